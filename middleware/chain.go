@@ -1,0 +1,15 @@
+package middleware
+
+import "net/http"
+
+// Middleware is a layer in front of a handler. It is an alias, so that chi's Use
+// and With, and every other router's, take it as it is.
+type Middleware = func(http.Handler) http.Handler
+
+// Chain puts layers in front of h; the first named sees a request first.
+func Chain(h http.Handler, outermostFirst ...Middleware) http.Handler {
+	for i := len(outermostFirst) - 1; i >= 0; i-- {
+		h = outermostFirst[i](h)
+	}
+	return h
+}

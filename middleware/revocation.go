@@ -1,0 +1,163 @@
+package middleware
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// Revocation takes credentials back: the one session, the one token, or all that a
+// subject was issued before a moment. Whatever it names is revoked.
+type Revocation struct {
+	// Issuer and Subject name an identity, all of whose credentials issued before
+	// Before end. An empty Issuer means that subject under every issuer.
+	Issuer, Subject string
+
+	// Session and Token are the handles of a [Principal].
+	Session, Token string
+
+	// Before is the cut-off for Subject; zero: now.
+	Before time.Time
+
+	// Expires is when the last of the revoked credentials would have ended by
+	// itself, and the revocation may be forgotten; zero: [RevocationRetention]
+	// from now.
+	Expires time.Time
+}
+
+// RevocationRetention is how long a [Revocation] without Expires is remembered.
+const RevocationRetention = 30 * 24 * time.Hour
+
+// Covers reports whether the revocation reaches the principal.
+func (v Revocation) Covers(p Principal) bool {
+	return v.Session != "" && v.Session == p.Session ||
+		v.Token != "" && v.Token == p.Token ||
+		v.Subject != "" && v.Subject == p.Subject && (v.Issuer == "" || v.Issuer == p.Issuer) && p.IssuedAt.Before(v.Before)
+}
+
+// Revocations is what a node knows of credentials taken back. Implementations are
+// safe for concurrent use.
+type Revocations interface {
+	// Revoke is durable when it returns nil: every later Revoked says so, and
+	// every follower has been or will be told.
+	Revoke(ctx context.Context, v Revocation) error
+
+	// Revoked is authoritative. An error means that nobody knows: fail closed.
+	Revoked(ctx context.Context, p Principal) (bool, error)
+
+	// Follow calls fn with every later revocation, none lost, until stop is
+	// called. Calls may be concurrent; fn must not block.
+	Follow(fn func(Revocation)) (stop func())
+}
+
+// NewRevocations returns the revocations of one process, kept in memory until they
+// expire. Followers are told before Revoke returns.
+func NewRevocations() Revocations {
+	return &memoryRevocations{marks: map[revocationKey]mark{}, followers: map[*func(Revocation)]struct{}{}}
+}
+
+type revocationKey struct {
+	kind          byte // 's' session, 't' token, 'u' subject
+	issuer, value string
+}
+
+type mark struct{ before, expires time.Time }
+
+type memoryRevocations struct {
+	mu        sync.RWMutex
+	marks     map[revocationKey]mark
+	sweepAt   int // size at which the expired are looked for next
+	followers map[*func(Revocation)]struct{}
+}
+
+var errEmptyRevocation = errors.New("middleware: revocation: names neither Subject, Session nor Token")
+
+func (m *memoryRevocations) Revoke(_ context.Context, v Revocation) error {
+	if v.Subject == "" && v.Session == "" && v.Token == "" {
+		return errEmptyRevocation
+	}
+	now := time.Now()
+	if v.Before.IsZero() {
+		v.Before = now
+	}
+	if v.Expires.IsZero() {
+		v.Expires = now.Add(RevocationRetention)
+	}
+	m.mu.Lock()
+	m.sweep(now)
+	if v.Session != "" {
+		m.put(revocationKey{'s', "", v.Session}, v)
+	}
+	if v.Token != "" {
+		m.put(revocationKey{'t', "", v.Token}, v)
+	}
+	if v.Subject != "" {
+		m.put(revocationKey{'u', v.Issuer, v.Subject}, v)
+	}
+	tell := make([]func(Revocation), 0, len(m.followers))
+	for fn := range m.followers {
+		tell = append(tell, *fn)
+	}
+	m.mu.Unlock()
+	for _, fn := range tell {
+		fn(v)
+	}
+	return nil
+}
+
+// put never shortens what is already known.
+func (m *memoryRevocations) put(k revocationKey, v Revocation) {
+	old := m.marks[k]
+	if old.before.After(v.Before) {
+		v.Before = old.before
+	}
+	if old.expires.After(v.Expires) {
+		v.Expires = old.expires
+	}
+	m.marks[k] = mark{v.Before, v.Expires}
+}
+
+// sweep drops what has expired each time the map has doubled.
+func (m *memoryRevocations) sweep(now time.Time) {
+	if len(m.marks) < max(m.sweepAt, 1024) {
+		return
+	}
+	for k, x := range m.marks {
+		if !x.expires.After(now) {
+			delete(m.marks, k)
+		}
+	}
+	m.sweepAt = 2 * len(m.marks)
+}
+
+func (m *memoryRevocations) Revoked(_ context.Context, p Principal) (bool, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if p.Session != "" {
+		if _, ok := m.marks[revocationKey{'s', "", p.Session}]; ok {
+			return true, nil
+		}
+	}
+	if p.Token != "" {
+		if _, ok := m.marks[revocationKey{'t', "", p.Token}]; ok {
+			return true, nil
+		}
+	}
+	if p.Subject == "" {
+		return false, nil
+	}
+	return p.IssuedAt.Before(m.marks[revocationKey{'u', p.Issuer, p.Subject}].before) ||
+		p.IssuedAt.Before(m.marks[revocationKey{'u', "", p.Subject}].before), nil
+}
+
+func (m *memoryRevocations) Follow(fn func(Revocation)) (stop func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.followers[&fn] = struct{}{}
+	return func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		delete(m.followers, &fn)
+	}
+}

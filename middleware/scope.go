@@ -1,0 +1,35 @@
+package middleware
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// RequireScope refuses a request whose principal lacks any of the scopes: 403
+// `insufficient_scope` with the challenge of RFC 6750 §3.1, or 401 where no [Auth]
+// stands further out.
+func RequireScope(scopes ...string) Middleware {
+	challenge := fmt.Sprintf(`Bearer error="insufficient_scope", scope=%q`, strings.Join(scopes, " "))
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			v := voucherFrom(r.Context())
+			if v == nil {
+				Refuse(w, r, &Refusal{Status: http.StatusUnauthorized, Reason: ReasonNoCredential, Err: errors.New("middleware: scope: no Auth in front")})
+				return
+			}
+			for _, s := range scopes {
+				if !v.principal.HasScope(s) {
+					Refuse(w, r, &Refusal{
+						Status: http.StatusForbidden, Reason: ReasonInsufficientScope,
+						Header: http.Header{"Www-Authenticate": {challenge}},
+						Err:    fmt.Errorf("middleware: scope: %q is missing", s),
+					})
+					return
+				}
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}

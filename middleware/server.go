@@ -1,0 +1,47 @@
+package middleware
+
+import (
+	"crypto/tls"
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// NewServer returns an http.Server with the limits that net/http leaves open:
+// 5 s for the header (and, on TLS, the handshake before it), 15 s to read and 30 s
+// to answer an ordinary request, 60 s between two requests, 16 KiB of header, TLS
+// 1.2 or later, and server errors through [slog.Default]. A WebSocket leaves these
+// behind when it is upgraded; its own limits stand in ws.Config.
+func NewServer(addr string, h http.Handler) *http.Server {
+	return &http.Server{
+		Addr:              addr,
+		Handler:           limitHeaderFields(h),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       60 * time.Second,
+		MaxHeaderBytes:    16<<10 - 4096, // net/http adds 4096 of slop
+		TLSConfig:         &tls.Config{MinVersion: tls.VersionTLS12},
+		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn),
+	}
+}
+
+// maxHeaderFields bounds what one request may carry; browsers send some twenty.
+const maxHeaderFields = 100
+
+func limitHeaderFields(next http.Handler) http.Handler {
+	if next == nil {
+		next = http.DefaultServeMux
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := 0
+		for _, values := range r.Header {
+			n += len(values)
+		}
+		if n > maxHeaderFields {
+			Refuse(w, r, &Refusal{Status: http.StatusRequestHeaderFieldsTooLarge, Reason: ReasonHeaderTooLarge})
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
