@@ -41,6 +41,13 @@ type Principal struct {
 // HasScope reports whether the credential carries the scope.
 func (p Principal) HasScope(scope string) bool { return slices.Contains(p.Scopes, scope) }
 
+// Clone returns a copy that shares no memory with p.
+func (p Principal) Clone() Principal {
+	p.Scopes = slices.Clone(p.Scopes)
+	p.Attributes = maps.Clone(p.Attributes)
+	return p
+}
+
 // LogValue shows identity and method. Handles and attributes stay out of logs
 // (ASVS 16.2.5).
 func (p Principal) LogValue() slog.Value {
@@ -72,10 +79,7 @@ func FromContext(ctx context.Context) (Principal, bool) {
 	if v == nil {
 		return Principal{}, false
 	}
-	p := v.principal
-	p.Scopes = slices.Clone(p.Scopes)
-	p.Attributes = maps.Clone(p.Attributes)
-	return p, true
+	return v.principal.Clone(), true
 }
 
 // Detach returns base carrying the principal and the request id of request, and

@@ -1,0 +1,153 @@
+package middleware
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rs/cors"
+	"golang.org/x/net/http/httpguts"
+)
+
+// CORSConfig says what pages from the origins of an [OriginPolicy] may do across
+// origins. The zero value allows what a form could do, and lets the page read the
+// answer.
+type CORSConfig struct {
+	_ [0]func()
+
+	// Methods are all that are allowed, spelled as they are sent; none: GET, HEAD
+	// and POST.
+	Methods []string
+
+	// Headers are request headers beyond those that the Fetch standard lets every
+	// page send. Content-Type: application/json needs "Content-Type" here.
+	Headers []string
+
+	// Expose are answer headers that the page may read beyond the few that the
+	// Fetch standard lets every page read.
+	Expose []string
+
+	// Credentials lets requests carry cookies and client certificates. It is an
+	// error together with [DangerouslyAnyOrigin].
+	Credentials bool
+
+	// MaxAge is how long browsers may keep the answer to a preflight: from 1 s to
+	// 24 h (Chromium cuts it to 2 h). Zero sends nothing, which means 5 s.
+	MaxAge time.Duration
+}
+
+// maxCORSAge is what Firefox, the most patient of the browsers, takes.
+const maxCORSAge = 24 * time.Hour
+
+// CORS returns a layer by which the pages that may open a WebSocket here may also
+// read ordinary answers: the same list decides (Fetch, "CORS protocol"; ASVS 3.4.2).
+// A listed Origin is answered by itself, never by "*"; any other gets no
+// permission. Every answer varies by Origin; a handler further in that varies by
+// more adds to Vary instead of setting it.
+//
+// The layer answers preflights and permits reading; it refuses nothing. Requests
+// that change something want [OriginPolicy.Handler] further in. Handshakes pass
+// untouched: browsers do not apply CORS to them, which is why the policy exists.
+func (p *OriginPolicy) CORS(cfg CORSConfig) (Middleware, error) {
+	if err := p.validateCORS(cfg); err != nil {
+		return nil, err
+	}
+	opts := cors.Options{
+		AllowedMethods:   slices.Clone(cfg.Methods),
+		AllowedHeaders:   slices.Clone(cfg.Headers),
+		ExposedHeaders:   slices.Clone(cfg.Expose),
+		AllowCredentials: cfg.Credentials,
+		MaxAge:           int(cfg.MaxAge / time.Second),
+		// rs/cors has patterns of its own, in which https://*app.example admits
+		// https://evilapp.example, and looks at the first of several Origins while
+		// it answers with all. Our list decides in its place.
+		AllowOriginVaryRequestFunc: func(r *http.Request, _ string) (bool, []string) {
+			return p.permits(r), nil
+		},
+	}
+	if len(opts.AllowedHeaders) == 0 {
+		opts.AllowedHeaders = []string{"Accept"} // safelisted anyway; none would mean rs/cors's own choice
+	}
+	c := cors.New(opts)
+	return func(next http.Handler) http.Handler {
+		guarded := c.Handler(next)
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if IsHandshake(r) {
+				next.ServeHTTP(w, r)
+				return
+			}
+			guarded.ServeHTTP(w, r)
+		})
+	}, nil
+}
+
+// permits takes exactly one Origin and at most one requested method, because
+// rs/cors repeats all lines of what it has checked the first line of.
+func (p *OriginPolicy) permits(r *http.Request) bool {
+	lines := r.Header["Origin"]
+	if len(lines) != 1 || len(r.Header["Access-Control-Request-Method"]) > 1 {
+		return false
+	}
+	_, err := p.admit(lines[0])
+	return err == nil
+}
+
+func (p *OriginPolicy) validateCORS(cfg CORSConfig) error {
+	var errs []error
+	fail := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("middleware: cors: "+format, args...))
+	}
+	if p == nil || !p.any && len(p.exact)+len(p.wild) == 0 {
+		fail("the zero OriginPolicy admits nobody: use NewOriginPolicy")
+	}
+	if cfg.Credentials && p.AllowsAny() {
+		fail("Credentials together with DangerouslyAnyOrigin: every site could read what your users can: use NewOriginPolicy")
+	}
+	for _, m := range cfg.Methods {
+		if err := checkCORSMethod(m); err != nil {
+			fail("Methods: %.80q: %w", m, err)
+		}
+	}
+	for _, h := range cfg.Headers {
+		if err := checkCORSHeader(h); err != nil {
+			fail("Headers: %.80q: %w", h, err)
+		}
+	}
+	for _, h := range cfg.Expose {
+		if err := checkCORSHeader(h); err != nil {
+			fail("Expose: %.80q: %w", h, err)
+		}
+	}
+	if cfg.MaxAge != 0 && (cfg.MaxAge < time.Second || cfg.MaxAge > maxCORSAge) {
+		fail("MaxAge is %v: from 1s to %v, or 0 for the 5 s of the Fetch standard", cfg.MaxAge, maxCORSAge)
+	}
+	return errors.Join(errs...)
+}
+
+func checkCORSMethod(m string) error {
+	upper := strings.ToUpper(m)
+	switch {
+	case m == "*":
+		return errors.New("it is no list: name the methods")
+	case !httpguts.ValidHeaderFieldName(m): // a token, as methods are (RFC 9110 §9.1)
+		return errors.New("it is no method (RFC 9110 §9.1)")
+	case slices.Contains([]string{"CONNECT", "TRACE", "TRACK"}, upper):
+		return errors.New("browsers never send it (Fetch §2.2.1): leave it out")
+	case m != upper:
+		return fmt.Errorf("methods are case-sensitive: write %q", upper)
+	}
+	return nil
+}
+
+func checkCORSHeader(name string) error {
+	switch {
+	case name == "*":
+		return errors.New("it is no list: name the headers")
+	case !httpguts.ValidHeaderFieldName(name):
+		return errors.New("it is no header name (RFC 9110 §5.1)")
+	}
+	return nil
+}

@@ -1,0 +1,149 @@
+package middleware
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// CSP is a Content-Security-Policy (CSP3). A list holds sources as the header
+// writes them: "'self'", "https://cdn.example", "'sha256-…'"; keywords in single
+// quotes. Anything misspelt, contradictory or without effect is an error.
+//
+// The zero value is for answers that are no pages: a document may load, run, frame
+// and submit nothing, and is sandboxed besides (ASVS 3.2.1). For pages that load
+// from their own origin only, Default: []string{"'self'"} is enough.
+//
+// object-src is always 'none' (ASVS 3.4.3). Neither inline scripts nor wildcards
+// that reach scripts can be had: use Nonce, or hashes.
+type CSP struct {
+	_ [0]func()
+
+	// Default stands for each list of this group that is empty; if it is empty
+	// itself: 'none'.
+	Default []string
+	Script  []string // also 'strict-dynamic', 'wasm-unsafe-eval', 'report-sample' and hashes
+	Style   []string // also 'report-sample' and hashes
+
+	// Connect bounds fetch and WebSocket. Where it comes to hold 'self' and no
+	// wss:// source, wss://<Host> is added for each request, as Safari before 15.4
+	// does not take 'self' for it; a Host that is not a plain name is left out.
+	// Naming the origin here makes the header constant.
+	Connect  []string
+	Img      []string // Img, Font and Media: also https:, data: and blob:
+	Font     []string
+	Media    []string
+	Frame    []string
+	Worker   []string // also blob:
+	Manifest []string
+
+	BaseURI        []string // empty: 'none'
+	FormAction     []string // empty: 'self', or 'none' where Default is empty too
+	FrameAncestors []string // empty: 'none'
+
+	// Nonce adds a nonce to script-src, and to style-src unless Style is 'none';
+	// see [Nonce].
+	Nonce bool
+
+	// ReportTo is where browsers report violations (ASVS 3.4.7): an https URL, or a
+	// path on this host. It becomes report-to with its Reporting-Endpoints, and
+	// report-uri for browsers without those.
+	ReportTo string
+
+	UpgradeInsecureRequests bool
+
+	// RequireTrustedTypes closes the DOM's script sinks to strings; TrustedTypes
+	// names the policies a page may create.
+	RequireTrustedTypes bool
+	TrustedTypes        []string
+
+	DangerouslyEval        bool // 'unsafe-eval' in script-src
+	DangerouslyInlineStyle bool // 'unsafe-inline' in style-src; not beside Nonce, which disables it
+}
+
+// compileCSP validates everything, then writes the policy. Errors are worded with
+// what, reports go to the group.
+func compileCSP(c *CSP, what, group string) (cspPolicy, error) {
+	var errs []error
+	for _, d := range c.directives() {
+		errs = append(errs, d.check()...)
+	}
+	errs = append(errs, c.jointRules()...)
+	if c.ReportTo != "" && !isReportURL(c.ReportTo) {
+		errs = append(errs, fmt.Errorf("ReportTo: %q is neither an https URL nor a path on this host", c.ReportTo))
+	}
+	for i, err := range errs {
+		errs[i] = fmt.Errorf("middleware: %s: %w", what, err)
+	}
+	if len(errs) > 0 {
+		return cspPolicy{}, errors.Join(errs...)
+	}
+	return c.write(group), nil
+}
+
+// directives are all lists of the configuration, with what each may hold.
+func (c *CSP) directives() []cspDirective {
+	return slices.Concat(c.code(), c.content(), []cspDirective{
+		{name: "base-uri", list: c.BaseURI},
+		{name: "form-action", list: c.FormAction, wildcards: true},
+		{name: "frame-ancestors", list: c.FrameAncestors, wildcards: true},
+	})
+}
+
+// code are the lists that other fields add to.
+func (c *CSP) code() []cspDirective {
+	return []cspDirective{
+		{name: "default-src", list: c.Default},
+		{name: "script-src", list: c.Script, keywords: []string{"'strict-dynamic'", "'wasm-unsafe-eval'", "'report-sample'"}, hashes: true},
+		{name: "style-src", list: c.Style, keywords: []string{"'report-sample'"}, hashes: true, wildcards: true},
+		{name: "connect-src", list: c.Connect, websocket: true, wildcards: true},
+	}
+}
+
+// content are the lists that are written as they stand.
+func (c *CSP) content() []cspDirective {
+	images := []string{"https:", "data:", "blob:"}
+	return []cspDirective{
+		{name: "img-src", list: c.Img, schemes: images, wildcards: true},
+		{name: "font-src", list: c.Font, schemes: images, wildcards: true},
+		{name: "media-src", list: c.Media, schemes: images, wildcards: true},
+		{name: "frame-src", list: c.Frame, wildcards: true},
+		{name: "worker-src", list: c.Worker, schemes: []string{"blob:"}},
+		{name: "manifest-src", list: c.Manifest},
+	}
+}
+
+// jointRules finds what each list alone does not show.
+func (c *CSP) jointRules() []error {
+	var errs []error
+	fail := func(text string) { errs = append(errs, errors.New(text)) }
+	hashed := slices.ContainsFunc(c.Script, func(s string) bool { return strings.HasPrefix(s, "'sha") })
+	if slices.Contains(c.Script, "'strict-dynamic'") && !c.Nonce && !hashed {
+		fail("script-src: 'strict-dynamic' without Nonce or a hash lets no script run")
+	}
+	if isNone(c.Script) && (c.Nonce || c.DangerouslyEval) {
+		fail("script-src: 'none' contradicts Nonce and DangerouslyEval")
+	}
+	if isNone(c.Style) && c.DangerouslyInlineStyle {
+		fail("style-src: 'none' contradicts DangerouslyInlineStyle")
+	}
+	hashed = slices.ContainsFunc(c.Style, func(s string) bool { return strings.HasPrefix(s, "'sha") })
+	if c.DangerouslyInlineStyle && (c.Nonce || hashed) {
+		fail("style-src: a nonce or a hash disables DangerouslyInlineStyle (CSP3 §6.7.3.2)")
+	}
+	if len(c.TrustedTypes) > 0 && !c.RequireTrustedTypes {
+		fail("TrustedTypes without RequireTrustedTypes has no effect")
+	}
+	for i, name := range c.TrustedTypes {
+		if !isTrustedTypeName(name) {
+			fail(fmt.Sprintf("trusted-types: %q is no policy name", name))
+		}
+		if slices.Contains(c.TrustedTypes[:i], name) {
+			fail(fmt.Sprintf("trusted-types: %q is given twice", name))
+		}
+	}
+	return errs
+}
+
+func isNone(list []string) bool { return slices.Contains(list, "'none'") }

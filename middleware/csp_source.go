@@ -1,0 +1,202 @@
+package middleware
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// cspDirective is a source list and what it may hold beside 'none', 'self' and
+// exact https hosts.
+type cspDirective struct {
+	name      string
+	list      []string
+	keywords  []string
+	schemes   []string
+	hashes    bool
+	websocket bool // wss:// hosts
+	wildcards bool // https://*.app.example
+}
+
+// check reports every fault of the list.
+func (d *cspDirective) check() []error {
+	var errs []error
+	for i, s := range d.list {
+		err := d.checkSource(s)
+		switch {
+		case err == nil && slices.Contains(d.list[:i], s):
+			err = errors.New("is given twice")
+		case s == "'none'" && len(d.list) > 1:
+			err = errors.New("stands alone, or not at all")
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %q: %w", d.name, s, err))
+		}
+	}
+	return errs
+}
+
+// checkSource follows the serialized-source grammar (CSP3 §2.3.1), less what would
+// weaken the policy.
+func (d *cspDirective) checkSource(s string) error {
+	switch {
+	case s == "":
+		return errors.New("is empty")
+	case strings.ContainsFunc(s, endsSource):
+		return errors.New("holds a space, a separator or a character outside ASCII; percent-encode it")
+	case strings.HasPrefix(s, "'"):
+		return d.checkKeyword(s)
+	case isKeywordName(s):
+		return fmt.Errorf("is a keyword and wants single quotes: '%s'", s)
+	case strings.Contains(s, "'"), strings.Contains(s, `"`):
+		return errors.New("has a stray quote")
+	case s == "*":
+		return errors.New("is every host; name them, or https: where the list takes it")
+	case strings.HasSuffix(s, ":"):
+		return d.checkScheme(s)
+	}
+	return d.checkHost(s)
+}
+
+// endsSource reports what would end a source, a directive or the header.
+func endsSource(r rune) bool {
+	return r <= ' ' || r >= 0x7f || r == ';' || r == ','
+}
+
+func isKeywordName(s string) bool {
+	switch s = strings.ToLower(s); s {
+	case "none", "self", "strict-dynamic", "report-sample", "unsafe-inline", "unsafe-eval", "wasm-unsafe-eval", "unsafe-hashes":
+		return true
+	}
+	for _, prefix := range []string{"nonce-", "sha256-", "sha384-", "sha512-"} {
+		if strings.HasPrefix(s, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *cspDirective) checkKeyword(s string) error {
+	inner, closed := strings.CutSuffix(s[1:], "'")
+	algorithm, digest, _ := strings.Cut(inner, "-")
+	switch {
+	case !closed:
+		return errors.New("lacks the closing quote")
+	case s == "'none'", s == "'self'", slices.Contains(d.keywords, s):
+		return nil
+	case s == "'unsafe-inline'" && d.name == "style-src":
+		return errors.New("has a field of its own: DangerouslyInlineStyle")
+	case s == "'unsafe-eval'" && d.name == "script-src":
+		return errors.New("has a field of its own: DangerouslyEval")
+	case s == "'unsafe-inline'", s == "'unsafe-hashes'":
+		return errors.New("is not to be had; use Nonce or hashes")
+	case strings.HasPrefix(s, "'nonce-"):
+		return errors.New("is the same for every answer, and so no nonce; set Nonce")
+	case d.hashes && digestSize(algorithm) > 0:
+		if raw, err := base64.StdEncoding.Strict().DecodeString(digest); err != nil || len(raw) != digestSize(algorithm) {
+			return fmt.Errorf("is no hash: it wants %d bytes in padded base64", digestSize(algorithm))
+		}
+		return nil
+	}
+	return errors.New("is no keyword of this list")
+}
+
+func digestSize(algorithm string) int {
+	switch algorithm {
+	case "sha256":
+		return 32
+	case "sha384":
+		return 48
+	case "sha512":
+		return 64
+	}
+	return 0
+}
+
+func (d *cspDirective) checkScheme(s string) error {
+	switch {
+	case slices.Contains(d.schemes, s):
+		return nil
+	case s == "http:", s == "ws:":
+		return errors.New("is plaintext")
+	}
+	return errors.New("is too much for this list: a scheme alone admits every host or any content")
+}
+
+func (d *cspDirective) checkHost(s string) error {
+	scheme, rest, hasScheme := strings.Cut(s, "://")
+	switch {
+	case !hasScheme:
+		rest = s
+	case scheme == "http", scheme == "ws":
+		return errors.New("is plaintext")
+	case scheme == "wss" && !d.websocket, scheme != "https" && scheme != "wss":
+		return errors.New("has a scheme this list does not take")
+	}
+	authority, path, _ := strings.Cut(rest, "/")
+	host, isWildcard := strings.CutPrefix(authority, "*.")
+	switch {
+	case !isSourceHost(host), !hasScheme && !strings.Contains(host, "."):
+		return errors.New("is no host, and no keyword either")
+	case isWildcard && !d.wildcards:
+		return errors.New("is a wildcard, which this list does not take")
+	case isWildcard && !strings.Contains(host, "."):
+		return errors.New("is a wildcard over a whole top-level domain")
+	case strings.ContainsAny(path, `?#\<>^{|}`+"`"):
+		return errors.New("has a query, a fragment or a character that paths percent-encode")
+	}
+	return nil
+}
+
+// isSourceHost reports whether s is a plain host[:port] of CSP's host-part: names
+// of letters, digits and inner hyphens. It is also what decides whether a request's
+// Host may be named in a header.
+func isSourceHost(s string) bool {
+	if i := strings.LastIndexByte(s, ':'); i >= 0 {
+		port := s[i+1:]
+		if len(port) == 0 || len(port) > 5 || strings.Trim(port, "0123456789") != "" {
+			return false
+		}
+		s = s[:i]
+	}
+	if len(s) > 253 { // RFC 1035 §2.3.4
+		return false
+	}
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+		for i := range len(label) {
+			if c := label[i] | 0x20; (c < 'a' || c > 'z') && (label[i] < '0' || label[i] > '9') && label[i] != '-' {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// isTrustedTypeName follows tt-policy-name (Trusted Types §4.1), but for "*".
+func isTrustedTypeName(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r|0x20 < 'a' || r|0x20 > 'z') && (r < '0' || r > '9') && !strings.ContainsRune("-#=_/@.%", r)
+	})
+}
+
+// isReportURL reports whether s fits a directive and a quoted string of
+// Reporting-Endpoints, unescaped, and is not plaintext.
+func isReportURL(s string) bool {
+	if strings.ContainsFunc(s, endsSource) || strings.ContainsAny(s, `"\'#`) {
+		return false
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.User != nil {
+		return false
+	}
+	if u.Scheme == "https" {
+		return isSourceHost(u.Host)
+	}
+	return u.Scheme == "" && u.Host == "" && strings.HasPrefix(s, "/")
+}

@@ -1,0 +1,29 @@
+package middleware
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+)
+
+type nonceKey struct{}
+
+// Nonce returns the nonce of this answer's Content-Security-Policy, for the nonce
+// attribute of its script and style elements (CSP3 §7.1); "" where the policy has
+// none. It is fresh for every request: 144 random bits in URL-safe base64, so that
+// no template escapes any of it. A page that carries one is for one answer only,
+// and no cache may keep it.
+func Nonce(ctx context.Context) string {
+	nonce, _ := ctx.Value(nonceKey{}).(string)
+	return nonce
+}
+
+func withNonce(ctx context.Context, nonce string) context.Context {
+	return context.WithValue(ctx, nonceKey{}, nonce)
+}
+
+func newNonce() string {
+	var b [18]byte
+	_, _ = rand.Read(b[:]) // never fails: it ends the process first
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}

@@ -1,0 +1,152 @@
+package middleware
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+)
+
+// OriginConfig says which pages may open a WebSocket here, or change something.
+type OriginConfig struct {
+	_ [0]func()
+
+	// Allow lists the origins: "https://app.example", "https://app.example:8443",
+	// or "https://*.app.example" for its subdomains at any depth, but not for
+	// app.example itself. Internationalised names may be written as they are read.
+	// At least one.
+	Allow []string
+
+	// AllowMissing lets requests without an Origin through: native clients send
+	// none, browsers always do. A credential that browsers send unasked is never
+	// accepted without one, see [Auth.Check].
+	AllowMissing bool
+
+	// DangerouslyAllowLocalHTTP lets Allow name http://localhost, http://127.0.0.1
+	// and http://[::1], with any port: development without TLS.
+	DangerouslyAllowLocalHTTP bool
+}
+
+// OriginPolicy decides which pages a request may come from: an exact list (RFC 6455
+// §10.2, ASVS 4.4.2, 3.5.1). It guards handshakes, which no CSRF layer sees because
+// they are GETs, and unsafe methods; it lets every other request through.
+//
+// It is safe for concurrent use. The zero value refuses every handshake and every
+// unsafe method.
+type OriginPolicy struct {
+	raw          map[string]origin     // canonical spellings: the fast path
+	exact        map[origin]struct{}   // the same as values, for the other spellings
+	wild         map[endpoint]struct{} // host is the parent of what is allowed; always https
+	allowMissing bool
+	any          bool
+}
+
+// NewOriginPolicy returns the policy of the config. Its error joins whatever is
+// wrong with the entries, each with what to write instead: a missing or another
+// scheme, a path, a wildcard over a public suffix, null.
+func NewOriginPolicy(cfg OriginConfig) (*OriginPolicy, error) {
+	p := &OriginPolicy{
+		raw: map[string]origin{}, exact: map[origin]struct{}{}, wild: map[endpoint]struct{}{},
+		allowMissing: cfg.AllowMissing,
+	}
+	var errs []error
+	if len(cfg.Allow) == 0 {
+		errs = append(errs, errors.New(`middleware: origin: Allow is empty: name at least one, as in "https://app.example"`))
+	}
+	for _, entry := range cfg.Allow {
+		o, wild, err := parseAllowedOrigin(entry, cfg.DangerouslyAllowLocalHTTP)
+		switch {
+		case err != nil:
+			errs = append(errs, fmt.Errorf("middleware: origin: %.300q: %w", entry, err))
+		case wild:
+			p.wild[o.endpoint] = struct{}{}
+		default:
+			p.exact[o] = struct{}{}
+			p.raw[o.String()] = o
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// DangerouslyAnyOrigin returns a policy that lets every page through: each
+// well-formed Origin, null too, and requests without one. It asks for no
+// Sec-Fetch-Site. It is for public feeds that no credential opens; together with
+// one that browsers send unasked it is an error where the two meet.
+func DangerouslyAnyOrigin() *OriginPolicy {
+	return &OriginPolicy{any: true, allowMissing: true}
+}
+
+// AllowsAny reports whether this is [DangerouslyAnyOrigin].
+func (p *OriginPolicy) AllowsAny() bool { return p != nil && p.any }
+
+// Check returns a [Refusal] with status 403 for a handshake or an unsafe method
+// whose Origin is not on the list, missing, sent twice, or at odds with its
+// Sec-Fetch-Site.
+//
+// Origins are compared as tuples (RFC 6454 §5): https://APP.example:443 is
+// https://app.example, and nothing else is. That Origin and Host are equal is no
+// reason to let a request in: with DNS rebinding they are.
+func (p *OriginPolicy) Check(r *http.Request) error {
+	if isSafe(r.Method) && !IsHandshake(r) {
+		return nil
+	}
+	if p == nil {
+		p = &OriginPolicy{}
+	}
+	lines := r.Header["Origin"]
+	switch {
+	case len(lines) > 1:
+		// RFC 6454 §7.3: at most one. Which of two the next server believes is not
+		// ours to guess, so two equal ones are refused as well.
+		return originRefusal(ReasonOriginMalformed, fmt.Errorf("%d Origin headers", len(lines)))
+	case len(lines) == 0 && !p.allowMissing:
+		return originRefusal(ReasonOriginMissing, errors.New("no Origin"))
+	case len(lines) == 0 && p.any:
+		return nil
+	case len(lines) == 0:
+		return checkFetchSiteAlone(r)
+	}
+	o, err := p.admit(lines[0])
+	if err != nil || p.any {
+		return err
+	}
+	return checkFetchSite(r, o)
+}
+
+// admit returns the tuple of an Origin that is allowed, or the refusal.
+func (p *OriginPolicy) admit(value string) (origin, error) {
+	if o, ok := p.raw[value]; ok {
+		return o, nil
+	}
+	if value == "null" { // RFC 6454 §7.1: that exact spelling
+		if p.any {
+			return origin{}, nil
+		}
+		return origin{}, originRefusal(ReasonOriginNotAllowed, errors.New("Origin null: a sandboxed frame, a local file, or a redirect across sites"))
+	}
+	o, err := parseOrigin(value)
+	if err != nil {
+		return origin{}, originRefusal(ReasonOriginMalformed, fmt.Errorf("Origin %.300q: %w", value, err))
+	}
+	if _, ok := p.exact[o]; ok || p.any || o.scheme == "https" && underWildcard(p.wild, o.endpoint) {
+		return o, nil
+	}
+	return origin{}, originRefusal(ReasonOriginNotAllowed, fmt.Errorf("Origin %.300q is not on the list", value))
+}
+
+func originRefusal(reason Reason, err error) error {
+	return &Refusal{Status: http.StatusForbidden, Reason: reason, Err: fmt.Errorf("middleware: origin: %w", err)}
+}
+
+// Handler lets a request through or refuses it, as [OriginPolicy.Check] says.
+func (p *OriginPolicy) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := p.Check(r); err != nil {
+			Refuse(w, r, err)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}

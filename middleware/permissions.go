@@ -1,0 +1,92 @@
+package middleware
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// deniedFeatures are the powerful features that a page has to ask for in
+// [HeadersConfig]: sensors, devices, capture, location, payment.
+var deniedFeatures = [...]string{
+	"accelerometer", "bluetooth", "camera", "display-capture", "geolocation", "gyroscope", "hid",
+	"idle-detection", "local-fonts", "magnetometer", "microphone", "midi", "payment", "serial", "usb",
+	"window-management", "xr-spatial-tracking",
+}
+
+// isFeature knows the names of the W3C's list of policy-controlled features and of
+// the specifications that have added to it since.
+func isFeature(name string) bool {
+	switch name {
+	case "ambient-light-sensor", "attribution-reporting", "autoplay", "battery", "browsing-topics",
+		"captured-surface-control", "clipboard-read", "clipboard-write", "compute-pressure",
+		"cross-origin-isolated", "deferred-fetch", "deferred-fetch-minimal", "digital-credentials-get",
+		"encrypted-media", "fullscreen", "gamepad", "identity-credentials-get", "keyboard-map",
+		"language-detector", "local-network-access", "on-device-speech-recognition", "otp-credentials",
+		"picture-in-picture", "private-state-token-issuance", "private-state-token-redemption",
+		"publickey-credentials-create", "publickey-credentials-get", "screen-wake-lock",
+		"speaker-selection", "storage-access", "summarizer", "sync-xhr", "translator", "unload", "web-share":
+		return true
+	}
+	return slices.Contains(deniedFeatures[:], name)
+}
+
+// permissionsPolicy writes the preset with the given allow-lists in it, in the
+// order of the names.
+func permissionsPolicy(given map[string][]string) (string, error) {
+	lists := make(map[string][]string, len(deniedFeatures)+len(given))
+	for _, name := range deniedFeatures {
+		lists[name] = nil
+	}
+	maps.Copy(lists, given)
+	var errs []error
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(lists)) {
+		if !isFeature(name) {
+			errs = append(errs, fmt.Errorf("middleware: permissions: %q is no known feature", name))
+			continue
+		}
+		value, err := allowlist(name, lists[name])
+		errs = append(errs, err)
+		if b.Len() > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(name + "=" + value)
+	}
+	return b.String(), errors.Join(errs...)
+}
+
+// allowlist writes an inner list of a structured field (RFC 9651 §3.1.1): self is a
+// token, an origin a string.
+func allowlist(feature string, who []string) (string, error) {
+	var errs []error
+	fail := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("middleware: permissions: "+feature+": "+format, args...))
+	}
+	items := make([]string, 0, len(who))
+	for i, w := range who {
+		switch {
+		case slices.Contains(who[:i], w):
+			fail("%q is given twice", w)
+		case w == "self":
+			items = append(items, w)
+		case isPlainOrigin(w):
+			items = append(items, `"`+w+`"`)
+		default:
+			fail(`%q is neither self (without quotes) nor an origin like https://app.example`, w)
+		}
+	}
+	if len(who) > 0 && !slices.Contains(who, "self") {
+		fail("origins without self: a page cannot hand on what it may not use")
+	}
+	return "(" + strings.Join(items, " ") + ")", errors.Join(errs...)
+}
+
+// isPlainOrigin reports whether s is an https origin as browsers write it.
+func isPlainOrigin(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && u.Scheme == "https" && isSourceHost(u.Host) && s == "https://"+strings.ToLower(u.Host)
+}

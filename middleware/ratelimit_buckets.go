@@ -1,0 +1,109 @@
+package middleware
+
+import (
+	"context"
+	"crypto/sha256"
+	"hash/maphash"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// buckets is the [Limiter] in memory: a token bucket for every key, in shards so
+// that requests seldom wait for each other. It never holds more than maxKeys.
+type buckets struct {
+	seed     maphash.Seed
+	shards   []bucketShard // a power of two
+	overflow bucketShard   // a single bucket: what new keys share while the table is full
+}
+
+type bucketShard struct {
+	mu      sync.Mutex
+	index   map[string]int // key to its place in buckets
+	buckets []bucket
+	limit   int // most buckets
+	hand    int // where room is looked for next
+}
+
+type bucket struct {
+	key string
+	*rate.Limiter
+}
+
+const (
+	mostShards   = 16
+	leastInShard = 512
+	longestKey   = 64 // bytes; a longer key is kept as its hash
+	looks        = 8  // buckets looked at to make room for a new key
+)
+
+func newBuckets(perSecond float64, burst, maxKeys int) *buckets {
+	n := 1
+	for n < mostShards && maxKeys/(2*n) >= leastInShard {
+		n *= 2
+	}
+	b := &buckets{seed: maphash.MakeSeed(), shards: make([]bucketShard, n)}
+	for i := range b.shards {
+		b.shards[i].index = map[string]int{}
+		b.shards[i].limit = maxKeys / n
+	}
+	b.overflow.buckets = []bucket{{"", rate.NewLimiter(rate.Limit(perSecond), burst)}}
+	return b
+}
+
+// Allow implements [Limiter]. The time is read under the lock: a bucket must not
+// see it run backwards.
+func (b *buckets) Allow(_ context.Context, key string) (time.Duration, error) {
+	if len(key) > longestKey {
+		sum := sha256.Sum256([]byte(key))
+		key = string(sum[:])
+	}
+	s := &b.shards[maphash.String(b.seed, key)&uint64(len(b.shards)-1)]
+	shared := b.overflow.buckets[0]
+	s.mu.Lock()
+	now := time.Now()
+	if own, ok := s.find(key, now, shared.Limit(), shared.Burst()); ok {
+		defer s.mu.Unlock()
+		return take(own, now), nil
+	}
+	s.mu.Unlock()
+	b.overflow.mu.Lock()
+	defer b.overflow.mu.Unlock()
+	return take(shared.Limiter, time.Now()), nil
+}
+
+// find returns the key's bucket, or a full one that becomes the key's: a new one
+// below the bound, at it one that has filled up again, which is as good as new.
+func (s *bucketShard) find(key string, now time.Time, limit rate.Limit, burst int) (*rate.Limiter, bool) {
+	if i, ok := s.index[key]; ok {
+		return s.buckets[i].Limiter, true
+	}
+	if len(s.buckets) < s.limit {
+		key = strings.Clone(key) // the key may be a piece of a whole header
+		s.index[key] = len(s.buckets)
+		s.buckets = append(s.buckets, bucket{key, rate.NewLimiter(limit, burst)})
+		return s.buckets[len(s.buckets)-1].Limiter, true
+	}
+	for range min(looks, len(s.buckets)) {
+		i := s.hand
+		s.hand = (s.hand + 1) % len(s.buckets)
+		if old := &s.buckets[i]; old.TokensAt(now) >= float64(burst) {
+			delete(s.index, old.key)
+			old.key = strings.Clone(key)
+			s.index[old.key] = i
+			return old.Limiter, true
+		}
+	}
+	return nil, false
+}
+
+// take takes one token, or says how long it is until there is one.
+func take(l *rate.Limiter, now time.Time) time.Duration {
+	if l.AllowN(now, 1) {
+		return 0
+	}
+	missing := 1 - l.TokensAt(now)
+	return max(time.Duration(missing/float64(l.Limit())*float64(time.Second)), 1)
+}

@@ -1,0 +1,31 @@
+package middleware
+
+import (
+	"net/http"
+	"net/netip"
+)
+
+// addressKey is the client's address as p finds it; without p, as the innermost
+// [Proxies] around found it, or the other end of the connection.
+func addressKey(r *http.Request, p *Proxies) string {
+	if p == nil {
+		if x, ok := r.Context().Value(proxiedKey{}).(*proxied); ok {
+			return keyOfAddress(x.client)
+		}
+	}
+	return keyOfAddress(p.ClientIP(r))
+}
+
+// keyOfAddress is IPv4 whole and IPv6 by its /64, as a client that holds one
+// address of it holds all. An unknown address is "".
+func keyOfAddress(addr netip.Addr) string {
+	addr = addr.Unmap().WithZone("")
+	switch {
+	case !addr.IsValid():
+		return ""
+	case addr.Is4():
+		return addr.String()
+	}
+	network, _ := addr.Prefix(64) // 64 always fits
+	return network.String()
+}

@@ -1,0 +1,113 @@
+package ws
+
+import (
+	"errors"
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/coder/websocket"
+)
+
+// CloseError is how a connection ended: the code and reason of its close frame
+// (RFC 6455 §7.4), and for the log what is behind it. The package's Err values are
+// matched with errors.Is by code and reason, whatever their Err.
+type CloseError struct {
+	Code   websocket.StatusCode
+	Reason string // a stable word, at most 123 bytes
+	Err    error  // never shown to the peer
+}
+
+// The causes this package ends connections with. The words are part of the
+// interface: they do not change within a major version.
+var (
+	ErrExpired   = &CloseError{Code: 3000, Reason: "expired"}   // the credential ended: fetch a new one once, reconnect
+	ErrReauth    = &CloseError{Code: 3000, Reason: "reauth"}    // the connection's MaxAge is reached: authenticate again
+	ErrRevoked   = &CloseError{Code: 3000, Reason: "revoked"}   // logout, sign-out everywhere, token revoked
+	ErrForbidden = &CloseError{Code: 3003, Reason: "forbidden"} // authenticated, but no longer allowed
+	ErrIdle      = &CloseError{Code: 3008, Reason: "idle"}      // no message either way for Timeouts.Idle
+	ErrTimeout   = &CloseError{Code: 3008, Reason: "timeout"}   // no answer to a heartbeat, or a message begun and not ended
+	ErrProtocol  = &CloseError{Code: 1002, Reason: "protocol"}  // frames that RFC 6455 §5 forbids
+	ErrReadOnly  = &CloseError{Code: 1003, Reason: "read_only"} // a message on a connection that takes none
+	ErrUTF8      = &CloseError{Code: 1007, Reason: "utf8"}      // text that is not UTF-8 (RFC 6455 §8.1)
+	ErrRate      = &CloseError{Code: 1008, Reason: "rate"}      // messages or control frames faster than allowed
+	ErrInvalid   = &CloseError{Code: 1008, Reason: "invalid"}   // Config.Validate refused a message
+	ErrTooBig    = &CloseError{Code: 1009, Reason: "too_big"}   // more than Limits.Message bytes or Limits.Frames frames
+	ErrInternal  = &CloseError{Code: 1011, Reason: "internal"}  // Serve failed or panicked
+	ErrDraining  = &CloseError{Code: 1012, Reason: "restart"}   // this node is going away
+	ErrSlow      = &CloseError{Code: 1013, Reason: "slow"}      // the peer does not read what it is sent
+	ErrLater     = &CloseError{Code: 1013, Reason: "later"}     // what decides could not be reached for Timeouts.Stale
+)
+
+// ErrClosed is what a [Conn] answers after Serve has returned.
+var ErrClosed = &CloseError{Code: websocket.StatusNormalClosure, Reason: "", Err: errors.New("ws: closed")}
+
+// Error is the text for the log.
+func (e *CloseError) Error() string {
+	s := fmt.Sprintf("ws: closed %d", e.Code)
+	if e.Reason != "" {
+		s += " " + fmt.Sprintf("%.123q", e.Reason)
+	}
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+// Unwrap returns Err. A peer that closed normally (1000, 1001, or without a code)
+// is io.EOF there.
+func (e *CloseError) Unwrap() error { return e.Err }
+
+// Is matches another CloseError of the same code and reason.
+func (e *CloseError) Is(target error) bool {
+	t, ok := target.(*CloseError)
+	return ok && t.Code == e.Code && t.Reason == e.Reason
+}
+
+// Retry reports whether a client may come back by itself, after a back-off; for
+// `expired` and `reauth` with a new credential, once.
+func (e *CloseError) Retry() bool {
+	switch e.Code {
+	case 1001, 1006, 1011, 1012, 1013, 3008:
+		return true
+	case 3000:
+		return e.Reason == ErrExpired.Reason || e.Reason == ErrReauth.Reason
+	}
+	return false
+}
+
+// because is e with what is behind it.
+func (e *CloseError) because(err error) *CloseError {
+	return &CloseError{Code: e.Code, Reason: e.Reason, Err: err}
+}
+
+// flushes reports whether what was queued before still goes out: where we end in
+// good order.
+func (e *CloseError) flushes() bool {
+	return e.Code == websocket.StatusNormalClosure || e.Code == websocket.StatusGoingAway || e.Code == ErrDraining.Code ||
+		e.Code >= 4000
+}
+
+// valid reports what may not stand in a close frame (RFC 6455 §5.5.1, §7.4).
+func (e *CloseError) valid() error {
+	switch {
+	case len(e.Reason) > 123:
+		return fmt.Errorf("ws: close: the reason takes %d bytes, at most 123 fit", len(e.Reason))
+	case !utf8.ValidString(e.Reason):
+		return errors.New("ws: close: the reason is not UTF-8")
+	case e.Code >= 1000 && e.Code <= 1003, e.Code >= 1007 && e.Code <= 1014, e.Code >= 3000 && e.Code <= 4999:
+		return nil
+	}
+	return fmt.Errorf("ws: close: %d may not be sent", e.Code)
+}
+
+// closeErrorOr returns the CloseError in err, or what with err behind it.
+func closeErrorOr(err error, what *CloseError) *CloseError {
+	var e *CloseError
+	if !errors.As(err, &e) {
+		return what.because(err)
+	}
+	if invalid := e.valid(); invalid != nil && e.Code != websocket.StatusAbnormalClosure && e.Code != websocket.StatusNoStatusRcvd {
+		return ErrInternal.because(invalid)
+	}
+	return e
+}

@@ -1,0 +1,173 @@
+package ws
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/securews/securews/middleware"
+)
+
+// Conn is one connection, for the time of its Serve call. Read, ReadJSON and
+// PushOnly belong to one goroutine at a time; everything else is safe for
+// concurrent use. After Serve has returned every method that can fails.
+type Conn struct {
+	h           *Handler
+	id          string
+	principal   middleware.Principal
+	subprotocol string
+	ctx         context.Context
+	cancel      context.CancelCauseFunc
+
+	net      net.Conn        // the hijacked connection
+	coder    *websocket.Conn // reads messages, through the guard
+	guard    *guard
+	attached atomic.Bool // net, coder and guard are there
+
+	reading  chan struct{} // held while reading
+	writing  chan struct{} // held while writing a frame
+	incoming *[]byte       // what Read handed out last, from the pool
+	rate     bucket        // of messages; belongs to the reader
+	queue    queue
+
+	// How it ends: the first cause wins. endedAt is set before the cause.
+	cause     atomic.Pointer[CloseError]
+	endedAt   atomic.Int64
+	closeSent atomic.Bool
+	deadlines sync.Mutex // orders SetReadDeadline between interrupt and finish
+	finishing bool       // guarded by deadlines
+
+	// Times in nanoseconds since the handler's start; the wheel reads them.
+	opened       int64
+	expires      int64 // 0: never
+	lastByte     atomic.Int64
+	lastMessage  atomic.Int64
+	messageSince atomic.Int64 // 0: between two messages
+	writeSince   atomic.Int64 // 0: no write under way
+	pinged       int64        // the wheel's own: 0: no answer owed
+	recheckAt    atomic.Int64 // 0: being asked now
+	lastGood     atomic.Int64 // last answer of Revocations and Revalidate
+	jitter       float64      // in [0, 1), the connection's own
+
+	received, sent atomic.Int64 // messages
+
+	place place
+	links [indexKinds]links
+}
+
+// ID names the connection in logs and in the Securews-Connection header of the
+// 101: 128 random bits. It is no secret and grants nothing.
+func (c *Conn) ID() string { return c.id }
+
+// Principal returns who opened the connection.
+func (c *Conn) Principal() middleware.Principal { return c.principal.Clone() }
+
+// Subprotocol returns the negotiated subprotocol, "" where the client offered none.
+func (c *Conn) Subprotocol() string { return c.subprotocol }
+
+// Close ends the connection with the code and reason, without waiting for the
+// peer's answer; an earlier cause stays. A server may send 1000-1003, 1007-1014 and
+// 3000-4999, with a reason of up to 123 bytes (RFC 6455 §5.5, §7.4).
+func (c *Conn) Close(code websocket.StatusCode, reason string) error {
+	cause := &CloseError{Code: code, Reason: reason}
+	if err := cause.valid(); err != nil {
+		return err
+	}
+	c.end(cause)
+	c.sendClose()
+	return nil
+}
+
+// ended returns the cause, nil while the connection lives.
+func (c *Conn) ended() error {
+	if cause := c.cause.Load(); cause != nil {
+		return cause
+	}
+	return nil
+}
+
+// end makes cause the connection's, if it is the first. The caller sees to the
+// close frame: by sendClose, or where it must not wait through the senders pool.
+func (c *Conn) end(cause *CloseError) {
+	c.endedAt.CompareAndSwap(0, max(1, c.h.now()))
+	if !c.cause.CompareAndSwap(nil, cause) {
+		return
+	}
+	c.cancel(cause)
+	if !cause.flushes() {
+		c.queue.drop()
+	}
+	if c.attached.Load() {
+		c.h.wheel.hasten(c, c.cutAt())
+	}
+}
+
+// endSoon is end for callers that must not wait: the wheel and revocations.
+func (c *Conn) endSoon(cause *CloseError) {
+	c.end(cause)
+	if c.attached.Load() {
+		c.h.senders.add(c)
+	}
+}
+
+func (c *Conn) cutAt() int64 { return c.endedAt.Load() + int64(c.h.cfg.Timeouts.Close) }
+
+// lost ends a connection whose network is gone. A stream that stops without a close
+// frame is no normal end.
+func (c *Conn) lost(err error) {
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	c.end(&CloseError{Code: websocket.StatusAbnormalClosure, Err: err})
+}
+
+// cut closes TCP without another word; on TLS without a close_notify, which could
+// wait for a peer that does not read.
+func (c *Conn) cut() {
+	raw := c.net
+	if t, ok := raw.(interface{ NetConn() net.Conn }); ok {
+		raw = t.NetConn()
+	}
+	_ = raw.Close()
+}
+
+// interrupt makes a read that waits return, so that Serve learns of the cause.
+func (c *Conn) interrupt() {
+	c.deadlines.Lock()
+	defer c.deadlines.Unlock()
+	if !c.finishing {
+		_ = c.net.SetReadDeadline(time.Unix(1, 0))
+	}
+}
+
+// finish runs after Serve: close frame, the peer's answer, TCP, the books.
+func (c *Conn) finish(cause *CloseError) {
+	if cause.flushes() && c.ended() == nil {
+		c.queue.wait() // bounded: a write that stalls ends the connection
+	}
+	c.end(cause)
+	c.interrupt() // a reader that Serve left behind
+	c.reading <- struct{}{}
+	c.deadlines.Lock()
+	c.finishing = true
+	_ = c.net.SetReadDeadline(time.Now().Add(c.h.cfg.Timeouts.Close))
+	c.deadlines.Unlock()
+	c.sendClose()
+	c.queue.wait()
+	c.sendClose()
+	final := c.cause.Load()
+	if final.Code != websocket.StatusAbnormalClosure && c.closeSent.Load() && c.guard.awaitClose() {
+		_ = c.net.Close()
+	}
+	c.cut()
+	_ = c.coder.CloseNow() // takes its finalizer off
+	c.release()
+	c.h.forget(c)
+	c.h.logEnd(c, final)
+}

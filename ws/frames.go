@@ -1,0 +1,147 @@
+package ws
+
+import "encoding/binary"
+
+// The opcodes of RFC 6455 §5.2.
+const (
+	opContinuation = 0x0
+	opText         = 0x1
+	opBinary       = 0x2
+	opClose        = 0x8
+	opPing         = 0x9
+	opPong         = 0xA
+)
+
+// frames follows a client's frames as their bytes pass, so that what coder's
+// reader would wait for, answer for ever or allocate for is cut first: it judges a
+// frame by its header, before the payload is there.
+type frames struct {
+	header    [14]byte
+	have      uint8 // bytes of header so far
+	inMessage bool  // a data message is open (RFC 6455 §5.4)
+	sawClose  bool
+	left      int64 // payload still to come in this frame
+	size      int64 // of the open message, as announced so far
+	count     int   // frames of the open message
+}
+
+// idle reports whether the stream stands between two messages.
+func (f *frames) idle() bool { return f.have == 0 && !f.inMessage }
+
+// feed takes the next bytes. It returns how many of them stand before the frame
+// that breaks a rule, and the cause.
+func (f *frames) feed(p []byte, limits *Limits, control *bucket, now int64) (sound int, cause *CloseError) {
+	for i := 0; i < len(p) && !f.sawClose; {
+		if f.left > 0 {
+			n := min(f.left, int64(len(p)-i))
+			f.left -= n
+			i += int(n)
+			f.ended()
+			continue
+		}
+		start := max(0, i-int(f.have))
+		f.header[f.have] = p[i]
+		f.have++
+		i++
+		if int(f.have) < f.headerLen() {
+			continue
+		}
+		if cause := f.begun(limits, control, now); cause != nil {
+			return start, cause
+		}
+		f.ended()
+	}
+	return len(p), nil
+}
+
+// headerLen is what the header takes, as far as it can be told: the mask of a
+// client's frame included (RFC 6455 §5.1), unless it is missing.
+func (f *frames) headerLen() int {
+	if f.have < 2 {
+		return 2
+	}
+	if f.header[1]&0x80 == 0 {
+		return 2
+	}
+	switch f.header[1] & 0x7f {
+	case 126:
+		return 8
+	case 127:
+		return 14
+	}
+	return 6
+}
+
+// begun judges a frame by its whole header (RFC 6455 §5.2, §5.4, §5.5).
+func (f *frames) begun(limits *Limits, control *bucket, now int64) *CloseError {
+	opcode, fin := f.header[0]&0x0f, f.header[0]&0x80 != 0
+	if f.header[0]&0x70 != 0 || f.header[1]&0x80 == 0 {
+		return ErrProtocol // reserved bits without an extension; a client's frame without a mask
+	}
+	switch short := f.header[1] & 0x7f; short {
+	case 126:
+		f.left = int64(binary.BigEndian.Uint16(f.header[2:]))
+	case 127:
+		f.left = int64(binary.BigEndian.Uint64(f.header[2:]))
+	default:
+		f.left = int64(short)
+	}
+	switch {
+	case opcode >= opClose:
+		return f.control(opcode, fin, control, now)
+	case f.left < 0, opcode > opBinary, (opcode == opContinuation) != f.inMessage:
+		return ErrProtocol
+	}
+	f.size += f.left
+	f.count++
+	f.inMessage = !fin
+	if f.left > int64(limits.Message) || f.size > int64(limits.Message) || f.count > limits.Frames {
+		return ErrTooBig
+	}
+	return nil
+}
+
+func (f *frames) control(opcode byte, fin bool, bucket *bucket, now int64) *CloseError {
+	switch {
+	case opcode > opPong, !fin, f.header[1]&0x7f > 125:
+		return ErrProtocol
+	case opcode == opClose:
+		return nil
+	case !bucket.take(now):
+		return ErrRate
+	}
+	return nil
+}
+
+// ended is called after every header and payload byte and acts at a frame's last.
+func (f *frames) ended() {
+	if f.left > 0 || f.have == 0 {
+		return
+	}
+	f.sawClose = f.header[0]&0x0f == opClose
+	f.have = 0
+	if !f.inMessage {
+		f.size, f.count = 0, 0
+	}
+}
+
+// bucket is a rate with a burst (GCRA): one word of state. It belongs to one
+// goroutine at a time.
+type bucket struct {
+	every, burst int64 // nanoseconds per event; how far ahead of the rate it may run
+	due          int64 // when the bucket is full again
+}
+
+func newBucket(perSecond, burst int) bucket {
+	every := int64(1e9) / int64(perSecond)
+	return bucket{every: every, burst: every * int64(burst)}
+}
+
+func (b *bucket) take(now int64) bool {
+	due := max(b.due, now) + b.every
+	if due-now > b.burst {
+		return false
+	}
+	b.due = due
+	return true
+}

@@ -1,0 +1,154 @@
+package ws
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/securews/securews/middleware"
+)
+
+// Check decides what can be decided from the request alone, cheapest and least
+// revealing first: TLS, handshake, host, origin, capacity. It does not ask who the
+// request is from and changes nothing.
+func (h *Handler) Check(r *http.Request) error {
+	if !h.cfg.DangerouslyAllowPlaintext && !h.cfg.Proxies.Secure(r) {
+		return refuse(http.StatusForbidden, middleware.ReasonTLSRequired, errors.New("ws: the request came in the clear")) // ASVS 4.4.1
+	}
+	if err := checkHandshake(r); err != nil {
+		return err
+	}
+	if h.cfg.Hosts != nil {
+		if err := h.cfg.Hosts.Check(r); err != nil {
+			return err
+		}
+	}
+	if err := h.cfg.Origins.Check(r); err != nil {
+		return err
+	}
+	if _, err := h.selectSubprotocol(r); err != nil {
+		return err
+	}
+	return h.capacity(0)
+}
+
+// capacity refuses what would be one connection too many, own being the places that
+// the request itself already takes.
+func (h *Handler) capacity(own int64) error {
+	switch {
+	case h.drainStart.Load() != 0:
+		return retryLater(middleware.ReasonDraining, errors.New("ws: draining"))
+	case h.open.Load()-own >= int64(h.cfg.Limits.Connections):
+		return retryLater(middleware.ReasonOverloaded, fmt.Errorf("ws: Limits.Connections is reached: %d", h.cfg.Limits.Connections))
+	}
+	return nil
+}
+
+func refuse(status int, reason middleware.Reason, err error) error {
+	return &middleware.Refusal{Status: status, Reason: reason, Err: err}
+}
+
+func retryLater(reason middleware.Reason, err error) error {
+	return &middleware.Refusal{Status: http.StatusServiceUnavailable, Reason: reason, Header: http.Header{"Retry-After": {"5"}}, Err: err}
+}
+
+// checkHandshake holds the client to RFC 6455 §4.2.1, and to sending once what may
+// stand once.
+func checkHandshake(r *http.Request) error {
+	if middleware.IsExtendedConnect(r) {
+		return refuse(http.StatusNotImplemented, middleware.ReasonExtendedConnect, errors.New("ws: WebSocket over HTTP/2 (RFC 8441)"))
+	}
+	if !middleware.IsHandshake(r) || r.ProtoMajor > 1 {
+		return &middleware.Refusal{
+			Status: http.StatusUpgradeRequired, Reason: middleware.ReasonUpgradeRequired,
+			Header: http.Header{"Upgrade": {"websocket"}, "Connection": {"Upgrade"}}, Err: errors.New("ws: not a handshake"),
+		}
+	}
+	if r.Method != http.MethodGet {
+		return &middleware.Refusal{
+			Status: http.StatusMethodNotAllowed, Reason: middleware.ReasonMethodNotAllowed,
+			Header: http.Header{"Allow": {"GET"}}, Err: fmt.Errorf("ws: a handshake by %q", r.Method),
+		}
+	}
+	if v := r.Header["Sec-Websocket-Version"]; len(v) != 1 || v[0] != "13" {
+		return &middleware.Refusal{
+			Status: http.StatusUpgradeRequired, Reason: middleware.ReasonWebSocketVersion,
+			Header: http.Header{"Sec-Websocket-Version": {"13"}}, Err: fmt.Errorf("ws: Sec-WebSocket-Version %q", v), // RFC 6455 §4.4
+		}
+	}
+	if flaw := handshakeFlaw(r); flaw != "" {
+		return refuse(http.StatusBadRequest, middleware.ReasonBadHandshake, errors.New("ws: handshake: "+flaw))
+	}
+	return nil
+}
+
+func handshakeFlaw(r *http.Request) string {
+	upgrade, keys := r.Header["Upgrade"], r.Header["Sec-Websocket-Key"]
+	switch {
+	case !r.ProtoAtLeast(1, 1):
+		return "before HTTP/1.1"
+	case r.Host == "":
+		return "no Host"
+	case len(upgrade) != 1 || !strings.EqualFold(strings.TrimSpace(upgrade[0]), "websocket"):
+		return "Upgrade does not say websocket, once"
+	case !namesUpgrade(r.Header["Connection"]):
+		return "Connection does not name Upgrade"
+	case len(keys) != 1 || !isKey(keys[0]):
+		return "Sec-WebSocket-Key is not 16 bytes of base64, once"
+	case r.ContentLength != 0 || len(r.TransferEncoding) > 0:
+		return "a body"
+	}
+	return ""
+}
+
+func namesUpgrade(lines []string) bool {
+	for _, line := range lines {
+		for token := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(strings.Trim(token, " \t"), "upgrade") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func isKey(s string) bool {
+	var key [18]byte
+	s = strings.Trim(s, " \t")
+	if len(s) != 24 {
+		return false
+	}
+	n, err := base64.StdEncoding.Strict().Decode(key[:], []byte(s))
+	return err == nil && n == 16
+}
+
+// selectSubprotocol returns the first of the client's protocols that is spoken here,
+// "" where it offers none. It refuses where it offers some and none is: a browser
+// fails a connection that answers 101 without one.
+func (h *Handler) selectSubprotocol(r *http.Request) (string, error) {
+	lines := r.Header["Sec-Websocket-Protocol"]
+	if len(lines) == 0 {
+		return "", nil
+	}
+	chosen := ""
+	var seen []string
+	for _, line := range lines {
+		for offered := range strings.SplitSeq(line, ",") {
+			offered = strings.Trim(offered, " \t")
+			if !isToken(offered) || slices.Contains(seen, offered) {
+				return "", refuse(http.StatusBadRequest, middleware.ReasonBadHandshake, errors.New("ws: handshake: Sec-WebSocket-Protocol is not a list of different tokens"))
+			}
+			seen = append(seen, offered)
+			if chosen == "" && slices.Contains(h.cfg.Subprotocols, offered) {
+				chosen = offered
+			}
+		}
+	}
+	if chosen == "" {
+		return "", refuse(http.StatusBadRequest, middleware.ReasonSubprotocol, errors.New("ws: none of the offered subprotocols is spoken here"))
+	}
+	return chosen, nil
+}

@@ -1,0 +1,74 @@
+package ws
+
+import (
+	"io"
+	"net"
+)
+
+// guard is what coder's reader reads from: the hijacked connection, with the
+// client's frames followed as they pass. What coder would write, pongs and close
+// frames with its own error texts, goes nowhere: frames are written by Conn.
+type guard struct {
+	net.Conn
+	c       *Conn
+	early   []byte // what the client sent behind its handshake
+	frames  frames
+	control bucket
+	failed  *CloseError
+}
+
+func (g *guard) Read(p []byte) (int, error) {
+	if g.failed != nil {
+		return 0, g.failed
+	}
+	n, err := g.next(p)
+	now := g.c.h.now()
+	if n > 0 {
+		g.c.lastByte.Store(now)
+	}
+	sound, cause := g.frames.feed(p[:n], &g.c.h.cfg.Limits, &g.control, now)
+	switch {
+	case g.frames.idle():
+		g.c.messageSince.Store(0)
+	case n > 0 && g.c.messageSince.Load() == 0:
+		g.c.messageSince.Store(max(1, now))
+	}
+	if cause != nil {
+		g.failed = cause
+		if sound == 0 {
+			return 0, cause
+		}
+		return sound, nil
+	}
+	return n, err
+}
+
+func (g *guard) next(p []byte) (int, error) {
+	if len(g.early) > 0 {
+		n := copy(p, g.early)
+		g.early = g.early[n:]
+		if len(g.early) == 0 {
+			g.early = nil
+		}
+		return n, nil
+	}
+	return g.Conn.Read(p)
+}
+
+// Write swallows coder's control frames.
+func (g *guard) Write(p []byte) (int, error) { return len(p), nil }
+
+// Close leaves the connection to Conn, which still owes the peer a close frame.
+func (g *guard) Close() error { return nil }
+
+// awaitClose reads and discards until the peer's close frame is through; false
+// where it does not come before the read deadline.
+func (g *guard) awaitClose() bool {
+	var scratch [1024]byte
+	for !g.frames.sawClose {
+		if _, err := g.Read(scratch[:]); err != nil {
+			return g.frames.sawClose || err == io.EOF
+		}
+	}
+	return true
+}

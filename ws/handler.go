@@ -1,0 +1,181 @@
+package ws
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/securews/securews/middleware"
+)
+
+// Handler upgrades requests that pass every check and runs their connections. It is
+// safe for concurrent use. The zero value refuses every request.
+type Handler struct {
+	cfg   Config
+	front http.Handler // gate behind the access log; nil: the zero Handler
+	start time.Time
+
+	index               *index
+	wheel               *wheel
+	senders, recheckers *pool
+	unfollow            func()
+
+	open       atomic.Int64 // connections, and handshakes on their way to one
+	drainStart atomic.Int64 // 0: not draining
+	spread     atomic.Int64 // over how long draining connections are closed
+	hurry      atomic.Bool  // the drain's deadline has passed
+
+	mu   sync.Mutex
+	idle chan struct{} // made by Drain, closed when open is 0
+}
+
+// New compiles a configuration, or reports everything that is wrong with it.
+func New(cfg Config) (*Handler, error) {
+	cfg, err := cfg.compile()
+	if err != nil {
+		return nil, err
+	}
+	h := &Handler{cfg: cfg, start: time.Now(), index: newIndex()}
+	h.wheel = &wheel{now: h.now, wake: (*Conn).wake}
+	h.senders = &pool{most: 64, task: (*Conn).sendControl}
+	h.recheckers = &pool{most: 32, task: (*Conn).askAgain}
+	h.front = middleware.AccessLog(cfg.Log)(http.HandlerFunc(h.serve))
+	if cfg.Revocations != nil {
+		h.unfollow = cfg.Revocations.Follow(h.revoked)
+	}
+	return h, nil
+}
+
+// now is the time the handler's deadlines are kept in: nanoseconds since it was
+// made, by the monotonic clock, so that a step of the wall clock neither closes
+// everybody nor keeps anybody for ever. It is never 0.
+func (h *Handler) now() int64 { return 1 + int64(time.Since(h.start)) }
+
+func (h *Handler) rechecks() bool { return h.cfg.Revocations != nil || h.cfg.Revalidate != nil }
+
+// ServeHTTP refuses the request or upgrades it, and returns; the connection goes on
+// without it.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h == nil || h.front == nil {
+		middleware.Refuse(w, r, errors.New("ws: the zero Handler serves nobody: use New"))
+		return
+	}
+	h.front.ServeHTTP(w, r)
+}
+
+// serve takes a place, upgrades, and hands the place over to the connection. Every
+// other way out of it, a panic too, gives the place back.
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
+	if err := h.Check(r); err != nil {
+		middleware.Refuse(w, r, err)
+		return
+	}
+	h.open.Add(1)
+	var c *Conn
+	defer func() {
+		if c == nil {
+			h.leave()
+		}
+	}()
+	c, err := h.upgrade(w, r)
+	if err != nil {
+		middleware.Refuse(w, r, err)
+		return
+	}
+	go c.run()
+}
+
+// leave gives a place back.
+func (h *Handler) leave() {
+	if h.open.Add(-1) > 0 {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.idle != nil && h.open.Load() == 0 {
+		close(h.idle)
+		h.idle = nil
+	}
+}
+
+// forget takes a connection off the books.
+func (h *Handler) forget(c *Conn) {
+	h.wheel.remove(c)
+	h.index.remove(c)
+	h.leave()
+}
+
+// revoked ends the connections that a revocation reaches.
+func (h *Handler) revoked(v middleware.Revocation) {
+	for _, c := range h.index.covered(v) {
+		c.endSoon(ErrRevoked)
+	}
+}
+
+// sendControl is the senders' task: what is due to be said to the peer.
+func (c *Conn) sendControl() {
+	if c.cause.Load() != nil {
+		c.sendClose()
+		return
+	}
+	c.ping()
+}
+
+// run is a connection's goroutine.
+func (c *Conn) run() { c.finish(c.outcome(c.serve())) }
+
+// serve calls the user's Serve and contains its panic.
+func (c *Conn) serve() (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = ErrInternal.because(c.h.panicked(c, p))
+		}
+	}()
+	if err := c.ended(); err != nil {
+		return err // revoked while it was being upgraded
+	}
+	return c.h.cfg.Serve(c.ctx, c)
+}
+
+func (c *Conn) outcome(err error) *CloseError {
+	if err == nil {
+		return ErrClosed
+	}
+	return closeErrorOr(err, ErrInternal)
+}
+
+var errPanic = errors.New("ws: panic")
+
+// panicked logs a panic's stack, once, without the payload that may have caused it:
+// only the type of the panic's value is shown where it is not an error.
+func (h *Handler) panicked(c *Conn, p any) error {
+	value := slog.Any("panic", p)
+	h.cfg.Log.Error("ws: panic", "id", c.id, value, "stack", string(debug.Stack()))
+	return errPanic
+}
+
+// logEnd writes the line of ASVS 16.3.3: who, how long, how it ended.
+func (h *Handler) logEnd(c *Conn, cause *CloseError) {
+	level := slog.LevelInfo
+	if cause.Code == ErrInternal.Code {
+		level = slog.LevelError
+	}
+	attrs := []slog.Attr{
+		slog.String("id", c.id),
+		slog.Any("principal", c.principal),
+		slog.Int("code", int(cause.Code)),
+		slog.String("reason", cause.Reason),
+		slog.Duration("lasted", time.Duration(h.now()-c.opened)),
+		slog.Int64("received", c.received.Load()),
+		slog.Int64("sent", c.sent.Load()),
+	}
+	if cause.Err != nil {
+		attrs = append(attrs, slog.Any("cause", cause.Err))
+	}
+	h.cfg.Log.LogAttrs(context.Background(), level, "websocket closed", attrs...)
+}

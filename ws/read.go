@@ -1,0 +1,180 @@
+package ws
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/coder/websocket"
+)
+
+// errConcurrentRead is a mistake in Serve, not an ending.
+var errConcurrentRead = errors.New("ws: read: another goroutine is reading")
+
+// Read returns the next message. p belongs to the caller until the next Read, which
+// takes the memory back. It takes no context: it ends when the connection does, with
+// the [CloseError] that says why; that of a peer which closed normally is io.EOF to
+// errors.Is. Text is valid UTF-8, and Config.Validate has passed the message.
+func (c *Conn) Read() (typ websocket.MessageType, p []byte, err error) {
+	if err := c.ended(); err != nil {
+		return 0, nil, err
+	}
+	select {
+	case c.reading <- struct{}{}:
+	default:
+		return 0, nil, errConcurrentRead
+	}
+	defer func() { <-c.reading }()
+	c.release()
+	// A context that cannot end: it costs nothing, and one that does end would
+	// have coder cut TCP before the close frame.
+	typ, r, err := c.coder.Reader(context.Background())
+	if err == nil {
+		p, err = c.slurp(r)
+	}
+	if err != nil {
+		return 0, nil, c.failedRead(err)
+	}
+	if cause := c.judge(typ, p); cause != nil {
+		return 0, nil, c.refuse(cause)
+	}
+	if err := c.ended(); err != nil {
+		return 0, nil, err
+	}
+	return typ, p, nil
+}
+
+// judge is what a whole message must pass.
+func (c *Conn) judge(typ websocket.MessageType, p []byte) *CloseError {
+	now := c.h.now()
+	c.lastMessage.Store(now)
+	c.received.Add(1)
+	if !c.rate.take(now) {
+		return ErrRate
+	}
+	if typ == websocket.MessageText && !utf8.Valid(p) {
+		return ErrUTF8
+	}
+	if c.h.cfg.Validate == nil {
+		return nil
+	}
+	err := c.h.cfg.Validate(c.ctx, typ, p)
+	if err == nil {
+		return nil
+	}
+	return closeErrorOr(err, ErrInvalid)
+}
+
+// refuse ends the connection for what the peer sent, and returns the cause that won.
+func (c *Conn) refuse(cause *CloseError) error {
+	c.end(cause)
+	c.sendClose()
+	return c.ended()
+}
+
+// failedRead turns coder's error into the cause.
+func (c *Conn) failedRead(err error) error {
+	if err := c.ended(); err != nil {
+		return err
+	}
+	var peer websocket.CloseError
+	switch {
+	case c.guard.failed != nil:
+		return c.refuse(c.guard.failed)
+	case errors.As(err, &peer) && !utf8.ValidString(peer.Reason):
+		return c.refuse(ErrUTF8) // RFC 6455 §5.5.1
+	case errors.As(err, &peer):
+		return c.refuse(peerClosed(peer))
+	case c.guard.frames.sawClose:
+		return c.refuse(ErrProtocol.because(err)) // a close frame that cannot be read
+	}
+	c.lost(err)
+	return c.ended()
+}
+
+func peerClosed(peer websocket.CloseError) *CloseError {
+	e := &CloseError{Code: peer.Code, Reason: peer.Reason, Err: errPeer}
+	switch peer.Code {
+	case websocket.StatusNormalClosure, websocket.StatusGoingAway, websocket.StatusNoStatusRcvd:
+		e.Err = io.EOF
+	}
+	return e
+}
+
+var errPeer = errors.New("ws: closed by the peer")
+
+// buffers holds the memory of messages that are being read or written.
+var buffers = sync.Pool{New: func() any {
+	b := make([]byte, 0, 4<<10)
+	return &b
+}}
+
+// maxPooled keeps a rare large message from staying in the pool.
+const maxPooled = 128 << 10
+
+func putBuffer(b *[]byte) {
+	if cap(*b) <= maxPooled {
+		*b = (*b)[:0]
+		buffers.Put(b)
+	}
+}
+
+// slurp reads one message into pooled memory, which grows with what has arrived and
+// not with what was announced.
+func (c *Conn) slurp(r io.Reader) ([]byte, error) {
+	c.incoming = buffers.Get().(*[]byte)
+	b := *c.incoming
+	for {
+		if len(b) == cap(b) {
+			b = append(b, 0)[:len(b)]
+		}
+		n, err := r.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		if err == io.EOF {
+			*c.incoming = b
+			return b, nil
+		}
+		if err != nil {
+			*c.incoming = b
+			return nil, err
+		}
+	}
+}
+
+// release gives the last message's memory back.
+func (c *Conn) release() {
+	if c.incoming != nil {
+		putBuffer(c.incoming)
+		c.incoming = nil
+	}
+}
+
+// ReadJSON reads the next message, which must be text, into v. An error that is not
+// the connection's ending is [ErrInvalid], which Serve may return to close with
+// 1008, or leave at an answer of its own.
+func (c *Conn) ReadJSON(v any) error {
+	typ, p, err := c.Read()
+	if err != nil {
+		return err
+	}
+	if typ != websocket.MessageText {
+		return ErrInvalid.because(errors.New("ws: json: a binary message"))
+	}
+	if err := json.Unmarshal(p, v); err != nil {
+		return ErrInvalid.because(fmt.Errorf("ws: json: %w", err))
+	}
+	return nil
+}
+
+// PushOnly serves a connection that only sends: it answers control frames until the
+// connection ends and returns the cause. A message from the peer ends it with 1003.
+func (c *Conn) PushOnly() error {
+	if _, _, err := c.Read(); err != nil {
+		return err
+	}
+	return c.refuse(ErrReadOnly)
+}

@@ -1,0 +1,170 @@
+package ws
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	mathrand "math/rand/v2"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/securews/securews/middleware"
+)
+
+// upgrade does what costs: who is it, may it, and the upgrade itself.
+func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request) (*Conn, error) {
+	if err := h.capacity(1); err != nil { // our place among those taken meanwhile
+		return nil, err
+	}
+	if err := canHijack(w); err != nil {
+		return nil, err
+	}
+	r, p, err := h.cfg.Auth.Authenticate(r)
+	if err != nil {
+		return nil, err
+	}
+	c, err := h.newConn(r, p)
+	if err != nil {
+		return nil, err
+	}
+	// Entered in the index first, and only then checked: a revocation from before is
+	// seen by the check, a later one finds the connection in the index.
+	if !h.index.add(c, h.cfg.Limits.PerPrincipal) {
+		return nil, &middleware.Refusal{
+			Status: http.StatusTooManyRequests, Reason: middleware.ReasonTooManyConnections,
+			Header: http.Header{"Retry-After": {"5"}}, Err: fmt.Errorf("ws: Limits.PerPrincipal is reached: %d", h.cfg.Limits.PerPrincipal),
+		}
+	}
+	entered := false
+	defer func() {
+		if !entered {
+			h.index.remove(c)
+			c.cancel(ErrClosed)
+		}
+	}()
+	if err := h.allowed(r, c); err != nil {
+		return nil, err
+	}
+	if err := c.accept(w, r); err != nil {
+		return nil, err
+	}
+	middleware.Annotate(r.Context(), slog.String("connection", c.id))
+	entered = true
+	return c, nil
+}
+
+// allowed asks for revocation, then Authorize.
+func (h *Handler) allowed(r *http.Request, c *Conn) error {
+	if h.cfg.Revocations != nil {
+		revoked, err := h.cfg.Revocations.Revoked(r.Context(), c.principal)
+		if err != nil {
+			return retryLater(middleware.ReasonUnavailable, fmt.Errorf("ws: revocations: %w", err)) // fail closed
+		}
+		if revoked {
+			return refuse(http.StatusUnauthorized, middleware.ReasonCredentialRevoked, errors.New("ws: revoked"))
+		}
+	}
+	if h.cfg.Authorize == nil {
+		return nil
+	}
+	err := h.cfg.Authorize(r, c.Principal())
+	var f *middleware.Refusal
+	if err == nil || errors.As(err, &f) {
+		return err
+	}
+	return refuse(http.StatusForbidden, middleware.ReasonForbidden, err)
+}
+
+// newConn makes a connection's books, before there is a connection. Its context
+// comes from none of the request's: net/http cancels that when the handler returns.
+func (h *Handler) newConn(r *http.Request, p middleware.Principal) (*Conn, error) {
+	now := h.now()
+	c := &Conn{
+		h: h, id: rand.Text(), principal: p,
+		reading: make(chan struct{}, 1), writing: make(chan struct{}, 1),
+		rate:   newBucket(h.cfg.Limits.MessagesPerSecond, h.cfg.Limits.MessageBurst),
+		opened: now, jitter: mathrand.Float64(),
+	}
+	if !p.Expires.IsZero() {
+		left := time.Until(p.Expires)
+		if left <= 0 {
+			return nil, refuse(http.StatusUnauthorized, middleware.ReasonCredentialExpired, errors.New("ws: the credential has ended"))
+		}
+		c.expires = now + int64(left)
+	}
+	c.lastByte.Store(now)
+	c.lastMessage.Store(now)
+	c.lastGood.Store(now)
+	c.recheckAt.Store(now + int64(float64(h.cfg.Timeouts.Recheck)*(1-c.jitter/5)))
+	c.subprotocol, _ = h.selectSubprotocol(r) // Check has seen its error
+	c.ctx, c.cancel = context.WithCancelCause(middleware.Detach(context.Background(), r.Context()))
+	return c, nil
+}
+
+// accept answers 101 and takes the connection over.
+func (c *Conn) accept(w http.ResponseWriter, r *http.Request) error {
+	opts := &websocket.AcceptOptions{
+		InsecureSkipVerify: true, // Config.Origins has decided
+		CompressionMode:    websocket.CompressionDisabled,
+		OnPingReceived: func(_ context.Context, p []byte) bool {
+			_ = c.writeFrame(opPong, p)
+			return false // ours is the answer
+		},
+	}
+	if c.subprotocol != "" {
+		opts.Subprotocols = []string{c.subprotocol}
+	}
+	w.Header().Set("Securews-Connection", c.id)
+	coder, err := websocket.Accept(&hijacker{w, c}, r, opts)
+	if err != nil {
+		return fmt.Errorf("ws: upgrade: %w", err)
+	}
+	coder.SetReadLimit(int64(c.h.cfg.Limits.Message))
+	c.coder = coder
+	c.attached.Store(true)
+	c.h.wheel.add(c, c.h.now()) // asked at the next tick
+	return nil
+}
+
+// hijacker hands coder the connection behind a guard and with small buffers: the
+// 4 KiB pair of net/http would stay for as long as the connection does.
+type hijacker struct {
+	http.ResponseWriter
+	c *Conn
+}
+
+func (w *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	_ = conn.SetDeadline(time.Time{}) // the server's deadlines were the request's
+	perSecond := w.c.h.cfg.Limits.ControlPerSecond
+	g := &guard{Conn: conn, c: w.c, control: newBucket(perSecond, 10*perSecond)}
+	if early, _ := rw.Reader.Peek(rw.Reader.Buffered()); len(early) > 0 {
+		g.early = append(g.early, early...)
+	}
+	w.c.net, w.c.guard = conn, g
+	return g, bufio.NewReadWriter(bufio.NewReaderSize(g, 512), bufio.NewWriterSize(g, 16)), nil
+}
+
+// canHijack finds the middleware that hides the connection, while that can still be
+// answered.
+func canHijack(w http.ResponseWriter) error {
+	for {
+		if _, ok := w.(http.Hijacker); ok {
+			return nil
+		}
+		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return fmt.Errorf("ws: %T hides http.Hijacker: the middleware it belongs to needs an Unwrap method, or must not wrap this route", w)
+		}
+		w = u.Unwrap()
+	}
+}

@@ -1,0 +1,159 @@
+package ws
+
+import (
+	"sync"
+	"time"
+)
+
+const (
+	tick  = 250 * time.Millisecond
+	slots = 256 // 64 s ahead; what is due later is asked again then
+)
+
+// wheel wakes connections at their next deadline. All deadlines of a connection
+// share one place in it; to move a deadline back is one atomic store in the Conn,
+// which answers with its new time when it is woken. Its goroutine runs while there
+// is a connection.
+type wheel struct {
+	now  func() int64                   // nanoseconds, monotonic
+	wake func(c *Conn, now int64) int64 // returns when to wake c next; 0: never again
+
+	mu      sync.Mutex
+	slot    [slots]*Conn
+	at      int64 // the last tick that was handled
+	n       int
+	running bool
+	all     bool // wake everybody at the next tick
+	due     []*Conn
+}
+
+// place is a connection's place in the wheel, guarded by wheel.mu.
+type place struct {
+	next, prev *Conn
+	tick       int64 // 0: not in a slot
+	gone       bool
+}
+
+// add files c, to be woken at when, at the latest in 64 s.
+func (w *wheel) add(c *Conn, when int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.n++
+	if !w.running {
+		w.running = true
+		w.at = w.now() / int64(tick)
+		go w.run()
+	}
+	w.file(c, when)
+}
+
+// hasten moves c forward, if when is earlier than what it waits for.
+func (w *wheel) hasten(c *Conn, when int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if c.place.tick == 0 || c.place.tick <= when/int64(tick) {
+		return // being woken now, or soon enough
+	}
+	w.unlink(c)
+	w.file(c, when)
+}
+
+// hastenAll wakes everybody at the next tick.
+func (w *wheel) hastenAll() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.all = true
+}
+
+func (w *wheel) remove(c *Conn) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if c.place.gone {
+		return
+	}
+	if c.place.tick != 0 {
+		w.unlink(c)
+	}
+	c.place.gone = true
+	w.n--
+}
+
+func (w *wheel) file(c *Conn, when int64) {
+	// Rounded up, so that what is due at a tick is past when it is looked at.
+	t := (when + int64(tick) - 1) / int64(tick)
+	t = min(max(t, w.at+1), w.at+slots-1)
+	head := &w.slot[t%slots]
+	c.place.tick, c.place.prev, c.place.next = t, nil, *head
+	if *head != nil {
+		(*head).place.prev = c
+	}
+	*head = c
+}
+
+func (w *wheel) unlink(c *Conn) {
+	if c.place.prev != nil {
+		c.place.prev.place.next = c.place.next
+	} else {
+		w.slot[c.place.tick%slots] = c.place.next
+	}
+	if c.place.next != nil {
+		c.place.next.place.prev = c.place.prev
+	}
+	c.place.tick, c.place.next, c.place.prev = 0, nil, nil
+}
+
+func (w *wheel) run() {
+	t := time.NewTicker(tick)
+	defer t.Stop()
+	for range t.C {
+		due, ok := w.collect()
+		if !ok {
+			return
+		}
+		for _, c := range due {
+			w.refile(c, w.wake(c, w.now()))
+		}
+	}
+}
+
+// collect takes out whoever is due; false when nobody is left.
+func (w *wheel) collect() ([]*Conn, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	clear(w.due)
+	w.due = w.due[:0]
+	if w.n == 0 {
+		w.running = false
+		w.due = nil
+		return nil, false
+	}
+	now := w.now() / int64(tick)
+	steps := min(now-w.at, slots)
+	if w.all {
+		steps, w.all = slots, false
+	}
+	for i := int64(0); i < steps; i++ {
+		s := (now - i) % slots
+		if s < 0 {
+			s += slots
+		}
+		for c := w.slot[s]; c != nil; c = w.slot[s] {
+			w.unlink(c)
+			w.due = append(w.due, c)
+		}
+	}
+	w.at = max(w.at, now)
+	return w.due, true
+}
+
+func (w *wheel) refile(c *Conn, when int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if c.place.gone || when == 0 {
+		return
+	}
+	if w.all {
+		when = 0 // hastenAll came while c was being woken
+	}
+	w.file(c, when)
+}
