@@ -3,8 +3,10 @@ package ws
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -151,11 +153,14 @@ func (c *Conn) outcome(err error) *CloseError {
 
 var errPanic = errors.New("ws: panic")
 
-// panicked logs a panic's stack, once, without the payload that may have caused it:
-// only the type of the panic's value is shown where it is not an error.
+// panicked logs a panic's stack, once. Of its value only what the runtime says is
+// shown, otherwise the type: it may hold the payload (ASVS 16.2.5).
 func (h *Handler) panicked(c *Conn, p any) error {
-	value := slog.Any("panic", p)
-	h.cfg.Log.Error("ws: panic", "id", c.id, value, "stack", string(debug.Stack()))
+	value := fmt.Sprintf("%T", p)
+	if e, ok := p.(runtime.Error); ok {
+		value = e.Error()
+	}
+	h.cfg.Log.Error("ws: panic", "id", c.id, "panic", value, "stack", string(debug.Stack()))
 	return errPanic
 }
 

@@ -18,13 +18,12 @@ type wheel struct {
 	now  func() int64                   // nanoseconds, monotonic
 	wake func(c *Conn, now int64) int64 // returns when to wake c next; 0: never again
 
-	mu      sync.Mutex
-	slot    [slots]*Conn
-	at      int64 // the last tick that was handled
-	n       int
-	running bool
-	all     bool // wake everybody at the next tick
-	due     []*Conn
+	mu   sync.Mutex
+	slot [slots]*Conn
+	at   int64 // the last tick that was handled
+	n    int
+	stop chan struct{} // ends the goroutine; nil: it is not there
+	all  bool          // wake everybody at the next tick
 }
 
 // place is a connection's place in the wheel, guarded by wheel.mu.
@@ -39,10 +38,10 @@ func (w *wheel) add(c *Conn, when int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.n++
-	if !w.running {
-		w.running = true
+	if w.stop == nil {
+		w.stop = make(chan struct{})
 		w.at = w.now() / int64(tick)
-		go w.run()
+		go w.run(w.stop)
 	}
 	w.file(c, when)
 }
@@ -75,7 +74,10 @@ func (w *wheel) remove(c *Conn) {
 		w.unlink(c)
 	}
 	c.place.gone = true
-	w.n--
+	if w.n--; w.n == 0 {
+		close(w.stop)
+		w.stop = nil
+	}
 }
 
 func (w *wheel) file(c *Conn, when int64) {
@@ -102,31 +104,28 @@ func (w *wheel) unlink(c *Conn) {
 	c.place.tick, c.place.next, c.place.prev = 0, nil, nil
 }
 
-func (w *wheel) run() {
+func (w *wheel) run(stop <-chan struct{}) {
 	t := time.NewTicker(tick)
 	defer t.Stop()
-	for range t.C {
-		due, ok := w.collect()
-		if !ok {
+	var due []*Conn
+	for {
+		select {
+		case <-stop:
 			return
+		case <-t.C:
 		}
+		clear(due)
+		due = w.collect(due[:0])
 		for _, c := range due {
 			w.refile(c, w.wake(c, w.now()))
 		}
 	}
 }
 
-// collect takes out whoever is due; false when nobody is left.
-func (w *wheel) collect() ([]*Conn, bool) {
+// collect takes out whoever is due.
+func (w *wheel) collect(due []*Conn) []*Conn {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	clear(w.due)
-	w.due = w.due[:0]
-	if w.n == 0 {
-		w.running = false
-		w.due = nil
-		return nil, false
-	}
 	now := w.now() / int64(tick)
 	steps := min(now-w.at, slots)
 	if w.all {
@@ -139,11 +138,11 @@ func (w *wheel) collect() ([]*Conn, bool) {
 		}
 		for c := w.slot[s]; c != nil; c = w.slot[s] {
 			w.unlink(c)
-			w.due = append(w.due, c)
+			due = append(due, c)
 		}
 	}
 	w.at = max(w.at, now)
-	return w.due, true
+	return due
 }
 
 func (w *wheel) refile(c *Conn, when int64) {

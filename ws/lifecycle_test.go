@@ -1,0 +1,664 @@
+package ws_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/ws"
+	"github.com/securews/securews/ws/wstest"
+)
+
+// user authenticates by a header, as whom and how its fields say.
+type user struct {
+	principal func(name string) (middleware.Principal, error)
+}
+
+func (user) Ambient() bool { return false }
+
+func (u user) Authenticate(r *http.Request) (middleware.Principal, error) {
+	name := r.Header.Get("X-User")
+	if name == "" {
+		return middleware.Principal{}, middleware.ErrNoCredential
+	}
+	if u.principal != nil {
+		return u.principal(name)
+	}
+	return middleware.Principal{Issuer: "test", Subject: name, Session: "s-" + name, Token: "t-" + name, IssuedAt: time.Now(), Method: "test"}, nil
+}
+
+// logs collects what is logged.
+type logs struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logs) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logs) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func (l *logs) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
+
+// node is a handler and its server in memory.
+type node struct {
+	*wstest.Server
+	t    *testing.T
+	h    *ws.Handler
+	logs *logs
+}
+
+func start(t *testing.T, cfg ws.Config) *node {
+	t.Helper()
+	n := &node{t: t, logs: &logs{}}
+	if cfg.Origins == nil {
+		cfg.Origins = origins(t, wstest.URL)
+	}
+	if cfg.Auth == nil {
+		cfg.Auth = auth(t, user{})
+	}
+	if cfg.Serve == nil {
+		cfg.Serve = echo
+	}
+	if cfg.Log == nil {
+		cfg.Log = n.logs.logger()
+	}
+	h, err := ws.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.h, n.Server = h, wstest.NewServer(t, h)
+	return n
+}
+
+func (n *node) try(name string) (*websocket.Conn, *http.Response, error) {
+	return n.Dial(n.t.Context(), "/", &websocket.DialOptions{HTTPHeader: http.Header{"Origin": {wstest.URL}, "X-User": {name}}})
+}
+
+func (n *node) connect(name string) *websocket.Conn {
+	n.t.Helper()
+	c, _, err := n.try(name)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return c
+}
+
+// ending reads until the connection ends, answering pings, and returns the close
+// frame and how long it took.
+func ending(c *websocket.Conn) (websocket.CloseError, time.Duration) {
+	start := time.Now()
+	for {
+		_, _, err := c.Read(context.Background())
+		if err != nil {
+			var ce websocket.CloseError
+			if !errors.As(err, &ce) {
+				ce = websocket.CloseError{Code: 1006, Reason: err.Error()}
+			}
+			return ce, time.Since(start)
+		}
+	}
+}
+
+type ended struct {
+	websocket.CloseError
+	after time.Duration
+}
+
+// watch connects and reads, so that pings are answered, until the end.
+func (n *node) watch(name string) chan ended {
+	n.t.Helper()
+	c := n.connect(name)
+	end := make(chan ended, 1)
+	go func() {
+		ce, after := ending(c)
+		end <- ended{ce, after}
+	}()
+	return end
+}
+
+func wantEnding(t *testing.T, c *websocket.Conn, code websocket.StatusCode, reason string, earliest, latest time.Duration) {
+	t.Helper()
+	got, after := ending(c)
+	if got.Code != code || got.Reason != reason || after < earliest || after > latest {
+		t.Errorf("closed with %d %q after %v, want %d %q between %v and %v", got.Code, got.Reason, after, code, reason, earliest, latest)
+	}
+}
+
+// ASVS 7.3.1, 7.3.2, 7.4.1: the connection ends with its credential.
+func TestConnectionEndsWithItsDeadlines(t *testing.T) {
+	const long = 100 * time.Hour
+	tests := []struct {
+		name             string
+		expires          time.Duration
+		timeouts         ws.Timeouts
+		code             websocket.StatusCode
+		reason           string
+		earliest, latest time.Duration
+	}{
+		{"at the credential's end", time.Hour, ws.Timeouts{Idle: long, MaxAge: long}, 3000, "expired", time.Hour, time.Hour + time.Second},
+		{"at its maximum age", 0, ws.Timeouts{Idle: long, MaxAge: 2 * time.Hour}, 3000, "reauth", 2 * time.Hour, 2*time.Hour + time.Second},
+		{"after the default maximum age of 24 h", 0, ws.Timeouts{Idle: long}, 3000, "reauth", 24 * time.Hour, 24*time.Hour + time.Second},
+		{"when idle, though it answers heartbeats", 0, ws.Timeouts{Idle: 10 * time.Minute}, 3008, "idle", 10 * time.Minute, 10*time.Minute + time.Second},
+		{"when idle for the default 15 min", 0, ws.Timeouts{}, 3008, "idle", 15 * time.Minute, 15*time.Minute + time.Second},
+		{"at the earliest of them", 5 * time.Minute, ws.Timeouts{Idle: 6 * time.Minute, MaxAge: 7 * time.Minute}, 3000, "expired", 5 * time.Minute, 5*time.Minute + time.Second},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := start(t, ws.Config{Timeouts: tt.timeouts, Auth: auth(t, user{func(name string) (middleware.Principal, error) {
+					p := middleware.Principal{Issuer: "test", Subject: name}
+					if tt.expires > 0 {
+						p.Expires = time.Now().Add(tt.expires)
+					}
+					return p, nil
+				}})})
+				wantEnding(t, n.connect("ann"), tt.code, tt.reason, tt.earliest, tt.latest)
+			})
+		})
+	}
+}
+
+func TestMessagesKeepAConnectionFromBeingIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := start(t, ws.Config{Timeouts: ws.Timeouts{Idle: time.Minute}})
+		c := n.connect("ann")
+		go func() {
+			for range 60 {
+				time.Sleep(50 * time.Second)
+				if err := c.Write(t.Context(), websocket.MessageText, []byte("x")); err != nil {
+					t.Error(err)
+				}
+			}
+		}()
+		wantEnding(t, c, 3008, "idle", 51*time.Minute, 51*time.Minute+time.Second)
+	})
+}
+
+// faults.md 10: a half-open peer is gone after interval + timeout, 25 + 10 s.
+func TestHalfOpenPeerIsGoneAfterAHeartbeat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begun := time.Now()
+		ended := make(chan time.Duration, 2)
+		n := start(t, ws.Config{Serve: func(ctx context.Context, c *ws.Conn) error {
+			_, _, err := c.Read()
+			if !errors.Is(err, ws.ErrTimeout) || !errors.Is(context.Cause(ctx), ws.ErrTimeout) {
+				t.Errorf("read ends with %v, context with %v, want timeout", err, context.Cause(ctx))
+			}
+			ended <- time.Since(begun)
+			return err
+		}})
+		n.connect("ann")
+		for _, c := range n.Listener.Conns() {
+			c.Blackhole()
+		}
+		if d := <-ended; d < 25*time.Second || d > 35*time.Second {
+			t.Errorf("noticed after %v, want 25 s to 35 s", d)
+		}
+		synctest.Wait()
+		time.Sleep(2 * time.Second)
+		if err := n.h.Drain(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if s := n.logs.String(); strings.Count(s, "websocket closed") != 1 {
+			t.Errorf("want one line for the ending:\n%s", s)
+		}
+	})
+}
+
+func TestAnsweringPeerLivesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := start(t, ws.Config{Timeouts: ws.Timeouts{Idle: 9 * time.Hour}})
+		wantEnding(t, n.connect("ann"), 3008, "idle", 9*time.Hour, 9*time.Hour+time.Second)
+	})
+}
+
+// ASVS 7.4.2, 7.4.3, W9: revocation reaches live sockets, and only those it names.
+func TestRevocationClosesItsConnections(t *testing.T) {
+	tests := []struct {
+		name   string
+		revoke middleware.Revocation
+		closed string // whose connections
+	}{
+		{"of a session", middleware.Revocation{Session: "s-ann"}, "ann"},
+		{"of a token", middleware.Revocation{Token: "t-bob"}, "bob"},
+		{"of a subject", middleware.Revocation{Issuer: "test", Subject: "ann"}, "ann"},
+		{"of a subject under any issuer", middleware.Revocation{Subject: "ann"}, "ann"},
+		{"of another issuer's subject", middleware.Revocation{Issuer: "other", Subject: "ann"}, ""},
+		{"of a subject before it signed in", middleware.Revocation{Subject: "ann", Before: time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC)}, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				revocations := middleware.NewRevocations()
+				n := start(t, ws.Config{Revocations: revocations, Timeouts: ws.Timeouts{Idle: time.Hour}})
+				ends := map[string]chan ended{"ann": n.watch("ann"), "bob": n.watch("bob")}
+				time.Sleep(time.Minute)
+				if err := revocations.Revoke(t.Context(), tt.revoke); err != nil {
+					t.Fatal(err)
+				}
+				for name, end := range ends {
+					want := ended{websocket.CloseError{Code: 3008, Reason: "idle"}, time.Hour}
+					if name == tt.closed {
+						want = ended{websocket.CloseError{Code: 3000, Reason: "revoked"}, time.Minute}
+					}
+					got := <-end
+					got.after = got.after.Truncate(time.Second)
+					if got != want {
+						t.Errorf("%s ended with %v, want %v", name, got, want)
+					}
+				}
+				if _, res, err := n.try(tt.closed); tt.revoke.Subject == "" && (err == nil || res.StatusCode != 401) {
+					t.Errorf("a new handshake of %s is answered %v, want 401", tt.closed, res)
+				}
+			})
+		})
+	}
+}
+
+// Design section 5.3: a logout during the upgrade wins.
+func TestRevocationDuringTheUpgradeWins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		revocations := middleware.NewRevocations()
+		var served atomic.Bool
+		n := start(t, ws.Config{
+			Revocations: revocations,
+			Authorize: func(r *http.Request, p middleware.Principal) error {
+				return revocations.Revoke(r.Context(), middleware.Revocation{Session: p.Session})
+			},
+			Serve: func(context.Context, *ws.Conn) error { served.Store(true); return nil },
+		})
+		wantEnding(t, n.connect("ann"), 3000, "revoked", 0, time.Second)
+		if served.Load() {
+			t.Error("Serve ran for a revoked session")
+		}
+	})
+}
+
+// unreachable is a revocation store that cannot be asked.
+type unreachable struct{ middleware.Revocations }
+
+func (unreachable) Revoked(context.Context, middleware.Principal) (bool, error) {
+	return false, errors.New("store: connection refused at 10.0.0.7")
+}
+
+// faults.md 17: fail closed.
+func TestUnknownRevocationRefusesTheHandshake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := start(t, ws.Config{Revocations: unreachable{middleware.NewRevocations()}})
+		_, res, err := n.try("ann")
+		if err == nil || res.StatusCode != 503 || res.Header.Get("Retry-After") == "" {
+			t.Fatalf("answered %v, %v, want 503 with Retry-After", res, err)
+		}
+	})
+}
+
+// ASVS 8.3.2: permission changes reach live sockets; faults.md 20: so does a lost session.
+func TestRevalidateDecides(t *testing.T) {
+	const minute = time.Minute
+	tests := []struct {
+		name             string
+		answer           error
+		code             websocket.StatusCode
+		reason           string
+		earliest, latest time.Duration
+	}{
+		{"a lost session ends it", &middleware.Refusal{Status: 401, Reason: middleware.ReasonNoCredential}, 3000, "expired", 4 * minute, 5*minute + time.Second},
+		{"a revoked session ends it", &middleware.Refusal{Status: 401, Reason: middleware.ReasonCredentialRevoked}, 3000, "revoked", 4 * minute, 5*minute + time.Second},
+		{"a lost permission ends it", &middleware.Refusal{Status: 403, Reason: middleware.ReasonForbidden}, 3003, "forbidden", 4 * minute, 5*minute + time.Second},
+		{"the application's own ending", &ws.CloseError{Code: 4001, Reason: "banned"}, 4001, "banned", 4 * minute, 5*minute + time.Second},
+		{"a store that is down is endured for Stale", errors.New("down"), 1013, "later", 15 * minute, 15*minute + 11*time.Second},
+		{"so is one that refuses with 503", &middleware.Refusal{Status: 503, Reason: middleware.ReasonUnavailable}, 1013, "later", 15 * minute, 15*minute + 11*time.Second},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := start(t, ws.Config{
+					Revalidate: func(context.Context, middleware.Principal) error { return tt.answer },
+					Timeouts:   ws.Timeouts{Idle: 10 * time.Hour},
+				})
+				wantEnding(t, n.connect("ann"), tt.code, tt.reason, tt.earliest, tt.latest)
+			})
+		})
+	}
+}
+
+func TestServeDecidesHowAConnectionEnds(t *testing.T) {
+	tests := []struct {
+		name   string
+		serve  func(context.Context, *ws.Conn) error
+		code   websocket.StatusCode
+		reason string
+	}{
+		{"nil is a normal end", func(context.Context, *ws.Conn) error { return nil }, 1000, ""},
+		{"an error is ours, and stays with us", func(context.Context, *ws.Conn) error { return errors.New("pq: password authentication failed") }, 1011, "internal"},
+		{"a CloseError is sent", func(context.Context, *ws.Conn) error { return &ws.CloseError{Code: 4000, Reason: "game over"} }, 4000, "game over"},
+		{"one that may not be sent is not", func(context.Context, *ws.Conn) error { return &ws.CloseError{Code: 1015} }, 1011, "internal"},
+		{"a panic is contained", func(context.Context, *ws.Conn) error { panic("secret payload") }, 1011, "internal"},
+		{"Close wins over what follows", func(_ context.Context, c *ws.Conn) error { _ = c.Close(4002, "kicked"); return nil }, 4002, "kicked"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := start(t, ws.Config{Serve: tt.serve})
+				wantEnding(t, n.connect("ann"), tt.code, tt.reason, 0, 0)
+			})
+		})
+	}
+}
+
+// faults.md 16, ASVS 16.5.4.
+func TestPanicHarmsNobodyElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := start(t, ws.Config{Limits: ws.Limits{Connections: 2}, Serve: func(ctx context.Context, c *ws.Conn) error {
+			if c.Principal().Subject == "eve" {
+				_, p, err := c.Read()
+				if err == nil {
+					panic(string(p))
+				}
+				return err
+			}
+			return echo(ctx, c)
+		}})
+		ann := n.connect("ann")
+		for range 3 { // the place is given back each time
+			eve := n.connect("eve")
+			if err := eve.Write(t.Context(), websocket.MessageText, []byte("hunter2")); err != nil {
+				t.Fatal(err)
+			}
+			wantEnding(t, eve, 1011, "internal", 0, 0)
+			synctest.Wait()
+		}
+		if err := ann.Write(t.Context(), websocket.MessageText, []byte("still here")); err != nil {
+			t.Fatal(err)
+		}
+		if _, p, err := ann.Read(t.Context()); err != nil || string(p) != "still here" {
+			t.Errorf("read %q, %v", p, err)
+		}
+		if s := n.logs.String(); strings.Count(s, "stack=") != 3 || strings.Contains(s, "hunter2") {
+			t.Errorf("want three stacks and no payload:\n%s", s)
+		}
+	})
+}
+
+// faults.md 12: the close handshake may stall, the connection may not.
+func TestPeerThatNeverAnswersTheCloseIsCut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := start(t, ws.Config{Serve: func(context.Context, *ws.Conn) error { return nil }})
+		begun := time.Now()
+		n.connect("ann") // never reads
+		synctest.Wait()
+		if err := n.h.Drain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if d := time.Since(begun); d < time.Second || d > 5*time.Second {
+			t.Errorf("gone after %v, want about 2 s", d)
+		}
+	})
+}
+
+// faults.md 11.
+func TestMessageThatIsNeverFinishedIsCut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := start(t, ws.Config{})
+		c := n.connect("ann")
+		w, err := c.Writer(t.Context(), websocket.MessageText)
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan struct{})
+		defer func() { <-done }()
+		go func() {
+			defer close(done)
+			for range 14 { // in time for no write or heartbeat to be missed
+				if _, err := w.Write(make([]byte, 4100)); err != nil {
+					return
+				}
+				time.Sleep(2500 * time.Millisecond)
+			}
+		}()
+		wantEnding(t, c, 3008, "timeout", 30*time.Second, 31*time.Second)
+	})
+}
+
+// faults.md 13: one stalled reader is cut and the others lose nothing.
+func TestSlowConsumerIsCutAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		hub := map[string]*ws.Conn{}
+		slow := make(chan error, 1)
+		n := start(t, ws.Config{Serve: func(ctx context.Context, c *ws.Conn) error {
+			mu.Lock()
+			hub[c.Principal().Subject] = c
+			mu.Unlock()
+			err := c.PushOnly()
+			if c.Principal().Subject == "slow" {
+				slow <- context.Cause(ctx)
+			}
+			return err
+		}})
+		fast := n.connect("fast")
+		n.connect("slow") // never reads
+		synctest.Wait()
+		payload := bytes.Repeat([]byte("x"), 8<<10)
+		got := make(chan int)
+		go func() {
+			count := 0
+			for ; count < 500; count++ {
+				if _, _, err := fast.Read(t.Context()); err != nil {
+					t.Error(err)
+					break
+				}
+			}
+			got <- count
+		}()
+		for range 500 {
+			mu.Lock()
+			for _, c := range hub {
+				_ = c.Send(websocket.MessageBinary, payload)
+			}
+			mu.Unlock()
+			time.Sleep(10 * time.Millisecond)
+		}
+		if count := <-got; count != 500 {
+			t.Errorf("the fast one got %d of 500", count)
+		}
+		if err := <-slow; !errors.Is(err, ws.ErrSlow) {
+			t.Errorf("the slow one ended with %v, want slow", err)
+		}
+	})
+}
+
+func TestWriteToAStalledPeerIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		result := make(chan error, 1)
+		n := start(t, ws.Config{Serve: func(_ context.Context, c *ws.Conn) error {
+			for {
+				if err := c.Write(websocket.MessageBinary, make([]byte, 60<<10)); err != nil {
+					result <- err
+					return err
+				}
+			}
+		}})
+		begun := time.Now()
+		n.connect("ann")
+		if err := <-result; !errors.Is(err, ws.ErrSlow) {
+			t.Errorf("write ends with %v, want slow", err)
+		}
+		if d := time.Since(begun); d < 10*time.Second || d > 11*time.Second {
+			t.Errorf("after %v, want 10 s", d)
+		}
+	})
+}
+
+// faults.md 27.
+func TestDrain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := start(t, ws.Config{Limits: ws.Limits{PerPrincipal: 1000}, Timeouts: ws.Timeouts{Idle: time.Hour}})
+		const count = 200
+		var ends []chan ended
+		for range count {
+			ends = append(ends, n.watch("ann"))
+		}
+		n.connect("silent") // never answers
+		synctest.Wait()
+		begun := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		drained := make(chan error, 1)
+		go func() { drained <- n.h.Drain(ctx) }()
+		synctest.Wait()
+		if _, res, err := n.try("late"); err == nil || res.StatusCode != 503 || res.Header.Get("Retry-After") == "" {
+			t.Errorf("a late handshake is answered %v, %v, want 503 with Retry-After", res, err)
+		}
+		perSecond := map[int]int{}
+		for _, end := range ends {
+			e := <-end
+			if e.Code != 1012 || e.Reason != "restart" {
+				t.Errorf("closed with %v, want 1012 restart", e.CloseError)
+			}
+			perSecond[int(e.after/time.Second)]++
+		}
+		for s, k := range perSecond {
+			if s > 5 || k > count/2 {
+				t.Errorf("%d closed in second %d, want them spread over 5 s", k, s)
+			}
+		}
+		if err := <-drained; err != nil {
+			t.Error(err)
+		}
+		if d := time.Since(begun); d > 10*time.Second {
+			t.Errorf("drained after %v", d)
+		}
+	})
+}
+
+func TestDrainCutsAtItsDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := start(t, ws.Config{Timeouts: ws.Timeouts{Close: time.Hour, DrainSpread: time.Hour}})
+		n.connect("silent")
+		n.connect("too")
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		begun := time.Now()
+		if err := n.h.Drain(ctx); err != nil {
+			t.Error(err)
+		}
+		if d := time.Since(begun); d < 10*time.Second || d > 11*time.Second {
+			t.Errorf("drained after %v, want 10 s", d)
+		}
+	})
+}
+
+func TestDrainNamesAServeThatDoesNotReturn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stuck := make(chan struct{})
+		n := start(t, ws.Config{Serve: func(context.Context, *ws.Conn) error { <-stuck; return nil }})
+		c := n.connect("ann")
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		go func() {
+			time.Sleep(time.Minute)
+			close(stuck)
+		}()
+		go ending(c)
+		if err := n.h.Drain(ctx); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "1 connections") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// Queued messages precede the close frame where we end in good order.
+func TestWhatWasSentPrecedesTheClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := start(t, ws.Config{Serve: func(_ context.Context, c *ws.Conn) error {
+			for i := range 100 {
+				if err := c.Send(websocket.MessageBinary, bytes.Repeat([]byte{byte(i)}, 4<<10)); err != nil {
+					t.Error(err)
+				}
+			}
+			return nil
+		}})
+		c := n.connect("ann")
+		for i := range 100 {
+			_, p, err := c.Read(t.Context())
+			if err != nil || p[0] != byte(i) {
+				t.Fatalf("message %d: %v", i, err)
+			}
+		}
+		wantEnding(t, c, 1000, "", 0, 0)
+	})
+}
+
+func TestConnIsOfNoUseAfterServe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kept := make(chan *ws.Conn, 1)
+		n := start(t, ws.Config{Serve: func(_ context.Context, c *ws.Conn) error { kept <- c; return nil }})
+		wantEnding(t, n.connect("ann"), 1000, "", 0, 0)
+		c := <-kept
+		synctest.Wait()
+		_, _, readErr := c.Read()
+		for name, err := range map[string]error{
+			"Read": readErr, "Write": c.Write(websocket.MessageText, nil), "Send": c.Send(websocket.MessageText, nil),
+		} {
+			if !errors.Is(err, ws.ErrClosed) {
+				t.Errorf("%s: %v, want ErrClosed", name, err)
+			}
+		}
+	})
+}
+
+// Design section 1.4: the request's context ends with the handler; the connection's
+// carries the principal and ends with the connection.
+func TestContextOutlivesTheRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		type key struct{}
+		checked := make(chan struct{})
+		h, err := ws.New(ws.Config{Origins: origins(t, wstest.URL), Auth: auth(t, user{}), Serve: func(ctx context.Context, c *ws.Conn) error {
+			defer close(checked)
+			time.Sleep(time.Minute)
+			if ctx.Err() != nil {
+				t.Error("the context ended with the request")
+			}
+			if p, ok := middleware.FromContext(ctx); !ok || p.Subject != "ann" {
+				t.Errorf("principal %v, %v", p, ok)
+			}
+			if ctx.Value(key{}) != nil {
+				t.Error("the request's other values crossed the upgrade")
+			}
+			return nil
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		srv := wstest.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), key{}, "route context")))
+		}))
+		c, _, err := srv.Dial(t.Context(), "/", &websocket.DialOptions{HTTPHeader: http.Header{"Origin": {wstest.URL}, "X-User": {"ann"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantEnding(t, c, 1000, "", time.Minute, time.Minute)
+		<-checked
+	})
+}
