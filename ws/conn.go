@@ -48,6 +48,7 @@ type Conn struct {
 	expires      int64 // 0: never
 	lastByte     atomic.Int64
 	lastMessage  atomic.Int64
+	readSince    atomic.Int64 // 0: nobody reads
 	messageSince atomic.Int64 // 0: between two messages
 	writeSince   atomic.Int64 // 0: no write under way
 	pinged       int64        // the wheel's own: 0: no answer owed

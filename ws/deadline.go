@@ -26,7 +26,7 @@ func (c *Conn) wake(now int64) int64 {
 	next := now + min(int64(t.Message), int64(t.Write), int64(t.Idle))
 	for _, at := range [...]int64{
 		c.heartbeat(now), c.recheck(now), c.drainAt(), c.expires, c.opened + int64(t.MaxAge),
-		after(c.messageSince.Load(), t.Message), after(c.writeSince.Load(), t.Write), c.lastMessage.Load() + int64(t.Idle),
+		c.whileRead(c.messageSince.Load(), t.Message), after(c.writeSince.Load(), t.Write), c.lastMessage.Load() + int64(t.Idle),
 	} {
 		if at > 0 {
 			next = min(next, at)
@@ -43,6 +43,16 @@ func after(start int64, d time.Duration) int64 {
 	return start + int64(d)
 }
 
+// whileRead is the deadline of something that the peer owes us since start. It runs
+// while somebody reads: a Serve that is busy elsewhere is not the peer's fault.
+func (c *Conn) whileRead(start int64, d time.Duration) int64 {
+	reading := c.readSince.Load()
+	if start == 0 || reading == 0 {
+		return 0
+	}
+	return max(start, reading) + int64(d)
+}
+
 func past(at, now int64) bool { return at > 0 && now >= at }
 
 // overdue returns the first deadline that is past, nil where none is.
@@ -53,9 +63,9 @@ func (c *Conn) overdue(now int64) *CloseError {
 		return ErrExpired
 	case past(after(c.writeSince.Load(), t.Write), now):
 		return ErrSlow
-	case past(after(c.messageSince.Load(), t.Message), now):
+	case past(c.whileRead(c.messageSince.Load(), t.Message), now):
 		return ErrTimeout
-	case c.pinged > 0 && c.lastByte.Load() < c.pinged && past(after(c.pinged, t.Pong), now):
+	case c.lastByte.Load() < c.pinged && past(c.whileRead(c.pinged, t.Pong), now):
 		return c.silent()
 	case past(c.drainAt(), now):
 		return ErrDraining
@@ -96,8 +106,8 @@ func (c *Conn) cutWhenDue(now int64) int64 {
 func (c *Conn) heartbeat(now int64) int64 {
 	t := &c.h.cfg.Timeouts
 	heard := c.lastByte.Load()
-	if c.pinged > 0 && heard < c.pinged {
-		return c.pinged + int64(t.Pong)
+	if heard < c.pinged {
+		return max(c.whileRead(c.pinged, t.Pong), now+int64(tick))
 	}
 	c.pinged = 0
 	// Up to a fifth earlier, so that connections opened together do not beat

@@ -577,10 +577,7 @@ func TestDrainNamesAServeThatDoesNotReturn(t *testing.T) {
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		go func() {
-			time.Sleep(time.Minute)
-			close(stuck)
-		}()
+		defer close(stuck)
 		go ending(c)
 		if err := n.h.Drain(ctx); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "1 connections") {
 			t.Errorf("got %v", err)

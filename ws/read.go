@@ -15,10 +15,13 @@ import (
 // errConcurrentRead is a mistake in Serve, not an ending.
 var errConcurrentRead = errors.New("ws: read: another goroutine is reading")
 
-// Read returns the next message. p belongs to the caller until the next Read, which
-// takes the memory back. It takes no context: it ends when the connection does, with
-// the [CloseError] that says why; that of a peer which closed normally is io.EOF to
-// errors.Is. Text is valid UTF-8, and Config.Validate has passed the message.
+// Read returns the next message. It takes no context: it ends when the connection
+// does, with the [CloseError] that says why; that of a peer which closed normally is
+// io.EOF to errors.Is. Text is valid UTF-8, and Config.Validate has passed the message.
+// p belongs to the caller until the next Read, which takes the memory back.
+//
+// Serve must keep reading, or call [Conn.PushOnly]: the peer's pings and its close are
+// seen by a reader only, and a connection that nobody reads ends at Timeouts.Idle.
 func (c *Conn) Read() (typ websocket.MessageType, p []byte, err error) {
 	if err := c.ended(); err != nil {
 		return 0, nil, err
@@ -28,7 +31,11 @@ func (c *Conn) Read() (typ websocket.MessageType, p []byte, err error) {
 	default:
 		return 0, nil, errConcurrentRead
 	}
-	defer func() { <-c.reading }()
+	c.readSince.Store(c.h.now())
+	defer func() {
+		c.readSince.Store(0)
+		<-c.reading
+	}()
 	c.release()
 	// A context that cannot end: it costs nothing, and one that does end would
 	// have coder cut TCP before the close frame.
