@@ -1,0 +1,89 @@
+package wstest
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"testing"
+
+	"github.com/coder/websocket"
+)
+
+// URL is where a [Server] takes itself to be. Its certificate is good for every other
+// host name as well.
+const URL = "https://app.example"
+
+// Server serves HTTPS on a [Listener] until its test ends.
+type Server struct {
+	Listener *Listener
+	roots    *authority
+	t        testing.TB
+	client   *http.Client
+}
+
+// NewServer serves h over TLS until the test ends; then it closes every connection,
+// sockets included, so that a synctest bubble can end as well.
+func NewServer(t testing.TB, h http.Handler) *Server {
+	t.Helper()
+	return Start(t, &http.Server{Handler: h})
+}
+
+// Start is [NewServer] for a server with its own limits. It fills in the certificate
+// of srv.TLSConfig and leaves the rest alone.
+func Start(t testing.TB, srv *http.Server) *Server {
+	t.Helper()
+	roots, err := newAuthority()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if srv.TLSConfig == nil {
+		srv.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	srv.TLSConfig.GetCertificate = roots.issue
+	s := &Server{Listener: NewListener(), roots: roots, t: t}
+	served := make(chan error, 1)
+	go func() { served <- srv.ServeTLS(s.Listener, "", "") }()
+	t.Cleanup(func() {
+		_ = srv.Close()
+		for _, c := range s.Listener.Conns() {
+			c.closeBoth()
+		}
+		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+			t.Errorf("wstest: serve: %v", err)
+		}
+	})
+	s.client = s.ClientFrom(clientAddr)
+	return s
+}
+
+// Client returns the client that trusts the server's certificate and reaches it under
+// any host name, from 192.0.2.1.
+func (s *Server) Client() *http.Client { return s.client }
+
+// ClientFrom returns another such client, at another address.
+func (s *Server) ClientFrom(ip netip.Addr) *http.Client {
+	tr := &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return s.Listener.DialFrom(ctx, ip)
+		},
+		TLSClientConfig: &tls.Config{RootCAs: s.roots.pool(), MinVersion: tls.VersionTLS12},
+	}
+	s.t.Cleanup(tr.CloseIdleConnections)
+	return &http.Client{Transport: tr}
+}
+
+// Dial opens a WebSocket at path below [URL], through [Server.Client] unless opts names
+// another client. A refused handshake returns the response beside the error.
+func (s *Server) Dial(ctx context.Context, path string, opts *websocket.DialOptions) (*websocket.Conn, *http.Response, error) {
+	o := websocket.DialOptions{}
+	if opts != nil {
+		o = *opts
+	}
+	if o.HTTPClient == nil {
+		o.HTTPClient = s.client
+	}
+	return websocket.Dial(ctx, URL+path, &o)
+}
