@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/rs/cors"
-	"golang.org/x/net/http/httpguts"
 )
 
 // CORSConfig says what pages from the origins of an [OriginPolicy] may do across
@@ -132,7 +131,7 @@ func checkCORSMethod(m string) error {
 	switch {
 	case m == "*":
 		return errors.New("it is no list: name the methods")
-	case !httpguts.ValidHeaderFieldName(m): // a token, as methods are (RFC 9110 §9.1)
+	case !isToken(m):
 		return errors.New("it is no method (RFC 9110 §9.1)")
 	case slices.Contains([]string{"CONNECT", "TRACE", "TRACK"}, upper):
 		return errors.New("browsers never send it (Fetch §2.2.1): leave it out")
@@ -146,7 +145,7 @@ func checkCORSHeader(name string) error {
 	switch {
 	case name == "*":
 		return errors.New("it is no list: name the headers")
-	case !httpguts.ValidHeaderFieldName(name):
+	case !isToken(name):
 		return errors.New("it is no header name (RFC 9110 §5.1)")
 	}
 	return nil

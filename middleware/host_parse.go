@@ -200,6 +200,9 @@ func toASCII(name string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("the name is not valid (UTS #46): %w", err)
 	}
+	if _, err := canonicalName(ascii); err != nil {
+		return "", err
+	}
 	from, to := strings.Split(name, "."), strings.Split(ascii, ".")
 	same := func(a, b string) bool {
 		return strings.EqualFold(a, b) && len(a) == len(b) || strings.HasPrefix(b, "xn--")

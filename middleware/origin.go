@@ -124,16 +124,16 @@ func (p *OriginPolicy) admit(value string) (origin, error) {
 		if p.any {
 			return origin{}, nil
 		}
-		return origin{}, originRefusal(ReasonOriginNotAllowed, errors.New("Origin null: a sandboxed frame, a local file, or a redirect across sites"))
+		return origin{}, originRefusal(ReasonOriginNotAllowed, errors.New("null: a sandboxed frame, a local file, or a redirect across sites"))
 	}
 	o, err := parseOrigin(value)
 	if err != nil {
-		return origin{}, originRefusal(ReasonOriginMalformed, fmt.Errorf("Origin %.300q: %w", value, err))
+		return origin{}, originRefusal(ReasonOriginMalformed, fmt.Errorf("%.300q: %w", value, err))
 	}
 	if _, ok := p.exact[o]; ok || p.any || o.scheme == "https" && underWildcard(p.wild, o.endpoint) {
 		return o, nil
 	}
-	return origin{}, originRefusal(ReasonOriginNotAllowed, fmt.Errorf("Origin %.300q is not on the list", value))
+	return origin{}, originRefusal(ReasonOriginNotAllowed, fmt.Errorf("%.300q is not on the list", value))
 }
 
 func originRefusal(reason Reason, err error) error {

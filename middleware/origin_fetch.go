@@ -80,7 +80,7 @@ func sameSite(a, b origin) bool {
 	if a.host == b.host {
 		return true
 	}
-	if endsInNumber(a.host) || a.host[0] == '[' || endsInNumber(b.host) || b.host[0] == '[' {
+	if a.host[0] == '[' || b.host[0] == '[' { // the list knows IPv4 addresses, brackets it does not
 		return false
 	}
 	x, err := publicsuffix.EffectiveTLDPlusOne(a.host)

@@ -106,12 +106,12 @@ func splitAllowedOrigin(entry string) (authority, scheme string, err error) {
 		err = fmt.Errorf("the Origin is that of the page, not of the socket: write %q", "https://"+authority)
 	case scheme != "https" && scheme != "http":
 		err = fmt.Errorf("only https is allowed: write %q", "https://"+authority)
+	case authority == "":
+		err = errors.New(`the host is missing: write "https://app.example"`)
 	case hasUser:
 		err = fmt.Errorf("an origin has no user: write %q", scheme+"://"+host)
 	case end < len(rest):
 		err = fmt.Errorf("an origin has neither path, query nor fragment, and no slash at its end: write %q", scheme+"://"+authority)
-	case authority == "":
-		err = errors.New(`the host is missing: write "https://app.example"`)
 	}
 	return authority, scheme, err
 }

@@ -1,5 +1,0 @@
-package middleware
-
-import "net/http"
-
-func clientAddress(r *http.Request) string { return r.RemoteAddr }

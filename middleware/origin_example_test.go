@@ -1,0 +1,111 @@
+package middleware_test
+
+import (
+	"fmt"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/securews/securews/middleware"
+)
+
+func ExampleNewOriginPolicy() {
+	origins, err := middleware.NewOriginPolicy(middleware.OriginConfig{
+		Allow: []string{"https://app.example", "https://*.app.example"},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /messages", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "posted") })
+
+	for _, origin := range []string{"https://app.example", "https://evilapp.example"} {
+		r := httptest.NewRequest("POST", "https://app.example/messages", nil)
+		r.Header.Set("Origin", origin)
+		w := httptest.NewRecorder()
+		origins.Handler(mux).ServeHTTP(w, r)
+		fmt.Println(origin, w.Code)
+	}
+	// Output:
+	// https://app.example 200
+	// https://evilapp.example 403
+}
+
+func ExampleNewOriginPolicy_errors() {
+	_, err := middleware.NewOriginPolicy(middleware.OriginConfig{
+		Allow: []string{"app.example", "https://app.example/", "https://*.co.uk"},
+	})
+	fmt.Println(err)
+	// Output:
+	// middleware: origin: "app.example": the scheme is missing: write "https://app.example"
+	// middleware: origin: "https://app.example/": an origin has neither path, query nor fragment, and no slash at its end: write "https://app.example"
+	// middleware: origin: "https://*.co.uk": "co.uk" is a public suffix, anybody may own a name under it: name your own domain, as in "*.app.co.uk"
+}
+
+// The pages that may open a socket may also call the API, with cookies: one list.
+func ExampleOriginPolicy_CORS() {
+	origins, err := middleware.NewOriginPolicy(middleware.OriginConfig{Allow: []string{"https://app.example"}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	cors, err := origins.CORS(middleware.CORSConfig{
+		Methods:     []string{"GET", "POST", "DELETE"},
+		Headers:     []string{"Content-Type"},
+		Credentials: true,
+		MaxAge:      10 * time.Minute,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	r := chi.NewRouter()
+	r.Use(cors, origins.Handler) // outside, so that the page can read a refusal
+	r.Delete("/messages/{id}", func(http.ResponseWriter, *http.Request) {})
+
+	preflight := httptest.NewRequest("OPTIONS", "https://api.example/messages/1", nil)
+	preflight.Header.Set("Origin", "https://app.example")
+	preflight.Header.Set("Access-Control-Request-Method", "DELETE")
+	w := httptest.NewRecorder()
+	r.ServeHTTP(w, preflight)
+	fmt.Println(w.Code, w.Header().Get("Access-Control-Allow-Origin"))
+	// Output: 204 https://app.example
+}
+
+func ExampleNewHostPolicy() {
+	hosts, err := middleware.NewHostPolicy("app.example", "*.app.example")
+	if err != nil {
+		log.Fatal(err)
+	}
+	r := chi.NewRouter()
+	r.Use(hosts.Handler)
+	r.Get("/", func(http.ResponseWriter, *http.Request) {})
+
+	for _, host := range []string{"app.example", "rebound.evil.example"} {
+		req := httptest.NewRequest("GET", "/", nil)
+		req.Host = host
+		w := httptest.NewRecorder()
+		r.ServeHTTP(w, req)
+		fmt.Println(host, w.Code)
+	}
+	// Output:
+	// app.example 200
+	// rebound.evil.example 421
+}
+
+func ExampleNewProxies() {
+	proxies, err := middleware.NewProxies(middleware.ProxiesConfig{Trusted: []string{"10.0.0.0/8"}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /", func(_ http.ResponseWriter, r *http.Request) { fmt.Println(proxies.ClientIP(r)) })
+
+	r := httptest.NewRequest("GET", "/", nil)
+	r.RemoteAddr = "10.0.0.1:40000"
+	r.Header.Set("X-Forwarded-For", "127.0.0.1, 203.0.113.9") // the client wrote 127.0.0.1 itself
+	r.Header.Set("X-Forwarded-Proto", "https")
+	middleware.Chain(mux, proxies.Handler, middleware.AccessLog(nil), middleware.RequireTLS(proxies)).ServeHTTP(httptest.NewRecorder(), r)
+	// Output: 203.0.113.9
+}

@@ -1,0 +1,74 @@
+package middleware_test
+
+import (
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/securews/securews/middleware"
+)
+
+// FuzzOrigin holds the policy against net/url, which reads origins by other code:
+// whatever is accepted is, as scheme, host and port, on the list or under its
+// wildcard, and nothing but an origin.
+func FuzzOrigin(f *testing.F) {
+	for _, row := range originTable {
+		f.Add(row.origin)
+	}
+	p := originPolicy(f, middleware.OriginConfig{DangerouslyAllowLocalHTTP: true, Allow: listed})
+	f.Fuzz(func(t *testing.T, s string) {
+		if p.Check(handshakeFrom(s)) != nil {
+			return
+		}
+		u, err := url.Parse(s)
+		if err != nil || u.User != nil || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.Opaque != "" || strings.ContainsAny(s, `#?@\ `) {
+			t.Fatalf("%q is accepted and no origin: %v", s, err)
+		}
+		host, port := strings.ToLower(u.Hostname()), u.Port()
+		if a, err := netip.ParseAddr(host); err == nil {
+			host = a.String()
+		}
+		if port == "" {
+			port = map[string]string{"https": "443", "http": "80"}[u.Scheme]
+		}
+		tuple := u.Scheme + " " + host + " " + port
+		onList := slices.Contains([]string{
+			"https app.example 443", "https app.example 8443", "https xn--bcher-kva.example 443", "https 192.0.2.1 443",
+			"https 2001:db8::1 444", "https a_b.example 443", "http localhost 3000", "http ::1 80",
+		}, tuple)
+		underWildcard := u.Scheme == "https" && (port == "443" || port == "8443") && strings.HasSuffix(host, ".wild.example") && !strings.HasPrefix(host, ".")
+		if !onList && !underWildcard {
+			t.Fatalf("%q is accepted as %s", s, tuple)
+		}
+	})
+}
+
+// FuzzOriginConfig: an entry is an error or a rule; whatever becomes a rule without a
+// wildcard admits what net/url makes of it, and no stranger.
+func FuzzOriginConfig(f *testing.F) {
+	for _, row := range badOrigins {
+		f.Add(row.entry)
+	}
+	for _, s := range listed {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, entry string) {
+		p, err := middleware.NewOriginPolicy(middleware.OriginConfig{Allow: []string{entry}})
+		if (p == nil) == (err == nil) {
+			t.Fatal("neither or both of policy and error")
+		}
+		if err != nil || strings.Contains(entry, "stranger") {
+			return
+		}
+		if !strings.HasPrefix(strings.ToLower(entry), "https://") {
+			t.Fatalf("%q is allowed", entry)
+		}
+		for _, stranger := range []string{"null", "https://stranger.test", "http" + entry[len("https"):], entry + ".stranger.test", "https://stranger.test" + entry[len("https://"):]} {
+			if p.Check(handshakeFrom(stranger)) == nil && !strings.Contains(entry, "*") {
+				t.Fatalf("%q admits %q", entry, stranger)
+			}
+		}
+	})
+}
