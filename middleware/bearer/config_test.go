@@ -1,0 +1,121 @@
+package bearer_test
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/middleware/bearer"
+)
+
+var (
+	_ middleware.Authenticator = (*bearer.Authenticator)(nil)
+	_ middleware.Challenger    = (*bearer.Authenticator)(nil)
+	_ middleware.Authenticator = (*bearer.Issuers)(nil)
+	_ middleware.Challenger    = (*bearer.Issuers)(nil)
+)
+
+func TestNewRefuses(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(*bearer.Config)
+		want   string // "" for accepted
+	}{
+		{"nothing that is right", func(*bearer.Config) {}, ""},
+		{"no issuer", func(c *bearer.Config) { c.Issuer = "" }, "issuer"},
+		{"an issuer with a NUL", func(c *bearer.Config) { c.Issuer = "a\x00b" }, "issuer"},
+		{"no audience", func(c *bearer.Config) { c.Audience = "" }, "audience"},
+		{"no source of keys", func(c *bearer.Config) { c.Keys = nil }, "exactly one"},
+		{"two sources of keys", func(c *bearer.Config) { c.JWKS = "https://issuer.example/jwks" }, "exactly one"},
+		{"empty keys", func(c *bearer.Config) { c.Keys = []byte{} }, "array of keys"},
+		{"a set of no keys", func(c *bearer.Config) { c.Keys = []byte(`{"keys":[]}`) }, "no usable key"},
+		{"a set of useless keys", func(c *bearer.Config) { c.Keys = []byte(`{"keys":[{"kty":"oct","kid":"a","k":"AA"}]}`) }, "no usable key"},
+		{"a set named twice", func(c *bearer.Config) { c.Keys = []byte(`{"keys":[],` + string(goodKeys()[1:])) }, "array of keys"},
+		{"one key for a set", func(c *bearer.Config) { c.Keys = []byte(jwk("a", ecKey()).String()) }, "array of keys"},
+		{"a set of 257 keys", func(c *bearer.Config) { c.Keys = []byte(`{"keys":[` + strings.Repeat("{},", 256) + `{}]}`) }, "more than 256"},
+		{"a key set over http", func(c *bearer.Config) { c.Keys, c.JWKS = nil, "http://issuer.example/jwks" }, "https"},
+		{"a key set without host", func(c *bearer.Config) { c.Keys, c.JWKS = nil, "https:///jwks" }, "https"},
+		{"a key set with a password", func(c *bearer.Config) { c.Keys, c.JWKS = nil, "https://a:b@issuer.example/" }, "password"},
+		{"a key set with a fragment", func(c *bearer.Config) { c.Keys, c.JWKS = nil, "https://issuer.example/#a" }, "fragment"},
+		{"discovery of an issuer over http", func(c *bearer.Config) { c.Keys, c.Discovery, c.Issuer = nil, true, "http://issuer.example" }, "discovery"},
+		{"discovery of an issuer with a query, RFC 8414 §2", func(c *bearer.Config) { c.Keys, c.Discovery, c.Issuer = nil, true, "https://issuer.example?a" }, "query"},
+		{"an algorithm that is none", func(c *bearer.Config) { c.Algorithms = []bearer.Algorithm{0} }, "algorithms"},
+		{"an algorithm beyond the set", func(c *bearer.Config) { c.Algorithms = []bearer.Algorithm{200} }, "algorithms"},
+		{"an algorithm twice", func(c *bearer.Config) { c.Algorithms = []bearer.Algorithm{bearer.ES256, bearer.ES256} }, "twice"},
+		{"an algorithm none of the keys is for", func(c *bearer.Config) {
+			c.Algorithms, c.Keys = []bearer.Algorithm{bearer.RS256}, keys(jwk("a", ecKey()))
+		}, "no usable key"},
+		{"a negative leeway", func(c *bearer.Config) { c.Leeway = -1 }, "leeway"},
+		{"a leeway above two minutes", func(c *bearer.Config) { c.Leeway = 2*time.Minute + 1 }, "leeway"},
+		{"a lifetime above a day", func(c *bearer.Config) { c.MaxLifetime = 25 * time.Hour }, "lifetime"},
+		{"a negative refresh", func(c *bearer.Config) { c.Refresh = -1 }, "refresh"},
+		{"a cool-down above 30 s", func(c *bearer.Config) { c.CoolDown = time.Minute }, "cool-down"},
+		{"staleness shorter than the refresh", func(c *bearer.Config) { c.MaxStale = time.Minute }, "stale"},
+		{"a negative cache", func(c *bearer.Config) { c.CacheSize = -1 }, "cache"},
+		{"a realm with a quote", func(c *bearer.Config) { c.Realm = `a"b` }, "realm"},
+		{"a realm with a line break", func(c *bearer.Config) { c.Realm = "a\r\nb" }, "realm"},
+		{"an attribute without name", func(c *bearer.Config) { c.Attributes = []string{""} }, "attributes"},
+		{"an attribute twice", func(c *bearer.Config) { c.Attributes = []string{"a", "a"} }, "attributes"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cfg := config()
+			c.change(&cfg)
+			a, err := bearer.New(cfg)
+			switch {
+			case c.want == "" && err != nil:
+				t.Fatal(err)
+			case c.want != "" && (err == nil || a != nil || !strings.Contains(err.Error(), c.want)):
+				t.Fatalf("got %v, want an error about %s", err, c.want)
+			}
+		})
+	}
+}
+
+func TestNewReportsEverything(t *testing.T) {
+	_, err := bearer.New(bearer.Config{JWKS: "http://x", Leeway: -1, Realm: "\n"})
+	if err == nil || strings.Count(err.Error(), "\n") != 4 { // issuer, audience, JWKS, realm, leeway
+		t.Errorf("got %v", err)
+	}
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		if !strings.HasPrefix(line, "bearer: ") {
+			t.Errorf("unworded: %s", line)
+		}
+	}
+}
+
+func TestConfigIsNotComparable(t *testing.T) {
+	if reflect.TypeFor[bearer.Config]().Comparable() {
+		t.Error("a Config can be compared")
+	}
+}
+
+func TestAlgorithmsNotListedAreRefused(t *testing.T) {
+	cfg := config()
+	cfg.Algorithms = []bearer.Algorithm{bearer.RS256, bearer.EdDSA}
+	a := newAuthenticator(t, cfg)
+	for _, c := range []struct{ name, token, want string }{
+		{"listed", sign(rsaKey(), "RS256", `{"alg":"RS256","kid":"rsa","typ":"at+jwt"}`, claims().String()), "accepted"},
+		{"of the same key", sign(rsaKey(), "RS384", `{"alg":"RS384","kid":"rsa","typ":"at+jwt"}`, claims().String()), invalid},
+		{"not listed", token(header(), claims()), invalid},
+		{"the other name of one listed", sign(edKey(), "Ed25519", `{"alg":"Ed25519","kid":"ed","typ":"at+jwt"}`, claims().String()), invalid},
+	} {
+		if _, err := a.Authenticate(request(c.token)); outcome(err) != c.want {
+			t.Errorf("%s: got %s", c.name, outcome(err))
+		}
+	}
+}
+
+func TestTheConfigMayBeChangedAfterwards(t *testing.T) {
+	cfg := config()
+	cfg.Attributes = []string{"email"}
+	cfg.Algorithms = []bearer.Algorithm{bearer.ES256}
+	a := newAuthenticator(t, cfg)
+	cfg.Attributes[0], cfg.Algorithms[0] = "sub", bearer.RS256
+	clear(cfg.Keys)
+	p, err := a.Authenticate(request(token(header(), claims().with("email", "e"))))
+	if err != nil || p.Attributes["email"] != "e" {
+		t.Errorf("got %v, %v", p, err)
+	}
+}

@@ -1,0 +1,25 @@
+// Package bearer authenticates requests by JWT access tokens in the Authorization
+// header (RFC 6750), by the profile of RFC 9068 unless told otherwise.
+//
+// A token is accepted only if every one of these holds; there is no option that
+// skips one:
+//
+//   - it is a compact JWS of at most 8 KiB: three parts in canonical base64url, header
+//     and claims in JSON without duplicate names (RFC 7515 §4, RFC 7519 §4, RFC 8725);
+//   - its alg is on the list, and kid and alg name exactly one key of the issuer's own
+//     set; the header brings no key and no place to fetch one from;
+//   - the signature verifies under that key;
+//   - typ, iss, aud, sub, exp, iat, jti and client_id are there and right, nbf and iat
+//     have passed, exp is ahead but not further than Config.MaxLifetime;
+//   - a token bound to a client certificate (RFC 8705) comes over a connection with that
+//     certificate; one bound in a way that a bearer cannot prove is refused;
+//   - it is not revoked. This, the times and the binding are checked on every request;
+//     the rest is remembered in a bounded cache for as long as the key stays in the set.
+//
+// Keys are fetched in the background, never on the way of a request whose key is known.
+// While the issuer cannot be reached the last good set serves until Config.MaxStale;
+// without a set requests are answered 503 with Retry-After.
+//
+// Browsers cannot set Authorization on a WebSocket: pages trade their token for a ticket
+// (package ticket). A token in the query is refused (RFC 6750 §5.3, RFC 9700 §4.3.2).
+package bearer

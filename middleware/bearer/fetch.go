@@ -1,0 +1,168 @@
+package bearer
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	maxDocument = 1 << 20  // bytes of a key set or of metadata
+	maxHeader   = 64 << 10 // bytes of the header of an answer
+)
+
+var (
+	errTooLarge = fmt.Errorf("document larger than %d bytes", maxDocument)
+	errEncoded  = errors.New("answer is compressed though that was declined")
+	errMetadata = errors.New("metadata is not that of the configured issuer (RFC 8414 §3.3)")
+	errLocation = errors.New("metadata has no https jwks_uri")
+)
+
+// document is the body of an answer and for how long it calls itself fresh.
+type document struct {
+	body  []byte
+	fresh time.Duration
+}
+
+// hardened returns a client that trusts what c trusts but follows no redirect, keeps no
+// cookies and reads no endless header. A transport of a foreign type is used as it is.
+func hardened(c *http.Client) *http.Client {
+	out := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	if c != nil {
+		out.Transport = c.Transport
+	}
+	if out.Transport == nil {
+		out.Transport = &http.Transport{
+			Proxy:               http.ProxyFromEnvironment,
+			ForceAttemptHTTP2:   true,
+			TLSHandshakeTimeout: fetchTimeout,
+			TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
+		}
+	}
+	if t, ok := out.Transport.(*http.Transport); ok {
+		t = t.Clone()
+		t.DisableCompression = true
+		t.DisableKeepAlives = true // net/http repeats a request on a connection that it kept and lost
+		if t.MaxResponseHeaderBytes <= 0 || t.MaxResponseHeaderBytes > maxHeader {
+			t.MaxResponseHeaderBytes = maxHeader
+		}
+		out.Transport = t
+	}
+	return out
+}
+
+// fetch gets one document. The context bounds it as a whole, the body included.
+func fetch(ctx context.Context, c *http.Client, from string) (document, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
+	if err != nil {
+		return document{}, errors.New("URL is malformed")
+	}
+	req.Header.Set("Accept", "application/jwk-set+json, application/json")
+	req.Header.Set("Accept-Encoding", "identity") // nothing small becomes large here
+	res, err := c.Do(req)
+	if err != nil {
+		var u *url.Error
+		if errors.As(err, &u) {
+			err = u.Err // the URL may hold a secret
+		}
+		return document{}, err
+	}
+	defer func() { _ = res.Body.Close() }()
+	if res.StatusCode != http.StatusOK {
+		return document{}, fmt.Errorf("answer has status %d", res.StatusCode)
+	}
+	if e := res.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
+		return document{}, errEncoded
+	}
+	if res.ContentLength > maxDocument {
+		return document{}, errTooLarge
+	}
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxDocument+1))
+	if err != nil {
+		return document{}, err
+	}
+	if len(body) > maxDocument {
+		return document{}, errTooLarge
+	}
+	return document{body, maxAge(res.Header.Values("Cache-Control"))}, nil
+}
+
+// maxAge reads max-age (RFC 9111 §5.2.2.1); 0 where there is none.
+func maxAge(lines []string) time.Duration {
+	for part := range strings.SplitSeq(strings.Join(lines, ","), ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
+		if !strings.EqualFold(name, "max-age") {
+			continue
+		}
+		n, err := strconv.ParseUint(strings.Trim(value, `"`), 10, 31)
+		if err != nil {
+			return 0
+		}
+		return time.Duration(n) * time.Second
+	}
+	return 0
+}
+
+// discover finds the key set in the issuer's metadata, OpenID Connect's first and then
+// RFC 8414's, and fetches it.
+func discover(ctx context.Context, c *http.Client, issuer string) (document, error) {
+	var errs []error
+	for _, from := range metadataURLs(issuer) {
+		meta, err := fetch(ctx, c, from)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		location, err := jwksURI(meta.body, issuer)
+		if err != nil {
+			return document{}, err
+		}
+		return fetch(ctx, c, location)
+	}
+	return document{}, fmt.Errorf("metadata: %w", errors.Join(errs...))
+}
+
+// metadataURLs follows OpenID Connect Discovery 1.0 §4, which appends, and RFC 8414 §3.1,
+// which inserts before the path.
+func metadataURLs(issuer string) []string {
+	trimmed := strings.TrimSuffix(issuer, "/")
+	origin, path := trimmed, ""
+	if i := strings.IndexByte(trimmed[len("https://"):], '/'); i >= 0 {
+		i += len("https://")
+		origin, path = trimmed[:i], trimmed[i:]
+	}
+	return []string{
+		trimmed + "/.well-known/openid-configuration",
+		origin + "/.well-known/oauth-authorization-server" + path,
+	}
+}
+
+func jwksURI(meta []byte, issuer string) (string, error) {
+	members, err := object(meta)
+	if err != nil {
+		return "", errMetadata
+	}
+	var iss, location string
+	for _, m := range members {
+		switch string(m.name) {
+		case "issuer":
+			iss, _ = text(m.value)
+		case "jwks_uri":
+			location, _ = text(m.value)
+		}
+	}
+	if iss != issuer {
+		return "", errMetadata
+	}
+	if checkURL(location) != nil {
+		return "", errLocation
+	}
+	return location, nil
+}

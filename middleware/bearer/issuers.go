@@ -1,0 +1,102 @@
+package bearer
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/securews/securews/middleware"
+)
+
+// Issuers accepts the tokens of several issuers, as one [middleware.Authenticator]. What a
+// token says of its issuer decides which Authenticator is asked, and only that one's keys
+// and rules count. It is safe for concurrent use. The zero value refuses every token.
+type Issuers struct {
+	list []*Authenticator
+}
+
+// NewIssuers returns the Issuers over at least one Authenticator, each of another issuer.
+// Closing them stays with the caller.
+func NewIssuers(list ...*Authenticator) (*Issuers, error) {
+	var errs []error
+	if len(list) == 0 {
+		errs = append(errs, errors.New("bearer: issuers: none is given"))
+	}
+	for i, a := range list {
+		if a == nil || a.keys == nil {
+			errs = append(errs, fmt.Errorf("bearer: issuers: %d is nil or zero", i))
+			continue
+		}
+		if slices.ContainsFunc(list[:i], func(b *Authenticator) bool { return b != nil && b.profile.issuer == a.profile.issuer }) {
+			errs = append(errs, fmt.Errorf("bearer: issuers: %s is given twice", a.profile.issuer))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return &Issuers{list: slices.Clone(list)}, nil
+}
+
+// Ambient is false: browsers never send a bearer token unasked.
+func (s *Issuers) Ambient() bool { return false }
+
+// Challenge is that of the first Authenticator.
+func (s *Issuers) Challenge() string { return s.first().Challenge() }
+
+func (s *Issuers) first() *Authenticator {
+	if s == nil || len(s.list) == 0 {
+		return nil
+	}
+	return s.list[0]
+}
+
+// Authenticate answers as the Authenticator of the token's issuer does
+// ([Authenticator.Authenticate]); a token of no known issuer is 401 credential_invalid.
+func (s *Issuers) Authenticate(r *http.Request) (middleware.Principal, error) {
+	first := s.first()
+	if first == nil {
+		return first.Authenticate(r)
+	}
+	token, err := credential(r)
+	switch {
+	case err == middleware.ErrNoCredential:
+		return middleware.Principal{}, err
+	case err != nil:
+		return middleware.Principal{}, first.profile.refuse(err)
+	}
+	iss, err := unverifiedIssuer(token)
+	if err != nil {
+		return middleware.Principal{}, first.profile.refuse(err)
+	}
+	for _, a := range s.list {
+		if a.profile.issuer == iss {
+			return a.admit(r, token)
+		}
+	}
+	return middleware.Principal{}, first.profile.refuse(errIssuer)
+}
+
+// unverifiedIssuer reads whom to ask; it proves nothing.
+func unverifiedIssuer(token string) (string, error) {
+	_, payload, _, err := split(token)
+	if err != nil {
+		return "", err
+	}
+	doc, err := base64.RawURLEncoding.DecodeString(payload)
+	if err != nil {
+		return "", errShape
+	}
+	members, err := object(doc)
+	if err != nil {
+		return "", errClaims
+	}
+	for _, m := range members {
+		if string(m.name) == "iss" {
+			iss, _ := text(m.value)
+			return iss, nil
+		}
+	}
+	return "", errMissing
+}

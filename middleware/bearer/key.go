@@ -1,0 +1,168 @@
+package bearer
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"encoding/base64"
+	"errors"
+	"math/big"
+)
+
+// The sizes of RSA keys that are used: RFC 7518 §3.3 wants 2048 bits, and above 8192 one
+// verification costs more than a handshake should.
+const (
+	minRSABits = 2048
+	maxRSABits = 8192
+)
+
+// maxOperations is how many key_ops are read; RFC 7517 §4.3 knows eight.
+const maxOperations = 16
+
+var (
+	errKeyJSON     = errors.New("not a JSON object with text where text belongs")
+	errKeyNoID     = errors.New("no kid")
+	errKeyPrivate  = errors.New("holds private parts: whoever reads the set can sign")
+	errKeyUse      = errors.New("use or key_ops is not for verifying signatures")
+	errKeyAlg      = errors.New("alg is not on the list or not for this key")
+	errKeyKind     = errors.New("kind or curve is not supported")
+	errKeyMaterial = errors.New("key material is malformed, weak or off its curve")
+)
+
+// key is one public key and the algorithms it may be used with.
+type key struct {
+	public     crypto.PublicKey // *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey
+	algorithms []Algorithm
+}
+
+// same reports whether both are the same public key.
+func (k *key) same(other *key) bool {
+	if k == nil || other == nil {
+		return false
+	}
+	p, ok := k.public.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && p.Equal(other.public)
+}
+
+// parseKey reads one JWK. Members it has no use for, x5c among them, are not looked at:
+// they can neither help the key nor harm it. The kid is returned even of a key that
+// cannot be used.
+func parseKey(raw []byte, algorithms *algorithmSet) (k *key, kid string, err error) {
+	members, err := object(raw)
+	if err != nil {
+		return nil, "", errKeyJSON
+	}
+	jwk := map[string][]byte{}
+	for _, m := range members {
+		jwk[string(m.name)] = m.value
+	}
+	kid, _ = text(jwk["kid"])
+	for _, private := range []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"} {
+		if jwk[private] != nil {
+			return nil, kid, errKeyPrivate
+		}
+	}
+	if kid == "" {
+		return nil, "", errKeyNoID
+	}
+	if !forVerifying(jwk) {
+		return nil, kid, errKeyUse
+	}
+	public, err := publicKey(jwk)
+	if err != nil {
+		return nil, kid, err
+	}
+	k = &key{public: public}
+	own, _ := text(jwk["alg"])
+	for a := range algorithmEnd {
+		if algorithms[a] && a.fits(public) && (jwk["alg"] == nil || own == a.String()) {
+			k.algorithms = append(k.algorithms, a)
+		}
+	}
+	if len(k.algorithms) == 0 {
+		return nil, kid, errKeyAlg
+	}
+	return k, kid, nil
+}
+
+// forVerifying follows RFC 7517 §4.2 and §4.3: what a key says of its use binds.
+func forVerifying(jwk map[string][]byte) bool {
+	if v := jwk["use"]; v != nil {
+		if use, _ := text(v); use != "sig" {
+			return false
+		}
+	}
+	if v := jwk["key_ops"]; v != nil {
+		list, ok := array(v, maxOperations)
+		verify := false
+		for _, op := range list {
+			name, isText := text(op)
+			ok = ok && isText
+			verify = verify || name == "verify"
+		}
+		return ok && verify
+	}
+	return true
+}
+
+// publicKey reads the key material itself: jwx's reader can be changed for the whole
+// process, and rejects a key for members that do not matter here.
+func publicKey(jwk map[string][]byte) (crypto.PublicKey, error) {
+	kty, _ := text(jwk["kty"])
+	crv, _ := text(jwk["crv"])
+	switch {
+	case kty == "RSA":
+		return rsaKey(octets(jwk["n"]), octets(jwk["e"]))
+	case kty == "EC" && crv == "P-256":
+		return ecKey(elliptic.P256(), octets(jwk["x"]), octets(jwk["y"]))
+	case kty == "EC" && crv == "P-384":
+		return ecKey(elliptic.P384(), octets(jwk["x"]), octets(jwk["y"]))
+	case kty == "EC" && crv == "P-521":
+		return ecKey(elliptic.P521(), octets(jwk["x"]), octets(jwk["y"]))
+	case kty == "OKP" && crv == "Ed25519": // RFC 8037 §2
+		x := octets(jwk["x"])
+		if len(x) != ed25519.PublicKeySize {
+			return nil, errKeyMaterial
+		}
+		return ed25519.PublicKey(x), nil
+	}
+	return nil, errKeyKind
+}
+
+// rsaKey follows RFC 7518 §6.3.1. Leading zeros, which the RFC warns that some libraries
+// write, are harmless.
+func rsaKey(n, e []byte) (crypto.PublicKey, error) {
+	modulus, exponent := new(big.Int).SetBytes(n), new(big.Int).SetBytes(e)
+	bits := modulus.BitLen()
+	if bits < minRSABits || bits > maxRSABits || modulus.Bit(0) == 0 ||
+		exponent.BitLen() > 31 || exponent.Bit(0) == 0 || exponent.Int64() < 3 {
+		return nil, errKeyMaterial
+	}
+	return &rsa.PublicKey{N: modulus, E: int(exponent.Int64())}, nil
+}
+
+// ecKey follows RFC 7518 §6.2.1: full-size coordinates of a point on the curve.
+func ecKey(curve elliptic.Curve, x, y []byte) (crypto.PublicKey, error) {
+	size := (curve.Params().BitSize + 7) / 8
+	if len(x) != size || len(y) != size {
+		return nil, errKeyMaterial
+	}
+	point := append(append([]byte{4}, x...), y...)
+	public, err := ecdsa.ParseUncompressedPublicKey(curve, point)
+	if err != nil {
+		return nil, errKeyMaterial
+	}
+	return public, nil
+}
+
+// octets decodes a member of a JWK; nil where it is not base64url.
+func octets(value []byte) []byte {
+	s, _ := text(value)
+	if !canonical(s) {
+		return nil
+	}
+	raw, _ := base64.RawURLEncoding.DecodeString(s)
+	return raw
+}

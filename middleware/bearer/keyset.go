@@ -1,0 +1,93 @@
+package bearer
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// maxKeys is how many keys a set may list; issuers publish two or three.
+const maxKeys = 256
+
+var (
+	errKeySet  = errors.New("not a JSON object with an array of keys (RFC 7517 §5)")
+	errTooMany = fmt.Errorf("more than %d keys", maxKeys)
+	errNoKey   = errors.New("no usable key")
+)
+
+// keySet is an issuer's keys at one moment. It is immutable.
+type keySet struct {
+	keys   map[slot]*key       // nil: two keys claim the slot, so it names neither
+	kids   map[string]struct{} // every kid of the document, usable or not
+	asOf   time.Time           // when it was asked for
+	unused []string            // why keys were left out, for the log
+}
+
+// parseKeySet reads a JWK set (RFC 7517 §5). A key that cannot be used is left out and
+// does not harm the others, so an issuer may publish kinds of keys that are not known
+// here. A set without one usable key is an error.
+//
+// One kid may stand for keys of several algorithms (RFC 7517 §4.5), but where two
+// different keys claim the same kid and alg neither is used. A key that prev has as well
+// is taken over from there, so that what it verified stays verified.
+func parseKeySet(doc []byte, algorithms *algorithmSet, prev *keySet) (*keySet, error) {
+	members, err := looseObject(doc)
+	if err != nil {
+		return nil, errKeySet
+	}
+	var list [][]byte
+	ok := false
+	for _, m := range members {
+		if string(m.name) == "keys" {
+			list, ok = array(m.value, maxKeys)
+		}
+	}
+	switch {
+	case !ok:
+		return nil, errKeySet
+	case len(list) > maxKeys:
+		return nil, errTooMany
+	}
+	set := &keySet{keys: map[slot]*key{}, kids: map[string]struct{}{}}
+	for i, raw := range list {
+		k, kid, err := parseKey(raw, algorithms)
+		if kid != "" {
+			set.kids[kid] = struct{}{}
+		}
+		if err != nil {
+			set.unused = append(set.unused, fmt.Sprintf("key %d, kid %.64q: %v", i, kid, err))
+			continue
+		}
+		set.add(kid, k, prev)
+	}
+	for _, k := range set.keys {
+		if k != nil {
+			return set, nil
+		}
+	}
+	return nil, errNoKey
+}
+
+func (s *keySet) add(kid string, k *key, prev *keySet) {
+	for _, alg := range k.algorithms {
+		at := slot{kid, alg}
+		there, taken := s.keys[at]
+		switch {
+		case !taken:
+			s.keys[at] = k
+			if prev != nil && prev.keys[at].same(k) {
+				s.keys[at] = prev.keys[at]
+			}
+		case there == nil:
+		case !there.same(k):
+			s.keys[at] = nil
+			s.unused = append(s.unused, fmt.Sprintf("kid %.64q: two keys for %s", kid, alg))
+		}
+	}
+}
+
+// knows reports whether the issuer has published the kid, whatever became of it.
+func (s *keySet) knows(kid string) bool {
+	_, ok := s.kids[kid]
+	return ok
+}

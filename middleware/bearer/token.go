@@ -1,0 +1,172 @@
+package bearer
+
+import (
+	"encoding/base64"
+	"errors"
+	"strings"
+
+	"github.com/lestrrat-go/jwx/v3/jws"
+)
+
+// MaxTokenBytes is the longest token that is looked at.
+const MaxTokenBytes = 8 << 10
+
+var (
+	errTooLong    = errors.New("token longer than 8 KiB")
+	errShape      = errors.New("token is not a compact JWS of three parts in canonical base64url")
+	errHeader     = errors.New("token header is not strict JSON")
+	errAlgorithm  = errors.New("token alg is missing or not on the list")
+	errKeyID      = errors.New("token has no kid")
+	errType       = errors.New("token typ is not that of an access token")
+	errParameter  = errors.New("token header brings a key, names a place to fetch one from, or asks for an extension")
+	errNested     = errors.New("token is nested")
+	errUnknownKey = errors.New("token kid and alg name no single key of the issuer")
+	errSignature  = errors.New("token signature does not verify")
+)
+
+// slot is where a key stands in a set: kid and alg together name one key.
+type slot struct {
+	kid string
+	alg Algorithm
+}
+
+// split checks the shape of a token (RFC 7515 §7.1) and returns its three parts, still
+// encoded. Every part must be what an encoder writes: no
+// padding, no other alphabet, no line breaks, no stray bits in the last character. That
+// leaves one spelling per token, which is what a cache or deny-list may be keyed by.
+func split(token string) (head, payload, signature string, err error) {
+	if len(token) > MaxTokenBytes {
+		return "", "", "", errTooLong
+	}
+	head, rest, _ := strings.Cut(token, ".")
+	payload, signature, _ = strings.Cut(rest, ".")
+	if !canonical(head) || !canonical(payload) || !canonical(signature) {
+		return "", "", "", errShape
+	}
+	return head, payload, signature, nil
+}
+
+// canonical reports whether s is non-empty base64url as RFC 4648 §3.5 and §5 want it.
+func canonical(s string) bool {
+	var last int
+	for i := range len(s) {
+		if last = sextet(s[i]); last < 0 {
+			return false
+		}
+	}
+	switch len(s) % 4 {
+	case 0:
+		return s != ""
+	case 2:
+		return last&0x0f == 0
+	case 3:
+		return last&0x03 == 0
+	}
+	return false
+}
+
+func sextet(c byte) int {
+	switch {
+	case c >= 'A' && c <= 'Z':
+		return int(c - 'A')
+	case c >= 'a' && c <= 'z':
+		return int(c-'a') + 26
+	case c >= '0' && c <= '9':
+		return int(c-'0') + 52
+	case c == '-':
+		return 62
+	case c == '_':
+		return 63
+	}
+	return -1
+}
+
+// header reads the protected header and returns the slot of the key it asks for.
+// Parameters it does not know are ignored (RFC 7515 §4), x5c, x5t and x5t#S256 among
+// them: the key is found by kid alone.
+func (c *profile) header(head string) (slot, error) {
+	doc, err := base64.RawURLEncoding.Strict().DecodeString(head)
+	if err != nil {
+		return slot{}, errShape
+	}
+	members, err := object(doc)
+	if err != nil {
+		return slot{}, errHeader
+	}
+	var h parameters
+	for _, m := range members {
+		if err := h.take(m); err != nil {
+			return slot{}, err
+		}
+	}
+	at := slot{h.kid, c.algorithms.named(h.alg)}
+	switch {
+	case at.alg == 0:
+		return slot{}, errAlgorithm
+	case at.kid == "":
+		return slot{}, errKeyID
+	case !c.admitsType(h.typ, h.typed):
+		return slot{}, errType
+	}
+	return at, nil
+}
+
+// parameters are those of a header that decide.
+type parameters struct {
+	alg, kid, typ string
+	typed         bool
+}
+
+func (h *parameters) take(m member) error {
+	ok := true
+	switch string(m.name) {
+	case "alg":
+		h.alg, ok = text(m.value)
+	case "kid":
+		h.kid, ok = text(m.value)
+	case "typ":
+		h.typ, h.typed = text(m.value)
+		ok = h.typed
+	case "cty": // RFC 7519 §5.2
+		var cty string
+		if cty, ok = text(m.value); isMediaType(cty, "jwt") {
+			return errNested
+		}
+	case "crit", "b64", "zip", "jku", "x5u", "jwk", "enc", "epk":
+		return errParameter // RFC 7515 §4.1.11, RFC 8725 §3.10
+	}
+	if !ok {
+		return errHeader
+	}
+	return nil
+}
+
+// admitsType follows RFC 9068 §2.1 and §4: at+jwt, with or without application/.
+func (c *profile) admitsType(typ string, typed bool) bool {
+	if isMediaType(typ, "at+jwt") {
+		return true
+	}
+	return c.anyJWT && (!typed || isMediaType(typ, "jwt"))
+}
+
+// isMediaType compares as RFC 7515 §4.1.9 says: without regard to case, "application/"
+// being left out where there is no other slash.
+func isMediaType(value, want string) bool {
+	const prefix = "application/"
+	if len(value) > len(prefix) && strings.EqualFold(value[:len(prefix)], prefix) {
+		value = value[len(prefix):]
+	}
+	return len(value) == len(want) && strings.EqualFold(value, want)
+}
+
+// verify checks the signature with the one key and returns the payload it covers.
+func (k *key) verify(token, signature string, alg Algorithm) ([]byte, error) {
+	if base64.RawURLEncoding.DecodedLen(len(signature)) != signatureSize(k.public) {
+		return nil, errSignature
+	}
+	payload, err := jws.VerifyCompactFast(k.public, []byte(token), alg.jwa())
+	if err != nil {
+		return nil, errSignature // what jwx says may quote the token
+	}
+	return payload, nil
+}
