@@ -61,7 +61,7 @@ func NewAuth(list ...Authenticator) (*Auth, error) {
 				errs = append(errs, errors.New("middleware: auth: Anonymous() is given twice"))
 			}
 			a.anonymous = true
-		case reflect.TypeOf(x).Comparable() && slices.Contains(a.list, x):
+		case reflect.ValueOf(x).Comparable() && slices.Contains(a.list, x):
 			errs = append(errs, fmt.Errorf("middleware: auth: authenticator %d (%T) is given twice: every credential would count as two", i, x))
 		default:
 			a.list = append(a.list, x)
@@ -80,8 +80,11 @@ func isNil(x Authenticator) bool {
 	if x == nil {
 		return true
 	}
-	v := reflect.ValueOf(x)
-	return v.Kind() == reflect.Pointer && v.IsNil()
+	switch v := reflect.ValueOf(x); v.Kind() {
+	case reflect.Pointer, reflect.Func, reflect.Map, reflect.Slice, reflect.Chan:
+		return v.IsNil()
+	}
+	return false
 }
 
 // Ambient reports whether any of the authenticators is ambient.
@@ -122,12 +125,12 @@ func (a *Auth) Check(r *http.Request) (Principal, error) {
 	}
 	switch {
 	case failure != nil:
-		return Principal{}, a.challenged(failure)
+		return Principal{}, a.Challenge(failure)
 	case found < 0 && a.anonymous:
 		return Anonymous().Authenticate(r)
 	case found < 0:
-		return Principal{}, a.challenged(&Refusal{Status: http.StatusUnauthorized, Reason: ReasonNoCredential, Err: ErrNoCredential})
-	case a.list[found].Ambient() && r.Header["Origin"] == nil && (IsHandshake(r) || !isSafe(r.Method)):
+		return Principal{}, a.Challenge(&Refusal{Status: http.StatusUnauthorized, Reason: ReasonNoCredential, Err: ErrNoCredential})
+	case a.list[found].Ambient() && r.Header.Get("Origin") == "" && (IsHandshake(r) || !isSafe(r.Method)):
 		return Principal{}, &Refusal{
 			Status: http.StatusForbidden, Reason: ReasonOriginMissing,
 			Err: errors.New("middleware: auth: a credential that browsers send unasked came without an Origin"),
@@ -136,8 +139,9 @@ func (a *Auth) Check(r *http.Request) (Principal, error) {
 	return principal, nil
 }
 
-// challenged adds the WWW-Authenticate that RFC 9110 §15.5.2 wants on every 401.
-func (a *Auth) challenged(err error) error {
+// Challenge returns err with the WWW-Authenticate that RFC 9110 §15.5.2 wants on every
+// 401, if it is a [Refusal] of that status without one.
+func (a *Auth) Challenge(err error) error {
 	var f *Refusal
 	if !errors.As(err, &f) || f.Status != http.StatusUnauthorized || f.Header.Get("WWW-Authenticate") != "" || len(a.challenges) == 0 {
 		return err

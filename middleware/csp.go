@@ -39,7 +39,7 @@ type CSP struct {
 	Manifest []string
 
 	BaseURI        []string // empty: 'none'
-	FormAction     []string // empty: 'self', or 'none' where Default is empty too
+	FormAction     []string // empty: 'self', or 'none' where Default is that
 	FrameAncestors []string // empty: 'none'
 
 	// Nonce adds a nonce to script-src, and to style-src unless Style is 'none';
@@ -62,10 +62,19 @@ type CSP struct {
 	DangerouslyInlineStyle bool // 'unsafe-inline' in style-src; not beside Nonce, which disables it
 }
 
-// compileCSP validates everything, then writes the policy. Errors are worded with
-// what, reports go to the group.
-func compileCSP(c *CSP, what, group string) (cspPolicy, error) {
+// compileCSP validates everything, then writes the policy.
+func compileCSP(c *CSP, enforced bool) (cspPolicy, error) {
 	var errs []error
+	what, group := "csp", "csp"
+	if !enforced {
+		what, group = "csp report-only", "csp-report-only"
+		if c.ReportTo == "" {
+			errs = append(errs, errors.New("ReportTo is empty: nobody would hear of it"))
+		}
+		if c.UpgradeInsecureRequests {
+			errs = append(errs, errors.New("UpgradeInsecureRequests has no effect"))
+		}
+	}
 	for _, d := range c.directives() {
 		errs = append(errs, d.check()...)
 	}
@@ -79,7 +88,7 @@ func compileCSP(c *CSP, what, group string) (cspPolicy, error) {
 	if len(errs) > 0 {
 		return cspPolicy{}, errors.Join(errs...)
 	}
-	return c.write(group), nil
+	return c.write(group, enforced), nil
 }
 
 // directives are all lists of the configuration, with what each may hold.

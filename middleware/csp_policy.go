@@ -86,8 +86,9 @@ func (w *cspWriter) finish() cspPolicy {
 	return w.policy
 }
 
-// write puts a validated configuration into words.
-func (c *CSP) write(group string) cspPolicy {
+// write puts a validated configuration into words. A sandbox has no effect in a
+// policy that is not enforced (CSP3 §6.3.2).
+func (c *CSP) write(group string, enforced bool) cspPolicy {
 	w := &cspWriter{}
 	w.directive("default-src", orElse(c.Default, "'none'")...)
 	c.writeScripts(w)
@@ -98,7 +99,7 @@ func (c *CSP) write(group string) cspPolicy {
 		}
 	}
 	form := "'self'"
-	if len(c.Default) == 0 {
+	if len(somethingOf(c.Default, nil)) == 0 {
 		form = "'none'"
 	}
 	w.directive("object-src", "'none'")
@@ -106,6 +107,9 @@ func (c *CSP) write(group string) cspPolicy {
 	w.directive("form-action", orElse(c.FormAction, form)...)
 	w.directive("frame-ancestors", orElse(c.FrameAncestors, "'none'")...)
 	c.writeFlags(w)
+	if enforced && c.loadsNothing() {
+		w.directive("sandbox")
+	}
 	if c.ReportTo != "" {
 		w.directive("report-uri", c.ReportTo)
 		w.directive("report-to", group)
@@ -167,9 +171,6 @@ func (c *CSP) writeFlags(w *cspWriter) {
 	if c.RequireTrustedTypes {
 		w.directive("require-trusted-types-for", "'script'")
 		w.directive("trusted-types", orElse(c.TrustedTypes, "'none'")...)
-	}
-	if c.loadsNothing() {
-		w.directive("sandbox")
 	}
 }
 

@@ -127,15 +127,13 @@ func (h *Headers) set(name, value string) {
 
 // addPolicies adds both policies, and the headers that follow from them.
 func (h *Headers) addPolicies(cfg HeadersConfig) error {
-	enforced, err := compileCSP(&cfg.CSP, "csp", "csp")
+	enforced, err := compileCSP(&cfg.CSP, true)
 	errs := []error{err}
 	h.addPolicy("Content-Security-Policy", enforced)
 	endpoints := enforced.endpoint
 	if cfg.ReportOnly != nil {
-		trial, err := compileCSP(cfg.ReportOnly, "csp report-only", "csp-report-only")
-		if errs = append(errs, err); cfg.ReportOnly.ReportTo == "" {
-			errs = append(errs, errors.New("middleware: csp report-only: ReportTo is empty: nobody would hear of it"))
-		}
+		trial, err := compileCSP(cfg.ReportOnly, false)
+		errs = append(errs, err)
 		h.addPolicy("Content-Security-Policy-Report-Only", trial)
 		endpoints = joinNonEmpty(endpoints, ", ", trial.endpoint)
 	}

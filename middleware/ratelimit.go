@@ -40,11 +40,12 @@ type RateLimitConfig struct {
 	// or else the other end of the connection.
 	Proxies *Proxies
 
-	// MaxKeys bounds the buckets in memory, some 250 bytes each; zero: 65,536. At
+	// MaxKeys bounds the buckets in memory, some 200 bytes each; zero: 65,536. At
 	// the bound, a bucket that has filled up again makes room, which costs its
 	// owner nothing. Where none is found, the keys that are new share one bucket of
-	// the same rate until one has filled up: whoever floods the table slows new
-	// clients down, evades no limit and takes no more memory.
+	// the same rate until one has filled up. Whoever floods the table slows new
+	// clients down, but takes no more memory, and gains at most what is in the
+	// shared bucket.
 	MaxKeys int
 
 	// Limiter replaces the buckets in memory; the other limits are then its own

@@ -44,14 +44,17 @@ type problem struct {
 // a body.
 func Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	var f *Refusal
-	if !errors.As(err, &f) || f.Status < 400 || f.Status > 599 {
+	if !errors.As(err, &f) || f == nil || f.Status < 400 || f.Status > 599 {
 		f = &Refusal{Status: http.StatusInternalServerError, Reason: ReasonInternal, Err: err}
 	}
 	recordRefusal(r.Context(), f.Reason, err)
 	body, _ := json.Marshal(problem{"about:blank", http.StatusText(f.Status), f.Status, f.Reason})
 	h := w.Header()
-	for _, name := range []string{"Content-Encoding", "Content-Length", "Content-Range", "Etag", "Last-Modified"} {
-		h.Del(name)
+	for _, name := range [...]string{
+		"Content-Digest", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Length",
+		"Content-Location", "Content-Range", "Etag", "Last-Modified", "Repr-Digest",
+	} {
+		delete(h, name)
 	}
 	h.Set("Content-Type", "application/problem+json; charset=utf-8") // ASVS 4.1.1
 	h.Set("Cache-Control", "no-store")

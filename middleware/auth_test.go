@@ -1,0 +1,300 @@
+package middleware_test
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/securews/securews/middleware"
+)
+
+// headerCredential is an authenticator of the tests: the value of one header is the
+// subject, "bad" is not genuine, "down" cannot be decided.
+type headerCredential struct {
+	header    string
+	ambient   bool
+	challenge string
+	asked     *[]string
+}
+
+func (c *headerCredential) Ambient() bool { return c.ambient }
+
+func (c *headerCredential) Authenticate(r *http.Request) (middleware.Principal, error) {
+	if c.asked != nil {
+		*c.asked = append(*c.asked, c.header)
+	}
+	switch subject := r.Header.Get(c.header); subject {
+	case "":
+		return middleware.Principal{}, middleware.ErrNoCredential
+	case "bad":
+		return middleware.Principal{}, &middleware.Refusal{
+			Status: 401, Reason: middleware.ReasonCredentialInvalid, Err: errors.New("signature of s3cret-token is wrong"),
+		}
+	case "down":
+		return middleware.Principal{}, errors.New("dial tcp 10.0.0.9:6379: refused")
+	default:
+		return middleware.Principal{Issuer: "test", Subject: subject, Method: c.header}, nil
+	}
+}
+
+type challengingCredential struct{ headerCredential }
+
+func (c *challengingCredential) Challenge() string { return c.challenge }
+
+// funcCredential and fieldCredential are authenticators of unusual kinds.
+type funcCredential func(r *http.Request) (middleware.Principal, error)
+
+func (funcCredential) Ambient() bool                                                { return false }
+func (f funcCredential) Authenticate(r *http.Request) (middleware.Principal, error) { return f(r) }
+
+type fieldCredential struct{ any }
+
+func (fieldCredential) Ambient() bool { return false }
+func (fieldCredential) Authenticate(*http.Request) (middleware.Principal, error) {
+	return middleware.Principal{}, middleware.ErrNoCredential
+}
+
+func mustAuth(t testing.TB, list ...middleware.Authenticator) *middleware.Auth {
+	t.Helper()
+	a, err := middleware.NewAuth(list...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func requestWith(method, target string, header ...string) *http.Request {
+	r := httptest.NewRequest(method, target, nil)
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Add(header[i], header[i+1])
+	}
+	return r
+}
+
+// answer serves the request and returns the status and the reason of its problem.
+func answer(t testing.TB, h http.Handler, r *http.Request) (int, string) {
+	t.Helper()
+	rec := httptest.NewRecorder()
+	h.ServeHTTP(rec, r)
+	var problem struct{ Reason string }
+	_ = json.Unmarshal(rec.Body.Bytes(), &problem)
+	return rec.Code, problem.Reason
+}
+
+func whoami(w http.ResponseWriter, r *http.Request) {
+	p, ok := middleware.FromContext(r.Context())
+	if !ok {
+		http.Error(w, "nobody", http.StatusTeapot)
+		return
+	}
+	_ = json.NewEncoder(w).Encode(map[string]string{"reason": p.Method + ":" + p.Subject})
+}
+
+func TestNewAuthReportsEveryMistakeAtOnce(t *testing.T) {
+	t.Parallel()
+	one := &headerCredential{header: "X-One"}
+	var typedNil *headerCredential
+	var nilFunc funcCredential
+	_, err := middleware.NewAuth(nil, typedNil, nilFunc, one, one, middleware.Anonymous(), middleware.Anonymous())
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	for _, want := range []string{
+		"middleware: auth: authenticator 0 is nil",
+		"middleware: auth: authenticator 1 is nil",
+		"middleware: auth: authenticator 2 is nil",
+		"middleware: auth: authenticator 4 (*middleware_test.headerCredential) is given twice",
+		"middleware: auth: Anonymous() is given twice",
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("error does not say %q:\n%v", want, err)
+		}
+	}
+	if _, err := middleware.NewAuth(); err == nil || !strings.Contains(err.Error(), "middleware: auth: no authenticator") {
+		t.Errorf("empty list: %v", err)
+	}
+}
+
+// An authenticator's own kind is no reason to panic.
+func TestNewAuthTakesIncomparableAuthenticators(t *testing.T) {
+	t.Parallel()
+	f := funcCredential(func(*http.Request) (middleware.Principal, error) {
+		return middleware.Principal{}, middleware.ErrNoCredential
+	})
+	if _, err := middleware.NewAuth(f, f, fieldCredential{[]int{1}}, fieldCredential{[]int{1}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Exactly one credential, and the right one (ASVS 6.3.4).
+func TestAuthExactlyOneCredential(t *testing.T) {
+	t.Parallel()
+	bearer := &headerCredential{header: "X-Bearer"}
+	ticket := &headerCredential{header: "X-Ticket"}
+	cookie := &headerCredential{header: "X-Cookie", ambient: true}
+	strict := mustAuth(t, cookie, bearer, ticket)
+	open := mustAuth(t, middleware.Anonymous(), bearer, ticket)
+	onlyAnonymous := mustAuth(t, middleware.Anonymous())
+	for _, tt := range []struct {
+		name   string
+		auth   *middleware.Auth
+		header []string
+		status int
+		reason string
+	}{
+		{"a credential is accepted", strict, []string{"X-Bearer", "ann"}, 200, "X-Bearer:ann"},
+		{"of any kind that is listed", strict, []string{"X-Ticket", "ann"}, 200, "X-Ticket:ann"},
+		{"none is refused", strict, nil, 401, "no_credential"},
+		{"two are refused", strict, []string{"X-Bearer", "ann", "X-Ticket", "ann"}, 400, "multiple_credentials"},
+		{"two are refused though the first is bad", strict, []string{"X-Bearer", "bad", "X-Ticket", "ann"}, 400, "multiple_credentials"},
+		{"two are refused though the second is bad", strict, []string{"X-Bearer", "ann", "X-Ticket", "bad"}, 400, "multiple_credentials"},
+		{"two are refused though one cannot be decided", strict, []string{"X-Cookie", "down", "X-Ticket", "ann"}, 400, "multiple_credentials"},
+		{"a bad one is refused", strict, []string{"X-Bearer", "bad"}, 401, "credential_invalid"},
+		{"a bad one never falls through to Anonymous", open, []string{"X-Bearer", "bad"}, 401, "credential_invalid"},
+		{"nor does one that cannot be decided", open, []string{"X-Bearer", "down"}, 500, "internal"},
+		{"Anonymous is asked last, wherever it stands", open, []string{"X-Ticket", "ann"}, 200, "X-Ticket:ann"},
+		{"Anonymous admits what carries nothing", open, nil, 200, "anonymous:"},
+		{"Anonymous may stand alone", onlyAnonymous, nil, 200, "anonymous:"},
+		{"the zero Auth refuses", &middleware.Auth{}, []string{"X-Bearer", "ann"}, 401, "no_credential"},
+		{"a nil Auth refuses", nil, []string{"X-Bearer", "ann"}, 401, "no_credential"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			status, reason := answer(t, tt.auth.Handler(http.HandlerFunc(whoami)), requestWith("GET", "/", tt.header...))
+			if status != tt.status || reason != tt.reason {
+				t.Errorf("%d %q, want %d %q", status, reason, tt.status, tt.reason)
+			}
+		})
+	}
+}
+
+// A cookie is sent unasked: without an Origin nobody knows by whom (RFC 6455 §10.2,
+// ASVS 4.4.2). AllowMissing of an OriginPolicy, further out, changes nothing here.
+func TestAuthAmbientCredentialNeedsOrigin(t *testing.T) {
+	t.Parallel()
+	auth := mustAuth(t, &headerCredential{header: "X-Cookie", ambient: true}, &headerCredential{header: "X-Bearer"})
+	if !auth.Ambient() || mustAuth(t, &headerCredential{header: "X-Bearer"}).Ambient() {
+		t.Error("Ambient does not say whether one of the authenticators is")
+	}
+	handshake := []string{"Connection", "Upgrade", "Upgrade", "websocket"}
+	for _, tt := range []struct {
+		name, method string
+		header       []string
+		status       int
+	}{
+		{"a handshake without Origin", "GET", append(handshake, "X-Cookie", "ann"), 403},
+		{"a handshake with an empty Origin", "GET", append(handshake, "X-Cookie", "ann", "Origin", ""), 403},
+		{"a handshake with Origin", "GET", append(handshake, "X-Cookie", "ann", "Origin", "https://app.example"), 200},
+		{"a handshake of a native client", "GET", append(handshake, "X-Bearer", "ann"), 200},
+		{"POST without Origin", "POST", []string{"X-Cookie", "ann"}, 403},
+		{"an unknown method without Origin", "PROPFIND", []string{"X-Cookie", "ann"}, 403},
+		{"POST with Origin", "POST", []string{"X-Cookie", "ann", "Origin", "https://app.example"}, 200},
+		{"GET without Origin", "GET", []string{"X-Cookie", "ann"}, 200},
+		{"HEAD without Origin", "HEAD", []string{"X-Cookie", "ann"}, 200},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			status, reason := answer(t, auth.Handler(http.HandlerFunc(whoami)), requestWith(tt.method, "/", tt.header...))
+			if status != tt.status {
+				t.Errorf("%d %s, want %d", status, reason, tt.status)
+			}
+			if tt.status == 403 && reason != "origin_missing" {
+				t.Errorf("reason %q", reason)
+			}
+		})
+	}
+}
+
+// The context names the Auth that vouches (design §4).
+func TestAuthWeakerFurtherOutDoesNotSatisfyStricter(t *testing.T) {
+	t.Parallel()
+	weak := mustAuth(t, middleware.Anonymous())
+	strict := mustAuth(t, &headerCredential{header: "X-Bearer"})
+	h := middleware.Chain(http.HandlerFunc(whoami), weak.Handler, strict.Handler)
+	if status, reason := answer(t, h, requestWith("GET", "/")); status != 401 || reason != "no_credential" {
+		t.Errorf("%d %s", status, reason)
+	}
+	if status, reason := answer(t, h, requestWith("GET", "/", "X-Bearer", "ann")); status != 200 || reason != "X-Bearer:ann" {
+		t.Errorf("the innermost does not win: %d %s", status, reason)
+	}
+}
+
+func TestAuthIsNotAskedTwice(t *testing.T) {
+	t.Parallel()
+	var asked []string
+	auth := mustAuth(t, &headerCredential{header: "X-Bearer", asked: &asked}, &headerCredential{header: "X-Ticket", asked: &asked})
+	h := middleware.Chain(http.HandlerFunc(whoami), auth.Handler, auth.Handler)
+	if status, reason := answer(t, h, requestWith("GET", "/", "X-Bearer", "ann")); status != 200 {
+		t.Fatalf("%d %s", status, reason)
+	}
+	if want := []string{"X-Bearer", "X-Ticket"}; !slices.Equal(asked, want) {
+		t.Errorf("asked %q, want each once: %q", asked, want)
+	}
+}
+
+// A 401 names every scheme that would do (RFC 9110 §11.6.1, §15.5.2), unless the
+// authenticator said more precisely what was wrong (RFC 6750 §3.1).
+func TestAuthChallenges(t *testing.T) {
+	t.Parallel()
+	own := &middleware.Refusal{
+		Status: 401, Reason: middleware.ReasonCredentialExpired,
+		Header: http.Header{"Www-Authenticate": {`Bearer error="invalid_token"`}},
+	}
+	auth := mustAuth(t,
+		&challengingCredential{headerCredential{header: "X-Bearer", challenge: `Bearer realm="api"`}},
+		&challengingCredential{headerCredential{header: "X-Dpop", challenge: `DPoP algs="ES256"`}},
+		funcCredential(func(r *http.Request) (middleware.Principal, error) {
+			if r.Header.Get("X-Expired") != "" {
+				return middleware.Principal{}, own
+			}
+			return middleware.Principal{}, middleware.ErrNoCredential
+		}))
+	for _, tt := range []struct {
+		name   string
+		header []string
+		status int
+		want   []string
+	}{
+		{"no credential", nil, 401, []string{`Bearer realm="api"`, `DPoP algs="ES256"`}},
+		{"a bad one", []string{"X-Bearer", "bad"}, 401, []string{`Bearer realm="api"`, `DPoP algs="ES256"`}},
+		{"the authenticator's own", []string{"X-Expired", "1"}, 401, []string{`Bearer error="invalid_token"`}},
+		{"not on a 400", []string{"X-Bearer", "ann", "X-Dpop", "ann"}, 400, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			rec := httptest.NewRecorder()
+			auth.Handler(http.HandlerFunc(whoami)).ServeHTTP(rec, requestWith("GET", "/", tt.header...))
+			if got := rec.Result().Header["Www-Authenticate"]; rec.Code != tt.status || !slices.Equal(got, tt.want) {
+				t.Errorf("%d %q, want %d %q", rec.Code, got, tt.status, tt.want)
+			}
+		})
+	}
+	if len(own.Header) != 1 || len(own.Header["Www-Authenticate"]) != 1 {
+		t.Errorf("the refusal of the authenticator was written to: %v", own.Header)
+	}
+}
+
+func TestAuthAuthenticate(t *testing.T) {
+	t.Parallel()
+	auth := mustAuth(t, &headerCredential{header: "X-Bearer"})
+	in := requestWith("GET", "/", "X-Bearer", "ann")
+	out, p, err := auth.Authenticate(in)
+	if err != nil || p.Subject != "ann" {
+		t.Fatalf("%+v, %v", p, err)
+	}
+	if got, ok := middleware.FromContext(out.Context()); !ok || got.Subject != "ann" {
+		t.Errorf("context holds %+v, %v", got, ok)
+	}
+	if _, ok := middleware.FromContext(in.Context()); ok {
+		t.Error("the caller's request was written to")
+	}
+	if again, _, _ := auth.Authenticate(out); again != out {
+		t.Error("a request that was vouched for is copied once more")
+	}
+	if _, p, err := auth.Authenticate(requestWith("GET", "/", "X-Bearer", "bad")); err == nil || p.Subject != "" {
+		t.Errorf("refused, but with principal %+v", p)
+	}
+}

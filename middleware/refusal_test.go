@@ -1,0 +1,132 @@
+package middleware_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/securews/securews/middleware"
+)
+
+const originProblem = `{"type":"about:blank","title":"Forbidden","status":403,"reason":"origin_not_allowed"}`
+
+func TestRefuseAnswersProblemDetails(t *testing.T) {
+	t.Parallel()
+	const internal = `{"type":"about:blank","title":"Internal Server Error","status":500,"reason":"internal"}`
+	secret := errors.New("pq: password authentication failed for user s3cret")
+	refusal := &middleware.Refusal{Status: 403, Reason: middleware.ReasonOriginNotAllowed, Err: secret}
+	var nilRefusal *middleware.Refusal
+	for _, tt := range []struct {
+		name   string
+		err    error
+		status int
+		body   string
+	}{
+		{"a refusal is its status and reason (RFC 9457 §3)", refusal, 403, originProblem},
+		{"a wrapped refusal is honoured", fmt.Errorf("ws: %w", refusal), 403, originProblem},
+		{"one of several joined is honoured", errors.Join(secret, refusal), 403, originProblem},
+		{"another error is internal (ASVS 16.5.1)", secret, 500, internal},
+		{"no error at all is internal", nil, 500, internal},
+		{"a nil refusal is internal", nilRefusal, 500, internal},
+		{"a refusal that says 200 is internal", &middleware.Refusal{Status: 200, Reason: "fine"}, 500, internal},
+		{"a refusal without status is internal", &middleware.Refusal{Reason: "fine"}, 500, internal},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			rec := httptest.NewRecorder()
+			middleware.Refuse(rec, requestWith("GET", "/"), tt.err)
+			if rec.Code != tt.status || rec.Body.String() != tt.body {
+				t.Errorf("%d %s\nwant %d %s", rec.Code, rec.Body, tt.status, tt.body)
+			}
+			for name, want := range map[string]string{
+				"Content-Type":           "application/problem+json; charset=utf-8", // ASVS 4.1.1
+				"Cache-Control":          "no-store",
+				"X-Content-Type-Options": "nosniff",
+			} {
+				if got := rec.Result().Header.Values(name); len(got) != 1 || got[0] != want {
+					t.Errorf("%s: %q, want %q", name, got, want)
+				}
+			}
+			if strings.Contains(fmt.Sprint(rec.Result().Header), "s3cret") {
+				t.Error("the cause is in a header")
+			}
+		})
+	}
+}
+
+// RFC 9110 §9.3.2.
+func TestRefuseAnswersHeadWithoutBody(t *testing.T) {
+	t.Parallel()
+	rec := httptest.NewRecorder()
+	middleware.Refuse(rec, requestWith("HEAD", "/"), &middleware.Refusal{Status: 403, Reason: "x"})
+	if rec.Code != 403 || rec.Body.Len() != 0 {
+		t.Errorf("%d with %d bytes", rec.Code, rec.Body.Len())
+	}
+}
+
+// The headers of the body that will not be sent go (RFC 9110 §8, RFC 9530,
+// RFC 6266); what the layers further out have set stays.
+func TestRefuseReplacesWhatDescribesABody(t *testing.T) {
+	t.Parallel()
+	rec := httptest.NewRecorder()
+	for _, name := range []string{
+		"Content-Encoding", "Content-Length", "Content-Range", "ETag", "Last-Modified",
+		"Content-Disposition", "Content-Language", "Content-Location", "Content-Digest", "Repr-Digest",
+	} {
+		rec.Header().Set(name, "stale")
+	}
+	rec.Header().Set("Content-Type", "text/html")
+	rec.Header().Set("Cache-Control", "public, max-age=3600")
+	rec.Header().Set("Strict-Transport-Security", "max-age=63072000")
+	rec.Header().Add("Set-Cookie", "a=b")
+	middleware.Refuse(rec, requestWith("GET", "/"), &middleware.Refusal{
+		Status: 429, Reason: "rate_limited", Header: http.Header{"retry-after": {"3"}},
+	})
+	got := rec.Result().Header
+	for name, want := range map[string]string{
+		"Content-Type":              "application/problem+json; charset=utf-8",
+		"Cache-Control":             "no-store",
+		"X-Content-Type-Options":    "nosniff",
+		"Strict-Transport-Security": "max-age=63072000",
+		"Set-Cookie":                "a=b",
+		"Retry-After":               "3",
+	} {
+		if v := got.Values(name); len(v) != 1 || v[0] != want {
+			t.Errorf("%s: %q, want %q", name, v, want)
+		}
+		got.Del(name)
+	}
+	if len(got) != 0 {
+		t.Errorf("left over: %v", got)
+	}
+}
+
+// One refusal may be kept and sent many times.
+func TestRefuseLeavesTheRefusalAlone(t *testing.T) {
+	t.Parallel()
+	f := &middleware.Refusal{Status: 503, Reason: "draining", Header: http.Header{"Retry-After": {"1"}}}
+	for range 2 {
+		rec := httptest.NewRecorder()
+		middleware.Refuse(rec, requestWith("GET", "/"), f)
+		rec.Header().Add("Retry-After", "2")
+	}
+	if len(f.Header) != 1 || len(f.Header["Retry-After"]) != 1 {
+		t.Errorf("header became %v", f.Header)
+	}
+}
+
+func TestRefusalError(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("cause")
+	for want, f := range map[string]*middleware.Refusal{
+		"middleware: refused: draining":        {Reason: "draining"},
+		"middleware: refused: draining: cause": {Reason: "draining", Err: cause},
+	} {
+		if f.Error() != want || !errors.Is(f, f.Err) && f.Err != nil {
+			t.Errorf("%q, want %q", f.Error(), want)
+		}
+	}
+}
