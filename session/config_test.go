@@ -1,0 +1,177 @@
+package session_test
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/securews/securews/session"
+)
+
+func TestConfig(t *testing.T) {
+	for name, tt := range map[string]struct {
+		cfg  session.Config
+		want []string // in the error, all of them; none: accepted
+	}{
+		"the zero value":                    {session.Config{}, nil},
+		"an Absolute shorter than 30 min":   {session.Config{Absolute: time.Minute}, nil},
+		"a negative Idle":                   {session.Config{Idle: -1}, []string{"Idle"}},
+		"a negative Absolute":               {session.Config{Absolute: -1}, []string{"Absolute"}},
+		"a negative StoreTimeout":           {session.Config{StoreTimeout: -1}, []string{"StoreTimeout"}},
+		"an Idle beyond Absolute":           {session.Config{Idle: 13 * time.Hour}, []string{"Idle"}},
+		"a month and more":                  {session.Config{Absolute: 31 * 24 * time.Hour}, []string{"Absolute"}},
+		"a minute for the store":            {session.Config{StoreTimeout: time.Minute}, []string{"StoreTimeout"}},
+		"a name with its prefix":            {session.Config{Name: "__Host-x"}, []string{"Name"}},
+		"a name that ends the cookie":       {session.Config{Name: "x; Domain=example"}, []string{"Name"}},
+		"a name of 65 bytes":                {session.Config{Name: strings.Repeat("x", 65)}, []string{"Name"}},
+		"an issuer that leaves its quotes":  {session.Config{Issuer: `x", Basic realm="y`}, []string{"Issuer"}},
+		"an issuer with a line break":       {session.Config{Issuer: "x\r\ny"}, []string{"Issuer"}},
+		"a store that is a nil pointer":     {session.Config{Store: (*shakyStore)(nil)}, []string{"Store"}},
+		"revocations that are a nil one":    {session.Config{Revocations: (*downRevocations)(nil)}, []string{"Revocations"}},
+		"everything at once, and all of it": {session.Config{Idle: -1, Absolute: -1, Name: "_", Issuer: "\x00"}, []string{"Idle", "Absolute", "Name", "Issuer"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tt.cfg.Log = slog.New(slog.DiscardHandler)
+			m, err := session.New(tt.cfg)
+			if (err == nil) != (tt.want == nil) || (m == nil) != (err != nil) {
+				t.Fatalf("%v %v", m, err)
+			}
+			for _, word := range tt.want {
+				if !strings.Contains(err.Error(), "session: config: "+word) {
+					t.Errorf("%v does not name %s", err, word)
+				}
+			}
+		})
+	}
+	if reflect.TypeFor[session.Config]().Comparable() || reflect.TypeFor[session.Identity]().Comparable() {
+		t.Error("Config or Identity is comparable")
+	}
+}
+
+// ASVS 3.3.1-3.3.5: what weakens the cookie is not there to be set.
+func TestConfigCannotWeakenTheCookie(t *testing.T) {
+	for i := range reflect.TypeFor[session.Config]().NumField() {
+		switch f := reflect.TypeFor[session.Config]().Field(i).Name; f {
+		case "_", "Store", "StoreTimeout", "Idle", "Absolute", "Name", "SameSiteLax", "Dev", "Issuer", "Revocations", "Log":
+		default:
+			t.Errorf("a new field, %s: does it weaken the cookie?", f)
+		}
+	}
+}
+
+// The Dev profile serves http on localhost, and refuses loudly what it is not for.
+func TestDevProfile(t *testing.T) {
+	m := newManager(t, session.Config{Dev: true})
+	h := app(t, m)
+	for name, tt := range map[string]struct {
+		url    string
+		header string
+		status int
+	}{
+		"localhost":                            {"http://localhost:8080", "", 200},
+		"a name below localhost":               {"http://app.localhost", "", 200},
+		"127.0.0.1":                            {"http://127.0.0.1:8080", "", 200},
+		"[::1]":                                {"http://[::1]:8080", "", 200},
+		"[::1] without a port":                 {"http://[::1]", "", 200},
+		"https":                                {"https://localhost", "", 421},
+		"a public name":                        {"http://app.example", "", 421},
+		"a public name that begins like local": {"http://localhost.app.example", "", 421},
+		"a public name that ends like local":   {"http://evillocalhost", "", 421},
+		"a private address":                    {"http://192.168.0.7", "", 421},
+		"localhost behind a proxy":             {"http://localhost", "X-Forwarded-For", 421},
+		"localhost behind RFC 7239":            {"http://localhost", "Forwarded", 421},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, path := range []string{"/login?u=alice", "/page"} {
+				r := httptest.NewRequest("GET", tt.url+path, nil)
+				if tt.header != "" {
+					r.Header.Set(tt.header, "x")
+				}
+				rec := httptest.NewRecorder()
+				h.ServeHTTP(rec, r)
+				if rec.Code != tt.status {
+					t.Errorf("GET %s%s: %d, want %d", tt.url, path, rec.Code, tt.status)
+				}
+				cookie := rec.Header().Get("Set-Cookie")
+				if tt.status == 200 && path != "/page" && (!strings.HasPrefix(cookie, "dev-session=") || !strings.HasSuffix(cookie, "; Path=/; HttpOnly; SameSite=Strict")) {
+					t.Errorf("Set-Cookie: %s", cookie)
+				}
+				if tt.status != 200 && cookie != "" {
+					t.Errorf("Set-Cookie: %s", cookie)
+				}
+			}
+			if _, err := m.Authenticate(httptest.NewRequest("GET", "https://app.example/", nil)); err == nil {
+				t.Error("Authenticate without Handler accepts another host")
+			}
+		})
+	}
+}
+
+func TestDevCookieWorks(t *testing.T) {
+	h := app(t, newManager(t, session.Config{Dev: true}))
+	rec := httptest.NewRecorder()
+	h.ServeHTTP(rec, httptest.NewRequest("GET", "http://localhost/login?u=alice", nil))
+	r := httptest.NewRequest("GET", "http://localhost/me", nil)
+	r.AddCookie(rec.Result().Cookies()[0])
+	rec = httptest.NewRecorder()
+	h.ServeHTTP(rec, r)
+	if rec.Body.String() != "alice" {
+		t.Errorf("%d %s", rec.Code, rec.Body)
+	}
+	r.URL.Path = "/logout"
+	rec = httptest.NewRecorder()
+	h.ServeHTTP(rec, r)
+	if rec.Code != 200 || rec.Header()["Clear-Site-Data"] != nil {
+		t.Errorf("logout: %d %v", rec.Code, rec.Header())
+	}
+}
+
+// ASVS 16.2.5: neither token nor handle reaches the log.
+func TestLogsHoldNoSecret(t *testing.T) {
+	var log bytes.Buffer
+	store := newShakyStore()
+	m := newManager(t, session.Config{Store: store, Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+	b := newBrowser(t, app(t, m))
+	b.get("/login?u=alice")
+	p := b.mustPrincipal(m)
+	_ = store.MemStore.Commit(p.Session, []byte("spoiled"), time.Now().Add(time.Hour))
+	b.wants("/me", 401, "no_credential")
+	fmt.Fprintln(&log, m.Touch(t.Context(), p), m.End(t.Context(), "alice", p.Session))
+	if text := log.String(); !strings.Contains(text, "a record is not usable") || strings.Contains(text, p.Session) || strings.Contains(text, b.cookies[hostCookie]) {
+		t.Errorf("log: %s", text)
+	}
+}
+
+// Two managers in one chain keep apart.
+func TestTwoManagers(t *testing.T) {
+	users, admins := newManager(t, session.Config{}), newManager(t, session.Config{Name: "admin", Issuer: "admins"})
+	mux := http.NewServeMux()
+	mux.HandleFunc("/user", func(_ http.ResponseWriter, r *http.Request) {
+		_ = users.Login(r.Context(), session.Identity{Subject: "alice"})
+		_ = note.Put(users.Values(r.Context()), "user's")
+	})
+	mux.HandleFunc("/admin", func(_ http.ResponseWriter, r *http.Request) {
+		_ = admins.Login(r.Context(), session.Identity{Subject: "root"})
+		if _, ok, _ := note.Get(admins.Values(r.Context())); ok {
+			t.Error("the admin session has the user's value")
+		}
+	})
+	b := newBrowser(t, admins.Handler(users.Handler(mux)))
+	b.wants("/user", 200, "")
+	b.wants("/admin", 200, "")
+	if p := b.mustPrincipal(users); p.Subject != "alice" || p.Issuer != "session" {
+		t.Errorf("user: %+v", p)
+	}
+	if p := b.mustPrincipal(admins); p.Subject != "root" || p.Issuer != "admins" {
+		t.Errorf("admin: %+v", p)
+	}
+	if err := users.Touch(t.Context(), b.mustPrincipal(admins)); err != nil {
+		t.Errorf("another manager's principal is not its business: %v", err)
+	}
+}

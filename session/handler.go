@@ -1,0 +1,141 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net/http"
+	"time"
+
+	"github.com/securews/securews/middleware"
+)
+
+// Handler loads the request's session, and saves it before the first byte of the
+// response's header if something changed or the idle time-out is due to be extended.
+//
+// A request whose session cannot be loaded is refused with 503; one without the
+// cookie does not ask the store. If a change cannot be saved the response is replaced
+// by the refusal, and what the handler writes is discarded: nobody is told that it
+// was done. Nothing is saved for a handler that panics, and nothing once the
+// connection has been hijacked or the handler has returned.
+//
+// A WebSocket handshake ([middleware.IsHandshake]) only loads: next gets the
+// ResponseWriter as it came, and changes fail with [ErrHandshake].
+func (m *Manager) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if m == nil || m.store.raw == nil {
+			middleware.Refuse(w, r, unauthorized(middleware.ReasonNoCredential, errZero))
+			return
+		}
+		st, err := m.load(r)
+		if err != nil {
+			middleware.Refuse(w, r, err)
+			return
+		}
+		inner := r.WithContext(context.WithValue(r.Context(), stateKey{m}, st))
+		if middleware.IsHandshake(r) {
+			st.freeze(ErrHandshake)
+			next.ServeHTTP(w, inner)
+			return
+		}
+		w.Header().Add("Vary", "Cookie")
+		sw := &writer{ResponseWriter: w, m: m, st: st, r: inner, before: maps.Clone(w.Header())}
+		next.ServeHTTP(sw, inner)
+		_ = sw.begin()
+	})
+}
+
+// freeze forbids further changes and returns those there are.
+func (st *state) freeze(why error) map[string]change {
+	st.mu.Lock()
+	st.frozen = why
+	st.mu.Unlock()
+	st.values.freeze(why)
+	return st.values.pending()
+}
+
+var errBusy = errors.New("session: a Login or Logout of this request is still under way")
+
+// save writes what changed and returns nil when it is safe to answer.
+func (m *Manager) save(st *state) error {
+	changed := st.freeze(ErrBegun)
+	st.mu.Lock()
+	handle, rec, busy := st.handle, st.rec, st.busy
+	st.mu.Unlock()
+	switch {
+	case busy:
+		return errBusy
+	case len(changed) > 0 && rec == nil:
+		return m.create(st, changed)
+	case len(changed) > 0:
+		return m.saveChanges(handle, changed)
+	case rec != nil && m.due(rec, time.Now()):
+		m.extendQuietly(handle)
+	}
+	return nil
+}
+
+// create begins a session that nobody has signed in to.
+func (m *Manager) create(st *state, changed map[string]change) error {
+	rec := m.newRecord(Identity{}, time.Now())
+	if rec.values = merge(nil, changed); len(rec.values) == 0 {
+		return nil
+	}
+	ctx, cancel := m.committing()
+	defer cancel()
+	token, handle := newToken()
+	if err := m.insert(ctx, handle, rec); err != nil {
+		return unavailable(err)
+	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.handle, st.rec, st.token = handle, rec, token
+	return nil
+}
+
+func (m *Manager) saveChanges(handle string, changed map[string]change) error {
+	ctx, cancel := m.committing()
+	defer cancel()
+	err := m.rewrite(ctx, handle, func(rec *record) error {
+		rec.values = merge(rec.values, changed)
+		return fits(rec.values)
+	})
+	return refused(err)
+}
+
+// extendQuietly may fail: the session then ends earlier than it could, and what the
+// handler did was no part of it.
+func (m *Manager) extendQuietly(handle string) {
+	ctx, cancel := m.committing()
+	defer cancel()
+	err := m.rewrite(ctx, handle, func(*record) error { return nil })
+	if err != nil && !errors.Is(err, errGone) && !errors.Is(err, errRevoked) {
+		m.log().Warn("session: the idle time-out is not extended", "error", err)
+	}
+}
+
+// refused puts what reading and writing a session can fail with into an answer.
+func refused(err error) error {
+	var f *middleware.Refusal
+	switch {
+	case err == nil || errors.As(err, &f) || errors.Is(err, errFull):
+		return err
+	case errors.Is(err, errGone):
+		return unauthorized(middleware.ReasonCredentialExpired, err)
+	case errors.Is(err, errRevoked):
+		return unauthorized(middleware.ReasonCredentialRevoked, err)
+	}
+	return unavailable(err)
+}
+
+// answer puts the cookie into the response's header.
+func (m *Manager) answer(st *state, h http.Header) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	switch {
+	case st.token != "":
+		m.cookie.set(h, st.token)
+	case st.clear:
+		m.cookie.clear(h)
+	}
+}

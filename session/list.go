@@ -1,0 +1,62 @@
+package session
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Info is one live session in the list a user is shown (ASVS 7.5.2).
+type Info struct {
+	Handle     string            // for [Manager.End]; the Session of its principals; worth nothing as a cookie
+	Attributes map[string]string // of the Identity, for instance the device that signed in
+	LoggedIn   time.Time
+	LastSeen   time.Time // as exact as the idle time-out is: see the package
+	Expires    time.Time // absolute
+}
+
+// Sessions lists the subject's live sessions, the newest login first. It reads every
+// record in the store: put it behind a rate limit. A store that cannot list is an
+// error that wraps [errors.ErrUnsupported]; 503 where the store or the revocations
+// failed.
+func (m *Manager) Sessions(ctx context.Context, subject string) ([]Info, error) {
+	if subject == "" {
+		return nil, errors.New("session: sessions: the subject is empty")
+	}
+	ctx, cancel := m.bounded(ctx)
+	defer cancel()
+	all, err := m.store.all(ctx)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return nil, err
+	} else if err != nil {
+		return nil, unavailable(err)
+	}
+	list, now := []Info{}, time.Now()
+	for handle, b := range all {
+		rec, err := decode(b)
+		if err != nil || rec.issuer != m.issuer || rec.subject != subject || !m.live(rec, now) {
+			continue
+		}
+		switch err := m.checkRevoked(ctx, handle, rec); {
+		case errors.Is(err, errRevoked):
+			continue
+		case err != nil:
+			return nil, unavailable(err)
+		}
+		list = append(list, m.info(handle, rec))
+	}
+	slices.SortFunc(list, func(a, b Info) int {
+		return cmp.Or(b.LoggedIn.Compare(a.LoggedIn), cmp.Compare(a.Handle, b.Handle))
+	})
+	return list, nil
+}
+
+func (m *Manager) info(handle string, rec *record) Info {
+	return Info{
+		Handle: handle, Attributes: maps.Clone(rec.attributes),
+		LoggedIn: time.Unix(0, rec.start).UTC(), LastSeen: time.Unix(0, rec.seen).UTC(), Expires: m.endOf(rec),
+	}
+}

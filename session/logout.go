@@ -1,0 +1,99 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/securews/securews/middleware"
+)
+
+// Logout ends the request's session: its handle is revoked, which closes its sockets
+// (ASVS 7.4.1), its record and the application's values are deleted, the cookie is
+// taken back, and the browser is told to forget what the site left in it
+// (Clear-Site-Data, ASVS 14.3.1). A request without a live session is answered the
+// same way.
+//
+// It must be called where [Manager.Login] may be. On an error the cookie stays, so
+// that the user can try again: 503 where the store or the revocations failed.
+func (m *Manager) Logout(ctx context.Context) error {
+	st, err := m.acquire(ctx, "logout")
+	if err != nil {
+		return err
+	}
+	defer st.release()
+	bounded, cancel := m.committing()
+	defer cancel()
+	if err := m.retire(bounded, st.handle, st.rec); err != nil {
+		return unavailable(err)
+	}
+	st.become("", nil, "")
+	return nil
+}
+
+// LogoutEverywhere ends all sessions of the subject that began before now, and their
+// sockets (ASVS 7.4.3, 7.4.5). It needs no request and asks no store: the records are
+// dead, and expire by themselves. A login right after it is good: the cut-off is this
+// node's clock, to the nanosecond, so that nodes are to keep theirs together.
+func (m *Manager) LogoutEverywhere(ctx context.Context, subject string) error {
+	if subject == "" {
+		return errors.New("session: logout everywhere: the subject is empty")
+	}
+	ctx, cancel := m.bounded(ctx)
+	defer cancel()
+	return m.revokeBefore(ctx, subject, time.Now().Round(0))
+}
+
+func (m *Manager) revokeBefore(ctx context.Context, subject string, cut time.Time) error {
+	err := m.revocations.Revoke(ctx, middleware.Revocation{
+		Issuer: m.issuer, Subject: subject, Before: cut, Expires: cut.Add(maxAbsolute),
+	})
+	if err != nil {
+		return unavailable(fmt.Errorf("session: revocations: %w", err))
+	}
+	return nil
+}
+
+// LogoutOthers ends all sessions of the request's subject but this one, which is
+// renewed as by [Manager.Login]: for a change of password or other factor (ASVS
+// 7.4.3, 7.2.4). The sockets of this session end too, and reconnect with the new
+// cookie. It must be called where Login may be; without a live signed-in session it
+// refuses with 401. If it fails with 503 after the renewal, the others go on and this
+// session does too.
+func (m *Manager) LogoutOthers(ctx context.Context) error {
+	st, err := m.acquire(ctx, "logout others")
+	if err != nil {
+		return err
+	}
+	defer st.release()
+	if st.rec == nil || st.rec.subject == "" {
+		return unauthorized(middleware.ReasonNoCredential, errGone)
+	}
+	id := Identity{Subject: st.rec.subject, Scopes: st.rec.scopes, Attributes: st.rec.attributes}
+	if err := m.renew(st, id, true); err != nil {
+		return err
+	}
+	bounded, cancel := m.committing()
+	defer cancel()
+	return m.revokeBefore(bounded, id.Subject, time.Unix(0, st.rec.start).UTC())
+}
+
+// End ends one session of the subject by its handle, as [Manager.Sessions] lists it.
+// A handle that is not one of the subject's live sessions is 401 `credential_expired`
+// or `credential_revoked`.
+func (m *Manager) End(ctx context.Context, subject, handle string) error {
+	ctx, cancel := m.bounded(ctx)
+	defer cancel()
+	rec, _, err := m.read(ctx, handle)
+	switch {
+	case err != nil:
+		return refused(err)
+	case subject == "" || rec.subject != subject:
+		return refused(errGone)
+	}
+	if err := m.retire(ctx, handle, rec); err != nil {
+		return unavailable(err)
+	}
+	return nil
+}

@@ -1,0 +1,65 @@
+package session
+
+import (
+	"time"
+
+	"github.com/securews/securews/middleware"
+)
+
+// record is what the store keeps of one session. It is immutable once decoded.
+type record struct {
+	issuer     string
+	subject    string // "": nobody has signed in
+	scopes     []string
+	attributes map[string]string
+	values     []entry // sorted by name, each once
+
+	// Unix nanoseconds, so that a login right after a sign-out everywhere is not
+	// taken for an older one.
+	start int64 // creation, or the login
+	seen  int64 // last extension of the idle time-out
+	end   int64 // absolute
+}
+
+// entry is one value of the application: JSON under a name.
+type entry struct{ name, json string }
+
+// live reports whether neither time-out has passed. A smaller Absolute than the one
+// the session began with counts at once.
+func (m *Manager) live(rec *record, now time.Time) bool {
+	return now.Before(m.expiry(rec))
+}
+
+func (m *Manager) endOf(rec *record) time.Time {
+	return time.Unix(0, min(rec.end, rec.start+int64(m.absolute))).UTC()
+}
+
+// expiry is when the session ends if nobody asks for it again.
+func (m *Manager) expiry(rec *record) time.Time {
+	idle := time.Unix(0, rec.seen+int64(m.idle)).UTC()
+	if end := m.endOf(rec); end.Before(idle) {
+		return end
+	}
+	return idle
+}
+
+// due reports whether the idle time-out is to be extended.
+func (m *Manager) due(rec *record, now time.Time) bool {
+	return now.UnixNano()-rec.seen >= int64(m.extendEvery)
+}
+
+// principal is the record's identity, and what revocations are asked with.
+func (m *Manager) principal(handle string, rec *record) middleware.Principal {
+	return middleware.Principal{
+		Issuer: m.issuer, Subject: rec.subject, Session: handle, Method: "session",
+		Scopes: rec.scopes, Attributes: rec.attributes,
+		IssuedAt: time.Unix(0, rec.start).UTC(), Expires: m.endOf(rec),
+	}
+}
+
+func (m *Manager) newRecord(id Identity, now time.Time) *record {
+	return &record{
+		issuer: m.issuer, subject: id.Subject, scopes: id.Scopes, attributes: id.Attributes,
+		start: now.UnixNano(), seen: now.UnixNano(), end: now.Add(m.absolute).UnixNano(),
+	}
+}

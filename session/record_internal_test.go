@@ -1,0 +1,195 @@
+package session
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"net/http"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func sampleRecord() *record {
+	return &record{
+		issuer: "session", subject: "alice", scopes: []string{"chat", "read"},
+		attributes: map[string]string{"device": "phone", "name": "Alice Ünïcode"},
+		values:     []entry{{"cart", `{"n":1}`}, {"theme", `"dark"`}},
+		start:      1_700_000_000_000_000_000, seen: 1_700_000_060_000_000_000, end: 1_700_043_200_000_000_000,
+	}
+}
+
+func TestRecordRoundTrip(t *testing.T) {
+	for _, rec := range []*record{sampleRecord(), {issuer: "i", start: 1, seen: 1, end: 2}} {
+		b, err := rec.encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := decode(b)
+		if err != nil || !reflect.DeepEqual(got, rec) {
+			t.Errorf("%+v %v, want %+v", got, err, rec)
+		}
+	}
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	good, err := sampleRecord().encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	edit := func(fn func(rec *record)) []byte {
+		rec := sampleRecord()
+		fn(rec)
+		b := append([]byte(magic), make([]byte, 24)...)
+		copy(b[4:], good[4:28])
+		b = appendString(appendString(b, rec.issuer), rec.subject)
+		b = append(b, 0, 0, byte(len(rec.values)))
+		for _, e := range rec.values {
+			b = appendString(appendString(b, e.name), e.json)
+		}
+		return b
+	}
+	for name, b := range map[string][]byte{
+		"nothing":                       nil,
+		"the head alone":                good[:28],
+		"another version":               append([]byte("wss\x02"), good[4:]...),
+		"something after the end":       append(bytes.Clone(good), 0),
+		"more than 64 KiB":              append(bytes.Clone(good), make([]byte, 64<<10)...),
+		"a length that lies":            append(bytes.Clone(good[:28]), 0xff, 0xff, 0x03),
+		"a length of four bytes":        append(bytes.Clone(good[:28]), 0x80, 0x80, 0x80, 0x01),
+		"a length that is not minimal":  append(bytes.Clone(good[:28]), 0x80, 0x00, 0, 0, 0, 0),
+		"a count beyond what is left":   append(bytes.Clone(good[:28]), 0, 0, 0xff, 0x01),
+		"names that descend":            edit(func(rec *record) { rec.values[0].name = "zebra" }),
+		"a name twice":                  edit(func(rec *record) { rec.values[0].name = "theme" }),
+		"text that is not UTF-8":        edit(func(rec *record) { rec.subject = "\xff" }),
+		"a start of zero":               append(append([]byte(magic), make([]byte, 8)...), good[12:]...),
+		"an end of zero":                append(append(bytes.Clone(good[:20]), make([]byte, 8)...), good[28:]...),
+		"an end a century later":        append(append(bytes.Clone(good[:20]), 0x40, 0, 0, 0, 0, 0, 0, 0), good[28:]...),
+		"an end before the last minute": good[:len(good)-1],
+	} {
+		if rec, err := decode(b); err == nil {
+			t.Errorf("%s is accepted: %+v", name, rec)
+		}
+	}
+	if _, err := decode(edit(func(*record) {})); err != nil {
+		t.Errorf("the test's own encoder: %v", err)
+	}
+}
+
+// Whatever a store returns, decode neither panics nor allocates by what lengths
+// claim, and accepts one spelling of a record only.
+func FuzzDecode(f *testing.F) {
+	b, err := sampleRecord().encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
+	f.Add(b[:30])
+	f.Add([]byte(magic))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		rec, err := decode(b)
+		if err != nil {
+			return
+		}
+		again, err := rec.encode()
+		if err != nil || !bytes.Equal(again, b) {
+			t.Errorf("%x decodes, but encodes as %x %v", b, again, err)
+		}
+	})
+}
+
+// The parser of cookies agrees with net/http's on what it accepts, and a value that
+// is accepted is 32 bytes of base64url.
+func FuzzCookie(f *testing.F) {
+	c := newCookie("session", false, false)
+	token, _ := newToken()
+	for _, line := range []string{"", "__Host-session=" + token, "a=b; __Host-session=" + token + "; c", "__Host-session=" + token + ";__Host-session=", "=__Host-session=x", "__Host-session = x", "__Host-session=" + token + ";__Host-session"} {
+		f.Add(line)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		h := http.Header{"Cookie": {line}}
+		value, n := c.read(h)
+		handle, ok := parseToken(value)
+		if ok != (handle != "") || ok && n == 0 {
+			t.Fatalf("%q: %q %v %d", line, handle, ok, n)
+		}
+		if !ok || n != 1 {
+			return
+		}
+		secret, err := base64.RawURLEncoding.Strict().DecodeString(value)
+		sum := sha256.Sum256(secret)
+		if err != nil || len(secret) != 32 || handle != base64.RawURLEncoding.EncodeToString(sum[:]) {
+			t.Errorf("%q is accepted", value)
+		}
+		for _, theirs := range (&http.Request{Header: h}).CookiesNamed(c.name) {
+			// A pair without '=' is a cookie without a name (RFC 6265bis §5.6); net/http
+			// takes it for an empty one of ours.
+			if theirs.Value != value && theirs.Value != "" {
+				t.Errorf("%q: net/http reads %v, we %q", line, theirs, value)
+			}
+		}
+	})
+}
+
+// RFC 6265bis §5.6, ASVS 3.3.5: name and value are at most 4096 bytes, whatever the
+// configuration.
+func TestCookieSize(t *testing.T) {
+	token, _ := newToken()
+	if c := newCookie(strings.Repeat("x", 64), true, false); len(c.name)+len(token) > 4096 {
+		t.Errorf("%d bytes", len(c.name)+len(token))
+	}
+}
+
+func TestTokensDiffer(t *testing.T) {
+	seen := map[string]bool{}
+	for range 1000 {
+		token, handle := newToken()
+		if seen[token] || seen[handle] {
+			t.Fatal("twice")
+		}
+		seen[token], seen[handle] = true, true
+		if got, ok := parseToken(token); !ok || got != handle {
+			t.Fatalf("%q: %q %v, want %q", token, got, ok, handle)
+		}
+	}
+}
+
+// The default store keeps the contract of [Swapper] and forgets what has expired.
+func TestMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, ctx := newMemory(), context.Background()
+		soon := time.Now().Add(time.Minute)
+		swap := func(old, b string, want bool) {
+			t.Helper()
+			var was []byte
+			if old != "" {
+				was = []byte(old)
+			}
+			if done, err := s.Swap(ctx, "k", was, []byte(b), soon); done != want || err != nil {
+				t.Errorf("%q -> %q: %v %v", old, b, done, err)
+			}
+		}
+		swap("a", "b", false) // nothing is there
+		swap("", "a", true)
+		swap("", "b", false) // something is
+		swap("b", "c", false)
+		swap("a", "c", true)
+		time.Sleep(time.Minute)
+		if _, found, _ := s.Find("k"); found {
+			t.Error("an expired record is found")
+		}
+		swap("c", "d", false) // what expired is nothing
+		soon = time.Now().Add(time.Minute)
+		swap("", "d", true)
+		for i := range 5000 {
+			_ = s.Commit(strings.Repeat("x", i), nil, time.Now().Add(time.Second))
+			time.Sleep(time.Second)
+		}
+		if len(s.items) > 1024 {
+			t.Errorf("%d items are kept", len(s.items))
+		}
+	})
+}

@@ -1,0 +1,69 @@
+package session
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"time"
+)
+
+var errContended = errors.New("session: the record changed each time it was to be written")
+
+// attempts bounds the swaps of one rewrite: each failed one means that another
+// request's was written.
+const attempts = 16
+
+// insert writes a record under a handle that nobody knows yet.
+func (m *Manager) insert(ctx context.Context, handle string, rec *record) error {
+	b, err := rec.encode()
+	if err != nil {
+		return err
+	}
+	done, err := m.store.write(ctx, handle, nil, b, m.expiry(rec))
+	if err == nil && !done {
+		err = errContended // 256 random bits, twice
+	}
+	return err
+}
+
+// rewrite reads the record again, has edit change a copy, and writes it. A session
+// that has ended is not written: errGone, errRevoked. One that ends while it is being
+// written is deleted again.
+func (m *Manager) rewrite(ctx context.Context, handle string, edit func(*record) error) error {
+	for range attempts {
+		rec, old, err := m.read(ctx, handle)
+		if err != nil {
+			return err
+		}
+		next := *rec
+		if err := edit(&next); err != nil {
+			return err
+		}
+		now := time.Now()
+		if m.due(rec, now) {
+			next.seen = now.UnixNano()
+		}
+		b, err := next.encode()
+		if err != nil || bytes.Equal(b, old) {
+			return err
+		}
+		done, err := m.store.write(ctx, handle, old, b, m.expiry(&next))
+		if err != nil {
+			return err
+		}
+		if done {
+			return m.undoRevoked(ctx, handle, &next)
+		}
+	}
+	return errContended
+}
+
+// undoRevoked deletes what was written beside a logout. Should that fail, the
+// revocation outlives the record, and every read finds it dead.
+func (m *Manager) undoRevoked(ctx context.Context, handle string, rec *record) error {
+	err := m.checkRevoked(ctx, handle, rec)
+	if errors.Is(err, errRevoked) {
+		return errors.Join(err, m.store.delete(ctx, handle))
+	}
+	return err
+}
