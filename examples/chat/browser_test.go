@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/log"
+	cdppage "github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+)
+
+// browser is a headless Chromium with a profile of its own. It skips the test where
+// there is none; SECUREWS_ALL=1 makes that a failure.
+func browser(t *testing.T) context.Context {
+	t.Helper()
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		const missing = "no chromium here; install it with: apt-get install -y chromium"
+		if os.Getenv("SECUREWS_ALL") == "1" {
+			t.Fatal(missing)
+		}
+		t.Skip(missing)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1100, 720),
+		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.IgnoreCertErrors,
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
+		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
+	)
+	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx, chromedp.WithErrorf(t.Logf))
+	t.Cleanup(cancel)
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return ctx
+}
+
+// tab is a page of the browser, with what went wrong on it.
+type tab struct {
+	context.Context
+	t      *testing.T
+	mu     sync.Mutex
+	faults []string
+}
+
+// recorder runs before the page's own scripts: it keeps how sockets ended, and what the
+// content security policy has stopped.
+const recorder = `
+window.closes = []; window.violations = [];
+addEventListener("securitypolicyviolation", (e) => violations.push(e.violatedDirective + " " + e.blockedURI));
+window.WebSocket = class extends WebSocket {
+	constructor(...args) {
+		super(...args);
+		this.addEventListener("close", (e) => closes.push(e.code + " " + e.reason));
+	}
+};`
+
+func newTab(t *testing.T, parent context.Context, opts ...chromedp.ContextOption) *tab {
+	t.Helper()
+	b := &tab{t: t}
+	ctx, cancel := chromedp.NewContext(parent, append(opts, chromedp.WithListener(b.listen))...)
+	t.Cleanup(cancel)
+	b.Context = ctx
+	if err := chromedp.Do(ctx); err != nil { // the tab lives as long as this context
+		t.Fatal(err)
+	}
+	b.run(func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
+		_, err := cdp.Call(ctx, t, cdppage.AddScriptToEvaluateOnNewDocument, cdppage.AddScriptToEvaluateOnNewDocumentParams{Source: recorder})
+		return chromedp.Void{}, err
+	})
+	return b
+}
+
+func (b *tab) listen(event any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch e := event.(type) {
+	case *runtime.EventExceptionThrown:
+		b.faults = append(b.faults, e.ExceptionDetails.Text)
+	case *runtime.EventConsoleAPICalled:
+		if e.Type == "error" || e.Type == "warning" {
+			b.faults = append(b.faults, fmt.Sprintf("console.%s", e.Type))
+		}
+	case *log.EventEntryAdded:
+		if e.Entry.Level == log.EntryLevelError {
+			b.faults = append(b.faults, e.Entry.Text+" "+e.Entry.URL)
+		}
+	}
+}
+
+func (b *tab) run(actions ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b, 20*time.Second)
+	defer cancel()
+	if err := chromedp.Do(ctx, actions...); err != nil {
+		where, _ := chromedp.Run(b, chromedp.Evaluate[string](`location.href + " | " + document.body.innerText`))
+		b.t.Fatalf("%v; the page: %q; its faults: %q", err, where, b.faults)
+	}
+}
+
+// strings evaluates an expression that is an array of strings.
+func (b *tab) strings(expression string) []string {
+	b.t.Helper()
+	list, err := chromedp.Run(b, chromedp.Evaluate[[]string](expression))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return list
+}
+
+// onlyClose waits until a socket of the page has ended, and returns code and reason.
+func (b *tab) onlyClose() string {
+	b.t.Helper()
+	b.waitFor(`closes.length > 0`)
+	closes := b.strings(`closes`)
+	if len(closes) != 1 {
+		b.t.Errorf("sockets ended: %q, want one", closes)
+	}
+	return closes[0]
+}
+
+// waitFor waits until a JavaScript expression is true.
+func (b *tab) waitFor(format string, args ...any) {
+	b.t.Helper()
+	b.run(chromedp.Poll[chromedp.Void](fmt.Sprintf(format, args...), chromedp.WithPollingInterval(20*time.Millisecond)))
+}
+
+func (b *tab) signIn(user, password string) {
+	b.t.Helper()
+	b.run(
+		chromedp.WaitVisible(chromedp.CSS("#user")),
+		chromedp.SendKeys(chromedp.CSS("#user"), user),
+		chromedp.SendKeys(chromedp.CSS("#password"), password+"\r"),
+	)
+	b.waitConnected()
+}
+
+func (b *tab) waitConnected() {
+	b.t.Helper()
+	b.waitFor(`document.querySelector("#state").dataset.state === "connected" && document.querySelector("#room-name").textContent === "lobby"`)
+}
+
+func (b *tab) say(text string) {
+	b.t.Helper()
+	b.run(chromedp.SendKeys(chromedp.CSS("#text"), text+"\r"))
+}
+
+// waitMessage waits for a message of a user, as text.
+func (b *tab) waitMessage(from, text string) {
+	b.t.Helper()
+	want, _ := json.Marshal([]string{from, text})
+	b.waitFor(`((from, text) => [...document.querySelectorAll(".message")].some((m) =>
+		m.querySelector(".name").textContent === from && m.querySelector(".body").textContent === text))(...%s)`, want)
+}
+
+// noFaults wants a silent console and no violation of the policy.
+func (b *tab) noFaults() {
+	b.t.Helper()
+	violations := b.strings(`violations`)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.faults) > 0 || len(violations) > 0 {
+		b.t.Errorf("faults on the page: %q, policy violations: %q", b.faults, violations)
+	}
+}

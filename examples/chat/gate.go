@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/securews/securews/middleware"
+)
+
+// gate is what stands between the internet and the handlers. REST routes and handshakes
+// share every decision in it.
+type gate struct {
+	headers    *middleware.Headers
+	hosts      *middleware.HostPolicy
+	origins    *middleware.OriginPolicy
+	either     *middleware.Auth // the session's cookie, or a bearer token; never both
+	cookie     *middleware.Auth
+	handshakes *middleware.RateLimit
+	logins     *middleware.RateLimit
+	perAccount *middleware.RateLimit
+}
+
+func newGate(origins []string, sessions, tokens middleware.Authenticator, limits rateLimits) (g gate, err error) {
+	names, err := hosts(origins)
+	if err != nil {
+		return g, err
+	}
+	// The strict preset: answers of the API are no pages. The page has its own.
+	if g.headers, err = middleware.NewHeaders(middleware.HeadersConfig{}); err != nil {
+		return g, err
+	}
+	if g.hosts, err = middleware.NewHostPolicy(names...); err != nil {
+		return g, err
+	}
+	// AllowMissing is for native clients with a bearer token: they have no Origin. The
+	// cookie is never accepted without one, whatever is said here.
+	g.origins, err = middleware.NewOriginPolicy(middleware.OriginConfig{Allow: origins, AllowMissing: true})
+	if err != nil {
+		return g, err
+	}
+	if g.either, err = middleware.NewAuth(sessions, tokens); err != nil {
+		return g, err
+	}
+	if g.cookie, err = middleware.NewAuth(sessions); err != nil {
+		return g, err
+	}
+	if g.handshakes, err = perMinute(limits.handshakesPerMinute, nil); err != nil {
+		return g, err
+	}
+	if g.logins, err = perMinute(limits.loginsPerMinute, nil); err != nil {
+		return g, err
+	}
+	// Whoever knows a name can use up its share and so keep its owner from signing in
+	// for a while: the price of not letting many addresses guess at one account.
+	g.perAccount, err = perMinute(limits.loginsPerMinute, accountOf)
+	return g, err
+}
+
+// perMinute limits by the client's address where key is nil.
+func perMinute(n int, key func(*http.Request) string) (*middleware.RateLimit, error) {
+	return middleware.NewRateLimit(middleware.RateLimitConfig{Events: n, Per: time.Minute, Key: key})
+}
+
+type accountKey struct{}
+
+// withAccount lets perAccount see whom a login is for, which stands in the body.
+func withAccount(r *http.Request, name string) *http.Request {
+	return r.WithContext(context.WithValue(r.Context(), accountKey{}, name))
+}
+
+func accountOf(r *http.Request) string {
+	name, _ := r.Context().Value(accountKey{}).(string)
+	return name
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func TestAccounts(t *testing.T) {
+	a, passwords, err := newAccounts([]string{"alice", "bob"}, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(passwords) != 2 || passwords[0] == passwords[1] {
+		t.Fatalf("passwords: %q", passwords)
+	}
+	if !regexp.MustCompile(`^[a-z2-7]{4}(-[a-z2-7]{4}){3}$`).MatchString(passwords[0]) {
+		t.Errorf("a password that is hard to type: %q", passwords[0])
+	}
+	cases := []struct {
+		name, user, password string
+		want                 bool
+	}{
+		{"the right password", "alice", passwords[0], true},
+		{"somebody else's", "alice", passwords[1], false},
+		{"nobody's account", "mallory", passwords[0], false},
+		{"none at all", "alice", "", false},
+		{"a very long one", "alice", strings.Repeat("a", 1<<20), false},
+	}
+	for _, c := range cases {
+		if got, err := a.verify(t.Context(), c.user, c.password); err != nil || got != c.want {
+			t.Errorf("%s: %v, %v; want %v", c.name, got, err, c.want)
+		}
+	}
+	for _, names := range [][]string{nil, {""}, {"alice", "alice"}, {"Alice"}, {"a b"}, {"<script>"}} {
+		if _, _, err := newAccounts(names, 1000); err == nil {
+			t.Errorf("accounts named %q are made", names)
+		}
+	}
+}
+
+func TestLogin(t *testing.T) {
+	s := startSite(t, generous)
+	long := `{"user":"alice","password":"` + strings.Repeat("x", maxBody) + `"}`
+	cases := []struct {
+		name, kind, body, origin string
+		status                   int
+		reason                   string
+	}{
+		{"a wrong password", "application/json", `{"user":"alice","password":"x"}`, s.origin, 401, "wrong_password"},
+		{"an account that does not exist is answered the same", "application/json", `{"user":"mallory","password":"x"}`, s.origin, 401, "wrong_password"},
+		{"a form of another site", "application/x-www-form-urlencoded", "user=alice", "https://evil.example", 403, "origin_not_allowed"},
+		{"a form of our own", "text/plain", `{"user":"alice","password":"x"}`, s.origin, 415, "json_expected"},
+		{"a field that is not known", "application/json", `{"user":"alice","password":"x","admin":true}`, s.origin, 400, "bad_json"},
+		{"two objects", "application/json", `{"user":"alice","password":"x"}{}`, s.origin, 400, "bad_json"},
+		{"a body too long", "application/json", long, s.origin, 400, "bad_json"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			answer, body := s.login(t, c.kind, c.body, c.origin)
+			checkAnswer(t, answer, body, c.status, c.reason)
+		})
+	}
+}
+
+func (s *site) login(t *testing.T, kind, body, origin string) (*http.Response, string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.origin+"/login", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", kind)
+	r.Header.Set("Origin", origin)
+	answer, err := insecure().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	text, _ := io.ReadAll(answer.Body)
+	return answer, string(text)
+}
+
+func TestLoginsAreLimited(t *testing.T) {
+	s := startSite(t, rateLimits{handshakesPerMinute: 1, loginsPerMinute: 3}) // alice's own was the first
+	for range 2 {
+		answer, body := s.login(t, "application/json", `{"user":"bob","password":"x"}`, s.origin)
+		checkAnswer(t, answer, body, 401, "wrong_password")
+	}
+	answer, body := s.login(t, "application/json", `{"user":"bob","password":"x"}`, s.origin)
+	checkAnswer(t, answer, body, 429, "rate_limited")
+}
+
+func TestOptions(t *testing.T) {
+	bad := [][]string{
+		{"surplus"}, {"-cert", "x"}, {"-key", "x"}, {"-handshakes-per-minute", "0"}, {"-logins-per-minute", "-1"}, {"-drain", "-1s"}, {"-unknown"},
+	}
+	for _, args := range bad {
+		if _, err := parseOptions(args, io.Discard); err == nil {
+			t.Errorf("%q passes", args)
+		}
+	}
+	o, err := parseOptions([]string{"-origin", "https://a.example, https://b.example:8443"}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, err := hosts(o.origins)
+	if err != nil || strings.Join(names, " ") != "a.example b.example:8443" {
+		t.Errorf("hosts %q, %v", names, err)
+	}
+}

@@ -1,0 +1,131 @@
+// Command chat is the library's main job, end to end: accounts, sessions, access
+// tokens, a page, and rooms over WebSockets that end with the session that opened them.
+//
+//	go run ./examples/chat
+//
+// It needs nothing but Go: certificate, accounts and passwords are made at start, and
+// gone when it stops.
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/securews/securews/examples/localcert"
+	"github.com/securews/securews/middleware"
+)
+
+func main() {
+	o, err := parseOptions(os.Args[1:], os.Stderr)
+	if err == nil {
+		err = run(o, os.Stdout, slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	}
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "chat:", err)
+		os.Exit(1)
+	}
+}
+
+func run(o options, out io.Writer, log *slog.Logger) error {
+	slog.SetDefault(log)
+	// Asked for before anything is served, so that no signal finds nobody listening.
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+
+	cert, err := o.certificate()
+	if err != nil {
+		return err
+	}
+	people, passwords, err := newAccounts(o.accounts, hashRounds)
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", o.addr)
+	if err != nil {
+		return err
+	}
+	origins, err := o.publicOrigins(listener.Addr())
+	if err != nil {
+		return err
+	}
+	a, err := newApp(origins, people, o.limits, log)
+	if err != nil {
+		return err
+	}
+	srv := middleware.NewServer(o.addr, a.routes())
+	srv.TLSConfig.Certificates = []tls.Certificate{cert}
+	served := make(chan error, 1)
+	go func() { served <- srv.ServeTLS(listener, "", "") }()
+	announce(out, o, origins[0], passwords, cert)
+
+	select {
+	case err := <-served:
+		return err
+	case s := <-signals:
+		log.Info("stopping", "signal", s.String(), "within", o.drain)
+	}
+	a.shutDown(srv, o.drain, signals)
+	return nil
+}
+
+// certificate loads the given one, or makes one for this machine.
+func (o options) certificate() (tls.Certificate, error) {
+	if o.cert == "" {
+		return localcert.New()
+	}
+	return tls.LoadX509KeyPair(o.cert, o.key)
+}
+
+// announce prints what one needs to sign in, once, and not through the logger: logs are
+// kept and sent elsewhere, passwords are not to be.
+func announce(out io.Writer, o options, origin string, passwords []string, cert tls.Certificate) {
+	fmt.Fprintf(out, "\n  Chat is at  %s\n\n  account     password\n", origin)
+	for i, name := range o.accounts {
+		fmt.Fprintf(out, "  %-11s %s\n", name, passwords[i])
+	}
+	fmt.Fprintln(out)
+	if o.cert == "" {
+		fmt.Fprintf(out, "  The certificate was made just now, so the browser asks you to accept it. Its SHA-256:\n  %s\n\n", localcert.Fingerprint(cert))
+	}
+}
+
+// shutDown ends everything within the time given, or at once on a second signal. New
+// handshakes are refused and /ready says so from the first moment; open sockets are
+// told to come back (1012), spread over a while, so that not all do at once. What is
+// left at the end is cut: that is the plan, and no failure.
+func (a *app) shutDown(srv *http.Server, within time.Duration, signals <-chan os.Signal) {
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	go func() {
+		select {
+		case <-signals:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	a.draining.Store(true)
+	// The sockets first: while they end, the listener still answers 503 to whoever
+	// knocks, which tells a load balancer more than a closed port. http.Server.Shutdown
+	// knows nothing of connections that were upgraded.
+	if err := a.live.Drain(ctx); err != nil {
+		a.log.Warn("sockets", "error", err)
+	}
+	if err := srv.Shutdown(ctx); err != nil {
+		_ = srv.Close()
+	}
+	a.log.Info("stopped")
+}

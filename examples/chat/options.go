@@ -1,0 +1,96 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/securews/securews/examples/localcert"
+)
+
+// options are the command line.
+type options struct {
+	addr     string
+	origins  []string // as given; see publicOrigins
+	cert     string
+	key      string
+	accounts []string
+	limits   rateLimits
+	drain    time.Duration
+}
+
+// rateLimits are per client address, and for logins per account too.
+type rateLimits struct{ handshakesPerMinute, loginsPerMinute int }
+
+func parseOptions(args []string, usage io.Writer) (options, error) {
+	var o options
+	var origins, accounts string
+	f := flag.NewFlagSet("chat", flag.ContinueOnError)
+	f.SetOutput(usage)
+	f.StringVar(&o.addr, "addr", "localhost:8443", "listen on `host:port`")
+	f.StringVar(&origins, "origin", "", "the `https://name` that browsers see, or several with commas (default: https:// and -addr)")
+	f.StringVar(&o.cert, "cert", "", "certificate `file` in PEM (default: one made for localhost)")
+	f.StringVar(&o.key, "key", "", "private key `file` in PEM")
+	f.StringVar(&accounts, "accounts", "alice,bob,carol", "`names` of the accounts to make")
+	// An address may be a whole office behind one NAT, or a load test on this machine:
+	// generous, and still a bound on what one address costs before it has shown any
+	// credential.
+	f.IntVar(&o.limits.handshakesPerMinute, "handshakes-per-minute", 10_000, "WebSocket handshakes taken from one address, at most `n` at once or a minute")
+	f.IntVar(&o.limits.loginsPerMinute, "logins-per-minute", 60, "attempts to sign in taken from one address, and for one account, at most `n` at once or a minute")
+	f.DurationVar(&o.drain, "drain", 10*time.Second, "how `long` open sockets have to end when the server is told to")
+	if err := f.Parse(args); err != nil {
+		return options{}, err
+	}
+	o.origins, o.accounts = list(origins), list(accounts)
+	return o, o.check(f.Args())
+}
+
+// check reports everything that is wrong at once.
+func (o options) check(rest []string) error {
+	var errs []error
+	if len(rest) > 0 {
+		errs = append(errs, fmt.Errorf("what is %q? there are flags only", rest[0]))
+	}
+	if (o.cert == "") != (o.key == "") {
+		errs = append(errs, errors.New("-cert and -key go together"))
+	}
+	if o.limits.handshakesPerMinute < 1 || o.limits.loginsPerMinute < 1 {
+		errs = append(errs, errors.New("-handshakes-per-minute and -logins-per-minute are at least 1: there is no unlimited"))
+	}
+	if o.drain < 0 {
+		errs = append(errs, errors.New("-drain is negative"))
+	}
+	return errors.Join(errs...)
+}
+
+func list(s string) []string {
+	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' })
+}
+
+// publicOrigins are the origins of the page: what -origin says or, without it, the
+// address that is listened on.
+func (o options) publicOrigins(listening net.Addr) ([]string, error) {
+	if len(o.origins) > 0 {
+		return o.origins, nil
+	}
+	origin, err := localcert.Origin(o.addr, listening)
+	return []string{origin}, err
+}
+
+// hosts are the Host values that go with the origins.
+func hosts(origins []string) ([]string, error) {
+	out := make([]string, 0, len(origins))
+	for _, origin := range origins {
+		u, err := url.Parse(origin)
+		if err != nil || u.Host == "" {
+			return nil, fmt.Errorf("-origin %q: want https://name or https://name:port", origin)
+		}
+		out = append(out, u.Host)
+	}
+	return out, nil
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"path"
+
+	"github.com/securews/securews/middleware"
+)
+
+//go:embed page
+var pageFiles embed.FS
+
+// page serves the document and its assets.
+type page struct {
+	document *template.Template
+	assets   fs.FS
+	prefix   string // "/assets/" and a hash of everything under it
+	headers  *middleware.Headers
+	visitor  func(r *http.Request) (user string) // "" where nobody is signed in
+}
+
+func newPage(visitor func(*http.Request) string) (*page, error) {
+	document, err := template.ParseFS(pageFiles, "page/index.html")
+	if err != nil {
+		return nil, err
+	}
+	assets, err := fs.Sub(pageFiles, "page/assets")
+	if err != nil {
+		return nil, err
+	}
+	version, err := hashOf(assets)
+	if err != nil {
+		return nil, err
+	}
+	headers, err := middleware.NewHeaders(middleware.HeadersConfig{CSP: pagePolicy()})
+	if err != nil {
+		return nil, err
+	}
+	return &page{document, assets, "/assets/" + version, headers, visitor}, nil
+}
+
+// pagePolicy is what the document may do: run and style by what carries this answer's
+// nonce, load images from here, and talk to here. No text that a person typed can
+// become script, and if it did it could not run.
+func pagePolicy() middleware.CSP {
+	return middleware.CSP{
+		Nonce:               true,
+		Img:                 []string{"'self'"},
+		Connect:             []string{"'self'"}, // the wss origin is added for older Safari
+		FormAction:          []string{"'self'"},
+		RequireTrustedTypes: true, // and no script may use innerHTML and its like
+	}
+}
+
+// serveDocument is GET /. It is made for one visitor and one nonce.
+func (p *page) serveDocument(w http.ResponseWriter, r *http.Request) {
+	var b bytes.Buffer
+	err := p.document.Execute(&b, struct{ Nonce, Assets, User, Subprotocol string }{
+		middleware.Nonce(r.Context()), p.prefix, p.visitor(r), subprotocol,
+	})
+	if err != nil {
+		middleware.Refuse(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = w.Write(b.Bytes())
+}
+
+// assetTypes are named here because mime.TypeByExtension asks the machine.
+var assetTypes = map[string]string{
+	".css": "text/css; charset=utf-8",
+	".js":  "text/javascript; charset=utf-8",
+	".svg": "image/svg+xml",
+}
+
+// serveAsset is GET /assets/{version}/{name}. The version is part of the path, so that
+// an answer may be kept for ever and a new release is a new address.
+func (p *page) serveAsset(w http.ResponseWriter, r *http.Request) {
+	name := path.Base(r.URL.Path)
+	content, err := fs.ReadFile(p.assets, name)
+	kind := assetTypes[path.Ext(name)]
+	if err != nil || kind == "" || r.URL.Path != p.prefix+"/"+name {
+		http.NotFound(w, r)
+		return
+	}
+	w.Header().Set("Content-Type", kind)
+	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+	_, _ = w.Write(content)
+}
+
+// hashOf names a set of files by what is in them.
+func hashOf(files fs.FS) (string, error) {
+	h := sha256.New()
+	err := fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		content, err := fs.ReadFile(files, name)
+		h.Write([]byte(name))
+		h.Write(content)
+		return err
+	})
+	return hex.EncodeToString(h.Sum(nil)[:8]), err
+}

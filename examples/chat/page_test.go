@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+// The main job: sign in, chat in two tabs, sign out in one, and both sockets end.
+func TestPage(t *testing.T) {
+	p := startChat(t)
+	ctx := browser(t)
+
+	one := newTab(t, ctx)
+	one.run(chromedp.Navigate(p.origin))
+	one.signIn("alice", p.passwords["alice"])
+	two := newTab(t, ctx) // the same cookie: no signing in
+	two.run(chromedp.Navigate(p.origin))
+	two.waitConnected()
+	bob := newTab(t, ctx, chromedp.WithNewBrowserContext())
+	bob.run(chromedp.Navigate(p.origin))
+	bob.signIn("bob", p.passwords["bob"])
+
+	one.say("hello from one")
+	two.waitMessage("alice", "hello from one")
+	two.say("and back from two")
+	one.waitMessage("alice", "and back from two")
+	bob.say(`<img src=x onerror="alert(1)"> is text`)
+	one.waitMessage("bob", `<img src=x onerror="alert(1)"> is text`)
+	one.waitFor(`document.querySelectorAll("#people li").length === 2`)
+
+	foreignPage(t, ctx, p)
+
+	one.run(chromedp.Click(chromedp.CSS("#sign-out")))
+	for _, b := range []*tab{one, two} {
+		if got := b.onlyClose(); got != "3000 revoked" {
+			t.Errorf("the socket ended with %q, want 3000 revoked", got)
+		}
+		b.run(chromedp.WaitVisible(chromedp.CSS("#notice")))
+		b.waitFor(`document.querySelector("#notice").textContent.includes("session revoked (3000 revoked)")`)
+		b.noFaults()
+	}
+	// Signed out is signed out: the page loaded again asks to sign in.
+	two.run(chromedp.Reload(), chromedp.WaitVisible(chromedp.CSS("#user")))
+
+	// Bob was never concerned.
+	bob.say("still here")
+	bob.waitMessage("bob", "still here")
+	bob.waitFor(`closes.length === 0`)
+	bob.noFaults()
+}
+
+// foreignPage opens, in the browser in which alice is signed in, a page of another
+// origin on the same host: the cookie goes along, SameSite or not, and the origin check
+// alone stands in between.
+func foreignPage(t *testing.T, ctx context.Context, p *process) {
+	t.Helper()
+	foreign := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		fmt.Fprintf(w, `<!doctype html><link rel="icon" href="data:,"><script>new WebSocket("wss://%s/ws", %q)</script>`, p.host(), subprotocol)
+	}))
+	defer foreign.Close()
+	b := newTab(t, ctx)
+	b.run(chromedp.Navigate(foreign.URL))
+	if got := b.onlyClose(); got != "1006 " {
+		t.Errorf("the foreign page's socket ended with %q, want 1006 and nothing else", got)
+	}
+	eventually(t, "a line in the log that says why the foreign page was refused", func() bool {
+		for line := range strings.Lines(p.log.String()) {
+			if strings.Contains(line, "reason=origin_not_allowed") && strings.Contains(line, "origin=["+foreign.URL+"]") {
+				return true
+			}
+		}
+		return false
+	})
+}

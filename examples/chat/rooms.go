@@ -1,0 +1,182 @@
+package main
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+const (
+	maxRooms   = 32
+	maxHistory = 50 // messages that a room remembers
+)
+
+// firstRooms are always there.
+var firstRooms = []string{"lobby", "random", "help"}
+
+// sender is the part of a ws.Conn that rooms need. Send queues and never blocks; a
+// client that does not read is closed with 1013 `slow` and delays nobody.
+type sender interface {
+	Send(typ websocket.MessageType, p []byte) error
+}
+
+// client is one connection. Its room is guarded by hub.mu.
+type client struct {
+	user string // from the principal, never from a message
+	to   sender
+	room *room
+}
+
+func (c *client) send(event []byte) {
+	// The error is the end of the connection; its Serve reads the same one.
+	_ = c.to.Send(websocket.MessageText, event)
+}
+
+type room struct {
+	name    string
+	members map[*client]struct{}
+	present map[string]int // connections by user
+	history []post
+}
+
+// hub is every room and every connection. Its mutex is held while a message is queued
+// to all, so that all see one order; nothing under it waits.
+type hub struct {
+	mu      sync.Mutex
+	rooms   []*room // in the order they were made
+	clients map[*client]struct{}
+	lastID  int64
+}
+
+func newHub() *hub {
+	h := &hub{clients: map[*client]struct{}{}}
+	for _, name := range firstRooms {
+		h.add(name)
+	}
+	return h
+}
+
+// enter adds a connection, which is in no room yet.
+func (h *hub) enter(user string, to sender) *client {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	c := &client{user: user, to: to}
+	h.clients[c] = struct{}{}
+	c.send(encode(welcome{"welcome", user, h.names()}))
+	return c
+}
+
+// exit takes a connection out of everything.
+func (h *hub) exit(c *client) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.clients, c)
+	h.leave(c)
+}
+
+// join moves a connection to a room, which is made if need be.
+func (h *hub) join(c *client, name string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r := h.find(name)
+	if r == nil {
+		if r = h.add(name); r == nil {
+			c.send(encode(refused{"refused", "too_many_rooms"}))
+			return
+		}
+		h.tellAll(rooms{"rooms", h.names()})
+	}
+	if c.room != r {
+		h.leave(c)
+		c.room = r
+		if r.present[c.user]++; r.present[c.user] == 1 {
+			r.tell(people{"people", r.name, r.people()})
+		}
+		r.members[c] = struct{}{}
+	}
+	c.send(encode(joined{"joined", r.name, r.people(), r.history}))
+}
+
+// say passes a message to everybody in the connection's room, itself included.
+func (h *hub) say(c *client, text string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if c.room == nil {
+		c.send(encode(refused{"refused", "not_in_a_room"}))
+		return
+	}
+	h.lastID++
+	p := post{h.lastID, c.user, time.Now().UTC().Truncate(time.Millisecond), text}
+	if len(c.room.history) == maxHistory {
+		c.room.history = slices.Delete(c.room.history, 0, 1)
+	}
+	c.room.history = append(c.room.history, p)
+	c.room.tell(said{"said", c.room.name, p})
+}
+
+// leave takes a connection out of its room. Only the last connection of a user is
+// news to the others.
+func (h *hub) leave(c *client) {
+	r := c.room
+	if r == nil {
+		return
+	}
+	c.room = nil
+	delete(r.members, c)
+	if r.present[c.user]--; r.present[c.user] == 0 {
+		delete(r.present, c.user)
+		r.tell(people{"people", r.name, r.people()})
+	}
+}
+
+func (h *hub) find(name string) *room {
+	i := slices.IndexFunc(h.rooms, func(r *room) bool { return r.name == name })
+	if i < 0 {
+		return nil
+	}
+	return h.rooms[i]
+}
+
+// add makes a room. Where there are too many, the oldest that is empty gives way, but
+// for the first ones; nil where none can.
+func (h *hub) add(name string) *room {
+	if len(h.rooms) == maxRooms {
+		i := slices.IndexFunc(h.rooms, func(r *room) bool {
+			return len(r.members) == 0 && !slices.Contains(firstRooms, r.name)
+		})
+		if i < 0 {
+			return nil
+		}
+		h.rooms = slices.Delete(h.rooms, i, i+1)
+	}
+	r := &room{name: name, members: map[*client]struct{}{}, present: map[string]int{}, history: []post{}}
+	h.rooms = append(h.rooms, r)
+	return r
+}
+
+func (h *hub) names() []string {
+	names := make([]string, len(h.rooms))
+	for i, r := range h.rooms {
+		names[i] = r.name
+	}
+	return names
+}
+
+func (h *hub) tellAll(event any) {
+	b := encode(event)
+	for c := range h.clients {
+		c.send(b)
+	}
+}
+
+func (r *room) tell(event any) {
+	b := encode(event)
+	for c := range r.members {
+		c.send(b)
+	}
+}
+
+func (r *room) people() []string { return slices.Sorted(maps.Keys(r.present)) }

@@ -1,0 +1,85 @@
+// Command feed pushes the ticks of one ticker to many clients, over http.ServeMux and
+// without anybody signing in: the smallest whole program. A client that does not read
+// is cut without delaying the others.
+//
+//	go run ./examples/feed
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/securews/securews/examples/localcert"
+	"github.com/securews/securews/middleware"
+)
+
+func main() {
+	addr := flag.String("addr", "localhost:8444", "listen on `host:port`")
+	every := flag.Duration("every", time.Second, "time between two ticks")
+	flag.Parse()
+	if err := run(*addr, *every); err != nil {
+		fmt.Fprintln(os.Stderr, "feed:", err)
+		os.Exit(1)
+	}
+}
+
+func run(addr string, every time.Duration) error {
+	if every <= 0 {
+		return errors.New("-every: want a time above zero")
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	cert, err := localcert.New()
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	origin, err := localcert.Origin(addr, listener.Addr())
+	if err != nil {
+		return err
+	}
+	f := newFeed()
+	handler, live, err := routes(origin, f, slog.Default())
+	if err != nil {
+		return err
+	}
+	srv := middleware.NewServer(addr, handler)
+	srv.TLSConfig.Certificates = []tls.Certificate{cert}
+	served := make(chan error, 1)
+	go func() { served <- srv.ServeTLS(listener, "", "") }()
+	go f.run(ctx, every)
+	fmt.Printf("The feed is at %s (certificate made just now, SHA-256 %s)\n", origin, localcert.Fingerprint(cert))
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+		stop() // a second signal ends the process at once
+	}
+	return shutDown(srv, live)
+}
+
+// drainer is a ws.Handler.
+type drainer interface {
+	Drain(ctx context.Context) error
+}
+
+// shutDown ends requests and connections. Shutdown alone would forget the latter:
+// net/http knows nothing of a connection that was upgraded.
+func shutDown(srv *http.Server, live drainer) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return errors.Join(live.Drain(ctx), srv.Shutdown(ctx))
+}

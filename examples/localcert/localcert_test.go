@@ -1,0 +1,49 @@
+package localcert
+
+import (
+	"net"
+	"testing"
+)
+
+func TestNew(t *testing.T) {
+	cert, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, host := range []string{"localhost", "127.0.0.1", "::1"} {
+		if err := cert.Leaf.VerifyHostname(host); err != nil {
+			t.Error(err)
+		}
+	}
+	if cert.Leaf.IsCA || cert.Leaf.VerifyHostname("app.example") == nil {
+		t.Error("the certificate is good for more than this machine")
+	}
+	if got := len(Fingerprint(cert)); got != 32*3-1 {
+		t.Errorf("fingerprint of %d characters", got)
+	}
+}
+
+func TestOrigin(t *testing.T) {
+	for asked, want := range map[string]string{
+		"localhost:0":  "https://localhost:8443",
+		"127.0.0.1:0":  "https://127.0.0.1:8443",
+		"[::1]:0":      "https://[::1]:8443",
+		":0":           "https://localhost:8443",
+		"0.0.0.0:0":    "https://localhost:8443",
+		"[::]:0":       "https://localhost:8443",
+		"app.lan:8443": "https://app.lan:8443",
+	} {
+		if got, err := Origin(asked, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8443}); err != nil || got != want {
+			t.Errorf("%s: %q, %v; want %q", asked, got, err, want)
+		}
+	}
+	if got, err := Origin("localhost:443", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 443}); err != nil || got != "https://localhost" {
+		t.Errorf("port 443: %q, %v", got, err)
+	}
+	if got, err := Origin("[::1]:443", &net.TCPAddr{IP: net.IPv6loopback, Port: 443}); err != nil || got != "https://[::1]" {
+		t.Errorf("port 443: %q, %v", got, err)
+	}
+	if _, err := Origin("nonsense", &net.TCPAddr{}); err == nil {
+		t.Error("an address without a port passes")
+	}
+}
