@@ -26,9 +26,7 @@ var (
 // themselves.
 type claims struct {
 	iss, sub, jti, clientID string
-	scope                   string
-	aud                     []byte
-	cnf                     []byte
+	aud, cnf, scope, scp    []byte // as they stand
 	exp, nbf, iat           time.Time
 	hasExp, hasIat          bool
 	attributes              map[string]string
@@ -89,7 +87,9 @@ func (c *claims) take(m member) (ok bool) {
 		c.clientID, ok = text(m.value)
 		ok = ok && c.clientID != ""
 	case "scope":
-		c.scope, ok = text(m.value)
+		c.scope, ok = m.value, true
+	case "scp":
+		c.scp, ok = m.value, true
 	case "aud":
 		c.aud, ok = m.value, true
 	case "cnf":
@@ -118,7 +118,7 @@ func (c *profile) judge(payload []byte, token string, now time.Time) (*verified,
 	if err := c.isForUs(got); err != nil {
 		return nil, err
 	}
-	scopes, ok := splitScope(got.scope)
+	scopes, ok := c.scopes(got)
 	if !ok {
 		return nil, errScope
 	}
@@ -187,19 +187,48 @@ func isFor(aud []byte, want string) bool {
 	return ok && found
 }
 
-// splitScope follows RFC 6749 §3.3: words of printable ASCII without quote and
-// backslash, one space between them. Some issuers write "" for none; so do we read it.
+// scopes follows RFC 8693 §4.2: a string. Issuers of other tokens write a list, or name the
+// claim scp.
+func (c *profile) scopes(got claims) ([]string, bool) {
+	value := got.scope
+	if value == nil && c.anyJWT {
+		value = got.scp
+	}
+	if value == nil {
+		return nil, true
+	}
+	if s, ok := text(value); ok {
+		return splitScope(s)
+	}
+	list, ok := array(value, MaxTokenBytes)
+	ok = ok && c.anyJWT
+	var words []string
+	for _, v := range list {
+		word, isText := text(v)
+		ok = ok && isText && isScope(word)
+		words = append(words, word)
+	}
+	return words, ok
+}
+
+// splitScope follows RFC 6749 §3.3: words with one space between them. Some issuers write
+// "" for none; so do we read it.
 func splitScope(scope string) ([]string, bool) {
 	if scope == "" {
 		return nil, true
 	}
 	words := strings.Split(scope, " ")
 	for _, w := range words {
-		if w == "" || strings.ContainsFunc(w, func(r rune) bool { return r <= 0x20 || r >= 0x7f || r == '"' || r == '\\' }) {
+		if !isScope(w) {
 			return nil, false
 		}
 	}
 	return words, true
+}
+
+// isScope follows RFC 6749 §3.3: printable ASCII without quote and backslash.
+func isScope(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r <= 0x20 || r >= 0x7f || r == '"' || r == '\\' })
 }
 
 // lastDate is the end of the year 9999, the last that RFC 3339 can write.

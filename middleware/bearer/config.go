@@ -43,7 +43,8 @@ type Config struct {
 	MaxLifetime time.Duration
 
 	// DangerouslyAnyJWT is for issuers that do not follow RFC 9068: typ may also be JWT
-	// or absent, and iat, jti and client_id may be absent. It is dangerous because an ID
+	// or absent, iat, jti and client_id may be absent, and the scopes may be a list or
+	// stand in scp where there is no scope. It is dangerous because an ID
 	// token looks the same: Audience must be a name that no ID token is issued for
 	// (RFC 8725 §3.11, §3.12).
 	DangerouslyAnyJWT bool

@@ -7,7 +7,8 @@
 //   - it is a compact JWS of at most 8 KiB: three parts in canonical base64url, header
 //     and claims in JSON without duplicate names (RFC 7515 §4, RFC 7519 §4, RFC 8725);
 //   - its alg is on the list, and kid and alg name exactly one key of the issuer's own
-//     set; the header brings no key and no place to fetch one from;
+//     set; the header brings no jwk and no jku or x5u to fetch one from, and its x5c is
+//     not looked at;
 //   - the signature verifies under that key;
 //   - typ, iss, aud, sub, exp, iat, jti and client_id are there and right, nbf and iat
 //     have passed, exp is ahead but not further than Config.MaxLifetime;

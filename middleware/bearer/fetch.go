@@ -111,7 +111,8 @@ func maxAge(lines []string) time.Duration {
 }
 
 // discover finds the key set in the issuer's metadata, OpenID Connect's first and then
-// RFC 8414's, and fetches it.
+// RFC 8414's, and fetches it. A page that is no such metadata counts as none: many sites
+// answer every path with their front page.
 func discover(ctx context.Context, c *http.Client, issuer string) (document, error) {
 	var errs []error
 	for _, from := range metadataURLs(issuer) {
@@ -122,7 +123,8 @@ func discover(ctx context.Context, c *http.Client, issuer string) (document, err
 		}
 		location, err := jwksURI(meta.body, issuer)
 		if err != nil {
-			return document{}, err
+			errs = append(errs, err)
+			continue
 		}
 		return fetch(ctx, c, location)
 	}

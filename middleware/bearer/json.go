@@ -33,8 +33,8 @@ func object(doc []byte) ([]member, error) {
 	return members, nil
 }
 
-// looseObject is [object] without the check of names inside of the members, for documents
-// whose parts are to stand or fall one by one.
+// looseObject is [object] without the checks of names inside of the members and of
+// surrogates, for documents whose parts are to stand or fall one by one.
 func looseObject(doc []byte) ([]member, error) {
 	s := scanner{in: doc, loose: true}
 	var members []member
@@ -89,7 +89,7 @@ type scanner struct {
 	in    []byte
 	at    int
 	names [][]byte
-	loose bool // names may repeat
+	loose bool // names may repeat, surrogates be unpaired
 }
 
 func (s *scanner) document(top func() error) error {

@@ -58,7 +58,8 @@ func (s *scanner) text() ([]byte, error) {
 	return nil, errJSON
 }
 
-// escape passes one escape sequence; surrogates only as a pair (RFC 7493 §2.1).
+// escape passes one escape sequence; surrogates only as a pair (RFC 7493 §2.1), but where
+// the parts are to be judged one by one.
 func (s *scanner) escape() bool {
 	s.at++ // the backslash
 	c := s.peek()
@@ -67,7 +68,7 @@ func (s *scanner) escape() bool {
 		return c != 0 && strings.IndexByte(`"\/bfnrt`, c) >= 0
 	}
 	high, ok := s.hex()
-	if !ok || !utf16.IsSurrogate(high) {
+	if !ok || s.loose || !utf16.IsSurrogate(high) {
 		return ok
 	}
 	if !s.take('\\') || !s.take('u') {

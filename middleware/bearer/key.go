@@ -7,6 +7,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rsa"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"math/big"
 )
@@ -121,12 +122,8 @@ func publicKey(jwk map[string][]byte) (crypto.PublicKey, error) {
 		return ecKey(elliptic.P384(), octets(jwk["x"]), octets(jwk["y"]))
 	case kty == "EC" && crv == "P-521":
 		return ecKey(elliptic.P521(), octets(jwk["x"]), octets(jwk["y"]))
-	case kty == "OKP" && crv == "Ed25519": // RFC 8037 §2
-		x := octets(jwk["x"])
-		if len(x) != ed25519.PublicKeySize {
-			return nil, errKeyMaterial
-		}
-		return ed25519.PublicKey(x), nil
+	case kty == "OKP" && crv == "Ed25519":
+		return edKey(octets(jwk["x"]))
 	}
 	return nil, errKeyKind
 }
@@ -155,6 +152,32 @@ func ecKey(curve elliptic.Curve, x, y []byte) (crypto.PublicKey, error) {
 		return nil, errKeyMaterial
 	}
 	return public, nil
+}
+
+// edKey follows RFC 8037 §2.
+func edKey(x []byte) (crypto.PublicKey, error) {
+	if len(x) != ed25519.PublicKeySize || isSmallOrder(x) {
+		return nil, errKeyMaterial
+	}
+	return ed25519.PublicKey(x), nil
+}
+
+// isSmallOrder reports whether x is one of the points, by their y coordinate, under which
+// anybody can sign (RFC 8725 §3.4): crypto/ed25519 takes them.
+func isSmallOrder(x []byte) bool {
+	y := [ed25519.PublicKeySize]byte(x)
+	y[len(y)-1] &= 0x7f // the sign of the other coordinate
+	switch hex.EncodeToString(y[:]) {
+	case "0000000000000000000000000000000000000000000000000000000000000000", // 0
+		"0100000000000000000000000000000000000000000000000000000000000000", // 1
+		"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", // -1
+		"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", // p, another 0
+		"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", // p+1, another 1
+		"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05", // of order 8
+		"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a":
+		return true
+	}
+	return false
 }
 
 // octets decodes a member of a JWK; nil where it is not base64url.

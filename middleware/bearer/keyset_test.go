@@ -1,8 +1,11 @@
 package bearer_test
 
 import (
+	"crypto/ed25519"
 	"crypto/elliptic"
+	"encoding/hex"
 	"math/big"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -33,6 +36,8 @@ func TestASetWithOneGoodKeyServes(t *testing.T) {
 		{"coordinates in padded base64", keys(jwk("x", otherEC()).with("x", strings.Repeat("A", 43)+"="), good)},
 		{"members of a wrong type", raw(`{"kty":"RSA","kid":"x","n":1,"e":[]}`)},
 		{"a name twice in a key, RFC 7517 §4", raw(`{"kty":"EC","kty":"RSA","kid":"x"}`)},
+		{"half of a surrogate pair in a key, RFC 7493 §2.1", raw(`{"kty":"EC","kid":"\ud800"}`)},
+		{"half of a surrogate pair beside the keys", []byte(`{"note":"\udc00","keys":[` + good.String() + `]}`)},
 		{"elements that are no objects", raw(`null,1,"x",[],{}`)},
 		{"the same key twice", keys(good, good)},
 		{"an encryption key of the same kid", keys(jwk("ec", otherEC()).with("use", "enc"), good)},
@@ -90,6 +95,46 @@ func TestKeysThatAreNotUsed(t *testing.T) {
 			a := newAuthenticator(t, cfg)
 			if _, err := a.Authenticate(request(c.token)); outcome(err) != invalid {
 				t.Fatalf("got %s", outcome(err))
+			}
+		})
+	}
+}
+
+// Under a point of small order the signature of R = 1 and S = 0 verifies for one message in
+// eight at least, and nobody needs a private key.
+func TestKeysAnybodyCanSignWith(t *testing.T) {
+	points := []string{ // of order 1, 2, 4 and 8, with either sign; the last two are not reduced
+		"0100000000000000000000000000000000000000000000000000000000000000",
+		"0000000000000000000000000000000000000000000000000000000000000000",
+		"0000000000000000000000000000000000000000000000000000000000000080",
+		"0100000000000000000000000000000000000000000000000000000000000080",
+		"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+		"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+		"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+		"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+		"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+		"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+		"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+	}
+	signature := make([]byte, ed25519.SignatureSize)
+	signature[0] = 1
+	for _, point := range points {
+		t.Run(point, func(t *testing.T) {
+			x, _ := hex.DecodeString(point)
+			var forged string
+			for i := 0; ; i++ {
+				forged = b64([]byte(`{"alg":"EdDSA","kid":"k","typ":"at+jwt"}`)) + "." + b64([]byte(claims().with("jti", strconv.Itoa(i)).String()))
+				if ed25519.Verify(x, []byte(forged), signature) {
+					break
+				}
+				if i == 1000 {
+					t.Skip("crypto/ed25519 refuses the point by itself")
+				}
+			}
+			cfg := config()
+			cfg.Keys = keys(object{"kty": "OKP", "crv": "Ed25519", "kid": "k", "x": b64(x)}, jwk("other", ecKey()))
+			if got := outcomeOf(newAuthenticator(t, cfg), forged+"."+b64(signature)); got != invalid {
+				t.Errorf("got %s", got)
 			}
 		})
 	}

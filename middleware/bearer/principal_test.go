@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -73,6 +74,47 @@ func TestIssuersThatDoNotFollowRFC9068(t *testing.T) {
 			}
 			if err == nil && p.Token != bearer.TokenHandle(c.token) {
 				t.Errorf("Token is %s", p.Token)
+			}
+		})
+	}
+}
+
+// Lists as Spring and Duende write them, scp as Okta and Entra do.
+func TestScopesOfOtherIssuers(t *testing.T) {
+	cfg := config()
+	cfg.DangerouslyAnyJWT = true
+	loose, strict := newAuthenticator(t, cfg), newAuthenticator(t, config())
+	none := claims().without("scope")
+	for _, c := range []struct {
+		name          string
+		claims        object
+		loose, strict string
+	}{
+		{"scope a string", claims(), "[read write]", "[read write]"},
+		{"scope a list", none.with("scope", []string{"read", "write"}), "[read write]", invalid},
+		{"scope an empty list", none.with("scope", []string{}), "[]", invalid},
+		{"scp a string", none.with("scp", "read write"), "[read write]", "[]"},
+		{"scp a list", none.with("scp", []string{"read", "write"}), "[read write]", "[]"},
+		{"scope before scp", claims().with("scp", []string{"admin"}), "[read write]", "[read write]"},
+		{"an empty scope before scp", claims().with("scope", "").with("scp", "admin"), "[]", "[]"},
+		{"two words in one element", none.with("scope", []string{"read admin"}), invalid, invalid},
+		{"an empty element", none.with("scope", []string{""}), invalid, invalid},
+		{"an element that is a number", none.with("scope", []any{"read", 1}), invalid, invalid},
+		{"scope null", none.with("scope", nil), invalid, invalid},
+		{"scope an object", none.with("scope", object{"read": true}), invalid, invalid},
+		{"scope a number", none.with("scope", 1), invalid, invalid},
+		{"scp a number", none.with("scp", 1), invalid, "[]"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for a, want := range map[*bearer.Authenticator]string{loose: c.loose, strict: c.strict} {
+				p, err := a.Authenticate(request(token(header(), c.claims)))
+				got := fmt.Sprint(p.Scopes)
+				if err != nil {
+					got = outcome(err)
+				}
+				if got != want {
+					t.Errorf("got %s, want %s (strict %v)", got, want, a == strict)
+				}
 			}
 		})
 	}

@@ -31,9 +31,9 @@ type slot struct {
 }
 
 // split checks the shape of a token (RFC 7515 §7.1) and returns its three parts, still
-// encoded. Every part must be what an encoder writes: no
-// padding, no other alphabet, no line breaks, no stray bits in the last character. That
-// leaves one spelling per token, which is what a cache or deny-list may be keyed by.
+// encoded. Every part must be what an encoder writes: no padding, no other alphabet, no
+// line breaks, no stray bits in the last character. That leaves one spelling per token,
+// which is what a cache or deny-list may be keyed by.
 func split(token string) (head, payload, signature string, err error) {
 	if len(token) > MaxTokenBytes {
 		return "", "", "", errTooLong
