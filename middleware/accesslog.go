@@ -12,23 +12,31 @@ import (
 )
 
 type (
-	requestIDKey    struct{}
-	accessRecordKey struct{}
+	requestIDKey    struct{} // *string, in a detached context
+	accessRecordKey struct{} // *accessRecord, in a request's
 )
 
 // RequestID returns the id that [AccessLog] gave the request; "" without one.
 func RequestID(ctx context.Context) string {
-	id, _ := ctx.Value(requestIDKey{}).(string)
-	return id
+	if rec := recordOf(ctx); rec != nil {
+		return *rec.id
+	}
+	if id, ok := ctx.Value(requestIDKey{}).(*string); ok {
+		return *id
+	}
+	return ""
 }
 
 // accessRecord gathers what the layers further in know about a request.
 type accessRecord struct {
+	id *string // apart, because it may outlive the rest
+
 	mu        sync.Mutex
 	reason    Reason
 	err       error
 	principal *Principal
 	attrs     []slog.Attr
+	room      [2]slog.Attr // where attrs begins
 }
 
 func recordOf(ctx context.Context) *accessRecord {
@@ -76,14 +84,14 @@ func AccessLog(log *slog.Logger) Middleware {
 				return
 			}
 			start := time.Now()
-			rec := &accessRecord{}
 			id := rand.Text()
-			ctx := context.WithValue(r.Context(), requestIDKey{}, id)
-			r = r.WithContext(context.WithValue(ctx, accessRecordKey{}, rec))
+			rec := &accessRecord{id: &id}
+			rec.attrs = rec.room[:0]
+			r = r.WithContext(context.WithValue(r.Context(), accessRecordKey{}, rec))
 			cw := &countingWriter{ResponseWriter: w}
 			defer func() {
 				p := recover()
-				rec.write(log, r, cw, id, time.Since(start), p)
+				rec.write(log, r, cw, time.Since(start), p)
 				if p != nil {
 					panic(p) // net/http contains it
 				}
@@ -93,7 +101,7 @@ func AccessLog(log *slog.Logger) Middleware {
 	}
 }
 
-func (rec *accessRecord) write(log *slog.Logger, r *http.Request, w *countingWriter, id string, took time.Duration, panicked any) {
+func (rec *accessRecord) write(log *slog.Logger, r *http.Request, w *countingWriter, took time.Duration, panicked any) {
 	if log == nil {
 		log = slog.Default()
 	}
@@ -118,7 +126,7 @@ func (rec *accessRecord) write(log *slog.Logger, r *http.Request, w *countingWri
 		slog.Int64("bytes", w.bytes),
 		slog.Duration("took", took),
 		slog.String("client", clientAddress(r)),
-		slog.String("id", id),
+		slog.String("id", *rec.id),
 	)
 	if o := r.Header["Origin"]; len(o) > 0 {
 		attrs = append(attrs, slog.Any("origin", o))

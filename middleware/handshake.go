@@ -12,7 +12,8 @@ import (
 func IsHandshake(r *http.Request) bool {
 	for _, line := range r.Header["Upgrade"] {
 		for token := range strings.SplitSeq(line, ",") {
-			name, _, _ := strings.Cut(strings.Trim(token, " \t"), "/")
+			// TrimSpace, because coder/websocket upgrades after a no-break space, too.
+			name, _, _ := strings.Cut(strings.TrimSpace(token), "/")
 			if strings.EqualFold(name, "websocket") {
 				return true
 			}

@@ -24,6 +24,7 @@ func TestIsHandshake(t *testing.T) {
 		{"among other protocols", "GET", map[string][]string{"Upgrade": {"h2c, websocket"}}, true, false},
 		{"on a second line", "GET", map[string][]string{"Upgrade": {"h2c", "websocket"}}, true, false},
 		{"with white space", "GET", map[string][]string{"Upgrade": {"h2c,\t websocket \t"}}, true, false},
+		{"with white space that RFC 9110 §5.6.3 does not know", "GET", map[string][]string{"Upgrade": {"h2c,\u00a0websocket\u2003"}}, true, false},
 		{"with a version", "GET", map[string][]string{"Upgrade": {"websocket/13"}}, true, false},
 		{"an extended CONNECT", "CONNECT", map[string][]string{":protocol": {"websocket"}}, true, true},
 		{"an extended CONNECT for another protocol", "CONNECT", map[string][]string{":protocol": {"connect-udp"}}, true, true},

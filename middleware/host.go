@@ -24,7 +24,8 @@ type HostPolicy struct {
 //
 //	app.example         this name, with no port or with :443
 //	app.example:8443    this name and this port
-//	*.app.example       its subdomains at any depth, but not app.example itself
+//	*.app.example       its subdomains at any depth, but neither app.example itself
+//	                    nor what lies past a public suffix
 //	192.0.2.1, [::1]    addresses
 //
 // Letter case does not matter, internationalised names may be written as they are

@@ -231,11 +231,17 @@ func checkWildcard(host string) error {
 }
 
 // underWildcard reports whether the host is a subdomain, at any depth, of one of
-// the parents, at the same port.
+// the parents, at the same port. It does not reach past a public suffix, which
+// [checkWildcard] cannot see from above: below s3.amazonaws.com there are other
+// owners than below amazonaws.com.
 func underWildcard(parents map[endpoint]struct{}, e endpoint) bool {
-	for len(parents) > 0 {
+	if len(parents) == 0 {
+		return false
+	}
+	suffix, _ := publicsuffix.PublicSuffix(e.host)
+	for {
 		i := strings.IndexByte(e.host, '.')
-		if i < 0 {
+		if i < 0 || len(e.host)-i-1 <= len(suffix) {
 			return false
 		}
 		e.host = e.host[i+1:]
@@ -243,5 +249,4 @@ func underWildcard(parents map[endpoint]struct{}, e endpoint) bool {
 			return true
 		}
 	}
-	return false
 }

@@ -71,7 +71,7 @@ func NewOriginPolicy(cfg OriginConfig) (*OriginPolicy, error) {
 }
 
 // DangerouslyAnyOrigin returns a policy that lets every page through: each
-// well-formed Origin, null too, and requests without one. It asks for no
+// well-formed Origin, null and file:// too, and requests without one. It asks for no
 // Sec-Fetch-Site. It is for public feeds that no credential opens; together with
 // one that browsers send unasked it is an error where the two meet.
 func DangerouslyAnyOrigin() *OriginPolicy {
@@ -87,7 +87,9 @@ func (p *OriginPolicy) AllowsAny() bool { return p != nil && p.any }
 //
 // Origins are compared as tuples (RFC 6454 §5): https://APP.example:443 is
 // https://app.example, and nothing else is. That Origin and Host are equal is no
-// reason to let a request in: with DNS rebinding they are.
+// reason to let a request in: with DNS rebinding they are. Only what Sec-Fetch-Site
+// says is held against the Host, so a proxy in front must pass that on as the
+// browser sent it, port included, or browsers that send both are refused.
 func (p *OriginPolicy) Check(r *http.Request) error {
 	if isSafe(r.Method) && !IsHandshake(r) {
 		return nil
@@ -120,11 +122,13 @@ func (p *OriginPolicy) admit(value string) (origin, error) {
 	if o, ok := p.raw[value]; ok {
 		return o, nil
 	}
-	if value == "null" { // RFC 6454 §7.1: that exact spelling
+	// RFC 6454 §7.1: null, in that exact spelling. Chromium says file:// for a local
+	// file that may read others, as in Electron.
+	if value == "null" || value == "file://" {
 		if p.any {
 			return origin{}, nil
 		}
-		return origin{}, originRefusal(ReasonOriginNotAllowed, errors.New("null: a sandboxed frame, a local file, or a redirect across sites"))
+		return origin{}, originRefusal(ReasonOriginNotAllowed, fmt.Errorf("%s: a sandboxed frame, a local file, or a redirect across sites", value))
 	}
 	o, err := parseOrigin(value)
 	if err != nil {

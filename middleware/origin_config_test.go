@@ -173,6 +173,34 @@ func TestOriginEntriesAreNormalised(t *testing.T) {
 	}
 }
 
+// A wildcard ends where a public suffix begins, wherever on the way down that is:
+// what lies below belongs to others (the list's private section).
+func TestWildcardDoesNotReachPastAPublicSuffix(t *testing.T) {
+	p := originPolicy(t, middleware.OriginConfig{Allow: []string{"https://*.amazonaws.com", "https://*.windows.net", "https://*.me.github.io"}})
+	hosts := hostPolicy(t, "*.amazonaws.com", "*.windows.net", "*.me.github.io")
+	for _, row := range []struct {
+		host    string
+		allowed bool
+	}{
+		{"console.amazonaws.com", true},
+		{"a.console.amazonaws.com", true},
+		{"login.windows.net", true},
+		{"a.me.github.io", true},
+		{"evil.s3.amazonaws.com", false},
+		{"s3.amazonaws.com", false}, // the suffix itself
+		{"a.evil.s3.amazonaws.com", false},
+		{"evil.blob.core.windows.net", false},
+		{"evil.github.io", false},
+	} {
+		if err := p.Check(handshakeFrom("https://" + row.host)); (err == nil) != row.allowed {
+			t.Errorf("origin https://%s: %v", row.host, err)
+		}
+		if err := hosts.Check(requestFor(row.host)); (err == nil) != row.allowed {
+			t.Errorf("host %s: %v", row.host, err)
+		}
+	}
+}
+
 func TestLocalHTTPIsLoopbackOnly(t *testing.T) {
 	for _, entry := range []string{
 		"http://app.example", "http://*.localhost", "http://app.localhost", "http://127.0.0.2", "http://localhost.evil.example",

@@ -14,7 +14,7 @@ import (
 //
 // What this costs: a proxy in front has to pass the Host on with its port, since
 // the server's own origin is read from there, and "same site" is decided with the
-// Public Suffix List this binary was built with, the browser's may be newer. Where
+// Public Suffix List this binary was built with; the browser's may be newer. Where
 // they differ, a page on a sibling subdomain is refused although it is listed.
 func checkFetchSite(r *http.Request, o origin) error {
 	lines := r.Header["Sec-Fetch-Site"]
@@ -22,11 +22,11 @@ func checkFetchSite(r *http.Request, o origin) error {
 		return nil
 	}
 	if len(lines) > 1 {
-		return fetchRefusal(fmt.Errorf("%d Sec-Fetch-Site headers", len(lines)))
+		return originRefusal(ReasonFetchMetadata, fmt.Errorf("%d Sec-Fetch-Site headers", len(lines)))
 	}
 	own, err := ownOrigin(r, o)
 	if err != nil {
-		return fetchRefusal(fmt.Errorf("Sec-Fetch-Site cannot be compared: Host %.300q: %w", r.Host, err))
+		return originRefusal(ReasonFetchMetadata, fmt.Errorf("Sec-Fetch-Site cannot be compared: Host %.300q: %w", r.Host, err))
 	}
 	agrees := false
 	switch lines[0] {
@@ -43,7 +43,7 @@ func checkFetchSite(r *http.Request, o origin) error {
 		// and what it posts again has no foreign Origin.
 	}
 	if !agrees {
-		return fetchRefusal(fmt.Errorf("Sec-Fetch-Site %.40q disagrees: Origin %q, this server %q", lines[0], o, own))
+		return originRefusal(ReasonFetchMetadata, fmt.Errorf("Sec-Fetch-Site %.40q disagrees: Origin %q, this server %q", lines[0], o, own))
 	}
 	return nil
 }
@@ -56,7 +56,7 @@ func checkFetchSiteAlone(r *http.Request) error {
 	if len(lines) == 0 || len(lines) == 1 && (lines[0] == "none" || lines[0] == "same-origin") {
 		return nil
 	}
-	return fetchRefusal(fmt.Errorf("Sec-Fetch-Site %.80q without an Origin", lines))
+	return originRefusal(ReasonFetchMetadata, fmt.Errorf("Sec-Fetch-Site %.80q without an Origin", lines))
 }
 
 // ownOrigin is the origin that the request was sent to. TLS ends in front of many
@@ -89,8 +89,4 @@ func sameSite(a, b origin) bool {
 	}
 	y, err := publicsuffix.EffectiveTLDPlusOne(b.host)
 	return err == nil && x == y
-}
-
-func fetchRefusal(err error) error {
-	return &Refusal{Status: http.StatusForbidden, Reason: ReasonFetchMetadata, Err: fmt.Errorf("middleware: origin: %w", err)}
 }

@@ -54,6 +54,7 @@ var originTable = []struct{ sentence, origin, reason string }{
 	{"another local name", "http://127.0.0.1:3000", "origin_not_allowed"},
 	{"TLS where plaintext is listed", "https://localhost:3000", "origin_not_allowed"},
 	{"null: a sandboxed frame", "null", "origin_not_allowed"},
+	{"file://: a local file in Electron", "file://", "origin_not_allowed"},
 	{"an extension", "chrome-extension://abcdefghijklmnop", "origin_not_allowed"},
 	{"the socket's own scheme", "wss://app.example", "origin_not_allowed"},
 

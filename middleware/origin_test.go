@@ -162,7 +162,10 @@ func TestDangerouslyAnyOrigin(t *testing.T) {
 		{"http://evil.example:8080", ""},
 		{"chrome-extension://abcdefghijklmnop", ""},
 		{"null", ""},
+		{"file://", ""},
 		{"", "origin_malformed"},
+		{"https://", "origin_malformed"},
+		{"file:///", "origin_malformed"},
 		{"https://a b", "origin_malformed"},
 		{"https://app.example@evil.com", "origin_malformed"},
 	} {
@@ -204,8 +207,12 @@ func TestOriginAcceptedDoesNotAllocate(t *testing.T) {
 		if err := p.Check(r); err != nil {
 			t.Errorf("%s: %v", sentence, err)
 		}
-		if n := testing.AllocsPerRun(100, func() { _ = p.Check(r) }); n != 0 {
-			t.Errorf("%s: %v allocations, want 0", sentence, n)
+		most := 0.0
+		if sentence == "wildcard" {
+			most = 1 // the look at the suffix list
+		}
+		if n := testing.AllocsPerRun(100, func() { _ = p.Check(r) }); n > most {
+			t.Errorf("%s: %v allocations, want %v", sentence, n, most)
 		}
 	}
 }

@@ -90,8 +90,8 @@ func Detach(base, request context.Context) context.Context {
 	if v := voucherFrom(request); v != nil {
 		base = context.WithValue(base, voucherKey{}, v)
 	}
-	if id := RequestID(request); id != "" {
-		base = context.WithValue(base, requestIDKey{}, id)
+	if rec := recordOf(request); rec != nil {
+		base = context.WithValue(base, requestIDKey{}, rec.id)
 	}
 	return base
 }

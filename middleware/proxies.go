@@ -121,13 +121,18 @@ func (p *Proxies) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// clientAddress is the client as the innermost [Proxies] around found it, or the
-// other end of the connection, without the port.
-func clientAddress(r *http.Request) string {
-	if x, ok := r.Context().Value(proxiedKey{}).(*proxied); ok && x.client.IsValid() {
-		return x.client.String()
+// clientAround is the client as the innermost [Proxies] around found it, or the
+// other end of the connection.
+func clientAround(r *http.Request) netip.Addr {
+	if x, ok := r.Context().Value(proxiedKey{}).(*proxied); ok {
+		return x.client
 	}
-	if a := peerAddr(r); a.IsValid() {
+	return peerAddr(r)
+}
+
+// clientAddress is that for the log, which says "@" of a Unix socket.
+func clientAddress(r *http.Request) string {
+	if a := clientAround(r); a.IsValid() {
 		return a.String()
 	}
 	return r.RemoteAddr

@@ -135,7 +135,7 @@ func (l *RateLimit) Check(r *http.Request) error {
 			Header: http.Header{"Retry-After": {"1"}},
 			Err:    fmt.Errorf("middleware: rate limit: %w", err),
 		}
-	case wait > 0:
+	case wait != 0: // a negative one breaks the contract: fail closed
 		return tooMany(wait, nil)
 	}
 	return nil
@@ -148,7 +148,7 @@ func tooMany(wait time.Duration, cause error) *Refusal {
 	}
 	return &Refusal{
 		Status: http.StatusTooManyRequests, Reason: ReasonRateLimited,
-		Header: http.Header{"Retry-After": {strconv.FormatInt(seconds, 10)}},
+		Header: http.Header{"Retry-After": {strconv.FormatInt(max(seconds, 1), 10)}},
 		Err:    cause,
 	}
 }

@@ -5,13 +5,10 @@ import (
 	"net/netip"
 )
 
-// addressKey is the client's address as p finds it; without p, as the innermost
-// [Proxies] around found it, or the other end of the connection.
+// addressKey is the key of the client's address as p finds it.
 func addressKey(r *http.Request, p *Proxies) string {
 	if p == nil {
-		if x, ok := r.Context().Value(proxiedKey{}).(*proxied); ok {
-			return keyOfAddress(x.client)
-		}
+		return keyOfAddress(clientAround(r))
 	}
 	return keyOfAddress(p.ClientIP(r))
 }
@@ -19,7 +16,6 @@ func addressKey(r *http.Request, p *Proxies) string {
 // keyOfAddress is IPv4 whole and IPv6 by its /64, as a client that holds one
 // address of it holds all. An unknown address is "".
 func keyOfAddress(addr netip.Addr) string {
-	addr = addr.Unmap().WithZone("")
 	switch {
 	case !addr.IsValid():
 		return ""

@@ -220,6 +220,7 @@ func TestRateLimitWithALimiter(t *testing.T) {
 	}{
 		{"room", sharedLimiter{}, 404, "", ""},
 		{"no room", sharedLimiter{wait: 1001 * time.Millisecond}, 429, "rate_limited", "2"},
+		{"a wait below zero, as Redis has it for a key that is gone", sharedLimiter{wait: -2 * time.Millisecond}, 429, "rate_limited", "1"},
 		{"no answer", sharedLimiter{err: errors.New("redis: dial tcp: refused")}, 503, "unavailable", "1"},
 		{"an error counts more than a wait", sharedLimiter{wait: time.Hour, err: errors.New("x")}, 503, "unavailable", "1"},
 	} {

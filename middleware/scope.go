@@ -16,7 +16,11 @@ func RequireScope(scopes ...string) Middleware {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			v := voucherFrom(r.Context())
 			if v == nil {
-				Refuse(w, r, &Refusal{Status: http.StatusUnauthorized, Reason: ReasonNoCredential, Err: errors.New("middleware: scope: no Auth in front")})
+				Refuse(w, r, &Refusal{
+					Status: http.StatusUnauthorized, Reason: ReasonNoCredential,
+					Header: http.Header{"Www-Authenticate": {"Bearer"}}, // RFC 9110 §15.5.2
+					Err:    errors.New("middleware: scope: no Auth in front"),
+				})
 				return
 			}
 			for _, s := range scopes {

@@ -47,7 +47,7 @@ func TestRequireScope(t *testing.T) {
 			403, "insufficient_scope",
 			`Bearer error="insufficient_scope", scope="profile"`,
 		},
-		{"no Auth stands further out", nil, []string{"profile"}, 401, "no_credential", ""},
+		{"no Auth stands further out", nil, []string{"profile"}, 401, "no_credential", "Bearer"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

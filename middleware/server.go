@@ -10,8 +10,9 @@ import (
 // NewServer returns an http.Server with the limits that net/http leaves open:
 // 5 s for the header (and, on TLS, the handshake before it), 15 s to read and 30 s
 // to answer an ordinary request, 60 s between two requests, 16 KiB of header, TLS
-// 1.2 or later, and server errors through [slog.Default]. A WebSocket leaves these
-// behind when it is upgraded; its own limits stand in ws.Config.
+// 1.2 or later, and server errors through [slog.Default]. More than 100 header fields
+// are refused before h sees them, and that is logged there too. A WebSocket leaves
+// these behind when it is upgraded; its own limits stand in ws.Config.
 func NewServer(addr string, h http.Handler) *http.Server {
 	return &http.Server{
 		Addr:              addr,
@@ -23,6 +24,8 @@ func NewServer(addr string, h http.Handler) *http.Server {
 		MaxHeaderBytes:    16<<10 - 4096, // net/http adds 4096 of slop
 		TLSConfig:         &tls.Config{MinVersion: tls.VersionTLS12},
 		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn),
+		// `OPTIONS *` goes through the layers like any other request.
+		DisableGeneralOptionsHandler: true,
 	}
 }
 
@@ -33,13 +36,16 @@ func limitHeaderFields(next http.Handler) http.Handler {
 	if next == nil {
 		next = http.DefaultServeMux
 	}
+	refuse := AccessLog(nil)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		Refuse(w, r, &Refusal{Status: http.StatusRequestHeaderFieldsTooLarge, Reason: ReasonHeaderTooLarge})
+	}))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n := 0
 		for _, values := range r.Header {
 			n += len(values)
 		}
 		if n > maxHeaderFields {
-			Refuse(w, r, &Refusal{Status: http.StatusRequestHeaderFieldsTooLarge, Reason: ReasonHeaderTooLarge})
+			refuse.ServeHTTP(w, r)
 			return
 		}
 		next.ServeHTTP(w, r)

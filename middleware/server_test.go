@@ -2,9 +2,12 @@ package middleware_test
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/tls"
 	"fmt"
 	"io"
+	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -110,6 +113,45 @@ func TestServerSaysWhyItRefusesFields(t *testing.T) {
 	}
 	if status, reason := answer(t, middleware.NewServer("", http.NotFoundHandler()).Handler, r); status != 431 || reason != "header_too_large" {
 		t.Errorf("%d %s", status, reason)
+	}
+}
+
+// That refusal stands in front of every layer, and is logged all the same (ASVS
+// 16.3.3).
+func TestServerLogsThatItRefusesFields(t *testing.T) { // not parallel: slog.Default
+	var lines bytes.Buffer
+	before, stdlog := slog.Default(), log.Writer()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&lines, nil)))
+	defer func() {
+		slog.SetDefault(before)
+		log.SetOutput(stdlog)
+	}()
+	h := middleware.NewServer("", http.NotFoundHandler()).Handler
+	r := requestWith("GET", "/")
+	for i := range 101 {
+		r.Header.Add("X", fmt.Sprint(i))
+	}
+	h.ServeHTTP(httptest.NewRecorder(), r)
+	h.ServeHTTP(httptest.NewRecorder(), requestWith("GET", "/"))
+	if s := lines.String(); strings.Count(s, "\n") != 1 || !strings.Contains(s, "status=431") || !strings.Contains(s, "reason=header_too_large") {
+		t.Errorf("logged:\n%s", s)
+	}
+}
+
+// `OPTIONS *` (RFC 9110 §9.3.7) passes the layers: net/http would answer it by itself.
+func TestServerHasNoWayAroundTheLayers(t *testing.T) {
+	t.Parallel()
+	hosts := hostPolicy(t, "app.example")
+	addr := listen(t, middleware.NewServer("", hosts.Handler(http.DefaultServeMux)), false)
+	c := connect(t, addr, false)
+	_, _ = io.WriteString(c, "OPTIONS * HTTP/1.1\r\nHost: evil.example\r\n\r\n")
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != 421 {
+		t.Errorf("%d, want 421", resp.StatusCode)
 	}
 }
 
