@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -153,7 +154,7 @@ func (cfg Config) compile() (Config, error) {
 func (l *Limits) compile() error {
 	d := defaultLimits
 	perSecond := fill("Limits.MessagesPerSecond", &l.MessagesPerSecond, d.MessagesPerSecond)
-	d.MessageBurst = 2 * l.MessagesPerSecond
+	d.MessageBurst = 2 * min(l.MessagesPerSecond, math.MaxInt/2)
 	return errors.Join(
 		fill("Limits.Message", &l.Message, d.Message),
 		fill("Limits.Frames", &l.Frames, d.Frames),

@@ -1,6 +1,7 @@
 package ws
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -28,7 +29,8 @@ type Conn struct {
 	net      net.Conn        // the hijacked connection
 	coder    *websocket.Conn // reads messages, through the guard
 	guard    *guard
-	attached atomic.Bool // net, coder and guard are there
+	buffered *bufio.Reader // coder's, between guard and coder
+	attached atomic.Bool   // net, coder, guard and buffered are there
 
 	reading  chan struct{} // held while reading
 	writing  chan struct{} // held while writing a frame

@@ -1,6 +1,9 @@
 package ws
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // The opcodes of RFC 6455 §5.2.
 const (
@@ -29,7 +32,8 @@ type frames struct {
 func (f *frames) idle() bool { return f.have == 0 && !f.inMessage }
 
 // feed takes the next bytes. It returns how many of them stand before the frame
-// that breaks a rule, and the cause.
+// that breaks a rule, and the cause. What stands behind is followed all the same, so
+// that the peer's close frame is found.
 func (f *frames) feed(p []byte, limits *Limits, control *bucket, now int64) (sound int, cause *CloseError) {
 	for i := 0; i < len(p) && !f.sawClose; {
 		if f.left > 0 {
@@ -46,12 +50,15 @@ func (f *frames) feed(p []byte, limits *Limits, control *bucket, now int64) (sou
 		if int(f.have) < f.headerLen() {
 			continue
 		}
-		if cause := f.begun(limits, control, now); cause != nil {
-			return start, cause
+		if flaw := f.begun(limits, control, now); flaw != nil && cause == nil {
+			sound, cause = start, flaw
 		}
 		f.ended()
 	}
-	return len(p), nil
+	if cause == nil {
+		sound = len(p)
+	}
+	return sound, cause
 }
 
 // headerLen is what the header takes, as far as it can be told: the mask of a
@@ -67,6 +74,9 @@ func (f *frames) headerLen() int {
 	case 126:
 		return 8
 	case 127:
+		if f.have > 2 && f.header[2]&0x80 != 0 {
+			return 3 // no length; coder does not wait for the mask either
+		}
 		return 14
 	}
 	return 6
@@ -75,30 +85,42 @@ func (f *frames) headerLen() int {
 // begun judges a frame by its whole header (RFC 6455 §5.2, §5.4, §5.5).
 func (f *frames) begun(limits *Limits, control *bucket, now int64) *CloseError {
 	opcode, fin := f.header[0]&0x0f, f.header[0]&0x80 != 0
-	if f.header[0]&0x70 != 0 || f.header[1]&0x80 == 0 {
-		return ErrProtocol // reserved bits without an extension; a client's frame without a mask
-	}
-	switch short := f.header[1] & 0x7f; short {
-	case 126:
-		f.left = int64(binary.BigEndian.Uint16(f.header[2:]))
-	case 127:
-		f.left = int64(binary.BigEndian.Uint64(f.header[2:]))
-	default:
-		f.left = int64(short)
-	}
+	shortest := f.measure()
 	switch {
+	case f.header[0]&0x70 != 0, f.header[1]&0x80 == 0:
+		return ErrProtocol // reserved bits without an extension; a client's frame without a mask
 	case opcode >= opClose:
 		return f.control(opcode, fin, control, now)
-	case f.left < 0, opcode > opBinary, (opcode == opContinuation) != f.inMessage:
+	case !shortest, opcode > opBinary, (opcode == opContinuation) != f.inMessage:
 		return ErrProtocol
 	}
-	f.size += f.left
 	f.count++
 	f.inMessage = !fin
-	if f.left > int64(limits.Message) || f.size > int64(limits.Message) || f.count > limits.Frames {
+	if f.left > int64(limits.Message)-f.size || f.count > limits.Frames {
 		return ErrTooBig
 	}
+	f.size += f.left
 	return nil
+}
+
+// measure sets left and reports whether the length is one, written the shortest way
+// (RFC 6455 §5.2). What cannot be measured has no end.
+func (f *frames) measure() (shortest bool) {
+	short := f.header[1] & 0x7f
+	masked := f.header[1]&0x80 != 0
+	switch {
+	case short <= 125:
+		f.left = int64(short)
+		return true
+	case masked && short == 126:
+		f.left = int64(binary.BigEndian.Uint16(f.header[2:]))
+		return f.left > 125
+	case masked && f.header[2]&0x80 == 0:
+		f.left = int64(binary.BigEndian.Uint64(f.header[2:]))
+		return f.left > 0xffff
+	}
+	f.left = math.MaxInt64
+	return false
 }
 
 func (f *frames) control(opcode byte, fin bool, bucket *bucket, now int64) *CloseError {
@@ -133,8 +155,8 @@ type bucket struct {
 }
 
 func newBucket(perSecond, burst int) bucket {
-	every := int64(1e9) / int64(perSecond)
-	return bucket{every: every, burst: every * int64(burst)}
+	every := max(1, int64(1e9)/int64(perSecond))
+	return bucket{every: every, burst: every * min(int64(burst), math.MaxInt64/4/every)}
 }
 
 func (b *bucket) take(now int64) bool {

@@ -15,6 +15,9 @@ import (
 // revealing first: TLS, handshake, host, origin, capacity. It does not ask who the
 // request is from and changes nothing.
 func (h *Handler) Check(r *http.Request) error {
+	if h == nil || h.front == nil {
+		return errZero
+	}
 	if !h.cfg.DangerouslyAllowPlaintext && !h.cfg.Proxies.Secure(r) {
 		return refuse(http.StatusForbidden, middleware.ReasonTLSRequired, errors.New("ws: the request came in the clear")) // ASVS 4.4.1
 	}
@@ -32,16 +35,17 @@ func (h *Handler) Check(r *http.Request) error {
 	if _, err := h.selectSubprotocol(r); err != nil {
 		return err
 	}
-	return h.capacity(0)
+	return h.capacity(h.open.Load())
 }
 
-// capacity refuses what would be one connection too many, own being the places that
-// the request itself already takes.
-func (h *Handler) capacity(own int64) error {
+var errZero = errors.New("ws: the zero Handler serves nobody: use New")
+
+// capacity refuses one connection more than the limit, beside those that are open.
+func (h *Handler) capacity(open int64) error {
 	switch {
 	case h.drainStart.Load() != 0:
 		return retryLater(middleware.ReasonDraining, errors.New("ws: draining"))
-	case h.open.Load()-own >= int64(h.cfg.Limits.Connections):
+	case open >= int64(h.cfg.Limits.Connections):
 		return retryLater(middleware.ReasonOverloaded, fmt.Errorf("ws: Limits.Connections is reached: %d", h.cfg.Limits.Connections))
 	}
 	return nil
@@ -62,10 +66,11 @@ func checkHandshake(r *http.Request) error {
 		return refuse(http.StatusNotImplemented, middleware.ReasonExtendedConnect, errors.New("ws: WebSocket over HTTP/2 (RFC 8441)"))
 	}
 	if !middleware.IsHandshake(r) || r.ProtoMajor > 1 {
-		return &middleware.Refusal{
-			Status: http.StatusUpgradeRequired, Reason: middleware.ReasonUpgradeRequired,
-			Header: http.Header{"Upgrade": {"websocket"}, "Connection": {"Upgrade"}}, Err: errors.New("ws: not a handshake"),
+		f := &middleware.Refusal{Status: http.StatusUpgradeRequired, Reason: middleware.ReasonUpgradeRequired, Err: errors.New("ws: not a handshake")}
+		if r.ProtoMajor == 1 { // such headers make an HTTP/2 answer malformed (RFC 9113 §8.2.2)
+			f.Header = http.Header{"Upgrade": {"websocket"}, "Connection": {"Upgrade"}}
 		}
+		return f
 	}
 	if r.Method != http.MethodGet {
 		return &middleware.Refusal{
@@ -125,6 +130,10 @@ func isKey(s string) bool {
 	return err == nil && n == 16
 }
 
+// maxOffered bounds the subprotocols of one handshake, each of which is compared
+// with all the others.
+const maxOffered = 64
+
 // selectSubprotocol returns the first of the client's protocols that is spoken here,
 // "" where it offers none. It refuses where it offers some and none is: a browser
 // fails a connection that answers 101 without one.
@@ -138,8 +147,8 @@ func (h *Handler) selectSubprotocol(r *http.Request) (string, error) {
 	for _, line := range lines {
 		for offered := range strings.SplitSeq(line, ",") {
 			offered = strings.Trim(offered, " \t")
-			if !isToken(offered) || slices.Contains(seen, offered) {
-				return "", refuse(http.StatusBadRequest, middleware.ReasonBadHandshake, errors.New("ws: handshake: Sec-WebSocket-Protocol is not a list of different tokens"))
+			if !isToken(offered) || slices.Contains(seen, offered) || len(seen) == maxOffered {
+				return "", refuse(http.StatusBadRequest, middleware.ReasonBadHandshake, fmt.Errorf("ws: handshake: Sec-WebSocket-Protocol is not a list of up to %d different tokens", maxOffered))
 			}
 			seen = append(seen, offered)
 			if chosen == "" && slices.Contains(h.cfg.Subprotocols, offered) {

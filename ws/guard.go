@@ -62,11 +62,15 @@ func (g *guard) Write(p []byte) (int, error) { return len(p), nil }
 func (g *guard) Close() error { return nil }
 
 // awaitClose reads and discards until the peer's close frame is through; false
-// where it does not come before the read deadline.
+// where it does not come before the read deadline. Closing with bytes unread would
+// reset the connection, and our close frame with it.
 func (g *guard) awaitClose() bool {
-	var scratch [1024]byte
+	buf := buffers.Get().(*[]byte)
+	defer putBuffer(buf)
 	for !g.frames.sawClose {
-		if _, err := g.Read(scratch[:]); err != nil {
+		n, err := g.next((*buf)[:cap(*buf)])
+		g.frames.feed((*buf)[:n], &g.c.h.cfg.Limits, &g.control, g.c.h.now())
+		if err != nil {
 			return g.frames.sawClose || err == io.EOF
 		}
 	}

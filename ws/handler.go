@@ -64,7 +64,7 @@ func (h *Handler) rechecks() bool { return h.cfg.Revocations != nil || h.cfg.Rev
 // without it.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if h == nil || h.front == nil {
-		middleware.Refuse(w, r, errors.New("ws: the zero Handler serves nobody: use New"))
+		middleware.Refuse(w, r, errZero)
 		return
 	}
 	h.front.ServeHTTP(w, r)
@@ -77,14 +77,17 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 		middleware.Refuse(w, r, err)
 		return
 	}
-	h.open.Add(1)
+	others := h.open.Add(1) - 1
 	var c *Conn
 	defer func() {
 		if c == nil {
 			h.leave()
 		}
 	}()
-	c, err := h.upgrade(w, r)
+	err := h.capacity(others) // again, now that the place is ours
+	if err == nil {
+		c, err = h.upgrade(w, r)
+	}
 	if err != nil {
 		middleware.Refuse(w, r, err)
 		return
@@ -169,6 +172,9 @@ func (h *Handler) logEnd(c *Conn, cause *CloseError) {
 	level := slog.LevelInfo
 	if cause.Code == ErrInternal.Code {
 		level = slog.LevelError
+	}
+	if !h.cfg.Log.Enabled(context.Background(), level) {
+		return
 	}
 	attrs := []slog.Attr{
 		slog.String("id", c.id),

@@ -1,6 +1,7 @@
 package ws
 
 import (
+	"fmt"
 	"sync"
 
 	"github.com/coder/websocket"
@@ -23,7 +24,8 @@ type queued struct {
 
 // Send queues a message and never waits. A peer that lets more than
 // Limits.QueueBytes or Limits.QueueMessages pile up is closed with 1013 `slow`, and
-// only that peer notices. Messages leave in the order of Send; p is copied.
+// only that peer notices. Messages leave in the order of Send; p is copied. A message
+// that could never be queued is an error and changes nothing.
 func (c *Conn) Send(typ websocket.MessageType, p []byte) error {
 	if err := checkMessage(typ, p); err != nil {
 		return err
@@ -32,6 +34,9 @@ func (c *Conn) Send(typ websocket.MessageType, p []byte) error {
 		return err
 	}
 	limits := &c.h.cfg.Limits
+	if len(p) > limits.QueueBytes {
+		return fmt.Errorf("ws: send: %d bytes are more than Limits.QueueBytes, %d", len(p), limits.QueueBytes)
+	}
 	q := &c.queue
 	q.mu.Lock()
 	if len(q.waiting) >= limits.QueueMessages || q.bytes+len(p) > limits.QueueBytes {

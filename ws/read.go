@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"sync"
 	"unicode/utf8"
 
@@ -37,6 +38,10 @@ func (c *Conn) Read() (typ websocket.MessageType, p []byte, err error) {
 		<-c.reading
 	}()
 	c.release()
+	// The wait for the next message is here and not in coder's frames, which are deep:
+	// on TLS they would have every idle connection keep a stack of 8 KiB for 4. An
+	// error comes again below.
+	_, _ = c.buffered.Peek(1)
 	// A context that cannot end: it costs nothing, and one that does end would
 	// have coder cut TCP before the close frame.
 	typ, r, err := c.coder.Reader(context.Background())
@@ -96,6 +101,8 @@ func (c *Conn) failedRead(err error) error {
 		return c.refuse(ErrUTF8) // RFC 6455 §5.5.1
 	case errors.As(err, &peer):
 		return c.refuse(peerClosed(peer))
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, net.ErrClosed):
+		return c.refuse(ErrTimeout) // coder gives a control frame 5 s to be complete
 	case c.guard.frames.sawClose:
 		return c.refuse(ErrProtocol.because(err)) // a close frame that cannot be read
 	}

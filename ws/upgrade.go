@@ -2,6 +2,7 @@ package ws
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -19,9 +20,6 @@ import (
 
 // upgrade does what costs: who is it, may it, and the upgrade itself.
 func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request) (*Conn, error) {
-	if err := h.capacity(1); err != nil { // our place among those taken meanwhile
-		return nil, err
-	}
 	if err := canHijack(w); err != nil {
 		return nil, err
 	}
@@ -31,7 +29,7 @@ func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request) (*Conn, error)
 	}
 	c, err := h.newConn(r, p)
 	if err != nil {
-		return nil, err
+		return nil, h.cfg.Auth.Challenge(err)
 	}
 	// Entered in the index first, and only then checked: a revocation from before is
 	// seen by the check, a later one finds the connection in the index.
@@ -49,7 +47,7 @@ func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request) (*Conn, error)
 		}
 	}()
 	if err := h.allowed(r, c); err != nil {
-		return nil, err
+		return nil, h.cfg.Auth.Challenge(err)
 	}
 	if err := c.accept(w, r); err != nil {
 		return nil, err
@@ -134,37 +132,67 @@ func (c *Conn) accept(w http.ResponseWriter, r *http.Request) error {
 
 // hijacker hands coder the connection behind a guard and with small buffers: the
 // 4 KiB pair of net/http would stay for as long as the connection does.
+//
+// It takes the connection over first and writes the 101 itself: one that was written
+// before a Hijack that fails could not be taken back, and a proxy in front would
+// tunnel whatever follows to a server that still speaks HTTP.
 type hijacker struct {
 	http.ResponseWriter
 	c *Conn
 }
 
+// WriteHeader keeps coder's 101 for Hijack, which comes next.
+func (w *hijacker) WriteHeader(int) {}
+
+// Write drops coder's error texts.
+func (w *hijacker) Write(p []byte) (int, error) { return len(p), nil }
+
 func (w *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
 	if err != nil {
+		for _, name := range [...]string{"Upgrade", "Connection", "Sec-Websocket-Accept", "Sec-Websocket-Protocol", "Securews-Connection"} {
+			w.Header().Del(name)
+		}
 		return nil, nil, err
 	}
-	_ = conn.SetDeadline(time.Time{}) // the server's deadlines were the request's
+	writeSwitching(conn, w.Header(), w.c.h.cfg.Timeouts.Write)
 	perSecond := w.c.h.cfg.Limits.ControlPerSecond
-	g := &guard{Conn: conn, c: w.c, control: newBucket(perSecond, 10*perSecond)}
+	g := &guard{Conn: conn, c: w.c, control: newBucket(perSecond, min(10*perSecond, 1<<20))}
 	if early, _ := rw.Reader.Peek(rw.Reader.Buffered()); len(early) > 0 {
 		g.early = append(g.early, early...)
 	}
-	w.c.net, w.c.guard = conn, g
-	return g, bufio.NewReadWriter(bufio.NewReaderSize(g, 512), bufio.NewWriterSize(g, 16)), nil
+	w.c.net, w.c.guard, w.c.buffered = conn, g, bufio.NewReaderSize(g, 512)
+	return g, bufio.NewReadWriter(w.c.buffered, bufio.NewWriterSize(g, 16)), nil
+}
+
+// framing are headers of a body, which a 101 has not (RFC 9110 §8.6).
+var framing = map[string]bool{"Content-Length": true, "Transfer-Encoding": true}
+
+// writeSwitching answers 101. Where the write fails, the first read does. The server's
+// deadlines were the request's and end here.
+func writeSwitching(conn net.Conn, h http.Header, timeout time.Duration) {
+	b := bytes.NewBuffer(make([]byte, 0, 1024))
+	b.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
+	_ = h.WriteSubset(b, framing)
+	b.WriteString("\r\n")
+	_ = conn.SetReadDeadline(time.Time{})
+	_ = conn.SetWriteDeadline(time.Now().Add(timeout))
+	_, _ = conn.Write(b.Bytes())
+	_ = conn.SetWriteDeadline(time.Time{})
 }
 
 // canHijack finds the middleware that hides the connection, while that can still be
-// answered.
+// answered. Whoever can be unwrapped is believed to pass Hijack on.
 func canHijack(w http.ResponseWriter) error {
 	for {
-		if _, ok := w.(http.Hijacker); ok {
-			return nil
-		}
 		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
 		if !ok {
-			return fmt.Errorf("ws: %T hides http.Hijacker: the middleware it belongs to needs an Unwrap method, or must not wrap this route", w)
+			break
 		}
 		w = u.Unwrap()
 	}
+	if _, ok := w.(http.Hijacker); ok {
+		return nil
+	}
+	return fmt.Errorf("ws: %T hides http.Hijacker: the middleware it belongs to needs an Unwrap method, or must not wrap this route", w)
 }

@@ -20,6 +20,7 @@ type wheel struct {
 
 	mu   sync.Mutex
 	slot [slots]*Conn
+	base int64 // tick 0: when the ticker was started, so that ticks are the ticker's
 	at   int64 // the last tick that was handled
 	n    int
 	stop chan struct{} // ends the goroutine; nil: it is not there
@@ -30,6 +31,7 @@ type wheel struct {
 type place struct {
 	next, prev *Conn
 	tick       int64 // 0: not in a slot
+	soon       int64 // hastened to, while out of its slot to be woken; 0: it was not
 	gone       bool
 }
 
@@ -40,7 +42,7 @@ func (w *wheel) add(c *Conn, when int64) {
 	w.n++
 	if w.stop == nil {
 		w.stop = make(chan struct{})
-		w.at = w.now() / int64(tick)
+		w.base, w.at = w.now(), 0
 		go w.run(w.stop)
 	}
 	w.file(c, when)
@@ -50,8 +52,14 @@ func (w *wheel) add(c *Conn, when int64) {
 func (w *wheel) hasten(c *Conn, when int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if c.place.tick == 0 || c.place.tick <= when/int64(tick) {
-		return // being woken now, or soon enough
+	if c.place.tick == 0 { // being woken, perhaps past the question: refile sees to it
+		if c.place.soon == 0 || when < c.place.soon {
+			c.place.soon = when
+		}
+		return
+	}
+	if c.place.tick <= w.tickOf(when) {
+		return // soon enough
 	}
 	w.unlink(c)
 	w.file(c, when)
@@ -80,10 +88,11 @@ func (w *wheel) remove(c *Conn) {
 	}
 }
 
+// tickOf is rounded up, so that what is due at a tick is past when it is looked at.
+func (w *wheel) tickOf(when int64) int64 { return (when - w.base + int64(tick) - 1) / int64(tick) }
+
 func (w *wheel) file(c *Conn, when int64) {
-	// Rounded up, so that what is due at a tick is past when it is looked at.
-	t := (when + int64(tick) - 1) / int64(tick)
-	t = min(max(t, w.at+1), w.at+slots-1)
+	t := min(max(w.tickOf(when), w.at+1), w.at+slots-1)
 	head := &w.slot[t%slots]
 	c.place.tick, c.place.prev, c.place.next = t, nil, *head
 	if *head != nil {
@@ -126,7 +135,7 @@ func (w *wheel) run(stop <-chan struct{}) {
 func (w *wheel) collect(due []*Conn) []*Conn {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	now := w.now() / int64(tick)
+	now := (w.now() - w.base) / int64(tick)
 	steps := min(now-w.at, slots)
 	if w.all {
 		steps, w.all = slots, false
@@ -153,6 +162,9 @@ func (w *wheel) refile(c *Conn, when int64) {
 	}
 	if w.all {
 		when = 0 // hastenAll came while c was being woken
+	}
+	if soon := c.place.soon; soon != 0 {
+		when, c.place.soon = min(when, soon), 0
 	}
 	w.file(c, when)
 }

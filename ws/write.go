@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 	"unicode/utf8"
 
@@ -137,7 +138,7 @@ func (c *Conn) writeClose() {
 	var payload []byte
 	if cause.Code != websocket.StatusNoStatusRcvd {
 		payload = binary.BigEndian.AppendUint16(payload, uint16(cause.Code))
-		if cause.Err != errPeer { // what the peer said need not be said back
+		if cause.Err != errPeer && cause.Err != io.EOF { // what the peer said need not be said back
 			payload = append(payload, cause.Reason...)
 		}
 	}

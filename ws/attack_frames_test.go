@@ -1,0 +1,373 @@
+package ws_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"net/http"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/ws"
+	"github.com/securews/securews/ws/wstest"
+)
+
+// raw is a client that says what it is told, frame by frame.
+type raw struct {
+	t testing.TB
+	net.Conn
+	r *bufio.Reader
+}
+
+// attack opens a connection over TLS.
+func attack(t testing.TB, srv *wstest.Server, edits ...string) *raw {
+	t.Helper()
+	return upgraded(t, secure(t, srv), edits...)
+}
+
+func upgraded(t testing.TB, conn net.Conn, edits ...string) *raw {
+	t.Helper()
+	if _, err := io.WriteString(conn, edited(edits...)); err != nil {
+		t.Fatal(err)
+	}
+	r := bufio.NewReader(conn)
+	res, err := http.ReadResponse(r, nil)
+	if err != nil || res.StatusCode != 101 {
+		t.Fatalf("answered %v, %v", res, err)
+	}
+	return &raw{t, conn, r}
+}
+
+// masked is a client's frame (RFC 6455 §5.2, §5.3).
+func masked(first byte, payload string) []byte {
+	b := header(first, uint64(len(payload)))
+	mask := b[len(b)-4:]
+	for i := range len(payload) {
+		b = append(b, payload[i]^mask[i%4])
+	}
+	return b
+}
+
+// header announces a payload, in the shortest way.
+func header(first byte, size uint64) []byte {
+	b := []byte{first}
+	switch {
+	case size <= 125:
+		b = append(b, 0x80|byte(size))
+	case size <= 0xffff:
+		b = binary.BigEndian.AppendUint16(append(b, 0x80|126), uint16(size))
+	default:
+		b = binary.BigEndian.AppendUint64(append(b, 0x80|127), size)
+	}
+	return append(b, 0x37, 0xfa, 0x21, 0x3d) // §5.7
+}
+
+func closing(code uint16, reason string) []byte {
+	return masked(0x88, string(binary.BigEndian.AppendUint16(nil, code))+reason)
+}
+
+// send writes while the test reads on: the server may have closed meanwhile.
+func (c *raw) send(p ...[]byte) {
+	for _, b := range p {
+		_, _ = c.Write(b)
+	}
+}
+
+// next reads the server's next frame, which must be as servers send them (§5.1, §5.2).
+func (c *raw) next() (opcode byte, payload string, err error) {
+	c.t.Helper()
+	var h [2]byte
+	if _, err := io.ReadFull(c.r, h[:]); err != nil {
+		return 0, "", err
+	}
+	if h[0]&0x70 != 0 || h[1]&0x80 != 0 {
+		c.t.Errorf("the server's frame begins with % x", h)
+	}
+	size := uint64(h[1])
+	switch h[1] {
+	case 126:
+		var b [2]byte
+		_, err = io.ReadFull(c.r, b[:])
+		size = uint64(binary.BigEndian.Uint16(b[:]))
+	case 127:
+		var b [8]byte
+		_, err = io.ReadFull(c.r, b[:])
+		size = binary.BigEndian.Uint64(b[:])
+	}
+	if err != nil {
+		return 0, "", err
+	}
+	p := make([]byte, size)
+	_, err = io.ReadFull(c.r, p)
+	return h[0] & 0x0f, string(p), err
+}
+
+// closed reads to the close frame, past what was echoed, and then to the end of the
+// stream; nothing may stand between (§5.5.1).
+func (c *raw) closed() (code uint16, reason string, messages []string) {
+	c.t.Helper()
+	for {
+		opcode, payload, err := c.next()
+		switch {
+		case err != nil:
+			return 1006, err.Error(), messages
+		case opcode == 0x1 || opcode == 0x2:
+			messages = append(messages, payload)
+		case opcode == 0x8:
+			if rest, err := io.ReadAll(c.r); len(rest) > 0 {
+				c.t.Errorf("behind the close frame: % x, %v", rest, err)
+			}
+			if len(payload) < 2 {
+				return 1005, "", messages
+			}
+			return binary.BigEndian.Uint16([]byte(payload)), payload[2:], messages
+		}
+	}
+}
+
+// wantClosed wants the close frame at once, in fake time, before anything runs out.
+func (c *raw) wantClosed(code uint16, reason string, messages ...string) {
+	c.t.Helper()
+	begun := time.Now()
+	gotCode, gotReason, got := c.closed()
+	if gotCode != code || gotReason != reason || strings.Join(got, "|") != strings.Join(messages, "|") {
+		c.t.Errorf("got %q, then %d %q; want %q, then %d %q", got, gotCode, gotReason, messages, code, reason)
+	}
+	if d := time.Since(begun); d > 3*time.Second { // TCP itself waits 2 s for the peer's answer
+		c.t.Errorf("closed after %v", d)
+	}
+}
+
+const heart = "\u2764" // three bytes, e2 9d a4
+
+// Each row names the attack and the rule it breaks. The server echoes, up to 1,000
+// bytes and 8 frames a message.
+var attacks = []struct {
+	sentence string
+	send     []byte
+	code     uint16
+	reason   string
+	echoed   []string
+}{
+	{"length lie of 2^63-1 bytes (gorilla CVE-2020-27813; §5.2)", header(0x82, math.MaxInt64), 1009, "too_big", nil},
+	{"length lie of 2^64-1 bytes (nats-server CVE-2026-27889; §5.2)", header(0x82, math.MaxUint64), 1002, "protocol", nil},
+	{"length lie of 2^63 bytes without its mask (§5.2)", header(0x82, 1<<63)[:10], 1002, "protocol", nil},
+	{"length lie of 2^31 bytes (32 bit overflow; §10.4)", header(0x82, 1<<31), 1009, "too_big", nil},
+	{"length lie in a continuation that overflows the sum (§10.4)", append(masked(0x02, "x"), header(0x80, math.MaxInt64)...), 1009, "too_big", nil},
+	{"a length that is not the shortest (§5.2)", append([]byte{0x81, 0xfe, 0, 2, 0, 0, 0, 0}, "hi"...), 1002, "protocol", nil},
+	{"control frame of 126 bytes (§5.5)", masked(0x89, strings.Repeat("x", 126)), 1002, "protocol", nil},
+	{"control frame of 2^62 bytes (§5.5)", header(0x89, 1<<62), 1002, "protocol", nil},
+	{"close frame of 126 bytes (§5.5)", closing(1000, strings.Repeat("x", 124)), 1002, "protocol", nil},
+	{"fragmented ping (§5.5)", masked(0x09, "x"), 1002, "protocol", nil},
+	{"a message of one byte more than the limit (§10.4, ASVS 2.4.1)", masked(0x82, strings.Repeat("x", 1001)), 1009, "too_big", nil},
+	{"the same in fragments (§10.4)", append(masked(0x02, strings.Repeat("x", 1000)), masked(0x80, "x")...), 1009, "too_big", nil},
+	{"the same with a ping between (§5.4)", bytes.Join([][]byte{masked(0x02, strings.Repeat("x", 999)), masked(0x89, ""), masked(0x80, "xx")}, nil), 1009, "too_big", nil},
+	{"endless empty fragments (ws CVE-2026-48779)", append(masked(0x02, ""), bytes.Repeat(masked(0x00, ""), 10_000)...), 1009, "too_big", nil},
+	{"endless fragments of one byte (ws CVE-2026-48779)", append(masked(0x01, "a"), bytes.Repeat(masked(0x00, "a"), 10_000)...), 1009, "too_big", nil},
+	{"ping flood (faults.md 9)", bytes.Repeat(masked(0x89, "x"), 10_000), 1008, "rate", nil},
+	{"pong flood (faults.md 9)", bytes.Repeat(masked(0x8a, "x"), 10_000), 1008, "rate", nil},
+	{"ping flood inside a message (faults.md 9)", append(masked(0x01, "x"), bytes.Repeat(masked(0x89, ""), 10_000)...), 1008, "rate", nil},
+	{"text that is not UTF-8 (§8.1, Mattermost CVE-2025-12689)", masked(0x81, "\xff"), 1007, "utf8", nil},
+	{"text with a surrogate (§8.1, RFC 3629 §3)", masked(0x81, "\xed\xa0\x80"), 1007, "utf8", nil},
+	{"text in an overlong spelling (RFC 3629 §10)", masked(0x81, "\xc0\xaf"), 1007, "utf8", nil},
+	{"text beyond Unicode (RFC 3629 §3)", masked(0x81, "\xf4\x90\x80\x80"), 1007, "utf8", nil},
+	{"text that ends within a character (§8.1)", masked(0x81, "hi"+heart[:2]), 1007, "utf8", nil},
+	{"text that is not UTF-8 across fragments (§8.1)", append(masked(0x01, "hi"+heart[:2]), masked(0x80, "x")...), 1007, "utf8", nil},
+	{"a character split across fragments is none of these (§5.6)", bytes.Join([][]byte{
+		masked(0x01, heart[:1]), masked(0x00, heart[1:2]), masked(0x89, "\xff"), masked(0x80, heart[2:]), closing(1000, ""),
+	}, nil), 1000, "", []string{heart}},
+	{"binary may hold anything (§5.6)", append(masked(0x82, "\xff\xfe"), closing(1000, "")...), 1000, "", []string{"\xff\xfe"}},
+	{"close frame of one byte (§5.5.1)", masked(0x88, "\x03"), 1002, "protocol", nil},
+	{"close frame without a code is none of these (§7.1.5)", masked(0x88, ""), 1005, "", nil},
+	{"close code 1005 (§7.4.1)", closing(1005, ""), 1002, "protocol", nil},
+	{"close code 1006 (§7.4.1)", closing(1006, ""), 1002, "protocol", nil},
+	{"close code 1015 (§7.4.1)", closing(1015, ""), 1002, "protocol", nil},
+	{"close code 1004 (§7.4.1)", closing(1004, ""), 1002, "protocol", nil},
+	{"close code 999 (§7.4.2)", closing(999, ""), 1002, "protocol", nil},
+	{"close code 0 (§7.4.2)", closing(0, ""), 1002, "protocol", nil},
+	{"close code 2999 (§7.4.2)", closing(2999, ""), 1002, "protocol", nil},
+	{"close code 5000 (§7.4.2)", closing(5000, ""), 1002, "protocol", nil},
+	{"close code 65535 (§7.4.2)", closing(65535, ""), 1002, "protocol", nil},
+	{"close reason that is not UTF-8 (§5.5.1)", closing(1000, "\xff"), 1007, "utf8", nil},
+	{"close code 3000 is answered with itself (§5.5.1)", closing(3000, "bye"), 3000, "", nil},
+	{"data after the close frame is not processed (§5.5.1)", append(closing(1000, ""), masked(0x81, "late")...), 1000, "", nil},
+	{"a violation after the close frame is not either (§5.5.1)", append(closing(1000, ""), 0xff, 0x00), 1000, "", nil},
+	{"an unmasked frame (§5.1)", []byte("\x81\x02hi"), 1002, "protocol", nil},
+	{"RSV1, as if deflate had been negotiated (§5.2)", masked(0xc1, "hi"), 1002, "protocol", nil},
+	{"a reserved opcode (§5.2)", masked(0x83, "hi"), 1002, "protocol", nil},
+	{"a continuation of nothing (§5.4)", masked(0x80, "hi"), 1002, "protocol", nil},
+	{"a second message inside the first (§5.4)", append(masked(0x01, "a"), masked(0x81, "b")...), 1002, "protocol", nil},
+	{"HTTP in the place of frames (request smuggling)", []byte("GET /admin HTTP/1.1\r\nHost: app.example\r\n\r\n"), 1002, "protocol", nil},
+	{"what stands before a violation is served", append(masked(0x81, "one"), masked(0x83, "two")...), 1002, "protocol", []string{"one"}},
+}
+
+func TestAttacksOnFrames(t *testing.T) {
+	for _, tt := range attacks {
+		t.Run(tt.sentence, func(t *testing.T) {
+			for _, way := range []struct {
+				name  string
+				write func(c *raw)
+			}{
+				{"at once", func(c *raw) { c.send(tt.send) }},
+				{"byte by byte", func(c *raw) {
+					for i := range min(len(tt.send), 4000) {
+						c.send(tt.send[i : i+1])
+					}
+				}},
+			} {
+				synctest.Test(t, func(t *testing.T) {
+					n := start(t, ws.Config{Limits: ws.Limits{Message: 1000, Frames: 8}, Auth: auth(t, middleware.Anonymous())})
+					c := attack(t, n.Server)
+					go way.write(c)
+					c.wantClosed(tt.code, tt.reason, tt.echoed...)
+					_ = c.Close()
+					synctest.Wait()
+					if s := n.logs.String(); strings.Count(s, "websocket closed") != 1 || strings.Contains(s, "panic") {
+						t.Errorf("%s: want one line for the ending:\n%s", way.name, s)
+					}
+				})
+			}
+		})
+	}
+}
+
+// faults.md 5: an announcement costs nothing but what has arrived.
+func TestAnnouncedLengthIsNotAllocated(t *testing.T) {
+	const conns, size = 32, 64 << 20
+	h := handler(t, ws.Config{Limits: ws.Limits{Message: size, Connections: conns}, DangerouslyAllowPlaintext: true})
+	l := servePlain(t, h)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range conns {
+		conn, res := open(t, l)
+		if res.StatusCode != 101 {
+			t.Fatal(res.Status)
+		}
+		if _, err := conn.Write(append(header(0x82, size), "x"...)); err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.Close()
+	}
+	if err := h.Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > conns*1<<20 {
+		t.Errorf("%d connections that announced %d bytes and sent one took %d bytes", conns, size, n)
+	}
+}
+
+// OWASP W15: what JSON is read from must be text.
+func TestReadJSONRefuses(t *testing.T) {
+	tests := []struct {
+		sentence string
+		frame    []byte
+		want     string
+	}{
+		{"binary", masked(0x82, `{"a":1}`), "binary"},
+		{"no JSON", masked(0x81, `{"a":`), "unexpected end"},
+		{"two values", masked(0x81, `{"a":1}{"a":2}`), "after top-level"},
+		{"another type", masked(0x81, `{"a":"x"}`), "cannot unmarshal"},
+		{"nothing", masked(0x81, ""), "unexpected end"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := start(t, ws.Config{Auth: auth(t, middleware.Anonymous()), Serve: func(_ context.Context, c *ws.Conn) error {
+					var v struct{ A int }
+					err := c.ReadJSON(&v)
+					if !errors.Is(err, ws.ErrInvalid) || !strings.Contains(err.Error(), tt.want) {
+						t.Errorf("got %v", err)
+					}
+					return err
+				}})
+				c := attack(t, n.Server)
+				c.send(tt.frame)
+				c.wantClosed(1008, "invalid")
+			})
+		})
+	}
+}
+
+// ASVS 2.2.1, 2.2.2: no message reaches Serve unseen, and what Validate says against
+// one stays here.
+func TestValidateSeesEveryMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := start(t, ws.Config{
+			Auth: auth(t, middleware.Anonymous()),
+			Validate: func(_ context.Context, typ websocket.MessageType, p []byte) error {
+				if strings.Contains(string(p), "<script") {
+					return fmt.Errorf("rule 7 of /etc/waf.conf matches %v %q", typ, p)
+				}
+				return nil
+			},
+		})
+		c := attack(t, n.Server)
+		c.send(masked(0x81, "hello"), masked(0x01, "<scr"), masked(0x80, "ipt>"), masked(0x81, "never"))
+		c.wantClosed(1008, "invalid", "hello")
+	})
+}
+
+// OWASP W19, faults.md 15: the rate is per message, and bursts are what Limits says.
+func TestMessageFlood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := start(t, ws.Config{Auth: auth(t, middleware.Anonymous()), Limits: ws.Limits{MessagesPerSecond: 10, MessageBurst: 20}})
+		c := attack(t, n.Server)
+		for range 100 { // ten seconds at the stated rate
+			c.send(masked(0x81, "x"))
+			if _, p, err := c.next(); err != nil || p != "x" {
+				t.Fatal(p, err)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		time.Sleep(2 * time.Second) // rested
+		go c.send(bytes.Repeat(masked(0x81, "y"), 21))
+		c.wantClosed(1008, "rate", strings.Split(strings.Repeat("y", 20), "")...)
+	})
+}
+
+// faults.md 9: pings at the stated rate are answered for as long as they come, each
+// with its own payload (§5.5.3).
+func TestPingsAtTheStatedRateAreAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := start(t, ws.Config{Auth: auth(t, middleware.Anonymous())})
+		c := attack(t, n.Server)
+		for i := range 600 {
+			c.send(masked(0x89, fmt.Sprint(i)))
+			if op, p, err := c.next(); err != nil || op != 0xA || p != fmt.Sprint(i) {
+				t.Fatalf("ping %d is answered %x %q, %v", i, op, p, err)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+	})
+}
+
+// A ping whose payload drips in is answered, and what comes too slowly is told so:
+// no ending is without its close frame.
+func TestDrippingPingIsClosedWithAReason(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := start(t, ws.Config{Auth: auth(t, middleware.Anonymous())})
+		c := attack(t, n.Server)
+		ping := masked(0x89, "a slow one")
+		for i := range ping {
+			c.send(ping[i : i+1])
+			time.Sleep(time.Second)
+		}
+		if op, p, err := c.next(); err != nil || op != 0xA || p != "a slow one" {
+			t.Errorf("answered %x %q, %v", op, p, err)
+		}
+		c.wantClosed(3008, "timeout")
+	})
+}

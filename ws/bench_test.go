@@ -1,0 +1,350 @@
+package ws_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/ws"
+)
+
+// The gates of this file count allocations and bytes, which repeat; times are left to
+// the benchmarks.
+
+func underRace() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}
+
+func skipUnderRace(t *testing.T) {
+	t.Helper()
+	if underRace() {
+		t.Skip("the race detector allocates, and empties pools")
+	}
+}
+
+// guarded is a handler with everything that a connection can be held to.
+func guarded(t testing.TB, h slog.Handler) *ws.Handler {
+	t.Helper()
+	revocations := middleware.NewRevocations()
+	return handler(t, ws.Config{
+		Log: slog.New(h), Revocations: revocations, DangerouslyAllowPlaintext: true,
+		Limits: ws.Limits{MessagesPerSecond: 1e9, MessageBurst: 1e9},
+		Auth: auth(t, admit(func(r *http.Request) (middleware.Principal, error) {
+			name := r.Header.Get("X-User")
+			return middleware.Principal{
+				Issuer: "https://id.example", Subject: name, Session: "session-" + name, Token: "token-" + name,
+				Method: "session", Expires: time.Now().Add(12 * time.Hour),
+			}, nil
+		})),
+	})
+}
+
+// coderAlone is the same echo without any of it.
+func coderAlone(w http.ResponseWriter, r *http.Request) {
+	c, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
+	if err != nil {
+		return
+	}
+	defer c.CloseNow()
+	for {
+		typ, p, err := c.Read(context.Background())
+		if err != nil {
+			return
+		}
+		if err := c.Write(context.Background(), typ, p); err != nil {
+			return
+		}
+	}
+}
+
+// wire is a client that allocates nothing once it is connected.
+type wire struct {
+	net.Conn
+	frame  []byte
+	answer []byte
+}
+
+func dialWire(t testing.TB, addr net.Addr, size int) *wire {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := upgraded(t, conn, "X-User: ann")
+	w := &wire{Conn: c.Conn, frame: masked(0x82, string(make([]byte, size)))}
+	w.answer = make([]byte, len(w.frame)-4)
+	return w
+}
+
+func (w *wire) echo(t testing.TB) {
+	if _, err := w.Write(w.frame); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(w.Conn, w.answer); err != nil {
+		t.Fatal(err)
+	}
+}
+
+var echoSizes = []int{125, 4096}
+
+func BenchmarkEcho(b *testing.B) {
+	for _, size := range echoSizes {
+		for name, h := range map[string]http.Handler{"securews": guarded(b, slog.DiscardHandler), "coder": http.HandlerFunc(coderAlone)} {
+			b.Run(fmt.Sprintf("%dB/%s", size, name), func(b *testing.B) {
+				srv := httptest.NewServer(h)
+				defer srv.Close()
+				w := dialWire(b, srv.Listener.Addr(), size)
+				defer w.Close()
+				w.echo(b)
+				b.ReportAllocs()
+				b.SetBytes(int64(size))
+				for b.Loop() {
+					w.echo(b)
+				}
+			})
+		}
+	}
+}
+
+// baselines.md, Echo: 0 allocations a message at both sizes.
+func TestEchoAllocatesNothing(t *testing.T) {
+	skipUnderRace(t)
+	for _, size := range echoSizes {
+		t.Run(fmt.Sprint(size, " B"), func(t *testing.T) {
+			srv := httptest.NewServer(guarded(t, slog.DiscardHandler))
+			defer srv.Close()
+			w := dialWire(t, srv.Listener.Addr(), size)
+			defer w.Close()
+			if n := testing.AllocsPerRun(2000, func() { w.echo(t) }); n != 0 {
+				t.Errorf("%v allocations a message", n)
+			}
+		})
+	}
+}
+
+// A queued message costs what the queue's list does, and nothing for its bytes.
+func BenchmarkSend(b *testing.B) {
+	h := handler(b, ws.Config{DangerouslyAllowPlaintext: true, Serve: func(_ context.Context, c *ws.Conn) error {
+		p := make([]byte, 125)
+		for {
+			typ, _, err := c.Read()
+			if err != nil {
+				return err
+			}
+			if err := c.Send(typ, p); err != nil {
+				return err
+			}
+		}
+	}, Limits: ws.Limits{MessagesPerSecond: 1e9, MessageBurst: 1e9}})
+	srv := httptest.NewServer(h)
+	defer srv.Close()
+	w := dialWire(b, srv.Listener.Addr(), 125)
+	defer w.Close()
+	b.ReportAllocs()
+	for b.Loop() {
+		w.echo(b)
+	}
+}
+
+var (
+	benchOpening = []byte(edited("X-User: ann"))
+	benchClose   = closing(1000, "")
+)
+
+// handshakeOnce opens, closes, and waits for the server to close.
+func handshakeOnce(t testing.TB, addr string, r *bufio.Reader) {
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Write(benchOpening); err != nil {
+		t.Fatal(err)
+	}
+	r.Reset(conn)
+	if line, err := r.ReadSlice('\n'); err != nil || !bytes.HasPrefix(line, []byte("HTTP/1.1 101 ")) {
+		t.Fatalf("answered %q, %v", line, err)
+	}
+	for {
+		if line, err := r.ReadSlice('\n'); err != nil || len(line) == 2 {
+			break
+		}
+	}
+	if _, err := conn.Write(benchClose); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, r)
+}
+
+func BenchmarkHandshake(b *testing.B) {
+	for _, way := range []struct {
+		name string
+		h    http.Handler
+	}{
+		{"coder", http.HandlerFunc(coderAlone)},
+		{"securews", guarded(b, slog.DiscardHandler)},
+		{"securews with its log", guarded(b, slog.NewJSONHandler(io.Discard, nil))},
+	} {
+		b.Run(way.name, func(b *testing.B) {
+			srv := httptest.NewServer(way.h)
+			defer srv.Close()
+			r := bufio.NewReader(nil)
+			b.ReportAllocs()
+			for b.Loop() {
+				handshakeOnce(b, srv.Listener.Addr().String(), r)
+			}
+		})
+	}
+}
+
+// handshakeAllocs counts the allocations of a handshake and its end, both sides and
+// the dial included, which is the same for every handler.
+func handshakeAllocs(t *testing.T, h http.Handler) float64 {
+	t.Helper()
+	srv := httptest.NewServer(h)
+	defer srv.Close()
+	defer dialWire(t, srv.Listener.Addr(), 0).Close() // a server has more than one connection
+	r := bufio.NewReader(nil)
+	fewest := 0.0
+	for run := range 3 { // what the runtime allocates for itself is not ours
+		n := testing.AllocsPerRun(500, func() { handshakeOnce(t, srv.Listener.Addr().String(), r) })
+		if run == 0 || n < fewest {
+			fewest = n
+		}
+	}
+	return fewest
+}
+
+// baselines.md, Handshake: at most 40 allocations over coder alone.
+func TestHandshakeAllocatesLittleMoreThanCoder(t *testing.T) {
+	skipUnderRace(t)
+	alone, ours := handshakeAllocs(t, http.HandlerFunc(coderAlone)), handshakeAllocs(t, guarded(t, slog.DiscardHandler))
+	logged := handshakeAllocs(t, guarded(t, slog.NewJSONHandler(io.Discard, nil)))
+	t.Logf("coder alone %v, guarded %v (%+v, %.2fx), with two lines logged %v", alone, ours, ours-alone, ours/alone, logged)
+	if ours-alone > 40 {
+		t.Errorf("%v allocations over coder alone, want at most 40", ours-alone)
+	}
+}
+
+const idleClients = "SECUREWS_TEST_IDLE_CLIENTS" // address, "tls" or "plain", and number
+
+// TestIdleClients is no test: it is the other process of the one below, so that the
+// clients' memory is not counted.
+func TestIdleClients(t *testing.T) {
+	args := strings.Fields(os.Getenv(idleClients))
+	if len(args) == 0 {
+		t.Skip("the other process of TestIdleConnectionIsSmall")
+	}
+	count, err := strconv.Atoi(args[2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range count {
+		conn, err := net.Dial("tcp", args[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if args[1] == "tls" {
+			conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13}) //nolint:gosec // loopback
+		}
+		c := upgraded(t, conn, fmt.Sprintf("X-User: user-%08d", i))
+		c.send(masked(0x82, "hello"))
+		if _, p, err := c.next(); err != nil || p != "hello" {
+			t.Fatal(p, err)
+		}
+		defer conn.Close()
+	}
+	fmt.Println("connected")
+	_, _ = io.Copy(io.Discard, os.Stdin) // until the other process has measured
+}
+
+type memory struct{ heap, inUse, stack uint64 }
+
+func measure() memory {
+	for range 3 { // pools keep what they hold for one collection more
+		runtime.GC()
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return memory{m.HeapAlloc, m.HeapInuse, m.StackInuse}
+}
+
+// baselines.md, Idle connection: at most 9,000 bytes of heap and stack in plain, and
+// 16,500 with TLS 1.3, for a guarded connection that has echoed a message.
+func TestIdleConnectionIsSmall(t *testing.T) {
+	skipUnderRace(t)
+	if testing.Short() {
+		t.Skip("opens 2,000 connections")
+	}
+	const count = 2000
+	for _, tt := range []struct {
+		way  string
+		most uint64
+	}{{"plain", 9000}, {"tls", 16_500}} {
+		t.Run(tt.way, func(t *testing.T) {
+			h := guarded(t, slog.DiscardHandler)
+			srv := httptest.NewUnstartedServer(h)
+			if tt.way == "tls" {
+				srv.StartTLS()
+			} else {
+				srv.Start()
+			}
+			defer srv.Close()
+			before := measure()
+			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestIdleClients$", "-test.v")
+			cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %s %d", idleClients, srv.Listener.Addr(), tt.way, count))
+			stdin, err := cmd.StdinPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			stdout, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			lines := bufio.NewScanner(stdout)
+			for lines.Scan() && lines.Text() != "connected" {
+				if strings.Contains(lines.Text(), "FAIL") {
+					t.Fatal(lines.Text())
+				}
+			}
+			after := measure()
+			_ = stdin.Close()
+			_, _ = io.Copy(io.Discard, stdout)
+			if err := cmd.Wait(); err != nil {
+				t.Fatal(err)
+			}
+			if err := h.Drain(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			each := (after.heap + after.stack - before.heap - before.stack) / count
+			t.Logf("%s: %d bytes a connection: heap %d, stack %d (heap spans %d)", tt.way, each,
+				(after.heap-before.heap)/count, (after.stack-before.stack)/count, (after.inUse-before.inUse)/count)
+			if each > tt.most {
+				t.Errorf("%d bytes a connection, want at most %d", each, tt.most)
+			}
+		})
+	}
+}
