@@ -1,0 +1,2 @@
+// Package seal encrypts the payload of WebSocket messages from end to end.
+package seal
