@@ -42,6 +42,7 @@ type Auth struct {
 	list       []Authenticator
 	anonymous  bool
 	challenges []string
+	strippers  []Stripper
 }
 
 // NewAuth returns an Auth over at least one authenticator. [Anonymous] may stand
@@ -67,6 +68,9 @@ func NewAuth(list ...Authenticator) (*Auth, error) {
 			a.list = append(a.list, x)
 			if c, ok := x.(Challenger); ok {
 				a.challenges = append(a.challenges, c.Challenge())
+			}
+			if s, ok := x.(Stripper); ok {
+				a.strippers = append(a.strippers, s)
 			}
 		}
 	}
@@ -155,9 +159,11 @@ func (a *Auth) Challenge(err error) error {
 	return &g
 }
 
-// Authenticate returns the request with its principal in the context, or the
-// refusal. It is Check for callers that go on with the request themselves.
+// Authenticate returns the request with its principal in the context and without the
+// credentials that a [Stripper] takes out of it, or the refusal. It is Check for callers
+// that go on with the request themselves.
 func (a *Auth) Authenticate(r *http.Request) (*http.Request, Principal, error) {
+	r = a.Stripped(r)
 	p, err := a.Check(r)
 	if err != nil {
 		return r, Principal{}, err

@@ -23,6 +23,10 @@ type Principal struct {
 	// be empty.
 	Session, Token string
 
+	// Connection is the id that the credential reserved for the connection it opens,
+	// as a ticket does; empty: the connection chooses its own.
+	Connection string
+
 	// Method says what authenticated: "session", "bearer", "ticket", "anonymous".
 	Method string
 

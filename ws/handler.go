@@ -67,7 +67,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		middleware.Refuse(w, r, errZero)
 		return
 	}
-	h.front.ServeHTTP(w, r)
+	h.front.ServeHTTP(w, h.cfg.Auth.Stripped(r)) // before any log, and before a subprotocol is chosen
 }
 
 // serve takes a place, upgrades, and hands the place over to the connection. Every

@@ -3,6 +3,7 @@ package ws
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -84,7 +85,7 @@ func (h *Handler) allowed(r *http.Request, c *Conn) error {
 func (h *Handler) newConn(r *http.Request, p middleware.Principal) (*Conn, error) {
 	now := h.now()
 	c := &Conn{
-		h: h, id: rand.Text(), principal: p,
+		h: h, id: cmp.Or(p.Connection, rand.Text()), principal: p,
 		reading: make(chan struct{}, 1), writing: make(chan struct{}, 1),
 		rate:   newBucket(h.cfg.Limits.MessagesPerSecond, h.cfg.Limits.MessageBurst),
 		opened: now, jitter: mathrand.Float64(),

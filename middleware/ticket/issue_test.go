@@ -1,0 +1,202 @@
+package ticket_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/middleware/ticket"
+)
+
+func mustDecode(t testing.TB, w *httptest.ResponseRecorder, v any) {
+	t.Helper()
+	d := json.NewDecoder(bytes.NewReader(w.Body.Bytes()))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil || w.Code != 200 {
+		t.Fatalf("%d %s: %v", w.Code, w.Body, err)
+	}
+}
+
+// The answer of protocol section 2: 32 random bytes in base64url, not to be kept by caches
+// (ASVS 14.3.2).
+func TestIssue(t *testing.T) {
+	t.Parallel()
+	tickets := newTickets(t, ticket.Config{})
+	seen := map[string]bool{}
+	for range 100 {
+		w, _ := serve(auth(t, user{}).Handler(tickets.Issue()), post(app, "ann"))
+		var a issued
+		mustDecode(t, w, &a)
+		raw, err := base64.RawURLEncoding.Strict().DecodeString(a.Ticket)
+		if err != nil || len(raw) != 32 || seen[a.Ticket] || seen[a.CID] || a.CID == "" {
+			t.Fatalf("ticket %q, cid %q: %v", a.Ticket, a.CID, err)
+		}
+		seen[a.Ticket], seen[a.CID] = true, true
+		if a.Subprotocol != "ticket."+a.Ticket || a.ExpiresIn != 30 || a.RefreshAfter != 0 {
+			t.Errorf("answered %s", w.Body)
+		}
+		for name, want := range map[string]string{
+			"Cache-Control": "no-store", "Content-Type": "application/json; charset=utf-8", "X-Content-Type-Options": "nosniff",
+		} {
+			if got := w.Header().Get(name); got != want {
+				t.Errorf("%s: %q, want %q", name, got, want)
+			}
+		}
+	}
+}
+
+func TestIssueRefuses(t *testing.T) {
+	t.Parallel()
+	with := func(edit func(*http.Request)) *http.Request {
+		r := post(app, "ann")
+		edit(r)
+		return r
+	}
+	anonymous := func(string) middleware.Principal { return middleware.Principal{Method: "anonymous"} }
+	for _, tt := range []struct {
+		name      string
+		principal func(string) middleware.Principal
+		r         *http.Request
+		want      string
+	}{
+		{"GET: a ticket is no page", nil, with(func(r *http.Request) { r.Method = "GET" }), "405 method_not_allowed"},
+		{"OPTIONS, where no CORS is in front", nil, with(func(r *http.Request) { r.Method = "OPTIONS" }), "405 method_not_allowed"},
+		{"no Origin", nil, post("", "ann"), "403 origin_missing"},
+		{"an Origin that is not on the list", nil, post("https://evil.example", "ann"), "403 origin_not_allowed"},
+		{"a sandboxed frame", nil, post("null", "ann"), "403 origin_not_allowed"},
+		{"two Origins", nil, with(func(r *http.Request) { r.Header.Add("Origin", app) }), "403 origin_malformed"},
+		{"another site by Sec-Fetch-Site", nil, with(func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") }), "403 fetch_metadata"},
+		{"nobody", nil, post(app, ""), "401 no_credential"},
+		{"somebody anonymous", anonymous, post(app, "ann"), "403 forbidden"},
+		{"somebody with a ticket", func(string) middleware.Principal {
+			return middleware.Principal{Subject: "ann", Method: "ticket"}
+		}, post(app, "ann"), "403 forbidden"},
+		{"a credential that has ended since", func(name string) middleware.Principal {
+			p := ann(name)
+			p.Expires = time.Now().Add(-time.Second)
+			return p
+		}, post(app, "ann"), "401 credential_expired"},
+		{"a principal too large for any store", func(name string) middleware.Principal {
+			p := ann(name)
+			p.Attributes = map[string]string{"a": strings.Repeat("x", 16<<10)}
+			return p
+		}, post(app, "ann"), "500 internal"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			store := &eternal{}
+			tickets := newTickets(t, ticket.Config{Store: store})
+			w, got := serve(auth(t, user{tt.principal}).Handler(tickets.Issue()), tt.r)
+			if got != tt.want || w.Header().Get("Cache-Control") != "no-store" {
+				t.Errorf("answered %s, want %s", got, tt.want)
+			}
+			if w.Code == 405 && w.Header().Get("Allow") != "POST" {
+				t.Error("405 without Allow: POST (RFC 9110 §15.5.6)")
+			}
+			store.m.Range(func(any, any) bool { t.Error("a ticket was stored"); return false })
+		})
+	}
+	t.Run("without any Auth in front", func(t *testing.T) {
+		if _, got := serve(newTickets(t, ticket.Config{}).Issue(), post(app, "ann")); got != "401 no_credential" {
+			t.Errorf("answered %s", got)
+		}
+	})
+}
+
+// By default 60 a minute for each issuer and subject, 30 at once, whatever their addresses.
+func TestIssueIsRateLimited(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		tickets, err := ticket.New(ticket.Config{Path: "/ws", Origins: origins(t, false)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := auth(t, user{}).Handler(tickets.Issue())
+		count := func(name string) (good int) {
+			for i := range 50 {
+				r := post(app, name)
+				r.RemoteAddr = fmt.Sprintf("192.0.2.%d:1000", i)
+				w, got := serve(h, r)
+				switch {
+				case w.Code == 200:
+					good++
+				case got != "429 rate_limited" || w.Header().Get("Retry-After") != "1":
+					t.Errorf("answered %s, Retry-After %q", got, w.Header().Get("Retry-After"))
+				}
+			}
+			return good
+		}
+		if a, b := count("ann"), count("bob"); a != 30 || b != 30 {
+			t.Errorf("ann got %d, bob %d", a, b)
+		}
+		time.Sleep(5 * time.Second)
+		if a := count("ann"); a != 5 {
+			t.Errorf("after 5 s ann got %d", a)
+		}
+	})
+}
+
+// recorder is a Store that shows what it is given.
+type recorder struct {
+	eternal
+	mu    sync.Mutex
+	key   string
+	value string
+	ttl   time.Duration
+}
+
+func (s *recorder) Put(ctx context.Context, key string, value []byte, ttl time.Duration) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.key, s.value, s.ttl = key, string(value), ttl
+	return s.eternal.Put(ctx, key, value, ttl)
+}
+
+// What reads the store can redeem nothing (ASVS 11.5.1, 14.2).
+func TestTheStoreHasNoTicket(t *testing.T) {
+	t.Parallel()
+	store := &recorder{}
+	tickets := newTickets(t, ticket.Config{Store: store, Lifetime: 10 * time.Second})
+	a := fetch(t, tickets, app, "ann")
+	sum := sha256.Sum256([]byte(a.Ticket))
+	if want := base64.RawURLEncoding.EncodeToString(sum[:]); store.key != want || store.ttl != 10*time.Second {
+		t.Errorf("stored under %q for %v, want the SHA-256, %q", store.key, store.ttl, want)
+	}
+	if strings.Contains(store.value, a.Ticket) || !strings.Contains(store.value, `"cid":"`+a.CID+`"`) {
+		t.Errorf("stored %s", store.value)
+	}
+}
+
+func TestNewReportsEveryMistakeAtOnce(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		cfg  ticket.Config
+		want []string
+	}{
+		{ticket.Config{Lifetime: -1}, []string{"ticket: path: must be given", "ticket: origins: nil", "ticket: lifetime: -1ns"}},
+		{ticket.Config{Path: "ws", Origins: middleware.DangerouslyAnyOrigin(), Lifetime: 3 * time.Minute}, []string{"does not begin with /", "ticket: origins: any", "ticket: lifetime: 3m0s"}},
+		{ticket.Config{Path: "/ws?a=b", Origins: origins(t, false)}, []string{"has a query"}},
+	} {
+		_, err := ticket.New(tt.cfg)
+		if err == nil || len(strings.Split(err.Error(), "\n")) != len(tt.want) {
+			t.Errorf("got %v, want %d mistakes", err, len(tt.want))
+			continue
+		}
+		for _, want := range tt.want {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("nothing says %q in %v", want, err)
+			}
+		}
+	}
+}

@@ -1,0 +1,98 @@
+package ticket
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/securews/securews/middleware"
+)
+
+// record is what the store keeps of a ticket, as JSON.
+type record struct {
+	Version   int       `json:"v"`
+	Path      string    `json:"path"`
+	Origin    string    `json:"origin"` // "": issued to a client without one
+	CID       string    `json:"cid"`
+	Expires   time.Time `json:"exp"`
+	Principal principal `json:"principal"`
+}
+
+// principal spells the fields of a [middleware.Principal] for the store.
+type principal struct {
+	Issuer     string            `json:"iss"`
+	Subject    string            `json:"sub"`
+	Session    string            `json:"sid,omitempty"`
+	Token      string            `json:"jti,omitempty"`
+	Method     string            `json:"method"`
+	Scopes     []string          `json:"scopes,omitempty"`
+	Attributes map[string]string `json:"attributes,omitempty"`
+	IssuedAt   time.Time         `json:"iat,omitzero"`
+	Expires    time.Time         `json:"exp,omitzero"`
+}
+
+const (
+	recordVersion  = 1
+	maxRecordBytes = 16 << 10
+)
+
+func (rec *record) encode() ([]byte, error) {
+	b, err := json.Marshal(rec)
+	if err == nil && len(b) > maxRecordBytes {
+		err = fmt.Errorf("the principal takes %d bytes, %d at most", len(b), maxRecordBytes)
+	}
+	return b, err
+}
+
+var errRecord = errors.New("what the store has is no ticket of this version")
+
+// decode takes what encode has written and nothing else: a store may be shared with other
+// versions, and with others.
+func decode(value []byte) (*record, error) {
+	if len(value) > maxRecordBytes {
+		return nil, errRecord
+	}
+	var rec record
+	d := json.NewDecoder(bytes.NewReader(value))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&rec); err != nil {
+		return nil, errRecord // its text may quote what is secret
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, errRecord
+	}
+	if rec.Version != recordVersion || rec.Path == "" || rec.CID == "" || rec.Expires.IsZero() || rec.Principal.Subject == "" {
+		return nil, errRecord
+	}
+	return &rec, nil
+}
+
+func stored(p middleware.Principal) principal {
+	return principal{
+		Issuer: p.Issuer, Subject: p.Subject, Session: p.Session, Token: p.Token, Method: p.Method,
+		Scopes: p.Scopes, Attributes: p.Attributes, IssuedAt: p.IssuedAt.UTC(), Expires: p.Expires.UTC(),
+	}
+}
+
+// OriginalMethod is the attribute of a redeemed [middleware.Principal] that names the
+// Method it was issued a ticket for: "session", "bearer".
+const OriginalMethod = "ticket_method"
+
+// redeemed is who the ticket's bearer is: the principal of the issuing request, with all
+// that ends it.
+func (rec *record) redeemed() middleware.Principal {
+	p := &rec.Principal
+	attributes := p.Attributes
+	if attributes == nil {
+		attributes = map[string]string{}
+	}
+	attributes[OriginalMethod] = p.Method
+	return middleware.Principal{
+		Issuer: p.Issuer, Subject: p.Subject, Session: p.Session, Token: p.Token,
+		Connection: rec.CID, Method: "ticket", Scopes: p.Scopes, Attributes: attributes,
+		IssuedAt: p.IssuedAt, Expires: p.Expires,
+	}
+}

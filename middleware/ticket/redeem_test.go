@@ -1,0 +1,358 @@
+package ticket_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"reflect"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/middleware/ticket"
+)
+
+const (
+	invalid   = "401 credential_invalid"
+	malformed = "400 credential_malformed"
+	several   = "400 multiple_credentials"
+)
+
+// redemption is a use of a ticket TICKET beside another good one, SECOND; whether it is
+// used up afterwards is found out by using it rightly.
+type redemption struct {
+	name     string
+	target   string
+	origin   string
+	protocol []string
+	edit     func(r *http.Request)
+	want     string
+	burned   bool
+}
+
+var redemptions = []redemption{
+	{"beside a real subprotocol", "/ws", app, []string{"chat, ticket.TICKET"}, nil, "accepted", true},
+	{"before a real subprotocol", "/ws", app, []string{"ticket.TICKET,chat"}, nil, "accepted", true},
+	{"in a line of its own, RFC 6455 §11.3.4", "/ws", app, []string{"chat", "ticket.TICKET"}, nil, "accepted", true},
+	{"in the query", "/ws?ticket=TICKET", app, nil, nil, "accepted", true},
+	{"in the query among others", "/ws?room=7&ticket=TICKET&x", app, []string{"chat"}, nil, "accepted", true},
+	{"in the query, the name encoded", "/ws?%74icket=TICKET", app, nil, nil, "accepted", true},
+
+	{"from another origin that may fetch tickets too", "/ws", other, []string{"chat, ticket.TICKET"}, nil, invalid, true},
+	{"from another origin, in the query", "/ws?ticket=TICKET", other, nil, nil, invalid, true},
+	{"from another port of its host", "/ws", app + ":8443", []string{"chat, ticket.TICKET"}, nil, invalid, true},
+	{"without an origin", "/ws", "", []string{"chat, ticket.TICKET"}, nil, invalid, true},
+	{"with its origin twice, RFC 6454 §7.3", "/ws", app, []string{"chat, ticket.TICKET"}, func(r *http.Request) { r.Header["Origin"] = []string{app, app} }, invalid, true},
+	{"on another path", "/admin", app, []string{"chat, ticket.TICKET"}, nil, invalid, true},
+	{"on a path below", "/ws/", app, []string{"chat, ticket.TICKET"}, nil, invalid, true},
+
+	{"both ways", "/ws?ticket=TICKET", app, []string{"chat, ticket.TICKET"}, nil, several, true},
+	{"both ways, another in the query", "/ws?ticket=SECOND", app, []string{"chat, ticket.TICKET"}, nil, several, true},
+	{"two subprotocols", "/ws", app, []string{"ticket.SECOND, chat, ticket.TICKET"}, nil, several, true},
+	{"one subprotocol twice", "/ws", app, []string{"chat, ticket.TICKET", "ticket.TICKET"}, nil, several, true},
+	{"twice in the query", "/ws?ticket=TICKET&ticket=TICKET", app, nil, nil, several, true},
+	{"beside one that cannot be read", "/ws?ticket=", app, []string{"chat, ticket.TICKET"}, nil, several, true},
+	{"without a real subprotocol beside it", "/ws", app, []string{"ticket.TICKET"}, nil, malformed, true},
+	{"on a request that opens no WebSocket", "/ws?ticket=TICKET", app, nil, func(r *http.Request) { delete(r.Header, "Upgrade") }, malformed, true},
+	{"on a handshake by POST", "/ws?ticket=TICKET", app, nil, func(r *http.Request) { r.Method = "POST" }, malformed, true},
+
+	{"an empty one", "/ws", app, []string{"chat, ticket."}, nil, malformed, false},
+	{"an empty one in the query", "/ws?ticket", app, nil, nil, malformed, false},
+	{"one letter short", "/ws", app, []string{"chat, ticket.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}, nil, malformed, false},
+	{"bits beyond the 256th, RFC 4648 §3.5", "/ws", app, []string{"chat, ticket.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB"}, nil, malformed, false},
+	{"base64 for base64url", "/ws", app, []string{"chat, ticket.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA+A"}, nil, malformed, false},
+	{"padded", "/ws", app, []string{"chat, ticket.TICKET="}, nil, malformed, false},
+	{"the prefix in capitals", "/ws", app, []string{"chat, TICKET.TICKET"}, nil, malformed, false},
+	{"one that nobody issued", "/ws", app, []string{"chat, ticket.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}, nil, invalid, false},
+
+	{"none", "/ws", app, []string{"chat"}, nil, "nothing", false},
+	{"a parameter of another name", "/ws?tickets=TICKET", app, nil, nil, "nothing", false},
+	{"a subprotocol of another name", "/ws", app, []string{"chat, tickets.TICKET"}, nil, "nothing", false},
+	{"in the query of another route, as CAS has it", "/login?ticket=TICKET", app, nil, func(r *http.Request) { delete(r.Header, "Upgrade") }, "nothing", false},
+	{"in Authorization", "/ws", app, nil, func(r *http.Request) { r.Header.Set("Authorization", "Bearer TICKET") }, "nothing", false},
+}
+
+// ASVS 4.4.3, 4.4.4: a ticket is good once, for one origin and one path, and its first use
+// ends it whatever comes of that. Stripped further out or not is the same.
+func TestRedeem(t *testing.T) {
+	t.Parallel()
+	for _, tt := range redemptions {
+		for _, stripped := range []bool{false, true} {
+			name := tt.name
+			if stripped {
+				name += ", stripped further out"
+			}
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				tickets := newTickets(t, ticket.Config{})
+				good := fetch(t, tickets, app, "ann")
+				fill := strings.NewReplacer("TICKET.TICKET", "TICKET."+good.Ticket, "TICKET", good.Ticket, "SECOND", fetch(t, tickets, app, "ann").Ticket)
+				r := handshake(fill.Replace(tt.target), tt.origin)
+				for _, line := range tt.protocol {
+					r.Header["Sec-Websocket-Protocol"] = append(r.Header["Sec-Websocket-Protocol"], fill.Replace(line))
+				}
+				if tt.edit != nil {
+					tt.edit(r)
+				}
+				if stripped {
+					r = tickets.Stripped(r)
+				}
+				_, err := tickets.Authenticate(r)
+				if got := outcome(err); got != tt.want {
+					t.Errorf("answered %s, want %s (%v)", got, tt.want, err)
+				}
+				if err != nil && strings.Contains(err.Error(), good.Ticket) {
+					t.Errorf("the error tells the ticket: %v", err)
+				}
+				want := "accepted"
+				if tt.burned {
+					want = invalid
+				}
+				if _, err := tickets.Authenticate(offering("chat, ticket." + good.Ticket)); outcome(err) != want {
+					t.Errorf("the right use afterwards: %s, want %s", outcome(err), want)
+				}
+			})
+		}
+	}
+}
+
+// The principal is the one that was vouched for, with everything that ends it.
+func TestRedeemedPrincipal(t *testing.T) {
+	t.Parallel()
+	ends := time.Now().Add(time.Hour).UTC().Round(0)
+	tickets := newTickets(t, ticket.Config{})
+	w, _ := serve(auth(t, user{func(name string) middleware.Principal {
+		p := ann(name)
+		p.Expires = ends
+		return p
+	}}).Handler(tickets.Issue()), post(app, "ann"))
+	var a issued
+	mustDecode(t, w, &a)
+	got, err := tickets.Authenticate(offering("chat, " + a.Subprotocol))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := middleware.Principal{
+		Issuer: "https://id.example", Subject: "ann", Session: "s-ann", Token: "t-ann", Connection: a.CID, Method: "ticket",
+		Scopes: []string{"read", "write"}, Attributes: map[string]string{"tenant": "t1", "ticket_method": "session"},
+		IssuedAt: signedIn, Expires: ends,
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	if a.RefreshAfter < 2870 || a.RefreshAfter > 2880 {
+		t.Errorf("refresh_after is %d for a credential of an hour", a.RefreshAfter)
+	}
+}
+
+func TestTicketsEnd(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name     string
+		lifetime time.Duration
+		after    time.Duration
+		ends     time.Duration // the credential behind; 0: never
+		want     string
+	}{
+		{"within 30 s", 0, 29 * time.Second, 0, "accepted"},
+		{"after 30 s", 0, 30 * time.Second, 0, invalid},
+		{"within its own lifetime", 2 * time.Minute, 119 * time.Second, 0, "accepted"},
+		{"after its own lifetime", time.Second, time.Second, 0, invalid},
+		{"after the credential behind it", 0, 10 * time.Second, 10 * time.Second, "401 credential_expired"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				for _, store := range []ticket.Store{nil, &eternal{}} { // a store that forgets the ttl changes nothing
+					tickets := newTickets(t, ticket.Config{Lifetime: tt.lifetime, Store: store})
+					w, _ := serve(auth(t, user{func(name string) middleware.Principal {
+						p := ann(name)
+						if tt.ends != 0 {
+							p.Expires = time.Now().Add(tt.ends)
+						}
+						return p
+					}}).Handler(tickets.Issue()), post(app, "ann"))
+					var a issued
+					mustDecode(t, w, &a)
+					time.Sleep(tt.after)
+					if _, err := tickets.Authenticate(offering("chat, " + a.Subprotocol)); outcome(err) != tt.want {
+						t.Errorf("answered %s, want %s", outcome(err), tt.want)
+					}
+				}
+			})
+		})
+	}
+}
+
+// eternal is a Store that keeps tickets for ever.
+type eternal struct{ m sync.Map }
+
+func (e *eternal) Put(_ context.Context, key string, value []byte, _ time.Duration) error {
+	e.m.Store(key, value)
+	return nil
+}
+
+func (e *eternal) Take(_ context.Context, key string) ([]byte, error) {
+	v, ok := e.m.LoadAndDelete(key)
+	if !ok {
+		return nil, ticket.ErrNotFound
+	}
+	return v.([]byte), nil
+}
+
+// A client without an Origin gets a ticket where the policy lets it, for a handshake
+// without one.
+func TestNativeClients(t *testing.T) {
+	t.Parallel()
+	tickets := newTickets(t, ticket.Config{Origins: origins(t, true)})
+	if _, err := tickets.Authenticate(handshake("/ws?ticket="+fetch(t, tickets, "", "ann").Ticket, "")); err != nil {
+		t.Errorf("without an Origin, both times: %v", err)
+	}
+	if _, err := tickets.Authenticate(handshake("/ws?ticket="+fetch(t, tickets, "", "ann").Ticket, app)); outcome(err) != invalid {
+		t.Errorf("from a page: %s", outcome(err))
+	}
+}
+
+// broken is a Store and Revocations that cannot be asked, or answer nonsense.
+type broken struct {
+	middleware.Revocations
+	err   error
+	value []byte
+}
+
+func (b broken) Put(context.Context, string, []byte, time.Duration) error { return b.err }
+func (b broken) Take(context.Context, string) ([]byte, error) { return b.value, b.err }
+
+func (b broken) Revoked(context.Context, middleware.Principal) (bool, error) { return false, b.err }
+
+// hanging waits until it is told to give up.
+type hanging struct{}
+
+func (hanging) Put(ctx context.Context, _ string, _ []byte, _ time.Duration) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (hanging) Take(ctx context.Context, _ string) ([]byte, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// Fail closed: whoever cannot be asked answers 503, and a record that is not ours opens
+// nothing.
+func TestStoreDown(t *testing.T) {
+	t.Parallel()
+	down := errors.New("dial tcp 10.0.0.9:6379: refused")
+	const some = "chat, ticket.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+	check := func(t *testing.T, tickets *ticket.Tickets, protocols, want string) {
+		t.Helper()
+		_, err := tickets.Authenticate(offering(protocols))
+		if outcome(err) != want {
+			t.Errorf("answered %s, want %s", outcome(err), want)
+		}
+		var f *middleware.Refusal
+		if strings.HasPrefix(want, "503") && (!errors.As(err, &f) || f.Header.Get("Retry-After") == "") {
+			t.Error("no Retry-After")
+		}
+	}
+	t.Run("the store", func(t *testing.T) {
+		tickets := newTickets(t, ticket.Config{Store: broken{err: down}})
+		check(t, tickets, some, "503 unavailable")
+		if _, got := serve(auth(t, user{}).Handler(tickets.Issue()), post(app, "ann")); got != "503 unavailable" {
+			t.Errorf("issue: %s", got)
+		}
+	})
+	t.Run("a store that hangs", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			start := time.Now()
+			tickets := newTickets(t, ticket.Config{Store: hanging{}})
+			check(t, tickets, some, "503 unavailable")
+			if _, got := serve(auth(t, user{}).Handler(tickets.Issue()), post(app, "ann")); got != "503 unavailable" {
+				t.Errorf("issue: %s", got)
+			}
+			if took := time.Since(start); took != 4*time.Second {
+				t.Errorf("both took %v", took)
+			}
+		})
+	})
+	t.Run("the revocations", func(t *testing.T) {
+		tickets := newTickets(t, ticket.Config{Revocations: broken{err: down}})
+		check(t, tickets, "chat, "+fetch(t, tickets, app, "ann").Subprotocol, "503 unavailable")
+	})
+	t.Run("a record that is none", func(t *testing.T) {
+		for _, value := range []string{"", "{}", "null", "[]", `{"v":2,"path":"/ws","origin":"https://app.example","cid":"c","exp":"2126-01-01T00:00:00Z","principal":{"iss":"i","sub":"s","method":"session"}}`} {
+			check(t, newTickets(t, ticket.Config{Store: broken{value: []byte(value)}}), some, invalid)
+		}
+	})
+}
+
+func TestRevokedSinceItWasIssued(t *testing.T) {
+	t.Parallel()
+	for name, v := range map[string]middleware.Revocation{
+		"the session":        {Session: "s-ann"},
+		"the token":          {Token: "t-ann"},
+		"everything of hers": {Issuer: "https://id.example", Subject: "ann"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			revocations := middleware.NewRevocations()
+			tickets := newTickets(t, ticket.Config{Revocations: revocations})
+			a := fetch(t, tickets, app, "ann")
+			if err := revocations.Revoke(t.Context(), v); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := tickets.Authenticate(offering("chat, " + a.Subprotocol)); outcome(err) != "401 credential_revoked" {
+				t.Errorf("answered %s", outcome(err))
+			}
+		})
+	}
+}
+
+// faults.md 26: of 50 that redeem one ticket at once, one is let in; 200 times.
+func TestOneOfManyRedeems(t *testing.T) {
+	t.Parallel()
+	const rounds, racers = 200, 50
+	tickets := newTickets(t, ticket.Config{})
+	var winners atomic.Int64
+	for range rounds {
+		a := fetch(t, tickets, app, "ann")
+		start := make(chan struct{})
+		var wg sync.WaitGroup
+		for i := range racers {
+			wg.Go(func() {
+				r := offering("chat, " + a.Subprotocol)
+				if i%2 == 0 {
+					r = handshake("/ws?ticket="+a.Ticket, app)
+				}
+				<-start
+				switch _, err := tickets.Authenticate(r); outcome(err) {
+				case "accepted":
+					winners.Add(1)
+				case invalid:
+				default:
+					t.Errorf("a loser is answered %v", err)
+				}
+			})
+		}
+		close(start)
+		wg.Wait()
+	}
+	if got := winners.Load(); got != rounds {
+		t.Errorf("%d winners in %d rounds of %d", got, rounds, racers)
+	}
+	t.Logf("%d rounds of %d: %d winners", rounds, racers, winners.Load())
+}
+
+func TestTheZeroTicketsRefuse(t *testing.T) {
+	t.Parallel()
+	for _, tickets := range []*ticket.Tickets{nil, {}} {
+		if _, err := tickets.Authenticate(offering("chat, ticket.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")); outcome(err) != invalid {
+			t.Errorf("redeem: %s", outcome(err))
+		}
+		if _, got := serve(auth(t, user{}).Handler(tickets.Issue()), post(app, "ann")); got != "403 forbidden" {
+			t.Errorf("issue: %s", got)
+		}
+	}
+}
