@@ -45,7 +45,7 @@ func New(cfg Config) (*Authenticator, error) {
 			issuer: cfg.Issuer, audience: cfg.Audience,
 			leeway: cfg.Leeway, maxLifetime: cfg.MaxLifetime,
 			anyJWT: cfg.DangerouslyAnyJWT, attributes: slices.Clone(cfg.Attributes),
-			challenge: `Bearer realm="` + cfg.Realm + `"`,
+			challenge: `Bearer realm="` + cfg.Realm + `"`, fromSubprotocol: cfg.FromSubprotocol,
 		},
 		cache:       newCache(cfg.CacheSize),
 		revocations: cfg.Revocations,
@@ -81,11 +81,12 @@ func (a *Authenticator) Challenge() string {
 	return a.profile.challenge
 }
 
-// Authenticate returns the principal of the token in the Authorization header,
-// [middleware.ErrNoCredential] where that is absent or of another scheme, or a
-// [middleware.Refusal]:
+// Authenticate returns the principal of the token in the Authorization header, or with
+// Config.FromSubprotocol in a subprotocol; [middleware.ErrNoCredential] where that is
+// absent or of another scheme; or a [middleware.Refusal]:
 //
-//   - 400 credential_malformed: two headers, one that cannot be read, a token in the query;
+//   - 400 credential_malformed: two headers, one that cannot be read, a token in the query,
+//     in two subprotocols, in one without a real one beside it, or in both places;
 //   - 401 credential_expired, credential_revoked, credential_invalid;
 //   - 503 unavailable with Retry-After: the keys, or the revocations, cannot be had.
 //
@@ -93,7 +94,7 @@ func (a *Authenticator) Challenge() string {
 // no jti; its Expires is exp and the leeway. Principals of one token share Scopes and
 // Attributes, which must not be changed. For a token seen before nothing is allocated.
 func (a *Authenticator) Authenticate(r *http.Request) (middleware.Principal, error) {
-	token, err := credential(r)
+	token, err := credential(r, a.takesOffered())
 	if err == middleware.ErrNoCredential {
 		return middleware.Principal{}, err
 	}

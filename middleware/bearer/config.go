@@ -56,6 +56,16 @@ type Config struct {
 	// Realm stands in WWW-Authenticate. Default "api".
 	Realm string
 
+	// FromSubprotocol also takes the token from a subprotocol that a handshake offers
+	// beside a real one, for pages that have a token and can name nothing but
+	// subprotocols:
+	//
+	//	base64url.bearer.authorization.securews.<the token in base64url, without padding>
+	//
+	// It is taken out of the request before anything else sees it, but proxies in front
+	// may log it as they log no Authorization header: prefer a ticket.
+	FromSubprotocol bool
+
 	// Revocations is asked on every request; nil: nothing is revoked here.
 	Revocations middleware.Revocations
 
@@ -94,4 +104,5 @@ type profile struct {
 	anyJWT           bool
 	attributes       []string
 	challenge        string
+	fromSubprotocol  bool
 }

@@ -16,13 +16,23 @@ var (
 )
 
 // credential returns the request's bearer token. Only the Authorization header counts
-// (RFC 6750 §2.1); a form body is never read, and a token in the query is an error rather
-// than nothing, because it has already leaked into logs on its way (RFC 6750 §5.3).
-func credential(r *http.Request) (string, error) {
+// (RFC 6750 §2.1), and where that is allowed a subprotocol; a form body is never read, and
+// a token in the query is an error rather than nothing, because it has already leaked into
+// logs on its way (RFC 6750 §5.3).
+func credential(r *http.Request, allowOffered bool) (string, error) {
 	if r.URL != nil && inQuery(r.URL.RawQuery) {
 		return "", errInQuery
 	}
-	switch values := r.Header["Authorization"]; len(values) {
+	values := r.Header["Authorization"]
+	if allowOffered {
+		if _, o := findOffered(r); o != nil {
+			if len(values) > 0 {
+				return "", errTwoPlaces
+			}
+			return o.token, o.flaw
+		}
+	}
+	switch len(values) {
 	case 0:
 		return "", middleware.ErrNoCredential
 	case 1:

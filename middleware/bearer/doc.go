@@ -22,5 +22,5 @@
 // without a set requests are answered 503 with Retry-After.
 //
 // Browsers cannot set Authorization on a WebSocket: pages trade their token for a ticket
-// (package ticket). A token in the query is refused (RFC 6750 §5.3, RFC 9700 §4.3.2).
+// (package ticket), or put it into a subprotocol (Config.FromSubprotocol). A token in the query is refused (RFC 6750 §5.3, RFC 9700 §4.3.2).
 package bearer

@@ -32,6 +32,9 @@ func NewIssuers(list ...*Authenticator) (*Issuers, error) {
 		if slices.ContainsFunc(list[:i], func(b *Authenticator) bool { return b != nil && b.profile.issuer == a.profile.issuer }) {
 			errs = append(errs, fmt.Errorf("bearer: issuers: %s is given twice", a.profile.issuer))
 		}
+		if a.takesOffered() != list[0].takesOffered() {
+			errs = append(errs, fmt.Errorf("bearer: issuers: %s: FromSubprotocol must be the same for all: where a token stands is read before whose it is", a.profile.issuer))
+		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -44,6 +47,10 @@ func (s *Issuers) Ambient() bool { return false }
 
 // Challenge is that of the first Authenticator.
 func (s *Issuers) Challenge() string { return s.first().Challenge() }
+
+// Stripped is that of the first Authenticator: whether FromSubprotocol is set is the same
+// for all.
+func (s *Issuers) Stripped(r *http.Request) *http.Request { return s.first().Stripped(r) }
 
 func (s *Issuers) first() *Authenticator {
 	if s == nil || len(s.list) == 0 {
@@ -59,7 +66,7 @@ func (s *Issuers) Authenticate(r *http.Request) (middleware.Principal, error) {
 	if first == nil {
 		return first.Authenticate(r)
 	}
-	token, err := credential(r)
+	token, err := credential(r, first.takesOffered())
 	switch {
 	case err == middleware.ErrNoCredential:
 		return middleware.Principal{}, err

@@ -25,7 +25,8 @@ func (c *profile) refuse(cause error) error {
 		f.Status, f.Reason = http.StatusServiceUnavailable, middleware.ReasonUnavailable
 		f.Header["Retry-After"] = []string{"2"}
 		return f
-	case errors.Is(cause, errInQuery), errors.Is(cause, errSeveral), errors.Is(cause, errReadable):
+	case errors.Is(cause, errInQuery), errors.Is(cause, errSeveral), errors.Is(cause, errReadable),
+		errors.Is(cause, errTwoPlaces), errors.Is(cause, errOffered), errors.Is(cause, errAlone):
 		f.Status, f.Reason = http.StatusBadRequest, middleware.ReasonCredentialMalformed
 		code, text = "invalid_request", "send one access token in one Authorization header"
 	case errors.Is(cause, errExpired):

@@ -1,0 +1,78 @@
+package bearer
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/securews/securews/middleware"
+)
+
+// offeredPrefix begins a subprotocol that is a token, in the way of Kubernetes.
+const offeredPrefix = "base64url.bearer.authorization.securews."
+
+var (
+	errTwoPlaces = errors.New("a token both in Authorization and in a subprotocol")
+	errOffered   = errors.New("tokens in two subprotocols, or one that cannot be read")
+	errAlone     = errors.New("a token in a subprotocol, and no real one beside it")
+)
+
+// offered is a token that a handshake named among its subprotocols.
+type offered struct {
+	token string
+	flaw  error
+}
+
+type offeredKey struct{} // *offered, in the context of a stripped request
+
+// findOffered returns the request without the tokens among its subprotocols, and what they
+// are; nil where there are none.
+func findOffered(r *http.Request) (*http.Request, *offered) {
+	earlier, _ := r.Context().Value(offeredKey{}).(*offered)
+	if !middleware.IsHandshake(r) {
+		return r, earlier
+	}
+	bare, cut := middleware.CutSubprotocols(r, offeredPrefix)
+	if len(cut) == 0 {
+		return r, earlier
+	}
+	token, ok := unwrap(cut[0])
+	switch {
+	case earlier != nil || len(cut) > 1 || !ok:
+		return bare, &offered{flaw: errOffered}
+	case len(bare.Header["Sec-Websocket-Protocol"]) == 0:
+		return bare, &offered{flaw: errAlone} // a browser fails where none is selected
+	}
+	return bare, &offered{token: token}
+}
+
+// unwrap returns the token in a subprotocol: canonical base64url (RFC 4648 §5, §3.5) of a
+// b64token.
+func unwrap(subprotocol string) (string, bool) {
+	encoded, ok := strings.CutPrefix(subprotocol, offeredPrefix)
+	if !ok || strings.ContainsAny(encoded, "\r\n") || len(encoded) > base64.RawURLEncoding.EncodedLen(MaxTokenBytes) {
+		return "", false
+	}
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(encoded)
+	if err != nil || !isB64Token(string(raw)) {
+		return "", false
+	}
+	return string(raw), true
+}
+
+func (a *Authenticator) takesOffered() bool { return a != nil && a.profile.fromSubprotocol }
+
+// Stripped is [middleware.Stripper]'s: the request without the tokens among its
+// subprotocols, where Config.FromSubprotocol is set.
+func (a *Authenticator) Stripped(r *http.Request) *http.Request {
+	if !a.takesOffered() {
+		return r
+	}
+	bare, o := findOffered(r)
+	if bare == r {
+		return r
+	}
+	return bare.WithContext(context.WithValue(bare.Context(), offeredKey{}, o))
+}
