@@ -22,6 +22,7 @@ type Conn struct {
 	h           *Handler
 	id          string
 	principal   middleware.Principal
+	origin      string
 	subprotocol string
 	ctx         context.Context
 	cancel      context.CancelCauseFunc
@@ -70,6 +71,10 @@ func (c *Conn) ID() string { return c.id }
 
 // Principal returns who opened the connection.
 func (c *Conn) Principal() middleware.Principal { return c.principal.Clone() }
+
+// Origin returns the page's origin as the handshake gave it, which Config.Origins has
+// let through; "" where there was none.
+func (c *Conn) Origin() string { return c.origin }
 
 // Subprotocol returns the negotiated subprotocol, "" where the client offered none.
 func (c *Conn) Subprotocol() string { return c.subprotocol }

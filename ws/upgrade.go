@@ -102,6 +102,7 @@ func (h *Handler) newConn(r *http.Request, p middleware.Principal) (*Conn, error
 	c.lastGood.Store(now)
 	c.recheckAt.Store(now + int64(float64(h.cfg.Timeouts.Recheck)*(1-c.jitter/5)))
 	c.subprotocol, _ = h.selectSubprotocol(r) // Check has seen its error
+	c.origin = r.Header.Get("Origin")           // of which Origins allows one
 	c.ctx, c.cancel = context.WithCancelCause(middleware.Detach(context.Background(), r.Context()))
 	return c, nil
 }
