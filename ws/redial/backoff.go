@@ -1,0 +1,42 @@
+package redial
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// attempts is where a client stands in its back-off, and whether it has tried a new
+// credential already.
+type attempts struct {
+	cfg     Backoff
+	step    int  // doublings of Min; -1: nothing has failed
+	refused bool // a credential was refused since the last success
+}
+
+func newAttempts(cfg Backoff) attempts { return attempts{cfg: cfg, step: -1} }
+
+// succeeded is told that a connection has lived long enough.
+func (a *attempts) succeeded() { a.step, a.refused = -1, false }
+
+// window is the longest the next delay may be, without a Retry-After.
+func (a *attempts) window() time.Duration {
+	w := a.cfg.Min
+	for range a.step {
+		if w >= a.cfg.Max/2 {
+			return a.cfg.Max
+		}
+		w *= 2
+	}
+	return min(w, a.cfg.Max)
+}
+
+// next returns the delay after another failure; lost: of a connection, not of a dial.
+func (a *attempts) next(lost bool, retryAfter time.Duration) time.Duration {
+	if a.step < 62 {
+		a.step++
+	}
+	for lost && a.window() < a.cfg.Spread {
+		a.step++
+	}
+	return min(retryAfter, a.cfg.RetryAfter) + rand.N(a.window()+1)
+}

@@ -1,0 +1,141 @@
+package redial_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/securews/securews/ws"
+	"github.com/securews/securews/ws/redial"
+)
+
+func TestEchoAndNormalEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, s := server(t, ws.Config{Subprotocols: []string{"chat.v1"}})
+		r := start(t, s, redial.Config{Subprotocols: []string{"chat.v1"}}, func(ctx context.Context, c *redial.Conn) error {
+			if c.ID() == "" || c.Subprotocol() != "chat.v1" {
+				t.Errorf("ID %q, subprotocol %q", c.ID(), c.Subprotocol())
+			}
+			for i := range 3 {
+				text := fmt.Sprint("hello ", i)
+				must(t, c.Write(websocket.MessageText, []byte(text)))
+				typ, p, err := c.Read()
+				if typ != websocket.MessageText || string(p) != text || err != nil {
+					t.Errorf("read %v %q %v", typ, p, err)
+				}
+			}
+			must(t, c.WriteJSON(map[string]int{"n": 1}))
+			var v struct{ N int }
+			if err := c.ReadJSON(&v); err != nil || v.N != 1 {
+				t.Errorf("ReadJSON: %v %v", v, err)
+			}
+			return nil
+		})
+		if err := <-r.done; err != nil {
+			t.Errorf("Run: %v, want nil: serve returned nil", err)
+		}
+		if got := len(r.phases(redial.Connected)); got != 1 {
+			t.Errorf("%d connections", got)
+		}
+	})
+}
+
+func TestServersThatStopAClient(t *testing.T) {
+	closes := func(code websocket.StatusCode, reason string) func(*testing.T) http.Handler {
+		return func(t *testing.T) http.Handler { return closing(t, code, reason) }
+	}
+	tests := map[string]struct {
+		server func(*testing.T) http.Handler
+		dials  int
+		code   websocket.StatusCode // or
+		status int
+	}{
+		"revoked":              {closes(3000, "revoked"), 1, 3000, 0},
+		"3000 of another kind": {closes(3000, "who are you"), 1, 3000, 0},
+		"expired, twice":       {closes(3000, "expired"), 2, 3000, 0},
+		"reauth, twice":        {closes(3000, "reauth"), 2, 3000, 0},
+		"forbidden":            {closes(3003, "forbidden"), 1, 3003, 0},
+		"normal":               {closes(1000, ""), 1, 1000, 0},
+		"protocol":             {closes(1002, ""), 1, 1002, 0},
+		"unsupported data":     {closes(1003, ""), 1, 1003, 0},
+		"not UTF-8":            {closes(1007, ""), 1, 1007, 0},
+		"policy":               {closes(1008, "rate"), 1, 1008, 0},
+		"too big":              {closes(1009, ""), 1, 1009, 0},
+		"the application's":    {closes(4001, "kicked"), 1, 4001, 0},
+		"401, twice":           {func(*testing.T) http.Handler { return answering(401) }, 2, 0, 401},
+		"403":                  {func(*testing.T) http.Handler { return answering(403) }, 1, 0, 403},
+		"404":                  {func(*testing.T) http.Handler { return answering(404) }, 1, 0, 404},
+		"501":                  {func(*testing.T) http.Handler { return answering(501) }, 1, 0, 501},
+		"a redirect": {func(*testing.T) http.Handler {
+			return answering(302, "Location", "https://evil.example/ws")
+		}, 1, 0, 302},
+		"200": {func(*testing.T) http.Handler { return answering(200) }, 1, 0, 200},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, dials := counted(t, tt.server(t))
+				asked := []bool{}
+				r := start(t, s, redial.Config{Credential: func(_ context.Context, renew bool) (redial.Credential, error) {
+					asked = append(asked, renew)
+					return redial.BearerToken("t"), nil
+				}}, nil)
+				err := <-r.done
+				var closed *ws.CloseError
+				var answered *redial.HandshakeError
+				switch {
+				case tt.code != 0 && (!errors.As(err, &closed) || closed.Code != tt.code):
+					t.Errorf("Run: %v, want close code %d", err, tt.code)
+				case tt.status != 0 && (!errors.As(err, &answered) || answered.Status != tt.status):
+					t.Errorf("Run: %v, want status %d", err, tt.status)
+				}
+				if int(dials.Load()) != tt.dials || len(asked) != tt.dials {
+					t.Errorf("%d dials, %d credentials; want %d", dials.Load(), len(asked), tt.dials)
+				}
+				for i, renew := range asked {
+					if renew != (i > 0) {
+						t.Errorf("credential %d: renew %v", i, renew)
+					}
+				}
+				states := r.phases(redial.Closed)
+				if len(states) != 1 || states[0].Cause != err {
+					t.Errorf("Closed: %v, want once with %v", states, err)
+				}
+			})
+		})
+	}
+}
+
+func TestServersThatAClientComesBackTo(t *testing.T) {
+	tests := map[string]http.Handler{
+		"408": answering(408), "425": answering(425), "429": answering(429),
+		"500": answering(500), "502": answering(502), "503": answering(503), "504": answering(504),
+	}
+	for _, code := range []websocket.StatusCode{1001, 1011, 1012, 1013, 3008} {
+		tests[fmt.Sprint("close ", int(code))] = closing(t, code, "later")
+	}
+	tests["no close frame"] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, _ := websocket.Accept(w, r, nil)
+		_ = c.CloseNow()
+	})
+	for name, h := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, dials := counted(t, h)
+				r := start(t, s, redial.Config{}, nil)
+				time.Sleep(time.Hour)
+				r.stop()
+				// Full jitter with a cap of 30 s: a mean of 15 s, so about 240.
+				if n := dials.Load(); n < 120 || n > 480 {
+					t.Errorf("%d dials in an hour", n)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,94 @@
+package redial
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"slices"
+
+	"github.com/coder/websocket"
+)
+
+// dial asks for a credential and opens a connection with it. ctx bounds the dial, life
+// the connection.
+func (c *Client) dial(ctx, life context.Context, renew bool) (*Conn, error) {
+	hs := handshake{url: c.cfg.URL, header: c.cfg.Header.Clone(), subprotocols: c.cfg.Subprotocols}
+	cred, err := c.credential(ctx, renew)
+	if err != nil {
+		return nil, err
+	}
+	if err := hs.add(cred); err != nil {
+		return nil, err
+	}
+	w := &wire{}
+	coder, res, err := c.shake(ctx, &hs, w)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.checkSelected(res.Header); err != nil {
+		_ = coder.CloseNow()
+		return nil, err
+	}
+	return c.newConn(life, coder, w, res.Header, cred.Expires), nil
+}
+
+func (c *Client) credential(ctx context.Context, renew bool) (Credential, error) {
+	if c.cfg.Credential == nil {
+		return Credential{}, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeouts.Dial)
+	defer cancel()
+	cred, err := c.cfg.Credential(ctx, renew)
+	if err != nil {
+		return Credential{}, fmt.Errorf("redial: credential: %w", err)
+	}
+	return cred, nil
+}
+
+// shake is the handshake (RFC 6455 §4.1). Its context bounds no more than that.
+func (c *Client) shake(ctx context.Context, hs *handshake, w *wire) (*websocket.Conn, *http.Response, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeouts.Dial)
+	defer cancel()
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(got httptrace.GotConnInfo) { w.raw = rawConn(got.Conn) },
+	})
+	client := *c.client
+	client.Transport = &tap{c.client.Transport, w}
+	coder, res, err := websocket.Dial(ctx, hs.url, &websocket.DialOptions{
+		HTTPClient: &client, HTTPHeader: hs.header, Subprotocols: hs.subprotocols, CompressionMode: websocket.CompressionDisabled,
+	})
+	switch {
+	case err == nil:
+		return coder, res, nil
+	case res == nil:
+		return nil, nil, fmt.Errorf("redial: dial: %w", withoutURL(err))
+	case res.StatusCode != http.StatusSwitchingProtocols:
+		body, _ := io.ReadAll(res.Body) // coder has bounded it
+		return nil, nil, refusedBy("handshake", res.StatusCode, res.Header, body)
+	}
+	if selected := res.Header.Values("Sec-WebSocket-Protocol"); len(selected) > 0 {
+		err = errors.Join(c.checkSelected(res.Header), errHandshake) // not coder's text: it may quote a ticket
+	}
+	return nil, nil, fmt.Errorf("redial: dial: %w", err)
+}
+
+var (
+	errHandshake = errors.New("redial: the 101 breaks RFC 6455 §4.1")
+	errSelected  = errors.New("redial: the server selected none of Subprotocols, or what was not offered (RFC 6455 §4.1)")
+)
+
+// checkSelected demands one of the real subprotocols, letter by letter as browsers
+// do, and none where none was offered.
+func (c *Client) checkSelected(h http.Header) error {
+	selected := h.Values("Sec-WebSocket-Protocol")
+	if len(c.cfg.Subprotocols) == 0 && len(selected) == 0 {
+		return nil
+	}
+	if len(selected) == 1 && slices.Contains(c.cfg.Subprotocols, selected[0]) {
+		return nil
+	}
+	return Permanent(errSelected)
+}

@@ -1,0 +1,158 @@
+package redial
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/securews/securews/ws"
+)
+
+// ErrRenewed ends a connection whose successor, with a new credential, is open.
+var ErrRenewed = &ws.CloseError{Code: websocket.StatusNormalClosure, Reason: "renewed", Err: io.EOF}
+
+// live is one connection's life: it returns when every goroutine of the connection
+// has ended, with what Run has to judge, and the connection a renewal has opened.
+func (c *Client) live(ctx context.Context, conn *Conn, serve func(context.Context, *Conn) error) (next *Conn, err error) {
+	stop := context.AfterFunc(ctx, func() {
+		conn.end(&ws.CloseError{Code: websocket.StatusGoingAway, Err: context.Cause(ctx)})
+	})
+	defer stop()
+	r := c.startRenewal(ctx, conn)
+	settled := false
+	defer func() {
+		if !settled { // serve panics
+			conn.end(ws.ErrInternal)
+			r.stop()
+			r.next.discard()
+			conn.workers.Wait()
+		}
+	}()
+	c.cfg.OnState(State{Phase: Connected, ID: conn.id})
+	err = conn.settle(conn.converse(serve))
+	settled = true
+	r.stop()
+	conn.workers.Wait()
+	for _, m := range c.queue.take(conn) {
+		c.undelivered(m, false, conn.ended())
+	}
+	if r.err != nil && err != nil && r.next == nil {
+		err = r.err // there will be no new credential
+	}
+	return r.next, err
+}
+
+// converse runs the application's part.
+func (c *Conn) converse(serve func(context.Context, *Conn) error) error {
+	if greet := c.client.cfg.Greet; greet != nil {
+		if err := greet(c.ctx, c); err != nil {
+			return err
+		}
+	}
+	c.workers.Go(c.send)
+	return serve(c.ctx, c)
+}
+
+// settle ends the connection for what serve returned, where it lives still, and
+// returns what decides: see [Client.Run].
+func (c *Conn) settle(err error) error {
+	var final *permanent
+	var own *ws.CloseError
+	decides := err
+	switch {
+	case err == nil:
+		c.flush()
+		own = &ws.CloseError{Code: websocket.StatusNormalClosure}
+	case errors.As(err, &own) && sendable(own) == nil:
+		own = &ws.CloseError{Code: own.Code, Reason: own.Reason, Err: own.Err} // told from a cause that serve passes on
+	default:
+		own = &ws.CloseError{Code: ws.ErrInternal.Code, Reason: ws.ErrInternal.Reason, Err: err}
+		decides = Permanent(err)
+	}
+	c.end(own)
+	if errors.As(err, &final) || c.cause.Load() == own {
+		return decides
+	}
+	return c.ended()
+}
+
+// flush waits until everything queued is written, as long as that may take.
+func (c *Conn) flush() {
+	t := time.NewTimer(c.client.cfg.Timeouts.Write)
+	defer t.Stop()
+	select {
+	case <-c.client.queue.whenEmpty():
+	case <-c.over:
+	case <-t.C:
+	}
+}
+
+// renewal opens a connection's successor before its credential expires.
+type renewal struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+	next   *Conn // set when done is closed, as is err
+	err    error // why there will be none
+}
+
+func (c *Client) startRenewal(ctx context.Context, conn *Conn) *renewal {
+	r := &renewal{done: make(chan struct{}), cancel: func() {}}
+	wait, ok := c.renewIn(conn.expires)
+	if !ok {
+		close(r.done)
+		return r
+	}
+	during, cancel := context.WithCancel(ctx)
+	r.cancel = cancel
+	go func() {
+		defer close(r.done)
+		if r.next, r.err = c.renew(during, ctx, wait); r.next != nil {
+			conn.flush()
+			conn.end(ErrRenewed)
+		}
+	}()
+	return r
+}
+
+// renewIn is a time between seven and nine tenths of what the credential has left,
+// but not before the connection counts as a success.
+func (c *Client) renewIn(expires time.Time) (time.Duration, bool) {
+	if expires.IsZero() {
+		return 0, false
+	}
+	left := time.Until(expires)
+	wait := max(c.cfg.Timeouts.Stable, left/10*7+rand.N(max(left/5, 1)))
+	return wait, wait < left
+}
+
+// renew dials until it succeeds, ctx ends or there is nothing to try again for.
+func (c *Client) renew(ctx, life context.Context, wait time.Duration) (*Conn, error) {
+	tries := newAttempts(c.cfg.Backoff)
+	for {
+		if sleep(ctx, wait) != nil {
+			return nil, nil
+		}
+		conn, err := c.dial(ctx, life, true)
+		if err == nil {
+			return conn, nil
+		}
+		if ctx.Err() != nil {
+			return nil, nil
+		}
+		v := tries.judge(&c.cfg, err, false)
+		if v.stop {
+			return nil, unmarked(err)
+		}
+		wait = v.wait
+	}
+}
+
+// stop waits for the dial under way, if there is one, to be given up.
+func (r *renewal) stop() {
+	r.cancel()
+	<-r.done
+}

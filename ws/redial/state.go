@@ -1,0 +1,39 @@
+package redial
+
+import "time"
+
+// State is what Config.OnState is told.
+type State struct {
+	Phase Phase
+	ID    string        // of the connection, where the server gives it one; Connected
+	Delay time.Duration // until the next dial; Waiting
+	Cause error         // why; Waiting and Closed. nil at Closed: serve returned nil
+}
+
+// Phase is where a client stands.
+type Phase int
+
+// A client goes from Connecting to Connected or Waiting, from both of these to
+// Connecting or Closed, and from Connected to Connected where a connection took the
+// place of another before its credential expired.
+const (
+	Connecting Phase = iota + 1
+	Connected
+	Waiting
+	Closed
+)
+
+// String is the phase's word.
+func (p Phase) String() string {
+	switch p {
+	case Connecting:
+		return "connecting"
+	case Connected:
+		return "connected"
+	case Waiting:
+		return "waiting"
+	case Closed:
+		return "closed"
+	}
+	return "none"
+}
