@@ -1,0 +1,52 @@
+package browser
+
+import (
+	"bytes"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// Handler serves the modules below [Root], by GET and HEAD. Under [Module.Path] an answer
+// may be kept for ever; under Root and the file's name it is asked for again each time,
+// and answered with 304 while it is the same. It is safe for concurrent use.
+func Handler() http.Handler {
+	mux := http.NewServeMux()
+	for i := range files {
+		m := Module(i)
+		mux.Handle("GET "+m.Path(), serve(m, "public, max-age=31536000, immutable")) // RFC 8246
+		mux.Handle("GET "+Root+m.String(), serve(m, "no-cache"))
+	}
+	return mux
+}
+
+func serve(m Module, cache string) http.HandlerFunc {
+	file := modules()[m]
+	return func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Type", "text/javascript; charset=utf-8") // RFC 9239 §6
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Cache-Control", cache)
+		h.Set("Vary", "Accept-Encoding")
+		content, tag := file.content, file.tag
+		if takesGzip(r.Header.Values("Accept-Encoding")) {
+			content, tag = file.gzipped, tag+"-gzip"
+			h.Set("Content-Encoding", "gzip")
+		}
+		h.Set("ETag", `"`+tag+`"`)
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
+	}
+}
+
+// takesGzip reads Accept-Encoding (RFC 9110 §12.5.3). What it does not understand, and
+// "*", is answered without an encoding, which is always right.
+func takesGzip(lines []string) bool {
+	for entry := range strings.SplitSeq(strings.Join(lines, ","), ",") {
+		coding, weight, _ := strings.Cut(entry, ";")
+		if strings.EqualFold(strings.TrimSpace(coding), "gzip") {
+			q, isQ := strings.CutPrefix(strings.ReplaceAll(strings.ToLower(weight), " ", ""), "q=")
+			return !isQ || strings.Trim(q, "0.") != ""
+		}
+	}
+	return false
+}

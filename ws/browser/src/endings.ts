@@ -1,0 +1,75 @@
+// What an end means: for people, and for what to do next.
+
+import type { Ending } from "./api.js";
+import type { Ended } from "./link.js";
+
+type Next = Ending["next"];
+
+const known: Record<string, [text: string, next: Next]> = {
+  "0": ["No connection can be opened here", "stop"],
+  "1000": ["The connection was closed", "stop"],
+  "1001": ["The server is going away", "retry"],
+  "1002": ["The server saw a protocol error", "stop"],
+  "1003": ["The server takes no such message", "stop"],
+  "1005": ["The connection was closed", "stop"],
+  "1006": ["The connection was lost", "retry"],
+  "1007": ["The server received text that is not UTF-8", "stop"],
+  "1008": ["The server refused a message", "stop"],
+  "1008 rate": ["Too many messages at once", "stop"],
+  "1009": ["A message was too long", "stop"],
+  "1011": ["The server has a problem", "retry"],
+  "1012": ["The server is restarting", "retry"],
+  "1013": ["The server is busy", "retry"],
+  "1013 slow": ["This connection was too slow", "retry"],
+  "3000": ["Please sign in", "sign-in"],
+  "3000 expired": ["The sign-in has expired", "renew"],
+  "3000 reauth": ["The server asks to sign in again", "renew"],
+  "3000 revoked": ["Signed out", "sign-in"],
+  "3003": ["This account may not be here", "stop"],
+  "3008": ["The connection was silent for too long", "retry"],
+  "4002": ["The server does not speak the protocol that was asked for", "stop"],
+  "4008": ["The encryption could not be trusted", "stop"],
+};
+
+/** meaning is the ending of a socket. */
+export function meaning({ code, reason, truncated }: Ended): Ending {
+  if (truncated) {
+    // Whoever cut it may have written the close frame, too: its "all is well" does not count.
+    const how = ending(code, reason);
+    return { ...(code === 1000 || code === 1005 ? ending(1006, "truncated") : how), truncated };
+  }
+  return ending(code, reason);
+}
+
+function ending(code: number, reason: string): Ending {
+  const [text, next] = known[`${code} ${reason}`] ?? known[code] ?? ["The connection was closed", "stop"];
+  return { code, reason, text, next };
+}
+
+/** closedHere is what close() did. */
+export function closedHere(code: number, reason: string): Ending {
+  return { code, reason, text: "Closed", next: "stop" };
+}
+
+/** lapsed is the end of a client that would have come back, had its credential been renewed. */
+export function lapsed(how: Ending): Ending {
+  return how.next === "renew" || how.next === "retry" ? { ...how, text: "Please sign in", next: "sign-in" } : how;
+}
+
+/** refused is an attempt that ended at the ticket route. */
+export function refused(status: number, reason: string): Ending {
+  const end: Ending = { code: 0, status, reason, text: "The server could not be reached", next: "retry" };
+  if (status === 401) {
+    return { ...end, text: "Please sign in", next: "sign-in" };
+  }
+  if (status === 403) {
+    return { ...end, text: "This account may not be here", next: "stop" };
+  }
+  if (status === 429 || status >= 500) {
+    return { ...end, text: "The server is busy" };
+  }
+  if (status >= 300 && status !== 408 && status !== 425) {
+    return { ...end, text: "The server gives no ticket", next: "stop" };
+  }
+  return end;
+}

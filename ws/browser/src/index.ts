@@ -1,0 +1,11 @@
+import type { Client, Options } from "./api.js";
+import { Reconnecting } from "./client.js";
+import { settings } from "./settings.js";
+
+export { TicketError, fetchTicket } from "./ticket.js";
+export type * from "./api.js";
+
+/** Opens a connection that comes back by itself. Throws a TypeError for mistakes in the options. */
+export function connect(options: Options): Client {
+  return new Reconnecting(settings(options));
+}

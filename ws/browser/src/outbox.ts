@@ -1,0 +1,53 @@
+// What waits for a connection: bounded, first in first out.
+
+import type { Data } from "./api.js";
+
+const utf8 = new TextEncoder();
+
+export function sizeOf(data: Data): number {
+  return typeof data === "string" ? utf8.encode(data).length : data.byteLength;
+}
+
+/** own copies bytes, so that what is sent later is what was given now. */
+export function own(data: Data): string | Uint8Array<ArrayBuffer> {
+  if (typeof data === "string") {
+    return data;
+  }
+  return ArrayBuffer.isView(data)
+    ? new Uint8Array(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
+    : new Uint8Array(data.slice(0));
+}
+
+export class Outbox {
+  #waiting: Data[] = [];
+  #bytes = 0;
+
+  constructor(
+    private readonly messages: number,
+    private readonly bytes: number,
+  ) {}
+
+  get size(): number {
+    return this.#waiting.length;
+  }
+
+  /** push reports whether there was room. */
+  push(data: Data): boolean {
+    const size = sizeOf(data);
+    if (this.#waiting.length >= this.messages || this.#bytes + size > this.bytes) {
+      return false;
+    }
+    this.#waiting.push(own(data));
+    this.#bytes += size;
+    return true;
+  }
+
+  /** shift takes the oldest. */
+  shift(): Data | undefined {
+    const data = this.#waiting.shift();
+    if (data !== undefined) {
+      this.#bytes -= sizeOf(data);
+    }
+    return data;
+  }
+}

@@ -1,0 +1,120 @@
+import type { Sealing } from "../api.js";
+import { routeURL } from "../address.js";
+import { fromBase64url, type Bytes } from "./bytes.js";
+import { Directory, publicKey, type PublicKey } from "./keys.js";
+import { Session } from "./session.js";
+import { suites, type Suite } from "./suite.js";
+
+/** A public key of the server that the page knows beforehand. */
+export interface PinnedKey {
+  suite: "X-Wing" | "X25519" | "P-256";
+  /** base64url without padding, or the bytes. */
+  pk: string | Uint8Array;
+}
+
+export interface SealOptions {
+  /** What the server is configured to be called; not taken from its address. */
+  audience: string;
+  /** required (the default): a connection that is not sealed is closed. preferred: it is used. */
+  policy?: "required" | "preferred";
+  /** Keys that are trusted, and no others. */
+  keys?: readonly PinnedKey[];
+  /** Where keys are looked up if none is pinned; default /.well-known/wss-keys at the server. */
+  directory?: string | URL;
+  /** Which suites may be spoken; default all three. The server prefers. */
+  suites?: readonly PinnedKey["suite"][];
+  /** Who is connecting, as the server binds it; default "". */
+  principal?: string | (() => string);
+  /** The Origin of the handshake; default that of the page, "" where there is none. */
+  origin?: string;
+  /** 32 bytes that both ends have. */
+  psk?: Uint8Array;
+  /** Allows a directory over http:, on localhost only. */
+  dangerouslyAllowPlaintext?: boolean;
+}
+
+const keep = 600_000; // how long keys of a directory are used without asking again
+
+const prefix = "hpke1.";
+
+function suiteNamed(name: string): Suite {
+  const suite = suites.find((s) => s.name === name);
+  if (!suite) {
+    throw new TypeError(`securews: seal: ${name} is no suite`);
+  }
+  return suite;
+}
+
+function pinned(list: readonly PinnedKey[]): () => Promise<PublicKey[]> {
+  const bytes = (pk: string | Uint8Array): Bytes => (typeof pk === "string" ? fromBase64url(pk) : new Uint8Array(pk));
+  const keys = list.map(({ suite, pk }) => ({ suite: suiteNamed(suite), pk: bytes(pk) }));
+  for (const { suite, pk } of keys) {
+    if (pk.length !== suite.publicSize) {
+      throw new TypeError(`securews: seal: ${pk.length} bytes; a public key of ${suite.name} has ${suite.publicSize}`);
+    }
+  }
+  return () => Promise.all(keys.map(({ suite, pk }) => publicKey(suite, pk, 0)));
+}
+
+function lookup(o: SealOptions): (url: string, fresh: boolean) => Promise<PublicKey[]> {
+  if (o.keys) {
+    return pinned(o.keys);
+  }
+  const directories = new Map<string, Directory>();
+  return (socket, fresh) => {
+    const server = socket.replace(/^ws/, "http");
+    const address = new URL(o.directory ?? "/.well-known/wss-keys", server);
+    const url = routeURL("directory", address, !!o.dangerouslyAllowPlaintext);
+    const directory = directories.get(url) ?? new Directory(url);
+    directories.set(url, directory);
+    return directory.keys(fresh ? 0 : keep);
+  };
+}
+
+function check(o: SealOptions): void {
+  if (!o.audience) {
+    throw new TypeError("securews: seal: audience: must be given");
+  }
+  if (o.keys?.length === 0) {
+    throw new TypeError("securews: seal: keys: none");
+  }
+  if (o.psk && o.psk.length !== 32) {
+    throw new TypeError("securews: seal: psk: not 32 bytes");
+  }
+  if (o.policy !== undefined && o.policy !== "required" && o.policy !== "preferred") {
+    throw new TypeError("securews: seal: policy: required or preferred");
+  }
+}
+
+/** Seals what a client of connect() sends and receives. */
+export function seal(options: SealOptions): Sealing {
+  check(options);
+  const required = options.policy !== "preferred";
+  const allowed = options.suites?.map(suiteNamed) ?? suites;
+  const keys = lookup(options);
+  const psk = options.psk && new Uint8Array(options.psk);
+  const { audience, principal = "", origin = globalThis.location?.origin ?? "" } = options;
+  return {
+    offer(protocols) {
+      if (protocols.length === 0) {
+        throw new TypeError("securews: seal: protocols: at least one is needed");
+      }
+      const sealed = protocols.map((p) => prefix + p);
+      return required ? sealed : [...sealed, ...protocols];
+    },
+    start(wire) {
+      if (!wire.protocol.startsWith(prefix)) {
+        return required ? false : undefined;
+      }
+      const who = typeof principal === "function" ? principal() : principal;
+      return new Session(
+        {
+          keys: async (fresh) => (await keys(wire.url, fresh)).filter((k) => allowed.includes(k.suite)),
+          binding: { audience, origin, subprotocol: wire.protocol, principal: who },
+          psk,
+        },
+        wire,
+      );
+    },
+  };
+}

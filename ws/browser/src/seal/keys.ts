@@ -1,0 +1,78 @@
+// The server's public keys: pinned, or from its directory.
+
+import { encode, equal, fromBase64url, sha256, u16, type Bytes } from "./bytes.js";
+import { suiteOf, type Suite } from "./suite.js";
+
+export interface PublicKey {
+  suite: Suite;
+  kid: Bytes;
+  pk: Bytes;
+  notAfter: number; // milliseconds since 1970; 0: nobody said
+}
+
+const maxDirectory = 64 << 10;
+const maxKeys = 32;
+
+export async function publicKey(suite: Suite, pk: Bytes, notAfter: number): Promise<PublicKey> {
+  if (pk.length !== suite.publicSize) {
+    throw new TypeError(`securews: key: ${pk.length} bytes; one of ${suite.name} has ${suite.publicSize}`);
+  }
+  const kid = (await sha256(encode("wss-kid/1"), u16(suite.kem), pk)).slice(0, 8);
+  return { suite, kid, pk, notAfter };
+}
+
+/** parseDirectory skips keys of unknown suites; one mistake in a known one spoils it all. */
+export async function parseDirectory(body: string): Promise<PublicKey[]> {
+  const { keys } = JSON.parse(body);
+  if (!Array.isArray(keys) || keys.length > maxKeys) {
+    throw new TypeError("securews: directory: keys");
+  }
+  const known: PublicKey[] = [];
+  for (const { kem, kid, pk, not_after } of keys) {
+    const suite = suiteOf(kem);
+    if (!suite) {
+      continue;
+    }
+    if (!(not_after > 0)) {
+      throw new TypeError("securews: directory: not_after");
+    }
+    const key = await publicKey(suite, fromBase64url(pk), not_after * 1000);
+    if (!equal(key.kid, fromBase64url(kid))) {
+      throw new TypeError("securews: directory: kid is not that of pk");
+    }
+    known.push(key);
+  }
+  return known;
+}
+
+export async function fetchDirectory(url: string): Promise<PublicKey[]> {
+  const answer = await fetch(url, { redirect: "error", credentials: "omit", cache: "no-cache" });
+  const body = await answer.text();
+  if (!answer.ok || body.length > maxDirectory) {
+    throw new TypeError(`securews: directory: answered ${answer.status}`);
+  }
+  return parseDirectory(body);
+}
+
+/** Directory remembers what it fetched for a while. */
+export class Directory {
+  #keys: Promise<PublicKey[]> | undefined;
+  #fetched = 0;
+
+  constructor(private readonly url: string) {}
+
+  /** keys fetches anew where what it has is older than maxAge milliseconds. */
+  keys(maxAge: number): Promise<PublicKey[]> {
+    if (!this.#keys || Date.now() - this.#fetched > maxAge) {
+      this.#fetched = Date.now();
+      const fetched = fetchDirectory(this.url);
+      this.#keys = fetched;
+      fetched.catch(() => {
+        if (this.#keys === fetched) {
+          this.#keys = undefined;
+        }
+      });
+    }
+    return this.#keys;
+  }
+}

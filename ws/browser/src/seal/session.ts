@@ -1,0 +1,147 @@
+// One sealed connection. WebCrypto answers later, so each direction is a chain: what came
+// first is sealed or opened first.
+
+import type { Data, Message, Sealed, Wire } from "../api.js";
+import { decode, encode, type Bytes } from "./bytes.js";
+import { choose, shake, type Binding } from "./handshake.js";
+import type { PublicKey } from "./keys.js";
+import { type, type Direction } from "./record.js";
+
+export interface SessionConfig {
+  /** keys returns those that may be spoken to; fresh asks for the newest. */
+  keys: (fresh: boolean) => Promise<PublicKey[]>;
+  binding: Binding;
+  psk: Bytes | undefined;
+}
+
+export class Session implements Sealed {
+  #in: Promise<void> = Promise.resolve();
+  #out: Promise<void> = Promise.resolve();
+  #c2s: Direction | undefined;
+  #s2c: Direction | undefined;
+  #state: "hello" | "confirm" | "open" | "goodbye" | "failed" = "hello";
+
+  constructor(
+    private readonly cfg: SessionConfig,
+    private readonly wire: Wire,
+  ) {
+    cfg.keys(false).catch(() => {}); // on their way while the hello is
+  }
+
+  receive(frame: Message): void {
+    this.#in = this.#in.then(() => this.#take(frame)).catch(() => this.#fail());
+  }
+
+  send(data: Data): void {
+    const kind = typeof data === "string" ? type.text : type.binary;
+    this.#write(kind, typeof data === "string" ? encode(data) : copy(data));
+  }
+
+  finish(): Promise<void> {
+    this.#write(type.close, new Uint8Array());
+    return this.#out;
+  }
+
+  async drained(): Promise<boolean> {
+    await this.#in;
+    this.#c2s?.erase();
+    this.#s2c?.erase();
+    return this.#state === "goodbye";
+  }
+
+  #write(kind: number, payload: Bytes): void {
+    this.#out = this.#out
+      .then(async () => {
+        if (this.#state !== "open") {
+          return;
+        }
+        if (this.#c2s!.due) {
+          this.wire.send(await this.#c2s!.seal(type.update, new Uint8Array()));
+          await this.#c2s!.update();
+        }
+        this.wire.send(await this.#c2s!.seal(kind, payload));
+      })
+      .catch(() => this.#fail());
+  }
+
+  async #take(frame: Message): Promise<void> {
+    if (this.#state === "failed") {
+      return;
+    }
+    if (typeof frame === "string" || this.#state === "goodbye") {
+      return this.#fail();
+    }
+    const bytes = new Uint8Array(frame);
+    if (this.#state === "hello") {
+      return this.#shake(bytes);
+    }
+    const { kind, payload } = await this.#s2c!.open(bytes);
+    if (this.#state === "confirm") {
+      return this.#confirm(kind, payload);
+    }
+    await this.#record(kind, payload);
+  }
+
+  async #shake(serverHello: Bytes): Promise<void> {
+    const key = await this.#choose(serverHello);
+    if (key === "unreachable") {
+      this.#state = "failed";
+      return this.wire.lost();
+    }
+    if (!key) {
+      return this.#fail();
+    }
+    const { hello, c2s, s2c } = await shake(serverHello, key, this.cfg.binding, this.cfg.psk);
+    this.#c2s = c2s;
+    this.#s2c = s2c;
+    this.#state = "confirm";
+    this.wire.send(hello);
+  }
+
+  async #choose(serverHello: Bytes): Promise<PublicKey | undefined | "unreachable"> {
+    try {
+      return choose(serverHello, await this.cfg.keys(false)) ?? choose(serverHello, await this.cfg.keys(true));
+    } catch {
+      return "unreachable";
+    }
+  }
+
+  /** #confirm takes the first record: it shows that the server has the key. */
+  #confirm(kind: number, payload: Bytes): void {
+    const ready = kind === type.control ? JSON.parse(decode(payload)) : undefined;
+    if (ready?.t !== "ready" || typeof ready.cid !== "string") {
+      return this.#fail();
+    }
+    this.#state = "open";
+    this.wire.ready();
+  }
+
+  async #record(kind: number, payload: Bytes): Promise<void> {
+    if (kind === type.text) {
+      this.wire.deliver(decode(payload));
+    } else if (kind === type.binary) {
+      this.wire.deliver(payload.buffer);
+    } else if (kind === type.update && payload.length === 0) {
+      await this.#s2c!.update();
+    } else if (kind === type.close && payload.length === 0) {
+      this.#state = "goodbye";
+    } else {
+      this.#fail();
+    }
+  }
+
+  /** #fail is the one answer to everything that is wrong. */
+  #fail(): void {
+    if (this.#state !== "failed") {
+      this.#state = "failed";
+      this.#c2s?.erase();
+      this.#s2c?.erase();
+      this.wire.fail();
+    }
+  }
+}
+
+const copy = (data: ArrayBuffer | ArrayBufferView): Bytes =>
+  ArrayBuffer.isView(data)
+    ? new Uint8Array(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
+    : new Uint8Array(data.slice(0));

@@ -1,0 +1,93 @@
+// Options with their defaults in, and everything that is wrong with them.
+
+import type { Data, Heartbeat, Options, Sealing, Socket, Ticket } from "./api.js";
+import { routeURL, socketURL } from "./address.js";
+import { fetchTicket } from "./ticket.js";
+
+export interface Settings {
+  WebSocket: new (url: string, protocols: string[]) => Socket;
+  url: string;
+  offer: string[];
+  ticket: ((how: { signal: AbortSignal; renew: boolean }) => Promise<Ticket | string>) | undefined;
+  seal: Sealing | undefined;
+  hello: () => readonly Data[];
+  heartbeat: Required<Heartbeat> | undefined;
+  queue: { messages: number; bytes: number };
+  inbox: number;
+  times: { first: number; longest: number; spread: number; stable: number; connect: number; close: number; sleep: number };
+}
+
+const defaultTimes = {
+  first: 500,
+  longest: 30_000,
+  spread: 5_000,
+  stable: 10_000,
+  connect: 15_000,
+  close: 2_000,
+  sleep: 90_000,
+};
+
+const token = /^[\w!#$%&'*+.^`|~-]+$/; // RFC 9110 section 5.6.2
+
+function protocolsOf(protocols: string | readonly string[]): string[] {
+  const list = typeof protocols === "string" ? [protocols] : [...protocols];
+  for (const [i, p] of list.entries()) {
+    if (!token.test(p) || p.startsWith("ticket.") || list.indexOf(p) !== i) {
+      throw new TypeError(`securews: protocols: ${JSON.stringify(p)} cannot be one`);
+    }
+  }
+  return list;
+}
+
+/** numbers fills in the defaults; anything but a number above zero is a mistake. */
+function numbers<T extends Record<string, number>>(what: string, given: Partial<T> | undefined, defaults: T): T {
+  const all: Record<string, number> = { ...defaults };
+  for (const [name, value] of Object.entries(given ?? {})) {
+    if (value === undefined) {
+      continue;
+    }
+    if (!(name in defaults) || !(value > 0) || value > 2 ** 31 - 1) {
+      throw new TypeError(`securews: ${what}.${name}: ${value}`);
+    }
+    all[name] = value;
+  }
+  return all as T;
+}
+
+function ticketSource(o: Options): Settings["ticket"] {
+  if (o.ticket === undefined || typeof o.ticket === "function") {
+    return o.ticket as Settings["ticket"];
+  }
+  const route = routeURL("ticket", o.ticket, !!o.dangerouslyAllowPlaintext);
+  return ({ signal }) => fetchTicket(route, { signal, credentials: o.credentials ?? "same-origin" });
+}
+
+export function settings(o: Options): Settings {
+  const WebSocket = o.WebSocket ?? (globalThis.WebSocket as unknown as Settings["WebSocket"] | undefined);
+  if (!WebSocket) {
+    throw new TypeError("securews: WebSocket: there is none here, give one");
+  }
+  const protocols = protocolsOf(o.protocols ?? []);
+  const offer = o.seal ? o.seal.offer(protocols) : protocols;
+  if (o.ticket !== undefined && offer.length === 0) {
+    throw new TypeError("securews: protocols: a ticket needs a real subprotocol beside it");
+  }
+  return {
+    WebSocket,
+    url: socketURL(o.url, !!o.dangerouslyAllowPlaintext),
+    offer,
+    ticket: ticketSource(o),
+    seal: o.seal,
+    hello: () => {
+      const first = o.hello?.() ?? [];
+      return Array.isArray(first) ? (first as readonly Data[]) : [first as Data];
+    },
+    heartbeat: o.heartbeat && {
+      ping: o.heartbeat.ping,
+      ...numbers("heartbeat", { every: o.heartbeat.every, timeout: o.heartbeat.timeout }, { every: 25_000, timeout: 10_000 }),
+    },
+    queue: numbers("queue", o.queue, { messages: 256, bytes: 1 << 20 }),
+    ...numbers("options", { inbox: o.inbox }, { inbox: 1024 }),
+    times: numbers("times", o.times, defaultTimes),
+  };
+}

@@ -1,0 +1,38 @@
+// When to look again: the machine woke, the page is back, the network is.
+
+export type Wake = "slept" | "online" | "visible";
+
+const tick = 10_000;
+
+export const offline = (): boolean => globalThis.navigator?.onLine === false;
+
+/** watch calls back until it is stopped. Where there is no page, only sleep is seen. */
+export function watch(sleep: number, woke: (why: Wake) => void): () => void {
+  let last = Date.now();
+  const look = (): void => {
+    const gap = Date.now() - last;
+    last = Date.now();
+    // Hidden pages get their timers once a minute: that is not a sleep.
+    if (gap > sleep + tick) {
+      woke("slept");
+    }
+  };
+  const stop = new AbortController();
+  const on = (target: EventTarget | undefined, type: string, heard: () => void): void =>
+    target?.addEventListener?.(type, heard, { signal: stop.signal });
+  const back = (): void => {
+    look();
+    if (globalThis.document?.visibilityState !== "hidden") {
+      woke("visible");
+    }
+  };
+  const everywhere = globalThis as unknown as EventTarget;
+  on(everywhere, "online", () => woke("online"));
+  on(everywhere, "pageshow", back);
+  on(globalThis.document, "visibilitychange", back);
+  const timer = setInterval(look, tick);
+  return () => {
+    clearInterval(timer);
+    stop.abort();
+  };
+}
