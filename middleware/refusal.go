@@ -67,3 +67,14 @@ func Refuse(w http.ResponseWriter, r *http.Request, err error) {
 		_, _ = w.Write(body)
 	}
 }
+
+// NoteRefusal tells the [AccessLog] that err turned the request away, for a layer that
+// says so to the client in another way than [Refuse] does.
+func NoteRefusal(r *http.Request, err error) {
+	reason := ReasonInternal
+	var f *Refusal
+	if errors.As(err, &f) && f != nil {
+		reason = f.Reason
+	}
+	recordRefusal(r.Context(), reason, err)
+}

@@ -64,6 +64,23 @@ type Config struct {
 	// connection for which they asked and nothing was selected.
 	Subprotocols []string
 
+	// ReadableRefusals tells pages why they are refused, since a browser shows a script
+	// nothing of a refused handshake but close code 1006. Where TLS, handshake, host,
+	// origin and subprotocol are in order and the client has an Origin, the upgrade is
+	// completed and closed at once: the page sees an open event, and then the code and
+	// reason that a live connection would end with.
+	//
+	//	401 credential_expired       3000 `expired`
+	//	401 credential_revoked       3000 `revoked`
+	//	401, otherwise               3000 `reauth`
+	//	403                          3003 `forbidden`
+	//	503 draining                 1012 `restart`
+	//	429, 503 otherwise           1013 `later`
+	//
+	// Whatever is not in this table stays HTTP, and so does everything beyond
+	// Limits.ReadableRefusals. No such connection is served.
+	ReadableRefusals bool
+
 	Limits   Limits
 	Timeouts Timeouts
 
@@ -88,6 +105,7 @@ type Limits struct {
 	ControlPerSecond  int // pings and pongs of the peer, sustained; default 10, burst ten times that; beyond: 1008 `rate`
 	QueueBytes        int // of messages sent and not yet written; default 1 MiB; beyond: 1013 `slow`
 	QueueMessages     int // default 1,024; beyond: 1013 `slow`
+	ReadableRefusals  int // connections at once that are there to say why they are refused; default 64; beyond: HTTP
 }
 
 // Timeouts bound how long things may take. 0 is the default, a negative value an
@@ -109,6 +127,7 @@ var (
 	defaultLimits = Limits{
 		Message: 64 << 10, Frames: 1024, Connections: 10_000, PerPrincipal: 64,
 		MessagesPerSecond: 100, ControlPerSecond: 10, QueueBytes: 1 << 20, QueueMessages: 1024,
+		ReadableRefusals: 64,
 	}
 	defaultTimeouts = Timeouts{
 		Message: 30 * time.Second, Write: 10 * time.Second, Idle: 15 * time.Minute,
@@ -165,6 +184,7 @@ func (l *Limits) compile() error {
 		fill("Limits.ControlPerSecond", &l.ControlPerSecond, d.ControlPerSecond),
 		fill("Limits.QueueBytes", &l.QueueBytes, d.QueueBytes),
 		fill("Limits.QueueMessages", &l.QueueMessages, d.QueueMessages),
+		fill("Limits.ReadableRefusals", &l.ReadableRefusals, d.ReadableRefusals),
 	)
 }
 

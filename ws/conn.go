@@ -31,6 +31,7 @@ type Conn struct {
 	coder    *websocket.Conn // reads messages, through the guard
 	guard    *guard
 	buffered *bufio.Reader // coder's, between guard and coder
+	refused  bool          // it is there to say why it is not; never served
 	attached atomic.Bool   // net, coder, guard and buffered are there
 
 	reading  chan struct{} // held while reading

@@ -18,6 +18,14 @@ func (h *Handler) Check(r *http.Request) error {
 	if h == nil || h.front == nil {
 		return errZero
 	}
+	if err := h.admissible(r); err != nil {
+		return err
+	}
+	return h.capacity(h.open.Load())
+}
+
+// admissible is Check but for capacity.
+func (h *Handler) admissible(r *http.Request) error {
 	if !h.cfg.DangerouslyAllowPlaintext && !h.cfg.Proxies.Secure(r) {
 		return refuse(http.StatusForbidden, middleware.ReasonTLSRequired, errors.New("ws: the request came in the clear")) // ASVS 4.4.1
 	}
@@ -32,10 +40,8 @@ func (h *Handler) Check(r *http.Request) error {
 	if err := h.cfg.Origins.Check(r); err != nil {
 		return err
 	}
-	if _, err := h.selectSubprotocol(r); err != nil {
-		return err
-	}
-	return h.capacity(h.open.Load())
+	_, err := h.selectSubprotocol(r)
+	return err
 }
 
 var errZero = errors.New("ws: the zero Handler serves nobody: use New")

@@ -29,6 +29,7 @@ type Handler struct {
 
 	open       atomic.Int64 // connections, and handshakes on their way to one
 	drainStart atomic.Int64 // 0: not draining
+	explaining atomic.Int64 // connections that are there to say why they are refused
 	spread     atomic.Int64 // over how long draining connections are closed
 	hurry      atomic.Bool  // the drain's deadline has passed
 
@@ -70,29 +71,36 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.front.ServeHTTP(w, h.cfg.Auth.Stripped(r)) // before any log, and before a subprotocol is chosen
 }
 
-// serve takes a place, upgrades, and hands the place over to the connection. Every
-// other way out of it, a panic too, gives the place back.
+// serve refuses, or upgrades and starts the connection.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
-	if err := h.Check(r); err != nil {
+	if err := h.admissible(r); err != nil {
 		middleware.Refuse(w, r, err)
 		return
 	}
+	c, err := h.enter(w, r)
+	if err != nil {
+		h.turnAway(w, r, err)
+		return
+	}
+	go c.run()
+}
+
+// enter takes a place, upgrades, and hands the place over to the connection. Every
+// other way out of it, a panic too, gives the place back.
+func (h *Handler) enter(w http.ResponseWriter, r *http.Request) (c *Conn, err error) {
+	if err := h.capacity(h.open.Load()); err != nil {
+		return nil, err
+	}
 	others := h.open.Add(1) - 1
-	var c *Conn
 	defer func() {
 		if c == nil {
 			h.leave()
 		}
 	}()
-	err := h.capacity(others) // again, now that the place is ours
-	if err == nil {
-		c, err = h.upgrade(w, r)
+	if err := h.capacity(others); err != nil { // again, now that the place is ours
+		return nil, err
 	}
-	if err != nil {
-		middleware.Refuse(w, r, err)
-		return
-	}
-	go c.run()
+	return h.upgrade(w, r)
 }
 
 // leave gives a place back.
@@ -112,6 +120,10 @@ func (h *Handler) leave() {
 func (h *Handler) forget(c *Conn) {
 	h.wheel.remove(c)
 	h.index.remove(c)
+	if c.refused {
+		h.explaining.Add(-1)
+		return
+	}
 	h.leave()
 }
 
@@ -169,6 +181,9 @@ func (h *Handler) panicked(c *Conn, p any) error {
 
 // logEnd writes the line of ASVS 16.3.3: who, how long, how it ended.
 func (h *Handler) logEnd(c *Conn, cause *CloseError) {
+	if c.refused {
+		return // the request's line says it
+	}
 	level := slog.LevelInfo
 	if cause.Code == ErrInternal.Code {
 		level = slog.LevelError

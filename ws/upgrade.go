@@ -80,31 +80,38 @@ func (h *Handler) allowed(r *http.Request, c *Conn) error {
 	return refuse(http.StatusForbidden, middleware.ReasonForbidden, err)
 }
 
-// newConn makes a connection's books, before there is a connection. Its context
-// comes from none of the request's: net/http cancels that when the handler returns.
+// newConn makes a connection's books, before there is a connection.
 func (h *Handler) newConn(r *http.Request, p middleware.Principal) (*Conn, error) {
-	now := h.now()
-	c := &Conn{
-		h: h, id: cmp.Or(p.Connection, rand.Text()), principal: p,
-		reading: make(chan struct{}, 1), writing: make(chan struct{}, 1),
-		rate:   newBucket(h.cfg.Limits.MessagesPerSecond, h.cfg.Limits.MessageBurst),
-		opened: now, jitter: mathrand.Float64(),
-	}
+	c := h.blankConn(r)
+	c.id, c.principal = cmp.Or(p.Connection, c.id), p
 	if !p.Expires.IsZero() {
 		left := time.Until(p.Expires)
 		if left <= 0 {
 			return nil, refuse(http.StatusUnauthorized, middleware.ReasonCredentialExpired, errors.New("ws: the credential has ended"))
 		}
-		c.expires = now + int64(left)
+		c.expires = c.opened + int64(left)
+	}
+	return c, nil
+}
+
+// blankConn is a connection of nobody yet. Its context comes from none of the request's:
+// net/http cancels that when the handler returns.
+func (h *Handler) blankConn(r *http.Request) *Conn {
+	now := h.now()
+	c := &Conn{
+		h: h, id: rand.Text(),
+		reading: make(chan struct{}, 1), writing: make(chan struct{}, 1),
+		rate:   newBucket(h.cfg.Limits.MessagesPerSecond, h.cfg.Limits.MessageBurst),
+		opened: now, jitter: mathrand.Float64(),
 	}
 	c.lastByte.Store(now)
 	c.lastMessage.Store(now)
 	c.lastGood.Store(now)
 	c.recheckAt.Store(now + int64(float64(h.cfg.Timeouts.Recheck)*(1-c.jitter/5)))
-	c.subprotocol, _ = h.selectSubprotocol(r) // Check has seen its error
-	c.origin = r.Header.Get("Origin")           // of which Origins allows one
+	c.subprotocol, _ = h.selectSubprotocol(r) // admissible has seen its error
+	c.origin = r.Header.Get("Origin")         // of which Origins allows one
 	c.ctx, c.cancel = context.WithCancelCause(middleware.Detach(context.Background(), r.Context()))
-	return c, nil
+	return c
 }
 
 // accept answers 101 and takes the connection over.

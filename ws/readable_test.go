@@ -1,0 +1,213 @@
+package ws_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/ws"
+	"github.com/securews/securews/ws/wstest"
+)
+
+func refusing(status int, reason middleware.Reason) admit {
+	return func(*http.Request) (middleware.Principal, error) {
+		return middleware.Principal{}, &middleware.Refusal{Status: status, Reason: reason, Err: errors.New("s3cret")}
+	}
+}
+
+// readably is start with ReadableRefusals and a Serve that must not run.
+func readably(t *testing.T, cfg ws.Config) *node {
+	t.Helper()
+	cfg.ReadableRefusals = true
+	if cfg.Serve == nil {
+		cfg.Serve = func(context.Context, *ws.Conn) error {
+			t.Error("a refused connection is served")
+			return nil
+		}
+	}
+	return start(t, cfg)
+}
+
+// A page reads why it is refused (design §6); the log has the cause, and a line only.
+func TestReadableRefusals(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		cfg    ws.Config
+		code   websocket.StatusCode
+		reason string
+		logged string
+	}{
+		{"an expired credential", ws.Config{Auth: auth(t, refusing(401, "credential_expired"))}, 3000, "expired", "credential_expired"},
+		{"a revoked one", ws.Config{Auth: auth(t, refusing(401, "credential_revoked"))}, 3000, "revoked", "credential_revoked"},
+		{"an invalid one", ws.Config{Auth: auth(t, refusing(401, "credential_invalid"))}, 3000, "reauth", "credential_invalid"},
+		{"none", ws.Config{Auth: auth(t, user{func(string) (middleware.Principal, error) { return middleware.Principal{}, middleware.ErrNoCredential }})}, 3000, "reauth", "no_credential"},
+		{"one that has ended by now", ws.Config{Auth: auth(t, user{func(string) (middleware.Principal, error) {
+			return middleware.Principal{Subject: "ann", Expires: time.Now()}, nil
+		}})}, 3000, "expired", "credential_expired"},
+		{"not allowed", ws.Config{Authorize: func(*http.Request, middleware.Principal) error { return errors.New("s3cret") }}, 3003, "forbidden", "forbidden"},
+		{"not allowed by scope", ws.Config{Auth: auth(t, refusing(403, "insufficient_scope"))}, 3003, "forbidden", "insufficient_scope"},
+		{"too often", ws.Config{Auth: auth(t, refusing(429, "rate_limited"))}, 1013, "later", "rate_limited"},
+		{"the store down", ws.Config{Auth: auth(t, refusing(503, "unavailable"))}, 1013, "later", "unavailable"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := readably(t, tt.cfg)
+				c, res, err := n.try("ann")
+				if err != nil {
+					t.Fatal(err)
+				}
+				wantEnding(t, c, tt.code, tt.reason, 0, 0)
+				if res.StatusCode != 101 || res.Header.Get("WWW-Authenticate") != "" {
+					t.Errorf("answered %d %v", res.StatusCode, res.Header)
+				}
+				synctest.Wait()
+				log := n.logs.String()
+				if strings.Count(log, "\n") != 1 || !strings.Contains(log, "level=WARN") || !strings.Contains(log, " status=101 ") ||
+					!strings.Contains(log, " reason="+tt.logged+" ") {
+					t.Errorf("logged:\n%s", log)
+				}
+			})
+		})
+	}
+}
+
+// Everybody else gets HTTP: who may not know, who can read it, and what is no refusal.
+func TestOtherRefusalsStayHTTP(t *testing.T) {
+	expired := auth(t, refusing(401, "credential_expired"))
+	native, err := middleware.NewOriginPolicy(middleware.OriginConfig{Allow: []string{wstest.URL}, AllowMissing: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name   string
+		cfg    ws.Config
+		edits  []string
+		status int
+		reason string
+	}{
+		{"an origin that is not on the list", ws.Config{Auth: expired}, []string{"Origin: https://evil.example"}, 403, "origin_not_allowed"},
+		{"a native client, without an origin", ws.Config{Auth: expired, Origins: native}, []string{"Origin"}, 401, "credential_expired"},
+		{"a host that is none of ours", ws.Config{Auth: expired, Hosts: hosts(t)}, []string{"Host: evil.example"}, 421, "host_not_allowed"},
+		{"a key that is none", ws.Config{Auth: expired}, []string{"Sec-WebSocket-Key: x"}, 400, "bad_handshake"},
+		{"another version", ws.Config{Auth: expired}, []string{"Sec-WebSocket-Version: 8"}, 426, "websocket_version"},
+		{"no subprotocol in common", ws.Config{Auth: expired}, []string{"Sec-WebSocket-Protocol: x"}, 400, "subprotocol"},
+		{"two credentials", ws.Config{Auth: auth(t, refusing(400, "multiple_credentials"))}, nil, 400, "multiple_credentials"},
+		{"a fault of ours", ws.Config{Auth: auth(t, admit(func(*http.Request) (middleware.Principal, error) {
+			return middleware.Principal{}, errors.New("s3cret")
+		}))}, nil, 500, "internal"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			n := readably(t, tt.cfg)
+			res, body := answer(t, secure(t, n.Server), edited(tt.edits...))
+			wantRefusal(t, res, body, tt.status, tt.reason)
+		})
+	}
+	t.Run("where it is not asked for", func(t *testing.T) {
+		n := start(t, ws.Config{Auth: expired})
+		res, body := answer(t, secure(t, n.Server), edited())
+		wantRefusal(t, res, body, 401, "credential_expired")
+	})
+}
+
+func hosts(t *testing.T) *middleware.HostPolicy {
+	t.Helper()
+	p, err := middleware.NewHostPolicy("app.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// The subprotocol is selected all the same: a browser fails where none is.
+func TestReadableRefusalSelectsASubprotocol(t *testing.T) {
+	n := readably(t, ws.Config{Auth: auth(t, refusing(403, "forbidden")), Subprotocols: []string{"chat"}})
+	c, res, err := n.Dial(t.Context(), "/", &websocket.DialOptions{HTTPHeader: http.Header{"Origin": {wstest.URL}}, Subprotocols: []string{"x", "chat"}})
+	if err != nil || res.Header.Get("Sec-WebSocket-Protocol") != "chat" {
+		t.Fatalf("%v, %v", res, err)
+	}
+	wantEnding(t, c, 3003, "forbidden", 0, time.Second)
+}
+
+// A peer that does not answer is cut after Timeouts.Close and holds its place no longer;
+// beyond the budget, which is none of Limits.Connections, there is HTTP.
+func TestReadableRefusalsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var refusing atomic.Bool
+		refusing.Store(true)
+		n := readably(t, ws.Config{
+			Limits: ws.Limits{ReadableRefusals: 3, Connections: 2}, Serve: echo,
+			Authorize: func(*http.Request, middleware.Principal) error {
+				if refusing.Load() {
+					return errors.New("no")
+				}
+				return nil
+			},
+		})
+		var silent []*raw
+		for range 3 {
+			silent = append(silent, attack(t, n.Server, "+X-User: ann"))
+		}
+		_, res, err := n.try("ann")
+		if err == nil || res.StatusCode != 403 {
+			t.Fatalf("the fourth: %v, %v", res, err)
+		}
+		refusing.Store(false)
+		live := []*websocket.Conn{n.connect("ann"), n.connect("ann")}
+		c, _, err := n.try("ann") // in vain for want of room, and of budget
+		if err == nil {
+			t.Fatal("a third connection")
+		}
+		start := time.Now()
+		for _, s := range silent {
+			for { // the close frame, and then the end
+				if _, _, err := s.next(); err != nil {
+					break
+				}
+			}
+		}
+		if took := time.Since(start); took > 2500*time.Millisecond {
+			t.Errorf("silent peers were there for %v", took)
+		}
+		time.Sleep(time.Second)
+		if c, _, err = n.try("ann"); err != nil {
+			t.Fatalf("with budget again: %v", err)
+		}
+		wantEnding(t, c, 1013, "later", 0, 0)
+		for _, c := range live {
+			_ = c.Close(1000, "")
+		}
+	})
+}
+
+func TestReadableRefusalWhileDraining(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := readably(t, ws.Config{})
+		if err := n.h.Drain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		c, _, err := n.try("ann")
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantEnding(t, c, 1012, "restart", 0, 0)
+	})
+}
+
+// Where the connection cannot be taken over, the refusal is HTTP after all, and its place
+// is free again.
+func TestReadableRefusalThatCannotUpgrade(t *testing.T) {
+	h := handler(t, ws.Config{Auth: auth(t, refusing(401, "credential_expired")), ReadableRefusals: true, Limits: ws.Limits{ReadableRefusals: 1}})
+	srv := wstest.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(failing{w}, r) }))
+	for range 3 {
+		res, body := answer(t, secure(t, srv), edited())
+		wantRefusal(t, res, body, 401, "credential_expired")
+	}
+}
