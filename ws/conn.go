@@ -32,7 +32,7 @@ type Conn struct {
 	buffered *bufio.Reader // coder's, between guard and coder
 	attached atomic.Bool   // net, coder, guard and buffered are there
 
-	reading  chan struct{} // held while reading
+	reading  sync.Mutex    // held by the reader; finish alone waits for it, having made the read return
 	writing  chan struct{} // held while writing a frame
 	incoming *[]byte       // what Read handed out last, from the pool
 	rate     bucket        // of messages; belongs to the reader
@@ -159,7 +159,7 @@ func (c *Conn) finish(cause *CloseError) {
 	}
 	c.end(cause)
 	c.interrupt() // a reader that Serve left behind
-	c.reading <- struct{}{}
+	c.reading.Lock()
 	c.deadlines.Lock()
 	c.finishing = true
 	_ = c.net.SetReadDeadline(time.Now().Add(c.h.cfg.Timeouts.Close))

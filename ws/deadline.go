@@ -25,7 +25,7 @@ func (c *Conn) wake(now int64) int64 {
 	t := &c.h.cfg.Timeouts
 	next := now + min(int64(t.Message), int64(t.Write), int64(t.Idle))
 	for _, at := range [...]int64{
-		c.heartbeat(now), c.recheck(now), c.drainAt(), c.expires, c.opened + int64(t.MaxAge),
+		c.heartbeat(now), c.recheck(now), c.staleAt(), c.drainAt(), c.expires, c.opened + int64(t.MaxAge),
 		c.whileRead(c.messageSince.Load(), t.Message), after(c.writeSince.Load(), t.Write), after(c.flushSince.Load(), t.Write), c.lastMessage.Load() + int64(t.Idle),
 	} {
 		if at > 0 {
@@ -67,7 +67,7 @@ func (c *Conn) overdue(now int64) *CloseError {
 		return ErrTimeout
 	case c.lastByte.Load() < c.pinged.Load() && past(c.whileRead(c.pinged.Load(), t.Pong), now):
 		return c.silent()
-	case c.h.rechecks() && past(c.lastGood.Load()+int64(t.Stale), now):
+	case past(c.staleAt(), now):
 		return ErrLater
 	case past(c.drainAt(), now):
 		return ErrDraining
@@ -137,6 +137,14 @@ func (c *Conn) recheck(now int64) int64 {
 	c.recheckAt.Store(0)
 	c.h.recheckers.add(c)
 	return 0
+}
+
+// staleAt is when the last good answer no longer counts; 0: nobody is asked.
+func (c *Conn) staleAt() int64 {
+	if !c.h.rechecks() {
+		return 0
+	}
+	return c.lastGood.Load() + int64(c.h.cfg.Timeouts.Stale)
 }
 
 // recheckTimeout bounds one question to Revocations and Revalidate.

@@ -28,15 +28,13 @@ func (c *Conn) Read() (typ websocket.MessageType, p []byte, err error) {
 	if err := c.ended(); err != nil {
 		return 0, nil, err
 	}
-	select {
-	case c.reading <- struct{}{}:
-	default:
+	if !c.reading.TryLock() {
 		return 0, nil, errConcurrentRead
 	}
 	c.readSince.Store(c.h.now())
 	defer func() {
 		c.readSince.Store(0)
-		<-c.reading
+		c.reading.Unlock()
 	}()
 	c.release()
 	// The wait for the next message is here and not in coder's frames, which are deep:

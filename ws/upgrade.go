@@ -95,9 +95,9 @@ func (h *Handler) newConn(r *http.Request, p middleware.Principal) (*Conn, error
 	now := h.now()
 	c := &Conn{
 		h: h, id: rand.Text(), principal: p,
-		reading: make(chan struct{}, 1), writing: make(chan struct{}, 1),
-		rate:   newBucket(h.cfg.Limits.MessagesPerSecond, h.cfg.Limits.MessageBurst),
-		opened: now, jitter: mathrand.Float64(),
+		writing: make(chan struct{}, 1),
+		rate:    newBucket(h.cfg.Limits.MessagesPerSecond, h.cfg.Limits.MessageBurst),
+		opened:  now, jitter: mathrand.Float64(),
 	}
 	if !p.Expires.IsZero() {
 		left := time.Until(p.Expires)
