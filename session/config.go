@@ -19,7 +19,8 @@ type Config struct {
 
 	// Store keeps the records: any store of scs, used through its Ctx methods where
 	// it has them. A store that is a [Swapper] loses no concurrent change. Nil: the
-	// memory of this process.
+	// memory of this process. A route that stores values for strangers
+	// wants a middleware.RateLimit in front: each of them is a record until Idle.
 	Store scs.Store
 
 	// StoreTimeout bounds what one load, save, Login or Logout waits for Store and
@@ -48,7 +49,8 @@ type Config struct {
 
 	// Dev is the profile for http://localhost: the cookie loses Secure and its prefix
 	// and is named `dev-session`. A request that is not plain http to localhost or a
-	// loopback address, or that came through a proxy, is refused with 421.
+	// loopback address, that names a proxy it came through, or whose Origin is
+	// elsewhere, is refused with 421.
 	Dev bool
 
 	// Issuer is the Issuer of every principal: printable ASCII without '"' and '\'.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/securews/securews/middleware"
 	"github.com/securews/securews/session"
 )
 
@@ -173,5 +174,39 @@ func TestTwoManagers(t *testing.T) {
 	}
 	if err := users.Touch(t.Context(), b.mustPrincipal(admins)); err != nil {
 		t.Errorf("another manager's principal is not its business: %v", err)
+	}
+}
+
+// A proxy that rewrites Host to where it forwards, and adds nothing, as nginx does
+// unless told otherwise: the page's Origin gives it away (RFC 6454 §7).
+func TestDevProfileBehindASilentProxy(t *testing.T) {
+	h := app(t, newManager(t, session.Config{Dev: true}))
+	for origin, status := range map[string]int{
+		"http://localhost:8080": 200, "http://127.0.0.1:8080": 200, "https://localhost:5173": 200, "null": 200,
+		"https://app.example": 421, "http://localhost.app.example": 421, "://": 421, "": 421,
+	} {
+		r := httptest.NewRequest("POST", "http://127.0.0.1:8080/login?u=alice", nil)
+		r.Header.Set("Origin", origin)
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, r)
+		if cookie := rec.Header().Get("Set-Cookie"); rec.Code != status || (cookie != "") != (status == 200) {
+			t.Errorf("Origin %q: %d, Set-Cookie %q, want %d", origin, rec.Code, cookie, status)
+		}
+	}
+}
+
+func TestZeroManagerRefuses(t *testing.T) {
+	var m session.Manager
+	p := middleware.Principal{Session: "x"}
+	_, list := m.Sessions(t.Context(), "alice")
+	for name, err := range map[string]error{
+		"Login": m.Login(t.Context(), session.Identity{Subject: "alice"}), "Logout": m.Logout(t.Context()),
+		"LogoutOthers": m.LogoutOthers(t.Context()), "LogoutEverywhere": m.LogoutEverywhere(t.Context(), "alice"),
+		"Sessions": list, "End": m.End(t.Context(), "alice", "x"), "Touch": m.Touch(t.Context(), p), "Alive": m.Alive(t.Context(), p),
+		"Update": m.Update(t.Context(), p, func(*session.Values) error { return nil }),
+	} {
+		if err == nil {
+			t.Errorf("%s of the zero Manager succeeds", name)
+		}
 	}
 }

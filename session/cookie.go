@@ -45,12 +45,20 @@ func (c *cookie) set(h http.Header, token string) {
 	c.send(h, c.name+"="+token+c.attributes)
 }
 
-// clear takes the cookie back and everything the origin left in the browser
-// (ASVS 14.3.1). Browsers heed Clear-Site-Data over https only.
+// clear takes the cookie back.
 func (c *cookie) clear(h http.Header) {
 	c.send(h, c.name+"="+c.attributes+"; Max-Age=0")
-	if c.siteData {
+}
+
+// forget takes back what the origin left in the browser, and with "cookies" those of
+// its whole registrable domain (ASVS 14.3.1; Clear Site Data §3.1). A new cookie in the
+// same response has to survive it. Browsers heed it over https only.
+func (c *cookie) forget(h http.Header, cookies bool) {
+	switch {
+	case c.siteData && cookies:
 		h.Set("Clear-Site-Data", `"cache", "cookies", "storage"`)
+	case c.siteData:
+		h.Set("Clear-Site-Data", `"cache", "storage"`)
 	}
 }
 

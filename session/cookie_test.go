@@ -87,7 +87,7 @@ func TestCookiesOfARequest(t *testing.T) {
 		"with line feeds a decoder would skip": {[]string{hostCookie + "=" + token[:41] + "\n\n"}, 401, "no_credential"},
 		"well formed, of no session":           {[]string{hostCookie + "=" + strings.Repeat("A", 43)}, 401, "no_credential"},
 		"a path to another record":             {[]string{hostCookie + "=" + strings.Repeat("../", 14) + "x"}, 401, "no_credential"},
-		"a nameless cookie that spells the session": {[]string{"=" + good}, 401, "no_credential"},
+		"nameless, spelling ours":              {[]string{"=" + good}, 401, "no_credential"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBrowser(t, b.h)

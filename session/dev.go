@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 
 	"github.com/securews/securews/middleware"
@@ -29,6 +30,12 @@ func checkDev(r *http.Request) error {
 	}
 	if !isLoopback(r.Host) {
 		return refuse("the request is for another host")
+	}
+	// A proxy that rewrites Host and adds nothing still passes this on.
+	for _, origin := range r.Header["Origin"] {
+		if u, err := url.Parse(origin); origin != "null" && (err != nil || !isLoopback(u.Host)) {
+			return refuse("the page is of another host")
+		}
 	}
 	return nil
 }

@@ -24,7 +24,8 @@
 // A live socket carries the absolute end in its principal. The idle time-out reaches
 // it by ws.Config.Revalidate: with Manager.Alive the socket ends with the session and
 // its own traffic extends nothing; with Manager.Touch every recheck extends the
-// session, so an open socket keeps it alive, up to the absolute end.
+// session, so an open socket keeps it alive, up to the absolute end, if
+// ws.Timeouts.Recheck is well below Idle.
 //
 // # Ending sessions
 //

@@ -128,14 +128,17 @@ func refused(err error) error {
 	return unavailable(err)
 }
 
-// answer puts the cookie into the response's header.
+// answer puts what the browser is to know into the response's header.
 func (m *Manager) answer(st *state, h http.Header) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	switch {
 	case st.token != "":
 		m.cookie.set(h, st.token)
-	case st.clear:
+	case st.left:
 		m.cookie.clear(h)
+	}
+	if st.left {
+		m.cookie.forget(h, st.token == "")
 	}
 }

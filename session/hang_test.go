@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/securews/securews/middleware"
 	"github.com/securews/securews/session"
 )
 
@@ -102,4 +103,28 @@ func TestStoreThatPanics(t *testing.T) {
 	b.wants("/me", 503, "unavailable")
 	store.up()
 	b.wants("/me", 200, "alice")
+}
+
+// Revocations are bounded and contained as the store is (faults 17, 18): 503 after
+// StoreTimeout, whether or not they heed the context.
+func TestRevocationsThatHangOrPanic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rev := &downRevocations{Revocations: middleware.NewRevocations()}
+		b := newBrowser(t, app(t, newManager(t, session.Config{Revocations: rev})))
+		b.get("/login?u=alice")
+		rev.asked = func() { time.Sleep(time.Minute) }
+		for _, path := range []string{"/page", "/me", "/others"} {
+			start := time.Now()
+			b.wants(path, 503, "unavailable")
+			if took := time.Since(start); took != time.Second {
+				t.Errorf("%s took %v, want 1s", path, took)
+			}
+		}
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		rev.asked = func() { panic("not implemented") }
+		b.wants("/page", 503, "unavailable")
+		rev.asked = nil
+		b.wants("/me", 200, "alice")
+	})
 }

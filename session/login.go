@@ -47,8 +47,9 @@ func (id Identity) validate() error {
 
 // Login signs the browser in, under a new token: what a stranger may have planted in
 // it is worth nothing (session fixation, ASVS 7.2.4). The application's values come
-// along. The session the request came with ends: its handle is revoked, so that its
-// sockets end, and its record is deleted. The new cookie travels in the response.
+// along, unless the session was another subject's. The session the request came with
+// ends: its handle is revoked, so that its sockets end, and its record is deleted. The
+// new cookie travels in the response.
 //
 // Login must be called before the response begins ([ErrBegun]), not in a handshake
 // ([ErrHandshake]), and behind Handler. On an error nobody is signed in; it answers
@@ -74,7 +75,7 @@ func (m *Manager) Login(ctx context.Context, id Identity) error {
 func (m *Manager) renew(st *state, id Identity, vouches bool) error {
 	ctx, cancel := m.committing()
 	defer cancel()
-	values, err := m.valuesToKeep(ctx, st, vouches)
+	values, err := m.valuesToKeep(ctx, st, id.Subject, vouches)
 	if err != nil {
 		return err
 	}
@@ -96,21 +97,23 @@ func (m *Manager) renew(st *state, id Identity, vouches bool) error {
 	if err != nil {
 		return refused(errors.Join(err, m.store.delete(ctx, handle)))
 	}
-	st.become(handle, rec, token)
+	if err := st.become(handle, rec, token); err != nil {
+		return errors.Join(err, m.store.delete(ctx, handle))
+	}
 	return nil
 }
 
 // valuesToKeep returns the old session's values as they are now, with this request's
-// changes on top.
-func (m *Manager) valuesToKeep(ctx context.Context, st *state, vouches bool) (values []entry, err error) {
+// changes on top. What one subject's session holds says nothing about another subject.
+func (m *Manager) valuesToKeep(ctx context.Context, st *state, subject string, vouches bool) (values []entry, err error) {
 	if st.rec != nil {
 		rec, _, err := m.read(ctx, st.handle)
 		ended := errors.Is(err, errGone) || errors.Is(err, errRevoked)
 		switch {
-		case err == nil:
-			values = rec.values
-		case vouches || !ended:
+		case err != nil && (vouches || !ended):
 			return nil, refused(err)
+		case err == nil && (rec.subject == "" || rec.subject == subject):
+			values = rec.values
 		}
 	}
 	values = merge(values, st.values.pending())
@@ -120,16 +123,18 @@ func (m *Manager) valuesToKeep(ctx context.Context, st *state, vouches bool) (va
 	return values, nil
 }
 
-// retire ends a session: first for everybody who asks, then in the store.
+// retire ends a session: first for everybody who asks, then in the store. Where the
+// first fails the record stays: without it nobody could try again, and the sockets
+// would go on.
 func (m *Manager) retire(ctx context.Context, handle string, rec *record) error {
 	if rec == nil {
 		return nil
 	}
-	err := m.revocations.Revoke(ctx, middleware.Revocation{Session: handle, Expires: time.Unix(0, rec.end).UTC()})
+	err := m.revoke(ctx, middleware.Revocation{Session: handle, Expires: time.Unix(0, rec.end).UTC()})
 	if err != nil {
-		err = fmt.Errorf("session: revocations: %w", err)
+		return err
 	}
-	return errors.Join(err, m.store.delete(ctx, handle))
+	return m.store.delete(ctx, handle)
 }
 
 // acquire returns the request's state for one Login or Logout at a time.
@@ -158,14 +163,19 @@ func (st *state) release() {
 	st.values.freeze(st.frozen)
 }
 
-// become makes the state that of another session, or of none.
-func (st *state) become(handle string, rec *record, token string) {
+// become makes the state that of another session, or of none. It fails where the
+// response has begun meanwhile, as http.TimeoutHandler's does: the cookie is too late.
+func (st *state) become(handle string, rec *record, token string) error {
 	st.mu.Lock()
-	st.handle, st.rec, st.token, st.clear = handle, rec, token, rec == nil
+	defer st.mu.Unlock()
+	if st.frozen != nil {
+		return st.frozen
+	}
+	st.handle, st.rec, st.token = handle, rec, token
 	st.refusal = middleware.ErrNoCredential
-	st.mu.Unlock()
 	if rec == nil {
-		rec = &record{}
+		rec, st.left = &record{}, true
 	}
 	st.values.reset(rec.values)
+	return nil
 }

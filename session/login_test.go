@@ -207,3 +207,16 @@ func TestNothingWorksWithoutHandler(t *testing.T) {
 		t.Error("the zero Manager authenticates")
 	}
 }
+
+// A handle comes from a form: what cannot be one is no key to ask a store with, which
+// may choke on it.
+func TestEndAsksNothingForWhatIsNoHandle(t *testing.T) {
+	store := newShakyStore()
+	m := newManager(t, session.Config{Store: store})
+	for _, handle := range []string{"", "\x00", strings.Repeat("A", 42), strings.Repeat("*", 43), strings.Repeat("A", 1<<20)} {
+		wantsRefusal(t, "End", m.End(t.Context(), "alice", handle), 401, "credential_expired")
+	}
+	if reads, _ := store.counts(); reads != 0 {
+		t.Errorf("the store is asked %d times", reads)
+	}
+}

@@ -3,7 +3,6 @@ package session
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/securews/securews/middleware"
@@ -12,8 +11,8 @@ import (
 // Logout ends the request's session: its handle is revoked, which closes its sockets
 // (ASVS 7.4.1), its record and the application's values are deleted, the cookie is
 // taken back, and the browser is told to forget what the site left in it
-// (Clear-Site-Data, ASVS 14.3.1). A request without a live session is answered the
-// same way.
+// (Clear-Site-Data, ASVS 14.3.1; its "cookies" reach the whole registrable domain). A
+// request without a live session is answered the same way.
 //
 // It must be called where [Manager.Login] may be. On an error the cookie stays, so
 // that the user can try again: 503 where the store or the revocations failed.
@@ -28,8 +27,7 @@ func (m *Manager) Logout(ctx context.Context) error {
 	if err := m.retire(bounded, st.handle, st.rec); err != nil {
 		return unavailable(err)
 	}
-	st.become("", nil, "")
-	return nil
+	return st.become("", nil, "")
 }
 
 // LogoutEverywhere ends all sessions of the subject that began before now, and their
@@ -46,11 +44,11 @@ func (m *Manager) LogoutEverywhere(ctx context.Context, subject string) error {
 }
 
 func (m *Manager) revokeBefore(ctx context.Context, subject string, cut time.Time) error {
-	err := m.revocations.Revoke(ctx, middleware.Revocation{
+	err := m.revoke(ctx, middleware.Revocation{
 		Issuer: m.issuer, Subject: subject, Before: cut, Expires: cut.Add(maxAbsolute),
 	})
 	if err != nil {
-		return unavailable(fmt.Errorf("session: revocations: %w", err))
+		return unavailable(err)
 	}
 	return nil
 }
@@ -85,6 +83,9 @@ func (m *Manager) LogoutOthers(ctx context.Context) error {
 func (m *Manager) End(ctx context.Context, subject, handle string) error {
 	ctx, cancel := m.bounded(ctx)
 	defer cancel()
+	if _, ok := parseToken(handle); !ok { // it looks like a token; other text is no key to ask a store with
+		return refused(errGone)
+	}
 	rec, _, err := m.read(ctx, handle)
 	switch {
 	case err != nil:

@@ -16,7 +16,7 @@ import (
 type Manager struct {
 	store       store
 	revocations middleware.Revocations
-	local       bool // both are maps in this process, and never wait
+	asking      chan struct{} // as store.slots, for revocations
 	timeout     time.Duration
 	idle        time.Duration
 	absolute    time.Duration
@@ -40,11 +40,9 @@ func New(cfg Config) (*Manager, error) {
 	if cfg.Revocations == nil {
 		cfg.Revocations = middleware.NewRevocations()
 	}
-	store := newStore(cfg.Store)
 	m := &Manager{
-		store:       store,
+		store:       newStore(cfg.Store),
 		revocations: cfg.Revocations,
-		local:       store.slots == nil && reflect.TypeOf(cfg.Revocations) == reflect.TypeOf(middleware.NewRevocations()),
 		timeout:     cfg.StoreTimeout,
 		idle:        cfg.Idle,
 		absolute:    cfg.Absolute,
@@ -53,6 +51,9 @@ func New(cfg Config) (*Manager, error) {
 		dev:         cfg.Dev,
 		issuer:      cfg.Issuer,
 		logger:      cfg.Log,
+	}
+	if reflect.TypeOf(cfg.Revocations) != reflect.TypeOf(middleware.NewRevocations()) {
+		m.asking = make(chan struct{}, maxCalls)
 	}
 	if m.dev {
 		m.log().Warn("session: the Dev profile is on: cookies without Secure, for http://localhost only")
@@ -80,7 +81,7 @@ func (m *Manager) log() *slog.Logger {
 
 // bounded is the context of one load; it ends with the request.
 func (m *Manager) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
-	if m.local {
+	if m.store.slots == nil && m.asking == nil {
 		return ctx, func() {} // a timer would be a third of the load
 	}
 	return context.WithTimeout(ctx, m.timeout)

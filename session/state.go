@@ -33,7 +33,7 @@ type state struct {
 	frozen  error   // ErrHandshake, ErrBegun
 	busy    bool    // a Login or Logout is under way: it alone sets handle and rec
 	token   string  // to be sent
-	clear   bool    // to be taken back
+	left    bool    // a Logout: the browser is to forget
 }
 
 type stateKey struct{ m *Manager }
@@ -113,14 +113,20 @@ func (m *Manager) read(ctx context.Context, handle string) (*record, []byte, err
 }
 
 func (m *Manager) checkRevoked(ctx context.Context, handle string, rec *record) error {
-	revoked, err := m.revocations.Revoked(ctx, m.principal(handle, rec))
-	switch {
-	case err != nil:
-		return fmt.Errorf("session: revocations: %w", err)
-	case revoked:
-		return errRevoked
+	revoked, err := call(ctx, m.asking, "revocations", func() (bool, error) {
+		return m.revocations.Revoked(ctx, m.principal(handle, rec))
+	})
+	if err == nil && revoked {
+		err = errRevoked
 	}
-	return nil
+	return err
+}
+
+func (m *Manager) revoke(ctx context.Context, v middleware.Revocation) error {
+	_, err := call(ctx, m.asking, "revocations", func() (struct{}, error) {
+		return struct{}{}, m.revocations.Revoke(ctx, v)
+	})
+	return err
 }
 
 // goneOrRevoked tells a browser that was signed out from one whose session ran out.

@@ -21,8 +21,8 @@ type Swapper interface {
 	Swap(ctx context.Context, key string, old, b []byte, expiry time.Time) (bool, error)
 }
 
-// maxCalls bounds the store calls under way, and with them the goroutines that a
-// store which no longer answers can hold.
+// maxCalls bounds the calls under way to the store, and those to the revocations, and
+// with them the goroutines that one which no longer answers can hold.
 const maxCalls = 256
 
 // store is the one way to a [scs.Store]. Calls end with their context even where the
@@ -51,7 +51,7 @@ var errNoIteration = fmt.Errorf("the store cannot list sessions: %w", errors.Err
 
 // find returns nil where there is nothing.
 func (s *store) find(ctx context.Context, key string) ([]byte, error) {
-	return call(ctx, s, "find", func() ([]byte, error) {
+	return call(ctx, s.slots, "store: find", func() ([]byte, error) {
 		var b []byte
 		var found bool
 		var err error
@@ -69,7 +69,7 @@ func (s *store) find(ctx context.Context, key string) ([]byte, error) {
 
 // write returns false where a Swapper finds other bytes than old.
 func (s *store) write(ctx context.Context, key string, old, b []byte, expiry time.Time) (bool, error) {
-	return call(ctx, s, "commit", func() (bool, error) {
+	return call(ctx, s.slots, "store: commit", func() (bool, error) {
 		if s.swapper != nil {
 			return s.swapper.Swap(ctx, key, old, b, expiry)
 		}
@@ -81,7 +81,7 @@ func (s *store) write(ctx context.Context, key string, old, b []byte, expiry tim
 }
 
 func (s *store) delete(ctx context.Context, key string) error {
-	_, err := call(ctx, s, "delete", func() (struct{}, error) {
+	_, err := call(ctx, s.slots, "store: delete", func() (struct{}, error) {
 		if c, ok := s.raw.(scs.CtxStore); ok {
 			return struct{}{}, c.DeleteCtx(ctx, key)
 		}
@@ -91,7 +91,7 @@ func (s *store) delete(ctx context.Context, key string) error {
 }
 
 func (s *store) all(ctx context.Context) (map[string][]byte, error) {
-	return call(ctx, s, "list", func() (map[string][]byte, error) {
+	return call(ctx, s.slots, "store: list", func() (map[string][]byte, error) {
 		switch c := s.raw.(type) {
 		case scs.IterableCtxStore:
 			return c.AllCtx(ctx)
@@ -107,20 +107,21 @@ type outcome[T any] struct {
 	err   error
 }
 
-// call runs fn until the context ends; what comes later is dropped.
-func call[T any](ctx context.Context, s *store, what string, fn func() (T, error)) (value T, err error) {
+// call runs fn until the context ends; what comes later is dropped. Without slots, fn
+// never waits.
+func call[T any](ctx context.Context, slots chan struct{}, what string, fn func() (T, error)) (value T, err error) {
 	o := outcome[T]{}
-	if s.slots == nil {
+	if slots == nil {
 		o = contained(fn)
 	} else {
 		select {
-		case s.slots <- struct{}{}:
+		case slots <- struct{}{}:
 		case <-ctx.Done():
-			return value, fmt.Errorf("session: store: %s: %d calls are under way: %w", what, maxCalls, ctx.Err())
+			return value, fmt.Errorf("session: %s: %d calls are under way: %w", what, maxCalls, ctx.Err())
 		}
 		done := make(chan outcome[T], 1)
 		go func() {
-			defer func() { <-s.slots }()
+			defer func() { <-slots }()
 			done <- contained(fn)
 		}()
 		select {
@@ -130,12 +131,12 @@ func call[T any](ctx context.Context, s *store, what string, fn func() (T, error
 		}
 	}
 	if o.err != nil {
-		return value, fmt.Errorf("session: store: %s: %w", what, o.err)
+		return value, fmt.Errorf("session: %s: %w", what, o.err)
 	}
 	return o.value, nil
 }
 
-// contained turns a store's panic into an error: in a goroutine of its own it would
+// contained turns fn's panic into an error: in a goroutine of its own it would
 // end the process.
 func contained[T any](fn func() (T, error)) (o outcome[T]) {
 	defer func() {

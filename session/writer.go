@@ -47,7 +47,10 @@ func (w *writer) discardHeader() {
 
 func (w *writer) WriteHeader(status int) {
 	informational := status < 200 && status != http.StatusSwitchingProtocols
-	if !informational && w.begin() != nil || w.err != nil {
+	if !informational {
+		_ = w.begin()
+	}
+	if w.err != nil {
 		return
 	}
 	w.ResponseWriter.WriteHeader(status)

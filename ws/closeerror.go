@@ -3,6 +3,7 @@ package ws
 import (
 	"errors"
 	"fmt"
+	"io"
 	"unicode/utf8"
 
 	"github.com/coder/websocket"
@@ -57,11 +58,14 @@ func (e *CloseError) Error() string {
 // is io.EOF there.
 func (e *CloseError) Unwrap() error { return e.Err }
 
-// Is matches another CloseError of the same code and reason.
+// Is matches another CloseError of the same code and reason. What the peer said is
+// none of our causes, whatever words it chose; errors.As has its code.
 func (e *CloseError) Is(target error) bool {
 	t, ok := target.(*CloseError)
-	return ok && t.Code == e.Code && t.Reason == e.Reason
+	return ok && t.Code == e.Code && t.Reason == e.Reason && t.fromPeer() == e.fromPeer()
 }
+
+func (e *CloseError) fromPeer() bool { return e.Err == io.EOF || e.Err == errPeer }
 
 // Retry reports whether a client may come back by itself, after a back-off; for
 // `expired` and `reauth` with a new credential, once.
@@ -106,8 +110,14 @@ func closeErrorOr(err error, what *CloseError) *CloseError {
 	if !errors.As(err, &e) {
 		return what.because(err)
 	}
-	if invalid := e.valid(); invalid != nil && e.Code != websocket.StatusAbnormalClosure && e.Code != websocket.StatusNoStatusRcvd {
+	if e == nil {
+		return ErrInternal.because(errors.New("ws: a nil *CloseError"))
+	}
+	if invalid := e.valid(); invalid != nil {
 		return ErrInternal.because(invalid)
+	}
+	if err != error(e) {
+		return e.because(err) // what was said around it
 	}
 	return e
 }

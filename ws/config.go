@@ -114,10 +114,10 @@ type Timeouts struct {
 	Message     time.Duration // from a message's first byte to its last; default 30 s; beyond: 3008 `timeout`
 	Write       time.Duration // of one frame; default 10 s; beyond: cut, 1013 `slow`
 	Idle        time.Duration // without a message either way; default 15 min; beyond: 3008 `idle`
-	Heartbeat   time.Duration // silence of the peer before it is pinged, less up to a fifth of jitter; default 25 s
+	Heartbeat   time.Duration // silence of the peer before it is pinged, less up to a fifth of jitter; default 25 s; a ping that takes a second to write: 1013 `slow`
 	Pong        time.Duration // from the ping to any byte; default 10 s; beyond: cut, 3008 `timeout`
 	Recheck     time.Duration // between two questions to Revocations and Revalidate; default 5 min
-	Stale       time.Duration // without an answer to them; default 15 min; beyond: 1013 `later`
+	Stale       time.Duration // since their last good answer; default 15 min or 3 × Recheck, at least 2 × Recheck; beyond: 1013 `later`
 	MaxAge      time.Duration // of a connection; default 24 h; beyond: 3000 `reauth`
 	Close       time.Duration // for the peer to answer a close frame; default 2 s; then TCP is cut
 	DrainSpread time.Duration // over which Drain spreads its close frames; default 5 s
@@ -190,24 +190,35 @@ func (l *Limits) compile() error {
 
 func (t *Timeouts) compile() error {
 	d := defaultTimeouts
+	recheck := fill("Timeouts.Recheck", &t.Recheck, d.Recheck)
+	d.Stale = max(d.Stale, 3*t.Recheck)
+	stale := fill("Timeouts.Stale", &t.Stale, d.Stale)
+	if stale == nil && recheck == nil && t.Stale < 2*t.Recheck {
+		stale = fmt.Errorf("ws: Timeouts.Stale: %v is less than twice Recheck, %v: connections would end before they are asked about", t.Stale, t.Recheck)
+	}
 	return errors.Join(
+		recheck, stale,
 		fill("Timeouts.Message", &t.Message, d.Message),
 		fill("Timeouts.Write", &t.Write, d.Write),
 		fill("Timeouts.Idle", &t.Idle, d.Idle),
 		fill("Timeouts.Heartbeat", &t.Heartbeat, d.Heartbeat),
 		fill("Timeouts.Pong", &t.Pong, d.Pong),
-		fill("Timeouts.Recheck", &t.Recheck, d.Recheck),
-		fill("Timeouts.Stale", &t.Stale, d.Stale),
 		fill("Timeouts.MaxAge", &t.MaxAge, d.MaxAge),
 		fill("Timeouts.Close", &t.Close, d.Close),
 		fill("Timeouts.DrainSpread", &t.DrainSpread, d.DrainSpread),
 	)
 }
 
+// maxTimeout keeps sums of times from overflowing.
+const maxTimeout = 10 * 365 * 24 * time.Hour
+
 // fill puts the default in the place of 0.
 func fill[T int | time.Duration](name string, v *T, def T) error {
 	if *v < 0 {
 		return fmt.Errorf("ws: %s: %v is negative; 0 is the default, %v, and there is no unlimited", name, *v, def)
+	}
+	if d, ok := any(*v).(time.Duration); ok && d > maxTimeout {
+		return fmt.Errorf("ws: %s: %v is longer than ten years; there is no unlimited", name, d)
 	}
 	if *v == 0 {
 		*v = def

@@ -304,3 +304,21 @@ func TestLargestLimitsAreLimits(t *testing.T) {
 		t.Errorf("a negative limit: %s", s)
 	}
 }
+
+func TestTimeoutsThatContradict(t *testing.T) {
+	for sentence, tt := range map[string]struct {
+		timeouts Timeouts
+		want     string // "": no error
+	}{
+		"Stale below twice Recheck ends healthy connections": {Timeouts{Recheck: time.Hour, Stale: 90 * time.Minute}, "Timeouts.Stale"},
+		"Stale follows a longer Recheck by itself":           {Timeouts{Recheck: time.Hour}, ""},
+		"for ever is no time-out":                            {Timeouts{MaxAge: math.MaxInt64}, "Timeouts.MaxAge"},
+	} {
+		cfg := complete(t)
+		cfg.Timeouts = tt.timeouts
+		_, err := cfg.compile()
+		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v", sentence, err)
+		}
+	}
+}

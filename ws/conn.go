@@ -17,7 +17,7 @@ import (
 
 // Conn is one connection, for the time of its Serve call. Read, ReadJSON and
 // PushOnly belong to one goroutine at a time; everything else is safe for
-// concurrent use. After Serve has returned every method that can fails.
+// concurrent use. After Serve has returned reads and writes fail.
 type Conn struct {
 	h           *Handler
 	id          string
@@ -34,7 +34,7 @@ type Conn struct {
 	refused  bool          // it is there to say why it is not; never served
 	attached atomic.Bool   // net, coder, guard and buffered are there
 
-	reading  chan struct{} // held while reading
+	reading  sync.Mutex    // held by the reader; finish alone waits for it, having made the read return
 	writing  chan struct{} // held while writing a frame
 	incoming *[]byte       // what Read handed out last, from the pool
 	rate     bucket        // of messages; belongs to the reader
@@ -55,7 +55,9 @@ type Conn struct {
 	readSince    atomic.Int64 // 0: nobody reads
 	messageSince atomic.Int64 // 0: between two messages
 	writeSince   atomic.Int64 // 0: no write under way
-	pinged       int64        // the wheel's own: 0: no answer owed
+	flushSince   atomic.Int64 // 0: Serve has not returned with something queued
+	pinged       atomic.Int64 // when the ping was written; 0: no answer owed
+	pingDue      atomic.Bool  // to be written by whoever writes next
 	recheckAt    atomic.Int64 // 0: being asked now
 	lastGood     atomic.Int64 // last answer of Revocations and Revalidate
 	jitter       float64      // in [0, 1), the connection's own
@@ -102,11 +104,11 @@ func (c *Conn) ended() error {
 }
 
 // end makes cause the connection's, if it is the first. The caller sees to the
-// close frame: by sendClose, or where it must not wait through the senders pool.
-func (c *Conn) end(cause *CloseError) {
-	c.endedAt.CompareAndSwap(0, max(1, c.h.now()))
+// close frame: by sendClose, or where it must not wait through the closers.
+func (c *Conn) end(cause *CloseError) (first bool) {
+	c.endedAt.CompareAndSwap(0, c.h.now())
 	if !c.cause.CompareAndSwap(nil, cause) {
-		return
+		return false
 	}
 	c.cancel(cause)
 	if !cause.flushes() {
@@ -115,13 +117,13 @@ func (c *Conn) end(cause *CloseError) {
 	if c.attached.Load() {
 		c.h.wheel.hasten(c, c.cutAt())
 	}
+	return true
 }
 
 // endSoon is end for callers that must not wait: the wheel and revocations.
 func (c *Conn) endSoon(cause *CloseError) {
-	c.end(cause)
-	if c.attached.Load() {
-		c.h.senders.add(c)
+	if c.end(cause) && c.attached.Load() {
+		c.h.closers.add(c)
 	}
 }
 
@@ -158,25 +160,30 @@ func (c *Conn) interrupt() {
 // finish runs after Serve: close frame, the peer's answer, TCP, the books.
 func (c *Conn) finish(cause *CloseError) {
 	if cause.flushes() && c.ended() == nil {
-		c.queue.wait() // bounded: a write that stalls ends the connection
+		c.flushSince.Store(c.h.now())
+		c.queue.wait()
 	}
 	c.end(cause)
 	c.interrupt() // a reader that Serve left behind
-	c.reading <- struct{}{}
+	c.reading.Lock()
 	c.deadlines.Lock()
 	c.finishing = true
 	_ = c.net.SetReadDeadline(time.Now().Add(c.h.cfg.Timeouts.Close))
 	c.deadlines.Unlock()
-	c.sendClose()
+	if c.cause.Load().Code == websocket.StatusAbnormalClosure {
+		c.cut() // and whoever still writes with it
+	}
 	c.queue.wait()
-	c.sendClose()
+	c.writing <- struct{}{} // who writes is cut by the wheel in time
+	c.writeClose()
+	<-c.writing
 	final := c.cause.Load()
 	if final.Code != websocket.StatusAbnormalClosure && c.closeSent.Load() && c.guard.awaitClose() {
 		_ = c.net.Close()
 	}
 	c.cut()
 	_ = c.coder.CloseNow() // takes its finalizer off
-	c.release()
-	c.h.forget(c)
+	c.incoming = nil       // not to the pool: what Serve left behind may still hold it
 	c.h.logEnd(c, final)
+	c.h.forget(c)
 }

@@ -25,8 +25,8 @@ func (c *Conn) wake(now int64) int64 {
 	t := &c.h.cfg.Timeouts
 	next := now + min(int64(t.Message), int64(t.Write), int64(t.Idle))
 	for _, at := range [...]int64{
-		c.heartbeat(now), c.recheck(now), c.drainAt(), c.expires, c.opened + int64(t.MaxAge),
-		c.whileRead(c.messageSince.Load(), t.Message), after(c.writeSince.Load(), t.Write), c.lastMessage.Load() + int64(t.Idle),
+		c.heartbeat(now), c.recheck(now), c.staleAt(), c.drainAt(), c.expires, c.opened + int64(t.MaxAge),
+		c.whileRead(c.messageSince.Load(), t.Message), after(c.writeSince.Load(), t.Write), after(c.flushSince.Load(), t.Write), c.lastMessage.Load() + int64(t.Idle),
 	} {
 		if at > 0 {
 			next = min(next, at)
@@ -61,12 +61,14 @@ func (c *Conn) overdue(now int64) *CloseError {
 	switch {
 	case past(c.expires, now):
 		return ErrExpired
-	case past(after(c.writeSince.Load(), t.Write), now):
+	case past(after(c.writeSince.Load(), t.Write), now), past(after(c.flushSince.Load(), t.Write), now):
 		return ErrSlow
 	case past(c.whileRead(c.messageSince.Load(), t.Message), now):
 		return ErrTimeout
-	case c.lastByte.Load() < c.pinged && past(c.whileRead(c.pinged, t.Pong), now):
+	case c.lastByte.Load() < c.pinged.Load() && past(c.whileRead(c.pinged.Load(), t.Pong), now):
 		return c.silent()
+	case past(c.staleAt(), now):
+		return ErrLater
 	case past(c.drainAt(), now):
 		return ErrDraining
 	case past(c.opened+int64(t.MaxAge), now):
@@ -106,19 +108,21 @@ func (c *Conn) cutWhenDue(now int64) int64 {
 func (c *Conn) heartbeat(now int64) int64 {
 	t := &c.h.cfg.Timeouts
 	heard := c.lastByte.Load()
-	if heard < c.pinged {
-		return max(c.whileRead(c.pinged, t.Pong), now+int64(tick))
+	if pinged := c.pinged.Load(); heard < pinged {
+		return max(c.whileRead(pinged, t.Pong), now+int64(tick))
 	}
-	c.pinged = 0
+	if c.pingDue.Load() {
+		return now + int64(tick) // still to be written
+	}
 	// Up to a fifth earlier, so that connections opened together do not beat
 	// together, and never later than stated.
 	every := int64(float64(t.Heartbeat-tick) * (1 - c.jitter/5))
 	if now < heard+every {
 		return heard + every
 	}
-	c.pinged = now
-	c.h.senders.add(c)
-	return now + int64(t.Pong)
+	c.pingDue.Store(true)
+	c.h.pingers.add(c)
+	return now + int64(tick)
 }
 
 // recheck has Revocations and Revalidate asked, and returns when to ask again.
@@ -135,34 +139,57 @@ func (c *Conn) recheck(now int64) int64 {
 	return 0
 }
 
+// staleAt is when the last good answer no longer counts; 0: nobody is asked.
+func (c *Conn) staleAt() int64 {
+	if !c.h.rechecks() {
+		return 0
+	}
+	return c.lastGood.Load() + int64(c.h.cfg.Timeouts.Stale)
+}
+
 // recheckTimeout bounds one question to Revocations and Revalidate.
 const recheckTimeout = 5 * time.Second
 
-// askAgain is the recheckers' task.
+// askAgain is the recheckers' task. Where nobody answers, the wheel ends the connection
+// at Timeouts.Stale.
 func (c *Conn) askAgain() {
+	if c.ended() != nil {
+		return
+	}
 	ctx, cancel := context.WithTimeout(c.ctx, recheckTimeout)
 	defer cancel()
 	cause, err := c.stillGood(ctx)
+	if c.ended() != nil {
+		return
+	}
 	now := c.h.now()
-	t := &c.h.cfg.Timeouts
-	pause := int64(float64(t.Recheck) * (1 - c.jitter/5))
-	switch stale := c.lastGood.Load() + int64(t.Stale); {
+	pause := int64(float64(c.h.cfg.Timeouts.Recheck) * (1 - c.jitter/5))
+	switch {
 	case cause != nil:
 		c.end(cause)
 		c.sendClose()
 		return
 	case err == nil:
 		c.lastGood.Store(now)
-	case now >= stale:
-		c.end(ErrLater.because(err))
-		c.sendClose()
-		return
 	default:
-		c.h.cfg.Log.Warn("ws: recheck failed, the connection goes on for now", "id", c.id, "cause", err)
-		pause = min(pause, int64(10*time.Second), stale-now)
+		c.h.warn(now, err)
+		pause = min(pause, int64(float64(retryRecheck)*(1-c.jitter/2)))
 	}
 	c.recheckAt.Store(now + max(pause, 1))
 	c.h.wheel.hasten(c, now+pause)
+}
+
+// retryRecheck is when a question without an answer is asked again, less up to half.
+const retryRecheck = 10 * time.Second
+
+// warn logs that nobody knows whether connections are still good, once for many of
+// them.
+func (h *Handler) warn(now int64, err error) {
+	last := h.warned.Load()
+	if last != 0 && now-last < int64(retryRecheck) || !h.warned.CompareAndSwap(last, now) {
+		return
+	}
+	h.cfg.Log.Warn("ws: recheck failed, connections go on until Timeouts.Stale", "cause", err)
 }
 
 // stillGood returns a cause to end, or an error where nobody knows.
@@ -193,7 +220,7 @@ func refused(err error) (*CloseError, error) {
 	var f *middleware.Refusal
 	switch {
 	case errors.As(err, &own):
-		return own, nil
+		return closeErrorOr(err, ErrInternal), nil
 	case !errors.As(err, &f):
 		return nil, err
 	case f.Reason == middleware.ReasonCredentialRevoked:

@@ -22,16 +22,17 @@ type Handler struct {
 	front http.Handler // gate behind the access log; nil: the zero Handler
 	start time.Time
 
-	index               *index
-	wheel               *wheel
-	senders, recheckers *pool
-	unfollow            func()
+	index                        *index
+	wheel                        *wheel
+	pingers, closers, recheckers *pool
+	unfollow                     func()
 
 	open       atomic.Int64 // connections, and handshakes on their way to one
 	drainStart atomic.Int64 // 0: not draining
 	explaining atomic.Int64 // connections that are there to say why they are refused
 	spread     atomic.Int64 // over how long draining connections are closed
 	hurry      atomic.Bool  // the drain's deadline has passed
+	warned     atomic.Int64 // when a recheck's failure was last logged
 
 	mu   sync.Mutex
 	idle chan struct{} // made by Drain, closed when open is 0
@@ -45,11 +46,12 @@ func New(cfg Config) (*Handler, error) {
 	}
 	h := &Handler{cfg: cfg, start: time.Now(), index: newIndex()}
 	h.wheel = &wheel{now: h.now, wake: (*Conn).wake}
-	h.senders = &pool{most: 64, task: (*Conn).sendControl}
+	h.pingers = &pool{most: 64, task: (*Conn).sayDue}
+	h.closers = &pool{most: 256, task: (*Conn).sendClose} // no ping to a stalled peer delays a revocation
 	h.recheckers = &pool{most: 32, task: (*Conn).askAgain}
 	h.front = middleware.AccessLog(cfg.Log)(http.HandlerFunc(h.serve))
 	if cfg.Revocations != nil {
-		h.unfollow = cfg.Revocations.Follow(h.revoked)
+		h.unfollow = sync.OnceFunc(cfg.Revocations.Follow(h.revoked))
 	}
 	return h, nil
 }
@@ -134,17 +136,14 @@ func (h *Handler) revoked(v middleware.Revocation) {
 	}
 }
 
-// sendControl is the senders' task: what is due to be said to the peer.
-func (c *Conn) sendControl() {
-	if c.cause.Load() != nil {
-		c.sendClose()
-		return
-	}
-	c.ping()
+// run is a connection's goroutine.
+func (c *Conn) run() {
+	err := errGoexit // unless serve says otherwise: runtime.Goexit ends it too
+	defer func() { c.finish(c.outcome(err)) }()
+	err = c.serve()
 }
 
-// run is a connection's goroutine.
-func (c *Conn) run() { c.finish(c.outcome(c.serve())) }
+var errGoexit = errors.New("ws: Serve called runtime.Goexit")
 
 // serve calls the user's Serve and contains its panic.
 func (c *Conn) serve() (err error) {
@@ -160,6 +159,9 @@ func (c *Conn) serve() (err error) {
 }
 
 func (c *Conn) outcome(err error) *CloseError {
+	if cause := c.cause.Load(); cause != nil {
+		return cause
+	}
 	if err == nil {
 		return ErrClosed
 	}
@@ -185,7 +187,7 @@ func (h *Handler) logEnd(c *Conn, cause *CloseError) {
 		return // the request's line says it
 	}
 	level := slog.LevelInfo
-	if cause.Code == ErrInternal.Code {
+	if cause.Code == ErrInternal.Code && !cause.fromPeer() {
 		level = slog.LevelError
 	}
 	if !h.cfg.Log.Enabled(context.Background(), level) {

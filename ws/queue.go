@@ -7,25 +7,30 @@ import (
 	"github.com/coder/websocket"
 )
 
-// queue holds what Send has taken and the network not yet. A goroutine empties it
-// while there is something in it.
+// queue holds what Send has taken and the network not yet, as finished frames. A
+// goroutine empties it while there is something in it.
 type queue struct {
 	mu      sync.Mutex
-	waiting []queued
-	bytes   int
+	frames  []byte
+	waiting []queued // the messages in frames that are not taken yet
+	next    int      // where the first of them begins
+	bytes   int      // their payloads
 	sending bool
 	empty   chan struct{} // made by wait, closed when the goroutine ends
 }
 
-type queued struct {
-	opcode  byte
-	payload *[]byte
-}
+type queued struct{ end, bytes int }
+
+// batch is how much of the queue goes out in one write, unless one message is larger.
+const batch = 16 << 10
 
 // Send queues a message and never waits. A peer that lets more than
 // Limits.QueueBytes or Limits.QueueMessages pile up is closed with 1013 `slow`, and
 // only that peer notices. Messages leave in the order of Send; p is copied. A message
 // that could never be queued is an error and changes nothing.
+//
+// What is queued still goes out, within Timeouts.Write, where Serve ends in good order:
+// by nil or with 1000, 1001, 1012 or 4000 to 4999. Any other ending drops it.
 func (c *Conn) Send(typ websocket.MessageType, p []byte) error {
 	if err := checkMessage(typ, p); err != nil {
 		return err
@@ -44,10 +49,7 @@ func (c *Conn) Send(typ websocket.MessageType, p []byte) error {
 		c.endSoon(ErrSlow)
 		return c.ended()
 	}
-	b := buffers.Get().(*[]byte)
-	*b = append(*b, p...)
-	q.waiting = append(q.waiting, queued{byte(typ), b})
-	q.bytes += len(p)
+	q.put(byte(typ), p)
 	start := !q.sending
 	q.sending = true
 	q.mu.Unlock()
@@ -57,55 +59,69 @@ func (c *Conn) Send(typ websocket.MessageType, p []byte) error {
 	return nil
 }
 
-func (c *Conn) sendQueued() {
-	q := &c.queue
-	for {
-		next, ok := q.pop()
-		if !ok {
-			break
+// put appends a frame. What has been taken is left behind when there is no room.
+func (q *queue) put(opcode byte, p []byte) {
+	if need := len(p) + maxHeader; len(q.frames)+need > cap(q.frames) {
+		rest := q.frames[q.next:]
+		grown := make([]byte, 0, max(2*len(rest), len(rest)+need))
+		for i := range q.waiting {
+			q.waiting[i].end -= q.next
 		}
-		err := c.writeFrame(next.opcode, *next.payload)
-		q.mu.Lock()
-		q.bytes -= len(*next.payload)
-		q.mu.Unlock()
-		putBuffer(next.payload)
-		if err != nil {
-			q.drop()
-		}
+		q.frames, q.next = append(grown, rest...), 0
 	}
-	if c.cause.Load() != nil {
-		c.sendClose()
-	}
+	q.frames = append(appendHeader(q.frames, opcode, len(p)), p...)
+	q.waiting = append(q.waiting, queued{len(q.frames), len(p)})
+	q.bytes += len(p)
 }
 
-// pop takes the next message; where there is none, the goroutine is done.
-func (q *queue) pop() (queued, bool) {
+func (c *Conn) sendQueued() {
+	for {
+		frames, messages := c.queue.take()
+		if messages == 0 {
+			break
+		}
+		if c.transmit(frames, nil, messages) != nil {
+			c.queue.drop()
+		}
+	}
+	c.sayDue()
+}
+
+// take returns the next whole frames, good until the next take; where there are none,
+// the goroutine is done.
+func (q *queue) take() (frames []byte, messages int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.waiting) == 0 {
+		q.clear()
 		q.sending = false
-		q.waiting = nil
 		if q.empty != nil {
 			close(q.empty)
 			q.empty = nil
 		}
-		return queued{}, false
+		return nil, 0
 	}
-	next := q.waiting[0]
-	q.waiting = q.waiting[1:]
-	return next, true
+	start, end := q.next, q.next
+	for _, m := range q.waiting {
+		if messages > 0 && m.end-start > batch {
+			break
+		}
+		end = m.end
+		q.bytes -= m.bytes
+		messages++
+	}
+	q.next, q.waiting = end, q.waiting[messages:]
+	return q.frames[start:end:end], messages
 }
 
-// drop forgets what has not been begun.
+// drop forgets what has not been taken.
 func (q *queue) drop() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, m := range q.waiting {
-		q.bytes -= len(*m.payload)
-		putBuffer(m.payload)
-	}
-	q.waiting = nil
+	q.clear()
 }
+
+func (q *queue) clear() { q.frames, q.waiting, q.next, q.bytes = nil, nil, 0, 0 }
 
 // busy reports whether messages are still to go out before a close frame.
 func (q *queue) busy() bool {

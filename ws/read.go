@@ -19,7 +19,8 @@ var errConcurrentRead = errors.New("ws: read: another goroutine is reading")
 // Read returns the next message. It takes no context: it ends when the connection
 // does, with the [CloseError] that says why; that of a peer which closed normally is
 // io.EOF to errors.Is. Text is valid UTF-8, and Config.Validate has passed the message.
-// p belongs to the caller until the next Read, which takes the memory back.
+// p belongs to the caller until the next Read, which takes the memory back, or until
+// Serve returns.
 //
 // Serve must keep reading, or call [Conn.PushOnly]: the peer's pings and its close are
 // seen by a reader only, and a connection that nobody reads ends at Timeouts.Idle.
@@ -27,15 +28,13 @@ func (c *Conn) Read() (typ websocket.MessageType, p []byte, err error) {
 	if err := c.ended(); err != nil {
 		return 0, nil, err
 	}
-	select {
-	case c.reading <- struct{}{}:
-	default:
+	if !c.reading.TryLock() {
 		return 0, nil, errConcurrentRead
 	}
 	c.readSince.Store(c.h.now())
 	defer func() {
 		c.readSince.Store(0)
-		<-c.reading
+		c.reading.Unlock()
 	}()
 	c.release()
 	// The wait for the next message is here and not in coder's frames, which are deep:

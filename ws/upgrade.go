@@ -58,10 +58,15 @@ func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request) (*Conn, error)
 	return c, nil
 }
 
+// handshakeTimeout bounds the question to Revocations; then the answer is 503.
+const handshakeTimeout = 2 * time.Second
+
 // allowed asks for revocation, then Authorize.
 func (h *Handler) allowed(r *http.Request, c *Conn) error {
 	if h.cfg.Revocations != nil {
-		revoked, err := h.cfg.Revocations.Revoked(r.Context(), c.principal)
+		ctx, cancel := context.WithTimeout(r.Context(), handshakeTimeout)
+		defer cancel()
+		revoked, err := h.cfg.Revocations.Revoked(ctx, c.principal)
 		if err != nil {
 			return retryLater(middleware.ReasonUnavailable, fmt.Errorf("ws: revocations: %w", err)) // fail closed
 		}
@@ -69,15 +74,20 @@ func (h *Handler) allowed(r *http.Request, c *Conn) error {
 			return refuse(http.StatusUnauthorized, middleware.ReasonCredentialRevoked, errors.New("ws: revoked"))
 		}
 	}
-	if h.cfg.Authorize == nil {
-		return nil
+	if h.cfg.Authorize != nil {
+		err := h.cfg.Authorize(r, c.Principal())
+		var f *middleware.Refusal
+		switch {
+		case errors.As(err, &f):
+			return err
+		case err != nil:
+			return refuse(http.StatusForbidden, middleware.ReasonForbidden, err)
+		}
 	}
-	err := h.cfg.Authorize(r, c.Principal())
-	var f *middleware.Refusal
-	if err == nil || errors.As(err, &f) {
-		return err
+	if err := c.ended(); err != nil { // meanwhile
+		return refuse(http.StatusUnauthorized, middleware.ReasonCredentialRevoked, err)
 	}
-	return refuse(http.StatusForbidden, middleware.ReasonForbidden, err)
+	return nil
 }
 
 // newConn makes a connection's books, before there is a connection.
@@ -100,9 +110,9 @@ func (h *Handler) blankConn(r *http.Request) *Conn {
 	now := h.now()
 	c := &Conn{
 		h: h, id: rand.Text(),
-		reading: make(chan struct{}, 1), writing: make(chan struct{}, 1),
-		rate:   newBucket(h.cfg.Limits.MessagesPerSecond, h.cfg.Limits.MessageBurst),
-		opened: now, jitter: mathrand.Float64(),
+		writing: make(chan struct{}, 1),
+		rate:    newBucket(h.cfg.Limits.MessagesPerSecond, h.cfg.Limits.MessageBurst),
+		opened:  now, jitter: mathrand.Float64(),
 	}
 	c.lastByte.Store(now)
 	c.lastMessage.Store(now)
@@ -124,10 +134,6 @@ func (c *Conn) accept(w http.ResponseWriter, r *http.Request) error {
 			return false // ours is the answer
 		},
 	}
-	if c.subprotocol != "" {
-		opts.Subprotocols = []string{c.subprotocol}
-	}
-	w.Header().Set("Securews-Connection", c.id)
 	coder, err := websocket.Accept(&hijacker{w, c}, r, opts)
 	if err != nil {
 		return fmt.Errorf("ws: upgrade: %w", err)
@@ -159,10 +165,14 @@ func (w *hijacker) Write(p []byte) (int, error) { return len(p), nil }
 func (w *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
 	if err != nil {
-		for _, name := range [...]string{"Upgrade", "Connection", "Sec-Websocket-Accept", "Sec-Websocket-Protocol", "Securews-Connection"} {
+		for _, name := range [...]string{"Upgrade", "Connection", "Sec-Websocket-Accept"} {
 			w.Header().Del(name)
 		}
 		return nil, nil, err
+	}
+	w.Header().Set("Securews-Connection", w.c.id)
+	if w.c.subprotocol != "" {
+		w.Header().Set("Sec-Websocket-Protocol", w.c.subprotocol)
 	}
 	writeSwitching(conn, w.Header(), w.c.h.cfg.Timeouts.Write)
 	perSecond := w.c.h.cfg.Limits.ControlPerSecond

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 	"unicode/utf8"
 
@@ -52,49 +51,54 @@ func checkMessage(typ websocket.MessageType, p []byte) error {
 	return errMessageType
 }
 
-// writeFrame writes one frame, in its turn.
+// writeFrame writes one frame, in one write unless it is larger than what the pool
+// keeps.
 func (c *Conn) writeFrame(opcode byte, p []byte) error {
-	c.writing <- struct{}{}
-	err := c.writeNow(opcode, p)
-	<-c.writing
-	if c.cause.Load() != nil {
-		c.sendClose() // somebody could not, while we wrote
+	b := buffers.Get().(*[]byte)
+	defer putBuffer(b)
+	*b = appendHeader(*b, opcode, len(p))
+	first := min(len(p), maxPooled-len(*b))
+	*b = append(*b, p[:first]...)
+	messages := 0
+	if opcode <= opBinary {
+		messages = 1
 	}
+	return c.transmit(*b, p[first:], messages)
+}
+
+// transmit writes finished frames, in their turn, within Timeouts.Write.
+func (c *Conn) transmit(frames, rest []byte, messages int) error {
+	c.writing <- struct{}{}
+	err := c.put(frames, rest)
+	if err == nil && messages > 0 {
+		c.lastMessage.Store(c.h.now())
+		c.sent.Add(int64(messages))
+	}
+	<-c.writing
+	c.sayDue()
 	return err
 }
 
-// writeNow is called with c.writing held. A frame goes out in one write, unless it
-// is larger than what the pool keeps.
-func (c *Conn) writeNow(opcode byte, p []byte) error {
-	if c.closeSent.Load() {
-		return c.ended() // nothing follows a close frame (RFC 6455 §5.5.1)
+// put is called with c.writing held.
+func (c *Conn) put(frames, rest []byte) error {
+	if cause := c.cause.Load(); cause != nil && (c.closeSent.Load() || !cause.flushes()) {
+		return cause // nothing follows a close frame (RFC 6455 §5.5.1), or the loss of the credential
 	}
-	b := buffers.Get().(*[]byte)
-	defer putBuffer(b)
-	whole := appendHeader(*b, opcode, len(p))
-	first := min(len(p), maxPooled-len(whole))
-	whole = append(whole, p[:first]...)
-	*b = whole
-	for rest := p[first:]; ; {
-		c.writeSince.Store(max(1, c.h.now()))
-		_, err := c.net.Write(whole)
-		c.writeSince.Store(0)
-		if err != nil {
-			c.lost(err)
-			return c.ended()
-		}
-		if len(rest) == 0 {
-			break
-		}
-		n := min(len(rest), maxPooled)
-		whole, rest = rest[:n], rest[n:]
+	c.writeSince.Store(c.h.now())
+	defer c.writeSince.Store(0)
+	_, err := c.net.Write(frames)
+	if err == nil && len(rest) > 0 {
+		_, err = c.net.Write(rest)
 	}
-	if opcode <= opBinary {
-		c.lastMessage.Store(c.h.now())
-		c.sent.Add(1)
+	if err != nil {
+		c.lost(err)
+		return c.ended()
 	}
 	return nil
 }
+
+// maxHeader is the longest header of a frame that is not masked.
+const maxHeader = 10
 
 // appendHeader writes a server's frame header: final, unmasked (RFC 6455 §5.2).
 func appendHeader(b []byte, opcode byte, n int) []byte {
@@ -138,28 +142,29 @@ func (c *Conn) writeClose() {
 	var payload []byte
 	if cause.Code != websocket.StatusNoStatusRcvd {
 		payload = binary.BigEndian.AppendUint16(payload, uint16(cause.Code))
-		if cause.Err != errPeer && cause.Err != io.EOF { // what the peer said need not be said back
+		if !cause.fromPeer() { // what the peer said need not be said back
 			payload = append(payload, cause.Reason...)
 		}
 	}
 	c.writeControl(opClose, payload)
 }
 
-// ping asks a silent peer for a sign of life, unless something is being written:
-// then the write's own deadline finds out.
-func (c *Conn) ping() {
-	select {
-	case c.writing <- struct{}{}:
-	default:
-		return
+// sayDue says what is due to the peer: a close frame, or a ping. Where something else
+// is being written, its writer comes here when it is done.
+func (c *Conn) sayDue() {
+	for c.pingDue.Load() && c.cause.Load() == nil {
+		select {
+		case c.writing <- struct{}{}:
+		default:
+			return
+		}
+		if c.pingDue.Swap(false) && c.cause.Load() == nil {
+			c.pinged.Store(c.h.now()) // before the answer can be there
+			c.writeControl(opPing, nil)
+		}
+		<-c.writing
 	}
-	if c.cause.Load() == nil {
-		c.writeControl(opPing, nil)
-	}
-	<-c.writing
-	if c.cause.Load() != nil {
-		c.sendClose()
-	}
+	c.sendClose()
 }
 
 // writeControl is called with c.writing held.
