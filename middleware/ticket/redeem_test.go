@@ -224,7 +224,7 @@ type broken struct {
 }
 
 func (b broken) Put(context.Context, string, []byte, time.Duration) error { return b.err }
-func (b broken) Take(context.Context, string) ([]byte, error) { return b.value, b.err }
+func (b broken) Take(context.Context, string) ([]byte, error)             { return b.value, b.err }
 
 func (b broken) Revoked(context.Context, middleware.Principal) (bool, error) { return false, b.err }
 

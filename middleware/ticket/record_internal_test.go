@@ -1,0 +1,85 @@
+package ticket
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/securews/securews/middleware"
+)
+
+const wire = `{"v":1,"path":"/ws","origin":"https://app.example","cid":"C1","exp":"2026-01-02T03:04:35Z",` +
+	`"principal":{"iss":"https://id.example","sub":"ann","sid":"s","jti":"t","method":"bearer","scopes":["read"],` +
+	`"attributes":{"a":"b"},"iat":"2026-01-02T03:00:00.000000001Z","exp":"2026-01-02T04:00:00Z"}}`
+
+// The words in the store are for other versions to read: they do not change within one.
+func TestRecordOnTheWire(t *testing.T) {
+	p := middleware.Principal{
+		Issuer: "https://id.example", Subject: "ann", Session: "s", Token: "t", Method: "bearer", Scopes: []string{"read"},
+		Attributes: map[string]string{"a": "b"}, IssuedAt: time.Date(2026, 1, 2, 4, 0, 0, 1, time.FixedZone("CET", 3600)),
+		Expires: time.Date(2026, 1, 2, 4, 0, 0, 0, time.UTC),
+	}
+	rec := &record{1, "/ws", "https://app.example", "C1", time.Date(2026, 1, 2, 3, 4, 35, 0, time.UTC), stored(p)}
+	got, err := rec.encode()
+	if err != nil || string(got) != wire {
+		t.Errorf("encoded %s, %v", got, err)
+	}
+	back, err := decode([]byte(wire))
+	if err != nil || !reflect.DeepEqual(back, rec) {
+		t.Errorf("decoded %+v, %v", back, err)
+	}
+	if q := back.redeemed(); !q.IssuedAt.Equal(p.IssuedAt) || !q.Expires.Equal(p.Expires) {
+		t.Errorf("redeemed %+v", q)
+	}
+}
+
+// Every field of a Principal crosses the store, or is set when it is redeemed.
+func TestRecordKnowsAllOfAPrincipal(t *testing.T) {
+	set := map[string]bool{"Connection": true}
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[principal]()) {
+		set[f.Name] = true
+	}
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[middleware.Principal]()) {
+		if !set[f.Name] {
+			t.Errorf("Principal.%s is lost on its way through a ticket", f.Name)
+		}
+	}
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	for name, value := range map[string]string{
+		"nothing":             "",
+		"another version":     `{"v":2` + wire[6:],
+		"a field more":        `{"role":"admin",` + wire[1:],
+		"something behind it": wire + "{}",
+		"no path":             `{"v":1,"origin":"","cid":"C1","exp":"2026-01-02T03:04:35Z","principal":{"iss":"i","sub":"s","method":"m"}}`,
+		"no cid":              `{"v":1,"path":"/ws","origin":"","exp":"2026-01-02T03:04:35Z","principal":{"iss":"i","sub":"s","method":"m"}}`,
+		"no end":              `{"v":1,"path":"/ws","origin":"","cid":"C1","principal":{"iss":"i","sub":"s","method":"m"}}`,
+		"nobody":              `{"v":1,"path":"/ws","origin":"","cid":"C1","exp":"2026-01-02T03:04:35Z"}`,
+		"cut short":           wire[:len(wire)-1],
+		"too long":            wire + string(make([]byte, 16<<10)),
+	} {
+		if rec, err := decode([]byte(value)); err == nil {
+			t.Errorf("%s: decoded %+v", name, rec)
+		}
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte(wire))
+	f.Add([]byte(`{"v":1}`))
+	f.Fuzz(func(t *testing.T, value []byte) {
+		rec, err := decode(value)
+		if err != nil {
+			return
+		}
+		again, err := rec.encode()
+		if err != nil {
+			t.Skip(err) // escapes may make it longer than it was
+		}
+		back, err := decode(again)
+		if err != nil || rec.Principal.Subject != back.Principal.Subject || !rec.Expires.Equal(back.Expires) {
+			t.Fatalf("%s comes back as %+v, %v", again, back, err)
+		}
+	})
+}
