@@ -71,3 +71,16 @@ func expand(secret []byte, label string, n int) []byte {
 	}
 	return b
 }
+
+// directions are both ways of a connection: the label of what comes in is the peer's.
+func directions(x exporter, in, out string, th [sha256.Size]byte, psk PSK, keySize int) (from, to *direction, err error) {
+	a, err := secret(x, in, th, psk)
+	if err != nil {
+		return nil, nil, err
+	}
+	b, err := secret(x, out, th, psk)
+	if err != nil {
+		return nil, nil, err
+	}
+	return newDirection(a, keySize), newDirection(b, keySize), nil
+}

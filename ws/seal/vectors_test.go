@@ -191,13 +191,23 @@ func makeSession(t *testing.T, name string, k Key, all []Key, v binding, psk []b
 		messages    []plain
 	}{
 		{"s2c", labelS2C, []plain{
-			{recordControl, `{"t":"ready","cid":"CONNECTIONOFTHEVECTORS2345"}`}, {recordText, "hello, wörld"}, {recordBinary, "\x00\x01\xfe\xff"},
-			{recordUpdate, ""}, {recordText, "after the first update"}, {recordText, ""}, {recordUpdate, ""}, {recordBinary, string(bytes.Repeat([]byte{0xa5}, 1000))},
+			{recordControl, `{"t":"ready","cid":"CONNECTIONOFTHEVECTORS2345"}`},
+			{recordText, "hello, wörld"},
+			{recordBinary, "\x00\x01\xfe\xff"},
+			{recordUpdate, ""},
+			{recordText, "after the first update"},
+			{recordText, ""},
+			{recordUpdate, ""},
+			{recordBinary, string(bytes.Repeat([]byte{0xa5}, 1000))},
 			{recordClose, ""},
 		}},
 		{"c2s", labelC2S, []plain{
-			{recordText, `{"say":"hello"}`}, {recordBinary, ""}, {recordText, string(bytes.Repeat([]byte("x"), 125))},
-			{recordUpdate, ""}, {recordBinary, "\xff"}, {recordClose, ""},
+			{recordText, `{"say":"hello"}`},
+			{recordBinary, ""},
+			{recordText, string(bytes.Repeat([]byte("x"), 125))},
+			{recordUpdate, ""},
+			{recordBinary, "\xff"},
+			{recordClose, ""},
 		}},
 	} {
 		start, err := secret(recipient, way.label, th, psk)

@@ -1,0 +1,240 @@
+package seal
+
+import (
+	"sync"
+
+	"github.com/coder/websocket"
+)
+
+// outbox numbers, seals and sends what goes out, in one order: a record that overtook
+// another would end the connection. Sealing is done under the lock, waiting is not:
+// one goroutine at a time writes, and leaves what has piled up meanwhile to another.
+type outbox struct {
+	m               Messages
+	bytes, messages int // the most that may wait
+
+	mu      sync.Mutex
+	out     *direction // nil: plain text
+	waiting []outgoing
+	head    int // what is before it has gone out
+	held    int // bytes that are waiting or being written
+	busy    bool
+	err     error // why no more is taken
+}
+
+type outgoing struct {
+	typ    websocket.MessageType
+	record *[]byte
+	done   chan<- error // of who waits for it, or nil; there is room in it
+}
+
+// records holds the memory of records on their way out.
+var records = sync.Pool{New: func() any {
+	b := make([]byte, 0, 4<<10)
+	return &b
+}}
+
+// maxPooled keeps a rare large message from staying in the pool.
+const maxPooled = 128 << 10
+
+func putRecord(b *[]byte) {
+	if cap(*b) <= maxPooled {
+		*b = (*b)[:0]
+		records.Put(b)
+	}
+}
+
+// write sends a record and returns when the network has taken it.
+func (o *outbox) write(typ recordType, p []byte) error {
+	o.mu.Lock()
+	if o.err != nil {
+		defer o.mu.Unlock()
+		return o.err
+	}
+	if !o.busy {
+		n, err := o.add(typ, p, nil)
+		o.busy = err == nil
+		o.mu.Unlock()
+		if err != nil {
+			return err
+		}
+		return o.send(n)
+	}
+	done := make(chan error, 1)
+	_, err := o.add(typ, p, done)
+	o.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return <-done
+}
+
+// queue takes a record and never waits; false where there is no room.
+func (o *outbox) queue(typ recordType, p []byte) (bool, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.err != nil {
+		return true, o.err
+	}
+	if len(o.waiting)-o.head >= o.messages || o.held+len(p)+Overhead > o.bytes {
+		return false, nil
+	}
+	if _, err := o.add(typ, p, nil); err != nil {
+		return true, err
+	}
+	o.start()
+	return true, nil
+}
+
+// finish takes a last record and nothing after it. What waits still goes out; done
+// hears when the last has.
+func (o *outbox) finish(typ recordType, why error, done chan<- error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.err != nil {
+		done <- o.err
+		return
+	}
+	o.err = why
+	if o.out == nil {
+		// Plain text has no such record; an empty place in the queue stands for it.
+		o.waiting = append(o.waiting, outgoing{done: done})
+	} else if _, err := o.add(typ, nil, done); err != nil {
+		done <- err
+		return
+	} else {
+		o.out.erase()
+	}
+	o.start()
+}
+
+// start is called with mu held.
+func (o *outbox) start() {
+	if !o.busy {
+		o.busy = true
+		go func() { _ = o.send(-1) }()
+	}
+}
+
+// add seals a record and puts it in line, after a key update where one is due. It is
+// called with mu held and returns how many messages it was.
+func (o *outbox) add(typ recordType, p []byte, done chan<- error) (n int, err error) {
+	if o.out == nil {
+		b := records.Get().(*[]byte)
+		*b = append(*b, p...)
+		o.push(outgoing{plainType(typ), b, done})
+		return 1, nil
+	}
+	if o.out.due() {
+		if err := o.seal(recordUpdate, nil, nil); err != nil {
+			return 0, err
+		}
+		o.out.update()
+		n++
+	}
+	return n + 1, o.seal(typ, p, done)
+}
+
+func (o *outbox) seal(typ recordType, p []byte, done chan<- error) error {
+	b := records.Get().(*[]byte)
+	var err error
+	if *b, err = o.out.seal(*b, typ, p); err != nil {
+		putRecord(b)
+		return err
+	}
+	o.push(outgoing{websocket.MessageBinary, b, done})
+	return nil
+}
+
+func (o *outbox) push(m outgoing) {
+	o.waiting = append(o.waiting, m)
+	o.held += len(*m.record)
+}
+
+// send writes the next n messages, or all if n is negative, and sees to it that the
+// others follow. Its caller has made the outbox busy.
+func (o *outbox) send(n int) error {
+	for ; n != 0; n-- {
+		next, ok := o.pop()
+		if !ok {
+			return o.failure()
+		}
+		err := o.emit(next)
+		if next.done != nil {
+			next.done <- err
+		}
+		if err != nil {
+			o.stop(err)
+			o.pop() // nothing: it ends being busy
+			return err
+		}
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.head == len(o.waiting) {
+		o.busy = false
+	} else {
+		go func() { _ = o.send(-1) }()
+	}
+	return nil
+}
+
+func (o *outbox) emit(m outgoing) error {
+	if m.record == nil {
+		return nil
+	}
+	err := o.m.Write(m.typ, *m.record)
+	o.mu.Lock()
+	o.held -= len(*m.record)
+	o.mu.Unlock()
+	putRecord(m.record)
+	return err
+}
+
+// pop takes the next message; where there is none, nobody is busy any more. The queue
+// keeps its memory for the next, if it is not much.
+func (o *outbox) pop() (m outgoing, ok bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.head == len(o.waiting) {
+		o.busy = false
+		return m, false
+	}
+	m = o.waiting[o.head]
+	o.waiting[o.head] = outgoing{}
+	if o.head++; o.head == len(o.waiting) {
+		o.waiting, o.head = o.waiting[:0], 0
+		if cap(o.waiting) > 64 {
+			o.waiting = nil
+		}
+	}
+	return m, true
+}
+
+// stop drops what waits and takes no more.
+func (o *outbox) stop(err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.err == nil {
+		o.err = err
+	}
+	for _, m := range o.waiting[o.head:] {
+		if m.record != nil {
+			o.held -= len(*m.record)
+			putRecord(m.record)
+		}
+		if m.done != nil {
+			m.done <- err
+		}
+	}
+	o.waiting, o.head = nil, 0
+	if o.out != nil {
+		o.out.erase()
+	}
+}
+
+func (o *outbox) failure() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.err
+}

@@ -1,0 +1,159 @@
+package seal
+
+import (
+	"context"
+	"crypto/hpke"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/securews/securews/ws"
+)
+
+// helloTimeout is for the peer's part of the key exchange.
+const helloTimeout = 5 * time.Second
+
+var errNoKey = errors.New("seal: no key in the ring is in use")
+
+// Server seals the connections of a [ws.Handler]. It is safe for concurrent use. The
+// zero value refuses every connection.
+type Server struct {
+	cfg Config
+}
+
+// NewServer compiles a configuration, or reports everything that is wrong with it.
+func NewServer(cfg Config) (*Server, error) {
+	cfg, err := cfg.compile()
+	if err != nil {
+		return nil, err
+	}
+	return &Server{cfg}, nil
+}
+
+// Subprotocols returns what ws.Config.Subprotocols has to list for the applications.
+func (s *Server) Subprotocols(apps ...string) []string { return s.cfg.Policy.subprotocols(apps...) }
+
+// Serve makes a ws.Config.Serve of one for sealed connections: it calls Accept, then
+// serve, and where that returns nil or a [ws.CloseError] tells the peer, sealed, that
+// nothing follows.
+func (s *Server) Serve(serve func(ctx context.Context, c *Conn) error) func(context.Context, *ws.Conn) error {
+	return func(ctx context.Context, raw *ws.Conn) error {
+		c, err := s.Accept(ctx, raw)
+		if err != nil {
+			return err
+		}
+		err = serve(ctx, c)
+		var end *ws.CloseError
+		if err == nil || errors.As(err, &end) {
+			c.notify()
+		}
+		return err
+	}
+}
+
+// Accept exchanges keys with the client and says that it is ready. The peer has 5 s;
+// then the connection is closed with [ws.ErrTimeout]. Every other mistake of the
+// peer's closes it with [ErrDecrypt]. Who accepts by hand ends with [Conn.Close].
+//
+// ws.Limits.Message counts records: [Overhead] more than the payload, and at least
+// 1,140 for the largest hello.
+func (s *Server) Accept(ctx context.Context, raw *ws.Conn) (*Conn, error) {
+	who := ""
+	if s.cfg.Principal != nil {
+		who = s.cfg.Principal(raw.Principal())
+	}
+	return s.accept(ctx, raw, raw.ID(), raw.Origin(), who)
+}
+
+func (s *Server) accept(ctx context.Context, m Messages, id, origin, principal string) (*Conn, error) {
+	c := newConn(m, s.cfg.QueueBytes, s.cfg.QueueMessages)
+	c.id = id
+	if !strings.HasPrefix(m.Subprotocol(), prefix) {
+		if s.cfg.Policy == PolicyPreferred {
+			return c, nil
+		}
+		return nil, refused(m)
+	}
+	if s.cfg.Keys == nil {
+		return nil, refused(m) // the zero Server
+	}
+	keys := s.cfg.Keys.offered(s.cfg.Suites)
+	if len(keys) == 0 {
+		return nil, errNoKey
+	}
+	hello := serverHello{}
+	_, _ = rand.Read(hello.random[:]) // never fails
+	for _, k := range keys {
+		hello.offers = append(hello.offers, k.Public().offer())
+	}
+	first := hello.bytes()
+	v := binding{s.cfg.Audience, origin, m.Subprotocol(), principal}
+
+	err := inTime(ctx, m, func() error {
+		if err := m.Write(websocket.MessageBinary, first); err != nil {
+			return err
+		}
+		typ, second, err := m.Read()
+		if err != nil {
+			return err
+		}
+		if typ != websocket.MessageBinary || !c.agree(keys, v, first, second, s.cfg.PSK) {
+			return refused(m)
+		}
+		ready, _ := json.Marshal(control{"ready", id}) // strings only
+		return c.out.write(recordControl, ready)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// agree derives the keys from the ClientHello; false where it is not exactly what
+// answers the ServerHello.
+func (c *Conn) agree(keys []Key, v binding, first, second []byte, psk PSK) bool {
+	hello, ok := parseClientHello(second)
+	if !ok {
+		return false
+	}
+	for _, k := range keys {
+		if k.Public().offer() != hello.offer {
+			continue
+		}
+		info, err := v.info(first)
+		if err != nil {
+			return false
+		}
+		alg, _ := k.suite.algorithms()
+		x, err := hpke.NewRecipient(hello.enc, k.private, hpke.HKDFSHA256(), alg.aead, info)
+		if err != nil {
+			return false
+		}
+		c.in, c.out.out, err = directions(x, labelC2S, labelS2C, transcript(first, second), psk, alg.keySize)
+		return err == nil
+	}
+	return false
+}
+
+// inTime runs the exchange of hellos, which ctx and helloTimeout end by closing the
+// connection.
+func inTime(ctx context.Context, m Messages, exchange func() error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, helloTimeout, ws.ErrTimeout)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() {
+		code, reason := websocket.StatusGoingAway, ""
+		if context.Cause(ctx) == ws.ErrTimeout {
+			code, reason = ws.ErrTimeout.Code, ws.ErrTimeout.Reason
+		}
+		_ = m.Close(code, reason)
+	})
+	err := exchange()
+	if !stop() && err != ErrDecrypt {
+		return context.Cause(ctx)
+	}
+	return err
+}
