@@ -35,7 +35,7 @@ var imports = map[string][]string{
 	"session/redisstore": {module + "/middleware", "github.com/alexedwards/scs/v2", "github.com/redis/go-redis/v9"},
 	"ws":                 {module + "/middleware", "github.com/coder/websocket"},
 	"ws/redial":          {module + "/ws", "github.com/coder/websocket"},
-	"ws/seal":            {module + "/ws"},
+	"ws/seal":            {module + "/ws", module + "/middleware", "github.com/coder/websocket"}, // its names stand in the signatures of ws.Conn
 	"ws/browser":         {},
 	"ws/wstest":          {"github.com/coder/websocket", "testing"},
 }
