@@ -2,14 +2,10 @@ package redial
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
-	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/coder/websocket"
@@ -140,116 +136,6 @@ func (cfg Config) compile() (Config, error) {
 
 func wrong(format string, args ...any) error { return fmt.Errorf("redial: "+format, args...) }
 
-// checkURL keeps what it quotes to scheme and host: the rest may hold a secret.
-func checkURL(raw string, plaintext bool) error {
-	u, err := url.Parse(raw)
-	switch {
-	case raw == "":
-		return wrong("URL: empty: name the server, wss://…")
-	case err != nil:
-		return wrong("URL: it does not parse")
-	case u.Hostname() == "" || u.Opaque != "":
-		return wrong("URL: no host")
-	}
-	var errs []error
-	switch {
-	case u.Scheme == "wss":
-	case u.Scheme != "ws":
-		errs = append(errs, wrong("URL: the scheme is %q, not wss", u.Scheme))
-	case !loopback(u.Hostname()):
-		errs = append(errs, wrong("URL: ws:// to %s: everybody on the way could read and write (ASVS 4.4.1)", u.Hostname()))
-	case !plaintext:
-		errs = append(errs, wrong("URL: ws:// without DangerouslyAllowPlaintext"))
-	}
-	if u.User != nil {
-		errs = append(errs, wrong("URL: user or password: use Credential"))
-	}
-	if u.Fragment != "" || strings.HasSuffix(raw, "#") {
-		errs = append(errs, wrong("URL: a fragment (RFC 6455 §3)"))
-	}
-	for name := range u.Query() {
-		switch strings.ToLower(name) {
-		case "ticket", "token", "access_token":
-			errs = append(errs, wrong("URL: %s in the query: use Credential", name))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func loopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.Unmap().IsLoopback() || strings.EqualFold(host, "localhost")
-}
-
-func checkOrigin(origin string) error {
-	if origin == "" {
-		return nil
-	}
-	u, err := url.Parse(origin)
-	if err != nil || u.Scheme == "" || u.Scheme+"://"+u.Host != origin || u.Host == "" || u.User != nil {
-		return wrong("Origin: %q is not scheme://host[:port] (RFC 6454 §6.2)", origin)
-	}
-	return nil
-}
-
-func checkSubprotocols(list []string) error {
-	var errs []error
-	for i, s := range list {
-		switch {
-		case !isToken(s):
-			errs = append(errs, wrong("Subprotocols: %q is not a token (RFC 6455 §4.1)", s))
-		case slices.Contains(list[:i], s):
-			errs = append(errs, wrong("Subprotocols: %q is given twice", s))
-		case strings.HasPrefix(s, ticketPrefix), strings.HasPrefix(s, bearerPrefix):
-			errs = append(errs, wrong("Subprotocols: %.8q…: a credential: use Credential", s))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// checkHeader refuses what the handshake or a Credential says.
-func checkHeader(h http.Header) error {
-	var errs []error
-	for name := range h {
-		switch canonical := http.CanonicalHeaderKey(name); {
-		case !isToken(name):
-			errs = append(errs, wrong("Header: %q is not a field name", name))
-		case canonical == "Authorization":
-			errs = append(errs, wrong("Header: Authorization: use Credential"))
-		case canonical == "Origin":
-			errs = append(errs, wrong("Header: Origin: use Config.Origin"))
-		case canonical == "Host", canonical == "Connection", canonical == "Upgrade", strings.HasPrefix(canonical, "Sec-"):
-			errs = append(errs, wrong("Header: %s is the handshake's own", canonical))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// checkClient refuses the one setting with which TLS proves nothing.
-func checkClient(c *http.Client) error {
-	if c == nil {
-		return nil
-	}
-	t, ok := c.Transport.(*http.Transport)
-	if ok && t.TLSClientConfig != nil && t.TLSClientConfig.InsecureSkipVerify && t.TLSClientConfig.VerifyConnection == nil {
-		return wrong("HTTPClient: InsecureSkipVerify without VerifyConnection: anybody could be the server")
-	}
-	if ok && t.TLSClientConfig != nil && t.TLSClientConfig.MaxVersion != 0 && t.TLSClientConfig.MaxVersion < tls.VersionTLS12 {
-		return wrong("HTTPClient: MaxVersion below TLS 1.2 (RFC 8996)")
-	}
-	return nil
-}
-
-func checkRetryCodes(codes []websocket.StatusCode) error {
-	var errs []error
-	for _, code := range codes {
-		if !slices.Contains([]websocket.StatusCode{1000, 1005, 1008, 1014}, code) && (code < 4000 || code > 4999) {
-			errs = append(errs, wrong("RetryCodes: %d is not 1000, 1005, 1008, 1014 or 4000-4999", code))
-		}
-	}
-	return errors.Join(errs...)
-}
-
 func (b *Backoff) compile() error {
 	d := defaultBackoff
 	err := errors.Join(
@@ -298,11 +184,4 @@ func fill[T int | time.Duration](name string, v *T, def T) error {
 		*v = def
 	}
 	return nil
-}
-
-// isToken follows RFC 9110 §5.6.2.
-func isToken(s string) bool {
-	return s != "" && strings.IndexFunc(s, func(c rune) bool {
-		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("!#$%&'*+-.^_`|~", c))
-	}) < 0
 }

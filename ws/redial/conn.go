@@ -25,7 +25,7 @@ type Conn struct {
 	client      *Client
 	id          string
 	subprotocol string
-	expires     time.Time
+	credential  Credential
 	coder       *websocket.Conn
 	wire        *wire
 
@@ -50,9 +50,9 @@ type message struct {
 }
 
 // newConn starts a connection's reader and heartbeat.
-func (c *Client) newConn(life context.Context, coder *websocket.Conn, w *wire, h http.Header, expires time.Time) *Conn {
+func (c *Client) newConn(life context.Context, coder *websocket.Conn, w *wire, h http.Header, cred Credential) *Conn {
 	conn := &Conn{
-		client: c, id: h.Get("Securews-Connection"), subprotocol: coder.Subprotocol(), expires: expires,
+		client: c, id: h.Get("Securews-Connection"), subprotocol: coder.Subprotocol(), credential: cred,
 		coder: coder, wire: w,
 		reading: make(chan struct{}, 1), messages: make(chan message), taken: make(chan struct{}),
 		over: make(chan struct{}),

@@ -22,8 +22,13 @@ type Credential struct {
 	_ [0]func()
 
 	// Expires is when a connection opened with it would end; a client reconnects
-	// with a new one before. Zero: it does not, or nobody knows.
+	// with a new one before, after seven to nine tenths of the time. Zero: it does
+	// not end, or nobody knows.
 	Expires time.Time
+
+	// Renew, if set, is when to reconnect with a new one, less up to a fifth of the
+	// time until then, so that what began together is not renewed together.
+	Renew time.Time
 
 	way    way
 	secret string

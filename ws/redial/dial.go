@@ -32,7 +32,7 @@ func (c *Client) dial(ctx, life context.Context, renew bool) (*Conn, error) {
 		_ = coder.CloseNow()
 		return nil, err
 	}
-	return c.newConn(life, coder, w, res.Header, cred.Expires), nil
+	return c.newConn(life, coder, w, res.Header, cred), nil
 }
 
 func (c *Client) credential(ctx context.Context, renew bool) (Credential, error) {

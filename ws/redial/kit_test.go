@@ -2,7 +2,10 @@ package redial_test
 
 import (
 	"context"
+	"crypto/sha1"
+	"encoding/base64"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -80,6 +83,15 @@ func closing(t *testing.T, code websocket.StatusCode, reason string) http.Handle
 		}
 		_ = c.Close(code, reason)
 	})
+}
+
+// lasting serves a connection for so long, and then ends it.
+func lasting(d time.Duration, cause *ws.CloseError) func(context.Context, *ws.Conn) error {
+	return func(_ context.Context, c *ws.Conn) error {
+		t := time.AfterFunc(d, func() { _ = c.Close(cause.Code, cause.Reason) })
+		defer t.Stop()
+		return c.PushOnly()
+	}
 }
 
 // answering refuses every handshake.
@@ -196,4 +208,17 @@ func counted(t *testing.T, h http.Handler) (*wstest.Server, *atomic.Int64) {
 		n.Add(1)
 		h.ServeHTTP(w, r)
 	})), n
+}
+
+// upgrade answers 101 and gives the connection away, for servers that misbehave.
+func upgrade(t *testing.T, w http.ResponseWriter, r *http.Request) net.Conn {
+	t.Helper()
+	conn, _, err := http.NewResponseController(w).Hijack()
+	must(t, err)
+	sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) // RFC 6455 §1.3
+	_, err = fmt.Fprintf(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
+		base64.StdEncoding.EncodeToString(sum[:]))
+	must(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"math/rand/v2"
 	"time"
 
 	"github.com/coder/websocket"
@@ -101,7 +100,7 @@ type renewal struct {
 
 func (c *Client) startRenewal(ctx context.Context, conn *Conn) *renewal {
 	r := &renewal{done: make(chan struct{}), cancel: func() {}}
-	wait, ok := c.renewIn(conn.expires)
+	wait, ok := c.renewIn(&conn.credential)
 	if !ok {
 		close(r.done)
 		return r
@@ -118,15 +117,19 @@ func (c *Client) startRenewal(ctx context.Context, conn *Conn) *renewal {
 	return r
 }
 
-// renewIn is a time between seven and nine tenths of what the credential has left,
-// but not before the connection counts as a success.
-func (c *Client) renewIn(expires time.Time) (time.Duration, bool) {
-	if expires.IsZero() {
+// renewIn is when to replace a credential, but not before its connection counts as a
+// success.
+func (c *Client) renewIn(cred *Credential) (time.Duration, bool) {
+	left := time.Until(cred.Expires)
+	wait := left / 10 * 9
+	switch {
+	case !cred.Renew.IsZero():
+		wait = time.Until(cred.Renew)
+	case cred.Expires.IsZero():
 		return 0, false
 	}
-	left := time.Until(expires)
-	wait := max(c.cfg.Timeouts.Stable, left/10*7+rand.N(max(left/5, 1)))
-	return wait, wait < left
+	wait = max(c.cfg.Timeouts.Stable, jittered(max(wait, 0)))
+	return wait, cred.Expires.IsZero() || wait < left
 }
 
 // renew dials until it succeeds, ctx ends or there is nothing to try again for.

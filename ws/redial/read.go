@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"unicode/utf8"
 
@@ -156,7 +157,7 @@ func (c *Conn) failed(err error) {
 		c.end(peerClosed(peer))
 	case errors.Is(err, websocket.ErrMessageTooBig):
 		c.end(ws.ErrTooBig)
-	case c.wire.broken.Load() || c.ended() != nil:
+	case c.wire.broken.Load(), c.ended() != nil, errors.Is(err, net.ErrClosed), errors.Is(err, context.DeadlineExceeded):
 		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF // without a close frame it is no normal end
 		}

@@ -133,10 +133,12 @@ func (cfg *TicketConfig) fetch(ctx context.Context, renew bool) (Credential, err
 	return cfg.parse(res.Header, body, asked)
 }
 
-// parse reads {"ticket","cid","expires_in","refresh_after","subprotocol"}.
+// parse reads {"ticket","cid","expires_in","refresh_after","subprotocol"}. expires_in is
+// the ticket's own end and of no matter to the connection.
 func (cfg *TicketConfig) parse(h http.Header, body []byte, asked time.Time) (Credential, error) {
 	var answer struct {
-		Ticket string `json:"ticket"`
+		Ticket       string `json:"ticket"`
+		RefreshAfter int64  `json:"refresh_after"`
 	}
 	if typ, _, _ := mime.ParseMediaType(h.Get("Content-Type")); typ != "application/json" {
 		return Credential{}, Permanent(errors.New("redial: ticket: the answer is not JSON"))
@@ -147,6 +149,10 @@ func (cfg *TicketConfig) parse(h http.Header, body []byte, asked time.Time) (Cre
 	c := SingleUse(answer.Ticket)
 	if cfg.Query {
 		c = SingleUseQuery(answer.Ticket)
+	}
+	const day = 24 * 60 * 60
+	if s := answer.RefreshAfter; s > 0 && s < 3650*day {
+		c.Renew = asked.Add(time.Duration(s) * time.Second)
 	}
 	return c, nil
 }

@@ -72,8 +72,8 @@ func retryAfter(s string, now time.Time) time.Duration {
 // Permanent marks an error after which Run ends with err: of a [Source], for which
 // there will be no more credentials, or of serve, whatever the connection's state.
 func Permanent(err error) error {
-	if err == nil {
-		return nil
+	if _, already := err.(*permanent); already || err == nil {
+		return err
 	}
 	return &permanent{err}
 }

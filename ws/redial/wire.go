@@ -16,7 +16,7 @@ type wire struct {
 	raw                net.Conn // below TLS; nil where the transport does not tell
 	start              time.Time
 	lastByte           atomic.Int64 // nanoseconds since start
-	broken             atomic.Bool  // a read has failed: coder's error is the network's
+	broken             atomic.Bool  // a read or write has failed: coder's error is the network's
 }
 
 func (w *wire) now() int64 { return int64(time.Since(w.start)) }
@@ -26,6 +26,14 @@ func (w *wire) Read(p []byte) (int, error) {
 	if n > 0 {
 		w.lastByte.Store(w.now())
 	}
+	if err != nil {
+		w.broken.Store(true)
+	}
+	return n, err
+}
+
+func (w *wire) Write(p []byte) (int, error) {
+	n, err := w.ReadWriteCloser.Write(p)
 	if err != nil {
 		w.broken.Store(true)
 	}
