@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -201,6 +202,36 @@ func TestSocketEndsWithTheCredentialBehindTheTicket(t *testing.T) {
 			t.Errorf("ended after %v", took)
 		}
 	})
+}
+
+// faults.md 26: one 101 for a ticket, however many handshakes bring it at once.
+func TestOneOfManyHandshakesIsUpgraded(t *testing.T) {
+	const rounds, racers = 20, 20
+	p := open(t, user{})
+	for range rounds {
+		a := p.fetch(app, "ann")
+		var upgraded, refused atomic.Int64
+		var wg sync.WaitGroup
+		for range racers {
+			wg.Go(func() {
+				c, res, err := p.dial("/ws", "chat", a.Subprotocol)
+				switch {
+				case err == nil:
+					upgraded.Add(1)
+					<-p.served
+					_ = c.Close(1000, "")
+				case res != nil && res.StatusCode == 401:
+					refused.Add(1)
+				default:
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if upgraded.Load() != 1 || refused.Load() != racers-1 {
+			t.Fatalf("%d upgraded, %d refused", upgraded.Load(), refused.Load())
+		}
+	}
 }
 
 // An origin that the socket does not serve is refused before anybody looks for a ticket.
