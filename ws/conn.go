@@ -69,7 +69,8 @@ type Conn struct {
 }
 
 // ID names the connection in logs and in the Securews-Connection header of the
-// 101: 128 random bits. It is no secret and grants nothing.
+// 101: what the credential reserved, as a ticket does, or else 128 random bits. It is
+// no secret and grants nothing.
 func (c *Conn) ID() string { return c.id }
 
 // Principal returns who opened the connection.

@@ -18,7 +18,7 @@ func (h *Handler) Check(r *http.Request) error {
 	if h == nil || h.front == nil {
 		return errZero
 	}
-	if err := h.admissible(r); err != nil {
+	if err := h.admissible(h.cfg.Auth.Stripped(r)); err != nil {
 		return err
 	}
 	return h.capacity(h.open.Load())

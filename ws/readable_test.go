@@ -155,14 +155,12 @@ func TestReadableRefusalsAreBounded(t *testing.T) {
 		for range 3 {
 			silent = append(silent, attack(t, n.Server, "+X-User: ann"))
 		}
-		_, res, err := n.try("ann")
-		if err == nil || res.StatusCode != 403 {
+		if _, res, err := n.try("ann"); err == nil || res.StatusCode != 403 {
 			t.Fatalf("the fourth: %v, %v", res, err)
 		}
 		refusing.Store(false)
 		live := []*websocket.Conn{n.connect("ann"), n.connect("ann")}
-		c, _, err := n.try("ann") // in vain for want of room, and of budget
-		if err == nil {
+		if _, _, err := n.try("ann"); err == nil { // for want of room, and of budget
 			t.Fatal("a third connection")
 		}
 		start := time.Now()
@@ -177,7 +175,8 @@ func TestReadableRefusalsAreBounded(t *testing.T) {
 			t.Errorf("silent peers were there for %v", took)
 		}
 		time.Sleep(time.Second)
-		if c, _, err = n.try("ann"); err != nil {
+		c, _, err := n.try("ann")
+		if err != nil {
 			t.Fatalf("with budget again: %v", err)
 		}
 		wantEnding(t, c, 1013, "later", 0, 0)
