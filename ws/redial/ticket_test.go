@@ -1,0 +1,136 @@
+package redial_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/securews/securews/ws"
+	"github.com/securews/securews/ws/redial"
+	"github.com/securews/securews/ws/wstest"
+)
+
+const route = wstest.URL + "/ws/ticket"
+
+func TestATicketForEveryDial(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := handler(t, ws.Config{Subprotocols: []string{"chat.v1"}, Serve: lasting(time.Minute, ws.ErrDraining)})
+		issued, redeemed := 0, 0
+		mux := http.NewServeMux()
+		mux.HandleFunc("POST /ws/ticket", func(w http.ResponseWriter, r *http.Request) {
+			issued++
+			if r.Header.Get("Authorization") != "Bearer t" || r.Header.Get("Origin") != "https://app.example" {
+				t.Errorf("asked with %v", r.Header)
+			}
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = fmt.Fprintf(w, `{"ticket":"t%d","cid":"c","expires_in":30,"refresh_after":0,"subprotocol":"ticket.t%[1]d"}`, issued)
+		})
+		mux.HandleFunc("/ws", func(w http.ResponseWriter, r *http.Request) {
+			redeemed++
+			want := fmt.Sprintf("chat.v1,ticket.t%d", redeemed)
+			if got := r.Header.Get("Sec-WebSocket-Protocol"); got != want {
+				t.Errorf("offered %q, want %q", got, want)
+			}
+			r.Header.Set("Sec-WebSocket-Protocol", "chat.v1") // as middleware/ticket does
+			h.ServeHTTP(w, r)
+		})
+		s := wstest.NewServer(t, mux)
+		source, err := redial.NewTicket(redial.TicketConfig{
+			URL: route, HTTPClient: s.Client(),
+			Authorize: func(r *http.Request, _ bool) error {
+				r.Header.Set("Authorization", "Bearer t")
+				r.Header.Set("Origin", "https://app.example")
+				return nil
+			},
+		})
+		must(t, err)
+		r := start(t, s, redial.Config{Subprotocols: []string{"chat.v1"}, Credential: source}, nil)
+		time.Sleep(10 * time.Minute)
+		r.stop()
+		if issued != redeemed || issued < 8 {
+			t.Errorf("%d issued, %d redeemed", issued, redeemed)
+		}
+	})
+}
+
+func TestTicketRouteAnswers(t *testing.T) {
+	tests := map[string]struct {
+		status      int
+		header, is  string
+		ticket      bool
+		renew       time.Duration
+		stops, once bool
+	}{
+		"a ticket":                        {200, "application/json", `{"ticket":"secret"}`, true, 0, false, false},
+		"201, with when to come back":     {201, "application/json; charset=utf-8", `{"ticket":"secret","refresh_after":240}`, true, 240 * time.Second, false, false},
+		"an absurd time":                  {200, "application/json", `{"ticket":"secret","refresh_after":9000000000}`, true, 0, false, false},
+		"a negative time":                 {200, "application/json", `{"ticket":"secret","refresh_after":-1}`, true, 0, false, false},
+		"401: once more":                  {401, "application/problem+json", `{"reason":"credential_expired"}`, false, 0, false, true},
+		"403: an end":                     {403, "text/html", `<p>no`, false, 0, true, false},
+		"a redirect to the login: an end": {302, "", "", false, 0, true, false},
+		"503: again":                      {503, "", "", false, 0, false, false},
+		"HTML":                            {200, "text/html", `{"ticket":"secret"}`, false, 0, true, false},
+		"no ticket":                       {200, "application/json", `{}`, false, 0, true, false},
+		"no JSON":                         {200, "application/json", `secret`, false, 0, true, false},
+		"too much of it":                  {200, "application/json", `{"ticket":"` + strings.Repeat("x", 20_000) + `"}`, false, 0, true, false},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				asked := 0
+				s := wstest.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					asked++
+					w.Header().Set("Content-Type", tt.header)
+					w.Header().Set("Location", "https://evil.example/")
+					w.WriteHeader(tt.status)
+					_, _ = w.Write([]byte(tt.is))
+				}))
+				source, err := redial.NewTicket(redial.TicketConfig{URL: route, HTTPClient: s.Client()})
+				must(t, err)
+				c, err := source(t.Context(), false)
+				if (err == nil) != tt.ticket || err != nil && strings.Contains(err.Error(), "secret") {
+					t.Fatalf("got %v", err)
+				}
+				if renew := time.Until(c.Renew); tt.renew != 0 && renew != tt.renew || tt.renew == 0 && !c.Renew.IsZero() {
+					t.Errorf("renew in %v, want %v", renew, tt.renew)
+				}
+				if tt.ticket {
+					return
+				}
+				asked = 0
+				r := start(t, s, redial.Config{Credential: source}, nil)
+				time.Sleep(10 * time.Minute)
+				switch {
+				case tt.stops && asked != 1, tt.once && asked != 2, !tt.stops && !tt.once && asked < 10:
+					t.Errorf("asked %d times", asked)
+				}
+				if tt.stops || tt.once {
+					if err := <-r.done; err == nil || errors.Is(err, context.Canceled) {
+						t.Errorf("Run: %v", err)
+					}
+					return
+				}
+				r.stop()
+			})
+		})
+	}
+}
+
+func TestTicketConfigErrors(t *testing.T) {
+	for name, cfg := range map[string]redial.TicketConfig{
+		"zero": {}, "plaintext": {URL: "http://app.example/t", DangerouslyAllowPlaintext: true},
+		"unasked": {URL: "http://localhost/t"}, "wss": {URL: "wss://app.example/t"}, "user": {URL: "https://u:p@app.example/t"},
+	} {
+		if _, err := redial.NewTicket(cfg); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+	if _, err := redial.NewTicket(redial.TicketConfig{URL: "http://localhost:8080/t", DangerouslyAllowPlaintext: true}); err != nil {
+		t.Error(err)
+	}
+}
