@@ -15,6 +15,10 @@ import { offline, watch, type Wake } from "./wake.js";
 
 const longestTimer = 2 ** 31 - 1;
 
+// A server may open a connection only to close it with a readable reason. What waited
+// stays here until a message has come, or this long.
+const holdTime = 100;
+
 /**
  * isLater reports whether a new ticket's credential outlives that of the last: where it is
  * the same one, what is left of it is less than half.
@@ -36,6 +40,7 @@ export class Reconnecting extends EventTarget implements Client {
   #stop = new AbortController(); // ends what close() must not wait for
   #planned: Ticket | undefined; // of a planned reconnect
   #notBefore = 0; // what Retry-After said
+  #hold: ReturnType<typeof setTimeout> | undefined; // until the queue may go out
   #resume: ((delay?: number) => void) | undefined; // of the wait at hand
 
   constructor(private readonly cfg: Settings) {
@@ -59,7 +64,7 @@ export class Reconnecting extends EventTarget implements Client {
     if (this.state === "closed" || this.#closing) {
       return this.#undelivered(data, "closed");
     }
-    if (this.state !== "open" || !this.#link!.live) {
+    if (this.state !== "open" || !this.#link!.live || this.#hold) {
       return this.#outbox.push(data) || this.#undelivered(data, "full");
     }
     if (this.#link!.buffered + sizeOf(data) > this.cfg.queue.bytes) {
@@ -202,6 +207,8 @@ export class Reconnecting extends EventTarget implements Client {
     } finally {
       timers.forEach(clearTimeout);
       gone.abort();
+      clearTimeout(this.#hold);
+      this.#hold = undefined;
       this.#pulse?.stop();
       this.#pulse = undefined;
     }
@@ -210,13 +217,23 @@ export class Reconnecting extends EventTarget implements Client {
   #opened(link: Link): void {
     this.#notBefore = 0;
     this.#greet(link);
-    while (link.live && this.#outbox.size > 0) {
-      link.send(this.#outbox.shift()!);
+    if (this.#outbox.size > 0 && !link.sealed) {
+      this.#hold = setTimeout(() => this.#flush(), holdTime);
+    } else {
+      this.#flush();
     }
     if (this.cfg.heartbeat) {
       this.#pulse = new Pulse(this.cfg.heartbeat, (ping) => link.send(ping), () => link.drop());
     }
     this.#change("open", {});
+  }
+
+  #flush(): void {
+    clearTimeout(this.#hold);
+    this.#hold = undefined;
+    while (this.#link?.live && this.#outbox.size > 0) {
+      this.#link.send(this.#outbox.shift()!);
+    }
   }
 
   #greet(link: Link): void {
@@ -231,6 +248,9 @@ export class Reconnecting extends EventTarget implements Client {
 
   #message(data: Message): void {
     this.#pulse?.beat();
+    if (this.#hold) {
+      this.#flush();
+    }
     for (const inbox of this.#inboxes) {
       inbox.push(data);
     }

@@ -109,7 +109,8 @@ export class Session implements Sealed {
   /** #confirm takes the first record: it shows that the server has the key. */
   #confirm(kind: number, payload: Bytes): void {
     const ready = kind === type.control ? JSON.parse(decode(payload)) : undefined;
-    if (ready?.t !== "ready" || typeof ready.cid !== "string") {
+    const { t, cid } = ready ?? {};
+    if (t !== "ready" || typeof cid !== "string" || cid.length < 1 || cid.length > 128) {
       return this.#fail();
     }
     this.#state = "open";

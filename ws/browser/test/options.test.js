@@ -1,0 +1,63 @@
+// What is refused before anything is dialled.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { connect, fetchTicket } from "../dist/securews.js";
+import { FakeSocket } from "./fake.js";
+
+const refused = {
+  "plain ws": { url: "ws://app.example/ws" },
+  "plain ws to localhost, unless asked for": { url: "ws://localhost/ws" },
+  "plain ws elsewhere, even if asked for": { url: "ws://app.example/ws", dangerouslyAllowPlaintext: true },
+  "a host that only begins like localhost": { url: "ws://localhost.example/ws", dangerouslyAllowPlaintext: true },
+  "credentials in the address": { url: "wss://u:p@app.example/ws" },
+  "a fragment": { url: "wss://app.example/ws#x" },
+  "another scheme": { url: "ftp://app.example/ws" },
+  "a relative address where there is no page": { url: "/ws" },
+  "a ticket without a real subprotocol": { ticket: async () => "t" },
+  "a ticket over plain http": { protocols: "chat", ticket: "http://app.example/ticket" },
+  "a subprotocol that is no token": { protocols: "chat v1" },
+  "a subprotocol twice": { protocols: ["chat", "chat"] },
+  "a subprotocol that would be taken for a ticket": { protocols: ["ticket.x"] },
+  "a time that is not above zero": { times: { first: 0 } },
+  "a time that nobody knows": { times: { frist: 1 } },
+};
+for (const [name, options] of Object.entries(refused)) {
+  test(`refused: ${name}`, () => {
+    assert.throws(() => connect({ url: "wss://app.example/ws", WebSocket: FakeSocket, ...options }), TypeError);
+  });
+}
+
+test("localhost may be dialled in the clear where that is asked for", async () => {
+  for (const host of ["localhost:8080", "127.0.0.1", "[::1]:1", "app.localhost"]) {
+    const client = connect({ url: `ws://${host}/ws`, WebSocket: FakeSocket, dangerouslyAllowPlaintext: true });
+    await client.close();
+  }
+});
+
+test("close() refuses codes that a browser may not send", async () => {
+  const client = connect({ url: "wss://app.example/ws", WebSocket: FakeSocket });
+  for (const code of [1001, 1008, 2999, 5000]) assert.throws(() => client.close(code), RangeError);
+  await client.close();
+});
+
+const answer = (status, headers = {}, body = "{}") => async () => new Response(body, { status, headers });
+
+test("fetchTicket posts, follows no redirect, and reads reason and Retry-After", async (t) => {
+  let init;
+  t.mock.method(globalThis, "fetch", async (_, i) => ((init = i), new Response('{"ticket":"t"}')));
+  assert.deepEqual(await fetchTicket("https://app.example/ticket", { headers: { Authorization: "Bearer x" } }), { ticket: "t" });
+  assert.deepEqual([init.method, init.redirect, init.cache], ["POST", "manual", "no-store"]);
+
+  const rows = [
+    [429, { "Retry-After": "7" }, '{"reason":"rate_limited"}', "rate_limited", 7000],
+    [503, { "Retry-After": "999999999" }, "<html>", "", 3_600_000],
+    [503, { "Retry-After": "Mon, 01 Jan 2001 00:00:00 GMT" }, "{}", "", 0],
+    [503, { "Retry-After": "-3" }, '{"reason":7}', "", 0],
+    [401, {}, '{"reason":"no_credential"}', "no_credential", 0],
+  ];
+  for (const [status, headers, body, reason, retryAfter] of rows) {
+    t.mock.method(globalThis, "fetch", answer(status, headers, body));
+    await assert.rejects(fetchTicket("https://app.example/ticket"), { status, reason, retryAfter });
+  }
+});

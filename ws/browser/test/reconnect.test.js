@@ -1,0 +1,265 @@
+// When the client comes back, when it stops, and how long it waits.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { TicketError, connect } from "../dist/securews.js";
+import { FakeSocket, fakeTime, settle, watch } from "./fake.js";
+
+const url = "wss://app.example/ws";
+const open = (more = {}) => connect({ url, WebSocket: FakeSocket, ...more });
+const delays = (seen) => seen.states.filter((s) => s.state === "waiting").map((s) => s.delay);
+
+test("the delay's bound doubles from 0.5 s to 30 s, and all of it is jitter", async (t) => {
+  const pass = fakeTime(t);
+  const client = open();
+  const seen = watch(client);
+  await settle();
+  for (let i = 0; i < 9; i++) {
+    FakeSocket.last.end(1006);
+    await settle();
+    await pass(delays(seen).at(-1));
+  }
+  assert.deepEqual(delays(seen), [250, 500, 1000, 2000, 4000, 8000, 15000, 15000, 15000]);
+  assert.equal(FakeSocket.most, 1);
+});
+
+test("restart and overload start with a bound of 5 s", async (t) => {
+  for (const code of [1012, 1013]) {
+    const pass = fakeTime(t);
+    const seen = watch(open());
+    await settle();
+    FakeSocket.last.open();
+    FakeSocket.last.end(code, "restart");
+    await pass(0);
+    assert.deepEqual(delays(seen), [2500]);
+    t.mock.restoreAll();
+    t.mock.timers.reset();
+  }
+});
+
+test("an attempt is a success once it has lived for 10 s", async (t) => {
+  const pass = fakeTime(t);
+  const seen = watch(open());
+  await settle();
+  for (const lived of [9_999, 9_999, 10_000, 0]) {
+    FakeSocket.last.open();
+    await pass(lived);
+    FakeSocket.last.end(1006);
+    await pass(1000);
+  }
+  assert.deepEqual(delays(seen), [250, 500, 250, 500]);
+});
+
+const cases = [
+  [1000, "", "stop"], [1001, "", "retry"], [1002, "protocol", "stop"], [1003, "read_only", "stop"],
+  [1005, "", "stop"], [1006, "", "retry"], [1007, "utf8", "stop"], [1008, "rate", "stop"],
+  [1008, "decrypt", "stop"], [1009, "too_big", "stop"], [1011, "internal", "retry"], [1012, "restart", "retry"],
+  [1013, "slow", "retry"], [1013, "later", "retry"], [3000, "expired", "renew"], [3000, "reauth", "renew"],
+  [3000, "revoked", "sign-in"], [3000, "something", "sign-in"], [3003, "forbidden", "stop"],
+  [3008, "idle", "retry"], [3008, "timeout", "retry"], [4000, "", "stop"], [4999, "app", "stop"],
+];
+for (const [code, reason, next] of cases) {
+  test(`${code} ${reason}: ${next}`, async (t) => {
+    const pass = fakeTime(t);
+    const client = open();
+    const seen = watch(client);
+    await settle();
+    FakeSocket.last.open();
+    FakeSocket.last.end(code, reason);
+    await pass(10_000);
+    const { state, ending } = seen.states[1];
+    assert.equal(state, next === "retry" || next === "renew" ? "waiting" : "closed");
+    assert.deepEqual([ending.code, ending.reason, ending.next], [code, reason, next]);
+    assert.match(ending.text, /^[A-Z].{5,}/);
+    assert.equal(FakeSocket.all.length, state === "closed" ? 1 : 2);
+  });
+}
+
+test("expired and reauth: a new credential once, then stop", async (t) => {
+  const pass = fakeTime(t);
+  const asked = [];
+  const client = open({ protocols: "chat", ticket: async ({ renew }) => (asked.push(renew), `t${asked.length}`) });
+  await settle();
+  for (const reason of ["expired", "reauth"]) {
+    FakeSocket.last.open();
+    FakeSocket.last.end(3000, reason);
+    await pass(1000);
+  }
+  assert.deepEqual(asked, [false, true]);
+  assert.deepEqual(FakeSocket.all.map((s) => s.protocols), [["chat", "ticket.t1"], ["chat", "ticket.t2"]]);
+  assert.deepEqual([client.state, (await client.closed).next], ["closed", "sign-in"]);
+});
+
+test("expired after a stable life may be renewed again", async (t) => {
+  const pass = fakeTime(t);
+  const client = open({ protocols: "chat", ticket: async () => "t" });
+  await settle();
+  for (let i = 0; i < 5; i++) {
+    FakeSocket.last.open();
+    await pass(10_000);
+    FakeSocket.last.end(3000, "expired");
+    await pass(1000);
+  }
+  assert.equal(FakeSocket.all.length, 6);
+  await client.close();
+});
+
+test("expired, without tickets: a handshake that then fails is taken for a refusal", async (t) => {
+  const pass = fakeTime(t);
+  const client = open();
+  await settle();
+  FakeSocket.last.open();
+  FakeSocket.last.end(3000, "expired");
+  await pass(1000);
+  FakeSocket.last.end(1006);
+  await pass(3_600_000);
+  assert.equal(FakeSocket.all.length, 2);
+  assert.equal((await client.closed).next, "sign-in");
+});
+
+for (const [status, next] of [[401, "sign-in"], [403, "stop"], [404, "stop"], [302, "stop"]]) {
+  test(`the ticket route answers ${status}: ${next}`, async (t) => {
+    const pass = fakeTime(t);
+    const client = open({ protocols: "chat", ticket: async () => { throw new TicketError(status, "why"); } });
+    await pass(3_600_000);
+    const { code, reason, next: then, status: got } = await client.closed;
+    assert.deepEqual([code, reason, then, got], [0, "why", next, status]);
+    assert.equal(FakeSocket.all.length, 0);
+  });
+}
+
+test("Retry-After is honoured, and nothing hastens it", async (t) => {
+  const pass = fakeTime(t);
+  let asked = 0;
+  const client = open({ protocols: "chat", ticket: async () => { asked++; throw new TicketError(503, "", 60_000); } });
+  const seen = watch(client);
+  await settle();
+  client.retry();
+  await pass(59_999);
+  client.retry();
+  await settle();
+  assert.equal(asked, 1);
+  await pass(251);
+  assert.equal(asked, 2);
+  assert.equal(delays(seen)[0], 60_250);
+  await client.close();
+});
+
+test("a ticket source that fails or hangs is asked again after a delay", async (t) => {
+  const pass = fakeTime(t);
+  let asked = 0;
+  const client = open({
+    protocols: "chat",
+    ticket: () => (++asked === 1 ? Promise.reject(new TypeError("no network")) : new Promise(() => {})),
+  });
+  const seen = watch(client);
+  await pass(250);
+  await pass(15_000);
+  await pass(500);
+  assert.equal(asked, 3);
+  assert.deepEqual(seen.states.map((s) => s.ending?.reason).filter(Boolean), ["unreachable", "timeout"]);
+  await client.close();
+});
+
+test("a dial that hangs is given up, and its socket is gone before the next", async (t) => {
+  const pass = fakeTime(t);
+  const client = open();
+  await settle();
+  await pass(15_000);
+  assert.deepEqual(FakeSocket.last.closedWith, { code: 3008, reason: "timeout" });
+  await pass(250);
+  assert.equal(FakeSocket.all.length, 2);
+  assert.equal(FakeSocket.most, 1);
+  await client.close();
+});
+
+test("a planned reconnect fetches a ticket first, then closes, then dials", async (t) => {
+  const pass = fakeTime(t);
+  let n = 0;
+  const client = open({ protocols: "chat", ticket: async () => ({ ticket: `t${++n}`, refresh_after: 240 }) });
+  const seen = watch(client);
+  await settle();
+  FakeSocket.last.open();
+  await pass(227_999); // 240 s less up to a tenth
+  assert.equal(n, 1);
+  await pass(1);
+  assert.deepEqual(FakeSocket.all[0].closedWith, { code: 1000, reason: "renewing" });
+  assert.equal(FakeSocket.all.length, 2);
+  client.send("meanwhile");
+  FakeSocket.last.open();
+  await pass(100);
+  assert.deepEqual(FakeSocket.last.protocols, ["chat", "ticket.t2"]);
+  assert.deepEqual(FakeSocket.last.sent, ["meanwhile"]);
+  assert.deepEqual(seen.states.map((s) => s.state), ["open", "connecting", "open"]);
+  await client.close();
+});
+
+test("a planned reconnect keeps the connection while there is no better ticket", async (t) => {
+  const pass = fakeTime(t);
+  const answers = [
+    { ticket: "t1", refresh_after: 100 },
+    new TicketError(503),
+    { ticket: "t2", refresh_after: 20 }, // the same credential, and less is left of it
+  ];
+  const client = open({
+    protocols: "chat",
+    ticket: async () => {
+      const a = answers.shift();
+      if (a instanceof Error) throw a;
+      return a;
+    },
+  });
+  await settle();
+  FakeSocket.last.open();
+  await pass(95_000);
+  await pass(500);
+  assert.equal(answers.length, 0);
+  assert.equal(client.state, "open");
+  assert.equal(FakeSocket.all.length, 1);
+  await client.close();
+});
+
+test("close() ends every state, and nothing follows", async (t) => {
+  for (const until of ["connecting", "open", "waiting"]) {
+    const pass = fakeTime(t);
+    const client = open();
+    await settle();
+    if (until !== "connecting") FakeSocket.last.open();
+    if (until === "waiting") FakeSocket.last.end(1006);
+    await settle();
+    assert.equal(client.state, until);
+    const { code, next } = await client.close(4001, "bye");
+    assert.deepEqual([client.state, code, next], ["closed", 4001, "stop"]);
+    await pass(3_600_000);
+    assert.equal(FakeSocket.all.length, 1);
+    t.mock.restoreAll();
+    t.mock.timers.reset();
+  }
+});
+
+test("a peer that does not answer the close frame is left after 2 s", async (t) => {
+  const pass = fakeTime(t);
+  const client = open();
+  await settle();
+  FakeSocket.last.open();
+  FakeSocket.last.answersClose = false;
+  void client.close();
+  await pass(1_999);
+  assert.equal(client.state, "open");
+  await pass(1);
+  assert.equal(client.state, "closed");
+});
+
+test("a server that selects what was not asked for is not spoken to", async (t) => {
+  for (const selected of ["", "other", "ticket.t"]) {
+    const pass = fakeTime(t);
+    const client = open({ protocols: "chat", ticket: async () => "t" });
+    await settle();
+    FakeSocket.last.open(selected);
+    await pass(1000);
+    assert.deepEqual(FakeSocket.last.closedWith, { code: 4002, reason: "protocol" });
+    assert.equal((await client.closed).next, "stop");
+    t.mock.restoreAll();
+    t.mock.timers.reset();
+  }
+});

@@ -1,0 +1,197 @@
+// Both modules together, against a server of the test's own.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { seal } from "../dist/seal.js";
+import { connect } from "../dist/securews.js";
+import { FakeSocket, watch } from "./fake.js";
+import { Peer, pinned, until } from "./peer.js";
+
+const sealing = (more = {}) => seal({ audience: "chat.example", principal: "alice", keys: [pinned], ...more });
+
+async function dial(t, more = {}, options = {}) {
+  FakeSocket.reset();
+  const client = connect({
+    url: "wss://app.example/ws", protocols: "chat", WebSocket: FakeSocket, seal: sealing(more), ...options,
+  });
+  t.after(() => client.close());
+  const seen = watch(client);
+  await until(() => FakeSocket.last);
+  return { client, seen, peer: new Peer() };
+}
+
+async function open(t, more, options) {
+  const d = await dial(t, more, options);
+  await d.peer.shake();
+  await d.peer.ready();
+  await until(() => d.client.state === "open");
+  return d;
+}
+
+// ended waits for the one answer to whatever is wrong.
+async function refused(client, socket) {
+  const { code, reason, next } = await client.closed;
+  assert.deepEqual([code, reason, next], [4008, "decrypt", "stop"]);
+  assert.deepEqual(socket.closedWith, { code: 4008, reason: "decrypt" });
+}
+
+test("messages both ways, text and bytes, in order", async (t) => {
+  const { client, seen, peer } = await open(t);
+  assert.deepEqual([client.sealed, client.protocol], [true, "hpke1.chat"]);
+  client.send("one");
+  client.send(new Uint8Array([50]));
+  client.send("");
+  assert.deepEqual([await peer.read(), await peer.read(), await peer.read()], [[0x10, "one"], [0x11, "2"], [0x10, ""]]);
+  await Promise.all([peer.record(0x10, "wörld"), peer.record(0x11, "x")]);
+  await until(() => seen.messages.length === 2);
+  assert.equal(seen.messages[0], "wörld");
+  assert.deepEqual(new Uint8Array(seen.messages[1]), new Uint8Array([120]));
+  for (const frame of peer.socket.sent) assert.ok(frame instanceof Uint8Array, "nothing goes out unsealed");
+});
+
+test("nothing is sent before the server has shown its key", async (t) => {
+  const { client, peer } = await dial(t);
+  client.send("waits");
+  await peer.shake();
+  assert.equal(client.state, "connecting");
+  assert.equal(peer.socket.sent.length, 1);
+  await peer.ready();
+  assert.deepEqual(await peer.read(), [0x10, "waits"]);
+});
+
+test("the server changes its key", async (t) => {
+  const { seen, peer } = await open(t);
+  await peer.record(0x13, "");
+  await peer.out.update();
+  await peer.record(0x10, "next epoch");
+  await until(() => seen.messages.length);
+  assert.deepEqual(seen.messages, ["next epoch"]);
+});
+
+test("close() says a sealed goodbye, after everything before it", async (t) => {
+  const { client, peer } = await open(t);
+  client.send("last");
+  const ended = client.close();
+  assert.deepEqual([await peer.read(), await peer.read()], [[0x10, "last"], [0x14, ""]]);
+  assert.equal((await ended).code, 1000);
+});
+
+test("an end without a sealed goodbye is truncation", async (t) => {
+  const { client, seen, peer } = await open(t);
+  peer.socket.end(1000, "");
+  await until(() => client.state === "waiting");
+  const { code, reason, truncated } = seen.states.at(-1).ending;
+  assert.deepEqual([code, reason, truncated], [1006, "truncated", true]);
+});
+
+test("an end with one is not, and what came before it is delivered", async (t) => {
+  const { client, seen, peer } = await open(t);
+  await peer.record(0x10, "last");
+  await peer.record(0x14, "");
+  peer.socket.end(1000, "");
+  const { code, truncated } = await client.closed;
+  assert.deepEqual([code, truncated, seen.messages], [1000, undefined, ["last"]]);
+});
+
+test("required: a server that selects the plain subprotocol is left", async (t) => {
+  const { client, peer } = await dial(t);
+  assert.deepEqual(peer.socket.protocols, ["hpke1.chat"]);
+  peer.socket.open("chat");
+  await client.closed;
+  assert.deepEqual(peer.socket.sent, []);
+});
+
+test("preferred: sealed first, plain if the server selects that", async (t) => {
+  const { client, peer, seen } = await dial(t, { policy: "preferred" });
+  assert.deepEqual(peer.socket.protocols, ["hpke1.chat", "chat"]);
+  peer.socket.open("chat");
+  peer.socket.receive("hello");
+  client.send("hi");
+  assert.deepEqual([client.sealed, seen.messages, peer.socket.sent], [false, ["hello"], ["hi"]]);
+});
+
+const wrong = {
+  "another audience": (p) => p.shake({ bound: { audience: "x" } }).then(() => p.ready()),
+  "another origin": (p) => p.shake({ bound: { origin: "https://x.example" } }).then(() => p.ready()),
+  "another principal": (p) => p.shake({ bound: { principal: "bob" } }).then(() => p.ready()),
+  "no known key": (p) => p.shake({ offers: [new Uint8Array(8)] }),
+  "a text hello": (p) => (p.socket.open("hpke1.chat"), p.socket.receive("hello")),
+  "a broken hello": (p) => (p.socket.open("hpke1.chat"), p.send(new Uint8Array(37))),
+  "a message before ready": (p) => p.shake().then(() => p.record(0x10, "early")),
+  "a ready without a cid": (p) => p.shake().then(() => p.record(0x12, '{"t":"ready"}')),
+  "another first control": (p) => p.shake().then(() => p.record(0x12, '{"t":"go","cid":"C"}')),
+};
+for (const [name, act] of Object.entries(wrong)) {
+  test(`handshake: ${name}`, async (t) => {
+    const { client, peer } = await dial(t);
+    void Promise.resolve(act(peer)).catch(() => {});
+    await refused(client, peer.socket);
+  });
+}
+
+const attacks = {
+  "plain text": (p) => p.socket.receive("psst"),
+  "a second ready": (p) => p.ready(),
+  "an unknown type": (p) => p.record(0x15, ""),
+  "a key update with a payload": (p) => p.record(0x13, "x"),
+  "a goodbye with a payload": (p) => p.record(0x14, "x"),
+  "a message after the goodbye": (p) => p.record(0x14, "").then(() => p.record(0x10, "x")),
+  "text that is not UTF-8": async (p) => p.send(await p.out.seal(0x10, new Uint8Array([0xff]))),
+  "a record left out": async (p) => (await p.out.seal(0x10, new Uint8Array()), await p.record(0x10, "x")),
+  "a record twice": async (p) => {
+    const r = await p.out.seal(0x10, new Uint8Array([65]));
+    p.send(r), p.send(r);
+  },
+  "two records swapped": async (p) => {
+    const [a, b] = [await p.out.seal(0x10, new Uint8Array([65])), await p.out.seal(0x10, new Uint8Array([66]))];
+    p.send(b), p.send(a);
+  },
+  "the client's own record": async (p, client) => (client.send("x"), p.send(await p.frame())),
+  "text made bytes": async (p) => {
+    const r = await p.out.seal(0x10, new Uint8Array([65]));
+    r[0] = 0x11;
+    p.send(r);
+  },
+  "a flipped bit": async (p) => {
+    const r = await p.out.seal(0x10, new Uint8Array([65]));
+    r[5] ^= 1;
+    p.send(r);
+  },
+};
+for (const [name, act] of Object.entries(attacks)) {
+  test(`attack: ${name}`, async (t) => {
+    const { client, peer, seen } = await open(t);
+    await act(peer, client);
+    await refused(client, peer.socket);
+    assert.ok(seen.messages.length <= 1);
+  });
+}
+
+test("keys of a directory are fetched, kept, and fetched again for a new one", async (t) => {
+  let fetched = 0;
+  const { publicKey, toBase64url, suiteOf } = (await import("./internals.js")).internals;
+  const key = await publicKey(suiteOf(0x20), pinned.pk, 0);
+  const entry = { kem: 0x20, kid: toBase64url(key.kid), pk: toBase64url(key.pk), not_after: 4102444800 };
+  t.mock.method(globalThis, "fetch", async (url, init) => {
+    assert.equal(url, "https://app.example/.well-known/wss-keys");
+    assert.equal(init.redirect, "error");
+    return new Response(JSON.stringify({ keys: ++fetched === 1 ? [] : [entry] }));
+  });
+  await open(t, { keys: undefined });
+  assert.equal(fetched, 2);
+});
+
+test("a directory that cannot be reached is no reason to stop", async (t) => {
+  t.mock.method(globalThis, "fetch", async () => new Response("", { status: 503 }));
+  const { client, peer, seen } = await dial(t, { keys: undefined });
+  void peer.shake().catch(() => {});
+  await until(() => client.state === "waiting");
+  assert.equal(seen.states.at(-1).ending.code, 1006);
+});
+
+test("mistakes in the options are refused", () => {
+  const bad = [{ audience: "" }, { keys: [] }, { keys: [{ suite: "RSA", pk: "" }] }, { keys: [{ suite: "X25519", pk: "AAAA" }] },
+    { psk: new Uint8Array(31) }, { suites: ["RSA"] }, { policy: "optional" }];
+  for (const more of bad) assert.throws(() => sealing(more), TypeError, JSON.stringify(more));
+  assert.throws(() => connect({ url: "wss://app.example/ws", WebSocket: FakeSocket, seal: sealing() }), TypeError);
+});
