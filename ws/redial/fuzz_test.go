@@ -1,0 +1,42 @@
+package redial
+
+import (
+	"net/http"
+	"testing"
+	"time"
+)
+
+func FuzzRetryAfter(f *testing.F) {
+	for _, s := range []string{"", "0", "7", "-1", "1e3", "99999999999999999999", "Fri, 31 Dec 1999 23:59:59 GMT", "Friday, 31-Dec-99 23:59:59 GMT"} {
+		f.Add(s)
+	}
+	now := time.Date(1999, 12, 31, 23, 59, 0, 0, time.UTC)
+	f.Fuzz(func(t *testing.T, s string) {
+		if d := retryAfter(s, now); d < 0 {
+			t.Errorf("%q: %v", s, d)
+		}
+		b := newAttempts(defaultBackoff)
+		if d := b.next(false, retryAfter(s, now)); d < 0 || d > defaultBackoff.RetryAfter+defaultBackoff.Min {
+			t.Errorf("%q: delay %v", s, d)
+		}
+	})
+}
+
+func FuzzTicketAnswer(f *testing.F) {
+	for _, s := range []string{`{"ticket":"t","refresh_after":240}`, `{"ticket":"a b"}`, `{}`, `[]`, `{"ticket":1}`, `{"ticket":"t","refresh_after":1e300}`} {
+		f.Add([]byte(s))
+	}
+	h := http.Header{"Content-Type": {"application/json"}}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		cfg := &TicketConfig{}
+		c, err := cfg.parse(h, body, time.Now())
+		if (err == nil) != (c.way == wayTicketSubprotocol && c.secret != "") {
+			t.Errorf("%q: %v", body, err)
+		}
+		hs := handshake{subprotocols: []string{"chat.v1"}}
+		if err == nil && hs.add(c) == nil && !isToken(hs.subprotocols[1]) {
+			t.Errorf("%q would be offered as %q", body, hs.subprotocols[1])
+		}
+		refusedBy("ticket", 403, http.Header{"Content-Type": {"application/problem+json"}}, body)
+	})
+}
