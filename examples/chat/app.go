@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
 	"sync/atomic"
@@ -10,7 +9,8 @@ import (
 
 	"github.com/securews/securews/middleware"
 	"github.com/securews/securews/session"
-	"github.com/securews/securews/ws"
+	"github.com/securews/securews/ws/browser"
+	"github.com/securews/securews/ws/seal"
 )
 
 // app is the program between its configuration and its server.
@@ -18,23 +18,26 @@ type app struct {
 	log      *slog.Logger
 	accounts *accounts
 	hub      *hub
+	vault    *hub // of the sealed connections
 	issuer   *issuer
 	sessions *session.Manager
 	gate     gate
 	page     *page
-	live     *ws.Handler
+	sockets  sockets
 	draining atomic.Bool
 }
 
-func newApp(origins []string, people *accounts, limits rateLimits, log *slog.Logger) (*app, error) {
-	a := &app{log: log, accounts: people, hub: newHub()}
+// newSessions is apart from newApp, because sessions may outlive the rest: in earnest
+// their store does.
+func newSessions(origins []string, log *slog.Logger) (*session.Manager, error) {
+	// One issuer name for cookie and token: alice is the same principal by either.
+	return session.New(session.Config{Issuer: origins[0], Log: log})
+}
+
+func newApp(origins []string, people *accounts, sessions *session.Manager, limits rateLimits, log *slog.Logger) (*app, error) {
+	a := &app{log: log, accounts: people, sessions: sessions, hub: newHub(), vault: newVault()}
 	var err error
 	if a.issuer, err = newIssuer(origins[0]); err != nil {
-		return nil, err
-	}
-	// One issuer name for cookie and token: alice is the same principal by either, and
-	// shares one limit of connections.
-	if a.sessions, err = session.New(session.Config{Issuer: origins[0], Log: log}); err != nil {
 		return nil, err
 	}
 	tokens, err := a.issuer.authenticator(a.sessions.Revocations())
@@ -47,35 +50,8 @@ func newApp(origins []string, people *accounts, limits rateLimits, log *slog.Log
 	if a.page, err = newPage(a.visitor); err != nil {
 		return nil, err
 	}
-	a.live, err = a.newLive()
+	a.sockets, err = a.newSockets(tokens)
 	return a, err
-}
-
-// newLive is the WebSocket end of the chain.
-func (a *app) newLive() (*ws.Handler, error) {
-	return ws.New(ws.Config{
-		Origins:  a.gate.origins,
-		Hosts:    a.gate.hosts,
-		Auth:     a.gate.either,
-		Serve:    a.serve,
-		Validate: validate,
-		// Chatting counts as using the session; without it people who chat for half an
-		// hour would be signed out by the idle time-out. A socket on which nothing
-		// happens is closed before that, and the page does not open it again by itself.
-		Revalidate:   a.sessions.Touch,
-		Revocations:  a.sessions.Revocations(),
-		Subprotocols: []string{subprotocol},
-		Limits: ws.Limits{
-			// The demo is also what load tests run against: thousands of sockets, all
-			// of one account. A real deployment keeps the default of 64 a person.
-			Connections:  15_000,
-			PerPrincipal: 10_000,
-			Message:      maxMessage,
-			// People do not type faster; a program that does is told 1008 `rate`.
-			MessagesPerSecond: 20,
-		},
-		Log: a.log,
-	})
 }
 
 // routes is the whole chain, outermost first.
@@ -90,9 +66,13 @@ func (a *app) routes() http.Handler {
 	r.Get("/ready", a.ready)
 	r.Get("/.well-known/jwks.json", a.issuer.serveKeys)
 	r.Get("/assets/*", a.page.serveAsset)
+	r.Handle(browser.Root+"*", browser.Handler())
+	r.With(a.gate.cors).Handle(seal.DirectoryPath, a.sockets.keys)
 	// The end of the chain. TLS, host and origin are asked here again, so that it is as
 	// safe without the layers above; what costs more comes after them.
-	r.With(a.gate.handshakes.Handler).Handle("/ws", a.live)
+	r.With(a.gate.handshakes.Handler).Handle(wsPath, a.sockets.ws)
+	r.With(a.gate.handshakes.Handler).Handle(socketPath, a.sockets.socket)
+	r.With(a.gate.handshakes.Handler).Handle(sealedPath, a.sockets.sealed)
 
 	r.Group(func(r chi.Router) {
 		r.Use(a.sessions.Handler, a.gate.origins.Handler) // CSRF: unsafe methods from our own pages only
@@ -102,30 +82,10 @@ func (a *app) routes() http.Handler {
 		r.With(a.gate.either.Handler).Get("/api/me", a.me)
 		// By the cookie only: a token that could fetch the next one would never end.
 		r.With(a.gate.cookie.Handler).Post("/api/token", a.issuer.serveToken)
+		r.With(a.gate.cors, a.gate.either.Handler).Handle("/ticket", a.sockets.tickets.Issue())
+		r.With(a.gate.cors, a.gate.either.Handler).Handle("/ticket/sealed", a.sockets.sealedTickets.Issue())
 	})
 	return r
-}
-
-// serve is one connection's life.
-func (a *app) serve(_ context.Context, c *ws.Conn) error {
-	me := a.hub.enter(c.Principal().Subject, c)
-	defer a.hub.exit(me)
-	for {
-		_, p, err := c.Read() // validate has passed it
-		if err != nil {
-			return err
-		}
-		q, err := parseRequest(p)
-		if err != nil {
-			return err
-		}
-		switch q.Type {
-		case "join":
-			a.hub.join(me, q.Room)
-		case "say":
-			a.hub.say(me, q.Text)
-		}
-	}
 }
 
 // ready is for a load balancer: 503 as soon as the process is told to stop.

@@ -17,9 +17,9 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// browser is a headless Chromium with a profile of its own. It skips the test where
+// chromium is a headless Chromium with a profile of its own. It skips the test where
 // there is none; SECUREWS_ALL=1 makes that a failure.
-func browser(t *testing.T) context.Context {
+func chromium(t *testing.T) context.Context {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {

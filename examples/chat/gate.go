@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/middleware/ticket"
 )
 
 // gate is what stands between the internet and the handlers. REST routes and handshakes
@@ -14,7 +15,8 @@ type gate struct {
 	headers    *middleware.Headers
 	hosts      *middleware.HostPolicy
 	origins    *middleware.OriginPolicy
-	either     *middleware.Auth // the session's cookie, or a bearer token; never both
+	cors       middleware.Middleware // pages at our other origins may read these answers
+	either     *middleware.Auth      // the session's cookie, or a bearer token; never both
 	cookie     *middleware.Auth
 	handshakes *middleware.RateLimit
 	logins     *middleware.RateLimit
@@ -39,6 +41,13 @@ func newGate(origins []string, sessions, tokens middleware.Authenticator, limits
 	if err != nil {
 		return g, err
 	}
+	// No cookies: a page at another origin has a bearer token, which it trades for tickets.
+	g.cors, err = g.origins.CORS(middleware.CORSConfig{
+		Headers: []string{"Authorization"}, Expose: []string{"Retry-After"}, MaxAge: 10 * time.Minute,
+	})
+	if err != nil {
+		return g, err
+	}
 	if g.either, err = middleware.NewAuth(sessions, tokens); err != nil {
 		return g, err
 	}
@@ -55,6 +64,18 @@ func newGate(origins []string, sessions, tokens middleware.Authenticator, limits
 	// for a while: the price of not letting many addresses guess at one account.
 	g.perAccount, err = perMinute(limits.loginsPerMinute, accountOf)
 	return g, err
+}
+
+// byTicket is for the route of a socket: its tickets, and what it admits. The session's
+// cookie is not among that: a browser sends it beside the ticket, and two credentials are
+// refused.
+func (g gate) byTicket(path string, store ticket.Store, tokens middleware.Authenticator) (*ticket.Tickets, *middleware.Auth, error) {
+	tickets, err := ticket.New(ticket.Config{Path: path, Origins: g.origins, Store: store})
+	if err != nil {
+		return nil, nil, err
+	}
+	auth, err := middleware.NewAuth(tickets, tokens)
+	return tickets, auth, err
 }
 
 // perMinute limits by the client's address where key is nil.

@@ -36,7 +36,12 @@ func startSite(t *testing.T, limits rateLimits) *site {
 	_, port, _ := net.SplitHostPort(srv.Listener.Addr().String())
 	s := &site{host: "localhost:" + port}
 	s.origin = "https://" + s.host
-	if s.app, err = newApp([]string{s.origin}, people, limits, slog.New(slog.DiscardHandler)); err != nil {
+	quiet := slog.New(slog.DiscardHandler)
+	sessions, err := newSessions([]string{s.origin}, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.app, err = newApp([]string{s.origin}, people, sessions, limits, quiet); err != nil {
 		t.Fatal(err)
 	}
 	srv.Config = middleware.NewServer("", s.routes())

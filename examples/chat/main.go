@@ -62,7 +62,11 @@ func run(o options, out io.Writer, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	a, err := newApp(origins, people, o.limits, log)
+	sessions, err := newSessions(origins, log)
+	if err != nil {
+		return err
+	}
+	a, err := newApp(origins, people, sessions, o.limits, log)
 	if err != nil {
 		return err
 	}
@@ -121,7 +125,7 @@ func (a *app) shutDown(srv *http.Server, within time.Duration, signals <-chan os
 	// The sockets first: while they end, the listener still answers 503 to whoever
 	// knocks, which tells a load balancer more than a closed port. http.Server.Shutdown
 	// knows nothing of connections that were upgraded.
-	if err := a.live.Drain(ctx); err != nil {
+	if err := a.sockets.drain(ctx); err != nil {
 		a.log.Warn("sockets", "error", err)
 	}
 	if err := srv.Shutdown(ctx); err != nil {

@@ -41,11 +41,15 @@ type request struct {
 // validate is ws.Config.Validate: it sees every message before Serve does, and a
 // message it refuses ends the connection with 1008 `invalid` (ASVS 2.2.1).
 func validate(_ context.Context, typ websocket.MessageType, p []byte) error {
-	if typ != websocket.MessageText {
-		return errors.New("chat: a binary message")
-	}
-	_, err := parseRequest(p)
+	_, err := parseMessage(typ, p)
 	return err
+}
+
+func parseMessage(typ websocket.MessageType, p []byte) (request, error) {
+	if typ != websocket.MessageText {
+		return request{}, errors.New("chat: a binary message")
+	}
+	return parseRequest(p)
 }
 
 // parseRequest takes exactly what request describes: nothing unknown, nothing behind

@@ -11,6 +11,7 @@ import (
 	"path"
 
 	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/ws/browser"
 )
 
 //go:embed page
@@ -61,8 +62,16 @@ func pagePolicy() middleware.CSP {
 // serveDocument is GET /. It is made for one visitor and one nonce.
 func (p *page) serveDocument(w http.ResponseWriter, r *http.Request) {
 	var b bytes.Buffer
-	err := p.document.Execute(&b, struct{ Nonce, Assets, User, Subprotocol string }{
-		middleware.Nonce(r.Context()), p.prefix, p.visitor(r), subprotocol,
+	err := p.document.Execute(&b, struct {
+		Nonce, Assets, User               string
+		Subprotocol, Audience, SealedRoom string
+		ImportMap                         template.HTML
+	}{
+		middleware.Nonce(r.Context()), p.prefix, p.visitor(r),
+		subprotocol, audience, sealedRoom,
+		// The client, by name, with integrity values. As HTML: html/template takes the
+		// content of a script of this type for text.
+		template.HTML(browser.ImportMap()),
 	})
 	if err != nil {
 		middleware.Refuse(w, r, err)

@@ -14,7 +14,7 @@ import (
 // The main job: sign in, chat in two tabs, sign out in one, and both sockets end.
 func TestPage(t *testing.T) {
 	p := startChat(t)
-	ctx := browser(t)
+	ctx := chromium(t)
 
 	one := newTab(t, ctx)
 	one.run(chromedp.Navigate(p.origin))

@@ -17,7 +17,10 @@ const (
 // firstRooms are always there.
 var firstRooms = []string{"lobby", "random", "help"}
 
-// sender is the part of a ws.Conn that rooms need. Send queues and never blocks; a
+// sealedRoom is the one room of the sealed connections.
+const sealedRoom = "sealed"
+
+// sender is the part of a connection that rooms need. Send queues and never blocks; a
 // client that does not read is closed with 1013 `slow` and delays nobody.
 type sender interface {
 	Send(typ websocket.MessageType, p []byte) error
@@ -45,6 +48,8 @@ type room struct {
 // hub is every room and every connection. Its mutex is held while a message is queued
 // to all, so that all see one order; nothing under it waits.
 type hub struct {
+	refuses func(room string) (reason string) // "": it may be joined, or made
+
 	mu      sync.Mutex
 	rooms   []*room // in the order they were made
 	clients map[*client]struct{}
@@ -52,8 +57,27 @@ type hub struct {
 }
 
 func newHub() *hub {
-	h := &hub{clients: map[*client]struct{}{}}
-	for _, name := range firstRooms {
+	return hubOf(firstRooms, func(room string) string {
+		if room == sealedRoom {
+			return "sealed_only"
+		}
+		return ""
+	})
+}
+
+// newVault is the hub of the sealed connections.
+func newVault() *hub {
+	return hubOf([]string{sealedRoom}, func(room string) string {
+		if room != sealedRoom {
+			return "no_such_room"
+		}
+		return ""
+	})
+}
+
+func hubOf(rooms []string, refuses func(string) string) *hub {
+	h := &hub{clients: map[*client]struct{}{}, refuses: refuses}
+	for _, name := range rooms {
 		h.add(name)
 	}
 	return h
@@ -81,6 +105,10 @@ func (h *hub) exit(c *client) {
 func (h *hub) join(c *client, name string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if reason := h.refuses(name); reason != "" {
+		c.send(encode(refused{"refused", reason}))
+		return
+	}
 	r := h.find(name)
 	if r == nil {
 		if r = h.add(name); r == nil {

@@ -18,4 +18,3 @@ async function call(method, path, body) {
 
 export const signIn = (user, password) => call("POST", "/login", { user, password });
 export const signOut = () => call("POST", "/logout");
-export const whoAmI = () => call("GET", "/api/me");

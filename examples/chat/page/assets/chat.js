@@ -1,83 +1,106 @@
 // The page: ties the forms, the connection and the view together.
 
 import * as api from "./api.js";
-import { refusal } from "./closing.js";
-import { Connection } from "./connection.js";
+import * as banner from "./banner.js";
+import { isIdle, meaning, refusal, unable } from "./closing.js";
+import { open } from "./connection.js";
 import * as view from "./view.js";
 
 const $ = (id) => document.getElementById(id);
 
-const connection = new Connection(document.body.dataset.subprotocol);
+const { sealedRoom } = document.body.dataset;
 let user = document.body.dataset.user; // filled in by the server, "" when signed out
 let rooms = [];
-let room = sessionStorage.getItem("room") ?? "lobby";
+let room = ""; // that is shown
+let wanted = sessionStorage.getItem("room") ?? "lobby"; // joined first on every connection
+let client = null;
 
 function enter(name) {
   user = name;
   view.showUser(user);
   view.say("notice", "");
-  view.showBanner("");
   view.show("chat");
-  connection.open();
+  dial();
 }
 
 function leave(why) {
   user = "";
-  connection.close();
-  view.showRoom("", []);
+  hangUp();
+  show("", [], []);
   view.say("notice", why);
   view.show("sign-in");
 }
 
-// Connection
-
-connection.addEventListener("state", async ({ detail }) => {
-  switch (detail.state) {
-    case "connecting":
-      view.showState("connecting", "Connecting…");
-      break;
-    case "connected":
-      view.showState("connected", "Connected");
-      view.showBanner("");
-      break;
-    case "closed":
-      await closed(detail);
-  }
-});
-
-async function closed({ code, text, then, delay, wasOpen }) {
-  if (!user) return;
-  view.showState("closed", text);
-  if (then === "sign-in") {
-    leave(`${text}.`);
-    return;
-  }
-  const next = then === "retry" ? ` Trying again in ${Math.max(1, Math.round(delay / 1000))} s.` : "";
-  view.showBanner(`${text}.${next}`);
-  if (code !== 1006 || wasOpen) return;
-  // A refused handshake tells a page nothing: ask a route that can.
-  const me = await api.whoAmI();
-  if (!user || $("state").dataset.state !== "closed") return; // it has gone on meanwhile
-  if (me.status === 401) leave(refusal(401, me.body.reason));
-  else if (!me.ok) view.showBanner((me.status ? refusal(me.status, me.body.reason) : "The server cannot be reached.") + next);
+function show(name, history, people) {
+  room = name;
+  view.showRooms(rooms, room, join);
+  view.showRoom(room, history, room === sealedRoom);
+  view.showPeople(people, user);
 }
 
-connection.addEventListener("message", ({ detail: event }) => {
+// Connection
+
+function hangUp() {
+  client?.close();
+  client = null;
+  banner.clear();
+}
+
+// dial opens a connection of the kind that the wanted room needs.
+async function dial() {
+  hangUp();
+  view.showState("connecting", "Connecting…");
+  const sealed = wanted === sealedRoom;
+  let mine;
+  try {
+    mine = await open({ sealed, user, hello: () => ({ type: "join", room: wanted }) });
+  } catch {
+    banner.over("The server cannot be reached."); // for the module that seals
+    return;
+  }
+  if (!user || client || sealed !== (wanted === sealedRoom)) { // gone on meanwhile
+    mine.close();
+    return;
+  }
+  client = mine;
+  mine.addEventListener("state", ({ detail }) => mine === client && changed(detail));
+  mine.addEventListener("message", ({ data }) => mine === client && heard(JSON.parse(data)));
+}
+
+function changed({ state, ending, delay }) {
+  switch (state) {
+    case "connecting":
+      view.showState("connecting", "Connecting…");
+      banner.trying();
+      break;
+    case "open":
+      view.showState("connected", client.sealed ? "Connected, sealed" : "Connected");
+      banner.clear();
+      break;
+    case "waiting":
+      view.showState("waiting", "Not connected");
+      if (isIdle(ending)) client.close().then(() => banner.over(meaning(ending)));
+      else banner.waiting(meaning(ending), delay);
+      break;
+    case "closed":
+      view.showState("closed", "Not connected");
+      if (ending.next === "sign-in") leave(meaning(ending));
+      else banner.over(meaning(ending));
+  }
+}
+
+function heard(event) {
   switch (event.type) {
     case "welcome":
-      rooms = event.rooms;
-      connection.send({ type: "join", room });
+      if (wanted !== sealedRoom) rooms = event.rooms;
       break;
     case "rooms":
       rooms = event.rooms;
       view.showRooms(rooms, room, join);
       break;
     case "joined":
-      room = event.room;
-      sessionStorage.setItem("room", room);
-      view.showRooms(rooms, room, join);
-      view.showRoom(room, event.history);
-      view.showPeople(event.people, user);
+      sessionStorage.setItem("room", event.room);
+      show(event.room, event.history, event.people);
       $("text").focus();
       break;
     case "people":
@@ -87,13 +110,20 @@ connection.addEventListener("message", ({ detail: event }) => {
       if (event.room === room) view.addMessage(event);
       break;
     case "refused":
-      view.showBanner(event.reason === "too_many_rooms" ? "There are too many rooms already." : `Not done: ${event.reason}.`);
+      wanted = room || "lobby";
+      banner.tell(unable(event.reason));
   }
-});
+}
 
 function join(name) {
-  connection.send({ type: "join", room: name });
+  const redial = (name === sealedRoom) !== (wanted === sealedRoom);
+  wanted = name;
+  if (redial) dial();
+  else if (client?.state === "open") client.send(JSON.stringify({ type: "join", room: name }));
 }
+
+window.addEventListener("offline", banner.offline);
+window.addEventListener("online", () => client?.state === "open" && banner.clear());
 
 // Forms
 
@@ -121,8 +151,8 @@ $("sign-out").addEventListener("click", async () => {
   // The server closes the sockets of this session in every tab, this one included;
   // that is what brings the sign-in card back. Where it does not, say so.
   if (answer.status === 401) leave("You are signed out.");
-  else if (!answer.ok) view.showBanner(answer.status ? refusal(answer.status, answer.body.reason) : "The server cannot be reached: you are still signed in.");
-  else if (user && $("state").dataset.state !== "connected") leave("You are signed out.");
+  else if (!answer.ok) banner.tell(answer.status ? refusal(answer.status, answer.body.reason) : "The server cannot be reached: you are still signed in.");
+  else if (user && client?.state !== "open") leave("You are signed out.");
 });
 
 $("new-room-form").addEventListener("submit", (event) => {
@@ -134,7 +164,8 @@ $("new-room-form").addEventListener("submit", (event) => {
 $("composer").addEventListener("submit", (event) => {
   event.preventDefault();
   const text = $("text").value.trim();
-  if (text && connection.send({ type: "say", text })) {
+  // What is typed while there is no connection stays where it is.
+  if (text && client?.state === "open" && client.send(JSON.stringify({ type: "say", text }))) {
     $("text").value = "";
     view.toEnd();
   }
@@ -146,7 +177,11 @@ $("text").addEventListener("keydown", (event) => {
   $("composer").requestSubmit();
 });
 
-$("reconnect").addEventListener("click", () => connection.open());
+$("sealed-room").addEventListener("click", () => join(sealedRoom));
+$("reconnect").addEventListener("click", () => {
+  if (client?.state === "waiting") client.retry();
+  else dial();
+});
 $("newer").addEventListener("click", view.toEnd);
 $("scroller").addEventListener("scroll", () => { if (view.atEnd()) $("newer").hidden = true; });
 

@@ -1,34 +1,30 @@
-// What the end of a connection means, in words and in what to do next. The codes are
-// those of the server: a code and a stable word (RFC 6455 section 7.4).
+// What the end of a connection, or of an attempt at one, means to people. What follows
+// from it the library's module has decided, but for one case.
 
-const meanings = {
-  "3000 revoked": { text: "Signed out: session revoked", then: "sign-in" },
-  "3000 expired": { text: "Signed out: the session has expired", then: "sign-in" },
-  "3000 reauth": { text: "Please sign in again", then: "sign-in" },
-  "3003 forbidden": { text: "This account may no longer be here", then: "stop" },
-  "3008 idle": { text: "Closed: nothing happened for a while", then: "ask" },
-  "3008 timeout": { text: "Closed: this browser did not answer in time", then: "retry" },
-  "1008 rate": { text: "Closed: too many messages at once", then: "ask" },
-  "1008 invalid": { text: "Closed: the server did not understand a message", then: "ask" },
-  "1009 too_big": { text: "Closed: a message was too long", then: "ask" },
-  "1011 internal": { text: "Closed: the server has a problem", then: "retry" },
-  "1012 restart": { text: "The server is restarting", then: "retry" },
-  "1013 slow": { text: "Closed: this connection was too slow", then: "retry" },
-  "1013 later": { text: "The server is busy", then: "retry" },
+// Words of this application for what the server says in its close frames (a code and a
+// stable word, RFC 6455 section 7.4). The module has words for all the others.
+const ours = {
+  "3000 revoked": "Signed out: session revoked",
+  "3000 expired": "Signed out: the session has expired",
+  "3000 reauth": "Please sign in again",
+  "3003 forbidden": "This account may no longer be here",
+  "3008 idle": "Closed: nothing happened for a while",
+  "1008 rate": "Closed: too many messages at once",
+  "1008 invalid": "Closed: the server did not understand a message",
+  "4008 decrypt": "Closed: the encryption cannot be trusted",
 };
 
-// meaning returns what to tell people, and what to do: "sign-in", "stop", "ask" (a
-// person decides whether to come back) or "retry" (come back by oneself).
-export function meaning({ code, reason }) {
-  if (code === 1006) {
-    // No close frame: the network is gone, or the handshake was refused, whose
-    // answer a browser does not show to a page.
-    return { text: "The connection was lost (1006)", then: "retry" };
-  }
+// meaning puts an Ending of the module into words.
+export function meaning({ code, reason, status, text }) {
+  if (status) return refusal(status, reason);
+  if (!code) return `${text}.`;
   const word = reason ? `${code} ${reason}` : `${code}`;
-  const known = meanings[word] ?? { text: "Closed", then: code === 1001 ? "retry" : "ask" };
-  return { text: `${known.text} (${word})`, then: known.then };
+  return `${ours[word] ?? text} (${word}).`;
 }
+
+// isIdle is the case: a person decides whether to come back. Otherwise a forgotten tab
+// would keep its session alive for ever.
+export const isIdle = ({ code, reason }) => code === 3008 && reason === "idle";
 
 // refusal puts the stable reason of a refused request (RFC 9457 body) into words.
 export function refusal(status, reason) {
@@ -38,10 +34,20 @@ export function refusal(status, reason) {
     case "no_credential":
     case "credential_expired":
     case "credential_revoked": return "Your session has ended. Please sign in again.";
+    case "overloaded":
     case "unavailable":
     case "draining": return "The server is not ready just now. Please try again soon.";
     case "origin_not_allowed":
     case "host_not_allowed": return "This address is not one that the server answers for.";
   }
   return `That did not work (${status}${reason ? ` ${reason}` : ""}).`;
+}
+
+// unable is why the server did not do what a message asked for.
+export function unable(reason) {
+  switch (reason) {
+    case "too_many_rooms": return "There are too many rooms already.";
+    case "sealed_only": return "That room is for sealed connections.";
+  }
+  return `Not done: ${reason}.`;
 }

@@ -27,25 +27,25 @@ export function showState(state, text) {
   $("state").dataset.state = state;
   $("state-text").textContent = text;
   $("state").title = text;
-  for (const e of $("composer").elements) e.disabled = state !== "connected";
-}
-
-export function showBanner(text) {
-  $("banner-text").textContent = text;
-  $("banner").hidden = !text;
-  $("reconnect").hidden = $("state").dataset.state === "connected";
+  $("composer").querySelector("button").disabled = state !== "connected";
 }
 
 export function showRooms(rooms, current, onJoin) {
   $("rooms").replaceChildren(...rooms.map((name) => {
     const button = element("button", "", name);
     button.type = "button";
-    if (name === current) button.setAttribute("aria-current", "true");
+    mark(button, name === current);
     button.addEventListener("click", () => onJoin(name));
     const item = document.createElement("li");
     item.append(button);
     return item;
   }));
+  mark($("sealed-room"), $("sealed-room").textContent === current);
+}
+
+function mark(button, current) {
+  if (current) button.setAttribute("aria-current", "true");
+  else button.removeAttribute("aria-current");
 }
 
 export function showPeople(people, me) {
@@ -56,8 +56,10 @@ export function showPeople(people, me) {
   }));
 }
 
-export function showRoom(name, history) {
+export function showRoom(name, history, sealed = false) {
   $("room-name").textContent = name;
+  $("chat").classList.toggle("is-sealed", sealed);
+  $("sealed").hidden = !sealed;
   $("text").placeholder = `Message #${name}`;
   document.title = `#${name} – Chat`;
   last = null;

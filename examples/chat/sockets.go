@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/middleware/ticket"
+	"github.com/securews/securews/session"
+	"github.com/securews/securews/ws"
+	"github.com/securews/securews/ws/seal"
+)
+
+// The routes that end in a socket. A browser sends the session's cookie with every one of
+// them; where tickets open them nobody looks at it, so that there is one credential.
+const (
+	wsPath     = "/ws"     // the cookie, or a bearer token
+	socketPath = "/socket" // a ticket, or a bearer token: the page
+	sealedPath = "/sealed" // the same, and what it carries is encrypted beyond TLS
+)
+
+// audience is what the sealed route calls itself. It is configured at both ends and no
+// Host header, which whoever is in between could choose.
+const audience = "securews-chat"
+
+// sealKeyLife is how long a key for sealed connections is used. This process makes its
+// keys at start; one that keeps them replaces them with an overlap.
+const sealKeyLife = 30 * 24 * time.Hour
+
+// sockets are the live connections of all routes.
+type sockets struct {
+	keys           *seal.Keyring
+	tickets        *ticket.Tickets // for socketPath
+	sealedTickets  *ticket.Tickets
+	ws             *ws.Handler
+	socket, sealed *ws.Handler
+}
+
+// newSockets makes the three. Each has an Auth of its own: what opens one opens no other.
+func (a *app) newSockets(tokens middleware.Authenticator) (s sockets, err error) {
+	if s.keys, err = newSealKeys(); err != nil {
+		return s, err
+	}
+	sealer, err := seal.NewServer(seal.Config{
+		Keys: s.keys, Audience: audience,
+		Principal: func(p middleware.Principal) string { return p.Subject },
+	})
+	if err != nil {
+		return s, err
+	}
+	store, err := ticket.NewMemoryStore(0) // one for both: a ticket at the wrong door is used up
+	if err != nil {
+		return s, err
+	}
+
+	plain := socketConfig(a.gate, a.sessions)
+	plain.Log, plain.Serve, plain.Validate = a.log, a.serve, validate
+	plain.Subprotocols = []string{subprotocol}
+	if s.ws, err = ws.New(plain); err != nil {
+		return s, err
+	}
+
+	// The page shall know why it is refused, and say so.
+	plain.ReadableRefusals = true
+	if s.tickets, plain.Auth, err = a.gate.byTicket(socketPath, store, tokens); err != nil {
+		return s, err
+	}
+	if s.socket, err = ws.New(plain); err != nil {
+		return s, err
+	}
+
+	// Before Validate would see a message it is sealed: converse looks at it instead.
+	sealed := plain
+	sealed.Validate, sealed.Serve = nil, sealer.Serve(a.serveSealed)
+	sealed.Subprotocols = sealer.Subprotocols(subprotocol)
+	sealed.Limits.Message += seal.Overhead
+	if s.sealedTickets, sealed.Auth, err = a.gate.byTicket(sealedPath, store, tokens); err != nil {
+		return s, err
+	}
+	s.sealed, err = ws.New(sealed)
+	return s, err
+}
+
+// newSealKeys makes a key of the suite that holds against quantum computers, and one for
+// clients that do not speak it.
+func newSealKeys() (*seal.Keyring, error) {
+	var keys []seal.Key
+	for _, suite := range []seal.Suite{seal.XWing, seal.X25519} {
+		key, err := seal.GenerateKey(suite, time.Now().Add(sealKeyLife))
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, key)
+	}
+	return seal.NewKeyring(keys...)
+}
+
+// socketConfig is what the three have in common.
+func socketConfig(g gate, sessions *session.Manager) ws.Config {
+	return ws.Config{
+		Origins: g.origins,
+		Hosts:   g.hosts,
+		Auth:    g.either,
+		// Chatting counts as using the session; without it people who chat for half an
+		// hour would be signed out by the idle time-out. A socket on which nothing
+		// happens is closed before that, and the page does not open it again by itself.
+		Revalidate:  sessions.Touch,
+		Revocations: sessions.Revocations(),
+		Limits: ws.Limits{
+			// The demo is also what load tests run against: thousands of sockets, all
+			// of one account. A real deployment keeps the default of 64 a person.
+			Connections:  15_000,
+			PerPrincipal: 10_000,
+			Message:      maxMessage,
+			// People do not type faster; a program that does is told 1008 `rate`.
+			MessagesPerSecond: 20,
+		},
+	}
+}
+
+// drain ends them all at once, in one time.
+func (s sockets) drain(ctx context.Context) error {
+	all := []*ws.Handler{s.ws, s.socket, s.sealed}
+	errs := make([]error, len(all))
+	var done sync.WaitGroup
+	for i, h := range all {
+		done.Go(func() { errs[i] = h.Drain(ctx) })
+	}
+	done.Wait()
+	return errors.Join(errs...)
+}
+
+// conn is a ws.Conn, or a seal.Conn over one.
+type conn interface {
+	sender
+	Read() (websocket.MessageType, []byte, error)
+}
+
+func (a *app) serve(_ context.Context, c *ws.Conn) error {
+	return converse(a.hub, c.Principal().Subject, c)
+}
+
+// serveSealed has a hub of its own: what is said there has no way to a connection that is
+// not sealed.
+func (a *app) serveSealed(ctx context.Context, c *seal.Conn) error {
+	p, _ := middleware.FromContext(ctx)
+	return converse(a.vault, p.Subject, c)
+}
+
+// converse is one connection's life.
+func converse(h *hub, user string, c conn) error {
+	me := h.enter(user, c)
+	defer h.exit(me)
+	for {
+		typ, p, err := c.Read()
+		if err != nil {
+			return err
+		}
+		q, err := parseMessage(typ, p)
+		if err != nil {
+			return &ws.CloseError{Code: ws.ErrInvalid.Code, Reason: ws.ErrInvalid.Reason, Err: fmt.Errorf("%s: %w", user, err)}
+		}
+		switch q.Type {
+		case "join":
+			h.join(me, q.Room)
+		case "say":
+			h.say(me, q.Text)
+		}
+	}
+}
