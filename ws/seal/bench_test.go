@@ -115,6 +115,21 @@ func turn(f func()) time.Duration {
 	return time.Since(began)
 }
 
+// fastest runs f in turns and reports its fastest, as for the records above.
+func fastest(b *testing.B, f func() error) {
+	b.ReportAllocs()
+	best := time.Hour
+	for n := 0; n < b.N; n += perTurn {
+		best = min(best, turn(func() {
+			if err := f(); err != nil {
+				b.Fatal(err)
+			}
+		}))
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(float64(best)/perTurn, "ns/message")
+}
+
 // BenchmarkOthers is what else there is: HPKE's own Seal, and a JWE for each message.
 func BenchmarkOthers(b *testing.B) {
 	for _, size := range sizes {
@@ -125,33 +140,26 @@ func BenchmarkOthers(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := s.Seal(p[:2], p); err != nil {
-					b.Fatal(err)
-				}
-			}
+			fastest(b, func() error { return second(s.Seal(p[:2], p)) })
 		})
 		b.Run(fmt.Sprintf("JWE-dir/%dB", size), func(b *testing.B) {
 			key := seed("jwe")
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := jwe.Encrypt(p, jwe.WithKey(jwa.DIRECT(), key), jwe.WithContentEncryption(jwa.A256GCM())); err != nil {
-					b.Fatal(err)
-				}
-			}
+			fastest(b, func() error {
+				return second(jwe.Encrypt(p, jwe.WithKey(jwa.DIRECT(), key), jwe.WithContentEncryption(jwa.A256GCM())))
+			})
 		})
 	}
 }
 
-// BenchmarkExchange is both hellos and the ready record, of both sides.
+// BenchmarkExchange is both hellos and the ready record, of both sides together.
 func BenchmarkExchange(b *testing.B) {
 	for _, s := range defaultSuites() {
 		b.Run(s.String(), func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				linked(b, s)
-			}
+			k := must(GenerateKey(s, day(30)))
+			fastest(b, func() error {
+				linkedBy(b, k)
+				return nil
+			})
 		})
 	}
 }

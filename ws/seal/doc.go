@@ -13,9 +13,10 @@
 // come from there, and a CDN that is willing to change them reads everything. A native
 // client with a pinned key ([ParsePublicKey]) is safe from that as well. It does not
 // hide who talks to whom, how much and when. It does not prove to the server who the
-// client is: that is the credential's, to which a configured principal binds the
-// keys, or a [PSK]'s. Who holds a server's private key can read what was sent under
-// it, even later, until the key is destroyed: rotate keys. And it is no reason for ws://.
+// client is: that is the credential's part, and who ends TLS sees the credential and can
+// open a sealed connection of his own with it. A [PSK] shuts him out. Who gets a
+// server's private key reads what was sent under it, in the past too: keys are to be
+// rotated, and destroyed. And it is no reason for ws://.
 //
 // A [Server] wraps the Serve of a [ws.Handler], a [Client] any connection that has the
 // methods of [Messages]: those of ws.Conn, of the reconnecting client, and by [Dialed]

@@ -337,13 +337,12 @@ type pipe struct {
 	over        chan struct{}
 	once        *sync.Once
 	code        *ws.CloseError // set before over is closed
-	mu          sync.Mutex
 	failWrites  error
 	writeBlocks chan struct{}
 }
 
 func newPipe(sub string) (a, b *pipe) {
-	up, down := make(chan message, 4096), make(chan message, 4096)
+	up, down := make(chan message, 64), make(chan message, 64)
 	over, once, code := make(chan struct{}), new(sync.Once), new(ws.CloseError)
 	a = &pipe{in: down, out: up, sub: sub, over: over, once: once, code: code}
 	b = &pipe{in: up, out: down, sub: sub, over: over, once: once, code: code}
@@ -381,8 +380,12 @@ func (p *pipe) Write(typ websocket.MessageType, b []byte) error {
 	if p.failWrites != nil {
 		return p.failWrites
 	}
-	p.out <- message{typ, bytes.Clone(b)}
-	return nil
+	select {
+	case p.out <- message{typ, bytes.Clone(b)}:
+		return nil
+	case <-p.over:
+		return p.code
+	}
 }
 
 func (p *pipe) Close(code websocket.StatusCode, reason string) error {

@@ -166,7 +166,7 @@ func TestAfterClose(t *testing.T) {
 	server, client, _ := linked(t, X25519)
 	_ = client.Send(websocket.MessageText, []byte("last"))
 	_ = client.Close(4001, "enough")
-	for _, err := range []error{client.Write(1, nil), client.Send(1, nil), readAll(nil, client)} {
+	for _, err := range []error{client.Write(1, nil), client.Send(1, nil), readAll(t.Context(), client)} {
 		if err != ws.ErrClosed {
 			t.Error(err)
 		}

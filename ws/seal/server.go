@@ -60,7 +60,8 @@ func (s *Server) Serve(serve func(ctx context.Context, c *Conn) error) func(cont
 // peer's closes it with [ErrDecrypt]. Who accepts by hand ends with [Conn.Close].
 //
 // ws.Limits.Message counts records: [Overhead] more than the payload, and at least
-// 1,140 for the largest hello.
+// 1,140 for the largest hello. ws.Config.Validate sees hellos and records as well, and
+// not what is in them.
 func (s *Server) Accept(ctx context.Context, raw *ws.Conn) (*Conn, error) {
 	who := ""
 	if s.cfg.Principal != nil {

@@ -22,7 +22,11 @@ import (
 // linked are two ends of a sealed connection in memory.
 func linked(t testing.TB, s Suite) (server, client *Conn, below *pipe) {
 	t.Helper()
-	k := must(GenerateKey(s, day(30)))
+	return linkedBy(t, must(GenerateKey(s, day(30))))
+}
+
+func linkedBy(t testing.TB, k Key) (server, client *Conn, below *pipe) {
+	t.Helper()
 	a, b := newPipe("hpke1.chat")
 	srv := must(NewServer(Config{Keys: must(NewKeyring(k)), Audience: audience}))
 	cl := must(NewClient(ClientConfig{Keys: []PublicKey{k.Public()}, Audience: audience, App: "chat"}))
