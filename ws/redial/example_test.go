@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"net/http"
 	"net/http/httptest"
@@ -117,17 +118,25 @@ func ExampleNewTicket() {
 
 // What Run returned says what to do next.
 func ExampleClient_Run() {
-	var closed *ws.CloseError
-	var answered *redial.HandshakeError
-	switch err := error(ws.ErrRevoked); {
-	case err == nil:
-		fmt.Println("serve was done")
-	case errors.As(err, &answered):
-		fmt.Println("refused:", answered.Status, answered.Reason)
-	case errors.Is(err, ws.ErrRevoked), errors.Is(err, ws.ErrExpired):
-		fmt.Println("sign in again")
-	case errors.As(err, &closed):
-		fmt.Println("ended by the server:", closed.Code, closed.Reason)
+	next := func(err error) string {
+		var answered *redial.HandshakeError
+		switch {
+		case err == nil:
+			return "serve was done"
+		case errors.As(err, &answered):
+			return fmt.Sprint("refused: ", answered.Status)
+		case errors.Is(err, ws.ErrRevoked), errors.Is(err, ws.ErrExpired):
+			return "sign in again"
+		case errors.Is(err, io.EOF):
+			return "the server has said goodbye"
+		}
+		return err.Error()
 	}
-	// Output: sign in again
+	fmt.Println(next(ws.ErrRevoked))
+	fmt.Println(next(&redial.HandshakeError{Status: http.StatusForbidden}))
+	fmt.Println(next(nil))
+	// Output:
+	// sign in again
+	// refused: 403
+	// serve was done
 }

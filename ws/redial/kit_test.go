@@ -222,3 +222,12 @@ func upgrade(t *testing.T, w http.ResponseWriter, r *http.Request) net.Conn {
 	t.Cleanup(func() { _ = conn.Close() })
 	return conn
 }
+
+// codeOf is the code in a connection's ending, 0 where there is none.
+func codeOf(err error) websocket.StatusCode {
+	var closed *ws.CloseError
+	if errors.As(err, &closed) {
+		return closed.Code
+	}
+	return 0
+}
