@@ -109,16 +109,25 @@ test("a ServerHello is taken as it is written and no other way", async () => {
   assert.equal(choose(hello, []), undefined);
 });
 
-test("a key seals 2^20 records, then nothing but the key update", async (t) => {
-  const { c2s } = await start(sessions[1]);
-  t.mock.method(crypto.subtle, "encrypt", async () => new ArrayBuffer(16));
-  for (let i = 0; i < 2 ** 20; i++) await c2s.seal(type.text, encode(""));
-  assert.equal(c2s.due, true);
-  await assert.rejects(c2s.seal(type.text, encode("")));
-  await c2s.seal(type.update, encode(""));
-  await assert.rejects(c2s.seal(type.update, encode("")));
-  await c2s.update();
-  assert.equal(c2s.due, false);
+test("a key seals 2^20 records, then nothing but the key update", async () => {
+  const make = () => Direction.make(new Uint8Array(32), 16, 2 ** 20 - 1);
+  const [out, back] = [await make(), await make()];
+  assert.equal(out.due, false);
+  const last = await out.seal(type.text, encode("last"));
+  assert.equal(out.due, true);
+  await assert.rejects(out.seal(type.text, encode("one more")));
+  await assert.rejects(out.seal(type.close, encode("")));
+  const update = await out.seal(type.update, encode(""));
+  await assert.rejects(out.seal(type.update, encode("")));
+  await out.update();
+  assert.equal(out.due, false);
+
+  await back.open(last);
+  await assert.rejects(back.open(last), "a record beyond the last, whatever is in it");
+  await back.open(update);
+  await assert.rejects(back.open(update));
+  await back.update();
+  await back.open(await out.seal(type.text, encode("next epoch")));
 });
 
 test("a key is changed after an hour", async (t) => {

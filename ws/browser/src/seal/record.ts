@@ -10,10 +10,10 @@ const epochRecords = 2 ** 20; // sealed by one key, and the key update after the
 const epochAge = 3_600_000;
 
 export class Direction {
-  #seq = 0;
   #epoch = 0;
 
   private constructor(
+    private seq: number,
     private secret: Bytes,
     private readonly keySize: number,
     private key: CryptoKey,
@@ -21,13 +21,14 @@ export class Direction {
     private began: number,
   ) {}
 
-  static async make(secret: Bytes, keySize: number): Promise<Direction> {
-    return new Direction(secret, keySize, ...(await derive(secret, keySize)), Date.now());
+  /** make starts at record 0; tests start later. */
+  static async make(secret: Bytes, keySize: number, seq = 0): Promise<Direction> {
+    return new Direction(seq, secret, keySize, ...(await derive(secret, keySize)), Date.now());
   }
 
   /** due reports whether the key must be changed before the next record. */
   get due(): boolean {
-    return this.#seq >= epochRecords || Date.now() - this.began >= epochAge;
+    return this.seq >= epochRecords || Date.now() - this.began >= epochAge;
   }
 
   async seal(kind: number, payload: Bytes): Promise<Bytes> {
@@ -56,7 +57,7 @@ export class Direction {
     this.secret = next;
     [this.key, this.iv] = await derive(next, this.keySize);
     this.#epoch++;
-    this.#seq = 0;
+    this.seq = 0;
     this.began = Date.now();
   }
 
@@ -67,7 +68,7 @@ export class Direction {
 
   /** #check refuses to seal or open more than one key may, and with it to wrap. */
   #check(kind: number): void {
-    if (this.#seq > epochRecords || (this.#seq === epochRecords && kind !== type.update)) {
+    if (this.seq > epochRecords || (this.seq === epochRecords && kind !== type.update)) {
       throw new Error("securews: exhausted");
     }
   }
@@ -76,8 +77,8 @@ export class Direction {
   #next(): Bytes {
     const nonce = this.iv.slice();
     const last = new DataView(nonce.buffer, 8);
-    last.setUint32(0, last.getUint32(0) ^ this.#seq); // below 2^32: see #check
-    this.#seq++;
+    last.setUint32(0, last.getUint32(0) ^ this.seq); // below 2^32: see #check
+    this.seq++;
     return nonce;
   }
 }

@@ -1,0 +1,292 @@
+package browser_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/middleware/ticket"
+	"github.com/securews/securews/ws"
+)
+
+const origin = "https://app.example"
+
+func must[T any](v T, err error) func(t *testing.T) T {
+	return func(t *testing.T) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+// holder is the credential that tickets are issued for.
+type holder struct {
+	mu    sync.Mutex
+	lives []time.Duration // of the credential, one after the other; then for ever
+	err   error
+}
+
+func (h *holder) Ambient() bool { return false }
+
+func (h *holder) Authenticate(*http.Request) (middleware.Principal, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p := middleware.Principal{Issuer: "test", Subject: "alice", Session: "s1", Method: "bearer", IssuedAt: time.Now()}
+	if len(h.lives) > 0 {
+		p.Expires = time.Now().Add(h.lives[0])
+		h.lives = h.lives[1:]
+	}
+	return p, h.err
+}
+
+func (h *holder) refuse(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.err = err
+}
+
+// site is a server that can be ended and started again at the same address.
+type site struct {
+	t       *testing.T
+	addr    string
+	cfg     ws.Config // Serve, and what else a test sets
+	holder  *holder
+	tickets *ticket.Tickets
+	revoked middleware.Revocations
+	more    func(*http.ServeMux)
+
+	live *ws.Handler
+	srv  *httptest.Server
+
+	dials, fetched atomic.Int64 // handshakes and tickets asked for
+	inFlight, most atomic.Int64 // handshakes at once
+	open, mostOpen atomic.Int64 // connections at once
+}
+
+func newSite(t *testing.T, cfg ws.Config) *site {
+	t.Helper()
+	node(t)
+	s := &site{t: t, cfg: cfg, holder: &holder{}, revoked: middleware.NewRevocations(), addr: "127.0.0.1:0"}
+	s.cfg.Origins = must(middleware.NewOriginPolicy(middleware.OriginConfig{Allow: []string{origin}}))(t)
+	s.tickets = must(ticket.New(ticket.Config{Path: "/ws", Origins: s.cfg.Origins}))(t)
+	s.cfg.Auth = must(middleware.NewAuth(s.tickets))(t)
+	s.cfg.Revocations = s.revoked
+	s.cfg.Log = slog.New(slog.DiscardHandler)
+	if s.cfg.Subprotocols == nil {
+		s.cfg.Subprotocols = []string{"chat"}
+	}
+	serve := s.cfg.Serve
+	s.cfg.Serve = func(ctx context.Context, c *ws.Conn) error {
+		raise(&s.mostOpen, s.open.Add(1))
+		defer s.open.Add(-1)
+		return serve(ctx, c)
+	}
+	t.Cleanup(func() { s.kill() })
+	return s
+}
+
+func raise(most *atomic.Int64, n int64) {
+	for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+	}
+}
+
+// start serves; the first time at a port of its own.
+func (s *site) start() {
+	s.t.Helper()
+	s.live = must(ws.New(s.cfg))(s.t)
+	issuing := must(middleware.NewAuth(s.holder))(s.t)
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /ticket", func(w http.ResponseWriter, r *http.Request) {
+		s.fetched.Add(1)
+		issuing.Handler(s.tickets.Issue()).ServeHTTP(w, r)
+	})
+	mux.HandleFunc("GET /ws", func(w http.ResponseWriter, r *http.Request) {
+		s.dials.Add(1)
+		raise(&s.most, s.inFlight.Add(1))
+		defer s.inFlight.Add(-1)
+		s.live.ServeHTTP(w, r)
+	})
+	if s.more != nil {
+		s.more(mux)
+	}
+	s.srv = httptest.NewUnstartedServer(mux)
+	_ = s.srv.Listener.Close()
+	s.srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
+	s.srv.Listener = must((&net.ListenConfig{}).Listen(s.t.Context(), "tcp", s.addr))(s.t)
+	s.addr = s.srv.Listener.Addr().String()
+	s.srv.StartTLS()
+}
+
+// kill ends everything without a word.
+func (s *site) kill() {
+	if s.srv == nil {
+		return
+	}
+	_ = s.srv.Listener.Close()
+	s.srv.CloseClientConnections()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel() // what is hijacked is cut by a drain that has no time
+	_ = s.live.Drain(ctx)
+	s.srv.Close()
+	s.srv = nil
+}
+
+// drain ends as a deployment does: 1012 for every connection.
+func (s *site) drain() {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), 10*time.Second)
+	defer cancel()
+	if err := s.live.Drain(ctx); err != nil {
+		s.t.Errorf("drain: %v", err)
+	}
+	s.srv.Close()
+	s.srv = nil
+}
+
+// options are those of the client, for test/live/client.js.
+type options map[string]any
+
+// fast are times for tests; what is stable lives 10 s all the same.
+var fast = options{"first": 20, "longest": 200, "spread": 50}
+
+// line is what the client tells.
+type line struct {
+	State  string
+	Ending *ending
+	Sealed bool
+
+	Protocol string
+	Message  *string
+	Ticket   *string
+	Renew    bool
+
+	Undelivered *string
+	Why         string
+}
+
+type ending struct {
+	Code, Status int
+	Reason, Text string
+	Next         string
+	Truncated    bool
+}
+
+// page is a running client and everything it has told.
+type page struct {
+	t     *testing.T
+	in    io.WriteCloser
+	lines chan line
+	all   []line
+}
+
+func (s *site) dial(more options) *page {
+	s.t.Helper()
+	o := options{
+		"url": "wss://" + s.addr + "/ws", "ticket": "https://" + s.addr + "/ticket", "origin": origin,
+		"protocols": []string{"chat"}, "times": fast,
+	}
+	for k, v := range more {
+		o[k] = v
+	}
+	arg := must(json.Marshal(o))(s.t)
+	ca := filepath.Join(s.t.TempDir(), "ca.pem")
+	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.srv.Certificate().Raw})
+	if err := os.WriteFile(ca, cert, 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
+	s.t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, node(s.t), "test/live/client.js", string(arg))
+	cmd.Env = append(os.Environ(), "NODE_EXTRA_CA_CERTS="+ca)
+	cmd.Stderr = s.t.Output()
+	in := must(cmd.StdinPipe())(s.t)
+	out := must(cmd.StdoutPipe())(s.t)
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	p := &page{t: s.t, in: in, lines: make(chan line, 1<<16)}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer close(p.lines)
+		for scan := bufio.NewScanner(out); scan.Scan(); {
+			var l line
+			if err := json.Unmarshal(scan.Bytes(), &l); err != nil {
+				s.t.Errorf("the client said %q", scan.Bytes())
+			}
+			p.lines <- l
+		}
+	}()
+	s.t.Cleanup(func() {
+		cancel()
+		<-done
+		_ = cmd.Wait()
+	})
+	return p
+}
+
+func (p *page) do(what options) {
+	p.t.Helper()
+	if _, err := p.in.Write(append(must(json.Marshal(what))(p.t), '\n')); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+var errEnded = errors.New("the client has ended")
+
+// until reads on to the first line that fits.
+func (p *page) until(what string, fits func(line) bool) line {
+	p.t.Helper()
+	late := time.After(30 * time.Second)
+	for {
+		select {
+		case l, ok := <-p.lines:
+			if !ok {
+				p.t.Fatalf("waiting for %s: %v; it said %s", what, errEnded, must(json.Marshal(p.all))(p.t))
+			}
+			p.all = append(p.all, l)
+			if fits(l) {
+				return l
+			}
+		case <-late:
+			p.t.Fatalf("waited in vain for %s; it said %s", what, must(json.Marshal(p.all))(p.t))
+		}
+	}
+}
+
+func (p *page) state(name string) line {
+	p.t.Helper()
+	return p.until(name, func(l line) bool { return l.State == name })
+}
+
+func (p *page) message(text string) {
+	p.t.Helper()
+	p.until(text, func(l line) bool { return l.Message != nil && *l.Message == text })
+}
+
+// count is how many lines fit of those read so far.
+func (p *page) count(fits func(line) bool) (n int) {
+	for _, l := range p.all {
+		if fits(l) {
+			n++
+		}
+	}
+	return n
+}

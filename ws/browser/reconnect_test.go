@@ -1,0 +1,271 @@
+package browser_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/ws"
+)
+
+// echo answers every message.
+func echo(_ context.Context, c *ws.Conn) error {
+	for {
+		typ, p, err := c.Read()
+		if err != nil {
+			return err
+		}
+		if err := c.Write(typ, p); err != nil {
+			return err
+		}
+	}
+}
+
+// alone checks that the client never had two dials, nor two connections, at a time.
+func (s *site) alone() {
+	s.t.Helper()
+	if m, o := s.most.Load(), s.mostOpen.Load(); m != 1 || o > 1 {
+		s.t.Errorf("%d handshakes and %d connections at once, want 1", m, o)
+	}
+}
+
+func TestComesBackAfterARestart(t *testing.T) {
+	s := newSite(t, ws.Config{Serve: echo, Timeouts: ws.Timeouts{DrainSpread: time.Millisecond}})
+	s.start()
+	p := s.dial(nil)
+	p.state("open")
+	p.do(options{"send": "before"})
+	p.message("before")
+	s.drain()
+	if e := p.state("waiting").Ending; e.Code != 1012 || e.Reason != "restart" || e.Next != "retry" {
+		t.Errorf("%+v, want 1012 restart", e)
+	}
+	p.do(options{"send": "meanwhile"})
+	s.start()
+	p.message("meanwhile")
+	p.do(options{"close": true})
+	p.state("closed")
+	s.alone()
+}
+
+func TestComesBackAfterALongOutage(t *testing.T) {
+	s := newSite(t, ws.Config{Serve: echo})
+	s.start()
+	p := s.dial(nil)
+	p.state("open")
+	s.kill()
+	for range 10 {
+		if e := p.state("waiting").Ending; e.Next != "retry" {
+			t.Errorf("%+v", e)
+		}
+	}
+	s.start()
+	p.state("open")
+	p.do(options{"send": "again"})
+	p.message("again")
+	s.alone()
+}
+
+func TestAnExpiredTicketIsReplaced(t *testing.T) {
+	s := newSite(t, ws.Config{Serve: echo})
+	s.start()
+	p := s.dial(options{"tickets": []string{"dGhpcyB0aWNrZXQgaXMgbm9uZSBvZiBvdXJzISEhISE"}})
+	if e := p.state("waiting").Ending; e.Code != 1006 {
+		t.Errorf("%+v, want 1006: a browser does not see the 401", e)
+	}
+	p.state("open")
+	if s.fetched.Load() != 1 || s.dials.Load() != 2 {
+		t.Errorf("%d tickets, %d dials, want 1 and 2", s.fetched.Load(), s.dials.Load())
+	}
+	s.alone()
+}
+
+func TestExpiredAsksForACredentialOnce(t *testing.T) {
+	s := newSite(t, ws.Config{Serve: echo})
+	s.holder.lives = []time.Duration{2 * time.Second, 2 * time.Second}
+	s.start()
+	p := s.dial(options{"refresh": false})
+	if e := p.state("waiting").Ending; e.Code != 3000 || e.Reason != "expired" || e.Next != "renew" {
+		t.Errorf("%+v, want 3000 expired", e)
+	}
+	if e := p.state("closed").Ending; e.Reason != "expired" || e.Next != "sign-in" {
+		t.Errorf("%+v, want expired and the end", e)
+	}
+	time.Sleep(500 * time.Millisecond)
+	renewed := p.count(func(l line) bool { return l.Ticket != nil && l.Renew })
+	if s.fetched.Load() != 2 || s.dials.Load() != 2 || renewed != 1 {
+		t.Errorf("%d tickets, %d dials, %d renewed; want 2, 2, 1", s.fetched.Load(), s.dials.Load(), renewed)
+	}
+	s.alone()
+}
+
+func TestReconnectsBeforeItsCredentialEnds(t *testing.T) {
+	s := newSite(t, ws.Config{Serve: echo})
+	s.holder.lives = []time.Duration{4 * time.Second}
+	s.start()
+	p := s.dial(nil)
+	p.state("open")
+	p.state("connecting")
+	p.state("open")
+	p.do(options{"send": "still here"})
+	p.message("still here")
+	if n := p.count(func(l line) bool { return l.State == "waiting" }); n != 0 || s.dials.Load() != 2 {
+		t.Errorf("%d waits, %d dials, want 0 and 2", n, s.dials.Load())
+	}
+	s.alone()
+}
+
+func TestStopsWhenRevoked(t *testing.T) {
+	s := newSite(t, ws.Config{Serve: echo})
+	s.start()
+	p := s.dial(nil)
+	p.state("open")
+	if err := s.revoked.Revoke(t.Context(), middleware.Revocation{Session: "s1"}); err != nil {
+		t.Fatal(err)
+	}
+	if e := p.state("closed").Ending; e.Code != 3000 || e.Reason != "revoked" || e.Next != "sign-in" || e.Text != "Signed out" {
+		t.Errorf("%+v, want 3000 revoked", e)
+	}
+	time.Sleep(500 * time.Millisecond)
+	if s.fetched.Load() != 1 || s.dials.Load() != 1 {
+		t.Errorf("%d tickets, %d dials, want 1 and 1", s.fetched.Load(), s.dials.Load())
+	}
+}
+
+func TestTicketRouteRefuses(t *testing.T) {
+	refusal := func(status int, reason middleware.Reason, retryAfter string) error {
+		return &middleware.Refusal{Status: status, Reason: reason, Header: http.Header{"Retry-After": {retryAfter}}}
+	}
+	s := newSite(t, ws.Config{Serve: echo})
+	s.start()
+	for status, next := range map[int]string{401: "sign-in", 403: "stop"} {
+		s.holder.refuse(refusal(status, "some_reason", ""))
+		e := s.dial(nil).state("closed").Ending
+		if e.Status != status || e.Reason != "some_reason" || e.Next != next {
+			t.Errorf("%+v, want %d and %s", e, status, next)
+		}
+	}
+	s.holder.refuse(refusal(503, middleware.ReasonUnavailable, "2"))
+	p := s.dial(nil)
+	if e := p.state("waiting").Ending; e.Status != 503 || e.Next != "retry" {
+		t.Errorf("%+v, want 503 and another try", e)
+	}
+	began := time.Now()
+	s.holder.refuse(nil)
+	p.state("open")
+	if waited := time.Since(began); waited < 1900*time.Millisecond {
+		t.Errorf("came back after %v, Retry-After was 2 s", waited)
+	}
+}
+
+// A page reads why a handshake is refused, and keeps what waited.
+func TestReadableRefusal(t *testing.T) {
+	s := newSite(t, ws.Config{Serve: echo, ReadableRefusals: true})
+	s.start()
+	bogus := "dGhpcyB0aWNrZXQgaXMgbm9uZSBvZiBvdXJzISEhISE"
+	p := s.dial(options{"tickets": []string{bogus, bogus}})
+	p.do(options{"send": "waits"})
+	if e := p.state("closed").Ending; e.Code != 3000 || e.Reason != "reauth" || e.Next != "sign-in" {
+		t.Errorf("%+v, want 3000 reauth", e)
+	}
+	l := p.until("undelivered", func(l line) bool { return l.Undelivered != nil })
+	if *l.Undelivered != "waits" || l.Why != "closed" || s.dials.Load() != 2 {
+		t.Errorf("%q %s after %d dials, want what waited, closed, 2", *l.Undelivered, l.Why, s.dials.Load())
+	}
+}
+
+// numbered is a message of the n-th connection.
+type numbered struct{ Conn, N int64 }
+
+// Both ends number what they send while the server restarts three times.
+func TestMessagesInOrderWithoutDuplicates(t *testing.T) {
+	var conns atomic.Int64
+	var mu sync.Mutex
+	var heard []int64 // from the client, over all connections
+	s := newSite(t, ws.Config{
+		Timeouts: ws.Timeouts{DrainSpread: time.Millisecond},
+		Limits:   ws.Limits{MessagesPerSecond: 10_000},
+		Serve: func(ctx context.Context, c *ws.Conn) error {
+			me := conns.Add(1)
+			go func() {
+				for n := int64(0); ctx.Err() == nil; n++ {
+					if c.WriteJSON(numbered{me, n}) != nil {
+						return
+					}
+					time.Sleep(time.Millisecond)
+				}
+			}()
+			for {
+				var n int64
+				if err := c.ReadJSON(&n); err != nil {
+					return err
+				}
+				mu.Lock()
+				heard = append(heard, n)
+				mu.Unlock()
+			}
+		},
+	})
+	s.start()
+	p := s.dial(options{"queue": options{"messages": 10_000}})
+	stop := make(chan struct{})
+	var sending sync.WaitGroup
+	sending.Go(func() {
+		for n := 0; ; n++ {
+			select {
+			case <-stop:
+				return
+			default:
+				_, _ = fmt.Fprintf(p.in, `{"send":"%d"}`+"\n", n)
+				time.Sleep(time.Millisecond)
+			}
+		}
+	})
+	for i := range 4 {
+		p.state("open")
+		time.Sleep(300 * time.Millisecond)
+		if i == 3 {
+			break
+		}
+		s.drain()
+		s.start()
+	}
+	close(stop)
+	sending.Wait()
+	p.do(options{"close": true})
+	p.state("closed")
+
+	last := numbered{}
+	got := 0
+	for _, l := range p.all {
+		if l.Message == nil {
+			continue
+		}
+		var m numbered
+		if err := json.Unmarshal([]byte(*l.Message), &m); err != nil {
+			t.Fatal(err)
+		}
+		if m.Conn != last.Conn && (m.Conn < last.Conn || m.N != 0) || m.Conn == last.Conn && m.N != last.N+1 {
+			t.Fatalf("%+v after %+v", m, last)
+		}
+		last = m
+		got++
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if !slices.IsSorted(heard) || len(slices.Compact(slices.Clone(heard))) != len(heard) {
+		t.Errorf("the server heard %d messages, not in order or not once", len(heard))
+	}
+	t.Logf("4 connections: the client read %d messages, the server %d", got, len(heard))
+	if last.Conn != 4 || len(heard) < 400 || got < 400 {
+		t.Errorf("%d connections, %d and %d messages: too few to show it", last.Conn, got, len(heard))
+	}
+	s.alone()
+}
