@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"sync/atomic"
@@ -50,7 +51,7 @@ func TestPlannedReconnectBeforeExpiry(t *testing.T) {
 			if ctx.Err() == nil || context.Cause(ctx) == nil {
 				t.Error("serve's context lives on")
 			}
-			return err
+			return fmt.Errorf("wrapped: %w", err)
 		})
 		time.Sleep(2 * time.Hour)
 		r.stop()
@@ -108,7 +109,11 @@ func TestRenewalThatFailsIsTriedAgainWhileTheOldOneLives(t *testing.T) {
 				if !tt.dials(dials) {
 					t.Errorf("%d dials", dials)
 				}
+				before := dials
 				time.Sleep(2 * time.Second)
+				if tt.ends && dials != before {
+					t.Error("dialed again for a credential that there will not be")
+				}
 				if ended := len(r.phases(redial.Closed)) == 1; ended != tt.ends {
 					t.Errorf("Run has ended: %v", ended)
 				}
@@ -123,6 +128,22 @@ func TestRenewalThatFailsIsTriedAgainWhileTheOldOneLives(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestCredentialOfSecondsIsNoTightLoop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, dials := counted(t, handler(t, ws.Config{}))
+		r := start(t, s, redial.Config{Credential: func(context.Context, bool) (redial.Credential, error) {
+			c := redial.BearerToken("t")
+			c.Expires, c.Renew = time.Now().Add(time.Minute), time.Now()
+			return c, nil
+		}}, nil)
+		time.Sleep(10 * time.Minute)
+		r.stop()
+		if n := dials.Load(); n > 61 {
+			t.Errorf("%d dials in ten minutes: more than one in Timeouts.Stable", n)
+		}
+	})
 }
 
 // Row 10: gone within interval and timeout, and back.
@@ -427,6 +448,29 @@ func TestReadTakesTheMemoryBack(t *testing.T) {
 		if err := <-r.done; !errors.Is(err, ws.ErrTooBig) { // 100,000 are more than the server takes
 			t.Errorf("Run: %v", err)
 		}
+	})
+}
+
+func TestAMessageStaysAsItIsUntilTheNextRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := wstest.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			conn := upgrade(t, w, r)
+			_, _ = conn.Write([]byte{0x82, 2, 'a', 'a'})
+			time.Sleep(time.Second)
+			_, _ = conn.Write([]byte{0x82, 2, 'b', 'b'}) // after the client's close frame
+			_, _ = io.Copy(io.Discard, conn)
+		}))
+		r := start(t, s, redial.Config{}, func(_ context.Context, c *redial.Conn) error {
+			_, p, err := c.Read()
+			must(t, err)
+			must(t, c.Close(4000, "bye"))
+			time.Sleep(90 * time.Second)
+			if string(p) != "aa" {
+				t.Errorf("the message became %q", p)
+			}
+			return nil
+		})
+		<-r.done
 	})
 }
 
