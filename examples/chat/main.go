@@ -103,7 +103,9 @@ func announce(out io.Writer, o options, origin string, passwords []string, cert 
 	}
 	fmt.Fprintln(out)
 	if o.cert == "" {
-		fmt.Fprintf(out, "  The certificate was made just now, so the browser asks you to accept it. Its SHA-256:\n  %s\n\n", localcert.Fingerprint(cert))
+		sum := localcert.Fingerprint(cert)
+		fmt.Fprintf(out, "  The certificate was made just now, so the browser asks you to accept it. Its SHA-256:\n  %s\n\n", sum)
+		fmt.Fprintf(out, "  In a terminal:\n  go run ./examples/chat/client -origin %s -user %s -fingerprint %s\n\n", origin, o.accounts[0], sum)
 	}
 }
 

@@ -18,40 +18,47 @@ import (
 	"time"
 )
 
-var binary struct {
+// binary is a command that is built once for all tests.
+type binary struct {
+	of   string // its package
 	once sync.Once
 	path string
 	err  error
 }
 
+var chat, terminal = &binary{of: "."}, &binary{of: "./client"}
+
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if binary.path != "" {
-		_ = os.RemoveAll(filepath.Dir(binary.path))
+	for _, b := range []*binary{chat, terminal} {
+		if b.path != "" {
+			_ = os.RemoveAll(filepath.Dir(b.path))
+		}
 	}
 	os.Exit(code)
 }
 
-// build makes the command that people run, once for all tests.
-func build() (string, error) {
-	binary.once.Do(func() {
+// build makes the command that people run.
+func (b *binary) build() (string, error) {
+	b.once.Do(func() {
 		dir, err := os.MkdirTemp("", "chat")
 		if err != nil {
-			binary.err = err
+			b.err = err
 			return
 		}
-		binary.path = filepath.Join(dir, "chat")
-		if out, err := exec.Command("go", "build", "-o", binary.path, ".").CombinedOutput(); err != nil {
-			binary.err = fmt.Errorf("go build: %w\n%s", err, out)
+		b.path = filepath.Join(dir, "command")
+		if out, err := exec.Command("go", "build", "-o", b.path, b.of).CombinedOutput(); err != nil {
+			b.err = fmt.Errorf("go build: %w\n%s", err, out)
 		}
 	})
-	return binary.path, binary.err
+	return b.path, b.err
 }
 
 // process is the command, running.
 type process struct {
 	origin    string
 	passwords map[string]string
+	print     string // of the certificate
 	log       *logBook
 	cmd       *exec.Cmd
 	exited    chan struct{} // closed when it is gone
@@ -61,12 +68,12 @@ type process struct {
 // person would: the address and the passwords.
 func startChat(t *testing.T, args ...string) *process {
 	t.Helper()
-	path, err := build()
+	path, err := chat.build()
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &process{passwords: map[string]string{}, log: &logBook{}, exited: make(chan struct{})}
-	p.cmd = exec.Command(path, append([]string{"-addr", "127.0.0.1:0"}, args...)...)
+	p.cmd = exec.Command(path, append([]string{"-addr", "127.0.0.1:0"}, args...)...) // the last -addr counts
 	p.cmd.Stderr = p.log
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
@@ -100,6 +107,7 @@ func startChat(t *testing.T, args ...string) *process {
 
 var (
 	addressLine = regexp.MustCompile(`https://\S+`)
+	printLine   = regexp.MustCompile(`^\s+[0-9A-F]{2}(:[0-9A-F]{2}){31}$`)
 	accountLine = regexp.MustCompile(`^\s+([a-z]+)\s+([a-z2-7]{4}(?:-[a-z2-7]{4}){3})$`)
 )
 
@@ -111,9 +119,10 @@ func (p *process) readAnnouncement(out io.Reader, announced chan<- struct{}) {
 		}
 		if m := accountLine.FindStringSubmatch(lines.Text()); m != nil {
 			p.passwords[m[1]] = m[2]
-			if len(p.passwords) == 3 {
-				close(announced)
-			}
+		}
+		if p.print == "" && printLine.MatchString(lines.Text()) {
+			p.print = strings.TrimSpace(lines.Text())
+			close(announced)
 		}
 	}
 }

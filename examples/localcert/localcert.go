@@ -10,9 +10,11 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"fmt"
 	"math/big"
 	"net"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -50,9 +52,40 @@ func New() (tls.Certificate, error) {
 }
 
 // Fingerprint is the certificate's SHA-256 as browsers show it, to compare.
-func Fingerprint(cert tls.Certificate) string {
-	sum := sha256.Sum256(cert.Certificate[0])
+func Fingerprint(cert tls.Certificate) string { return fingerprint(cert.Certificate[0]) }
+
+func fingerprint(der []byte) string {
+	sum := sha256.Sum256(der)
 	return strings.ReplaceAll(fmt.Sprintf("% X", sum), " ", ":")
+}
+
+var (
+	fingerprintForm = regexp.MustCompile(`^[0-9A-F]{2}(:[0-9A-F]{2}){31}$`)
+
+	// ErrOther is another certificate than the pinned one.
+	ErrOther = errors.New("the server shows another certificate")
+)
+
+// Pin trusts the one certificate with this Fingerprint, and no other, whoever signed it:
+// it takes the place of names and authorities. Whoever has its key is the server.
+func Pin(want string) (*tls.Config, error) {
+	want = strings.ToUpper(want)
+	if !fingerprintForm.MatchString(want) {
+		return nil, fmt.Errorf("fingerprint %q: want 32 bytes in hexadecimal with colons between them", want)
+	}
+	return &tls.Config{
+		MinVersion:         tls.VersionTLS13,
+		InsecureSkipVerify: true, // VerifyConnection decides, for resumed connections too
+		VerifyConnection: func(s tls.ConnectionState) error {
+			if len(s.PeerCertificates) == 0 {
+				return ErrOther
+			}
+			if got := fingerprint(s.PeerCertificates[0].Raw); got != want {
+				return fmt.Errorf("%w: %s", ErrOther, got)
+			}
+			return nil
+		},
+	}, nil
 }
 
 // Origin is the https origin of the page at a listener's address, named by the host

@@ -1,7 +1,10 @@
 package localcert
 
 import (
+	"crypto/tls"
+	"errors"
 	"net"
+	"strings"
 	"testing"
 )
 
@@ -46,4 +49,42 @@ func TestOrigin(t *testing.T) {
 	if _, err := Origin("nonsense", &net.TCPAddr{}); err == nil {
 		t.Error("an address without a port passes")
 	}
+}
+
+func TestPin(t *testing.T) {
+	ours, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range []string{"", "AB", Fingerprint(ours)[3:], Fingerprint(ours) + ":00"} {
+		if _, err := Pin(bad); err == nil {
+			t.Errorf("%q is a fingerprint", bad)
+		}
+	}
+	cfg, err := Pin(strings.ToLower(Fingerprint(ours)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := shake(t, ours, cfg); err != nil {
+		t.Errorf("the pinned certificate: %v", err)
+	}
+	if err := shake(t, other, cfg); !errors.Is(err, ErrOther) {
+		t.Errorf("another certificate: %v", err)
+	}
+}
+
+func shake(t *testing.T, cert tls.Certificate, client *tls.Config) error {
+	t.Helper()
+	a, b := net.Pipe()
+	defer func() { _, _ = a.Close(), b.Close() }()
+	go func() {
+		s := tls.Server(a, &tls.Config{Certificates: []tls.Certificate{cert}})
+		_ = s.Handshake()
+		_ = s.Close()
+	}()
+	return tls.Client(b, client).Handshake()
 }

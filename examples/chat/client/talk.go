@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/coder/websocket"
+
+	"github.com/securews/securews/ws/redial"
+)
+
+const (
+	subprotocol = "chat.v1"
+	maxText     = 2000 // bytes of one message, by the server's rule
+)
+
+// config is the client of the route that the options ask for.
+func (t *terminal) config() (redial.Config, error) {
+	cfg := redial.Config{
+		URL:          "wss" + strings.TrimPrefix(t.origin, "https") + "/socket",
+		Origin:       t.origin,
+		HTTPClient:   t.account.http,
+		Subprotocols: []string{subprotocol},
+		OnState:      t.tell,
+	}
+	route := "/ticket"
+	if t.seal {
+		t.room, route = "sealed", "/ticket/sealed"
+		cfg.URL = "wss" + strings.TrimPrefix(t.origin, "https") + "/sealed"
+	}
+	tickets, err := t.account.tickets(route)
+	if err != nil {
+		return cfg, err
+	}
+	cfg.Credential = tickets
+	if t.seal {
+		t.sealer, err = newSealer(t.quit, t.account, t.user)
+		if err != nil {
+			return cfg, err
+		}
+		cfg.Subprotocols = t.sealer.subprotocols()
+		cfg.Credential = t.sealer.before(tickets)
+	}
+	return cfg, nil
+}
+
+// conn is a redial.Conn, or a seal.Conn over one.
+type conn interface {
+	Read() (websocket.MessageType, []byte, error)
+	WriteJSON(v any) error
+	Close(code websocket.StatusCode, reason string) error
+}
+
+// serve is one connection's life.
+func (t *terminal) serve(ctx context.Context, c *redial.Conn) error {
+	if t.sealer == nil {
+		return t.talk(c, "connected")
+	}
+	sealed, err := t.sealer.connect(ctx, c)
+	if err != nil {
+		return err
+	}
+	return t.talk(sealed, "connected, sealed")
+}
+
+// request and event are the messages of chat.v1.
+type request struct {
+	Type string `json:"type"`
+	Room string `json:"room,omitempty"`
+	Text string `json:"text,omitempty"`
+}
+
+type event struct {
+	Type, Room, Reason string
+	People             []string
+	History            []post
+	post
+}
+
+type post struct {
+	ID         int64
+	From, Text string
+	At         time.Time
+}
+
+// talk sends the lines that are typed and shows what arrives, until the connection ends or
+// the user wants to.
+func (t *terminal) talk(c conn, greeting string) error {
+	t.screen.Print("* ", greeting)
+	if err := c.WriteJSON(request{Type: "join", Room: t.room}); err != nil {
+		return err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- t.listen(c) }()
+	for {
+		select {
+		case line := <-t.lines:
+			if err := t.say(c, line); err != nil {
+				t.screen.Printf("* may not have been sent: %s", plain(line))
+				<-ended
+				return err
+			}
+		case err := <-ended:
+			return err
+		case <-t.quit.Done():
+			err := c.Close(websocket.StatusNormalClosure, "") // sealed, it says that nothing follows
+			<-ended
+			return err
+		}
+	}
+}
+
+func (t *terminal) say(c conn, line string) error {
+	text := strings.TrimSpace(plain(line))
+	switch {
+	case text == "":
+		return nil
+	case len(text) > maxText:
+		t.screen.Printf("* not sent: %d bytes, %d at most", len(text), maxText)
+		return nil
+	}
+	return c.WriteJSON(request{Type: "say", Text: text})
+}
+
+func (t *terminal) listen(c conn) error {
+	for {
+		_, p, err := c.Read()
+		if err != nil {
+			return err
+		}
+		var e event
+		if err := json.Unmarshal(p, &e); err != nil {
+			return fmt.Errorf("the server does not speak %s: %w", subprotocol, err)
+		}
+		switch e.Type {
+		case "joined":
+			t.screen.Printf("* in %s: %s", plain(e.Room), plain(strings.Join(e.People, ", ")))
+			for _, p := range e.History {
+				if p.after(t.last) { // what was missed
+					t.show(p)
+				}
+			}
+		case "people":
+			t.screen.Printf("* in %s: %s", plain(e.Room), plain(strings.Join(e.People, ", ")))
+		case "said":
+			t.show(e.post)
+		case "refused":
+			t.screen.Printf("* refused: %s", plain(e.Reason))
+		}
+	}
+}
+
+func (t *terminal) show(p post) {
+	t.last = p
+	t.screen.Printf("%s %s: %s", p.At.Local().Format("15:04"), plain(p.From), plain(p.Text))
+}
+
+// after compares times first: the server counts anew when it is started again.
+func (p post) after(q post) bool {
+	return p.At.After(q.At) || p.At.Equal(q.At) && p.ID > q.ID
+}
+
+// plain takes out what would command a terminal: escape sequences, and characters that
+// turn the direction of writing.
+func plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
+			return ' '
+		}
+		return r
+	}, s)
+}
