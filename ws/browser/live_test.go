@@ -177,6 +177,7 @@ type line struct {
 	Ticket   *string
 	Renew    bool
 
+	Fault       string // on a page
 	Undelivered *string
 	Why         string
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/securews/securews/middleware"
 	"github.com/securews/securews/ws"
-	"github.com/securews/securews/ws/browser"
 	"github.com/securews/securews/ws/seal"
 )
 
@@ -44,7 +43,6 @@ func sealedSite(t *testing.T, suites ...seal.Suite) (*site, []seal.Key) {
 	})
 	s.more = func(mux *http.ServeMux) {
 		mux.Handle("GET "+seal.DirectoryPath, ring)
-		mux.Handle(browser.Root, browser.Handler())
 	}
 	return s, keys
 }
