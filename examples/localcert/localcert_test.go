@@ -3,6 +3,7 @@ package localcert
 import (
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"strings"
 	"testing"
@@ -79,12 +80,20 @@ func TestPin(t *testing.T) {
 
 func shake(t *testing.T, cert tls.Certificate, client *tls.Config) error {
 	t.Helper()
-	a, b := net.Pipe()
-	defer func() { _, _ = a.Close(), b.Close() }()
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{cert}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
 	go func() {
-		s := tls.Server(a, &tls.Config{Certificates: []tls.Certificate{cert}})
-		_ = s.Handshake()
-		_ = s.Close()
+		if c, err := l.Accept(); err == nil {
+			_, _ = io.Copy(io.Discard, c) // and with it the handshake
+			_ = c.Close()
+		}
 	}()
-	return tls.Client(b, client).Handshake()
+	c, err := tls.Dial("tcp", l.Addr().String(), client)
+	if err == nil {
+		_ = c.Close()
+	}
+	return err
 }
