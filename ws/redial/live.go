@@ -40,7 +40,7 @@ func (c *Client) live(ctx context.Context, conn *Conn, serve func(context.Contex
 		c.undelivered(m, false, conn.ended())
 	}
 	if r.err != nil && err != nil && r.next == nil {
-		err = r.err // there will be no new credential
+		err = Permanent(r.err) // there will be no new credential
 	}
 	return r.next, err
 }

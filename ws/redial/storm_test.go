@@ -162,7 +162,7 @@ func TestRestartSpreadsReconnects(t *testing.T) {
 	for name, restart := range restarts {
 		for _, n := range []int{1000, 5000} {
 			t.Run(fmt.Sprint(name, ", ", n), func(t *testing.T) {
-				if n > 1000 && testing.Short() {
+				if n > 1000 && (testing.Short() || raceDetector) {
 					t.Skip("5000 clients take a while")
 				}
 				synctest.Test(t, func(t *testing.T) {

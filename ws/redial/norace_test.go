@@ -1,0 +1,5 @@
+//go:build !race
+
+package redial_test
+
+const raceDetector = false

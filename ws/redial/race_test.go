@@ -1,0 +1,6 @@
+//go:build race
+
+package redial_test
+
+// raceDetector: everything is slower, and goroutines are limited to 8128.
+const raceDetector = true
