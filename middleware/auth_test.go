@@ -209,7 +209,7 @@ func TestAuthAmbientCredentialNeedsOrigin(t *testing.T) {
 	}
 }
 
-// The context names the Auth that vouches (design §4).
+// The context names the Auth that vouches.
 func TestAuthWeakerFurtherOutDoesNotSatisfyStricter(t *testing.T) {
 	t.Parallel()
 	weak := mustAuth(t, middleware.Anonymous())

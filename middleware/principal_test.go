@@ -60,7 +60,7 @@ func TestFromContextHandsOutCopies(t *testing.T) {
 }
 
 // No exported function but Auth's methods and Detach, which copies, gives back a
-// context or a request: a principal cannot be forged (design §4). Stripped and
+// context or a request: a principal cannot be forged. Stripped and
 // CutSubprotocols give back the request they were given, with less in its header and URL:
 // what an authenticator left in its context beside that is under a key of its own.
 func TestNoExportedWayToForgeAPrincipal(t *testing.T) {

@@ -160,7 +160,7 @@ func TestRateLimitByAddress(t *testing.T) {
 	}
 }
 
-// X-Forwarded-For counts where a trusted proxy wrote it (ASVS 15.3.4, faults row 14).
+// X-Forwarded-For counts where a trusted proxy wrote it (ASVS 15.3.4).
 func TestRateLimitBehindProxies(t *testing.T) {
 	t.Parallel()
 	proxies, err := middleware.NewProxies(middleware.ProxiesConfig{Trusted: []string{"10.0.0.0/8"}})

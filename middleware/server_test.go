@@ -53,7 +53,7 @@ func connect(t *testing.T, addr string, overTLS bool) net.Conn {
 	return c
 }
 
-// 431 above 16 KiB of header and above 100 fields (faults row 2, RFC 6585 §5).
+// 431 above 16 KiB of header and above 100 fields (RFC 6585 §5).
 func TestServerBoundsTheHeader(t *testing.T) {
 	t.Parallel()
 	fields := func(n int) string {
@@ -155,8 +155,8 @@ func TestServerHasNoWayAroundTheLayers(t *testing.T) {
 	}
 }
 
-// Someone who connects and says nothing, or stops in the middle, is cut off
-// (faults rows 1 and 3): each phase has a limit of 10 s at most.
+// Someone who connects and says nothing, or stops in the middle, is cut off:
+// each phase has a limit of 10 s at most.
 func TestServerLimits(t *testing.T) {
 	t.Parallel()
 	srv := middleware.NewServer("127.0.0.1:8443", nil)

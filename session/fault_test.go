@@ -14,7 +14,7 @@ import (
 	"github.com/securews/securews/session"
 )
 
-// Fault 17: a store that is down answers 503 with Retry-After, never 500, never a
+// A store that is down answers 503 with Retry-After, never 500, never a
 // guess; and it recovers.
 func TestStoreDown(t *testing.T) {
 	for _, path := range []string{"/me", "/page", "/login?u=alice", "/logout", "/others", "/put?v=x"} {
@@ -164,7 +164,7 @@ func TestLogoutCanBeTriedAgain(t *testing.T) {
 	wantsRefusal(t, "Alive", m.Alive(t.Context(), p), 401, "credential_revoked")
 }
 
-// Fault 20: data that is lost or cannot be read is no session: 401, not 500.
+// Data that is lost or cannot be read is no session: 401, not 500.
 func TestStoreLosesData(t *testing.T) {
 	for name, spoil := range map[string]func(key string, b []byte) []byte{
 		"a record that is gone":       func(string, []byte) []byte { return nil },

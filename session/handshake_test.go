@@ -111,8 +111,8 @@ func (s *site) dial(t *testing.T) (*coder.Conn, *http.Response, error) {
 }
 
 // A logout during the socket's life stays a logout when the socket closes, hours
-// after the idle time-out was last due or not (design §1.3). scs.LoadAndSave fails
-// this with gorilla.
+// after the idle time-out was last due or not. scs.LoadAndSave fails this with
+// gorilla.
 func TestClosingSocketBringsNoSessionBack(t *testing.T) {
 	for name, upgrade := range upgraders {
 		t.Run(name, func(t *testing.T) {
@@ -158,7 +158,7 @@ func TestClosingSocketBringsNoSessionBack(t *testing.T) {
 }
 
 // A store that is down answers the handshake with 503, and the server does not
-// believe in an upgrade (faults 17; design §1.3).
+// believe in an upgrade.
 func TestStoreDownAtTheHandshake(t *testing.T) {
 	for name, upgrade := range upgraders {
 		t.Run(name, func(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 	"github.com/securews/securews/session"
 )
 
-// Fault 18: a store that swallows calls, whatever it thinks of contexts, costs
+// A store that swallows calls, whatever it thinks of contexts, costs
 // StoreTimeout and no more; callers do not pile up.
 func TestStoreThatHangs(t *testing.T) {
 	for name, wrap := range map[string]func(s *hangingStore) any{
@@ -105,7 +105,7 @@ func TestStoreThatPanics(t *testing.T) {
 	b.wants("/me", 200, "alice")
 }
 
-// Revocations are bounded and contained as the store is (faults 17, 18): 503 after
+// Revocations are bounded and contained as the store is: 503 after
 // StoreTimeout, whether or not they heed the context.
 func TestRevocationsThatHangOrPanic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -126,7 +126,7 @@ func BenchmarkEcho(b *testing.B) {
 	}
 }
 
-// baselines.md, Echo: 0 allocations a message at both sizes.
+// Echo: 0 allocations a message at both sizes.
 func TestEchoAllocatesNothing(t *testing.T) {
 	skipUnderRace(t)
 	for _, size := range echoSizes {
@@ -235,7 +235,7 @@ func handshakeAllocs(t *testing.T, h http.Handler) float64 {
 	return fewest
 }
 
-// baselines.md, Handshake: at most 40 allocations over coder alone.
+// Handshake: at most 40 allocations over coder alone.
 func TestHandshakeAllocatesLittleMoreThanCoder(t *testing.T) {
 	skipUnderRace(t)
 	alone, ours := handshakeAllocs(t, http.HandlerFunc(coderAlone)), handshakeAllocs(t, guarded(t, slog.DiscardHandler))
@@ -289,7 +289,7 @@ func measure() memory {
 	return memory{m.HeapAlloc, m.HeapInuse, m.StackInuse}
 }
 
-// baselines.md, Idle connection: at most 9,000 bytes of heap and stack in plain, and
+// Idle connection: at most 9,000 bytes of heap and stack in plain, and
 // 16,500 with TLS 1.3, for a guarded connection that has echoed a message.
 func TestIdleConnectionIsSmall(t *testing.T) {
 	skipUnderRace(t)

@@ -116,7 +116,8 @@ func TestEveryLimitRefusesToBeNegative(t *testing.T) {
 	}
 }
 
-// The table of design section 4: any origin together with a cookie.
+// Any origin together with a cookie is what a page of anybody needs to act as its
+// visitor (CSWSH): fatal, hence an error (ASVS 4.4.2).
 func TestAnyOriginTogetherWithAnAmbientCredentialIsAnError(t *testing.T) {
 	tests := []struct {
 		sentence string
@@ -174,7 +175,7 @@ func TestHandlerWithoutNewRefuses(t *testing.T) {
 	}
 }
 
-// A zero policy and a zero Auth compile, and admit nobody (style.md rule 3).
+// A zero policy and a zero Auth compile, and admit nobody.
 func TestZeroPartsRefuse(t *testing.T) {
 	tests := []struct {
 		sentence string

@@ -46,7 +46,7 @@ func TestReceiverOfALongStreamLivesOn(t *testing.T) {
 	})
 }
 
-// faults.md 19: Stale is kept whether the store answers too late or never.
+// Stale is kept whether the store answers too late or never.
 func TestStaleIsKeptWhenTheStoreHangs(t *testing.T) {
 	for sentence, heedsContext := range map[string]bool{"until the question is given up": true, "for ever": false} {
 		t.Run(sentence, func(t *testing.T) {
@@ -83,7 +83,7 @@ func TestStaleIsKeptWhenTheStoreHangs(t *testing.T) {
 	}
 }
 
-// faults.md 18: a handshake waits for nobody longer than its deadline.
+// A handshake waits for nobody longer than its deadline.
 func TestHangingRevocationsAreAnswered503(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := start(t, ws.Config{Revocations: hanging{middleware.NewRevocations()}})
@@ -270,7 +270,7 @@ func TestSubprotocolIsAnsweredAsItIsSpelt(t *testing.T) {
 	})
 }
 
-// faults.md 13: what is queued costs what it says, also where the messages are tiny.
+// What is queued costs what it says, also where the messages are tiny.
 func TestQueueOfTinyMessagesIsSmall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var before, after runtime.MemStats

@@ -142,7 +142,7 @@ func quiet(h http.Handler) *http.Server {
 	return &http.Server{Handler: h, ErrorLog: log.New(io.Discard, "", 0)}
 }
 
-// faults.md 4. An empty reason is an answer of net/http itself.
+// What RFC 6455 §4.2.1 says of an opening, and what is none. An empty reason is an answer of net/http itself.
 var openings = []struct {
 	sentence string
 	request  string
@@ -337,7 +337,7 @@ func hugeOffer() string {
 }
 
 // Cheapest and least revealing first: whoever fails an earlier check learns nothing
-// of the later ones and costs them nothing (faults.md 14).
+// of the later ones and costs them nothing.
 func TestOrderOfChecks(t *testing.T) {
 	hosts, err := middleware.NewHostPolicy("app.example")
 	if err != nil {
@@ -530,7 +530,7 @@ func open(t *testing.T, l *wstest.Listener, edits ...string) (net.Conn, *http.Re
 
 type hiding struct{ http.ResponseWriter }
 
-// faults.md 14: whichever way a handshake or a connection ends, its place is free
+// Whichever way a handshake or a connection ends, its place is free
 // again, and so is its principal's share.
 func TestPlaceIsFreeAgainAfterEveryEnding(t *testing.T) {
 	good := func(r *http.Request) (middleware.Principal, error) {
@@ -702,7 +702,7 @@ func (failing) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return nil, nil, errors.New("hijack: proxy buffer of 10.0.0.7 in use")
 }
 
-// faults.md 14, 31 in small: capacity returns after thousands of them.
+// Capacity returns after thousands of them.
 func TestCapacityReturnsAfterThousandsOfEndings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, l := plainNode(t, ws.Config{Limits: ws.Limits{Connections: 1}})
@@ -730,7 +730,7 @@ func TestCapacityReturnsAfterThousandsOfEndings(t *testing.T) {
 	})
 }
 
-// faults.md 14; OWASP W18.
+// OWASP W18.
 func TestCapsAreAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		byHeader := admit(func(r *http.Request) (middleware.Principal, error) {
@@ -900,7 +900,7 @@ func wantEcho(t *testing.T, conn net.Conn, early bool) {
 	}
 }
 
-// faults.md 33, with net/http's own proxy.
+// The upgrade passes net/http's own reverse proxy, both ways.
 func TestUpgradesBehindAReverseProxy(t *testing.T) {
 	proxies, err := middleware.NewProxies(middleware.ProxiesConfig{Trusted: []string{"127.0.0.1"}})
 	if err != nil {

@@ -193,7 +193,7 @@ func TestMessagesKeepAConnectionFromBeingIdle(t *testing.T) {
 	})
 }
 
-// faults.md 10: a half-open peer is gone after interval + timeout, 25 + 10 s.
+// A half-open peer is gone after interval + timeout, 25 + 10 s.
 func TestHalfOpenPeerIsGoneAfterAHeartbeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begun := time.Now()
@@ -274,7 +274,7 @@ func TestRevocationClosesItsConnections(t *testing.T) {
 	}
 }
 
-// Design section 5.3: a logout during the upgrade wins.
+// A logout during the upgrade wins.
 func TestRevocationDuringTheUpgradeWins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		revocations := middleware.NewRevocations()
@@ -302,7 +302,7 @@ func (unreachable) Revoked(context.Context, middleware.Principal) (bool, error) 
 	return false, errors.New("store: connection refused at 10.0.0.7")
 }
 
-// faults.md 17: fail closed.
+// What cannot be reached admits nobody: fail closed.
 func TestUnknownRevocationRefusesTheHandshake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := start(t, ws.Config{Revocations: unreachable{middleware.NewRevocations()}})
@@ -313,7 +313,7 @@ func TestUnknownRevocationRefusesTheHandshake(t *testing.T) {
 	})
 }
 
-// ASVS 8.3.2: permission changes reach live sockets; faults.md 20: so does a lost session.
+// ASVS 8.3.2: permission changes reach live sockets; so does a lost session.
 func TestRevalidateDecides(t *testing.T) {
 	const minute = time.Minute
 	tests := []struct {
@@ -367,7 +367,7 @@ func TestServeDecidesHowAConnectionEnds(t *testing.T) {
 	}
 }
 
-// faults.md 16, ASVS 16.5.4.
+// ASVS 16.5.4.
 func TestPanicHarmsNobodyElse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := start(t, ws.Config{Limits: ws.Limits{Connections: 2}, Serve: func(ctx context.Context, c *ws.Conn) error {
@@ -401,7 +401,7 @@ func TestPanicHarmsNobodyElse(t *testing.T) {
 	})
 }
 
-// faults.md 12: the close handshake may stall, the connection may not.
+// The close handshake may stall, the connection may not.
 func TestPeerThatNeverAnswersTheCloseIsCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := start(t, ws.Config{Serve: func(context.Context, *ws.Conn) error { return nil }})
@@ -417,7 +417,7 @@ func TestPeerThatNeverAnswersTheCloseIsCut(t *testing.T) {
 	})
 }
 
-// faults.md 11.
+// A message is due, to its last byte, Timeouts.Message after its first.
 func TestMessageThatIsNeverFinishedIsCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := start(t, ws.Config{})
@@ -441,7 +441,7 @@ func TestMessageThatIsNeverFinishedIsCut(t *testing.T) {
 	})
 }
 
-// faults.md 13: one stalled reader is cut and the others lose nothing.
+// One stalled reader is cut and the others lose nothing.
 func TestSlowConsumerIsCutAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
@@ -511,7 +511,7 @@ func TestWriteToAStalledPeerIsBounded(t *testing.T) {
 	})
 }
 
-// faults.md 27.
+// A drain lets nobody in, spreads its closes, and waits for nobody who never answers.
 func TestDrain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := start(t, ws.Config{Limits: ws.Limits{PerPrincipal: 1000}, Timeouts: ws.Timeouts{Idle: time.Hour}})
@@ -627,7 +627,7 @@ func TestConnIsOfNoUseAfterServe(t *testing.T) {
 	})
 }
 
-// Design section 1.4: the request's context ends with the handler; the connection's
+// The request's context ends with the handler; the connection's
 // carries the principal and ends with the connection.
 func TestContextOutlivesTheRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

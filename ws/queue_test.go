@@ -82,7 +82,7 @@ func TestSendCopies(t *testing.T) {
 	})
 }
 
-// OWASP W21, faults.md 13: a peer that does not read is held to Limits.Queue….
+// OWASP W21: a peer that does not read is held to Limits.Queue….
 func TestQueueIsBounded(t *testing.T) {
 	tests := []struct {
 		sentence string
@@ -208,7 +208,7 @@ func TestEndingFlushesOrDrops(t *testing.T) {
 	}
 }
 
-// faults.md 13: those who read lose nothing to those who do not, whoever is served
+// Those who read lose nothing to those who do not, whoever is served
 // first.
 func TestSlowConsumersDelayNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

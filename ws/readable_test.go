@@ -36,7 +36,7 @@ func readably(t *testing.T, cfg ws.Config) *node {
 	return start(t, cfg)
 }
 
-// A page reads why it is refused (design §6); the log has the cause, and a line only.
+// A page reads why it is refused; the log has the cause, and a line only.
 func TestReadableRefusals(t *testing.T) {
 	for _, tt := range []struct {
 		name   string

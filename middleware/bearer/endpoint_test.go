@@ -63,7 +63,7 @@ var gzipBomb = sync.OnceValue(func() []byte {
 
 var mebibyte = bytes.Repeat([]byte(" "), 1<<20)
 
-// faults are the ways of an endpoint to be ill (faults 23). None of them ends a test by
+// faults are the ways of an endpoint to be ill. None of them ends a test by
 // itself: those that hang do so until the client is gone.
 func faults(t *testing.T) map[string]http.HandlerFunc {
 	elsewhere := newEndpoint(t, serves(goodKeys()))

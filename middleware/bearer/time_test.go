@@ -13,7 +13,7 @@ import (
 	"github.com/securews/securews/middleware/bearer"
 )
 
-func TestLeewayIsHonouredExactly(t *testing.T) { // faults 25
+func TestLeewayIsHonouredExactly(t *testing.T) {
 	for _, leeway := range []time.Duration{0, time.Second, 2 * time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
 			cfg := config()
@@ -81,7 +81,7 @@ func (i *issuerInMemory) config() bearer.Config {
 	return bearer.Config{Issuer: issuer, Audience: audience, JWKS: issuer + "/jwks", HTTPClient: &http.Client{Transport: i}}
 }
 
-func TestARemovedKeyIsGoneAfterTheRefresh(t *testing.T) { // faults 24
+func TestARemovedKeyIsGoneAfterTheRefresh(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		control string
@@ -118,7 +118,7 @@ func TestARemovedKeyIsGoneAfterTheRefresh(t *testing.T) { // faults 24
 	}
 }
 
-func TestTheLastGoodSetServesUntilItIsStale(t *testing.T) { // faults 23
+func TestTheLastGoodSetServesUntilItIsStale(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i := &issuerInMemory{}
 		i.serves(goodKeys())
@@ -148,7 +148,7 @@ func TestTheLastGoodSetServesUntilItIsStale(t *testing.T) { // faults 23
 	})
 }
 
-func TestNewKidsAreLookedForOncePerCoolDown(t *testing.T) { // faults 23, 24
+func TestNewKidsAreLookedForOncePerCoolDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i := &issuerInMemory{}
 		i.serves(keys(jwk("ec", ecKey())))
@@ -170,7 +170,7 @@ func TestNewKidsAreLookedForOncePerCoolDown(t *testing.T) { // faults 23, 24
 	})
 }
 
-func TestWithoutAnswerNobodyWaitsLong(t *testing.T) { // faults 23: 503 within 2 s
+func TestWithoutAnswerNobodyWaitsLong(t *testing.T) { // 503 within 2 s
 	synctest.Test(t, func(t *testing.T) {
 		hang := roundTrip(func(r *http.Request) (*http.Response, error) { <-r.Context().Done(); return nil, r.Context().Err() })
 		a := newAuthenticator(t, bearer.Config{Issuer: issuer, Audience: audience, JWKS: issuer, HTTPClient: &http.Client{Transport: hang}})

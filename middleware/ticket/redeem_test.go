@@ -310,7 +310,7 @@ func TestRevokedSinceItWasIssued(t *testing.T) {
 	}
 }
 
-// faults.md 26: of 50 that redeem one ticket at once, one is let in; 200 times.
+// Of 50 that redeem one ticket at once, one is let in; 200 times.
 func TestOneOfManyRedeems(t *testing.T) {
 	t.Parallel()
 	const rounds, racers = 200, 50

@@ -204,7 +204,7 @@ func TestSocketEndsWithTheCredentialBehindTheTicket(t *testing.T) {
 	})
 }
 
-// faults.md 26: one 101 for a ticket, however many handshakes bring it at once.
+// One 101 for a ticket, however many handshakes bring it at once.
 func TestOneOfManyHandshakesIsUpgraded(t *testing.T) {
 	const rounds, racers = 20, 20
 	p := open(t, user{})
