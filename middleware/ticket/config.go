@@ -17,7 +17,8 @@ type Config struct {
 
 	// Path is the one path that tickets open, as in the URL of the request that the
 	// Tickets redeem: "/ws". Another route has Tickets, and an Auth, of its own, which
-	// may share the Store. What varies within the route goes into the query.
+	// may share the Store; the same path on two hosts is two routes that must not. What
+	// varies within the route goes into the query.
 	Path string
 
 	// Origins are the pages that may fetch a ticket. Each ticket is good for the origin

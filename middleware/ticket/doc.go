@@ -20,9 +20,12 @@
 //
 // A ticket is 256 random bits. The store has its SHA-256, and beside it the principal, the
 // origin and the path that it is good for. It is taken from the store before anything is
-// compared: whoever presents it in the wrong place has used it up. The connection then
-// ends when the credential behind the ticket does: Expires, IssuedAt and the handles for
-// revocation are that credential's.
+// compared: whoever presents it in the wrong place has used it up. Only what ws.Handler
+// refuses before it asks who a request is from, see ws.Handler.Check, leaves it good: a
+// handshake in the clear, of an origin that is not on its list, or beyond its capacity.
+//
+// The connection then ends when the credential behind the ticket does: Expires, IssuedAt
+// and the handles for revocation are that credential's.
 //
 // # The route of the socket
 //

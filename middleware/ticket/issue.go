@@ -113,5 +113,5 @@ func refreshAfter(expires time.Time) int64 {
 	if expires.IsZero() {
 		return 0
 	}
-	return max(1, int64(time.Until(expires)*4/5/time.Second))
+	return max(1, int64(time.Until(expires)/5*4/time.Second)) // that order: 73 years times four overflow
 }

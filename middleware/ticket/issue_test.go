@@ -92,6 +92,9 @@ func TestIssueRefuses(t *testing.T) {
 			p.Attributes = map[string]string{"a": strings.Repeat("x", 16<<10)}
 			return p
 		}, post(app, "ann"), "500 internal"},
+		{"a subject that would come back from the store as another", func(string) middleware.Principal {
+			return ann("ann\xff")
+		}, post(app, "ann"), "500 internal"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -112,6 +115,29 @@ func TestIssueRefuses(t *testing.T) {
 			t.Errorf("answered %s", got)
 		}
 	})
+}
+
+// Four fifths of what is left of the credential, in seconds, however long that is.
+func TestRefreshAfter(t *testing.T) {
+	for _, tt := range []struct {
+		ends time.Duration
+		want int
+	}{
+		{time.Second, 1}, {5 * time.Minute, 240}, {100 * 8760 * time.Hour, 80 * 8760 * 3600},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w, _ := serve(auth(t, user{func(name string) middleware.Principal {
+				p := ann(name)
+				p.Expires = time.Now().Add(tt.ends)
+				return p
+			}}).Handler(newTickets(t, ticket.Config{}).Issue()), post(app, "ann"))
+			var a issued
+			mustDecode(t, w, &a)
+			if a.RefreshAfter != tt.want {
+				t.Errorf("%d for a credential of %v, want %d", a.RefreshAfter, tt.ends, tt.want)
+			}
+		})
+	}
 }
 
 // By default 60 a minute for each issuer and subject, 30 at once, whatever their addresses.

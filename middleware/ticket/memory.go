@@ -29,8 +29,8 @@ type entry struct {
 const defaultStored = 16_384
 
 // NewMemoryStore returns a store of up to most tickets, 0 for 16,384; each takes about a
-// kilobyte. Where no ticket more fits, Put fails with [ErrFull] until the oldest has
-// ended: what was promised is kept.
+// kilobyte, and 16 where the principal has that much to say. Where no ticket more fits,
+// Put fails with [ErrFull] until the oldest has ended: what was promised is kept.
 func NewMemoryStore(most int) (*MemoryStore, error) {
 	if most < 0 {
 		return nil, fmt.Errorf("ticket: memory store: %d is negative", most)

@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/securews/securews/middleware"
 )
@@ -39,12 +42,27 @@ const (
 	maxRecordBytes = 16 << 10
 )
 
+var errNotUTF8 = errors.New("the principal is not UTF-8, and would come back as another")
+
+// encode refuses what JSON cannot write: it would put U+FFFD in its place, and make one
+// subject of two (ASVS 1.5.3).
 func (rec *record) encode() ([]byte, error) {
+	if !rec.Principal.isUTF8() {
+		return nil, errNotUTF8
+	}
 	b, err := json.Marshal(rec)
 	if err == nil && len(b) > maxRecordBytes {
 		err = fmt.Errorf("the principal takes %d bytes, %d at most", len(b), maxRecordBytes)
 	}
 	return b, err
+}
+
+func (p *principal) isUTF8() bool {
+	texts := slices.Concat([]string{p.Issuer, p.Subject, p.Session, p.Token, p.Method}, p.Scopes)
+	for name, value := range p.Attributes {
+		texts = append(texts, name, value)
+	}
+	return utf8.ValidString(strings.Join(texts, " ")) // a space neither completes nor breaks a letter
 }
 
 var errRecord = errors.New("what the store has is no ticket of this version")

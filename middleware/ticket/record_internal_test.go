@@ -46,6 +46,23 @@ func TestRecordKnowsAllOfAPrincipal(t *testing.T) {
 	}
 }
 
+// What is not UTF-8 does not cross JSON: two subjects must not become one.
+func TestEncodeRefusesWhatIsNotUTF8(t *testing.T) {
+	const bad = "ann\xff"
+	for name, p := range map[string]principal{
+		"issuer": {Issuer: bad}, "subject": {Subject: bad}, "session": {Session: bad}, "token": {Token: bad}, "method": {Method: bad},
+		"scope": {Scopes: []string{"read", bad}}, "attribute": {Attributes: map[string]string{"a": bad}},
+		"attribute's name": {Attributes: map[string]string{bad: "a"}}, "half a letter each": {Issuer: "\xc3", Subject: "\xa4"},
+	} {
+		if b, err := (&record{Principal: p}).encode(); err == nil {
+			t.Errorf("%s: encoded %s", name, b)
+		}
+	}
+	if _, err := (&record{Principal: principal{Subject: "änn\ufffd"}}).encode(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestDecodeRefuses(t *testing.T) {
 	for name, value := range map[string]string{
 		"nothing":             "",
