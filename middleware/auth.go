@@ -104,6 +104,8 @@ func (a *Auth) Ambient() bool {
 // An ambient credential on a handshake or an unsafe method needs an Origin, even
 // where the [OriginPolicy] lets native clients do without (RFC 6455 §10.2,
 // ASVS 4.4.2).
+//
+// A credential that is good once, such as a ticket, is used up by it.
 func (a *Auth) Check(r *http.Request) (Principal, error) {
 	if a == nil || len(a.list) == 0 && !a.anonymous {
 		return Principal{}, &Refusal{Status: http.StatusUnauthorized, Reason: ReasonNoCredential, Err: errors.New("middleware: auth: the zero Auth admits nobody")}

@@ -295,3 +295,24 @@ func TestQueueOfTinyMessagesIsSmall(t *testing.T) {
 		}
 	})
 }
+
+// After our close frame a peer that keeps sending is not read for as long as it likes.
+func TestFloodAfterTheCloseIsNotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := start(t, ws.Config{
+			Timeouts: ws.Timeouts{Close: time.Hour},
+			Serve:    func(context.Context, *ws.Conn) error { return nil },
+		})
+		c := n.connect("eve")
+		sent := 0
+		for {
+			if c.Write(t.Context(), websocket.MessageBinary, make([]byte, 32<<10)) != nil {
+				break
+			}
+			sent += 32 << 10
+		}
+		if sent > 2<<20 {
+			t.Errorf("%d bytes were taken after the close frame", sent)
+		}
+	})
+}

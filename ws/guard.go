@@ -61,16 +61,20 @@ func (g *guard) Write(p []byte) (int, error) { return len(p), nil }
 // Close leaves the connection to Conn, which still owes the peer a close frame.
 func (g *guard) Close() error { return nil }
 
+// maxDiscard is how much of what a peer still sends is read after our close frame.
+const maxDiscard = 1 << 20
+
 // awaitClose reads and discards until the peer's close frame is through; false
-// where it does not come before the read deadline. Closing with bytes unread would
+// where it does not come before the read deadline, or within maxDiscard. Closing with bytes unread would
 // reset the connection, and our close frame with it.
 func (g *guard) awaitClose() bool {
 	buf := buffers.Get().(*[]byte)
 	defer putBuffer(buf)
-	for !g.frames.sawClose {
+	for discarded := 0; !g.frames.sawClose; {
 		n, err := g.next((*buf)[:cap(*buf)])
 		g.frames.feed((*buf)[:n], &g.c.h.cfg.Limits, &g.control, g.c.h.now())
-		if err != nil {
+		discarded += n
+		if err != nil || discarded > maxDiscard {
 			return g.frames.sawClose || err == io.EOF
 		}
 	}
