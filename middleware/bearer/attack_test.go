@@ -25,6 +25,8 @@ func headerOf(header string) string { return sign(ecKey(), "ES256", header, clai
 // spliced is the good claims with a raw member in front.
 func spliced(member string) string { return payloadOf("{" + member + "," + claims().String()[1:]) }
 
+// ASVS 9.1.1, 9.1.2: the signature is verified before anything is believed, by an
+// algorithm that is listed and is the key's.
 func TestForgedSignaturesAreRefused(t *testing.T) {
 	good := token(header(), claims())
 	part := strings.Split(good, ".")
@@ -125,6 +127,8 @@ func TestMisshapenTokensAreRefused(t *testing.T) {
 
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
+// ASVS 9.1.2: algorithms of the list only; 9.1.3: no key that the token brings or names
+// (jku, x5u, jwk); 9.2.2: no token of another type.
 func TestBadHeadersAreRefused(t *testing.T) {
 	h := header()
 	attacker := jwk("ec", otherEC())
@@ -175,6 +179,8 @@ func TestBadHeadersAreRefused(t *testing.T) {
 	})
 }
 
+// ASVS 9.2.1: within exp and nbf; 9.2.3, 10.3.1: for this audience; 10.3.3: with an
+// issuer and a subject, so that it says who.
 func TestBadClaimsAreRefused(t *testing.T) {
 	now := time.Now().Unix()
 	c := claims()
@@ -249,6 +255,7 @@ func many(n int) object {
 	return o
 }
 
+// ASVS 9.2.1; only the holder of a token that was good is told that it is over.
 func TestOnlyWhatWasGoodExpires(t *testing.T) {
 	a := newAuthenticator(t, config())
 	old := claims().with("iat", time.Now().Unix()-600).with("exp", time.Now().Unix()-120)

@@ -91,6 +91,7 @@ func TestConfigIsNotComparable(t *testing.T) {
 	}
 }
 
+// ASVS 9.1.2.
 func TestAlgorithmsNotListedAreRefused(t *testing.T) {
 	cfg := config()
 	cfg.Algorithms = []bearer.Algorithm{bearer.RS256, bearer.EdDSA}

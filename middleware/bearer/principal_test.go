@@ -18,6 +18,7 @@ import (
 	"github.com/securews/securews/middleware/bearer"
 )
 
+// ASVS 10.3.3: issuer and subject name the person.
 func TestThePrincipal(t *testing.T) {
 	cfg := config()
 	cfg.Attributes = []string{"email", "tenant", "level"}
@@ -200,6 +201,7 @@ func TestCertificateBoundTokens(t *testing.T) {
 	}
 }
 
+// ASVS 9.1.3, 10.3.3: an issuer's keys vouch for its own subjects only.
 func TestSeveralIssuers(t *testing.T) {
 	const second = "https://second.example"
 	cfg := config()

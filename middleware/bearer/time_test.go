@@ -13,6 +13,7 @@ import (
 	"github.com/securews/securews/middleware/bearer"
 )
 
+// ASVS 9.2.1.
 func TestLeewayIsHonouredExactly(t *testing.T) {
 	for _, leeway := range []time.Duration{0, time.Second, 2 * time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
