@@ -1,0 +1,113 @@
+package ws_test
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/securews/securews/ws"
+)
+
+// goroutines counts those with a function of package ws on their stack.
+func goroutines() int {
+	buf := make([]byte, 1<<20)
+	for n := runtime.Stack(buf, true); n == len(buf); n = runtime.Stack(buf, true) {
+		buf = make([]byte, 2*len(buf))
+	}
+	n := 0
+	for _, stack := range strings.Split(strings.TrimRight(string(buf), "\x00"), "\n\n") {
+		if strings.Contains(stack, "/securews/ws.") {
+			n++
+		}
+	}
+	return n
+}
+
+// backTo polls until no more goroutines are left than there were.
+func backTo(t *testing.T, base int) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(10 * time.Second)
+	for goroutines() > base {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Errorf("%d goroutines of the package, %d before", goroutines(), base)
+			return
+		}
+	}
+}
+
+// A panic in Serve, over TLS and the kernel's sockets: 1011 for that connection and nobody
+// else, logged once, and nothing of it is left (RFC 6455 §7.4.1, ASVS 16.5.4).
+func TestPanicOverTLS(t *testing.T) {
+	const panics = 20
+	before := goroutines()
+	log := &logs{}
+	h := handler(t, ws.Config{
+		Origins: origins(t, "https://app.example"), Auth: auth(t, user{}), Log: log.logger(),
+		Limits: ws.Limits{Connections: 2}, // so that each needs the place of the one before
+		Serve: func(ctx context.Context, c *ws.Conn) error {
+			if c.Principal().Subject != "eve" {
+				return echo(ctx, c)
+			}
+			_, p, err := c.Read()
+			if err != nil {
+				return err
+			}
+			panic(string(p))
+		},
+	})
+	srv := httptest.NewTLSServer(h)
+	defer srv.Close()
+	connect := func(name string) *websocket.Conn {
+		t.Helper()
+		c, _, err := websocket.Dial(t.Context(), srv.URL, &websocket.DialOptions{
+			HTTPClient: srv.Client(), HTTPHeader: http.Header{"Origin": {"https://app.example"}, "X-User": {name}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	say := func(c *websocket.Conn, text string) {
+		t.Helper()
+		if err := c.Write(t.Context(), websocket.MessageText, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ann := connect("ann")
+	hear := func(text string) {
+		t.Helper()
+		say(ann, text)
+		if _, p, err := ann.Read(t.Context()); err != nil || string(p) != text {
+			t.Errorf("the other connection: read %q, %v", p, err)
+		}
+	}
+	hear("before")
+	alone := goroutines()
+	for range panics {
+		eve := connect("eve")
+		say(eve, "hunter2")
+		if e, _ := ending(eve); e.Code != 1011 || e.Reason != "internal" {
+			t.Errorf("closed with %v, want 1011 internal", e)
+		}
+		backTo(t, alone) // so that the next one finds a place
+		hear("still here")
+	}
+	if s := log.String(); strings.Count(s, `msg="ws: panic"`) != panics || strings.Count(s, "stack=") != panics || strings.Contains(s, "hunter2") {
+		t.Errorf("want a stack for each of %d panics, and no payload:\n%s", panics, s)
+	}
+	_ = ann.Close(websocket.StatusNormalClosure, "")
+	if err := h.Drain(t.Context()); err != nil {
+		t.Error(err)
+	}
+	backTo(t, before)
+}
