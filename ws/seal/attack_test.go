@@ -319,6 +319,32 @@ func TestAttackTruncation(t *testing.T) {
 	})
 }
 
+// Whoever is in between writes what he likes into a close frame, and is told apart from
+// our own causes all the same.
+func TestAttackCloseWords(t *testing.T) {
+	for _, words := range []*ws.CloseError{ws.ErrClosed, ws.ErrRevoked, ErrDecrypt} {
+		for _, writes := range []bool{false, true} {
+			server, _, below := linked(t, X25519)
+			_ = below.Close(words.Code, words.Reason)
+			if writes { // the error of which is a CloseError with those words
+				_ = server.Write(websocket.MessageText, nil)
+			}
+			_, _, err := server.Read()
+			if errors.Is(err, words) || errors.Is(err, io.EOF) || !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Errorf("%v, written %v: %v, want io.ErrUnexpectedEOF alone", words, writes, err)
+			}
+			var end *ws.CloseError
+			if !errors.As(err, &end) || end.Code != words.Code || end.Reason != words.Reason {
+				t.Errorf("%v does not tell the code", err)
+			}
+		}
+	}
+	own := unannounced{ending(ws.ErrRevoked, io.ErrUnexpectedEOF)}
+	if !errors.Is(own, ws.ErrRevoked) {
+		t.Errorf("%v, of the connection underneath, is not ws.ErrRevoked", own)
+	}
+}
+
 // A record belongs to the connection it was sealed on, whatever both have in common.
 func TestAttackOtherConnection(t *testing.T) {
 	keys := []Key{must(GenerateKey(X25519, day(30)))}

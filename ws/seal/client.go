@@ -13,7 +13,8 @@ import (
 // Client opens sealed connections to one service. It is safe for concurrent use. The
 // zero value refuses every connection.
 type Client struct {
-	cfg ClientConfig
+	cfg ClientConfig // without its PSK
+	psk func() PSK   // as in Server
 }
 
 // NewClient compiles a configuration, or reports everything that is wrong with it.
@@ -22,7 +23,9 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{cfg}, nil
+	psk := cfg.PSK
+	cfg.PSK = nil
+	return &Client{cfg, func() PSK { return psk }}, nil
 }
 
 // Subprotocols returns what the handshake has to offer.
@@ -100,7 +103,7 @@ func (cl *Client) answer(c *Conn, first []byte) (second []byte, ok bool) {
 		return nil, false
 	}
 	second = clientHello{k.offer(), enc}.bytes()
-	c.in, c.out.out, err = directions(x, labelS2C, labelC2S, transcript(first, second), cl.cfg.PSK, alg.keySize)
+	c.in, c.out.out, err = directions(x, labelS2C, labelC2S, transcript(first, second), cl.psk(), alg.keySize)
 	return second, err == nil
 }
 

@@ -39,6 +39,9 @@ func (PSK) GoString() string { return "[redacted]" }
 // LogValue shows nothing.
 func (PSK) LogValue() slog.Value { return slog.StringValue("[redacted]") }
 
+// MarshalText shows nothing: a log in JSON may get the Config around it.
+func (PSK) MarshalText() ([]byte, error) { return []byte("[redacted]"), nil }
+
 // Config is what [NewServer] compiles. Keys and Audience are required.
 type Config struct {
 	_ [0]func()

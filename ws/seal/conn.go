@@ -48,9 +48,9 @@ func (c *Conn) Subprotocol() string { return c.m.Subprotocol() }
 //
 // Where the peer has said that nothing follows, the error is io.EOF to errors.Is; where
 // the connection ended without that, something may have been cut off and it is
-// io.ErrUnexpectedEOF. Either is a [ws.CloseError] with the code of the close frame,
-// which, other than the messages, whoever is in between may have written. Anything
-// that was changed on its way is [ErrDecrypt].
+// io.ErrUnexpectedEOF. errors.As finds a [ws.CloseError] in either, with the code of the
+// close frame, which, other than the messages, whoever is in between may have written.
+// Anything that was changed on its way is [ErrDecrypt].
 func (c *Conn) Read() (typ websocket.MessageType, p []byte, err error) {
 	if c.in == nil {
 		return c.m.Read()
@@ -93,13 +93,14 @@ func (c *Conn) next() (recordType, []byte, error) {
 // ended is what an error of the connection underneath means.
 func (c *Conn) ended(err error) error {
 	c.in.erase()
-	how := io.ErrUnexpectedEOF
-	if c.notified {
-		how = io.EOF
-	}
-	end := ending(err, how)
-	if errors.Is(c.out.failure(), ws.ErrClosed) && !c.notified {
+	var end error
+	switch {
+	case c.notified:
+		end = ending(err, io.EOF)
+	case c.out.failure() == ws.ErrClosed: // that very value: the peer's 1000 looks like it
 		return ws.ErrClosed // by ourselves
+	default:
+		end = unannounced{ending(err, io.ErrUnexpectedEOF)}
 	}
 	c.out.stop(end)
 	return end

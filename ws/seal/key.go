@@ -13,7 +13,7 @@ import (
 // Key is a server's private key for one suite. The zero Key opens nothing.
 type Key struct {
 	suite    Suite
-	private  hpke.PrivateKey
+	private  func() hpke.PrivateKey // fmt sees nothing in a func; a wrong verb prints what is behind a pointer
 	id       kid
 	notAfter time.Time
 }
@@ -58,7 +58,7 @@ func newKey(s Suite, private hpke.PrivateKey, notAfter time.Time) (Key, error) {
 	if notAfter.IsZero() {
 		return Key{}, errNotAfter
 	}
-	return Key{s, private, keyID(s, private.PublicKey().Bytes()), notAfter.Truncate(time.Second)}, nil
+	return Key{s, func() hpke.PrivateKey { return private }, keyID(s, private.PublicKey().Bytes()), notAfter.Truncate(time.Second)}, nil
 }
 
 // Bytes is the private key for the place where secrets are kept, in the form of
@@ -67,7 +67,7 @@ func (k Key) Bytes() ([]byte, error) {
 	if k.private == nil {
 		return nil, errors.New("seal: key: the zero Key")
 	}
-	return k.private.Bytes()
+	return k.private().Bytes()
 }
 
 // Public is the key to give to clients.
@@ -75,7 +75,7 @@ func (k Key) Public() PublicKey {
 	if k.private == nil {
 		return PublicKey{}
 	}
-	return PublicKey{k.suite, k.private.PublicKey(), k.id, k.notAfter}
+	return PublicKey{k.suite, k.private().PublicKey(), k.id, k.notAfter}
 }
 
 // String names the key without showing it.

@@ -141,6 +141,47 @@ func TestKeyForms(t *testing.T) {
 	}
 }
 
+// Nothing shows a secret where it is a field of something else, of which fmt calls no
+// methods if the field is unexported, whatever the verb, and encoding/json none of
+// those for logs.
+func TestSecretsInside(t *testing.T) {
+	for _, s := range defaultSuites() {
+		k, psk := must(GenerateKey(s, day(1))), PSK(seed("pre-shared key"))
+		cfg := Config{Keys: must(NewKeyring(k)), Audience: audience, PSK: psk}
+		own := ClientConfig{Keys: []PublicKey{k.Public()}, Audience: audience, App: "chat", PSK: psk}
+		server, client := must(NewServer(cfg)), must(NewClient(own))
+		for _, v := range []any{
+			cfg, own, server, *server, client, *client, cfg.Keys,
+			struct{ k Key }{k},
+			struct{ k []Key }{[]Key{k}},
+			struct{ s Server }{*server},
+			struct{ c Client }{*client},
+		} {
+			for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%t"} {
+				wantNoSecret(t, fmt.Sprintf("%T %s", v, verb), fmt.Sprintf(verb, v), must(k.Bytes()), psk)
+			}
+		}
+		var log bytes.Buffer
+		slog.New(slog.NewJSONHandler(&log, nil)).Info("configured", "client", own, "key", k)
+		wantNoSecret(t, "JSON", log.String(), must(k.Bytes()), psk)
+	}
+}
+
+func wantNoSecret(t *testing.T, what, shown string, secrets ...[]byte) {
+	t.Helper()
+	for _, b := range secrets {
+		b = b[:8]
+		for _, form := range []string{
+			string(b), fmt.Sprintf("%x", b), strings.Trim(fmt.Sprint(b), "[]"), base64.StdEncoding.EncodeToString(b[:6]),
+			strings.TrimSuffix(strings.TrimPrefix(fmt.Sprintf("%#v", b), "[]byte{"), "}"),
+		} {
+			if strings.Contains(shown, form) {
+				t.Errorf("%s shows a secret: %.300s", what, shown)
+			}
+		}
+	}
+}
+
 func second[T any](_ T, err error) error { return err }
 
 // GET and HEAD are answered, cacheable for a minute; what else comes is 405 with Allow

@@ -65,6 +65,24 @@ func refused(m Messages) error {
 	return ErrDecrypt
 }
 
+// unannounced is an end that the peer did not announce under seal. errors.As has its
+// code and reason; to errors.Is they are no cause of ours, since whoever is in between
+// may have chosen the words.
+type unannounced struct{ seen *ws.CloseError }
+
+func (e unannounced) Error() string { return e.seen.Error() }
+
+// Unwrap leaves the CloseError out, which would match by its words.
+func (e unannounced) Unwrap() error { return e.seen.Err }
+
+func (e unannounced) As(target any) bool {
+	p, ok := target.(**ws.CloseError)
+	if ok {
+		*p = e.seen
+	}
+	return ok
+}
+
 // ending is a connection's end as Read returns it: the close code that was seen, which
 // nobody vouches for, and how: io.EOF where the peer had said that it was done,
 // io.ErrUnexpectedEOF where something may be missing.

@@ -85,3 +85,40 @@ func TestRedial(t *testing.T) {
 		}
 	})
 }
+
+// broken is a connection that has died without having been closed.
+type broken struct {
+	hello  []byte
+	closed int
+}
+
+func (b *broken) Read() (websocket.MessageType, []byte, error) {
+	if b.hello == nil {
+		return 0, nil, io.ErrClosedPipe
+	}
+	return websocket.MessageBinary, b.hello, nil
+}
+
+func (b *broken) Write(websocket.MessageType, []byte) error { return io.ErrClosedPipe }
+
+func (b *broken) Close(websocket.StatusCode, string) error { b.closed++; return nil }
+
+func (b *broken) Subprotocol() string { return "hpke1.chat" }
+
+// Where the connection dies among the hellos it is closed, since who called has no
+// Conn to do it with: the context of Dialed would stay behind.
+func TestHelloBroken(t *testing.T) {
+	k := must(GenerateKey(X25519, day(1)))
+	client := must(NewClient(ClientConfig{Keys: []PublicKey{k.Public()}, Audience: audience, App: "chat"}))
+	server := must(NewServer(Config{Keys: must(NewKeyring(k)), Audience: audience}))
+	hello := serverHello{offers: []offer{k.Public().offer()}}.bytes()
+	for _, m := range []*broken{{}, {hello: hello}} {
+		if _, err := client.Connect(t.Context(), m); err != io.ErrClosedPipe || m.closed != 1 {
+			t.Errorf("Connect: %v, closed %d times", err, m.closed)
+		}
+	}
+	m := &broken{}
+	if _, err := server.accept(t.Context(), m, "CID", "", ""); err != io.ErrClosedPipe || m.closed != 1 {
+		t.Errorf("Accept: %v, closed %d times", err, m.closed)
+	}
+}

@@ -146,7 +146,14 @@ func (o *outbox) seal(typ recordType, p []byte, done chan<- error) error {
 	return nil
 }
 
+// push makes room in place where most of the queue has gone out: one that is never
+// empty would grow with every message, for as long as a peer reads just slowly enough.
 func (o *outbox) push(m outgoing) {
+	if len(o.waiting) == cap(o.waiting) && o.head > len(o.waiting)/2 {
+		n := copy(o.waiting, o.waiting[o.head:])
+		clear(o.waiting[n:])
+		o.waiting, o.head = o.waiting[:n], 0
+	}
 	o.waiting = append(o.waiting, m)
 	o.held += len(*m.record)
 }

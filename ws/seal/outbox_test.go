@@ -97,6 +97,27 @@ func TestSendSlow(t *testing.T) {
 	}
 }
 
+// A queue that is never empty takes no more memory than what is in it.
+func TestQueueMemory(t *testing.T) {
+	server, _, below := linked(t, X25519)
+	below.writeBlocks = make(chan struct{})
+	below.out = make(chan message, 10_000)
+	defer close(below.writeBlocks)
+	for n := range 5000 {
+		if err := server.Send(websocket.MessageBinary, nil); err != nil {
+			t.Fatal(err)
+		}
+		if n >= 10 {
+			below.writeBlocks <- struct{}{}
+		}
+	}
+	server.out.mu.Lock()
+	defer server.out.mu.Unlock()
+	if n := cap(server.out.waiting); n > 100 {
+		t.Errorf("room for %d messages, of which %d are waiting", n, len(server.out.waiting)-server.out.head)
+	}
+}
+
 // A message that can never be queued changes nothing; so does one that may not be sent.
 func TestWriteRefusals(t *testing.T) {
 	server, client, _ := linked(t, X25519)

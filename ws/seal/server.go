@@ -22,7 +22,8 @@ var errNoKey = errors.New("seal: no key in the ring is in use")
 // Server seals the connections of a [ws.Handler]. It is safe for concurrent use. The
 // zero value refuses every connection.
 type Server struct {
-	cfg Config
+	cfg Config     // without its PSK
+	psk func() PSK // fmt calls no methods in unexported fields, and sees nothing in a func
 }
 
 // NewServer compiles a configuration, or reports everything that is wrong with it.
@@ -31,7 +32,9 @@ func NewServer(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{cfg}, nil
+	psk := cfg.PSK
+	cfg.PSK = nil
+	return &Server{cfg, func() PSK { return psk }}, nil
 }
 
 // Subprotocols returns what ws.Config.Subprotocols has to list for the applications.
@@ -102,7 +105,7 @@ func (s *Server) accept(ctx context.Context, m Messages, id, origin, principal s
 		if err != nil {
 			return err
 		}
-		if typ != websocket.MessageBinary || !c.agree(keys, v, first, second, s.cfg.PSK) {
+		if typ != websocket.MessageBinary || !c.agree(keys, v, first, second, s.psk()) {
 			return refused(m)
 		}
 		ready, _ := json.Marshal(control{"ready", id}) // strings only
@@ -130,7 +133,7 @@ func (c *Conn) agree(keys []Key, v binding, first, second []byte, psk PSK) bool 
 			return false
 		}
 		alg, _ := k.suite.algorithms()
-		x, err := hpke.NewRecipient(hello.enc, k.private, hpke.HKDFSHA256(), alg.aead, info)
+		x, err := hpke.NewRecipient(hello.enc, k.private(), hpke.HKDFSHA256(), alg.aead, info)
 		if err != nil {
 			return false
 		}
@@ -141,7 +144,7 @@ func (c *Conn) agree(keys []Key, v binding, first, second []byte, psk PSK) bool 
 }
 
 // inTime runs the exchange of hellos, which ctx and helloTimeout end by closing the
-// connection.
+// connection. It is closed whatever the exchange fails of.
 func inTime(ctx context.Context, m Messages, exchange func() error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, helloTimeout, ws.ErrTimeout)
 	defer cancel()
@@ -155,6 +158,9 @@ func inTime(ctx context.Context, m Messages, exchange func() error) error {
 	err := exchange()
 	if !stop() && err != ErrDecrypt {
 		return context.Cause(ctx)
+	}
+	if err != nil && err != ErrDecrypt {
+		_ = m.Close(websocket.StatusGoingAway, "") // nobody else will: there is no Conn
 	}
 	return err
 }

@@ -171,7 +171,7 @@ func makeSession(t *testing.T, name string, k Key, all []Key, v binding, psk []b
 	if err != nil {
 		t.Fatal(err)
 	}
-	recipient, err := hpke.NewRecipient(enc, k.private, hpke.HKDFSHA256(), alg.aead, info)
+	recipient, err := hpke.NewRecipient(enc, k.private(), hpke.HKDFSHA256(), alg.aead, info)
 	if err != nil {
 		t.Fatal(err)
 	}
