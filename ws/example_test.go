@@ -2,95 +2,131 @@ package ws_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"log"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"time"
 
 	"github.com/coder/websocket"
 	"github.com/go-chi/chi/v5"
 
 	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/middleware/bearer"
+	"github.com/securews/securews/session"
 	"github.com/securews/securews/ws"
 )
 
-// A chi router whose chain ends in a WebSocket. The same layers stand in front of
-// the REST route; those that ws.New has in itself need not be repeated before it.
+// With chi, a chain that ends in a WebSocket. The same layers stand in front of the REST
+// route; those that ws.New has in itself need not be repeated before it.
 func ExampleNew() {
-	quiet := slog.New(slog.DiscardHandler)
-	origins, err := middleware.NewOriginPolicy(middleware.OriginConfig{Allow: []string{"https://app.example"}})
-	if err != nil {
-		log.Fatal(err)
-	}
-	who, err := middleware.NewAuth(middleware.Anonymous())
-	if err != nil {
-		log.Fatal(err)
-	}
-	headers, err := middleware.NewHeaders(middleware.HeadersConfig{})
-	if err != nil {
-		log.Fatal(err)
-	}
-	live, err := ws.New(ws.Config{
-		Origins: origins,
-		Auth:    who,
-		Log:     quiet,
-		Serve: func(_ context.Context, c *ws.Conn) error {
-			for {
-				typ, p, err := c.Read()
-				if errors.Is(err, io.EOF) {
-					return nil
+	log := slog.New(slog.DiscardHandler)
+	var (
+		headers  = must(middleware.NewHeaders(middleware.HeadersConfig{}))
+		origins  = must(middleware.NewOriginPolicy(middleware.OriginConfig{Allow: []string{"https://app.example"}}))
+		sessions = must(session.New(session.Config{}))
+		tokens   = must(bearer.New(bearer.Config{
+			Issuer: "https://id.example", Audience: "app", Discovery: true,
+			HTTPClient: idExample, // it is not there; leave this out
+		}))
+		auth = must(middleware.NewAuth(sessions, tokens)) // exactly one of them
+		live = must(ws.New(ws.Config{
+			Origins: origins, Auth: auth, Revocations: sessions.Revocations(), Revalidate: sessions.Touch, Log: log,
+			Serve: func(_ context.Context, c *ws.Conn) error {
+				for {
+					typ, p, err := c.Read()
+					if err != nil {
+						return err
+					}
+					if err := c.Write(typ, p); err != nil {
+						return err
+					}
 				}
-				if err != nil {
-					return err
-				}
-				if err := c.Write(typ, append([]byte("you said "), p...)); err != nil {
-					return err
-				}
-			}
-		},
-	})
-	if err != nil {
-		log.Fatal(err)
-	}
+			},
+		}))
+	)
+	defer func() { _ = tokens.Close() }()
 
 	r := chi.NewRouter()
-	r.Use(middleware.AccessLog(quiet), headers.Handler)
-	r.With(origins.Handler, who.Handler).Get("/api/me", func(w http.ResponseWriter, r *http.Request) {
-		p, _ := middleware.FromContext(r.Context())
-		fmt.Fprint(w, p.Method)
+	r.Use(middleware.AccessLog(log), headers.Handler, sessions.Handler)
+	r.With(origins.Handler, auth.Handler).Get("/api/me", me) // the same layers on REST routes
+	r.With(origins.Handler).Post("/login", signIn(sessions))
+	r.Handle("/ws", live) // the chain ends in the upgrade
+
+	srv := middleware.NewServer(":8443", r)
+	srv.RegisterOnShutdown(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second) // longer where many are to come back
+		defer cancel()
+		_ = live.Drain(ctx)
 	})
-	r.Handle("/ws", live)
-
-	srv := httptest.NewTLSServer(r)
-	defer srv.Close()
-	srv.Config.RegisterOnShutdown(func() { _ = live.Drain(context.Background()) })
-
-	ctx := context.Background()
-	for _, origin := range []string{"https://evil.example", "https://app.example"} {
-		c, res, err := websocket.Dial(ctx, srv.URL+"/ws", &websocket.DialOptions{
-			HTTPClient: srv.Client(), HTTPHeader: http.Header{"Origin": {origin}},
-		})
-		fmt.Println(origin, res.StatusCode)
-		if err != nil {
-			continue
-		}
-		_ = c.Write(ctx, websocket.MessageText, []byte("hello"))
-		_, p, _ := c.Read(ctx)
-		fmt.Printf("%s\n", p)
-		_ = c.Close(websocket.StatusNormalClosure, "")
-	}
+	visit(srv)
 	// Output:
-	// https://evil.example 403
-	// https://app.example 101
-	// you said hello
+	// GET /api/me without a credential: 401
+	// a token that nobody signed: 401
+	// signed in: 204
+	// GET /api/me: 200 alice
+	// a socket of https://evil.example: 403
+	// a socket of https://app.example: 101
+	// echoed: hello
+	// on shutdown: 1012 restart
 }
 
-// The same on http.ServeMux: a public feed that only pushes. Any page may listen,
-// because nobody's credential opens it.
+// With http.ServeMux, the same chain.
 func ExampleNew_serveMux() {
+	log := slog.New(slog.DiscardHandler)
+	var (
+		headers  = must(middleware.NewHeaders(middleware.HeadersConfig{}))
+		origins  = must(middleware.NewOriginPolicy(middleware.OriginConfig{Allow: []string{"https://app.example"}}))
+		sessions = must(session.New(session.Config{}))
+		tokens   = must(bearer.New(bearer.Config{
+			Issuer: "https://id.example", Audience: "app", Discovery: true,
+			HTTPClient: idExample, // it is not there; leave this out
+		}))
+		auth = must(middleware.NewAuth(sessions, tokens)) // exactly one of them
+		live = must(ws.New(ws.Config{
+			Origins: origins, Auth: auth, Revocations: sessions.Revocations(), Revalidate: sessions.Touch, Log: log,
+			Serve: func(_ context.Context, c *ws.Conn) error {
+				for {
+					typ, p, err := c.Read()
+					if err != nil {
+						return err
+					}
+					if err := c.Write(typ, p); err != nil {
+						return err
+					}
+				}
+			},
+		}))
+	)
+	defer func() { _ = tokens.Close() }()
+
+	mux := http.NewServeMux()
+	mux.Handle("GET /api/me", middleware.Chain(http.HandlerFunc(me), origins.Handler, auth.Handler))
+	mux.Handle("POST /login", middleware.Chain(signIn(sessions), origins.Handler))
+	mux.Handle("GET /ws", live)
+	srv := middleware.NewServer(":8443", middleware.Chain(mux, middleware.AccessLog(log), headers.Handler, sessions.Handler))
+	srv.RegisterOnShutdown(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second) // longer where many are to come back
+		defer cancel()
+		_ = live.Drain(ctx)
+	})
+
+	visit(srv)
+	// Output:
+	// GET /api/me without a credential: 401
+	// a token that nobody signed: 401
+	// signed in: 204
+	// GET /api/me: 200 alice
+	// a socket of https://evil.example: 403
+	// a socket of https://app.example: 101
+	// echoed: hello
+	// on shutdown: 1012 restart
+}
+
+// A public feed that only pushes. Any page may listen, because nobody's credential
+// opens it.
+func ExampleNew_publicFeed() {
 	anyone, err := middleware.NewAuth(middleware.Anonymous())
 	if err != nil {
 		log.Fatal(err)
