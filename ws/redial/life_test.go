@@ -88,9 +88,9 @@ func TestRenewalThatFailsIsTriedAgainWhileTheOldOneLives(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := handler(t, ws.Config{Serve: lasting(10*time.Minute, ws.ErrExpired)})
-				dials := 0
+				var dials atomic.Int64
 				s := wstest.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					if dials++; dials == 1 {
+					if dials.Add(1) == 1 {
 						h.ServeHTTP(w, r)
 					} else {
 						answering(tt.status).ServeHTTP(w, r)
@@ -103,15 +103,17 @@ func TestRenewalThatFailsIsTriedAgainWhileTheOldOneLives(t *testing.T) {
 					return c, nil
 				}}, nil)
 				time.Sleep(9*time.Minute + 59*time.Second)
+				synctest.Wait()
 				if len(r.phases(redial.Waiting))+len(r.phases(redial.Closed)) != 0 || len(r.phases(redial.Connected)) != 1 {
 					t.Error("the old connection did not live on")
 				}
-				if !tt.dials(dials) {
-					t.Errorf("%d dials", dials)
+				if !tt.dials(int(dials.Load())) {
+					t.Errorf("%d dials", dials.Load())
 				}
-				before := dials
+				before := dials.Load()
 				time.Sleep(2 * time.Second)
-				if tt.ends && dials != before {
+				synctest.Wait()
+				if tt.ends && dials.Load() != before {
 					t.Error("dialed again for a credential that there will not be")
 				}
 				if ended := len(r.phases(redial.Closed)) == 1; ended != tt.ends {
@@ -163,6 +165,7 @@ func TestHalfOpenConnectionIsFoundAndReplaced(t *testing.T) {
 		lost := time.Now()
 		s.Listener.Conns()[0].Blackhole()
 		time.Sleep(35 * time.Second)
+		synctest.Wait()
 		if len(causes) != 1 || !errors.Is(causes[0], ws.ErrTimeout) {
 			t.Fatalf("after 35 s: %v, want ErrTimeout", causes)
 		}
@@ -170,6 +173,7 @@ func TestHalfOpenConnectionIsFoundAndReplaced(t *testing.T) {
 			t.Errorf("found after %v", waited[0].at.Sub(lost))
 		}
 		time.Sleep(8 * time.Second)
+		synctest.Wait()
 		if len(r.phases(redial.Connected)) != 2 {
 			t.Error("not back after Spread")
 		}
@@ -269,6 +273,7 @@ func TestStalledWriteIsLost(t *testing.T) {
 		}
 		r.stop()
 		time.Sleep(time.Minute)
+		synctest.Wait()
 	})
 }
 
@@ -319,6 +324,7 @@ func TestWhatServeReturnsDecidesWhileTheConnectionLives(t *testing.T) {
 				}})
 				r := start(t, s, redial.Config{}, func(context.Context, *redial.Conn) error { return tt.err })
 				time.Sleep(time.Minute)
+				synctest.Wait()
 				if code != tt.code {
 					t.Errorf("the server saw %d, want %d", code, tt.code)
 				}

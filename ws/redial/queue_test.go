@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -56,9 +57,9 @@ func TestMessagesSentWhileDownArriveInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b inbox
 		h := handler(t, ws.Config{Serve: b.serve, Limits: ws.Limits{MessagesPerSecond: 10_000}})
-		up := false
+		var up atomic.Bool
 		s := wstest.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if up {
+			if up.Load() {
 				h.ServeHTTP(w, r)
 				return
 			}
@@ -75,9 +76,11 @@ func TestMessagesSentWhileDownArriveInOrder(t *testing.T) {
 		send(numbered(0, 100)) // before Run
 		r.run(nil)
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		send(numbered(100, 200)) // while down
-		up = true
+		up.Store(true)
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		send(numbered(200, 300)) // while up
 		synctest.Wait()
 		if got, want := b.texts(), append([]string{"hello"}, numbered(0, 300)...); !slices.Equal(got, want) {

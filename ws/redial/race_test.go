@@ -2,5 +2,5 @@
 
 package redial_test
 
-// raceDetector: everything is slower, and goroutines are limited to 8128.
+// raceDetector: everything is slower, and goroutines are limited to 8,128 a process.
 const raceDetector = true

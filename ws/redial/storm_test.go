@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,7 +19,7 @@ import (
 	"github.com/securews/securews/ws/wstest"
 )
 
-// histogram counts what happens in each second since from.
+// histogram counts what happens in each second since begin.
 type histogram struct {
 	mu      sync.Mutex
 	from    time.Time
@@ -29,12 +30,28 @@ type histogram struct {
 func (h *histogram) add() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.from.IsZero() {
+		return
+	}
 	s := int(time.Since(h.from) / time.Second)
 	for len(h.seconds) <= s {
 		h.seconds = append(h.seconds, 0)
 	}
 	h.seconds[s]++
 	h.total++
+}
+
+func (h *histogram) begin() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.from = time.Now()
+}
+
+// result is what has been counted.
+func (h *histogram) result() *histogram {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return &histogram{seconds: slices.Clone(h.seconds), total: h.total}
 }
 
 // span is the seconds between the first that counts and the last.
@@ -107,9 +124,7 @@ func (c *crowd) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 func (c *crowd) up() {
 	h := handler(c.t, ws.Config{DangerouslyAllowPlaintext: true, Serve: func(_ context.Context, conn *ws.Conn) error {
 		c.served.Add(1)
-		if !c.back.from.IsZero() {
-			c.back.add()
-		}
+		c.back.add()
 		return conn.PushOnly()
 	}})
 	c.handler, c.server = h, &http.Server{Handler: h}
@@ -167,10 +182,10 @@ func TestRestartSpreadsReconnects(t *testing.T) {
 				}
 				synctest.Test(t, func(t *testing.T) {
 					c := gather(t, n)
-					c.back.from = time.Now()
+					c.back.begin()
 					restart(c)
 					time.Sleep(2 * time.Minute)
-					h := c.back
+					h := c.back.result()
 					span := len(h.span())
 					mean := float64(h.total) / float64(span)
 					t.Logf("%d clients, %d back within %d s: mean %.0f a second, peak %d = %.2f x mean = %.1f %%%v",

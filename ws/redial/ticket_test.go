@@ -105,6 +105,7 @@ func TestTicketRouteAnswers(t *testing.T) {
 				asked = 0
 				r := start(t, s, redial.Config{Credential: source}, nil)
 				time.Sleep(10 * time.Minute)
+				synctest.Wait()
 				switch {
 				case tt.stops && asked != 1, tt.once && asked != 2, !tt.stops && !tt.once && asked < 10:
 					t.Errorf("asked %d times", asked)
