@@ -176,6 +176,7 @@ type line struct {
 	Message  *string
 	Ticket   *string
 	Renew    bool
+	Renewed  bool
 
 	Fault       string // on a page
 	Undelivered *string

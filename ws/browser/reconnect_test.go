@@ -112,14 +112,14 @@ func TestReconnectsBeforeItsCredentialEnds(t *testing.T) {
 	s.start()
 	p := s.dial(nil)
 	p.state("open")
-	p.state("connecting")
-	p.state("open")
+	if !p.state("open").Renewed {
+		t.Error("the second connection is no renewal")
+	}
 	p.do(options{"send": "still here"})
 	p.message("still here")
-	if n := p.count(func(l line) bool { return l.State == "waiting" }); n != 0 || s.dials.Load() != 2 {
-		t.Errorf("%d waits, %d dials, want 0 and 2", n, s.dials.Load())
+	if n := p.count(func(l line) bool { return l.State == "waiting" }); n != 0 || s.dials.Load() != 2 || s.most.Load() != 1 {
+		t.Errorf("%d waits, %d dials, %d at once; want 0, 2, 1", n, s.dials.Load(), s.most.Load())
 	}
-	s.alone()
 }
 
 func TestStopsWhenRevoked(t *testing.T) {

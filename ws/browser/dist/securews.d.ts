@@ -28,6 +28,8 @@ export interface StateChange {
     ending?: Ending;
     /** For waiting: the milliseconds until the next attempt. */
     delay?: number;
+    /** For open: it took the place of one whose credential was about to end. */
+    renewed?: boolean;
 }
 /** The detail of an "undelivered" event. */
 export interface Undelivered {
@@ -41,7 +43,7 @@ export interface Ticket {
     /** What to offer for it; "ticket." and the ticket unless given. */
     subprotocol?: string;
     expires_in?: number;
-    /** When to reconnect with a new ticket, before the credential behind this one ends. */
+    /** When to open another connection, before the credential behind this one ends. */
     refresh_after?: number;
     cid?: string;
 }
@@ -99,7 +101,7 @@ export interface Options {
         first?: number;
         /** The longest delay (30,000). */
         longest?: number;
-        /** The first bound after a restart or an overload, which hit everybody at once (5,000). */
+        /** The first bound after an open connection was lost, as everybody's may have been (8,000). */
         spread?: number;
         /** How long a connection lives before its attempt was a success (10,000). */
         stable?: number;

@@ -6,11 +6,7 @@ export class Backoff {
   #failures = 0;
   #renewed = false;
 
-  constructor(
-    private readonly first: number,
-    private readonly longest: number,
-    private readonly spread: number,
-  ) {}
+  constructor(private readonly times: { first: number; longest: number; spread: number }) {}
 
   /** stable starts anew: a connection has lived. */
   stable(): void {
@@ -24,23 +20,24 @@ export class Backoff {
   }
 
   /** next is the delay after an end, or undefined where the client must stop. */
-  next({ next, code }: Ending): number | undefined {
+  next({ next }: Ending, lost: boolean): number | undefined {
+    const { first, longest, spread } = this.times;
     if (next === "renew" && !this.#renewed) {
       this.#renewed = true;
-      return Math.random() * this.first;
+      return this.soon();
     }
     if (next !== "retry") {
       return undefined;
     }
-    // These hit every client at once, and a server that has just started must not be
-    // met by all of them.
-    const least = code === 1012 || code === 1013 ? this.spread : this.first;
-    const bound = Math.max(least, this.first * 2 ** this.#failures++);
-    return Math.random() * Math.min(bound, this.longest);
+    // Whoever loses a server does so together with everybody else.
+    while (lost && first * 2 ** this.#failures < spread) {
+      this.#failures++;
+    }
+    return Math.random() * Math.min(first * 2 ** this.#failures++, longest);
   }
 
-  /** soon is the delay after a wake: short, and not the same for everybody. */
+  /** soon is short, and not the same for everybody. */
   soon(): number {
-    return Math.random() * this.first;
+    return Math.random() * this.times.first;
   }
 }

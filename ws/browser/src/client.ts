@@ -1,54 +1,47 @@
-// The life of a client: one loop, so that there is never more than one dial in flight.
+// The life of a client: one loop, so that there is never more than one dial in flight. A
+// renewal dials beside an open connection, and the loop waits for both.
 
-import type { Client, ClientEvents, Data, Ending, Message, State, Ticket, Undelivered } from "./api.js";
+import type { Client, Data, Ending, Message, State, StateChange, Ticket, Undelivered } from "./api.js";
 import { Backoff } from "./backoff.js";
 import { protocolOf, refusal } from "./credential.js";
+import { Delay } from "./delay.js";
 import { closedHere, lapsed, meaning, refused } from "./endings.js";
-import { Inbox } from "./inbox.js";
+import { Inboxes } from "./inbox.js";
+import { Life } from "./life.js";
 import { Link, type Ended } from "./link.js";
 import { Outbox, sizeOf } from "./outbox.js";
 import { pause } from "./pause.js";
-import { Pulse } from "./pulse.js";
 import type { Settings } from "./settings.js";
-import { TicketError } from "./ticket.js";
+import { isLater, obtain } from "./tickets.js";
 import { offline, watch, type Wake } from "./wake.js";
 
-const longestTimer = 2 ** 31 - 1;
-
 // A server may open a connection only to close it with a readable reason. What waited
-// stays here until a message has come, or this long.
+// stays here, and what is to be renewed stays open, until a message has come or this long.
 const holdTime = 100;
-
-/**
- * isLater reports whether a new ticket's credential outlives that of the last: where it is
- * the same one, what is left of it is less than half.
- */
-function isLater(refreshAfter: number | undefined, last: number): boolean {
-  return !refreshAfter || refreshAfter > last / 2;
-}
 
 export class Reconnecting extends EventTarget implements Client {
   state: State = "connecting";
   readonly closed: Promise<Ending>;
 
   #link: Link | undefined; // the dial or connection at hand
+  #life: Life | undefined; // of the connection
+  #next: Link | undefined; // the dial of a renewal
+  #orphaned: Ended | undefined; // how the connection ended while #next was under way
+  #ended: (how: Ended) => void = () => {}; // tells the loop
   #outbox: Outbox;
-  #inboxes = new Set<Inbox>();
+  #inboxes: Inboxes;
   #backoff: Backoff;
-  #pulse: Pulse | undefined;
+  #delay: Delay | undefined;
+  #notBefore = 0; // what Retry-After said
   #closing: { code: number; reason: string } | undefined; // what close() was given
   #stop = new AbortController(); // ends what close() must not wait for
-  #planned: Ticket | undefined; // of a planned reconnect
-  #notBefore = 0; // what Retry-After said
-  #hold: ReturnType<typeof setTimeout> | undefined; // until the queue may go out
-  #resume: ((delay?: number) => void) | undefined; // of the wait at hand
 
   constructor(private readonly cfg: Settings) {
     super();
-    const { first, longest, spread, sleep } = cfg.times;
-    this.#backoff = new Backoff(first, longest, spread);
+    this.#backoff = new Backoff(cfg.times);
+    this.#inboxes = new Inboxes(cfg.inbox);
     this.#outbox = new Outbox(cfg.queue.messages, cfg.queue.bytes);
-    const unwatch = watch(sleep, (why) => this.#woke(why));
+    const unwatch = watch(cfg.times.sleep, (why) => this.#woke(why));
     this.closed = this.#run().finally(unwatch);
   }
 
@@ -64,7 +57,7 @@ export class Reconnecting extends EventTarget implements Client {
     if (this.state === "closed" || this.#closing) {
       return this.#undelivered(data, "closed");
     }
-    if (this.state !== "open" || !this.#link!.live || this.#hold) {
+    if (this.state !== "open" || !this.#link!.live || this.#outbox.held) {
       return this.#outbox.push(data) || this.#undelivered(data, "full");
     }
     if (this.#link!.buffered + sizeOf(data) > this.cfg.queue.bytes) {
@@ -75,7 +68,7 @@ export class Reconnecting extends EventTarget implements Client {
   }
 
   retry(): void {
-    this.#resume?.(0);
+    this.#delay?.hasten(0);
   }
 
   close(code = 1000, reason = ""): Promise<Ending> {
@@ -85,91 +78,58 @@ export class Reconnecting extends EventTarget implements Client {
     if (!this.#closing) {
       this.#closing = { code, reason };
       this.#stop.abort();
-      this.#resume?.();
+      this.#delay?.end();
       void this.#link?.close(code, reason);
+      void this.#next?.close(code, reason);
     }
     return this.closed;
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Message> {
-    const inbox = new Inbox(this.cfg.inbox, (done) => this.#inboxes.delete(done));
-    this.#inboxes.add(inbox);
-    if (this.state === "closed") {
-      void this.closed.then((how) => inbox.end(how));
-    }
-    return inbox;
+    return this.#inboxes.open();
   }
 
   async #run(): Promise<Ending> {
     await undefined; // whoever connects can listen first
     for (;;) {
-      const { how, opened } = await this.#attempt();
-      this.#link = undefined;
-      if (this.#planned && !this.#closing) {
-        continue;
-      }
-      const delay = this.#delay(how, opened);
+      const { how, end } = await this.#attempt();
+      const delay = this.#closing ? undefined : this.#after(how, end);
       if (delay === undefined) {
         return this.#finish(how);
       }
-      this.#change("waiting", { ending: how, delay });
-      await this.#wait(delay);
+      this.#change({ state: "waiting", ending: how, delay });
+      this.#delay = new Delay(offline() ? Math.max(delay, this.cfg.times.longest) : delay, this.#notBefore);
+      await this.#delay.over;
+      this.#delay = undefined;
       if (this.#closing) {
-        return this.#finish(this.#closed());
+        return this.#finish(this.#goodbye());
       }
     }
   }
 
   /** #attempt is a ticket, a dial, and the connection to its end. */
-  async #attempt(): Promise<{ how: Ending; opened: boolean }> {
-    this.#change("connecting", {});
+  async #attempt(): Promise<{ how: Ending; end?: Ended }> {
+    if (this.state !== "connecting") {
+      this.#change({ state: "connecting" });
+    }
     let ticket: Ticket | undefined;
     try {
-      ticket = this.#planned ?? (await this.#ticket(this.#stop.signal));
+      ticket = await obtain(this.cfg, this.#stop.signal, this.#backoff.renewing);
     } catch (err) {
-      return { how: this.#noTicket(err), opened: false };
-    } finally {
-      this.#planned = undefined;
+      return { how: this.#closing ? this.#goodbye() : this.#noTicket(err) };
     }
     if (this.#closing) {
-      return { how: this.#closed(), opened: false };
+      return { how: this.#goodbye() };
     }
-    const end = await this.#live(ticket);
-    return { how: this.#closing ? this.#closed() : meaning(end), opened: end.opened };
-  }
-
-  async #ticket(signal: AbortSignal): Promise<Ticket | undefined> {
-    if (!this.cfg.ticket) {
-      return undefined;
-    }
-    // A source that does not heed its signal is not waited for.
-    const stop = new AbortController();
-    const gaveUp = new Promise<never>((_, reject) => {
-      stop.signal.addEventListener("abort", () => reject(new TicketError(0, "timeout")));
+    const end = await new Promise<Ended>((resolve) => {
+      this.#ended = resolve;
+      this.#link = this.#dial(ticket, resolve);
     });
-    gaveUp.catch(() => {});
-    const abort = (): void => stop.abort();
-    const timer = setTimeout(abort, this.cfg.times.connect);
-    signal.addEventListener("abort", abort);
-    if (signal.aborted) {
-      abort();
-    }
-    try {
-      const asked = this.cfg.ticket({ signal: stop.signal, renew: this.#backoff.renewing });
-      const got = await Promise.race([asked, gaveUp]);
-      const ticket = typeof got === "string" ? { ticket: got } : got;
-      protocolOf(ticket);
-      return ticket;
-    } finally {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", abort);
-    }
+    this.#link = undefined;
+    return { how: this.#closing ? this.#goodbye() : meaning(end), end };
   }
 
   #noTicket(err: unknown): Ending {
-    if (this.#closing) {
-      return this.#closed();
-    }
     const { status, reason, retryAfter } = refusal(err);
     if (retryAfter) {
       this.#notBefore = Date.now() + retryAfter;
@@ -177,193 +137,160 @@ export class Reconnecting extends EventTarget implements Client {
     return refused(status, reason);
   }
 
-  /** #live resolves when the socket has ended, and with it all that hangs on it. */
-  async #live(ticket: Ticket | undefined): Promise<Ended> {
-    const { times } = this.cfg;
-    const timers: ReturnType<typeof setTimeout>[] = [];
-    const gone = new AbortController();
+  /** #dial tells how a dial ended only if it did not become the connection. */
+  #dial(ticket: Ticket | undefined, failed: (how: Ended) => void): Link | undefined {
+    const { connect, close } = this.cfg.times;
+    const cfg = { ...this.cfg, ticket: ticket ? [protocolOf(ticket)] : [], connectTime: connect, closeTime: close };
     try {
-      return await new Promise<Ended>((resolve) => {
-        const link = new Link(
-          { ...this.cfg, ticket: ticket ? [protocolOf(ticket)] : [], connectTime: times.connect, closeTime: times.close },
-          {
-            opened: () => {
-              timers.push(setTimeout(() => this.#backoff.stable(), times.stable));
-              const after = ticket?.refresh_after ?? 0;
-              if (after > 0) {
-                const ms = Math.min(after * 1000 * (1 - Math.random() / 10), longestTimer);
-                timers.push(setTimeout(() => void this.#replace(link, after, gone.signal), ms));
-              }
-              this.#opened(link);
-            },
-            message: (data) => this.#message(data),
-            ended: resolve,
-          },
-        );
-        this.#link = link;
+      const open = (): void => this.#opened(link, ticket?.refresh_after ?? 0);
+      const link: Link = new Link(cfg, {
+        opened: () => {
+          if (link !== this.#next || link.sealed || this.#orphaned) {
+            return open();
+          }
+          setTimeout(() => link === this.#next && link.live && open(), holdTime);
+        },
+        message: (data) => {
+          if (link === this.#next) {
+            open();
+          }
+          if (link === this.#link) {
+            this.#message(data);
+          }
+        },
+        ended: (how) => (how.opened && link !== this.#next ? this.#lost(link, how) : failed(how)),
       });
+      return link;
     } catch (err) {
-      return { code: 0, reason: String(err), opened: false }; // the browser would not dial
-    } finally {
-      timers.forEach(clearTimeout);
-      gone.abort();
-      clearTimeout(this.#hold);
-      this.#hold = undefined;
-      this.#pulse?.stop();
-      this.#pulse = undefined;
+      failed({ code: 0, reason: String(err), opened: false }); // the browser would not dial
+      return undefined;
     }
   }
 
-  #opened(link: Link): void {
+  /** #opened makes a dial the connection, in the place of one that it renews. */
+  #opened(link: Link, refreshAfter: number): void {
+    const old = link === this.#next && !this.#orphaned ? this.#link : undefined;
+    this.#next = this.#orphaned = undefined;
+    this.#life?.end();
+    this.#link = link;
     this.#notBefore = 0;
-    this.#greet(link);
-    if (this.#outbox.size > 0 && !link.sealed) {
-      this.#hold = setTimeout(() => this.#flush(), holdTime);
+    this.#life = new Life(this.cfg, link, refreshAfter, {
+      stable: () => this.#backoff.stable(),
+      renew: (after) => void this.#renew(after),
+    });
+    this.cfg.hello().forEach((data) => link.send(data));
+    if (old || link.sealed || this.#outbox.size === 0) {
+      this.#outbox.release(link);
     } else {
-      this.#flush();
+      this.#outbox.hold(link, holdTime);
     }
-    if (this.cfg.heartbeat) {
-      this.#pulse = new Pulse(this.cfg.heartbeat, (ping) => link.send(ping), () => link.drop());
-    }
-    this.#change("open", {});
+    this.#change({ state: "open", ...(old && { renewed: true }) });
+    void old?.close(1000, "renewed");
   }
 
-  #flush(): void {
-    clearTimeout(this.#hold);
-    this.#hold = undefined;
-    while (this.#link?.live && this.#outbox.size > 0) {
-      this.#link.send(this.#outbox.shift()!);
+  /** #lost is the end of what was open: the connection, or one that was renewed. */
+  #lost(link: Link, how: Ended): void {
+    if (link !== this.#link) {
+      return;
     }
-  }
-
-  #greet(link: Link): void {
-    try {
-      this.cfg.hello().forEach((data) => link.send(data));
-    } catch (err) {
-      queueMicrotask(() => {
-        throw err; // hello's own mistake, reported like that of a listener
-      });
+    this.#life?.end();
+    this.#outbox.keep();
+    if (this.#next) {
+      this.#orphaned = how;
+      this.#change({ state: "connecting" });
+    } else {
+      this.#ended(how);
     }
   }
 
-  #message(data: Message): void {
-    this.#pulse?.beat();
-    if (this.#hold) {
-      this.#flush();
-    }
-    for (const inbox of this.#inboxes) {
-      inbox.push(data);
-    }
-    this.dispatchEvent(new MessageEvent("message", { data }));
-  }
-
-  /** #replace ends a connection before its credential does, once a new one is there. */
-  async #replace(link: Link, after: number, gone: AbortSignal): Promise<void> {
-    for (let failures = 0; !gone.aborted; failures++) {
+  /** #renew opens a second connection with a new credential; the first lives until then. */
+  async #renew(after: number): Promise<void> {
+    const { over } = this.#life!;
+    for (let failures = 0; !over.aborted; failures++) {
+      const { first, longest } = this.cfg.times;
+      let delay = Math.min(longest, first * 2 ** failures) * (0.5 + Math.random() / 2);
       try {
-        const ticket = await this.#ticket(gone);
-        if (link.live && !this.#closing && isLater(ticket?.refresh_after, after)) {
-          this.#planned = ticket;
-          this.#change("connecting", {});
-          await link.close(1000, "renewing");
+        const ticket = await obtain(this.cfg, over, false);
+        if (over.aborted || !isLater(ticket?.refresh_after, after)) {
+          return;
         }
-        return;
+        this.#next = this.#dial(ticket, () => this.#notRenewed());
       } catch (err) {
         const { status, reason, retryAfter } = refusal(err);
         if (refused(status, reason).next !== "retry") {
           return; // the connection lives as long as the server lets it
         }
-        const { first, longest } = this.cfg.times;
-        const delay = Math.max(retryAfter || 0, Math.min(longest, first * 2 ** failures) * (0.5 + Math.random() / 2));
-        await pause(delay, gone);
+        delay = Math.max(retryAfter || 0, delay);
       }
+      do {
+        await pause(delay, over);
+      } while (this.#next && !over.aborted);
     }
   }
 
-  /** #delay is how long to wait, or undefined where the client ends. */
-  #delay(how: Ending, opened: boolean): number | undefined {
+  #notRenewed(): void {
+    this.#next = undefined;
+    if (this.#orphaned) {
+      const how = this.#orphaned;
+      this.#orphaned = undefined;
+      this.#ended(how);
+    }
+  }
+
+  #message(data: Message): void {
+    this.#life?.pulse?.beat();
+    if (this.#outbox.held) {
+      this.#outbox.release(this.#link!);
+    }
+    this.#inboxes.push(data);
+    this.dispatchEvent(new MessageEvent("message", { data }));
+  }
+
+  /** #after is how long to wait after an end, or undefined where the client stops. */
+  #after(how: Ending, end: Ended | undefined): number | undefined {
     // Without tickets a refused handshake looks like a lost one (1006). After `expired`
     // it is taken for what it most likely is.
-    if (this.#closing || (this.#backoff.renewing && !opened && !this.cfg.ticket)) {
+    if (this.#backoff.renewing && end && !end.opened && !this.cfg.ticket) {
       return undefined;
     }
-    const delay = this.#backoff.next(how);
-    if (delay === undefined) {
-      return undefined;
-    }
-    return delay + Math.max(0, this.#notBefore - Date.now());
-  }
-
-  /** #wait ends after the delay, sooner if something wakes it, never before #notBefore. */
-  #wait(delay: number): Promise<void> {
-    if (offline()) {
-      delay = Math.max(delay, this.cfg.times.longest);
-    }
-    let due = Date.now() + delay;
-    return new Promise((resolve) => {
-      let timer: ReturnType<typeof setTimeout>;
-      const done = (): void => {
-        this.#resume = undefined;
-        resolve();
-      };
-      timer = setTimeout(done, delay);
-      this.#resume = (sooner) => {
-        if (sooner === undefined || this.#closing) {
-          clearTimeout(timer);
-          return done();
-        }
-        const at = Math.max(Date.now() + sooner, this.#notBefore);
-        if (at < due) {
-          due = at;
-          clearTimeout(timer);
-          timer = setTimeout(done, at - Date.now());
-        }
-      };
-    });
+    const delay = this.#backoff.next(how, !!end?.opened && !end.dropped);
+    return delay === undefined ? undefined : delay + Math.max(0, this.#notBefore - Date.now());
   }
 
   /** #woke looks after a connection that may be dead, or hastens the next one. */
   #woke(why: Wake): void {
-    this.#resume?.(this.#backoff.soon());
+    this.#delay?.hasten(this.#backoff.soon());
     if (this.state !== "open") {
       return;
     }
-    if (this.#pulse) {
-      this.#pulse.ask();
+    if (this.#life?.pulse) {
+      this.#life.pulse.ask();
     } else if (why !== "visible") {
       this.#link!.drop(); // whoever slept, or changed networks, was given up by the server
     }
   }
 
-  #closed(): Ending {
+  #goodbye(): Ending {
     return closedHere(this.#closing!.code, this.#closing!.reason);
   }
 
   #finish(how: Ending): Ending {
     const last = lapsed(how);
-    this.#change("closed", { ending: last });
+    this.#change({ state: "closed", ending: last });
     while (this.#outbox.size > 0) {
       this.#undelivered(this.#outbox.shift()!, "closed");
     }
-    for (const inbox of [...this.#inboxes]) {
-      inbox.end(last);
-    }
+    this.#inboxes.end(last);
     return last;
   }
 
   #undelivered(data: Data, why: Undelivered["why"]): false {
-    this.#tell("undelivered", { data, why });
+    this.dispatchEvent(new CustomEvent("undelivered", { detail: { data, why } }));
     return false;
   }
 
-  #change(state: State, more: Omit<ClientEvents["state"]["detail"], "state">): void {
-    if (state !== this.state || state === "waiting") {
-      this.state = state;
-      this.#tell("state", { state, ...more });
-    }
-  }
-
-  #tell(type: string, detail: unknown): void {
-    this.dispatchEvent(new CustomEvent(type, { detail }));
+  #change(detail: StateChange): void {
+    this.state = detail.state;
+    this.dispatchEvent(new CustomEvent("state", { detail }));
   }
 }

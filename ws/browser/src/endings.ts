@@ -65,7 +65,7 @@ export function refused(status: number, reason: string): Ending {
   if (status === 403) {
     return { ...end, text: "This account may not be here", next: "stop" };
   }
-  if (status === 429 || status >= 500) {
+  if (status === 429 || (status >= 500 && status !== 501 && status !== 505)) {
     return { ...end, text: "The server is busy" };
   }
   if (status >= 300 && status !== 408 && status !== 425) {

@@ -1,8 +1,8 @@
-// One async iterator over the messages: it sees what arrives from its making on.
+// Async iterators over the messages: each sees what arrives from its making on.
 
 import type { Ending, Message } from "./api.js";
 
-export class Inbox implements AsyncIterableIterator<Message> {
+class Inbox implements AsyncIterableIterator<Message> {
   #messages: Message[] = [];
   #readers: { resolve(r: IteratorResult<Message>): void; reject(e: Error): void }[] = [];
   #ended: { error?: Error } | undefined;
@@ -69,5 +69,30 @@ export class Inbox implements AsyncIterableIterator<Message> {
 
   [Symbol.asyncIterator](): this {
     return this;
+  }
+}
+
+export class Inboxes {
+  #all = new Set<Inbox>();
+  #ended: Ending | undefined;
+
+  constructor(private readonly limit: number) {}
+
+  open(): AsyncIterator<Message> {
+    const inbox = new Inbox(this.limit, (done) => this.#all.delete(done));
+    this.#all.add(inbox);
+    if (this.#ended) {
+      inbox.end(this.#ended);
+    }
+    return inbox;
+  }
+
+  push(message: Message): void {
+    this.#all.forEach((inbox) => inbox.push(message));
+  }
+
+  end(how: Ending): void {
+    this.#ended = how;
+    this.#all.forEach((inbox) => inbox.end(how));
   }
 }

@@ -12,6 +12,7 @@ export interface Ended {
   reason: string;
   opened: boolean;
   truncated?: boolean;
+  dropped?: boolean; // by drop: nobody else has lost anything
 }
 
 export interface LinkEvents {
@@ -35,6 +36,7 @@ export class Link {
   #sealed: Sealed | undefined;
   #state: "dialling" | "open" | "closing" | "ended" = "dialling";
   #opened = false;
+  #dropped = false;
   #local: { code: number; reason: string } | undefined; // how this side ended it
   #timer: ReturnType<typeof setTimeout>;
 
@@ -79,6 +81,9 @@ export class Link {
 
   /** close ends in good order: after everything that was sent. */
   async close(code: number, reason: string): Promise<void> {
+    if (this.#state === "closing") {
+      return;
+    }
     const sealed = this.#state === "open" ? this.#sealed : undefined;
     if (sealed) {
       this.#timer = setTimeout(() => this.#abandon(), this.cfg.closeTime);
@@ -92,6 +97,7 @@ export class Link {
 
   /** drop ends a connection that is taken for dead, without waiting for it. */
   drop(): void {
+    this.#dropped = true;
     this.#end(3008, "timeout", 1006);
     this.#abandon();
   }
@@ -174,7 +180,12 @@ export class Link {
     clearTimeout(this.#timer);
     this.#state = "ended";
     const how = this.#local ?? { code, reason };
-    const truncated = !this.#local && !goodbye;
-    this.events.ended({ ...how, opened: this.#opened, ...(truncated && this.#opened ? { truncated } : {}) });
+    const truncated = !this.#local && !goodbye && this.#opened;
+    this.events.ended({
+      ...how,
+      opened: this.#opened,
+      ...(truncated && { truncated }),
+      ...(this.#dropped && { dropped: true }),
+    });
   }
 }

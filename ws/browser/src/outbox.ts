@@ -18,9 +18,15 @@ export function own(data: Data): string | Uint8Array<ArrayBuffer> {
     : new Uint8Array(data.slice(0));
 }
 
+interface Outlet {
+  readonly live: boolean;
+  send(data: Data): void;
+}
+
 export class Outbox {
   #waiting: Data[] = [];
   #bytes = 0;
+  #held: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     private readonly messages: number,
@@ -49,5 +55,28 @@ export class Outbox {
       this.#bytes -= sizeOf(data);
     }
     return data;
+  }
+
+  get held(): boolean {
+    return this.#held !== undefined;
+  }
+
+  /** hold keeps everything for a moment, or until release. */
+  hold(outlet: Outlet, ms: number): void {
+    this.#held = setTimeout(() => this.release(outlet), ms);
+  }
+
+  /** keep ends a hold without a release. */
+  keep(): void {
+    clearTimeout(this.#held);
+    this.#held = undefined;
+  }
+
+  /** release hands on everything, in order, while the outlet takes it. */
+  release(outlet: Outlet): void {
+    this.keep();
+    while (outlet.live && this.size > 0) {
+      outlet.send(this.shift()!);
+    }
   }
 }

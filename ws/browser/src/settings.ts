@@ -20,7 +20,7 @@ export interface Settings {
 const defaultTimes = {
   first: 500,
   longest: 30_000,
-  spread: 5_000,
+  spread: 8_000,
   stable: 10_000,
   connect: 15_000,
   close: 2_000,
@@ -62,7 +62,26 @@ function ticketSource(o: Options): Settings["ticket"] {
   return ({ signal }) => fetchTicket(route, { signal, credentials: o.credentials ?? "same-origin" });
 }
 
+function hello(o: Options): readonly Data[] {
+  try {
+    const first = o.hello?.() ?? [];
+    return Array.isArray(first) ? first : [first as Data];
+  } catch (err) {
+    queueMicrotask(() => {
+      throw err; // reported like a listener's mistake
+    });
+    return [];
+  }
+}
+
+const names =
+  "url protocols ticket credentials seal hello heartbeat queue inbox times WebSocket dangerouslyAllowPlaintext".split(" ");
+
 export function settings(o: Options): Settings {
+  const unknown = Object.keys(o).find((name) => !names.includes(name));
+  if (unknown) {
+    throw new TypeError(`securews: ${unknown}: no such option`);
+  }
   const WebSocket = o.WebSocket ?? (globalThis.WebSocket as unknown as Settings["WebSocket"] | undefined);
   if (!WebSocket) {
     throw new TypeError("securews: WebSocket: there is none here, give one");
@@ -78,10 +97,7 @@ export function settings(o: Options): Settings {
     offer,
     ticket: ticketSource(o),
     seal: o.seal,
-    hello: () => {
-      const first = o.hello?.() ?? [];
-      return Array.isArray(first) ? (first as readonly Data[]) : [first as Data];
-    },
+    hello: () => hello(o),
     heartbeat: o.heartbeat && {
       ping: o.heartbeat.ping,
       ...numbers("heartbeat", { every: o.heartbeat.every, timeout: o.heartbeat.timeout }, { every: 25_000, timeout: 10_000 }),

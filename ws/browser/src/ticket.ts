@@ -13,7 +13,7 @@ export class TicketError extends Error {
   }
 }
 
-const longestRetryAfter = 3_600_000;
+const longestRetryAfter = 300_000;
 
 /** Retry-After is seconds or a date (RFC 9110 section 10.2.3). */
 function retryAfter(header: string | null): number {

@@ -24,7 +24,7 @@ test("what is sent while there is no connection follows the hello, in order, onc
   client.send("four");
   FakeSocket.last.end(1012, "restart");
   client.send("five");
-  await pass(5000);
+  await pass(4000);
   FakeSocket.last.open();
   FakeSocket.last.receive("welcome"); // a refusal sends none
   assert.deepEqual(FakeSocket.last.sent, ["join", "four", "five"]);
@@ -104,7 +104,7 @@ test("messages go to listeners and iterators alike, in order, across connections
   FakeSocket.last.receive("b");
   const old = FakeSocket.last;
   old.end(1006);
-  await pass(500);
+  await pass(4000);
   FakeSocket.last.open();
   old.receive("a ghost");
   FakeSocket.last.receive("c");

@@ -20,6 +20,7 @@ const refused = {
   "a subprotocol twice": { protocols: ["chat", "chat"] },
   "a subprotocol that would be taken for a ticket": { protocols: ["ticket.x"] },
   "a time that is not above zero": { times: { first: 0 } },
+  "an option that nobody knows": { protocol: "chat" },
   "a time that nobody knows": { times: { frist: 1 } },
 };
 for (const [name, options] of Object.entries(refused)) {
@@ -51,7 +52,7 @@ test("fetchTicket posts, follows no redirect, and reads reason and Retry-After",
 
   const rows = [
     [429, { "Retry-After": "7" }, '{"reason":"rate_limited"}', "rate_limited", 7000],
-    [503, { "Retry-After": "999999999" }, "<html>", "", 3_600_000],
+    [503, { "Retry-After": "999999999" }, "<html>", "", 300_000],
     [503, { "Retry-After": "Mon, 01 Jan 2001 00:00:00 GMT" }, "{}", "", 0],
     [503, { "Retry-After": "-3" }, '{"reason":7}', "", 0],
     [401, {}, '{"reason":"no_credential"}', "no_credential", 0],

@@ -23,18 +23,42 @@ test("the delay's bound doubles from 0.5 s to 30 s, and all of it is jitter", as
   assert.equal(FakeSocket.most, 1);
 });
 
-test("restart and overload start with a bound of 5 s", async (t) => {
-  for (const code of [1012, 1013]) {
+test("after a lost connection the bound starts at 8 s: everybody may have lost theirs", async (t) => {
+  for (const code of [1001, 1006, 1011, 1012, 1013, 3008]) {
     const pass = fakeTime(t);
-    const seen = watch(open());
+    const client = open();
+    const seen = watch(client);
     await settle();
     FakeSocket.last.open();
-    FakeSocket.last.end(code, "restart");
-    await pass(0);
-    assert.deepEqual(delays(seen), [2500]);
+    FakeSocket.last.end(code, "");
+    await pass(4_000);
+    FakeSocket.last.end(1006);
+    await pass(8_000);
+    assert.deepEqual(delays(seen), [4_000, 8_000]);
+    await client.close();
     t.mock.restoreAll();
     t.mock.timers.reset();
   }
+});
+
+test("clients that lose a server come back spread: no second has a fifth of them", async (t) => {
+  const seconds = Array(8).fill(0);
+  for (let i = 0; i < 800; i++) {
+    const pass = fakeTime(t, (i + 0.5) / 800);
+    const client = open();
+    const seen = watch(client);
+    await settle();
+    FakeSocket.last.open();
+    FakeSocket.last.end(1012, "restart");
+    await settle();
+    seconds[Math.floor(delays(seen)[0] / 1000)]++;
+    const closed = client.close();
+    await pass(0);
+    await closed;
+    t.mock.restoreAll();
+    t.mock.timers.reset();
+  }
+  assert.ok(Math.max(...seconds) < 160, seconds.join(" "));
 });
 
 test("an attempt is a success once it has lived for 10 s", async (t) => {
@@ -45,9 +69,10 @@ test("an attempt is a success once it has lived for 10 s", async (t) => {
     FakeSocket.last.open();
     await pass(lived);
     FakeSocket.last.end(1006);
-    await pass(1000);
+    await settle();
+    await pass(delays(seen).at(-1));
   }
-  assert.deepEqual(delays(seen), [250, 500, 250, 500]);
+  assert.deepEqual(delays(seen), [4_000, 8_000, 4_000, 8_000]);
 });
 
 const cases = [
@@ -117,7 +142,7 @@ test("expired, without tickets: a handshake that then fails is taken for a refus
   assert.equal((await client.closed).next, "sign-in");
 });
 
-for (const [status, next] of [[401, "sign-in"], [403, "stop"], [404, "stop"], [302, "stop"]]) {
+for (const [status, next] of [[401, "sign-in"], [403, "stop"], [404, "stop"], [302, "stop"], [501, "stop"]]) {
   test(`the ticket route answers ${status}: ${next}`, async (t) => {
     const pass = fakeTime(t);
     const client = open({ protocols: "chat", ticket: async () => { throw new TicketError(status, "why"); } });
@@ -173,28 +198,98 @@ test("a dial that hangs is given up, and its socket is gone before the next", as
   await client.close();
 });
 
-test("a planned reconnect fetches a ticket first, then closes, then dials", async (t) => {
+test("a renewal opens a second connection, and then closes the first", async (t) => {
   const pass = fakeTime(t);
   let n = 0;
-  const client = open({ protocols: "chat", ticket: async () => ({ ticket: `t${++n}`, refresh_after: 240 }) });
+  const client = open({ protocols: "chat", hello: () => `hello ${n}`, ticket: async () => ({ ticket: `t${++n}`, refresh_after: 240 }) });
   const seen = watch(client);
   await settle();
-  FakeSocket.last.open();
+  const first = FakeSocket.last;
+  first.open();
   await pass(227_999); // 240 s less up to a tenth
   assert.equal(n, 1);
   await pass(1);
-  assert.deepEqual(FakeSocket.all[0].closedWith, { code: 1000, reason: "renewing" });
-  assert.equal(FakeSocket.all.length, 2);
-  client.send("meanwhile");
-  FakeSocket.last.open();
-  await pass(100);
-  assert.deepEqual(FakeSocket.last.protocols, ["chat", "ticket.t2"]);
-  assert.deepEqual(FakeSocket.last.sent, ["meanwhile"]);
-  assert.deepEqual(seen.states.map((s) => s.state), ["open", "connecting", "open"]);
+  const second = FakeSocket.last;
+  assert.deepEqual([n, FakeSocket.all.length, second.protocols], [2, 2, ["chat", "ticket.t2"]]);
+  first.receive("to the first");
+  client.send("over the first");
+  second.open();
+  second.receive("to the second"); // else 100 ms
+  client.send("over the second");
+  assert.deepEqual([first.sent, second.sent], [["hello 1", "over the first"], ["hello 2", "over the second"]]);
+  assert.deepEqual(first.closedWith, { code: 1000, reason: "renewed" });
+  await settle();
+  first.receive("a ghost");
+  await pass(10_000);
+  assert.deepEqual(seen.messages, ["to the first", "to the second"]);
+  assert.deepEqual(seen.states, [{ state: "open" }, { state: "open", renewed: true }]);
   await client.close();
 });
 
-test("a planned reconnect keeps the connection while there is no better ticket", async (t) => {
+test("a renewal that fails is tried again, while the first connection lives", async (t) => {
+  const pass = fakeTime(t);
+  const client = open({ protocols: "chat", ticket: async () => ({ ticket: "t", refresh_after: 100 }) });
+  const seen = watch(client);
+  await settle();
+  FakeSocket.last.open();
+  await pass(95_000);
+  FakeSocket.last.end(1006);
+  await pass(500);
+  FakeSocket.last.open();
+  FakeSocket.last.end(1013, "later"); // readable, before it took over
+  await pass(1_000);
+  assert.equal(FakeSocket.all.length, 4);
+  FakeSocket.last.open();
+  await pass(100);
+  assert.deepEqual(seen.states, [{ state: "open" }, { state: "open", renewed: true }]);
+  assert.equal(FakeSocket.most, 1);
+  await client.close();
+});
+
+test("a connection that ends during its renewal is followed by that dial, and no other", async (t) => {
+  for (const outcome of ["opens", "fails"]) {
+    const pass = fakeTime(t);
+    const client = open({ protocols: "chat", ticket: async () => ({ ticket: "t", refresh_after: 100 }) });
+    const seen = watch(client);
+    await settle();
+    FakeSocket.last.open();
+    await pass(95_000);
+    FakeSocket.all[0].end(1006);
+    client.send("waits");
+    await pass(3_000);
+    assert.deepEqual([client.state, FakeSocket.all.length], ["connecting", 2]);
+    if (outcome === "opens") {
+      FakeSocket.last.open();
+      await pass(200);
+      assert.deepEqual([client.state, FakeSocket.last.sent], ["open", ["waits"]]);
+    } else {
+      FakeSocket.last.end(1006);
+      await pass(4_000);
+      assert.equal(FakeSocket.all.length, 3);
+    }
+    assert.equal(FakeSocket.most, 1);
+    await client.close();
+    assert.equal(seen.states.at(-1).state, "closed");
+    t.mock.restoreAll();
+    t.mock.timers.reset();
+  }
+});
+
+test("close() during a renewal ends both", async (t) => {
+  const pass = fakeTime(t);
+  const client = open({ protocols: "chat", ticket: async () => ({ ticket: "t", refresh_after: 100 }) });
+  await settle();
+  FakeSocket.last.open();
+  await pass(95_000);
+  const closed = client.close();
+  await pass(0);
+  assert.equal((await closed).code, 1000);
+  assert.deepEqual(FakeSocket.all.map((s) => s.readyState), [3, 3]);
+  await pass(3_600_000);
+  assert.equal(FakeSocket.all.length, 2);
+});
+
+test("a renewal leaves the connection alone while there is no better ticket", async (t) => {
   const pass = fakeTime(t);
   const answers = [
     { ticket: "t1", refresh_after: 100 },

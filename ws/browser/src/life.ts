@@ -1,0 +1,42 @@
+// What runs beside an open connection: the proof that it is stable, the renewal, the
+// heartbeat.
+
+import type { Link } from "./link.js";
+import { Pulse } from "./pulse.js";
+import type { Settings } from "./settings.js";
+
+const longestTimer = 2 ** 31 - 1;
+
+export interface LifeEvents {
+  stable(): void;
+  /** The credential should be renewed; after is how many seconds it was good for. */
+  renew(after: number): void;
+}
+
+export class Life {
+  readonly pulse: Pulse | undefined;
+  #over = new AbortController();
+  #timers: ReturnType<typeof setTimeout>[];
+
+  constructor(cfg: Settings, link: Link, refreshAfter: number, events: LifeEvents) {
+    this.#timers = [setTimeout(() => events.stable(), cfg.times.stable)];
+    if (refreshAfter > 0) {
+      const ms = Math.min(refreshAfter * 1000 * (1 - Math.random() / 10), longestTimer);
+      this.#timers.push(setTimeout(() => events.renew(refreshAfter), ms));
+    }
+    if (cfg.heartbeat) {
+      this.pulse = new Pulse(cfg.heartbeat, (ping) => link.send(ping), () => link.drop());
+    }
+  }
+
+  /** over is aborted when the connection is. */
+  get over(): AbortSignal {
+    return this.#over.signal;
+  }
+
+  end(): void {
+    this.#timers.forEach(clearTimeout);
+    this.pulse?.stop();
+    this.#over.abort();
+  }
+}

@@ -1,0 +1,50 @@
+// A ticket per dial.
+
+import type { Ticket } from "./api.js";
+import { protocolOf } from "./credential.js";
+import type { Settings } from "./settings.js";
+import { TicketError } from "./ticket.js";
+
+/** obtain asks the source, for no longer than the dial may take. */
+export async function obtain(cfg: Settings, signal: AbortSignal, renew: boolean): Promise<Ticket | undefined> {
+  if (!cfg.ticket) {
+    return undefined;
+  }
+  const stop = new AbortController();
+  const abort = (): void => stop.abort();
+  const timer = setTimeout(abort, cfg.times.connect);
+  signal.addEventListener("abort", abort);
+  if (signal.aborted) {
+    abort();
+  }
+  try {
+    // A source that does not heed its signal is not waited for.
+    const got = await Promise.race([cfg.ticket({ signal: stop.signal, renew }), aborted(stop.signal)]);
+    const ticket = typeof got === "string" ? { ticket: got } : got;
+    protocolOf(ticket);
+    return ticket;
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", abort);
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  const gaveUp = new Promise<never>((_, reject) => {
+    const late = (): void => reject(new TicketError(0, "timeout"));
+    signal.addEventListener("abort", late);
+    if (signal.aborted) {
+      late();
+    }
+  });
+  gaveUp.catch(() => {}); // nobody may be waiting any more
+  return gaveUp;
+}
+
+/**
+ * isLater reports whether a new ticket's credential outlives that of the last: where it is
+ * the same one, what is left of it is less than half.
+ */
+export function isLater(refreshAfter: number | undefined, last: number): boolean {
+  return !refreshAfter || refreshAfter > last / 2;
+}
