@@ -34,7 +34,7 @@ func newSessions(origins []string, log *slog.Logger) (*session.Manager, error) {
 	return session.New(session.Config{Issuer: origins[0], Log: log})
 }
 
-func newApp(origins []string, people *accounts, sessions *session.Manager, limits rateLimits, log *slog.Logger) (*app, error) {
+func newApp(origins []string, people *accounts, sessions *session.Manager, limits bounds, log *slog.Logger) (*app, error) {
 	a := &app{log: log, accounts: people, sessions: sessions, hub: newHub(), vault: newVault()}
 	var err error
 	if a.issuer, err = newIssuer(origins[0]); err != nil {

@@ -6,16 +6,22 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
 	cdppage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 )
+
+// patience is for one step of a page. A client that has lost its server may come back half
+// a minute later.
+const patience = time.Minute
 
 // chromium is a headless Chromium with a profile of its own. It skips the test where
 // there is none; SECUREWS_ALL=1 makes that a failure.
@@ -29,7 +35,7 @@ func chromium(t *testing.T) context.Context {
 		}
 		t.Skip(missing)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	t.Cleanup(cancel)
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1100, 720),
@@ -50,26 +56,36 @@ func chromium(t *testing.T) context.Context {
 // tab is a page of the browser, with what went wrong on it.
 type tab struct {
 	context.Context
-	t      *testing.T
-	mu     sync.Mutex
-	faults []string
+	t       *testing.T
+	mu      sync.Mutex
+	faults  []string
+	sockets map[network.RequestID]string // their addresses
+	frames  []frame
 }
 
-// recorder runs before the page's own scripts: it keeps how sockets ended, and what the
-// content security policy has stopped.
+// frame is a message of a socket of the page, as the browser sent or got it.
+type frame struct {
+	url     string
+	opcode  float64
+	payload []byte
+}
+
+// recorder runs before the page's own scripts: it keeps what sockets were asked for, how
+// they ended, and what the content security policy has stopped.
 const recorder = `
-window.closes = []; window.violations = [];
+window.dials = []; window.closes = []; window.violations = [];
 addEventListener("securitypolicyviolation", (e) => violations.push(e.violatedDirective + " " + e.blockedURI));
 window.WebSocket = class extends WebSocket {
 	constructor(...args) {
 		super(...args);
+		dials.push(args.flat().join(" "));
 		this.addEventListener("close", (e) => closes.push(e.code + " " + e.reason));
 	}
 };`
 
 func newTab(t *testing.T, parent context.Context, opts ...chromedp.ContextOption) *tab {
 	t.Helper()
-	b := &tab{t: t}
+	b := &tab{t: t, sockets: map[network.RequestID]string{}}
 	ctx, cancel := chromedp.NewContext(parent, append(opts, chromedp.WithListener(b.listen))...)
 	t.Cleanup(cancel)
 	b.Context = ctx
@@ -78,6 +94,9 @@ func newTab(t *testing.T, parent context.Context, opts ...chromedp.ContextOption
 	}
 	b.run(func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
 		_, err := cdp.Call(ctx, t, cdppage.AddScriptToEvaluateOnNewDocument, cdppage.AddScriptToEvaluateOnNewDocumentParams{Source: recorder})
+		if err == nil {
+			_, err = cdp.Call(ctx, t, network.Enable, network.EnableParams{})
+		}
 		return chromedp.Void{}, err
 	})
 	return b
@@ -93,6 +112,12 @@ func (b *tab) listen(event any) {
 		if e.Type == "error" || e.Type == "warning" {
 			b.faults = append(b.faults, fmt.Sprintf("console.%s", e.Type))
 		}
+	case *network.EventWebSocketCreated:
+		b.sockets[e.RequestID] = e.URL
+	case *network.EventWebSocketFrameSent:
+		b.frames = append(b.frames, frame{b.sockets[e.RequestID], e.Response.Opcode, e.Response.PayloadData})
+	case *network.EventWebSocketFrameReceived:
+		b.frames = append(b.frames, frame{b.sockets[e.RequestID], e.Response.Opcode, e.Response.PayloadData})
 	case *log.EventEntryAdded:
 		if e.Entry.Level == log.EntryLevelError {
 			b.faults = append(b.faults, e.Entry.Text+" "+e.Entry.URL)
@@ -102,7 +127,7 @@ func (b *tab) listen(event any) {
 
 func (b *tab) run(actions ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b, 20*time.Second)
+	ctx, cancel := context.WithTimeout(b, patience)
 	defer cancel()
 	if err := chromedp.Do(ctx, actions...); err != nil {
 		where, _ := chromedp.Run(b, chromedp.Evaluate[string](`location.href + " | " + document.body.innerText`))
@@ -149,7 +174,48 @@ func (b *tab) signIn(user, password string) {
 
 func (b *tab) waitConnected() {
 	b.t.Helper()
-	b.waitFor(`document.querySelector("#state").dataset.state === "connected" && document.querySelector("#room-name").textContent === "lobby"`)
+	b.waitIn("lobby")
+}
+
+func (b *tab) waitIn(room string) {
+	b.t.Helper()
+	b.waitFor(`document.querySelector("#state").dataset.state === "connected" && document.querySelector("#room-name").textContent === %q`, room)
+}
+
+// waitBanner waits until the banner says all of these.
+func (b *tab) waitBanner(words ...string) {
+	b.t.Helper()
+	want, _ := json.Marshal(words)
+	b.waitFor(`%s.every((w) => document.querySelector("#banner").innerText.includes(w))`, want)
+}
+
+// value waits for a promise of a string.
+func (b *tab) value(format string, args ...any) string {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b, patience)
+	defer cancel()
+	v, err := chromedp.Run(ctx, chromedp.Evaluate[string](fmt.Sprintf(format, args...), chromedp.EvalAwaitPromise))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return v
+}
+
+// picture is for a person to look at, where SECUREWS_PICTURES names a directory.
+func (b *tab) picture(name string) {
+	b.t.Helper()
+	dir := os.Getenv("SECUREWS_PICTURES")
+	if dir == "" {
+		return
+	}
+	b.value(`document.querySelector("#text").value = ""`) // the driver's Enter, which no keyboard types twice
+	p, err := chromedp.Run(b, chromedp.CaptureScreenshot())
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, name+".png"), p, 0o600)
+	}
+	if err != nil {
+		b.t.Error(err)
+	}
 }
 
 func (b *tab) say(text string) {

@@ -21,9 +21,11 @@ type gate struct {
 	handshakes *middleware.RateLimit
 	logins     *middleware.RateLimit
 	perAccount *middleware.RateLimit
+	ticketLife time.Duration
 }
 
-func newGate(origins []string, sessions, tokens middleware.Authenticator, limits rateLimits) (g gate, err error) {
+func newGate(origins []string, sessions, tokens middleware.Authenticator, limits bounds) (g gate, err error) {
+	g.ticketLife = limits.ticketLife
 	names, err := hosts(origins)
 	if err != nil {
 		return g, err
@@ -70,7 +72,7 @@ func newGate(origins []string, sessions, tokens middleware.Authenticator, limits
 // cookie is not among that: a browser sends it beside the ticket, and two credentials are
 // refused.
 func (g gate) byTicket(path string, store ticket.Store, tokens middleware.Authenticator) (*ticket.Tickets, *middleware.Auth, error) {
-	tickets, err := ticket.New(ticket.Config{Path: path, Origins: g.origins, Store: store})
+	tickets, err := ticket.New(ticket.Config{Path: path, Origins: g.origins, Lifetime: g.ticketLife, Store: store})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -6,50 +6,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/securews/securews/middleware"
 )
-
-// site is the program without its process: the chain on a server of the test's own.
-type site struct {
-	*app
-	origin, host string
-	cookie       string // alice's session
-}
-
-var generous = rateLimits{handshakesPerMinute: 10_000, loginsPerMinute: 1_000}
-
-func startSite(t *testing.T, limits rateLimits) *site {
-	t.Helper()
-	people, passwords, err := newAccounts([]string{"alice"}, 1000)
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv := httptest.NewUnstartedServer(nil)
-	_, port, _ := net.SplitHostPort(srv.Listener.Addr().String())
-	s := &site{host: "localhost:" + port}
-	s.origin = "https://" + s.host
-	quiet := slog.New(slog.DiscardHandler)
-	sessions, err := newSessions([]string{s.origin}, quiet)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if s.app, err = newApp([]string{s.origin}, people, sessions, limits, quiet); err != nil {
-		t.Fatal(err)
-	}
-	srv.Config = middleware.NewServer("", s.routes())
-	srv.StartTLS()
-	t.Cleanup(srv.Close)
-	s.cookie = signIn(t, insecure(), s.origin, "alice", passwords[0])
-	return s
-}
 
 // send writes a handshake by hand, so that what is sent is what the case says, and
 // returns the answer. Fields replace those of a good handshake without a credential;
@@ -166,7 +129,7 @@ func TestPlaintextIsRefused(t *testing.T) {
 
 func TestHandshakesAreLimited(t *testing.T) {
 	const n = 5
-	s := startSite(t, rateLimits{handshakesPerMinute: n, loginsPerMinute: n})
+	s := startSite(t, bounds{handshakesPerMinute: n, loginsPerMinute: n})
 	for range n {
 		answer, body := s.send(t, s.dial(t), "/ws", nil)
 		checkAnswer(t, answer, body, 401, "no_credential")

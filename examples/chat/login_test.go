@@ -83,7 +83,7 @@ func (s *site) login(t *testing.T, kind, body, origin string) (*http.Response, s
 }
 
 func TestLoginsAreLimited(t *testing.T) {
-	s := startSite(t, rateLimits{handshakesPerMinute: 1, loginsPerMinute: 3}) // alice's own was the first
+	s := startSite(t, bounds{handshakesPerMinute: 1, loginsPerMinute: 3}) // alice's own was the first
 	for range 2 {
 		answer, body := s.login(t, "application/json", `{"user":"bob","password":"x"}`, s.origin)
 		checkAnswer(t, answer, body, 401, "wrong_password")

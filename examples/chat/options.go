@@ -20,12 +20,15 @@ type options struct {
 	cert     string
 	key      string
 	accounts []string
-	limits   rateLimits
+	limits   bounds
 	drain    time.Duration
 }
 
-// rateLimits are per client address, and for logins per account too.
-type rateLimits struct{ handshakesPerMinute, loginsPerMinute int }
+// bounds are per client address, and for logins per account too.
+type bounds struct {
+	handshakesPerMinute, loginsPerMinute int
+	ticketLife                           time.Duration // 0: the library's default
+}
 
 func parseOptions(args []string, usage io.Writer) (options, error) {
 	var o options
@@ -33,7 +36,7 @@ func parseOptions(args []string, usage io.Writer) (options, error) {
 	f := flag.NewFlagSet("chat", flag.ContinueOnError)
 	f.SetOutput(usage)
 	f.StringVar(&o.addr, "addr", "localhost:8443", "listen on `host:port`")
-	f.StringVar(&origins, "origin", "", "the `https://name` that browsers see, or several with commas (default: https:// and -addr)")
+	f.StringVar(&origins, "origin", "", "the `https://name` that browsers see, or several with commas; pages at each of them may fetch tickets (default: https:// and -addr)")
 	f.StringVar(&o.cert, "cert", "", "certificate `file` in PEM (default: one made for localhost)")
 	f.StringVar(&o.key, "key", "", "private key `file` in PEM")
 	f.StringVar(&accounts, "accounts", "alice,bob,carol", "`names` of the accounts to make")
@@ -42,6 +45,7 @@ func parseOptions(args []string, usage io.Writer) (options, error) {
 	// credential.
 	f.IntVar(&o.limits.handshakesPerMinute, "handshakes-per-minute", 10_000, "WebSocket handshakes taken from one address, at most `n` at once or a minute")
 	f.IntVar(&o.limits.loginsPerMinute, "logins-per-minute", 60, "attempts to sign in taken from one address, and for one account, at most `n` at once or a minute")
+	f.DurationVar(&o.limits.ticketLife, "ticket-life", 30*time.Second, "how `long` a ticket opens a socket, from 1s to 2m")
 	f.DurationVar(&o.drain, "drain", 10*time.Second, "how `long` open sockets have to end when the server is told to")
 	if err := f.Parse(args); err != nil {
 		return options{}, err

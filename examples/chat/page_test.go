@@ -45,6 +45,7 @@ func TestPage(t *testing.T) {
 		b.waitFor(`document.querySelector("#notice").textContent.includes("session revoked (3000 revoked)")`)
 		b.noFaults()
 	}
+	noTicketIn(t, one, p.log.String())
 	// Signed out is signed out: the page loaded again asks to sign in.
 	two.run(chromedp.Reload(), chromedp.WaitVisible(chromedp.CSS("#user")))
 
@@ -53,6 +54,19 @@ func TestPage(t *testing.T) {
 	bob.waitMessage("bob", "still here")
 	bob.waitFor(`closes.length === 0`)
 	bob.noFaults()
+}
+
+// noTicketIn wants a ticket for the page's socket, and no word of it in the log.
+func noTicketIn(t *testing.T, b *tab, log string) {
+	t.Helper()
+	dials := b.strings(`dials`)
+	_, ticket, found := strings.Cut(strings.Join(dials, " "), "/socket chat.v1 ticket.")
+	if len(dials) != 1 || !found || len(ticket) != 43 {
+		t.Fatalf("the page's sockets: %q", dials)
+	}
+	if !strings.Contains(log, "path=/socket") || strings.Contains(log, ticket) {
+		t.Error("the log does not have the handshake, or has its ticket")
+	}
 }
 
 // foreignPage opens, in the browser in which alice is signed in, a page of another

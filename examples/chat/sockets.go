@@ -43,47 +43,49 @@ type sockets struct {
 
 // newSockets makes the three. Each has an Auth of its own: what opens one opens no other.
 func (a *app) newSockets(tokens middleware.Authenticator) (s sockets, err error) {
-	if s.keys, err = newSealKeys(); err != nil {
-		return s, err
-	}
-	sealer, err := seal.NewServer(seal.Config{
-		Keys: s.keys, Audience: audience,
-		Principal: func(p middleware.Principal) string { return p.Subject },
-	})
-	if err != nil {
-		return s, err
-	}
 	store, err := ticket.NewMemoryStore(0) // one for both: a ticket at the wrong door is used up
 	if err != nil {
 		return s, err
 	}
-
-	plain := socketConfig(a.gate, a.sessions)
-	plain.Log, plain.Serve, plain.Validate = a.log, a.serve, validate
-	plain.Subprotocols = []string{subprotocol}
-	if s.ws, err = ws.New(plain); err != nil {
+	cfg := socketConfig(a.gate, a.sessions)
+	cfg.Log, cfg.Serve, cfg.Validate = a.log, a.serve, validate
+	cfg.Subprotocols = []string{subprotocol}
+	if s.ws, err = ws.New(cfg); err != nil {
 		return s, err
 	}
-
-	// The page shall know why it is refused, and say so.
-	plain.ReadableRefusals = true
-	if s.tickets, plain.Auth, err = a.gate.byTicket(socketPath, store, tokens); err != nil {
+	cfg.ReadableRefusals = true // so that the page can say why
+	if s.tickets, cfg.Auth, err = a.gate.byTicket(socketPath, store, tokens); err != nil {
 		return s, err
 	}
-	if s.socket, err = ws.New(plain); err != nil {
+	if s.socket, err = ws.New(cfg); err != nil {
 		return s, err
 	}
-
-	// Before Validate would see a message it is sealed: converse looks at it instead.
-	sealed := plain
-	sealed.Validate, sealed.Serve = nil, sealer.Serve(a.serveSealed)
-	sealed.Subprotocols = sealer.Subprotocols(subprotocol)
-	sealed.Limits.Message += seal.Overhead
-	if s.sealedTickets, sealed.Auth, err = a.gate.byTicket(sealedPath, store, tokens); err != nil {
+	if s.sealedTickets, cfg.Auth, err = a.gate.byTicket(sealedPath, store, tokens); err != nil {
 		return s, err
 	}
-	s.sealed, err = ws.New(sealed)
+	s.keys, s.sealed, err = a.newSealed(cfg)
 	return s, err
+}
+
+// newSealed is the end of the chain where messages come sealed. Validate would see them
+// so; converse looks at them instead.
+func (a *app) newSealed(cfg ws.Config) (*seal.Keyring, *ws.Handler, error) {
+	keys, err := newSealKeys()
+	if err != nil {
+		return nil, nil, err
+	}
+	sealer, err := seal.NewServer(seal.Config{
+		Keys: keys, Audience: audience,
+		Principal: func(p middleware.Principal) string { return p.Subject },
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	cfg.Serve, cfg.Validate = sealer.Serve(a.serveSealed), nil
+	cfg.Subprotocols = sealer.Subprotocols(subprotocol) // and not the plain one: nothing to be talked down to
+	cfg.Limits.Message += seal.Overhead
+	h, err := ws.New(cfg)
+	return keys, h, err
 }
 
 // newSealKeys makes a key of the suite that holds against quantum computers, and one for

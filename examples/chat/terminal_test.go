@@ -73,6 +73,7 @@ func (s *shell) waitExit(t *testing.T) int {
 // Two terminals in the lobby, two in the sealed room: what is said in one is not heard in
 // the other. Ctrl-C is a good ending.
 func TestTerminal(t *testing.T) {
+	t.Parallel()
 	p := startChat(t)
 	enter := func(user string, more ...string) *shell {
 		return startTerminal(t, p.passwords[user], append([]string{"-origin", p.origin, "-fingerprint", p.print, "-user", user}, more...)...)
@@ -113,6 +114,7 @@ func TestTerminal(t *testing.T) {
 }
 
 func TestTerminalIsCareful(t *testing.T) {
+	t.Parallel()
 	p := startChat(t)
 	t.Run("another certificate", func(t *testing.T) {
 		other := strings.Repeat("AB:", 31) + "AB"

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
+
+	"github.com/securews/securews/examples/localcert"
+)
+
+// The page and the terminal come back through a server that is started anew, by
+// themselves and with a ticket each time; when the session is ended, they stay away.
+func TestReconnect(t *testing.T) {
+	t.Parallel()
+	s := startSite(t, generous)
+	ctx := chromium(t)
+	page := newTab(t, ctx)
+	page.run(chromedp.Navigate(s.origin))
+	page.signIn("alice", s.password)
+	shell := startTerminal(t, s.password, "-origin", s.origin, "-user", "alice", "-fingerprint", localcert.Fingerprint(s.srv.TLS.Certificates[0]))
+	shell.waitFor(t, "* connected\n")
+	page.say("before")
+	shell.waitFor(t, " alice: before\n")
+
+	s.stop(t)
+	page.waitBanner("The server is restarting (1012 restart).", "Reconnecting in ")
+	shell.waitFor(t, "1012")
+	page.waitBanner("The server could not be reached.", "Reconnecting in ", "Reconnect now") // the next attempt, at the ticket
+	page.picture("next-banner")
+	s.restart(t)
+	page.waitConnected()
+	page.waitFor(`document.querySelector("#banner").hidden`)
+	eventually(t, "the terminal is back", func() bool { return strings.Count(shell.screen.String(), "* connected\n") == 2 })
+	shell.write(t, "after")
+	page.waitMessage("alice", "after")
+
+	checkDials(t, page)
+
+	if err := s.sessions.LogoutEverywhere(t.Context(), "alice"); err != nil {
+		t.Fatal(err)
+	}
+	page.waitFor(`document.querySelector("#notice").textContent.includes("session revoked (3000 revoked)")`)
+	if code := shell.waitExit(t); code != 1 || !strings.Contains(shell.screen.String(), "revoked") {
+		t.Errorf("the terminal ends with %d", code)
+	}
+	page.run(chromedp.WaitVisible(chromedp.CSS("#user")))
+}
+
+// checkDials wants a ticket for every attempt, and never one twice.
+func checkDials(t *testing.T, b *tab) {
+	t.Helper()
+	seen := map[string]bool{}
+	for _, dial := range b.strings(`dials`) {
+		url, protocols, _ := strings.Cut(dial, " ")
+		if !strings.HasSuffix(url, "/socket") || !strings.HasPrefix(protocols, "chat.v1 ticket.") || seen[protocols] {
+			t.Errorf("a socket for %q", dial)
+		}
+		seen[protocols] = true
+	}
+	if len(seen) != 2 {
+		t.Errorf("%d sockets, want the two that opened: no ticket, no attempt", len(seen))
+	}
+}
+
+// Whoever does not want to wait need not.
+func TestReconnectNow(t *testing.T) {
+	t.Parallel()
+	s := startSite(t, generous)
+	page := newTab(t, chromium(t))
+	page.run(chromedp.Navigate(s.origin))
+	page.signIn("alice", s.password)
+	s.stop(t)
+	page.waitBanner("The server could not be reached.", "Reconnecting in ")
+	s.restart(t)
+	page.value(`document.querySelector("#reconnect").click(), ""`)
+	page.waitConnected()
+}
+
+// A process that is killed loses its accounts: the page that comes back learns that its
+// session is gone, and asks to sign in.
+func TestKilled(t *testing.T) {
+	t.Parallel()
+	p := startChat(t)
+	page := newTab(t, chromium(t))
+	page.run(chromedp.Navigate(p.origin))
+	page.signIn("alice", p.passwords["alice"])
+	_ = p.cmd.Process.Kill()
+	<-p.exited
+	page.waitBanner("Reconnecting")
+	again := startChat(t, "-addr", p.host())
+	page.waitFor(`document.querySelector("#notice").textContent.includes("Your session has ended.")`)
+	page.signIn("alice", again.passwords["alice"])
+}
+
+// Without a network the page says so, and does not count seconds.
+func TestOffline(t *testing.T) {
+	t.Parallel()
+	s := startSite(t, generous)
+	page := newTab(t, chromium(t))
+	page.run(chromedp.Navigate(s.origin))
+	page.signIn("alice", s.password)
+	page.network(true)
+	page.waitBanner("You are offline.")
+	s.stop(t)
+	page.waitFor(`document.querySelector("#state").dataset.state === "waiting"`)
+	page.waitBanner("You are offline.")
+	page.picture("next-offline")
+	s.restart(t)
+	page.network(false)
+	page.waitConnected()
+	page.waitFor(`document.querySelector("#banner").hidden`)
+}
+
+// network takes the page's network away, or gives it back.
+func (b *tab) network(offline bool) {
+	b.t.Helper()
+	b.run(func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
+		_, err := cdp.Call(ctx, t, network.OverrideNetworkState, network.OverrideNetworkStateParams{
+			Offline: offline, DownloadThroughput: -1, UploadThroughput: -1,
+		})
+		return chromedp.Void{}, err
+	})
+}

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/securews/securews/ws/browser"
+)
+
+// elsewhere is a page at another host that knows the module and nothing of the chat. It
+// has no cookie for it: localhost and 127.0.0.1 are different sites.
+func elsewhere(t *testing.T) *httptest.Server {
+	t.Helper()
+	mux := http.NewServeMux()
+	mux.Handle(browser.Root, browser.Handler())
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		fmt.Fprintf(w, `<!doctype html><link rel="icon" href="data:,"><script type="module" src="%s" integrity="%s"></script>
+<script type="module">import * as securews from %q; window.securews = securews; window.heard = [];</script>`,
+			browser.Client.Path(), browser.Client.SRI(), browser.Client.Path())
+	})
+	srv := httptest.NewTLSServer(mux)
+	t.Cleanup(srv.Close)
+	return srv
+}
+
+// attempt is a handshake with a ticket, and what comes of it: "admitted", or how the
+// socket ended. It closes what it opened.
+const attempt = `
+window.attempt = (url, ticket, real = "chat.v1") => new Promise((done) => {
+	const socket = new WebSocket(url, [real, "ticket." + ticket]);
+	socket.onmessage = () => { done("admitted"); socket.close(); };
+	socket.onclose = (e) => done((e.code + " " + e.reason).trim());
+}), ""`
+
+// ticketHere fetches one as the chat's own page does.
+func (b *tab) ticketHere(route string) string {
+	b.t.Helper()
+	return b.value(`fetch(%q, { method: "POST" }).then((a) => a.json()).then((a) => a.ticket)`, route)
+}
+
+func (b *tab) attempt(url, ticket, real string) string {
+	b.t.Helper()
+	return b.value(`attempt(%q, %q, %q)`, url, ticket, real)
+}
+
+func TestTicketsInChromium(t *testing.T) {
+	t.Parallel()
+	other := elsewhere(t)
+	s := startSite(t, generous, other.URL)
+	ctx := chromium(t)
+	here := newTab(t, ctx)
+	here.run(chromedp.Navigate(s.origin))
+	here.signIn("alice", s.password)
+	there := newTab(t, ctx)
+	there.run(chromedp.Navigate(other.URL))
+	there.waitFor(`window.securews !== undefined`)
+	here.value(attempt)
+	there.value(attempt)
+	socket, sealed, ws := "wss://"+s.host+socketPath, "wss://"+s.host+sealedPath, "wss://"+s.host+wsPath
+
+	t.Run("another origin has a token for a ticket", func(t *testing.T) {
+		there.value(`window.client = securews.connect({
+			url: %q, protocols: "chat.v1", hello: () => JSON.stringify({ type: "join", room: "lobby" }),
+			ticket: ({ signal }) => securews.fetchTicket(%q, { signal, credentials: "omit", headers: { Authorization: "Bearer " + %q } }),
+		}), client.addEventListener("message", (e) => heard.push(e.data)), ""`, socket, s.origin+"/ticket", s.good(t))
+		there.waitFor(`heard.some((m) => JSON.parse(m).user === "alice")`)
+		there.value(`client.send(JSON.stringify({ type: "say", text: "from elsewhere" })), ""`)
+		here.waitMessage("alice", "from elsewhere")
+		there.value(`client.close().then((how) => String(how.code))`)
+	})
+	t.Run("another origin has no cookie", func(t *testing.T) {
+		got := there.value(`fetch(%q, { method: "POST" }).then((a) => a.status + "", (e) => e.name)`, s.origin+"/ticket")
+		if got != "401" {
+			t.Errorf("a ticket without a token: %s, want 401", got)
+		}
+	})
+
+	one := here.ticketHere("/ticket")
+	steal, astray, lost := here.ticketHere("/ticket"), here.ticketHere("/ticket"), here.ticketHere("/ticket/sealed")
+	cases := []struct {
+		name         string
+		b            *tab
+		url, ticket  string
+		real, answer string
+	}{
+		{"a ticket opens a socket", here, socket, one, "chat.v1", "admitted"},
+		{"twice it does not", here, socket, one, "chat.v1", "3000 reauth"},
+		{"from another origin it does not", there, socket, steal, "chat.v1", "3000 reauth"},
+		{"and is used up by that", here, socket, steal, "chat.v1", "3000 reauth"},
+		{"on another path it does not", here, sealed, astray, "hpke1.chat.v1", "3000 reauth"},
+		{"and is used up by that, too", here, socket, astray, "chat.v1", "3000 reauth"},
+		{"one for the sealed path opens nothing else", here, socket, lost, "chat.v1", "3000 reauth"},
+		{"where tickets are not known, it is no credential", there, ws, here.ticketHere("/ticket"), "chat.v1", "1006"},
+		{"what was never a ticket", here, socket, strings.Repeat("A", 43), "chat.v1", "3000 reauth"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			if got := c.b.attempt(c.url, c.ticket, c.real); got != c.answer {
+				t.Errorf("%q, want %q", got, c.answer)
+			}
+		})
+	}
+}
+
+func TestLateTicketInChromium(t *testing.T) {
+	t.Parallel()
+	limits := generous
+	limits.ticketLife = time.Second
+	s := startSite(t, limits)
+	here := newTab(t, chromium(t))
+	here.run(chromedp.Navigate(s.origin))
+	here.signIn("alice", s.password)
+	here.value(attempt)
+	ticket := here.ticketHere("/ticket")
+	here.value(`window.fetched = performance.now(), ""`)
+	here.waitFor(`performance.now() - fetched > 1100`)
+	if got := here.attempt("wss://"+s.host+socketPath, ticket, "chat.v1"); got != "3000 reauth" {
+		t.Errorf("after its second: %q", got)
+	}
+}
+
+// What no browser sends is answered in HTTP.
+func TestTicketRoutes(t *testing.T) {
+	s := startSite(t, generous)
+	cookie, none := []string{s.cookie}, []string(nil)
+	token := []string{"Bearer " + s.good(t)}
+	_, body := s.post(t, "/ticket", http.Header{"Cookie": cookie, "Origin": {s.origin}})
+	ticket := strings.Split(string(body), `"`)[3]
+	cases := []struct {
+		name, target string
+		fields       http.Header
+		status       int
+		reason       string
+	}{
+		{"a ticket beside the cookie, which is not looked at", "/socket", http.Header{"Cookie": cookie, "Sec-WebSocket-Protocol": {"chat.v1, ticket." + ticket}}, 101, ""},
+		{"a token", "/socket", http.Header{"Authorization": token, "Origin": none}, 101, ""},
+		{"a ticket and a token", "/socket", http.Header{"Authorization": token, "Origin": none, "Sec-WebSocket-Protocol": {"chat.v1, ticket." + ticket}}, 400, "multiple_credentials"},
+		{"nothing", "/socket", http.Header{"Origin": none}, 401, "no_credential"},
+		{"a ticket of an origin, without it", "/socket", http.Header{"Origin": none, "Sec-WebSocket-Protocol": {"chat.v1, ticket." + ticket}}, 401, "credential_invalid"},
+		{"a foreign origin", "/socket", http.Header{"Authorization": token, "Origin": {"https://evil.example"}}, 403, "origin_not_allowed"},
+		{"the sealed route, unsealed", "/sealed", http.Header{"Authorization": token, "Origin": none, "Sec-WebSocket-Protocol": {"chat.v1"}}, 400, "subprotocol"},
+		{"a route without seals, sealed", "/socket", http.Header{"Authorization": token, "Origin": none, "Sec-WebSocket-Protocol": {"hpke1.chat.v1"}}, 400, "subprotocol"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			answer, body := s.send(t, s.dial(t), c.target, c.fields)
+			checkAnswer(t, answer, body, c.status, c.reason)
+		})
+	}
+	for _, fields := range []http.Header{{"Cookie": cookie}, {"Cookie": cookie, "Origin": {"https://evil.example"}}} {
+		if status, _ := s.post(t, "/ticket", fields); status != 403 {
+			t.Errorf("a ticket for %v: %d, want 403", fields["Origin"], status)
+		}
+	}
+}
