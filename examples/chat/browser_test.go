@@ -73,11 +73,12 @@ type frame struct {
 // recorder runs before the page's own scripts: it keeps what sockets were asked for, how
 // they ended, and what the content security policy has stopped.
 const recorder = `
-window.dials = []; window.closes = []; window.violations = [];
+window.sockets = []; window.dials = []; window.closes = []; window.violations = [];
 addEventListener("securitypolicyviolation", (e) => violations.push(e.violatedDirective + " " + e.blockedURI));
 window.WebSocket = class extends WebSocket {
 	constructor(...args) {
 		super(...args);
+		sockets.push(this);
 		dials.push(args.flat().join(" "));
 		this.addEventListener("close", (e) => closes.push(e.code + " " + e.reason));
 	}

@@ -38,7 +38,7 @@ func TestReconnect(t *testing.T) {
 	shell.write(t, "after")
 	page.waitMessage("alice", "after")
 
-	checkDials(t, page)
+	checkDials(t, page, 2)
 
 	if err := s.sessions.LogoutEverywhere(t.Context(), "alice"); err != nil {
 		t.Fatal(err)
@@ -50,8 +50,9 @@ func TestReconnect(t *testing.T) {
 	page.run(chromedp.WaitVisible(chromedp.CSS("#user")))
 }
 
-// checkDials wants a ticket for every attempt, and never one twice.
-func checkDials(t *testing.T, b *tab) {
+// checkDials wants n sockets, each with a ticket of its own: where there is none, there is
+// no attempt.
+func checkDials(t *testing.T, b *tab, n int) {
 	t.Helper()
 	seen := map[string]bool{}
 	for _, dial := range b.strings(`dials`) {
@@ -61,8 +62,8 @@ func checkDials(t *testing.T, b *tab) {
 		}
 		seen[protocols] = true
 	}
-	if len(seen) != 2 {
-		t.Errorf("%d sockets, want the two that opened: no ticket, no attempt", len(seen))
+	if len(seen) != n {
+		t.Errorf("%d sockets, want %d", len(seen), n)
 	}
 }
 
@@ -78,6 +79,30 @@ func TestReconnectNow(t *testing.T) {
 	s.restart(t)
 	page.value(`document.querySelector("#reconnect").click(), ""`)
 	page.waitConnected()
+}
+
+// What the server says decides: an idle connection waits for a person, so that a
+// forgotten tab does not keep its session; after an expiry a new ticket is tried.
+func TestEndings(t *testing.T) {
+	t.Parallel()
+	s := startSite(t, generous)
+	page := newTab(t, chromium(t))
+	page.run(chromedp.Navigate(s.origin))
+	page.signIn("alice", s.password)
+	end := func(code int, reason string) {
+		page.value(`sockets.at(-1).dispatchEvent(new CloseEvent("close", { code: %d, reason: %q })), ""`, code, reason)
+	}
+	end(3008, "idle")
+	page.waitBanner("Closed: nothing happened for a while (3008 idle).", "Reconnect")
+	page.waitFor(`document.querySelector("#state").dataset.state === "closed"`)
+	page.run(chromedp.Click(chromedp.CSS("#reconnect")))
+	page.waitConnected()
+	end(3000, "expired")
+	page.waitFor(`dials.length === 3`)
+	page.waitConnected()
+	checkDials(t, page, 3)
+	end(3000, "expired")
+	page.waitFor(`document.querySelector("#notice").textContent.includes("the session has expired (3000 expired)")`)
 }
 
 // A process that is killed loses its accounts: the page that comes back learns that its
