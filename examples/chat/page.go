@@ -71,7 +71,7 @@ func (p *page) serveDocument(w http.ResponseWriter, r *http.Request) {
 		subprotocol, audience, sealedRoom,
 		// The client, by name, with integrity values. As HTML: html/template takes the
 		// content of a script of this type for text.
-		template.HTML(browser.ImportMap()),
+		browser.ImportMap(),
 	})
 	if err != nil {
 		middleware.Refuse(w, r, err)

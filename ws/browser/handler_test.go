@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"html/template"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -201,4 +202,16 @@ func ExampleHandler() {
 	// Output:
 	// 200 text/javascript; charset=utf-8
 	// public, max-age=31536000, immutable
+}
+
+// What doc.go shows reaches the page as it is.
+func TestImportMapPassesATemplate(t *testing.T) {
+	page := template.Must(template.New("").Parse(`<script type="importmap" nonce="n">{{.}}</script>`))
+	var b strings.Builder
+	if err := page.Execute(&b, browser.ImportMap()); err != nil {
+		t.Fatal(err)
+	}
+	if want := `<script type="importmap" nonce="n">` + string(browser.ImportMap()) + `</script>`; b.String() != want {
+		t.Errorf("got %s", b.String())
+	}
 }

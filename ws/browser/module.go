@@ -74,8 +74,9 @@ func (m Module) Path() string { return Root + modules()[m].tag + "/" + files[m] 
 func (m Module) SRI() string { return modules()[m].sri }
 
 // ImportMap gives a page the modules as "securews" and "securews/seal". Browsers that
-// know the integrity part of import maps check it, the others pass over it.
-func ImportMap() template.JS {
+// know the integrity part of import maps check it, the others pass over it. It is
+// HTML to html/template, which takes an import map for no JavaScript.
+func ImportMap() template.HTML {
 	// Paths and hashes have no character that would end a script element.
 	b, _ := json.Marshal(struct {
 		Imports   map[string]string `json:"imports"`
@@ -84,5 +85,5 @@ func ImportMap() template.JS {
 		map[string]string{"securews": Client.Path(), "securews/seal": Seal.Path()},
 		map[string]string{Client.Path(): Client.SRI(), Seal.Path(): Seal.SRI()},
 	})
-	return template.JS(b)
+	return template.HTML(b)
 }
