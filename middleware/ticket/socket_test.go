@@ -206,7 +206,7 @@ func TestSocketEndsWithTheCredentialBehindTheTicket(t *testing.T) {
 
 // One 101 for a ticket, however many handshakes bring it at once.
 func TestOneOfManyHandshakesIsUpgraded(t *testing.T) {
-	const rounds, racers = 20, 20
+	const rounds, racers = 200, 5
 	p := open(t, user{})
 	for range rounds {
 		a := p.fetch(app, "ann")

@@ -183,6 +183,9 @@ func TestChromiumRenewsOnce(t *testing.T) {
 	if e := p.state("closed").Ending; e.Reason != "expired" || e.Next != "sign-in" {
 		t.Errorf("%+v, want expired and the end", e)
 	}
+	if s.fetched.Load() != 2 || s.dials.Load() != 2 {
+		t.Errorf("%d tickets, %d dials, want 2 and 2", s.fetched.Load(), s.dials.Load())
+	}
 	s.alone()
 }
 
