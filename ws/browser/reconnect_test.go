@@ -110,7 +110,8 @@ func TestReconnectsBeforeItsCredentialEnds(t *testing.T) {
 	s := newSite(t, ws.Config{Serve: echo})
 	s.holder.lives = []time.Duration{4 * time.Second}
 	s.start()
-	p := s.dial(nil)
+	// A connection is not renewed before it counts as a success, which is 10 s.
+	p := s.dial(options{"times": options{"first": 20, "longest": 200, "spread": 50, "stable": 1000}})
 	p.state("open")
 	if !p.state("open").Renewed {
 		t.Error("the second connection is no renewal")

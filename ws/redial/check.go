@@ -99,10 +99,11 @@ func checkHeader(h http.Header) error {
 
 // checkClient refuses the one setting with which TLS proves nothing.
 func checkClient(c *http.Client) error {
-	if c == nil {
-		return nil
+	transport := http.DefaultTransport
+	if c != nil && c.Transport != nil {
+		transport = c.Transport
 	}
-	t, ok := c.Transport.(*http.Transport)
+	t, ok := transport.(*http.Transport)
 	if ok && t.TLSClientConfig != nil && t.TLSClientConfig.InsecureSkipVerify && t.TLSClientConfig.VerifyConnection == nil {
 		return wrong("HTTPClient: InsecureSkipVerify without VerifyConnection: anybody could be the server")
 	}

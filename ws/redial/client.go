@@ -93,7 +93,7 @@ func (c *Client) run(ctx context.Context, serve func(context.Context, *Conn) err
 				tries.succeeded()
 			}
 		}
-		if err == error(ErrRenewed) {
+		if conn != nil && err == error(ErrRenewed) {
 			continue
 		}
 		v, err := c.decide(ctx, &tries, err, lost)
@@ -104,7 +104,8 @@ func (c *Client) run(ctx context.Context, serve func(context.Context, *Conn) err
 		if conn != nil {
 			continue
 		}
-		renew = v.renew
+		var none *noCredential
+		renew = v.renew || renew && errors.As(err, &none) // what was refused is not shown again
 		c.cfg.OnState(State{Phase: Waiting, Delay: v.wait, Cause: err})
 		if err := sleep(ctx, v.wait); err != nil {
 			return err

@@ -31,7 +31,7 @@ type Credential struct {
 	Renew time.Time
 
 	way    way
-	secret string
+	secret *string // behind a pointer: fmt calls no String method of what is in an unexported field
 }
 
 type way int
@@ -50,22 +50,24 @@ const (
 )
 
 // BearerToken is sent as `Authorization: Bearer` (RFC 6750): the way of native clients.
-func BearerToken(token string) Credential { return Credential{way: wayHeader, secret: token} }
+func BearerToken(token string) Credential { return Credential{way: wayHeader, secret: &token} }
 
 // BearerSubprotocol is sent as a subprotocol, base64url, beside a real one, for
 // servers that expect of everybody what browsers can send.
 func BearerSubprotocol(token string) Credential {
-	return Credential{way: wayBearerSubprotocol, secret: token}
+	return Credential{way: wayBearerSubprotocol, secret: &token}
 }
 
 // SingleUse is a ticket sent as the subprotocol `ticket.<t>` beside a real one.
 func SingleUse(ticket string) Credential {
-	return Credential{way: wayTicketSubprotocol, secret: ticket}
+	return Credential{way: wayTicketSubprotocol, secret: &ticket}
 }
 
 // SingleUseQuery is a ticket sent as `?ticket=`. Whatever logs URLs on the way sees
 // it; that it is good only once makes it the one secret that may stand there.
-func SingleUseQuery(ticket string) Credential { return Credential{way: wayTicketQuery, secret: ticket} }
+func SingleUseQuery(ticket string) Credential {
+	return Credential{way: wayTicketQuery, secret: &ticket}
+}
 
 // String hides the secret.
 func (Credential) String() string { return "redial.Credential" }
@@ -93,13 +95,13 @@ func (hs *handshake) add(c Credential) error {
 	if c.way == wayNone {
 		return nil
 	}
-	if !isToken68(c.secret) {
+	if !isToken68(*c.secret) {
 		return Permanent(errNotSendable)
 	}
 	subprotocol := ""
 	switch c.way {
 	case wayHeader:
-		hs.header.Set("Authorization", "Bearer "+c.secret)
+		hs.header.Set("Authorization", "Bearer "+*c.secret)
 	case wayTicketQuery:
 		u, err := url.Parse(hs.url)
 		if err != nil {
@@ -108,12 +110,12 @@ func (hs *handshake) add(c Credential) error {
 		if u.RawQuery != "" {
 			u.RawQuery += "&"
 		}
-		u.RawQuery += "ticket=" + url.QueryEscape(c.secret)
+		u.RawQuery += "ticket=" + url.QueryEscape(*c.secret)
 		hs.url = u.String()
 	case wayTicketSubprotocol:
-		subprotocol = ticketPrefix + c.secret
+		subprotocol = ticketPrefix + *c.secret
 	case wayBearerSubprotocol:
-		subprotocol = bearerPrefix + "securews." + base64.RawURLEncoding.EncodeToString([]byte(c.secret))
+		subprotocol = bearerPrefix + "securews." + base64.RawURLEncoding.EncodeToString([]byte(*c.secret))
 	}
 	if subprotocol == "" {
 		return nil

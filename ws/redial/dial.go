@@ -43,10 +43,15 @@ func (c *Client) credential(ctx context.Context, renew bool) (Credential, error)
 	defer cancel()
 	cred, err := c.cfg.Credential(ctx, renew)
 	if err != nil {
-		return Credential{}, fmt.Errorf("redial: credential: %w", err)
+		return Credential{}, &noCredential{fmt.Errorf("redial: credential: %w", err)}
 	}
 	return cred, nil
 }
+
+// noCredential is a Source's failure: what was asked of it is still to come.
+type noCredential struct{ error }
+
+func (n *noCredential) Unwrap() error { return n.error }
 
 // shake is the handshake (RFC 6455 §4.1). Its context bounds no more than that.
 func (c *Client) shake(ctx context.Context, hs *handshake, w *wire) (*websocket.Conn, *http.Response, error) {

@@ -30,7 +30,7 @@ func FuzzTicketAnswer(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		cfg := &TicketConfig{}
 		c, err := cfg.parse(h, body, time.Now())
-		if (err == nil) != (c.way == wayTicketSubprotocol && c.secret != "") {
+		if (err == nil) != (c.way == wayTicketSubprotocol && *c.secret != "") {
 			t.Errorf("%q: %v", body, err)
 		}
 		hs := handshake{subprotocols: []string{"chat.v1"}}

@@ -39,10 +39,16 @@ func (c *Client) live(ctx context.Context, conn *Conn, serve func(context.Contex
 	for _, m := range c.queue.take(conn) {
 		c.undelivered(m, false, conn.ended())
 	}
-	if r.err != nil && err != nil && r.next == nil {
+	if r.err != nil && err != nil && r.next == nil && c.comesBack(err) {
 		err = Permanent(r.err) // there will be no new credential
 	}
 	return r.next, err
+}
+
+// comesBack reports whether err is one after which Run would dial.
+func (c *Client) comesBack(err error) bool {
+	tries := newAttempts(c.cfg.Backoff)
+	return !tries.judge(&c.cfg, err, true).stop
 }
 
 // converse runs the application's part.

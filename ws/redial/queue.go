@@ -86,27 +86,28 @@ func (q *queue) pop() {
 	q.waiting = q.waiting[1:]
 	if len(q.waiting) == 0 {
 		q.waiting = nil
-		if q.empty != nil {
-			close(q.empty)
-			q.empty = nil
-		}
 	}
+	q.tellEmpty()
 }
 
 // whenEmpty is closed when everything has been written.
 func (q *queue) whenEmpty() <-chan struct{} {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	empty := q.empty
-	if empty == nil {
-		empty = make(chan struct{})
-		if len(q.waiting) == 0 {
-			close(empty)
-			return empty
-		}
-		q.empty = empty
+	if q.empty == nil {
+		q.empty = make(chan struct{})
 	}
+	empty := q.empty
+	q.tellEmpty()
 	return empty
+}
+
+// tellEmpty lets go who waits for an empty queue, if it is one.
+func (q *queue) tellEmpty() {
+	if len(q.waiting) == 0 && q.empty != nil {
+		close(q.empty)
+		q.empty = nil
+	}
 }
 
 func (q *queue) start() {
@@ -129,6 +130,7 @@ func (q *queue) take(c *Conn) (left []queued) {
 		}
 	}
 	q.waiting = kept
+	q.tellEmpty()
 	return left
 }
 
@@ -138,5 +140,6 @@ func (q *queue) stop() []queued {
 	defer q.mu.Unlock()
 	left := q.waiting
 	q.waiting, q.bytes, q.stopped = nil, 0, true
+	q.tellEmpty()
 	return left
 }

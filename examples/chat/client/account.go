@@ -31,7 +31,7 @@ func signIn(ctx context.Context, o options, password string) (*account, error) {
 		}
 	}
 	jar, _ := cookiejar.New(nil) // never fails
-	a := &account{o.origin, &http.Client{Transport: transport, Jar: jar, Timeout: 30 * time.Second}}
+	a := &account{o.origin, &http.Client{Transport: transport, Jar: jar, Timeout: 30 * time.Second, CheckRedirect: noRedirect}}
 
 	body, err := json.Marshal(map[string]string{"user": o.user, "password": password})
 	if err != nil {
@@ -51,10 +51,13 @@ func signIn(ctx context.Context, o options, password string) (*account, error) {
 	if answer.StatusCode != http.StatusOK {
 		var problem struct{ Reason string }
 		_ = json.NewDecoder(io.LimitReader(answer.Body, 4<<10)).Decode(&problem)
-		return nil, fmt.Errorf("sign in: %s %s", answer.Status, plain(problem.Reason))
+		return nil, fmt.Errorf("sign in: %s %s", plain(answer.Status), plain(problem.Reason))
 	}
 	return a, nil
 }
+
+// noRedirect keeps a 307 from taking the password to another host.
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // tickets is a source of one ticket a dial. The jar's cookie pays for them.
 func (a *account) tickets(route string) (redial.Source, error) {

@@ -41,7 +41,7 @@ func main() {
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 	case err != nil:
-		fmt.Fprintln(os.Stderr, "client:", err)
+		fmt.Fprintln(os.Stderr, "client:", plain(err.Error()))
 		os.Exit(1)
 	}
 }

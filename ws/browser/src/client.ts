@@ -72,8 +72,11 @@ export class Reconnecting extends EventTarget implements Client {
   }
 
   close(code = 1000, reason = ""): Promise<Ending> {
-    if (code !== 1000 && !(code >= 3000 && code <= 4999)) {
+    if (code !== 1000 && !(Number.isInteger(code) && code >= 3000 && code <= 4999)) {
       throw new RangeError(`securews: close: ${code} may not be sent`);
+    }
+    if (sizeOf(reason) > 123) {
+      throw new RangeError("securews: close: the reason takes more than 123 bytes");
     }
     if (!this.#closing) {
       this.#closing = { code, reason };

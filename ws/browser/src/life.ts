@@ -21,7 +21,8 @@ export class Life {
   constructor(cfg: Settings, link: Link, refreshAfter: number, events: LifeEvents) {
     this.#timers = [setTimeout(() => events.stable(), cfg.times.stable)];
     if (refreshAfter > 0) {
-      const ms = Math.min(refreshAfter * 1000 * (1 - Math.random() / 10), longestTimer);
+      // Not before the connection counts as a success: no answer makes a storm.
+      const ms = Math.min(Math.max(cfg.times.stable, refreshAfter * 1000 * (1 - Math.random() / 10)), longestTimer);
       this.#timers.push(setTimeout(() => events.renew(refreshAfter), ms));
     }
     if (cfg.heartbeat) {
