@@ -179,7 +179,7 @@ func (c *Conn) finish(cause *CloseError) {
 	c.writeClose()
 	<-c.writing
 	final := c.cause.Load()
-	if final.Code != websocket.StatusAbnormalClosure && c.closeSent.Load() && c.guard.awaitClose() {
+	if final.Code != websocket.StatusAbnormalClosure && c.guard.awaitClose() {
 		_ = c.net.Close()
 	}
 	c.cut()

@@ -175,7 +175,7 @@ func (c *Conn) askAgain() {
 		c.h.warn(now, err)
 		pause = min(pause, int64(float64(retryRecheck)*(1-c.jitter/2)))
 	}
-	c.recheckAt.Store(now + max(pause, 1))
+	c.recheckAt.Store(now + pause)
 	c.h.wheel.hasten(c, now+pause)
 }
 

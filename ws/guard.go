@@ -31,7 +31,7 @@ func (g *guard) Read(p []byte) (int, error) {
 	case g.frames.idle():
 		g.c.messageSince.Store(0)
 	case n > 0 && g.c.messageSince.Load() == 0:
-		g.c.messageSince.Store(max(1, now))
+		g.c.messageSince.Store(now)
 	}
 	if cause != nil {
 		g.failed = cause
