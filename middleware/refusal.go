@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -38,7 +39,7 @@ type problem struct {
 // Refuse answers a request that is turned away, with the status, the headers and
 // the reason of the [Refusal] in err, as application/problem+json (RFC 9457). An
 // error that holds none answers 500 `internal`. Nothing else of err reaches the
-// client (ASVS 16.5.1); [AccessLog] logs it.
+// client (ASVS 16.5.1); [AccessLog] logs it. An [OnRefuse] around is asked first.
 //
 // Headers that the layers further out have set stay, but for those that describe
 // a body.
@@ -48,6 +49,9 @@ func Refuse(w http.ResponseWriter, r *http.Request, err error) {
 		f = &Refusal{Status: http.StatusInternalServerError, Reason: ReasonInternal, Err: err}
 	}
 	recordRefusal(r.Context(), f.Reason, err)
+	if answer, ok := r.Context().Value(onRefuseKey{}).(refuser); ok && answer(w, r, f) {
+		return
+	}
 	body, _ := json.Marshal(problem{"about:blank", http.StatusText(f.Status), f.Status, f.Reason})
 	h := w.Header()
 	for _, name := range [...]string{
@@ -68,13 +72,22 @@ func Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	}
 }
 
-// NoteRefusal tells the [AccessLog] that err turned the request away, for a layer that
-// says so to the client in another way than [Refuse] does.
-func NoteRefusal(r *http.Request, err error) {
-	reason := ReasonInternal
-	var f *Refusal
-	if errors.As(err, &f) && f != nil {
-		reason = f.Reason
+type (
+	onRefuseKey struct{} // refuser
+	refuser     = func(w http.ResponseWriter, r *http.Request, f *Refusal) (answered bool)
+)
+
+// OnRefuse has [Refuse] ask answer, for every request that a layer inside refuses, before
+// it writes anything: answer either answers the request itself and returns true, or
+// touches neither w nor what it stands for. The innermost OnRefuse is the one that is
+// asked.
+//
+// It is what readable refusals of WebSocket handshakes are made of: see ReadableRefusals
+// in package ws.
+func OnRefuse(answer func(w http.ResponseWriter, r *http.Request, f *Refusal) (answered bool)) Middleware {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), onRefuseKey{}, answer)))
+		})
 	}
-	recordRefusal(r.Context(), reason, err)
 }

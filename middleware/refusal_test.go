@@ -130,3 +130,40 @@ func TestRefusalError(t *testing.T) {
 		}
 	}
 }
+
+// The innermost OnRefuse is asked, with what was refused; if it declines, HTTP follows.
+func TestOnRefuse(t *testing.T) {
+	t.Parallel()
+	refuse := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		middleware.Refuse(w, r, fmt.Errorf("layer: %w", &middleware.Refusal{Status: 403, Reason: "origin_not_allowed"}))
+	})
+	answers := func(yes bool) middleware.Middleware {
+		return middleware.OnRefuse(func(w http.ResponseWriter, _ *http.Request, f *middleware.Refusal) bool {
+			if yes {
+				w.WriteHeader(http.StatusTeapot)
+				_, _ = fmt.Fprint(w, f.Reason)
+			}
+			return yes
+		})
+	}
+	for _, tt := range []struct {
+		name   string
+		layers []middleware.Middleware
+		status int
+		body   string
+	}{
+		{"it answers", []middleware.Middleware{answers(true)}, 418, "origin_not_allowed"},
+		{"it declines", []middleware.Middleware{answers(false)}, 403, originProblem},
+		{"the innermost is asked", []middleware.Middleware{answers(false), answers(true)}, 418, "origin_not_allowed"},
+		{"and nobody further out", []middleware.Middleware{answers(true), answers(false)}, 403, originProblem},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			rec := httptest.NewRecorder()
+			middleware.Chain(refuse, tt.layers...).ServeHTTP(rec, requestWith("GET", "/"))
+			if rec.Code != tt.status || rec.Body.String() != tt.body {
+				t.Errorf("%d %s\nwant %d %s", rec.Code, rec.Body, tt.status, tt.body)
+			}
+		})
+	}
+}

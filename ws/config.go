@@ -78,8 +78,8 @@ type Config struct {
 	//	429, 503 otherwise           1013 `later`
 	//
 	// Whatever is not in this table stays HTTP, and so does everything beyond
-	// Limits.ReadableRefusals, and what a layer in front of the handler refuses: a page
-	// sees 1006 there. No such connection is served.
+	// Limits.ReadableRefusals: a page sees 1006 there. No such connection is served. What
+	// layers in front of the handler refuse is readable inside [Handler.ReadableRefusals].
 	ReadableRefusals bool
 
 	Limits   Limits

@@ -50,6 +50,9 @@ func New(cfg Config) (*Handler, error) {
 	h.closers = &pool{most: 256, task: (*Conn).sendClose} // no ping to a stalled peer delays a revocation
 	h.recheckers = &pool{most: 32, task: (*Conn).askAgain}
 	h.front = middleware.AccessLog(cfg.Log)(http.HandlerFunc(h.serve))
+	if cfg.ReadableRefusals {
+		h.front = h.ReadableRefusals(h.front)
+	}
 	if cfg.Revocations != nil {
 		h.unfollow = sync.OnceFunc(cfg.Revocations.Follow(h.revoked))
 	}
@@ -81,7 +84,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	c, err := h.enter(w, r)
 	if err != nil {
-		h.turnAway(w, r, err)
+		middleware.Refuse(w, r, err)
 		return
 	}
 	go c.run()

@@ -1,19 +1,26 @@
 package ws
 
 import (
-	"errors"
 	"log/slog"
 	"net/http"
 
 	"github.com/securews/securews/middleware"
 )
 
-// readable is the close frame that says what the refusal would; nil where it stays HTTP.
-func readable(err error) *CloseError {
-	var f *middleware.Refusal
-	if !errors.As(err, &f) || f == nil {
-		return nil
+// ReadableRefusals is a layer for handshakes on their way to this handler: a page whose
+// handshake is turned away by a layer inside it, such as a rate limit or another Auth,
+// reads why as [Config.ReadableRefusals] has it, under this handler's policies and limits.
+// Mount it outside the layers it is to speak for; where it is mounted the handler's own
+// refusals are readable, too. Everything else passes.
+func (h *Handler) ReadableRefusals(next http.Handler) http.Handler {
+	if h == nil || h.front == nil {
+		return next // the zero Handler explains nothing
 	}
+	return middleware.OnRefuse(h.explain)(next)
+}
+
+// readable is the close error that says what the refusal would; nil where it stays HTTP.
+func readable(f *middleware.Refusal) *CloseError {
 	switch f.Reason {
 	case middleware.ReasonCredentialExpired:
 		return ErrExpired
@@ -33,21 +40,17 @@ func readable(err error) *CloseError {
 	return nil
 }
 
-// turnAway refuses a handshake that is admissible but for what err says: readably, where
-// that is asked for and there is room, and otherwise as HTTP.
-func (h *Handler) turnAway(w http.ResponseWriter, r *http.Request, err error) {
-	if !h.cfg.ReadableRefusals || !h.explain(w, r, err) {
-		middleware.Refuse(w, r, err)
-	}
-}
-
-// explain completes the upgrade and closes with the refusal's word. Nothing is served: the
-// connection's cause is there before the connection, and it is neither in the index nor
-// does it take one of Limits.Connections. The wheel cuts it after Timeouts.Close.
-func (h *Handler) explain(w http.ResponseWriter, r *http.Request, err error) (explained bool) {
-	cause := readable(err)
+// explain completes the upgrade of an admissible handshake from a page, where there is
+// room, and closes with the refusal's word. Nothing is served: the connection's cause is
+// there before the connection, and it is neither in the index nor does it take one of
+// Limits.Connections. The wheel cuts it after Timeouts.Close.
+func (h *Handler) explain(w http.ResponseWriter, r *http.Request, f *middleware.Refusal) (explained bool) {
+	cause := readable(f)
 	if cause == nil || len(r.Header["Origin"]) == 0 || canHijack(w) != nil {
 		return false // a client without an Origin is no page: it can read the answer
+	}
+	if r = h.cfg.Auth.Stripped(r); h.admissible(r) != nil {
+		return false
 	}
 	defer func() {
 		if !explained {
@@ -59,11 +62,10 @@ func (h *Handler) explain(w http.ResponseWriter, r *http.Request, err error) (ex
 	}
 	c := h.blankConn(r)
 	c.refused = true
-	c.end(cause.because(err))
+	c.end(cause.because(f))
 	if c.accept(w, r) != nil {
 		return false
 	}
-	middleware.NoteRefusal(r, err)
 	middleware.Annotate(r.Context(), slog.String("connection", c.id), slog.Int("code", int(cause.Code)))
 	go c.finish(cause)
 	return true

@@ -9,6 +9,7 @@ import (
 
 	"github.com/securews/securews/middleware"
 	"github.com/securews/securews/session"
+	"github.com/securews/securews/ws"
 	"github.com/securews/securews/ws/browser"
 	"github.com/securews/securews/ws/seal"
 )
@@ -71,8 +72,9 @@ func (a *app) routes() http.Handler {
 	// The end of the chain. TLS, host and origin are asked here again, so that it is as
 	// safe without the layers above; what costs more comes after them.
 	r.With(a.gate.handshakes.Handler).Handle(wsPath, a.sockets.ws)
-	r.With(a.gate.handshakes.Handler).Handle(socketPath, a.sockets.socket)
-	r.With(a.gate.handshakes.Handler).Handle(sealedPath, a.sockets.sealed)
+	for path, h := range map[string]*ws.Handler{socketPath: a.sockets.socket, sealedPath: a.sockets.sealed} {
+		r.With(h.ReadableRefusals, a.gate.handshakes.Handler).Handle(path, h) // the page can say why
+	}
 
 	r.Group(func(r chi.Router) {
 		r.Use(a.sessions.Handler, a.gate.origins.Handler) // CSRF: unsafe methods from our own pages only

@@ -53,7 +53,6 @@ func (a *app) newSockets(tokens middleware.Authenticator) (s sockets, err error)
 	if s.ws, err = ws.New(cfg); err != nil {
 		return s, err
 	}
-	cfg.ReadableRefusals = true // so that the page can say why
 	if s.tickets, cfg.Auth, err = a.gate.byTicket(socketPath, store, tokens); err != nil {
 		return s, err
 	}

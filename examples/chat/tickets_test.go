@@ -126,6 +126,19 @@ func TestLateTicketInChromium(t *testing.T) {
 	}
 }
 
+// A layer in front of the socket refuses, and the page's script reads why.
+func TestTooManyHandshakesInChromium(t *testing.T) {
+	t.Parallel()
+	s := startSite(t, bounds{handshakesPerMinute: 1, loginsPerMinute: 1_000})
+	here := newTab(t, chromium(t))
+	here.run(chromedp.Navigate(s.origin))
+	here.signIn("alice", s.password) // the one handshake
+	here.value(attempt)
+	if got := here.attempt("wss://"+s.host+socketPath, here.ticketHere("/ticket"), "chat.v1"); got != "1013 later" {
+		t.Errorf("%q, want 1013 later", got)
+	}
+}
+
 // What no browser sends is answered in HTTP.
 func TestTicketRoutes(t *testing.T) {
 	s := startSite(t, generous)
