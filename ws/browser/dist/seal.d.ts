@@ -22,7 +22,7 @@ export interface SealOptions {
     origin?: string;
     /** 32 bytes that both ends have. */
     psk?: Uint8Array;
-    /** Allows a directory over http:, on localhost only. */
+    /** Allows a directory over http:, on localhost and loopback addresses only. */
     dangerouslyAllowPlaintext?: boolean;
 }
 /** Seals what a client of connect() sends and receives. */

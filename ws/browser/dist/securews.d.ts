@@ -84,7 +84,11 @@ export interface Options {
     credentials?: "omit" | "same-origin" | "include";
     /** What seal() of securews/seal returned. */
     seal?: Sealing;
-    /** What is sent first on every connection, before anything that waited. */
+    /**
+     * What is sent first on every connection, before anything that waited. Where it throws, or
+     * returns what is no Data, that is reported as an uncaught error is, and the connection
+     * goes on without a hello.
+     */
     hello?: () => Data | readonly Data[] | undefined;
     /** For servers whose pings do not reach this page's code: a ping of the application. */
     heartbeat?: Heartbeat;
@@ -114,7 +118,7 @@ export interface Options {
     };
     /** A WebSocket class, for where there is none or to give it options (Node). */
     WebSocket?: new (url: string, protocols: string[]) => Socket;
-    /** Allows ws: and http:, to localhost only. */
+    /** Allows ws: and http:, to localhost and loopback addresses (127.0.0.0/8, ::1) only. */
     dangerouslyAllowPlaintext?: boolean;
 }
 export interface ClientEvents {
@@ -168,7 +172,7 @@ export interface Sealed {
     send(data: Data): void;
     /** Sends the goodbye, after everything before it. */
     finish(): Promise<void>;
-    /** Waits for what was received; whether the peer's goodbye was part of it. */
+    /** Waits for what was received, and forgets the keys; whether the peer's goodbye was part of it. */
     drained(): Promise<boolean>;
 }
 /** Made by seal() of securews/seal. */
@@ -184,13 +188,11 @@ export declare class TicketError extends Error {
     readonly status: number;
     /** The stable word of the answer's problem+json, or "". */
     readonly reason: string;
-    /** Milliseconds to wait at least (Retry-After). */
+    /** Milliseconds to wait at least (Retry-After), up to 5 minutes. */
     readonly retryAfter: number;
     constructor(status: number, 
     /** The stable word of the answer's problem+json, or "". */
-    reason?: string, 
-    /** Milliseconds to wait at least (Retry-After). */
-    retryAfter?: number);
+    reason?: string, retryAfter?: number);
 }
 /** Fetches a ticket: POST, without following redirects, and nothing is kept in a cache. */
 export declare function fetchTicket(url: string | URL, init?: RequestInit): Promise<Ticket>;

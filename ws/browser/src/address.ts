@@ -1,6 +1,6 @@
-// Which addresses may be dialled: encrypted ones, and for development localhost.
+// Which addresses may be dialled: encrypted ones, and for development this machine's.
 
-const local = /^(localhost|.*\.localhost|127(\.\d+){3}|\[::1\])$/;
+const local = /^(localhost|127\.[\d.]+|\[::(1|ffff:7f..:.+)\])$/; // as URL writes them
 
 function page(): string | undefined {
   const href = globalThis.location?.href;

@@ -91,7 +91,11 @@ export interface Options {
   credentials?: "omit" | "same-origin" | "include";
   /** What seal() of securews/seal returned. */
   seal?: Sealing;
-  /** What is sent first on every connection, before anything that waited. */
+  /**
+   * What is sent first on every connection, before anything that waited. Where it throws, or
+   * returns what is no Data, that is reported as an uncaught error is, and the connection
+   * goes on without a hello.
+   */
   hello?: () => Data | readonly Data[] | undefined;
   /** For servers whose pings do not reach this page's code: a ping of the application. */
   heartbeat?: Heartbeat;
@@ -118,7 +122,7 @@ export interface Options {
   };
   /** A WebSocket class, for where there is none or to give it options (Node). */
   WebSocket?: new (url: string, protocols: string[]) => Socket;
-  /** Allows ws: and http:, to localhost only. */
+  /** Allows ws: and http:, to localhost and loopback addresses (127.0.0.0/8, ::1) only. */
   dangerouslyAllowPlaintext?: boolean;
 }
 
@@ -188,7 +192,7 @@ export interface Sealed {
   send(data: Data): void;
   /** Sends the goodbye, after everything before it. */
   finish(): Promise<void>;
-  /** Waits for what was received; whether the peer's goodbye was part of it. */
+  /** Waits for what was received, and forgets the keys; whether the peer's goodbye was part of it. */
   drained(): Promise<boolean>;
 }
 

@@ -12,13 +12,9 @@ export function protocolOf(ticket: Ticket): string {
   return protocol;
 }
 
-const longestRetryAfter = 300_000; // beyond 2^31 a timer would end at once
-
 /** refusal reads what a source has thrown; anything else than a TicketError is no answer. */
 export function refusal(err: unknown): TicketError {
   // Not instanceof: the page may have loaded this module twice.
   const { status, reason, retryAfter } = (err ?? {}) as Partial<TicketError>;
-  return typeof status === "number"
-    ? new TicketError(status, reason, Math.min(Math.max(retryAfter || 0, 0), longestRetryAfter))
-    : new TicketError(0, "unreachable");
+  return typeof status === "number" ? new TicketError(status, reason, retryAfter) : new TicketError(0, "unreachable");
 }

@@ -7,11 +7,9 @@ type Next = Ending["next"];
 
 const known: Record<string, [text: string, next: Next]> = {
   "0": ["No connection can be opened here", "stop"],
-  "1000": ["The connection was closed", "stop"],
   "1001": ["The server is going away", "retry"],
   "1002": ["The server saw a protocol error", "stop"],
   "1003": ["The server takes no such message", "stop"],
-  "1005": ["The connection was closed", "stop"],
   "1006": ["The connection was lost", "retry"],
   "1007": ["The server received text that is not UTF-8", "stop"],
   "1008": ["The server refused a message", "stop"],
@@ -42,7 +40,8 @@ export function meaning({ code, reason, truncated }: Ended): Ending {
 }
 
 function ending(code: number, reason: string): Ending {
-  const [text, next] = known[`${code} ${reason}`] ?? known[code] ?? ["The connection was closed", "stop"];
+  const said: [string, Next] = ["The connection was closed", "stop"]; // 1000, 1005, and codes of the application
+  const [text, next] = known[`${code} ${reason}`] ?? known[code] ?? said;
   return { code, reason, text, next };
 }
 

@@ -51,7 +51,7 @@ export class Link {
     socket.onopen = () => this.#handshake();
     socket.onmessage = (event: { data: Message }) => this.#receive(event.data);
     socket.onclose = (event: { code: number; reason: string }) => void this.#closed(event.code, event.reason);
-    this.#timer = setTimeout(() => this.#end(3008, "timeout", 1006), cfg.connectTime);
+    this.#timer = setTimeout(() => this.#state === "dialling" && this.#lost(), cfg.connectTime);
   }
 
   get protocol(): string {
@@ -84,22 +84,20 @@ export class Link {
     if (this.#state === "closing") {
       return;
     }
-    const sealed = this.#state === "open" ? this.#sealed : undefined;
-    if (sealed) {
-      this.#timer = setTimeout(() => this.#abandon(), this.cfg.closeTime);
-      this.#state = "closing";
-      this.#local = { code, reason };
-      await sealed.finish();
-      clearTimeout(this.#timer);
+    if (this.#state === "open" && this.#sealed) {
+      this.#leave(code, reason);
+      try {
+        await this.#sealed.finish();
+      } catch {} // without a sealed goodbye, then
     }
-    this.#end(code, reason, code);
+    this.#end(code, reason);
   }
 
   /** drop ends a connection that is taken for dead, without waiting for it. */
   drop(): void {
     this.#dropped = true;
-    this.#end(3008, "timeout", 1006);
-    this.#abandon();
+    this.#lost();
+    this.#ended();
   }
 
   #handshake(): void {
@@ -110,7 +108,7 @@ export class Link {
     }
     // Firefox opens where nothing was selected.
     if (offer.length > 0 ? !offer.includes(protocol) : protocol !== "") {
-      return this.#end(closeProtocol, "protocol", closeProtocol);
+      return this.#end(closeProtocol, "protocol");
     }
     const sealed = seal?.start({
       url,
@@ -118,11 +116,11 @@ export class Link {
       send: (frame) => this.#socket.send(frame),
       deliver: (message) => this.#deliver(message),
       ready: () => this.#open(),
-      fail: () => this.#end(closePolicy, "decrypt", closePolicy),
-      lost: () => this.#end(3008, "timeout", 1006),
+      fail: () => this.#end(closePolicy, "decrypt"),
+      lost: () => this.#lost(),
     });
     if (sealed === false) {
-      return this.#end(closePolicy, "not_sealed", closePolicy);
+      return this.#end(closePolicy, "not_sealed");
     }
     this.#sealed = sealed;
     if (!sealed) {
@@ -132,7 +130,6 @@ export class Link {
 
   #open(): void {
     if (this.#state === "dialling") {
-      clearTimeout(this.#timer);
       this.#state = "open";
       this.#opened = true;
       this.events.opened();
@@ -153,38 +150,60 @@ export class Link {
     }
   }
 
+  /** #lost is the end of what is taken for dead. */
+  #lost(): void {
+    this.#end(3008, "timeout", 1006);
+  }
+
   /** #end closes the socket; local is the code this side goes by. */
-  #end(code: number, reason: string, local: number): void {
-    if (this.#state === "ended") {
-      return;
+  #end(code: number, reason: string, local = code): void {
+    if (this.#state !== "ended") {
+      this.#leave(code, reason, local);
+      this.#socket.close(code, reason);
     }
+  }
+
+  /** #leave begins the end. It is over in closeTime, whatever peer and sealing layer do. */
+  #leave(code: number, reason: string, local = code): void {
+    if (this.#state !== "closing") {
+      this.#state = "closing";
+      this.#local = { code: local, reason };
+      this.#within(() => {
+        this.#socket.close(code, reason);
+        this.#ended();
+      });
+    }
+  }
+
+  #within(late: () => void): void {
     clearTimeout(this.#timer);
-    this.#state = "closing";
-    this.#local ??= { code: local, reason };
-    this.#timer = setTimeout(() => this.#abandon(), this.cfg.closeTime);
-    this.#socket.close(code, reason);
+    this.#timer = setTimeout(late, this.cfg.closeTime);
   }
 
-  /** #abandon leaves a socket whose peer does not answer. */
-  #abandon(): void {
-    void this.#closed(1006, "");
-  }
-
+  /** #closed follows the end of the socket. What came before it may still be sealed. */
   async #closed(code: number, reason: string): Promise<void> {
-    const socket = this.#socket;
-    socket.onopen = socket.onmessage = socket.onclose = null;
-    const goodbye = (await this.#sealed?.drained()) ?? true;
+    const truncated = { code, reason, truncated: true };
+    if (!this.#local) {
+      this.#within(() => this.#ended(truncated));
+    }
+    try {
+      const goodbye = (await this.#sealed?.drained()) ?? true;
+      this.#ended(goodbye || !this.#opened ? { code, reason } : truncated);
+    } catch {
+      this.#ended(truncated);
+    }
+  }
+
+  #ended(theirs?: Pick<Ended, "code" | "reason" | "truncated">): void {
     if (this.#state === "ended") {
       return;
     }
+    this.#socket.onopen = this.#socket.onmessage = null; // but onclose: see drained
     clearTimeout(this.#timer);
     this.#state = "ended";
-    const how = this.#local ?? { code, reason };
-    const truncated = !this.#local && !goodbye && this.#opened;
     this.events.ended({
-      ...how,
+      ...(this.#local ?? theirs!),
       opened: this.#opened,
-      ...(truncated && { truncated }),
       ...(this.#dropped && { dropped: true }),
     });
   }

@@ -5,7 +5,11 @@ import type { Data } from "./api.js";
 const utf8 = new TextEncoder();
 
 export function sizeOf(data: Data): number {
-  return typeof data === "string" ? utf8.encode(data).length : data.byteLength;
+  const size = typeof data === "string" ? utf8.encode(data).length : data.byteLength;
+  if (!(size >= 0)) {
+    throw new TypeError("securews: neither text nor bytes");
+  }
+  return size;
 }
 
 /** own copies bytes, so that what is sent later is what was given now. */

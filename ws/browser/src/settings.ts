@@ -2,6 +2,7 @@
 
 import type { Data, Heartbeat, Options, Sealing, Socket, Ticket } from "./api.js";
 import { routeURL, socketURL } from "./address.js";
+import { sizeOf } from "./outbox.js";
 import { fetchTicket } from "./ticket.js";
 
 export interface Settings {
@@ -64,8 +65,9 @@ function ticketSource(o: Options): Settings["ticket"] {
 
 function hello(o: Options): readonly Data[] {
   try {
-    const first = o.hello?.() ?? [];
-    return Array.isArray(first) ? first : [first as Data];
+    const first = [o.hello?.() ?? []].flat() as Data[];
+    first.forEach(sizeOf); // throws where it is none
+    return first;
   } catch (err) {
     queueMicrotask(() => {
       throw err; // reported like a listener's mistake

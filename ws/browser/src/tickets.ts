@@ -10,16 +10,17 @@ export async function obtain(cfg: Settings, signal: AbortSignal, renew: boolean)
   if (!cfg.ticket) {
     return undefined;
   }
+  signal.throwIfAborted();
   const stop = new AbortController();
   const abort = (): void => stop.abort();
   const timer = setTimeout(abort, cfg.times.connect);
   signal.addEventListener("abort", abort);
-  if (signal.aborted) {
-    abort();
-  }
   try {
     // A source that does not heed its signal is not waited for.
-    const got = await Promise.race([cfg.ticket({ signal: stop.signal, renew }), aborted(stop.signal)]);
+    const got = await Promise.race([
+      new Promise<never>((_, late) => stop.signal.addEventListener("abort", () => late(new TicketError(0, "timeout")))),
+      cfg.ticket({ signal: stop.signal, renew }),
+    ]);
     const ticket = typeof got === "string" ? { ticket: got } : got;
     protocolOf(ticket);
     return ticket;
@@ -27,18 +28,6 @@ export async function obtain(cfg: Settings, signal: AbortSignal, renew: boolean)
     clearTimeout(timer);
     signal.removeEventListener("abort", abort);
   }
-}
-
-function aborted(signal: AbortSignal): Promise<never> {
-  const gaveUp = new Promise<never>((_, reject) => {
-    const late = (): void => reject(new TicketError(0, "timeout"));
-    signal.addEventListener("abort", late);
-    if (signal.aborted) {
-      late();
-    }
-  });
-  gaveUp.catch(() => {}); // nobody may be waiting any more
-  return gaveUp;
 }
 
 /**

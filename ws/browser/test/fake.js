@@ -97,3 +97,14 @@ export function watch(client) {
   client.addEventListener("undelivered", ({ detail }) => seen.undelivered.push([detail.data, detail.why]));
   return seen;
 }
+
+// endless is an answer that never ends, and how much of it was read.
+export function endless(status) {
+  const read = { bytes: 0, cancelled: false };
+  const spaces = new Uint8Array(1024).fill(32);
+  const body = new ReadableStream({
+    pull: (to) => ((read.bytes += spaces.length), to.enqueue(spaces)),
+    cancel: () => void (read.cancelled = true),
+  });
+  return { read, answer: new Response(body, { status, headers: { "Retry-After": "7" } }) };
+}

@@ -2,14 +2,15 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { connect, fetchTicket } from "../dist/securews.js";
-import { FakeSocket } from "./fake.js";
+import { TicketError, connect, fetchTicket } from "../dist/securews.js";
+import { FakeSocket, endless } from "./fake.js";
 
 const refused = {
   "plain ws": { url: "ws://app.example/ws" },
   "plain ws to localhost, unless asked for": { url: "ws://localhost/ws" },
   "plain ws elsewhere, even if asked for": { url: "ws://app.example/ws", dangerouslyAllowPlaintext: true },
   "a host that only begins like localhost": { url: "ws://localhost.example/ws", dangerouslyAllowPlaintext: true },
+  "a name below localhost": { url: "ws://app.localhost/ws", dangerouslyAllowPlaintext: true },
   "credentials in the address": { url: "wss://u:p@app.example/ws" },
   "a fragment": { url: "wss://app.example/ws#x" },
   "another scheme": { url: "ftp://app.example/ws" },
@@ -30,7 +31,7 @@ for (const [name, options] of Object.entries(refused)) {
 }
 
 test("localhost may be dialled in the clear where that is asked for", async () => {
-  for (const host of ["localhost:8080", "127.0.0.1", "[::1]:1", "app.localhost"]) {
+  for (const host of ["localhost:8080", "127.0.0.1", "127.255.0.9:80", "[::1]:1"]) {
     const client = connect({ url: `ws://${host}/ws`, WebSocket: FakeSocket, dangerouslyAllowPlaintext: true });
     await client.close();
   }
@@ -60,5 +61,25 @@ test("fetchTicket posts, follows no redirect, and reads reason and Retry-After",
   for (const [status, headers, body, reason, retryAfter] of rows) {
     t.mock.method(globalThis, "fetch", answer(status, headers, body));
     await assert.rejects(fetchTicket("https://app.example/ticket"), { status, reason, retryAfter });
+  }
+});
+
+test("fetchTicket reads 16 KiB of an answer, and lets go of what is longer", async (t) => {
+  const padded = (size) => JSON.stringify({ ticket: "t" }).padEnd(size);
+  t.mock.method(globalThis, "fetch", answer(200, {}, padded(16_384)));
+  assert.deepEqual(await fetchTicket("https://app.example/ticket"), { ticket: "t" });
+  t.mock.method(globalThis, "fetch", answer(200, {}, padded(16_385)));
+  await assert.rejects(fetchTicket("https://app.example/ticket"), TicketError);
+
+  const rows = [
+    [200, { status: 502, reason: "malformed" }],
+    [401, { status: 401, reason: "" }], // what it says counts, whatever it says more
+    [503, { status: 503, reason: "", retryAfter: 7000 }],
+  ];
+  for (const [status, error] of rows) {
+    const { read, answer } = endless(status);
+    t.mock.method(globalThis, "fetch", async () => answer);
+    await assert.rejects(fetchTicket("https://app.example/ticket"), error);
+    assert.ok(read.cancelled && read.bytes < 20_000, `${status}: ${read.bytes} bytes read`);
   }
 });

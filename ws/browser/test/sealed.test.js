@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { seal } from "../dist/seal.js";
 import { connect } from "../dist/securews.js";
-import { FakeSocket, watch } from "./fake.js";
+import { FakeSocket, endless, watch } from "./fake.js";
 import { Peer, pinned, until } from "./peer.js";
 
 const sealing = (more = {}) => seal({ audience: "chat.example", principal: "alice", keys: [pinned], ...more });
@@ -181,12 +181,16 @@ test("keys of a directory are fetched, kept, and fetched again for a new one", a
   assert.equal(fetched, 2);
 });
 
-test("a directory that cannot be reached is no reason to stop", async (t) => {
-  t.mock.method(globalThis, "fetch", async () => new Response("", { status: 503 }));
-  const { client, peer, seen } = await dial(t, { keys: undefined });
-  void peer.shake().catch(() => {});
-  await until(() => client.state === "waiting");
-  assert.equal(seen.states.at(-1).ending.code, 1006);
+test("a directory that cannot be reached, or has no end, is no reason to stop", async (t) => {
+  const long = endless(200);
+  for (const answer of [new Response("", { status: 503 }), long.answer]) {
+    t.mock.method(globalThis, "fetch", async () => answer);
+    const { client, peer, seen } = await dial(t, { keys: undefined });
+    void peer.shake().catch(() => {});
+    await until(() => client.state === "waiting");
+    assert.equal(seen.states.at(-1).ending.code, 1006);
+  }
+  assert.ok(long.read.cancelled && long.read.bytes < 70_000, `${long.read.bytes} bytes read`);
 });
 
 test("mistakes in the options are refused", () => {

@@ -29,7 +29,7 @@ export interface SealOptions {
   origin?: string;
   /** 32 bytes that both ends have. */
   psk?: Uint8Array;
-  /** Allows a directory over http:, on localhost only. */
+  /** Allows a directory over http:, on localhost and loopback addresses only. */
   dangerouslyAllowPlaintext?: boolean;
 }
 

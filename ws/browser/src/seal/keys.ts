@@ -1,5 +1,6 @@
 // The server's public keys: pinned, or from its directory.
 
+import { read } from "../answer.js";
 import { encode, equal, fromBase64url, sha256, u16, type Bytes } from "./bytes.js";
 import { suiteOf, type Suite } from "./suite.js";
 
@@ -21,9 +22,8 @@ export async function publicKey(suite: Suite, pk: Bytes, notAfter: number): Prom
   return { suite, kid, pk, notAfter };
 }
 
-/** parseDirectory skips keys of unknown suites; one mistake in a known one spoils it all. */
-export async function parseDirectory(body: string): Promise<PublicKey[]> {
-  const { keys } = JSON.parse(body);
+/** keysOf a directory skips keys of unknown suites; one mistake in a known one spoils it all. */
+export async function keysOf({ keys }: { keys?: unknown }): Promise<PublicKey[]> {
   if (!Array.isArray(keys) || keys.length > maxKeys) {
     throw new TypeError("securews: directory: keys");
   }
@@ -47,11 +47,10 @@ export async function parseDirectory(body: string): Promise<PublicKey[]> {
 
 export async function fetchDirectory(url: string): Promise<PublicKey[]> {
   const answer = await fetch(url, { redirect: "error", credentials: "omit", cache: "no-cache" });
-  const body = await answer.text();
-  if (!answer.ok || body.length > maxDirectory) {
+  if (!answer.ok) {
     throw new TypeError(`securews: directory: answered ${answer.status}`);
   }
-  return parseDirectory(body);
+  return keysOf(await read(answer, maxDirectory, new TypeError("securews: directory: too long")));
 }
 
 /** Directory remembers what it fetched for a while. */

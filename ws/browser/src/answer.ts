@@ -1,0 +1,19 @@
+// What a server answers over HTTP, read no further than it may be long.
+
+/** read is the JSON of an answer. Beyond most bytes it lets go of the rest, and throws tooLong. */
+export async function read(answer: Response, most: number, tooLong: Error): Promise<any> {
+  const body = answer.body!.getReader();
+  const utf8 = new TextDecoder();
+  let text = "";
+  for (;;) {
+    const { done, value } = await body.read();
+    if (done) {
+      return JSON.parse(text);
+    }
+    if ((most -= value.length) < 0) {
+      await body.cancel();
+      throw tooLong;
+    }
+    text += utf8.decode(value, { stream: true });
+  }
+}
