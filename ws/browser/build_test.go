@@ -1,10 +1,14 @@
 package browser_test
 
 import (
+	"archive/tar"
 	"bytes"
+	"compress/gzip"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -12,20 +16,25 @@ import (
 // What builds the modules is installed by this, from the repository's root.
 const install = "npm ci --ignore-scripts --prefix ws/browser"
 
-// node returns the program. It skips the test where it, or what npm installs, is
-// missing; SECUREWS_ALL=1 makes that a failure.
 func node(t *testing.T) string {
 	t.Helper()
-	program, err := exec.LookPath("node")
+	return tool(t, "node")
+}
+
+// tool returns the program: node, or npm that comes with it. It skips the test where it, or
+// what npm installs, is missing; SECUREWS_ALL=1 makes that a failure.
+func tool(t *testing.T, name string) string {
+	t.Helper()
+	program, err := exec.LookPath(name)
 	if err == nil {
 		if _, err = os.Stat("node_modules/ws"); err == nil {
 			return program
 		}
 	}
 	if os.Getenv("SECUREWS_ALL") == "1" {
-		t.Fatalf("SECUREWS_ALL=1, but: %v; install node, then: %s", err, install)
+		t.Fatalf("SECUREWS_ALL=1, but: %v; install node and npm, then: %s", err, install)
 	}
-	t.Skipf("%v; install node, then: %s", err, install)
+	t.Skipf("%v; install node and npm, then: %s", err, install)
 	return ""
 }
 
@@ -73,6 +82,83 @@ func TestNode(t *testing.T) {
 	}
 	out := run(t, append([]string{"--test", "--test-reporter=tap"}, files...)...)
 	t.Log(out[strings.LastIndex(out, "\n# tests"):])
+}
+
+// importer is a program in TypeScript that has the package by its name: it compiles where
+// the types are found, and are not any.
+const importer = `
+import { connect, fetchTicket, TicketError, type Client, type Ending, type Ticket } from "securews";
+import { seal, type SealOptions } from "securews/seal";
+
+const sealing: SealOptions = { audience: "chat.example" };
+const client: Client = connect({ url: "wss://app.example/ws", protocols: "chat", seal: seal(sealing) });
+client.addEventListener("state", ({ detail }) => detail.delay?.toFixed());
+export const ending: Promise<Ending> = client.closed;
+export const ticket: Promise<Ticket> = fetchTicket("https://app.example/ticket");
+export const status: number = new TicketError(401).status;
+// @ts-expect-error
+connect({});
+// @ts-expect-error
+seal({});
+`
+
+// What npm would publish is installed elsewhere, without a network, and found by its name.
+func TestPackage(t *testing.T) {
+	node(t)
+	npm := tool(t, "npm")
+	away := t.TempDir()
+	in := func(dir, program string, args ...string) string {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), program, args...)
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "npm_config_cache="+filepath.Join(away, ".npm"), "npm_config_update_notifier=false")
+		cmd.Stderr = t.Output()
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", cmd, err, out)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	archive := in(".", npm, "pack", "--silent", "--ignore-scripts", "--pack-destination", away)
+	packed := filesOf(t, filepath.Join(away, archive))
+	if want := []string{
+		"package/LICENSE", "package/README.md", "package/dist/seal.LICENSE.txt", "package/dist/seal.d.ts", "package/dist/seal.js",
+		"package/dist/securews.d.ts", "package/dist/securews.js", "package/package.json",
+	}; !slices.Equal(packed, want) {
+		t.Errorf("packed %q, want %q", packed, want)
+	}
+
+	in(away, npm, "install", "--offline", "--no-audit", "--no-fund", "--ignore-scripts", archive)
+	for name, want := range map[string]string{"securews": "TicketError connect fetchTicket", "securews/seal": "seal"} {
+		const names = `import(process.argv[1]).then((m) => console.log(Object.keys(m).sort().join(" ")))`
+		if got := in(away, node(t), "-e", names, name); got != want {
+			t.Errorf("%s exports %q, want %q", name, got, want)
+		}
+	}
+
+	if err := os.WriteFile(filepath.Join(away, "importer.mts"), []byte(importer), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "node_modules/typescript/bin/tsc", "--noEmit", "--strict", "--target", "es2022", "--module", "nodenext",
+		"--moduleResolution", "nodenext", filepath.Join(away, "importer.mts"))
+}
+
+// filesOf is what a .tgz holds, sorted.
+func filesOf(t *testing.T, path string) (names []string) {
+	t.Helper()
+	f := must(os.Open(path))(t)
+	defer f.Close()
+	for archive := tar.NewReader(must(gzip.NewReader(f))(t)); ; {
+		h, err := archive.Next()
+		if err == io.EOF {
+			slices.Sort(names)
+			return names
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, h.Name)
+	}
 }
 
 // The lock file names versions and hashes, no place to get them from.
