@@ -50,10 +50,12 @@ func serveDocument(mux *http.ServeMux, o options) {
 			<script type="module" src="/page.js" nonce="of-the-test"></script>
 			<body data-options="%s">`, browser.ImportMap(), html.EscapeString(string(arg)))
 	})
-	mux.HandleFunc("GET /page.js", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
-		http.ServeFile(w, r, "test/live/page.js")
-	})
+	for _, script := range []string{"page.js", "orders.js"} {
+		mux.HandleFunc("GET /"+script, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
+			http.ServeFile(w, r, "test/live/"+script)
+		})
+	}
 }
 
 // told is where a page tells what it sees, and asks what to do.
@@ -63,14 +65,16 @@ func told(p *page) (http.Handler, io.WriteCloser) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /tell", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Access-Control-Allow-Origin", "*")
-		var l line
-		if err := json.NewDecoder(r.Body).Decode(&l); err != nil {
+		var lines []line
+		if err := json.NewDecoder(r.Body).Decode(&lines); err != nil {
 			p.t.Errorf("the page told what is no JSON: %v", err)
 		}
-		if l.Fault != "" {
-			p.t.Errorf("on the page: %s", l.Fault)
+		for _, l := range lines {
+			if l.Fault != "" {
+				p.t.Errorf("on the page: %s", l.Fault)
+			}
+			p.lines <- l
 		}
-		p.lines <- l
 	})
 	mux.HandleFunc("GET /todo", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Access-Control-Allow-Origin", "*")
@@ -113,6 +117,7 @@ func (s *site) browse(o options) *page {
 		"--ignore-certificate-errors", "--user-data-dir="+s.t.TempDir(),
 		fmt.Sprintf("--host-resolver-rules=MAP app.example:443 %s,MAP control.example:443 %s", s.addr, aside.Listener.Addr()),
 		origin+"/")
+	cmd.Stderr = io.Discard // a pipe, which its children have too: Wait waits until they let go of the profile
 	cmd.WaitDelay = 5 * time.Second
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
@@ -120,15 +125,15 @@ func (s *site) browse(o options) *page {
 	s.t.Cleanup(func() {
 		cancel()
 		_ = cmd.Wait()
-		time.Sleep(200 * time.Millisecond) // its children let go of the profile
 	})
 	return p
 }
 
 func TestChromiumComesBack(t *testing.T) {
 	s := newSite(t, ws.Config{Serve: echo, Timeouts: ws.Timeouts{DrainSpread: time.Millisecond}})
+	s.firstTicketIsOld()
 	p := s.browse(nil)
-	p.state("open")
+	p.replacesItsTicket(s)
 	p.do(options{"send": "before"})
 	p.message("before")
 
@@ -156,6 +161,7 @@ func TestChromiumComesBack(t *testing.T) {
 	if n := s.dials.Load() - dials; n != 1 {
 		t.Errorf("%d dials after the sleep, want 1", n)
 	}
+	dials, tickets := s.dials.Load(), s.fetched.Load()
 
 	if err := s.revoked.Revoke(t.Context(), middleware.Revocation{Session: "s1"}); err != nil {
 		t.Fatal(err)
@@ -163,8 +169,7 @@ func TestChromiumComesBack(t *testing.T) {
 	if e := p.state("closed").Ending; e.Code != 3000 || e.Reason != "revoked" || e.Next != "sign-in" {
 		t.Errorf("%+v, want 3000 revoked", e)
 	}
-	dials, tickets := s.dials.Load(), s.fetched.Load()
-	time.Sleep(500 * time.Millisecond)
+	p.end()
 	if s.dials.Load() != dials || s.fetched.Load() != tickets {
 		t.Error("it went on after it was revoked")
 	}
@@ -183,6 +188,7 @@ func TestChromiumRenewsOnce(t *testing.T) {
 	if e := p.state("closed").Ending; e.Reason != "expired" || e.Next != "sign-in" {
 		t.Errorf("%+v, want expired and the end", e)
 	}
+	p.end()
 	if s.fetched.Load() != 2 || s.dials.Load() != 2 {
 		t.Errorf("%d tickets, %d dials, want 2 and 2", s.fetched.Load(), s.dials.Load())
 	}

@@ -5,8 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"encoding/pem"
-	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -71,6 +69,7 @@ type site struct {
 	tickets *ticket.Tickets
 	revoked middleware.Revocations
 	more    func(*http.ServeMux)
+	slow    time.Duration // how long the first ticket is on its way
 
 	live *ws.Handler
 	srv  *httptest.Server
@@ -114,7 +113,9 @@ func (s *site) start() {
 	issuing := must(middleware.NewAuth(s.holder))(s.t)
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /ticket", func(w http.ResponseWriter, r *http.Request) {
-		s.fetched.Add(1)
+		if s.fetched.Add(1) == 1 {
+			w = &late{w, s.slow}
+		}
 		issuing.Handler(s.tickets.Issue()).ServeHTTP(w, r)
 	})
 	mux.HandleFunc("GET /ws", func(w http.ResponseWriter, r *http.Request) {
@@ -132,6 +133,26 @@ func (s *site) start() {
 	s.srv.Listener = must((&net.ListenConfig{}).Listen(s.t.Context(), "tcp", s.addr))(s.t)
 	s.addr = s.srv.Listener.Addr().String()
 	s.srv.StartTLS()
+}
+
+// late hands on what is written after a while.
+type late struct {
+	http.ResponseWriter
+	by time.Duration
+}
+
+func (l *late) Write(p []byte) (int, error) {
+	<-time.After(l.by)
+	return l.ResponseWriter.Write(p)
+}
+
+// firstTicketIsOld has tickets live for 1 s, and the first one be on its way for longer.
+func (s *site) firstTicketIsOld() {
+	s.t.Helper()
+	const life = time.Second
+	s.tickets = must(ticket.New(ticket.Config{Path: "/ws", Origins: s.cfg.Origins, Lifetime: life}))(s.t)
+	s.cfg.Auth = must(middleware.NewAuth(s.tickets))(s.t)
+	s.slow = life + 50*time.Millisecond
 }
 
 // kill ends everything without a word.
@@ -165,38 +186,6 @@ type options map[string]any
 
 // fast are times for tests; what is stable lives 10 s all the same.
 var fast = options{"first": 20, "longest": 200, "spread": 50}
-
-// line is what the client tells.
-type line struct {
-	State  string
-	Ending *ending
-	Sealed bool
-
-	Protocol string
-	Message  *string
-	Ticket   *string
-	Renew    bool
-	Renewed  bool
-
-	Fault       string // on a page
-	Undelivered *string
-	Why         string
-}
-
-type ending struct {
-	Code, Status int
-	Reason, Text string
-	Next         string
-	Truncated    bool
-}
-
-// page is a running client and everything it has told.
-type page struct {
-	t     *testing.T
-	in    io.WriteCloser
-	lines chan line
-	all   []line
-}
 
 func (s *site) dial(more options) *page {
 	s.t.Helper()
@@ -242,53 +231,4 @@ func (s *site) dial(more options) *page {
 		_ = cmd.Wait()
 	})
 	return p
-}
-
-func (p *page) do(what options) {
-	p.t.Helper()
-	if _, err := p.in.Write(append(must(json.Marshal(what))(p.t), '\n')); err != nil {
-		p.t.Fatal(err)
-	}
-}
-
-var errEnded = errors.New("the client has ended")
-
-// until reads on to the first line that fits.
-func (p *page) until(what string, fits func(line) bool) line {
-	p.t.Helper()
-	late := time.After(30 * time.Second)
-	for {
-		select {
-		case l, ok := <-p.lines:
-			if !ok {
-				p.t.Fatalf("waiting for %s: %v; it said %s", what, errEnded, must(json.Marshal(p.all))(p.t))
-			}
-			p.all = append(p.all, l)
-			if fits(l) {
-				return l
-			}
-		case <-late:
-			p.t.Fatalf("waited in vain for %s; it said %s", what, must(json.Marshal(p.all))(p.t))
-		}
-	}
-}
-
-func (p *page) state(name string) line {
-	p.t.Helper()
-	return p.until(name, func(l line) bool { return l.State == name })
-}
-
-func (p *page) message(text string) {
-	p.t.Helper()
-	p.until(text, func(l line) bool { return l.Message != nil && *l.Message == text })
-}
-
-// count is how many lines fit of those read so far.
-func (p *page) count(fits func(line) bool) (n int) {
-	for _, l := range p.all {
-		if fits(l) {
-			n++
-		}
-	}
-	return n
 }

@@ -2,12 +2,7 @@ package browser_test
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"net/http"
-	"slices"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -73,17 +68,28 @@ func TestComesBackAfterALongOutage(t *testing.T) {
 	s.alone()
 }
 
-func TestAnExpiredTicketIsReplaced(t *testing.T) {
+func TestComesBackAfterASleep(t *testing.T) {
 	s := newSite(t, ws.Config{Serve: echo})
 	s.start()
-	p := s.dial(options{"tickets": []string{"dGhpcyB0aWNrZXQgaXMgbm9uZSBvZiBvdXJzISEhISE"}})
-	if e := p.state("waiting").Ending; e.Code != 1006 {
-		t.Errorf("%+v, want 1006: a browser does not see the 401", e)
-	}
+	p := s.dial(nil)
 	p.state("open")
-	if s.fetched.Load() != 1 || s.dials.Load() != 2 {
-		t.Errorf("%d tickets, %d dials, want 1 and 2", s.fetched.Load(), s.dials.Load())
+	p.do(options{"sleep": true})
+	if e := p.state("waiting").Ending; e.Code != 1006 || e.Reason != "timeout" || e.Next != "retry" {
+		t.Errorf("%+v, want 1006 timeout: it slept", e)
 	}
+	p.do(options{"send": "awake"})
+	p.state("open")
+	p.message("awake")
+	if n := s.dials.Load(); n != 2 || s.most.Load() != 1 {
+		t.Errorf("%d dials, %d at once; want 2, 1", n, s.most.Load())
+	}
+}
+
+func TestAnExpiredTicketIsReplaced(t *testing.T) {
+	s := newSite(t, ws.Config{Serve: echo})
+	s.firstTicketIsOld()
+	s.start()
+	s.dial(nil).replacesItsTicket(s)
 	s.alone()
 }
 
@@ -98,7 +104,7 @@ func TestExpiredAsksForACredentialOnce(t *testing.T) {
 	if e := p.state("closed").Ending; e.Reason != "expired" || e.Next != "sign-in" {
 		t.Errorf("%+v, want expired and the end", e)
 	}
-	time.Sleep(500 * time.Millisecond)
+	p.end()
 	renewed := p.count(func(l line) bool { return l.Ticket != nil && l.Renew })
 	if s.fetched.Load() != 2 || s.dials.Load() != 2 || renewed != 1 {
 		t.Errorf("%d tickets, %d dials, %d renewed; want 2, 2, 1", s.fetched.Load(), s.dials.Load(), renewed)
@@ -134,7 +140,7 @@ func TestStopsWhenRevoked(t *testing.T) {
 	if e := p.state("closed").Ending; e.Code != 3000 || e.Reason != "revoked" || e.Next != "sign-in" || e.Text != "Signed out" {
 		t.Errorf("%+v, want 3000 revoked", e)
 	}
-	time.Sleep(500 * time.Millisecond)
+	p.end()
 	if s.fetched.Load() != 1 || s.dials.Load() != 1 {
 		t.Errorf("%d tickets, %d dials, want 1 and 1", s.fetched.Load(), s.dials.Load())
 	}
@@ -180,93 +186,4 @@ func TestReadableRefusal(t *testing.T) {
 	if *l.Undelivered != "waits" || l.Why != "closed" || s.dials.Load() != 2 {
 		t.Errorf("%q %s after %d dials, want what waited, closed, 2", *l.Undelivered, l.Why, s.dials.Load())
 	}
-}
-
-// numbered is a message of the n-th connection.
-type numbered struct{ Conn, N int64 }
-
-// Both ends number what they send while the server restarts three times.
-func TestMessagesInOrderWithoutDuplicates(t *testing.T) {
-	var conns atomic.Int64
-	var mu sync.Mutex
-	var heard []int64 // from the client, over all connections
-	s := newSite(t, ws.Config{
-		Timeouts: ws.Timeouts{DrainSpread: time.Millisecond},
-		Limits:   ws.Limits{MessagesPerSecond: 10_000},
-		Serve: func(ctx context.Context, c *ws.Conn) error {
-			me := conns.Add(1)
-			go func() {
-				for n := int64(0); ctx.Err() == nil; n++ {
-					if c.WriteJSON(numbered{me, n}) != nil {
-						return
-					}
-					time.Sleep(time.Millisecond)
-				}
-			}()
-			for {
-				var n int64
-				if err := c.ReadJSON(&n); err != nil {
-					return err
-				}
-				mu.Lock()
-				heard = append(heard, n)
-				mu.Unlock()
-			}
-		},
-	})
-	s.start()
-	p := s.dial(options{"queue": options{"messages": 10_000}})
-	stop := make(chan struct{})
-	var sending sync.WaitGroup
-	sending.Go(func() {
-		for n := 0; ; n++ {
-			select {
-			case <-stop:
-				return
-			default:
-				_, _ = fmt.Fprintf(p.in, `{"send":"%d"}`+"\n", n)
-				time.Sleep(time.Millisecond)
-			}
-		}
-	})
-	for i := range 4 {
-		p.state("open")
-		time.Sleep(300 * time.Millisecond)
-		if i == 3 {
-			break
-		}
-		s.drain()
-		s.start()
-	}
-	close(stop)
-	sending.Wait()
-	p.do(options{"close": true})
-	p.state("closed")
-
-	last := numbered{}
-	got := 0
-	for _, l := range p.all {
-		if l.Message == nil {
-			continue
-		}
-		var m numbered
-		if err := json.Unmarshal([]byte(*l.Message), &m); err != nil {
-			t.Fatal(err)
-		}
-		if m.Conn != last.Conn && (m.Conn < last.Conn || m.N != 0) || m.Conn == last.Conn && m.N != last.N+1 {
-			t.Fatalf("%+v after %+v", m, last)
-		}
-		last = m
-		got++
-	}
-	mu.Lock()
-	defer mu.Unlock()
-	if !slices.IsSorted(heard) || len(slices.Compact(slices.Clone(heard))) != len(heard) {
-		t.Errorf("the server heard %d messages, not in order or not once", len(heard))
-	}
-	t.Logf("4 connections: the client read %d messages, the server %d", got, len(heard))
-	if last.Conn != 4 || len(heard) < 400 || got < 400 {
-		t.Errorf("%d connections, %d and %d messages: too few to show it", last.Conn, got, len(heard))
-	}
-	s.alone()
 }

@@ -5,6 +5,7 @@ import { createInterface } from "node:readline";
 import WebSocket from "ws";
 import { seal } from "../../dist/seal.js";
 import { connect, fetchTicket } from "../../dist/securews.js";
+import { obey, report } from "./orders.js";
 
 const tell = (what) => process.stdout.write(`${JSON.stringify(what)}\n`);
 
@@ -25,6 +26,11 @@ async function fetchOne({ signal, renew }) {
   return refresh ? got : { ...got, refresh_after: 0 };
 }
 
+// The client looks for a sleep every 10 s; here also when the test says so.
+let look;
+const { setInterval } = globalThis;
+globalThis.setInterval = (run, ms) => setInterval((look = run), ms);
+
 const client = connect({
   ...options,
   WebSocket: Dialler,
@@ -32,17 +38,10 @@ const client = connect({
   ...(sealed && { seal: seal({ origin, ...sealed }) }),
   ...(hello && { hello: () => hello }),
 });
-client.addEventListener("state", ({ detail }) => tell({ ...detail, sealed: client.sealed, protocol: client.protocol }));
-client.addEventListener("message", ({ data }) => tell({ message: typeof data === "string" ? data : Buffer.from(data).toString("hex") }));
-client.addEventListener("undelivered", ({ detail }) => tell({ undelivered: detail.data, why: detail.why }));
+report(client, tell);
 
 const lines = createInterface({ input: process.stdin });
-lines.on("line", (line) => {
-  const { send, bytes, close } = JSON.parse(line);
-  if (send !== undefined) client.send(send);
-  if (bytes !== undefined) client.send(Buffer.from(bytes, "hex"));
-  if (close) void client.close();
-});
+lines.on("line", (line) => obey(client, JSON.parse(line), look));
 await client.closed;
 lines.close();
 process.stdin.destroy();

@@ -3,37 +3,47 @@
 
 import { connect, fetchTicket } from "securews";
 import { seal } from "securews/seal";
+import { obey, report } from "./orders.js";
 
 const { control, sealed, refresh, ...options } = JSON.parse(document.body.dataset.options);
 
-let told = Promise.resolve();
-const tell = (what) => (told = told.then(() => fetch(`${control}/tell`, { method: "POST", body: JSON.stringify(what) })));
+// What is to be told while something is goes along next time, all of it at once.
+let untold = [];
+let telling = false;
+async function tell(what) {
+  untold.push(what);
+  if (telling) return;
+  telling = true;
+  while (untold.length > 0) await fetch(`${control}/tell`, { method: "POST", body: JSON.stringify(untold.splice(0)) });
+  telling = false;
+}
 
 document.addEventListener("securitypolicyviolation", (e) => tell({ fault: `${e.violatedDirective} ${e.blockedURI}` }));
 window.addEventListener("error", (e) => tell({ fault: e.message }));
 window.addEventListener("unhandledrejection", (e) => tell({ fault: String(e.reason) }));
 
-const hex = (buffer) => Array.from(new Uint8Array(buffer), (b) => b.toString(16).padStart(2, "0")).join("");
-const bytesOf = (text) => Uint8Array.from(text.match(/../g), (b) => parseInt(b, 16));
-
 // Without the planned reconnect, the server ends what has expired.
 const plain = async ({ signal }) => ({ ...(await fetchTicket(options.ticket, { signal })), refresh_after: 0 });
 const ticket = refresh === false ? plain : options.ticket;
 
+// The timers under way are what a client could still come back by.
+const timers = new Set();
+const { setTimeout, clearTimeout, setInterval, clearInterval } = window;
+const started = (timer) => (timers.add(timer), timer);
+const stopped = (timer) => (timers.delete(timer), timer);
+window.setTimeout = (run, ...how) => {
+  const timer = started(setTimeout((...args) => (stopped(timer), run(...args)), ...how));
+  return timer;
+};
+window.setInterval = (...how) => started(setInterval(...how));
+window.clearTimeout = (timer) => clearTimeout(stopped(timer));
+window.clearInterval = (timer) => clearInterval(stopped(timer));
+
 const client = connect({ ...options, ticket, ...(sealed && { seal: seal(sealed) }) });
-client.addEventListener("state", ({ detail }) => tell({ ...detail, sealed: client.sealed, protocol: client.protocol }));
-client.addEventListener("message", ({ data }) => tell({ message: typeof data === "string" ? data : hex(data) }));
-client.addEventListener("undelivered", ({ detail }) => tell({ undelivered: detail.data, why: detail.why }));
+report(client, tell);
+client.closed.then(() => tell({ over: true, timers: timers.size }));
 
 for (;;) {
-  const { send, bytes, close, sleep } = await (await fetch(`${control}/todo`)).json();
-  if (send !== undefined) client.send(send);
-  if (bytes !== undefined) client.send(bytesOf(bytes));
-  if (close) void client.close();
-  if (sleep) {
-    // The machine slept for an hour: the clock says so, and the page comes back.
-    const now = Date.now;
-    Date.now = () => now() + 3_600_000;
-    window.dispatchEvent(new Event("pageshow"));
-  }
+  const order = await (await fetch(`${control}/todo`)).json();
+  obey(client, order, () => window.dispatchEvent(new Event("pageshow")));
 }

@@ -1,0 +1,33 @@
+// What a client tells the test, and does for it, in Node and in a page alike.
+
+const hex = (buffer) => Array.from(new Uint8Array(buffer), (b) => b.toString(16).padStart(2, "0")).join("");
+const bytesOf = (text) => Uint8Array.from(text.match(/../g), (b) => parseInt(b, 16));
+
+export function report(client, tell) {
+  client.addEventListener("state", ({ detail }) => tell({ ...detail, sealed: client.sealed, protocol: client.protocol }));
+  client.addEventListener("message", ({ data }) => tell({ message: typeof data === "string" ? data : hex(data) }));
+  client.addEventListener("undelivered", ({ detail }) => tell({ undelivered: detail.data, why: detail.why }));
+}
+
+// wake is what has the client look at the clock.
+export function obey(client, { send, bytes, count, sleep, close }, wake) {
+  if (send !== undefined) client.send(send);
+  if (bytes !== undefined) client.send(bytesOf(bytes));
+  if (count !== undefined) clearTimeout(counting);
+  if (count) sendNumbers(client);
+  if (sleep) {
+    // The machine slept for an hour: the clock says so.
+    const now = Date.now;
+    Date.now = () => now() + 3_600_000;
+    wake();
+  }
+  if (close) void client.close();
+}
+
+let counting;
+let counted = 0;
+
+function sendNumbers(client) {
+  client.send(String(counted++));
+  counting = setTimeout(sendNumbers, 1, client);
+}
