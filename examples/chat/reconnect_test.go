@@ -4,12 +4,14 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 
 	"github.com/securews/securews/examples/localcert"
+	"github.com/securews/securews/session"
 )
 
 // The page and the terminal come back through a server that is started anew, by
@@ -81,28 +83,42 @@ func TestReconnectNow(t *testing.T) {
 	page.waitConnected()
 }
 
-// What the server says decides: an idle connection waits for a person, so that a
-// forgotten tab does not keep its session; after an expiry a new ticket is tried.
+// What the server says decides. After an expiry the page asks for one more ticket, and
+// where the session is over asks to sign in; an idle connection waits for a person, so that
+// a forgotten tab does not keep its session.
 func TestEndings(t *testing.T) {
 	t.Parallel()
 	s := startSite(t, generous)
+	s.restartWithSessions(t, 5*time.Second)
 	page := newTab(t, chromium(t))
 	page.run(chromedp.Navigate(s.origin))
 	page.signIn("alice", s.password)
-	end := func(code int, reason string) {
-		page.value(`sockets.at(-1).dispatchEvent(new CloseEvent("close", { code: %d, reason: %q })), ""`, code, reason)
+	page.waitFor(`document.querySelector("#notice").textContent.includes("Your session has ended. Please sign in again.")`)
+	page.run(chromedp.WaitVisible(chromedp.CSS("#user")))
+	if closed := page.onlyClose(); closed != "3000 expired" {
+		t.Errorf("the socket ended with %s, want 3000 expired", closed)
 	}
-	end(3008, "idle")
+	checkDials(t, page, 1) // the ticket route refused the next
+
+	s.restartWithSessions(t, time.Hour)
+	page.signIn("alice", s.password)
+	page.value(`sockets.at(-1).dispatchEvent(new CloseEvent("close", { code: 3008, reason: "idle" })), ""`)
 	page.waitBanner("Closed: nothing happened for a while (3008 idle).", "Reconnect")
 	page.waitFor(`document.querySelector("#state").dataset.state === "closed"`)
 	page.run(chromedp.Click(chromedp.CSS("#reconnect")))
 	page.waitConnected()
-	end(3000, "expired")
-	page.waitFor(`dials.length === 3`)
-	page.waitConnected()
 	checkDials(t, page, 3)
-	end(3000, "expired")
-	page.waitFor(`document.querySelector("#notice").textContent.includes("the session has expired (3000 expired)")`)
+}
+
+// restartWithSessions serves anew, with sessions that end after life however busy they are.
+func (s *site) restartWithSessions(t *testing.T, life time.Duration) {
+	t.Helper()
+	s.stop(t)
+	var err error
+	if s.sessions, err = session.New(session.Config{Issuer: s.origin, Absolute: life, Log: quiet}); err != nil {
+		t.Fatal(err)
+	}
+	s.restart(t)
 }
 
 // A process that is killed loses its accounts: the page that comes back learns that its
