@@ -332,6 +332,15 @@ test("close() ends every state, and nothing follows", async (t) => {
   }
 });
 
+test("close() before the first attempt: no ticket is asked for", async (t) => {
+  const pass = fakeTime(t);
+  let asked = 0;
+  const client = open({ protocols: "chat", ticket: async () => `t${++asked}` });
+  assert.equal((await client.close()).code, 1000);
+  await pass(3_600_000);
+  assert.deepEqual([asked, FakeSocket.all.length], [0, 0]);
+});
+
 test("a peer that does not answer the close frame is left after 2 s", async (t) => {
   const pass = fakeTime(t);
   const client = open();
