@@ -99,6 +99,7 @@ func (c *Conn) Close(code websocket.StatusCode, reason string) error {
 // ended returns the cause, nil while the connection lives.
 func (c *Conn) ended() error {
 	if cause := c.cause.Load(); cause != nil {
+		<-c.ctx.Done() // at once: who learns of the end finds the context ended
 		return cause
 	}
 	return nil

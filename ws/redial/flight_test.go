@@ -120,6 +120,7 @@ func TestTicketsOfTheLibrary(t *testing.T) {
 			r := start(t, s, redial.Config{Origin: wstest.URL, Subprotocols: []string{"chat.v1"}, Credential: source}, nil)
 			time.Sleep(2 * time.Hour)
 			r.stop()
+			synctest.Wait() // for the server's side
 			if n := len(endings); n < 14 || n > 20 || len(r.phases(redial.Waiting)) != 0 {
 				t.Errorf("%s: %d connections in two hours of ten minutes each, waited %v", name, n, r.phases(redial.Waiting))
 			}

@@ -55,6 +55,7 @@ func TestPlannedReconnectBeforeExpiry(t *testing.T) {
 		})
 		time.Sleep(2 * time.Hour)
 		r.stop()
+		synctest.Wait() // for the server's side
 		for i := 1; i < len(opened); i++ {
 			if d := opened[i].Sub(opened[i-1]); d < 7*time.Minute || d > 9*time.Minute+5*time.Second {
 				t.Errorf("renewed after %v, want between 7 and 9 minutes of 10", d)
