@@ -59,8 +59,12 @@ export class Peer {
     await this.record(0x12, '{"t":"ready","cid":"C"}');
   }
 
+  seal(kind, text) {
+    return this.out.seal(kind, encode(text));
+  }
+
   async record(kind, text) {
-    this.send(await this.out.seal(kind, encode(text)));
+    this.send(await this.seal(kind, text));
   }
 
   send(bytes) {
