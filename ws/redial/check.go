@@ -97,20 +97,27 @@ func checkHeader(h http.Header) error {
 	return errors.Join(errs...)
 }
 
-// checkClient refuses the one setting with which TLS proves nothing.
+// checkClient refuses the settings with which TLS proves nothing, or little.
 func checkClient(c *http.Client) error {
 	transport := http.DefaultTransport
 	if c != nil && c.Transport != nil {
 		transport = c.Transport
 	}
 	t, ok := transport.(*http.Transport)
-	if ok && t.TLSClientConfig != nil && t.TLSClientConfig.InsecureSkipVerify && t.TLSClientConfig.VerifyConnection == nil {
-		return wrong("HTTPClient: InsecureSkipVerify without VerifyConnection: anybody could be the server")
+	if !ok || t.TLSClientConfig == nil {
+		return nil
 	}
-	if ok && t.TLSClientConfig != nil && t.TLSClientConfig.MaxVersion != 0 && t.TLSClientConfig.MaxVersion < tls.VersionTLS12 {
-		return wrong("HTTPClient: MaxVersion below TLS 1.2 (RFC 8996)")
+	var errs []error
+	cfg := t.TLSClientConfig
+	if cfg.InsecureSkipVerify && cfg.VerifyConnection == nil {
+		errs = append(errs, wrong("HTTPClient: InsecureSkipVerify without VerifyConnection: anybody could be the server"))
 	}
-	return nil
+	for name, version := range map[string]uint16{"MinVersion": cfg.MinVersion, "MaxVersion": cfg.MaxVersion} {
+		if version != 0 && version < tls.VersionTLS12 {
+			errs = append(errs, wrong("HTTPClient: %s below TLS 1.2 (RFC 8996)", name))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func checkRetryCodes(codes []websocket.StatusCode) error {

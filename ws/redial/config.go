@@ -175,10 +175,16 @@ func (t *Timeouts) compile() error {
 	return err
 }
 
+// maxTimeout keeps sums of times from overflowing.
+const maxTimeout = 10 * 365 * 24 * time.Hour
+
 // fill puts the default in the place of 0.
 func fill[T int | time.Duration](name string, v *T, def T) error {
 	if *v < 0 {
 		return wrong("%s: %v is negative; 0 is the default, %v, and there is no unlimited", name, *v, def)
+	}
+	if d, ok := any(*v).(time.Duration); ok && d > maxTimeout {
+		return wrong("%s: %v is longer than ten years; there is no unlimited", name, d)
 	}
 	if *v == 0 {
 		*v = def

@@ -3,6 +3,7 @@ package redial_test
 import (
 	"context"
 	"crypto/tls"
+	"math"
 	"net/http"
 	"strings"
 	"testing"
@@ -46,6 +47,10 @@ func TestConfigErrors(t *testing.T) {
 		"old TLS": {redial.Config{URL: wss, HTTPClient: &http.Client{Transport: &http.Transport{
 			TLSClientConfig: &tls.Config{MaxVersion: tls.VersionTLS11},
 		}}}, []string{"TLS 1.2"}},
+		"old TLS allowed": {redial.Config{URL: wss, HTTPClient: &http.Client{Transport: &http.Transport{
+			TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS10, InsecureSkipVerify: true},
+		}}}, []string{"MinVersion below TLS 1.2", "InsecureSkipVerify"}},
+		"longer than ever": {redial.Config{URL: wss, Backoff: redial.Backoff{Max: math.MaxInt64, RetryAfter: math.MaxInt64}, Timeouts: redial.Timeouts{Dial: math.MaxInt64}}, []string{"Backoff.Max", "Backoff.RetryAfter", "Timeouts.Dial"}},
 		"retry codes":      {redial.Config{URL: wss, RetryCodes: []websocket.StatusCode{1000, 3000, 1002, 4000, 5000}}, []string{"3000", "1002", "5000"}},
 		"negative":         {redial.Config{URL: wss, Backoff: redial.Backoff{Min: -1, Spread: -1}, Limits: redial.Limits{QueueBytes: -1}, Timeouts: redial.Timeouts{Pong: -1}}, []string{"Backoff.Min", "Backoff.Spread", "Limits.QueueBytes", "Timeouts.Pong"}},
 		"max below min":    {redial.Config{URL: wss, Backoff: redial.Backoff{Min: time.Minute, Max: time.Second}}, []string{"Backoff: Max"}},

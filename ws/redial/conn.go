@@ -39,6 +39,10 @@ type Conn struct {
 	waiting  atomic.Bool   // the reader waits for serve, and sees nothing of the server
 	handed   atomic.Int64  // when it last did so, on the wire's clock
 
+	layer    atomic.Pointer[Layer]
+	layered  chan struct{} // closed when there is a layer
+	retiring atomic.Bool   // its successor is open, and it says goodbye
+
 	cause   atomic.Pointer[ws.CloseError] // the first one wins
 	over    chan struct{}                 // closed when there is a cause
 	workers sync.WaitGroup                // reader, heartbeat, closer, sender
@@ -52,10 +56,10 @@ type message struct {
 // newConn starts a connection's reader and heartbeat.
 func (c *Client) newConn(life context.Context, coder *websocket.Conn, w *wire, h http.Header, cred Credential) *Conn {
 	conn := &Conn{
-		client: c, id: h.Get("Securews-Connection"), subprotocol: coder.Subprotocol(), credential: cred,
+		client: c, id: idOf(h), subprotocol: coder.Subprotocol(), credential: cred,
 		coder: coder, wire: w,
 		reading: make(chan struct{}, 1), messages: make(chan message), taken: make(chan struct{}),
-		over: make(chan struct{}),
+		layered: make(chan struct{}), over: make(chan struct{}),
 	}
 	conn.ctx, conn.cancel = context.WithCancelCause(life)
 	conn.workers.Add(1) // the closer, which every connection gets
@@ -63,6 +67,15 @@ func (c *Client) newConn(life context.Context, coder *websocket.Conn, w *wire, h
 	conn.workers.Go(conn.readAll)
 	conn.workers.Go(conn.heartbeat)
 	return conn
+}
+
+// idOf reads the name that the server gives a connection, if it is one: a short token.
+func idOf(h http.Header) string {
+	id := h.Get("Securews-Connection")
+	if len(id) > 128 || !isToken(id) {
+		return ""
+	}
+	return id
 }
 
 // ID names the connection in the server's logs, from the Securews-Connection header of
@@ -100,6 +113,7 @@ func sendable(e *ws.CloseError) error {
 // ended returns the cause, nil while the connection lives.
 func (c *Conn) ended() error {
 	if cause := c.cause.Load(); cause != nil {
+		<-c.ctx.Done() // at once: who learns of the end finds the context ended
 		return cause
 	}
 	return nil

@@ -68,11 +68,16 @@ func (c *Conn) settle(err error) error {
 	var final *permanent
 	var own *ws.CloseError
 	decides := err
+	if c.retiring.Load() {
+		<-c.over // serve may have stumbled over the goodbye
+	}
 	switch {
 	case err == nil:
 		c.flush()
+		c.closeWrite()
 		own = &ws.CloseError{Code: websocket.StatusNormalClosure}
 	case errors.As(err, &own) && sendable(own) == nil:
+		c.closeWrite()
 		own = &ws.CloseError{Code: own.Code, Reason: own.Reason, Err: own.Err} // told from a cause that serve passes on
 	default:
 		own = &ws.CloseError{Code: ws.ErrInternal.Code, Reason: ws.ErrInternal.Reason, Err: err}
@@ -116,8 +121,7 @@ func (c *Client) startRenewal(ctx context.Context, conn *Conn) *renewal {
 	go func() {
 		defer close(r.done)
 		if r.next, r.err = c.renew(during, ctx, wait); r.next != nil {
-			conn.flush()
-			conn.end(ErrRenewed)
+			conn.retire()
 		}
 	}()
 	return r

@@ -98,6 +98,9 @@ func (c *Conn) write(typ websocket.MessageType, p []byte) (begun bool, err error
 
 // send is the sender: it empties the queue while the connection lives.
 func (c *Conn) send() {
+	if !c.awaitLayer() {
+		return
+	}
 	q := c.client.queue
 	for {
 		m, ok := q.peek()
@@ -114,7 +117,7 @@ func (c *Conn) send() {
 			c.client.undelivered(m, false, m.only.ended())
 			continue
 		}
-		begun, err := c.write(m.typ, m.payload)
+		begun, err := c.writeQueued(m.typ, m.payload)
 		if err != nil && !begun {
 			return
 		}

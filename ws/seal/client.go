@@ -35,6 +35,8 @@ func (cl *Client) Subprotocols() []string { return cl.cfg.Policy.subprotocols(cl
 // returns when the server has proved that it holds one of Keys. The connection is
 // closed where it fails: with [ErrDecrypt] if the server negotiated anything but the
 // sealed subprotocol, and for whatever was changed on its way.
+//
+// What a redial.Client has queued, and queues, goes out through the sealed connection.
 func (cl *Client) Connect(ctx context.Context, m Messages) (*Conn, error) {
 	c := newConn(m, cl.cfg.QueueBytes, cl.cfg.QueueMessages)
 	switch got := m.Subprotocol(); {
@@ -67,7 +69,19 @@ func (cl *Client) Connect(ctx context.Context, m Messages) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	if q, ok := m.(queueing); ok {
+		q.SendThrough(c)
+	}
 	return c, nil
+}
+
+// queueing is a connection with a queue of its own, which is not to go out past the seal:
+// a [redial.Conn].
+type queueing interface {
+	SendThrough(l interface {
+		Write(typ websocket.MessageType, p []byte) error
+		CloseWrite() error
+	})
 }
 
 // choose takes the first offer that is made with a key of ours.

@@ -1,6 +1,7 @@
 package seal
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -175,6 +176,9 @@ func checkAudience(s string) error {
 func checkPSK(k PSK) error {
 	if len(k) != 0 && len(k) != 32 {
 		return fmt.Errorf("seal: PSK: %d bytes; it has 32, random ones, or there is none", len(k))
+	}
+	if len(k) != 0 && bytes.Count(k, []byte{0}) == len(k) {
+		return errors.New("seal: PSK: zeros only; nobody has drawn it")
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -23,13 +24,18 @@ type Conn struct {
 	out      outbox
 	readErr  error // how reading ended
 	notified bool  // the peer has said that it is done
+	closed   atomic.Bool
+
+	goodbye atomic.Bool // is being said, or has been
+	said    chan struct{}
+	saidErr error // set before said is closed
 }
 
-// notifyGrace is for the records before the last to go out.
-const notifyGrace = 5 * time.Second
+// goodbyeGrace is for the records before the last to go out.
+const goodbyeGrace = 5 * time.Second
 
 func newConn(m Messages, queueBytes, queueMessages int) *Conn {
-	return &Conn{m: m, out: outbox{m: m, bytes: queueBytes, messages: queueMessages}}
+	return &Conn{m: m, said: make(chan struct{}), out: outbox{m: m, bytes: queueBytes, messages: queueMessages}}
 }
 
 // Sealed reports whether messages are encrypted: always, unless PolicyPreferred let
@@ -97,7 +103,7 @@ func (c *Conn) ended(err error) error {
 	switch {
 	case c.notified:
 		end = ending(err, io.EOF)
-	case c.out.failure() == ws.ErrClosed: // that very value: the peer's 1000 looks like it
+	case c.closed.Load():
 		return ws.ErrClosed // by ourselves
 	default:
 		end = unannounced{ending(err, io.ErrUnexpectedEOF)}
@@ -194,18 +200,33 @@ func (c *Conn) ReadJSON(v any) error {
 // Close tells the peer, sealed, that nothing follows what was written and queued, and
 // closes with the code and reason, which are not sealed.
 func (c *Conn) Close(code websocket.StatusCode, reason string) error {
-	c.notify()
+	c.closed.Store(true)
+	_ = c.CloseWrite()
 	return c.m.Close(code, reason)
 }
 
-// notify sends what is queued and the close notify after it, in bounded time.
-func (c *Conn) notify() {
+// CloseWrite tells the peer, sealed, that nothing follows what was written and queued, and
+// returns when that has gone out, after 5 s at the latest. Whatever is written later fails
+// with [ws.ErrClosed]. Reading goes on. In plain text there are no such words, and it
+// waits for the queue only.
+func (c *Conn) CloseWrite() error {
+	if c.goodbye.CompareAndSwap(false, true) {
+		c.saidErr = c.sayGoodbye()
+		close(c.said)
+	}
+	<-c.said // whoever comes second waits as well
+	return c.saidErr
+}
+
+func (c *Conn) sayGoodbye() error {
 	done := make(chan error, 1)
 	c.out.finish(recordClose, ws.ErrClosed, done)
-	grace := time.NewTimer(notifyGrace)
+	grace := time.NewTimer(goodbyeGrace)
 	defer grace.Stop()
 	select {
-	case <-done:
+	case err := <-done:
+		return err
 	case <-grace.C:
+		return ws.ErrTimeout
 	}
 }

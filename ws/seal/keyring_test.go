@@ -285,8 +285,8 @@ func TestParseDirectory(t *testing.T) {
 
 // Everything that is wrong with a configuration is said at once.
 func TestConfigMistakes(t *testing.T) {
-	_, err := NewServer(Config{Policy: 7, Suites: []Suite{XWing, XWing}, PSK: make(PSK, 31), QueueBytes: -1})
-	for _, what := range []string{"Keys", "Audience", "Policy", "Suites", "PSK", "QueueBytes"} {
+	_, err := NewServer(Config{Policy: 7, Suites: []Suite{XWing, XWing}, PSK: make(PSK, 32), QueueBytes: -1})
+	for _, what := range []string{"Keys", "Audience", "Policy", "Suites", "PSK: zeros only", "QueueBytes"} {
 		if err == nil || !strings.Contains(err.Error(), "seal: "+what) {
 			t.Errorf("%v does not name %s", err, what)
 		}

@@ -229,3 +229,59 @@ func TestJSON(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// However many close, what was queued goes out before any of them closes.
+func TestCloseTwiceCutsNothingOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, client, below := linked(t, X25519)
+		below.writeBlocks = make(chan struct{})
+		for range 5 {
+			if err := server.Send(websocket.MessageText, []byte("x")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 3 {
+			go func() { _ = server.Close(websocket.StatusNormalClosure, "") }()
+		}
+		synctest.Wait()
+		close(below.writeBlocks)
+		for n := range 6 {
+			_, _, err := client.Read()
+			if n < 5 && err != nil || n == 5 && !errors.Is(err, io.EOF) {
+				t.Fatalf("message %d: %v", n, err)
+			}
+		}
+		synctest.Wait()
+	})
+}
+
+// Who has said goodbye reads on, and still sees a truncation for what it is.
+func TestCloseWrite(t *testing.T) {
+	for name, ends := range map[string]struct {
+		end  func(peer *Conn)
+		want error
+	}{
+		"the peer says goodbye, too": {func(peer *Conn) { _ = peer.Close(websocket.StatusNormalClosure, "") }, io.EOF},
+		"the connection is cut":      {func(peer *Conn) { _ = peer.m.Close(websocket.StatusNormalClosure, "") }, io.ErrUnexpectedEOF},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server, client, _ := linked(t, X25519)
+			if err := client.CloseWrite(); err != nil {
+				t.Fatal(err)
+			}
+			if err := client.Write(websocket.MessageText, nil); err != ws.ErrClosed {
+				t.Errorf("Write after CloseWrite: %v", err)
+			}
+			if err := server.Write(websocket.MessageText, []byte("still")); err != nil {
+				t.Fatal(err)
+			}
+			if _, p, err := client.Read(); err != nil || string(p) != "still" {
+				t.Fatalf("%q, %v", p, err)
+			}
+			ends.end(server)
+			if _, _, err := client.Read(); !errors.Is(err, ends.want) {
+				t.Errorf("%v, want %v", err, ends.want)
+			}
+		})
+	}
+}

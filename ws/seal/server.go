@@ -52,7 +52,7 @@ func (s *Server) Serve(serve func(ctx context.Context, c *Conn) error) func(cont
 		err = serve(ctx, c)
 		var end *ws.CloseError
 		if err == nil || errors.As(err, &end) {
-			c.notify()
+			_ = c.CloseWrite()
 		}
 		return err
 	}
