@@ -149,7 +149,7 @@ func (a *Auth) Check(r *http.Request) (Principal, error) {
 // 401, if it is a [Refusal] of that status without one.
 func (a *Auth) Challenge(err error) error {
 	var f *Refusal
-	if !errors.As(err, &f) || f.Status != http.StatusUnauthorized || f.Header.Get("WWW-Authenticate") != "" || len(a.challenges) == 0 {
+	if !errors.As(err, &f) || f == nil || f.Status != http.StatusUnauthorized || f.Header.Get("WWW-Authenticate") != "" || len(a.challenges) == 0 {
 		return err
 	}
 	g := *f

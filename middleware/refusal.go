@@ -19,14 +19,22 @@ type Refusal struct {
 
 // Error is the text for the log.
 func (f *Refusal) Error() string {
-	if f.Err == nil {
+	switch {
+	case f == nil:
+		return "middleware: a nil *Refusal"
+	case f.Err == nil:
 		return fmt.Sprintf("middleware: refused: %s", f.Reason)
 	}
 	return fmt.Sprintf("middleware: refused: %s: %v", f.Reason, f.Err)
 }
 
 // Unwrap returns the cause.
-func (f *Refusal) Unwrap() error { return f.Err }
+func (f *Refusal) Unwrap() error {
+	if f == nil { // as an error it is one, and errors.Is comes by
+		return nil
+	}
+	return f.Err
+}
 
 // problem is the body of RFC 9457; reason is our extension member.
 type problem struct {

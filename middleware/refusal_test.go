@@ -57,6 +57,23 @@ func TestRefuseAnswersProblemDetails(t *testing.T) {
 	}
 }
 
+// A nil *Refusal that was returned as an error says no, and who asks it why gets an answer.
+func TestNilRefusal(t *testing.T) {
+	t.Parallel()
+	var f *middleware.Refusal
+	auth := mustAuth(t,
+		funcCredential(func(*http.Request) (middleware.Principal, error) { return middleware.Principal{Subject: "ann"}, f }),
+		&challengingCredential{headerCredential{header: "X-Bearer", challenge: "Bearer"}})
+	if status, reason := answer(t, auth.Handler(http.HandlerFunc(whoami)), requestWith("GET", "/")); status != 500 || reason != "internal" {
+		t.Errorf("from an Authenticator: %d %s", status, reason)
+	}
+	for name, err := range map[string]error{"bare": f, "wrapped": fmt.Errorf("room: %w", f)} {
+		if err.Error() == "" || errors.Is(err, middleware.ErrNoCredential) || auth.Challenge(err) != err {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // RFC 9110 §9.3.2.
 func TestRefuseAnswersHeadWithoutBody(t *testing.T) {
 	t.Parallel()

@@ -221,7 +221,7 @@ func refused(err error) (*CloseError, error) {
 	switch {
 	case errors.As(err, &own):
 		return closeErrorOr(err, ErrInternal), nil
-	case !errors.As(err, &f):
+	case !errors.As(err, &f), f == nil:
 		return nil, err
 	case f.Reason == middleware.ReasonCredentialRevoked:
 		return ErrRevoked.because(err), nil

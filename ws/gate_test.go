@@ -962,6 +962,10 @@ func TestInternalsStayInTheLog(t *testing.T) {
 		{"of Authorize, in a refusal of its own", ws.Config{Authorize: func(*http.Request, middleware.Principal) error {
 			return fmt.Errorf("room: %w", &middleware.Refusal{Status: 404, Reason: "no_such_room", Err: boom})
 		}}, 404, "no_such_room"},
+		{"of Authorize, around a refusal that is nil", ws.Config{Authorize: func(*http.Request, middleware.Principal) error {
+			var f *middleware.Refusal
+			return fmt.Errorf("%w: %w", f, boom)
+		}}, 403, "forbidden"},
 		{"of Revocations", ws.Config{Revocations: &fickle{Revocations: middleware.NewRevocations(), bad: true, err: boom}}, 503, "unavailable"},
 	}
 	for _, tt := range tests {

@@ -328,6 +328,7 @@ func TestRevalidateDecides(t *testing.T) {
 		{"a lost permission ends it", &middleware.Refusal{Status: 403, Reason: middleware.ReasonForbidden}, 3003, "forbidden", 4 * minute, 5*minute + time.Second},
 		{"the application's own ending", &ws.CloseError{Code: 4001, Reason: "banned"}, 4001, "banned", 4 * minute, 5*minute + time.Second},
 		{"a store that is down is endured for Stale", errors.New("down"), 1013, "later", 15 * minute, 15*minute + 11*time.Second},
+		{"so is a nil *Refusal, which says nothing", (*middleware.Refusal)(nil), 1013, "later", 15 * minute, 15*minute + 11*time.Second},
 		{"so is one that refuses with 503", &middleware.Refusal{Status: 503, Reason: middleware.ReasonUnavailable}, 1013, "later", 15 * minute, 15*minute + 11*time.Second},
 	}
 	for _, tt := range tests {

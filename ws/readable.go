@@ -21,20 +21,23 @@ func (h *Handler) ReadableRefusals(next http.Handler) http.Handler {
 
 // readable is the close error that says what the refusal would; nil where it stays HTTP.
 func readable(f *middleware.Refusal) *CloseError {
-	switch f.Reason {
-	case middleware.ReasonCredentialExpired:
-		return ErrExpired
-	case middleware.ReasonCredentialRevoked:
-		return ErrRevoked
-	case middleware.ReasonDraining:
-		return ErrDraining
-	}
 	switch f.Status {
 	case http.StatusUnauthorized:
+		switch f.Reason {
+		case middleware.ReasonCredentialExpired:
+			return ErrExpired
+		case middleware.ReasonCredentialRevoked:
+			return ErrRevoked
+		}
 		return ErrReauth
 	case http.StatusForbidden:
 		return ErrForbidden
-	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+	case http.StatusTooManyRequests:
+		return ErrLater
+	case http.StatusServiceUnavailable:
+		if f.Reason == middleware.ReasonDraining {
+			return ErrDraining
+		}
 		return ErrLater
 	}
 	return nil

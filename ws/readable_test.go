@@ -54,6 +54,13 @@ func TestReadableRefusals(t *testing.T) {
 		}})}, 3000, "expired", "credential_expired"},
 		{"not allowed", ws.Config{Authorize: func(*http.Request, middleware.Principal) error { return errors.New("s3cret") }}, 3003, "forbidden", "forbidden"},
 		{"not allowed by scope", ws.Config{Auth: auth(t, refusing(403, "insufficient_scope"))}, 3003, "forbidden", "insufficient_scope"},
+		{"not allowed, though the word is another's", ws.Config{Auth: auth(t, refusing(403, "credential_revoked"))}, 3003, "forbidden", "credential_revoked"},
+		{"the store down, though the word is another's", ws.Config{Auth: auth(t, refusing(503, "credential_expired"))}, 1013, "later", "credential_expired"},
+		{"a limit of one's own, though the word is another's", ws.Config{Auth: auth(t, refusing(429, "draining"))}, 1013, "later", "draining"},
+		{"a nil *Refusal of Authorize", ws.Config{Authorize: func(*http.Request, middleware.Principal) error {
+			var f *middleware.Refusal
+			return f
+		}}, 3003, "forbidden", "forbidden"},
 		{"too often", ws.Config{Auth: auth(t, refusing(429, "rate_limited"))}, 1013, "later", "rate_limited"},
 		{"the store down", ws.Config{Auth: auth(t, refusing(503, "unavailable"))}, 1013, "later", "unavailable"},
 	} {
@@ -100,6 +107,8 @@ func TestOtherRefusalsStayHTTP(t *testing.T) {
 		{"another version", ws.Config{Auth: expired}, []string{"Sec-WebSocket-Version: 8"}, 426, "websocket_version"},
 		{"no subprotocol in common", ws.Config{Auth: expired}, []string{"Sec-WebSocket-Protocol: x"}, 400, "subprotocol"},
 		{"two credentials", ws.Config{Auth: auth(t, refusing(400, "multiple_credentials"))}, nil, 400, "multiple_credentials"},
+		{"a status that is not in the table, whatever the word", ws.Config{Auth: auth(t, refusing(404, "credential_expired"))}, nil, 404, "credential_expired"},
+		{"nor is 500 in it", ws.Config{Auth: auth(t, refusing(500, "draining"))}, nil, 500, "draining"},
 		{"a fault of ours", ws.Config{Auth: auth(t, admit(func(*http.Request) (middleware.Principal, error) {
 			return middleware.Principal{}, errors.New("s3cret")
 		}))}, nil, 500, "internal"},

@@ -78,7 +78,7 @@ func (h *Handler) allowed(r *http.Request, c *Conn) error {
 		err := h.cfg.Authorize(r, c.Principal())
 		var f *middleware.Refusal
 		switch {
-		case errors.As(err, &f):
+		case errors.As(err, &f) && f != nil:
 			return err
 		case err != nil:
 			return refuse(http.StatusForbidden, middleware.ReasonForbidden, err)
