@@ -50,6 +50,33 @@ func TestCutSubprotocols(t *testing.T) {
 	}
 }
 
+// A real subprotocol is a token (RFC 6455 §4.1) and no credential.
+func TestOffersSubprotocol(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		lines []string
+		want  bool
+	}{
+		{"none offered", nil, false},
+		{"one", []string{"chat"}, true},
+		{"one among empty elements", []string{" , ,\tchat,"}, true},
+		{"one in the second line", []string{"", "chat"}, true},
+		{"empty elements", []string{" ,\t,", ""}, false},
+		{"what is no token", []string{"ch@t, a b"}, false},
+		{"a ticket", []string{"ticket.x"}, false},
+		{"a bearer token in capitals", []string{"BASE64URL.bearer.authorization.securews.x"}, false},
+		{"one beside both", []string{"Ticket.x, base64url.bearer.authorization.securews.x, chat"}, true},
+		{"one that begins like a ticket", []string{"tickets"}, true},
+	} {
+		r := requestWith("GET", "/ws")
+		r.Header["Sec-Websocket-Protocol"] = tt.lines
+		if got := middleware.OffersSubprotocol(r); got != tt.want {
+			t.Errorf("%s: %v", tt.name, got)
+		}
+	}
+}
+
 // hidden is a credential in a header that nobody else shall see.
 type hidden struct{ headerCredential }
 

@@ -86,7 +86,8 @@ func (a *Authenticator) Challenge() string {
 // absent or of another scheme; or a [middleware.Refusal]:
 //
 //   - 400 credential_malformed: two headers, one that cannot be read, a token in the query,
-//     in two subprotocols, in one without a real one beside it, or in both places;
+//     in two subprotocols, in one without a real one beside it or on a request that opens
+//     no WebSocket, or in both places;
 //   - 401 credential_expired, credential_revoked, credential_invalid;
 //   - 503 unavailable with Retry-After: the keys, or the revocations, cannot be had.
 //

@@ -62,8 +62,9 @@ type Config struct {
 	//
 	//	base64url.bearer.authorization.securews.<the token in base64url, without padding>
 	//
-	// It is taken out of the request before anything else sees it, but proxies in front
-	// may log it as they log no Authorization header: prefer a ticket.
+	// It is taken out of every request before anything else sees it, and good on a
+	// handshake by GET alone. But proxies in front may log it as they log no
+	// Authorization header: prefer a ticket.
 	FromSubprotocol bool
 
 	// Revocations is asked on every request; nil: nothing is revoked here.

@@ -11,12 +11,13 @@ import (
 )
 
 // offeredPrefix begins a subprotocol that is a token, in the way of Kubernetes.
-const offeredPrefix = "base64url.bearer.authorization.securews."
+const offeredPrefix = middleware.BearerSubprotocol
 
 var (
 	errTwoPlaces = errors.New("a token both in Authorization and in a subprotocol")
 	errOffered   = errors.New("tokens in two subprotocols, or one that cannot be read")
 	errAlone     = errors.New("a token in a subprotocol, and no real one beside it")
+	errElsewhere = errors.New("a token in a subprotocol of a request that opens no WebSocket")
 )
 
 // offered is a token that a handshake named among its subprotocols.
@@ -28,12 +29,10 @@ type offered struct {
 type offeredKey struct{} // *offered, in the context of a stripped request
 
 // findOffered returns the request without the tokens among its subprotocols, and what they
-// are; nil where there are none.
+// are; nil where there are none. They are cut from every request: a handshake may have lost
+// its Upgrade on the way, and elsewhere the header means nothing.
 func findOffered(r *http.Request) (*http.Request, *offered) {
 	earlier, _ := r.Context().Value(offeredKey{}).(*offered)
-	if !middleware.IsHandshake(r) {
-		return r, earlier
-	}
 	bare, cut := middleware.CutSubprotocols(r, offeredPrefix)
 	if len(cut) == 0 {
 		return r, earlier
@@ -42,8 +41,10 @@ func findOffered(r *http.Request) (*http.Request, *offered) {
 	switch {
 	case earlier != nil || len(cut) > 1 || !ok:
 		return bare, &offered{flaw: errOffered}
-	case len(bare.Header["Sec-Websocket-Protocol"]) == 0:
-		return bare, &offered{flaw: errAlone} // a browser fails where none is selected
+	case r.Method != http.MethodGet || !middleware.IsHandshake(r):
+		return bare, &offered{flaw: errElsewhere}
+	case !middleware.OffersSubprotocol(bare):
+		return bare, &offered{flaw: errAlone}
 	}
 	return bare, &offered{token: token}
 }

@@ -52,7 +52,13 @@ func TestTokenInASubprotocol(t *testing.T) {
 		{"in capitals", []string{"chat, " + strings.ToUpper(offer) + b64good}, nil, malformed},
 		{"longer than any token", []string{"chat, " + offer + b64([]byte(strings.Repeat("a", 8193)))}, nil, malformed},
 		{"of Kubernetes", []string{"chat, base64url.bearer.authorization.k8s.io." + b64good}, nil, "nothing"},
-		{"on a request that is no handshake", []string{"chat, " + offer + b64good}, func(r *http.Request) { r.Header.Del("Upgrade") }, "nothing"},
+		{"beside an empty element", []string{"," + offer + b64good + ", "}, nil, malformed},
+		{"beside an empty line", []string{"", offer + b64good}, nil, malformed},
+		{"beside a ticket, which is no real one", []string{"ticket.x, " + offer + b64good}, nil, malformed},
+		{"beside what is no token (RFC 6455 §4.1)", []string{"ch@t, " + offer + b64good}, nil, malformed},
+		{"its Upgrade lost on the way", []string{"chat, " + offer + b64good}, func(r *http.Request) { r.Header.Del("Upgrade") }, malformed},
+		{"on a handshake by POST (RFC 6455 §4.1)", []string{"chat, " + offer + b64good}, func(r *http.Request) { r.Method = "POST" }, malformed},
+		{"on a handshake by DELETE", []string{"chat, " + offer + b64good}, func(r *http.Request) { r.Method = "DELETE" }, malformed},
 		{"an opaque one", []string{"chat, " + offer + b64([]byte("opaque"))}, nil, invalid},
 		{"an expired one", []string{"chat, " + offer + b64([]byte(token(header(), claims().with("exp", 1))))}, nil, expired},
 	} {
@@ -76,7 +82,7 @@ func TestTokenInASubprotocol(t *testing.T) {
 					t.Errorf("%s: %s, stripped %s, want %s", who, outcome(err), outcome(stripped), tt.want)
 				}
 				left := strings.Join(bare.Header["Sec-Websocket-Protocol"], ",")
-				if middleware.IsHandshake(r) && strings.Contains(strings.ToLower(left), offer) {
+				if strings.Contains(strings.ToLower(left), offer) {
 					t.Errorf("%s: left in the header: %s", who, left)
 				}
 				if err != nil {

@@ -26,7 +26,7 @@ func (c *profile) refuse(cause error) error {
 		f.Header["Retry-After"] = []string{"2"}
 		return f
 	case errors.Is(cause, errInQuery), errors.Is(cause, errSeveral), errors.Is(cause, errReadable),
-		errors.Is(cause, errTwoPlaces), errors.Is(cause, errOffered), errors.Is(cause, errAlone):
+		errors.Is(cause, errTwoPlaces), errors.Is(cause, errOffered), errors.Is(cause, errAlone), errors.Is(cause, errElsewhere):
 		f.Status, f.Reason = http.StatusBadRequest, middleware.ReasonCredentialMalformed
 		code, text = "invalid_request", "send one access token in one Authorization header"
 	case errors.Is(cause, errExpired):

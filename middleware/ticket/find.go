@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	prefix    = "ticket." // of the subprotocol
-	parameter = "ticket"  // of the query
-	size      = 32        // bytes
+	prefix    = middleware.TicketSubprotocol
+	parameter = "ticket" // of the query
+	size      = 32       // bytes
 )
 
 var (
@@ -63,8 +63,8 @@ func find(r *http.Request, path string) (*http.Request, *found) {
 	case f.flaw != nil:
 	case !handshake:
 		f.flaw = errNotHandshake
-	case len(offered) > 0 && len(bare.Header["Sec-Websocket-Protocol"]) == 0:
-		f.flaw = errAlone // a browser fails where it offers protocols and none is selected
+	case len(offered) > 0 && !middleware.OffersSubprotocol(bare):
+		f.flaw = errAlone
 	}
 	return bare, f
 }

@@ -57,6 +57,11 @@ var redemptions = []redemption{
 	{"twice in the query", "/ws?ticket=TICKET&ticket=TICKET", app, nil, nil, several, true},
 	{"beside one that cannot be read", "/ws?ticket=", app, []string{"chat, ticket.TICKET"}, nil, several, true},
 	{"without a real subprotocol beside it", "/ws", app, []string{"ticket.TICKET"}, nil, malformed, true},
+	{"behind an empty element", "/ws", app, []string{",ticket.TICKET"}, nil, malformed, true},
+	{"before an empty element", "/ws", app, []string{"ticket.TICKET , "}, nil, malformed, true},
+	{"beside an empty line", "/ws", app, []string{"", "ticket.TICKET"}, nil, malformed, true},
+	{"beside a bearer token, which is no real one", "/ws", app, []string{"base64url.bearer.authorization.securews.YQ, ticket.TICKET"}, nil, malformed, true},
+	{"beside what is no token, RFC 6455 §4.1", "/ws", app, []string{"ch@t, ticket.TICKET"}, nil, malformed, true},
 	{"on a request that opens no WebSocket", "/ws?ticket=TICKET", app, nil, func(r *http.Request) { delete(r.Header, "Upgrade") }, malformed, true},
 	{"on a handshake by POST", "/ws?ticket=TICKET", app, nil, func(r *http.Request) { r.Method = "POST" }, malformed, true},
 
