@@ -105,7 +105,7 @@ func (a *Auth) Ambient() bool {
 // where the [OriginPolicy] lets native clients do without (RFC 6455 §10.2,
 // ASVS 4.4.2).
 //
-// A credential that is good once, such as a ticket, is used up by it.
+// A credential that is good once, such as a ticket, is used up by it, whatever comes of it.
 func (a *Auth) Check(r *http.Request) (Principal, error) {
 	if a == nil || len(a.list) == 0 && !a.anonymous {
 		return Principal{}, &Refusal{Status: http.StatusUnauthorized, Reason: ReasonNoCredential, Err: errors.New("middleware: auth: the zero Auth admits nobody")}
@@ -122,6 +122,7 @@ func (a *Auth) Check(r *http.Request) (Principal, error) {
 			continue
 		}
 		if found >= 0 {
+			spend(r, a.list[i+1:]) // the two have been asked
 			return Principal{}, &Refusal{
 				Status: http.StatusBadRequest, Reason: ReasonMultipleCredentials,
 				Err: fmt.Errorf("middleware: auth: credentials for both %T and %T", a.list[found], x),

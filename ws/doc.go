@@ -3,9 +3,9 @@
 //
 // [New] compiles a [Config] into a [Handler]. The handler refuses while a request
 // is still HTTP, cheapest and least revealing check first: TLS, handshake, host,
-// origin, capacity, credential, revocation, authorisation. Then it upgrades and
-// returns; one goroutine runs Config.Serve with a [Conn] that lives no longer than
-// that call.
+// origin, subprotocol, capacity, credential, revocation, authorisation. Then it
+// upgrades and returns; one goroutine runs Config.Serve with a [Conn] that lives no
+// longer than that call.
 //
 // Every ending is a [CloseError]: the word the peer reads in the close frame, the
 // error Serve gets from its reads and writes and from context.Cause, and the word

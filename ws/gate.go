@@ -12,8 +12,8 @@ import (
 )
 
 // Check decides what can be decided from the request alone, cheapest and least
-// revealing first: TLS, handshake, host, origin, capacity. It does not ask who the
-// request is from and changes nothing.
+// revealing first: TLS, handshake, host, origin, subprotocol, capacity. It does not ask
+// who the request is from and changes nothing: a ticket stays good.
 func (h *Handler) Check(r *http.Request) error {
 	if h == nil || h.front == nil {
 		return errZero

@@ -79,6 +79,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // serve refuses, or upgrades and starts the connection.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 	if err := h.admissible(r); err != nil {
+		h.cfg.Auth.Spend(r) // what is good once is used up by a wrong use
 		middleware.Refuse(w, r, err)
 		return
 	}

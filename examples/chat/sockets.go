@@ -43,7 +43,7 @@ type sockets struct {
 
 // newSockets makes the three. Each has an Auth of its own: what opens one opens no other.
 func (a *app) newSockets(tokens middleware.Authenticator) (s sockets, err error) {
-	store, err := ticket.NewMemoryStore(0) // one for both: a ticket at the wrong door is used up
+	store, err := ticket.NewMemoryStore(0) // one for both: a ticket at the other's door is used up
 	if err != nil {
 		return s, err
 	}

@@ -20,9 +20,12 @@
 //
 // A ticket is 256 random bits. The store has its SHA-256, and beside it the principal, the
 // origin and the path that it is good for. It is taken from the store before anything is
-// compared: whoever presents it in the wrong place has used it up. Only what ws.Handler
-// refuses before it asks who a request is from, see ws.Handler.Check, leaves it good: a
-// handshake in the clear, of an origin that is not on its list, or beyond its capacity.
+// compared: whoever presents it in the wrong place has used it up. ws.Handler has it used
+// up (middleware.Auth.Spend), too, where it refuses what is no proper handshake of its
+// route before it asks who that is from: a plain request, one in the clear, of an origin
+// that is not on its list, or without a subprotocol that is spoken there. A handshake that
+// it has no room for, or that comes while it drains, was right and leaves the ticket good;
+// and so does whatever a layer further out refuses or sends elsewhere.
 //
 // The connection then ends when the credential behind the ticket does: Expires, IssuedAt
 // and the handles for revocation are that credential's.
@@ -42,5 +45,7 @@
 //
 // middleware.Auth and ws.Handler take the ticket out of header and query before they pass
 // the request on. A logger further out that writes queries or headers must stand inside
-// middleware.Auth.Strip; middleware.AccessLog writes neither.
+// middleware.Auth.Strip; middleware.AccessLog writes neither. A handshake is stripped on
+// whatever path; another request, such as one from the address bar, where its path is or
+// ends in that of the route, so that Strip may stand outside an http.StripPrefix.
 package ticket

@@ -37,11 +37,14 @@ type found struct {
 
 type foundKey struct{} // *found, in the context of a stripped request
 
-// find returns the request without its tickets, and those; nil where there are none.
+// find returns the request without its tickets, and those; nil where there are none. In a
+// request that is no handshake the query may be another's, as CAS has a ticket there. It is
+// taken for ours where the path ends in that of the route: further out, where this is cut,
+// an http.StripPrefix may be still to come.
 func find(r *http.Request, path string) (*http.Request, *found) {
 	earlier, _ := r.Context().Value(foundKey{}).(*found)
 	handshake := middleware.IsHandshake(r) && r.Method == http.MethodGet
-	if r.URL == nil || !middleware.IsHandshake(r) && r.URL.Path != path {
+	if r.URL == nil || !middleware.IsHandshake(r) && (path == "" || !strings.HasSuffix(r.URL.Path, path)) {
 		return r, earlier
 	}
 	bare, offered := middleware.CutSubprotocols(r, prefix)
@@ -57,7 +60,8 @@ func find(r *http.Request, path string) (*http.Request, *found) {
 		f.add(strings.CutPrefix(s, prefix))
 	}
 	for _, s := range queried {
-		f.add(s, true)
+		plain, err := url.QueryUnescape(s) // %41 is A (RFC 3986 §6.2.2.2)
+		f.add(plain, err == nil)
 	}
 	switch {
 	case f.flaw != nil:
@@ -137,6 +141,9 @@ func withoutParameter(query string) (rest string, cut []string) {
 
 // Stripped is [middleware.Stripper]'s: the request without its tickets in
 // Sec-WebSocket-Protocol, URL and RequestURI. What goes on in the context is the hash.
+//
+// Tickets are cut from every handshake, and from every other request whose path is, or ends
+// in, Config.Path. They are redeemed on that path alone.
 func (t *Tickets) Stripped(r *http.Request) *http.Request {
 	bare, f := find(r, t.path())
 	if bare == r {

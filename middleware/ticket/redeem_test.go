@@ -3,6 +3,7 @@ package ticket_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"reflect"
 	"strings"
@@ -41,6 +42,8 @@ var redemptions = []redemption{
 	{"in the query", "/ws?ticket=TICKET", app, nil, nil, "accepted", true},
 	{"in the query among others", "/ws?room=7&ticket=TICKET&x", app, []string{"chat"}, nil, "accepted", true},
 	{"in the query, the name encoded", "/ws?%74icket=TICKET", app, nil, nil, "accepted", true},
+	{"in the query, a letter of it encoded, RFC 3986 §6.2.2.2", "/ws?ticket=ENCODED", app, nil, nil, "accepted", true},
+	{"in the query, a letter of it encoded, from another origin", "/ws?ticket=ENCODED", other, nil, nil, invalid, true},
 
 	{"from another origin that may fetch tickets too", "/ws", other, []string{"chat, ticket.TICKET"}, nil, invalid, true},
 	{"from another origin, in the query", "/ws?ticket=TICKET", other, nil, nil, invalid, true},
@@ -63,9 +66,12 @@ var redemptions = []redemption{
 	{"beside a bearer token, which is no real one", "/ws", app, []string{"base64url.bearer.authorization.securews.YQ, ticket.TICKET"}, nil, malformed, true},
 	{"beside what is no token, RFC 6455 §4.1", "/ws", app, []string{"ch@t, ticket.TICKET"}, nil, malformed, true},
 	{"on a request that opens no WebSocket", "/ws?ticket=TICKET", app, nil, func(r *http.Request) { delete(r.Header, "Upgrade") }, malformed, true},
+	{"on one whose path ends in ours, as it does outside an http.StripPrefix", "/app/ws?ticket=TICKET", app, nil, func(r *http.Request) { delete(r.Header, "Upgrade") }, malformed, true},
+	{"on a path that ends in ours", "/app/ws", app, []string{"chat, ticket.TICKET"}, nil, invalid, true},
 	{"on a handshake by POST", "/ws?ticket=TICKET", app, nil, func(r *http.Request) { r.Method = "POST" }, malformed, true},
 
 	{"an empty one", "/ws", app, []string{"chat, ticket."}, nil, malformed, false},
+	{"in the query, behind an escape that is none", "/ws?ticket=%zzTICKET", app, nil, nil, malformed, false},
 	{"an empty one in the query", "/ws?ticket", app, nil, nil, malformed, false},
 	{"one letter short", "/ws", app, []string{"chat, ticket.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}, nil, malformed, false},
 	{"bits beyond the 256th, RFC 4648 §3.5", "/ws", app, []string{"chat, ticket.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB"}, nil, malformed, false},
@@ -95,7 +101,8 @@ func TestRedeem(t *testing.T) {
 				t.Parallel()
 				tickets := newTickets(t, ticket.Config{})
 				good := fetch(t, tickets, app, "ann")
-				fill := strings.NewReplacer("TICKET.TICKET", "TICKET."+good.Ticket, "TICKET", good.Ticket, "SECOND", fetch(t, tickets, app, "ann").Ticket)
+				fill := strings.NewReplacer("TICKET.TICKET", "TICKET."+good.Ticket, "TICKET", good.Ticket,
+					"ENCODED", fmt.Sprintf("%%%02x%s", good.Ticket[0], good.Ticket[1:]), "SECOND", fetch(t, tickets, app, "ann").Ticket)
 				r := handshake(fill.Replace(tt.target), tt.origin)
 				for _, line := range tt.protocol {
 					r.Header["Sec-Websocket-Protocol"] = append(r.Header["Sec-Websocket-Protocol"], fill.Replace(line))

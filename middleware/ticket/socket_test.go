@@ -234,7 +234,8 @@ func TestOneOfManyHandshakesIsUpgraded(t *testing.T) {
 	}
 }
 
-// An origin that the socket does not serve is refused before anybody looks for a ticket.
+// An origin that the socket does not serve is refused before anything else is said, and
+// has used the ticket up, as has an offer without a real subprotocol.
 func TestForeignOriginIsRefusedFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := open(t, user{})
@@ -245,6 +246,10 @@ func TestForeignOriginIsRefusedFirst(t *testing.T) {
 		if err == nil || res.StatusCode != 403 {
 			t.Errorf("another site: %v", err)
 		}
+		if _, res, err := p.dial("/ws", "chat", a.Subprotocol); err == nil || res.StatusCode != 401 {
+			t.Errorf("after another site's use: %v", err)
+		}
+		a = p.fetch(app, "ann")
 		if _, res, err := p.dial("/ws", a.Subprotocol); err == nil || res.StatusCode != 400 {
 			t.Errorf("without a real subprotocol: %v", err)
 		}

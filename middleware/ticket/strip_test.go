@@ -89,6 +89,37 @@ func TestNothingSeesTheTicket(t *testing.T) {
 	}
 }
 
+// Strip may stand outside an http.StripPrefix; what was cut there is redeemed inside, and
+// used up inside by a request that opens no WebSocket.
+func TestStripOutsideStripPrefix(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, upgrade, want string
+	}{
+		{"a handshake", "websocket", "200 "},
+		{"no handshake", "", "400 credential_malformed"},
+	} {
+		tickets := newTickets(t, ticket.Config{})
+		a, route := fetch(t, tickets, app, "ann"), auth(t, tickets)
+		mux := http.NewServeMux()
+		mux.Handle("/app/", http.StripPrefix("/app", route.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))))
+		r := handshake("/app/ws?ticket="+a.Ticket, app)
+		r.Header.Set("Upgrade", tt.upgrade)
+		_, got := serve(route.Strip(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if seen := everything(r); strings.Contains(seen, a.Ticket) {
+				t.Errorf("%s: inside Strip there is the ticket:\n%s", tt.name, seen)
+			}
+			mux.ServeHTTP(w, r)
+		})), r)
+		if got != tt.want {
+			t.Errorf("%s: answered %s, want %s", tt.name, got, tt.want)
+		}
+		if _, err := tickets.Authenticate(offering("chat, " + a.Subprotocol)); outcome(err) != invalid {
+			t.Errorf("%s: the right use afterwards: %s", tt.name, outcome(err))
+		}
+	}
+}
+
 // Without Strip further out, Auth.Handler passes on a request without the ticket.
 func TestAuthStrips(t *testing.T) {
 	t.Parallel()

@@ -11,8 +11,8 @@ import (
 )
 
 // Tickets issues tickets and redeems them. It is a [middleware.Authenticator], a
-// [middleware.Challenger] and a [middleware.Stripper], and safe for concurrent use. The
-// zero value issues none and refuses all.
+// [middleware.Challenger], a [middleware.Stripper] and a [middleware.Spender], and safe for
+// concurrent use. The zero value issues none and refuses all.
 type Tickets struct {
 	cfg Config
 }
@@ -51,11 +51,12 @@ var (
 	errRevoked = errors.New("the credential it was issued for is revoked")
 )
 
-// storeTimeout bounds one call of the Store, and one of Revocations.
+// storeTimeout bounds what one request costs the Store, and one call of Revocations.
 const storeTimeout = 2 * time.Second
 
 // Authenticate redeems the request's ticket, once: it is taken from the store before
-// anything is compared, so that a wrong use ends it. It returns
+// anything is compared, so that a wrong use ends it, and what is refused before it comes to
+// that is for [Tickets.Spend]. It returns
 // [middleware.ErrNoCredential] where there is none, or a [middleware.Refusal]:
 //
 //   - 400 multiple_credentials: two tickets, or one both ways;
@@ -76,7 +77,7 @@ func (t *Tickets) Authenticate(r *http.Request) (middleware.Principal, error) {
 	if t.zero() {
 		return middleware.Principal{}, refuse(http.StatusUnauthorized, middleware.ReasonCredentialInvalid, errZero)
 	}
-	rec, err := t.take(r.Context(), f)
+	rec, err := t.take(f)
 	if err == nil {
 		err = t.check(r, rec)
 	}
@@ -86,15 +87,28 @@ func (t *Tickets) Authenticate(r *http.Request) (middleware.Principal, error) {
 	return rec.redeemed(), nil
 }
 
-// take burns what was found and returns the record, if it was one ticket without a flaw.
-func (t *Tickets) take(ctx context.Context, f *found) (*record, error) {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+// Spend is [middleware.Spender]'s: it takes the request's tickets from the store, at most
+// two, as Authenticate does, and compares nothing.
+func (t *Tickets) Spend(r *http.Request) {
+	if _, f := find(r, t.path()); f != nil && !t.zero() {
+		_, _ = t.burn(f)
+	}
+}
+
+// burn takes what was found from the store and returns the last. The context is not the
+// request's: that ends when the peer hangs up, and a ticket would survive its wrong use.
+func (t *Tickets) burn(f *found) (value []byte, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
-	var value []byte
-	var err error
 	for _, key := range f.keys {
 		value, err = t.cfg.Store.Take(ctx, key)
 	}
+	return value, err
+}
+
+// take burns what was found and returns the record, if it was one ticket without a flaw.
+func (t *Tickets) take(f *found) (*record, error) {
+	value, err := t.burn(f)
 	switch {
 	case f.flaw == errSeveral:
 		return nil, refuse(http.StatusBadRequest, middleware.ReasonMultipleCredentials, f.flaw)
