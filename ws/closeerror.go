@@ -91,8 +91,8 @@ func (e *CloseError) flushes() bool {
 		e.Code >= 4000
 }
 
-// valid reports what may not stand in a close frame (RFC 6455 §5.5.1, §7.4).
-func (e *CloseError) valid() error {
+// Check reports what may not stand in a close frame (RFC 6455 §5.5.1, §7.4).
+func (e *CloseError) Check() error {
 	switch {
 	case len(e.Reason) > 123:
 		return fmt.Errorf("ws: close: the reason takes %d bytes, at most 123 fit", len(e.Reason))
@@ -113,7 +113,7 @@ func closeErrorOr(err error, what *CloseError) *CloseError {
 	if e == nil {
 		return ErrInternal.because(errors.New("ws: a nil *CloseError"))
 	}
-	if invalid := e.valid(); invalid != nil {
+	if invalid := e.Check(); invalid != nil {
 		return ErrInternal.because(invalid)
 	}
 	if err != error(e) {

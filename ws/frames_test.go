@@ -218,7 +218,7 @@ func TestCloseErrorsThatMayBeSent(t *testing.T) {
 		{"a reason of 124 bytes does not fit", CloseError{Code: 1000, Reason: string(bytes.Repeat([]byte("a"), 124))}, false},
 		{"a reason that is not UTF-8", CloseError{Code: 1000, Reason: "\xff"}, false},
 	} {
-		if err := tt.e.valid(); (err == nil) != tt.valid {
+		if err := tt.e.Check(); (err == nil) != tt.valid {
 			t.Errorf("%s: %v", tt.sentence, err)
 		}
 	}
@@ -292,7 +292,7 @@ func TestCausesAreDistinct(t *testing.T) {
 		ErrInvalid, ErrTooBig, ErrInternal, ErrDraining, ErrSlow, ErrLater, ErrClosed,
 	}
 	for i, a := range all {
-		if err := a.valid(); err != nil {
+		if err := a.Check(); err != nil {
 			t.Error(err)
 		}
 		for j, b := range all {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -19,7 +18,15 @@ import (
 var errConcurrentRead = errors.New("redial: read: another goroutine is reading")
 
 // errPeer stands behind a cause that the server named.
-var errPeer = fmt.Errorf("redial: closed by the server")
+var errPeer = fromServer{}
+
+type fromServer struct{}
+
+func (fromServer) Error() string { return "redial: closed by the server" }
+
+// FromPeer lets package seal, which believes no word that is not sealed, tell such a cause
+// from the client's own.
+func (fromServer) FromPeer() bool { return true }
 
 // Read returns the next message. It takes no context: it ends when the connection
 // does, with the [ws.CloseError] that says why; that of a server which closed normally

@@ -232,6 +232,7 @@ func TestAttackBinding(t *testing.T) {
 	subject := func(p middleware.Principal) string { return p.Subject }
 	psk, other := PSK(bytes.Repeat([]byte{1}, 32)), PSK(bytes.Repeat([]byte{2}, 32))
 	stranger := must(GenerateKey(X25519, day(30)))
+	own, hybrid := must(GenerateKey(X25519, day(30))), must(GenerateKey(XWing, day(30)))
 	cases := []struct {
 		name string
 		l    lab
@@ -245,7 +246,9 @@ func TestAttackBinding(t *testing.T) {
 		{"a PSK at the server alone", lab{server: Config{PSK: psk}}},
 		{"a PSK at the client alone", lab{client: ClientConfig{PSK: psk}}},
 		{"a server that does not hold the pinned key", lab{client: ClientConfig{Keys: []PublicKey{stranger.Public()}}}},
-		{"no suite in common", lab{client: ClientConfig{Suites: []Suite{XWing}}}},
+		{"no suite in common", lab{keys: []Key{own}, client: ClientConfig{
+			Suites: []Suite{XWing}, Keys: []PublicKey{own.Public(), hybrid.Public()},
+		}}},
 		{"stripped: the client requires what the server does not select", lab{
 			offered: []string{"chat"}, ws: ws.Config{Subprotocols: []string{"chat"}}, server: Config{Policy: PolicyPreferred},
 		}},
@@ -342,6 +345,33 @@ func TestAttackCloseWords(t *testing.T) {
 	own := unannounced{ending(ws.ErrRevoked, io.ErrUnexpectedEOF)}
 	if !errors.Is(own, ws.ErrRevoked) {
 		t.Errorf("%v, of the connection underneath, is not ws.ErrRevoked", own)
+	}
+}
+
+// Whoever ends the connection before the keys are agreed has announced nothing.
+func TestAttackEndBeforeTheKeys(t *testing.T) {
+	k := must(GenerateKey(X25519, day(30)))
+	server := must(NewServer(Config{Keys: must(NewKeyring(k)), Audience: audience}))
+	client := must(NewClient(ClientConfig{Keys: []PublicKey{k.Public()}, Audience: audience, App: "chat"}))
+	hello := serverHello{offers: []offer{k.Public().offer()}}.bytes()
+	for _, words := range []*ws.CloseError{ws.ErrClosed, {Code: websocket.StatusGoingAway}, ws.ErrRevoked, ErrDecrypt} {
+		for name, exchange := range map[string]func(m Messages, between *pipe) error{
+			"before the ServerHello": func(m Messages, _ *pipe) error { return second(client.Connect(t.Context(), m)) },
+			"before ready": func(m Messages, between *pipe) error {
+				_ = between.Write(websocket.MessageBinary, hello)
+				return second(client.Connect(t.Context(), m))
+			},
+			"before the ClientHello": func(m Messages, _ *pipe) error { return second(server.accept(t.Context(), m, "CID", "", "")) },
+		} {
+			t.Run(fmt.Sprintf("%d %s, %s", words.Code, words.Reason, name), func(t *testing.T) {
+				between, m := newPipe("hpke1.chat")
+				go func() { _ = between.Close(words.Code, words.Reason) }()
+				err := exchange(m, between)
+				if errors.Is(err, words) || errors.Is(err, io.EOF) || !errors.Is(err, io.ErrUnexpectedEOF) {
+					t.Errorf("%v, want io.ErrUnexpectedEOF alone", err)
+				}
+			})
+		}
 	}
 }
 

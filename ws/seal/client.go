@@ -34,7 +34,8 @@ func (cl *Client) Subprotocols() []string { return cl.cfg.Policy.subprotocols(cl
 // Connect exchanges keys over a connection that has just been opened, within 5 s, and
 // returns when the server has proved that it holds one of Keys. The connection is
 // closed where it fails: with [ErrDecrypt] if the server negotiated anything but the
-// sealed subprotocol, and for whatever was changed on its way.
+// sealed subprotocol, and for whatever was changed on its way. An end before that is
+// io.ErrUnexpectedEOF, as in [Conn.Read].
 //
 // What a redial.Client has queued, and queues, goes out through the sealed connection.
 func (cl *Client) Connect(ctx context.Context, m Messages) (*Conn, error) {

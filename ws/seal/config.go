@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -34,8 +35,8 @@ type PSK []byte
 // String shows nothing.
 func (PSK) String() string { return "[redacted]" }
 
-// GoString shows nothing.
-func (PSK) GoString() string { return "[redacted]" }
+// Format shows nothing, whatever the verb.
+func (PSK) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[redacted]") }
 
 // LogValue shows nothing.
 func (PSK) LogValue() slog.Value { return slog.StringValue("[redacted]") }
@@ -121,14 +122,7 @@ func (cfg Config) compile() (Config, error) {
 func (cfg ClientConfig) compile() (ClientConfig, error) {
 	var errs []error
 	cfg.Keys = slices.Clone(cfg.Keys)
-	if len(cfg.Keys) == 0 {
-		errs = append(errs, errors.New("seal: Keys: none: there is nobody to encrypt to"))
-	}
-	for i, k := range cfg.Keys {
-		if k.public == nil {
-			errs = append(errs, fmt.Errorf("seal: Keys: key %d is the zero PublicKey", i))
-		}
-	}
+	errs = append(errs, fillSuites(&cfg.Suites), cfg.checkKeys())
 	if !isApp(cfg.App) {
 		errs = append(errs, fmt.Errorf("seal: App: %q: letters, digits, '-', '_' and '.', up to 64", cfg.App))
 	}
@@ -139,9 +133,28 @@ func (cfg ClientConfig) compile() (ClientConfig, error) {
 		errs = append(errs, err)
 	}
 	cfg.PSK = slices.Clone(cfg.PSK)
-	errs = append(errs, checkAudience(cfg.Audience), checkPSK(cfg.PSK),
-		fillSuites(&cfg.Suites), fillQueue(&cfg.QueueBytes, &cfg.QueueMessages))
+	errs = append(errs, checkAudience(cfg.Audience), checkPSK(cfg.PSK), fillQueue(&cfg.QueueBytes, &cfg.QueueMessages))
 	return cfg, errors.Join(errs...)
+}
+
+// checkKeys wants one that can be used: a connection would not say why it cannot. Keys
+// that have ended are no mistake of the configuration: they all do, in time.
+func (cfg *ClientConfig) checkKeys() error {
+	if len(cfg.Keys) == 0 {
+		return errors.New("seal: Keys: none: there is nobody to encrypt to")
+	}
+	var errs []error
+	usable := false
+	for i, k := range cfg.Keys {
+		if k.public == nil {
+			errs = append(errs, fmt.Errorf("seal: Keys: key %d is the zero PublicKey", i))
+		}
+		usable = usable || slices.Contains(cfg.Suites, k.suite)
+	}
+	if len(errs) == 0 && !usable {
+		errs = append(errs, errors.New("seal: Keys: each is of none of Suites"))
+	}
+	return errors.Join(errs...)
 }
 
 func (p Policy) valid() bool { return p == PolicyRequired || p == PolicyPreferred }

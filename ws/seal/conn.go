@@ -198,8 +198,12 @@ func (c *Conn) ReadJSON(v any) error {
 }
 
 // Close tells the peer, sealed, that nothing follows what was written and queued, and
-// closes with the code and reason, which are not sealed.
+// closes with the code and reason, which are not sealed. Those that may not stand in a
+// close frame are an error and change nothing. Read then ends with [ws.ErrClosed].
 func (c *Conn) Close(code websocket.StatusCode, reason string) error {
+	if err := (&ws.CloseError{Code: code, Reason: reason}).Check(); err != nil {
+		return err
+	}
 	c.closed.Store(true)
 	_ = c.CloseWrite()
 	return c.m.Close(code, reason)

@@ -116,6 +116,9 @@ func TestKeyForms(t *testing.T) {
 		var log bytes.Buffer
 		slog.New(slog.NewTextHandler(&log, nil)).Info("key", "key", k, "psk", PSK(b))
 		shown := fmt.Sprintf("%v %+v %#v %s %v %+v %#v %s", k, k, k, k, PSK(b), PSK(b), PSK(b), &log)
+		for _, verb := range []string{"%d", "%v", "%x", "%q"} {
+			shown += fmt.Sprintf(verb, []any{PSK(b), Config{PSK: b}, ClientConfig{PSK: b}})
+		}
 		for _, secret := range []string{string(b), fmt.Sprintf("%x", b), fmt.Sprint(b), fmt.Sprintf("%#v", b), base64.RawURLEncoding.EncodeToString(b)} {
 			if strings.Contains(shown, secret) {
 				t.Errorf("%v shows its secret: %s", s, shown)
@@ -300,7 +303,16 @@ func TestConfigMistakes(t *testing.T) {
 			t.Errorf("%v does not name %s", err, what)
 		}
 	}
-	if _, err := NewClient(ClientConfig{}); err == nil || !strings.Contains(err.Error(), "Keys: none") {
-		t.Error(err)
+	hybrid := must(GenerateKey(XWing, day(1))).Public()
+	for _, tt := range []struct {
+		cfg  ClientConfig
+		what string
+	}{
+		{ClientConfig{}, "Keys: none"},
+		{ClientConfig{Keys: []PublicKey{hybrid}, Suites: []Suite{X25519}}, "Keys: each is of none of Suites"},
+	} {
+		if _, err := NewClient(tt.cfg); err == nil || !strings.Contains(err.Error(), tt.what) {
+			t.Errorf("%v, want %s", err, tt.what)
+		}
 	}
 }

@@ -96,7 +96,12 @@ func ending(err, how error) *ws.CloseError {
 	case errors.As(err, &coders):
 		end.Code, end.Reason = coders.Code, coders.Reason
 	}
-	if how != io.EOF && !errors.Is(err, io.EOF) {
+	var peers interface{ FromPeer() bool } // behind a redial.Conn's CloseError; a ws.Conn's matches none of our causes
+	switch {
+	case how == io.EOF || errors.Is(err, io.EOF):
+	case ours != nil && errors.As(ours.Err, &peers) && peers.FromPeer():
+		end.Err = fmt.Errorf("%w: %v", how, err) // wrapped, it would match by its words
+	default:
 		end.Err = fmt.Errorf("%w: %w", how, err)
 	}
 	return end

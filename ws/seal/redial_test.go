@@ -25,6 +25,7 @@ import (
 type listener struct {
 	*wstest.Server
 	client *Client
+	says   *ws.CloseError // in a close frame, without a goodbye, as soon as it is sealed
 
 	mu    sync.Mutex
 	heard []string
@@ -50,6 +51,9 @@ func newListener(t *testing.T) *listener {
 			return nil
 		},
 		Serve: server.Serve(func(_ context.Context, c *Conn) error {
+			if l.says != nil {
+				return c.m.Close(l.says.Code, l.says.Reason)
+			}
 			for {
 				_, p, err := c.Read()
 				if err != nil {
@@ -215,4 +219,31 @@ func TestRedialSaysGoodbye(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What redial tells of a close frame is hearsay on a sealed connection: its words are no
+// cause of ours, though Run, which trusts TLS, goes by them.
+func TestRedialHearsay(t *testing.T) {
+	for _, words := range []*ws.CloseError{ws.ErrRevoked, ws.ErrForbidden, ErrDecrypt} {
+		synctest.Test(t, func(t *testing.T) {
+			l := newListener(t)
+			l.says = words
+			client := must(redial.New(l.config()))
+			var seen error
+			err := client.Run(t.Context(), func(ctx context.Context, raw *redial.Conn) error {
+				c, err := l.client.Connect(ctx, raw)
+				if err != nil {
+					return err
+				}
+				seen = listenTo(c)
+				return seen
+			})
+			if errors.Is(seen, words) || errors.Is(seen, io.EOF) || !errors.Is(seen, io.ErrUnexpectedEOF) {
+				t.Errorf("Read: %v, want io.ErrUnexpectedEOF alone", seen)
+			}
+			if !errors.Is(err, words) {
+				t.Errorf("Run: %v, want %v", err, words)
+			}
+		})
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"io"
 	"strings"
 	"time"
 
@@ -60,7 +61,8 @@ func (s *Server) Serve(serve func(ctx context.Context, c *Conn) error) func(cont
 
 // Accept exchanges keys with the client and says that it is ready. The peer has 5 s;
 // then the connection is closed with [ws.ErrTimeout]. Every other mistake of the
-// peer's closes it with [ErrDecrypt]. Who accepts by hand ends with [Conn.Close].
+// peer's closes it with [ErrDecrypt]. An end before the keys are agreed is
+// io.ErrUnexpectedEOF, as in [Conn.Read]. Who accepts by hand ends with [Conn.Close].
 //
 // ws.Limits.Message counts records: [Overhead] more than the payload, and at least
 // 1,140 for the largest hello. ws.Config.Validate sees hellos and records as well, and
@@ -144,7 +146,8 @@ func (c *Conn) agree(keys []Key, v binding, first, second []byte, psk PSK) bool 
 }
 
 // inTime runs the exchange of hellos, which ctx and helloTimeout end by closing the
-// connection. It is closed whatever the exchange fails of.
+// connection. It is closed whatever the exchange fails of. An end in the midst of it is
+// one that nobody has announced.
 func inTime(ctx context.Context, m Messages, exchange func() error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, helloTimeout, ws.ErrTimeout)
 	defer cancel()
@@ -156,11 +159,20 @@ func inTime(ctx context.Context, m Messages, exchange func() error) error {
 		_ = m.Close(code, reason)
 	})
 	err := exchange()
-	if !stop() && err != ErrDecrypt {
-		return context.Cause(ctx)
+	intime := stop()
+	if err == ErrDecrypt || err == nil && intime {
+		return err
 	}
-	if err != nil && err != ErrDecrypt {
-		_ = m.Close(websocket.StatusGoingAway, "") // nobody else will: there is no Conn
+	if !intime {
+		var seen *ws.CloseError
+		if err = context.Cause(ctx); err == ws.ErrTimeout || !errors.As(err, &seen) {
+			return err // the caller's
+		}
 	}
-	return err
+	_ = m.Close(websocket.StatusGoingAway, "") // nobody else will: there is no Conn
+	end := ending(err, io.ErrUnexpectedEOF)
+	if end.Code != websocket.StatusAbnormalClosure {
+		end.Err = io.ErrUnexpectedEOF // and none of the causes behind it
+	}
+	return unannounced{end}
 }
