@@ -27,6 +27,11 @@ type Principal struct {
 	// as a ticket does; empty: the connection chooses its own.
 	Connection string
 
+	// Certificate is the client certificate that the credential is bound to: its SHA-256
+	// in base64url without padding (RFC 8705 §3.1); empty: to none. Whoever takes such a
+	// credential again, or another one for it, wants that certificate of the connection.
+	Certificate string
+
 	// Method says what authenticated: "session", "bearer", "ticket", "anonymous".
 	Method string
 

@@ -92,8 +92,9 @@ func (a *Authenticator) Challenge() string {
 //   - 503 unavailable with Retry-After: the keys, or the revocations, cannot be had.
 //
 // The principal's Token is [Handle] of the issuer and jti, or [TokenHandle] where there is
-// no jti; its Expires is exp and the leeway. Principals of one token share Scopes and
-// Attributes, which must not be changed. For a token seen before nothing is allocated.
+// no jti; its Expires is exp and the leeway; its Certificate is the one that the token is
+// bound to. Principals of one token share Scopes and Attributes, which must not be
+// changed. For a token seen before nothing is allocated.
 func (a *Authenticator) Authenticate(r *http.Request) (middleware.Principal, error) {
 	token, err := credential(r, a.takesOffered())
 	if err == middleware.ErrNoCredential {

@@ -30,6 +30,9 @@ func parseBinding(cnf []byte) (*binding, error) {
 	return &b, nil
 }
 
+// String is the thumbprint as RFC 8705 §3.1 writes it.
+func (b *binding) String() string { return base64.RawURLEncoding.EncodeToString(b[:]) }
+
 // check compares with the certificate of the connection, which must end its TLS here.
 func (b *binding) check(state *tls.ConnectionState) error {
 	if b == nil {

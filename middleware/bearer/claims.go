@@ -137,6 +137,7 @@ func (c *profile) judge(payload []byte, token string, now time.Time) (*verified,
 		if v.binding, err = parseBinding(got.cnf); err != nil {
 			return nil, err
 		}
+		v.principal.Certificate = v.binding.String()
 	}
 	for _, t := range []time.Time{got.nbf, got.iat} {
 		if t = t.Add(-c.leeway); t.After(v.notBefore) {

@@ -194,10 +194,17 @@ func TestCertificateBoundTokens(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			r := request(bound)
 			r.TLS = c.state
-			if _, err := a.Authenticate(r); outcome(err) != c.want {
+			p, err := a.Authenticate(r)
+			if outcome(err) != c.want {
 				t.Fatalf("got %s, want %s", outcome(err), c.want)
 			}
+			if err == nil && p.Certificate != thumbprint(mine) {
+				t.Errorf("Certificate is %q", p.Certificate)
+			}
 		})
+	}
+	if p, err := a.Authenticate(request(token(header(), claims()))); err != nil || p.Certificate != "" {
+		t.Errorf("a token that is bound to none: %q, %v", p.Certificate, err)
 	}
 }
 

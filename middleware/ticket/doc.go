@@ -28,7 +28,8 @@
 // and so does whatever a layer further out refuses or sends elsewhere.
 //
 // The connection then ends when the credential behind the ticket does: Expires, IssuedAt
-// and the handles for revocation are that credential's.
+// and the handles for revocation are that credential's. Where it is bound to a client
+// certificate (RFC 8705 §3), so is the ticket.
 //
 // # The route of the socket
 //

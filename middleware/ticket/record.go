@@ -35,6 +35,10 @@ type principal struct {
 	Attributes map[string]string `json:"attributes,omitempty"`
 	IssuedAt   time.Time         `json:"iat,omitzero"`
 	Expires    time.Time         `json:"exp,omitzero"`
+
+	// Certificate came later. It is there where it binds only: who does not know it
+	// refuses such a record, and reads all others as before.
+	Certificate string `json:"x5t#S256,omitempty"`
 }
 
 const (
@@ -58,7 +62,7 @@ func (rec *record) encode() ([]byte, error) {
 }
 
 func (p *principal) isUTF8() bool {
-	texts := slices.Concat([]string{p.Issuer, p.Subject, p.Session, p.Token, p.Method}, p.Scopes)
+	texts := slices.Concat([]string{p.Issuer, p.Subject, p.Session, p.Token, p.Certificate, p.Method}, p.Scopes)
 	for name, value := range p.Attributes {
 		texts = append(texts, name, value)
 	}
@@ -90,7 +94,8 @@ func decode(value []byte) (*record, error) {
 
 func stored(p middleware.Principal) principal {
 	return principal{
-		Issuer: p.Issuer, Subject: p.Subject, Session: p.Session, Token: p.Token, Method: p.Method,
+		Issuer: p.Issuer, Subject: p.Subject, Session: p.Session, Token: p.Token,
+		Certificate: p.Certificate, Method: p.Method,
 		Scopes: p.Scopes, Attributes: p.Attributes, IssuedAt: p.IssuedAt.UTC(), Expires: p.Expires.UTC(),
 	}
 }
@@ -110,7 +115,7 @@ func (rec *record) redeemed() middleware.Principal {
 	attributes[OriginalMethod] = p.Method
 	return middleware.Principal{
 		Issuer: p.Issuer, Subject: p.Subject, Session: p.Session, Token: p.Token,
-		Connection: rec.CID, Method: "ticket", Scopes: p.Scopes, Attributes: attributes,
+		Connection: rec.CID, Certificate: p.Certificate, Method: "ticket", Scopes: p.Scopes, Attributes: attributes,
 		IssuedAt: p.IssuedAt, Expires: p.Expires,
 	}
 }

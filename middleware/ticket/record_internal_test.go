@@ -2,6 +2,7 @@ package ticket
 
 import (
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -33,6 +34,22 @@ func TestRecordOnTheWire(t *testing.T) {
 	}
 }
 
+// A binding to a certificate is a word more, which versions that do not know it refuse
+// (RFC 8705 §3.1).
+func TestBoundRecordOnTheWire(t *testing.T) {
+	const bound = `,"exp":"2026-01-02T04:00:00Z","x5t#S256":"A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0"}}`
+	rec, err := decode([]byte(strings.Replace(wire, `,"exp":"2026-01-02T04:00:00Z"}}`, bound, 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := rec.redeemed().Certificate; got != "A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0" {
+		t.Errorf("redeemed for %q", got)
+	}
+	if got, err := rec.encode(); err != nil || !strings.HasSuffix(string(got), bound) {
+		t.Errorf("encoded %s, %v", got, err)
+	}
+}
+
 // Every field of a Principal crosses the store, or is set when it is redeemed.
 func TestRecordKnowsAllOfAPrincipal(t *testing.T) {
 	set := map[string]bool{"Connection": true}
@@ -50,7 +67,7 @@ func TestRecordKnowsAllOfAPrincipal(t *testing.T) {
 func TestEncodeRefusesWhatIsNotUTF8(t *testing.T) {
 	const bad = "ann\xff"
 	for name, p := range map[string]principal{
-		"issuer": {Issuer: bad}, "subject": {Subject: bad}, "session": {Session: bad}, "token": {Token: bad}, "method": {Method: bad},
+		"issuer": {Issuer: bad}, "subject": {Subject: bad}, "session": {Session: bad}, "token": {Token: bad}, "certificate": {Certificate: bad}, "method": {Method: bad},
 		"scope": {Scopes: []string{"read", bad}}, "attribute": {Attributes: map[string]string{"a": bad}},
 		"attribute's name": {Attributes: map[string]string{bad: "a"}}, "half a letter each": {Issuer: "\xc3", Subject: "\xa4"},
 	} {

@@ -2,6 +2,10 @@ package ticket_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -158,6 +162,58 @@ func TestRedeemedPrincipal(t *testing.T) {
 	}
 	if a.RefreshAfter < 2870 || a.RefreshAfter > 2880 {
 		t.Errorf("refresh_after is %d for a credential of an hour", a.RefreshAfter)
+	}
+}
+
+// RFC 8705 §3: a ticket for a credential that is bound to a client certificate is good with
+// that certificate, and with any or none for every other; a wrong use ends it.
+func TestCertificateBoundTickets(t *testing.T) {
+	t.Parallel()
+	with := func(raw ...string) *tls.ConnectionState {
+		state := &tls.ConnectionState{}
+		for _, s := range raw {
+			state.PeerCertificates = append(state.PeerCertificates, &x509.Certificate{Raw: []byte(s)})
+		}
+		return state
+	}
+	sum := sha256.Sum256([]byte("hers"))
+	bound := base64.RawURLEncoding.EncodeToString(sum[:])
+	for _, tt := range []struct {
+		name  string
+		bound string
+		state *tls.ConnectionState
+		want  string
+	}{
+		{"that certificate", bound, with("hers", "its issuer's"), "accepted"},
+		{"another one", bound, with("his"), invalid},
+		{"that certificate as an issuer's", bound, with("his", "hers"), invalid},
+		{"no certificate", bound, with(), invalid},
+		{"no TLS that ends here", bound, nil, invalid},
+		{"a thumbprint that is none", "hers", with("hers"), invalid},
+		{"bound to none, without one", "", nil, "accepted"},
+		{"bound to none, with one", "", with("his"), "accepted"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			tickets := newTickets(t, ticket.Config{})
+			w, _ := serve(auth(t, user{func(name string) middleware.Principal {
+				p := ann(name)
+				p.Certificate = tt.bound
+				return p
+			}}).Handler(tickets.Issue()), post(app, "ann"))
+			var a issued
+			mustDecode(t, w, &a)
+			r := offering("chat, " + a.Subprotocol)
+			r.TLS = tt.state
+			p, err := tickets.Authenticate(r)
+			if outcome(err) != tt.want || err == nil && p.Certificate != tt.bound {
+				t.Errorf("answered %s, bound to %q; want %s", outcome(err), p.Certificate, tt.want)
+			}
+			r.TLS = with("hers")
+			if _, err := tickets.Authenticate(r); outcome(err) != invalid {
+				t.Errorf("the right use afterwards: %s", outcome(err))
+			}
+		})
 	}
 }
 

@@ -2,6 +2,10 @@ package ticket
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"crypto/tls"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -46,6 +50,7 @@ var (
 	errZero    = errors.New("the zero Tickets admits nobody")
 	errPath    = errors.New("issued for another path")
 	errOrigin  = errors.New("issued to another origin")
+	errHolder  = errors.New("issued for a credential that is bound to a client certificate, and not of this connection")
 	errLate    = errors.New("its time is over")
 	errEnded   = errors.New("the credential it was issued for has ended")
 	errRevoked = errors.New("the credential it was issued for is revoked")
@@ -62,8 +67,9 @@ const storeTimeout = 2 * time.Second
 //   - 400 multiple_credentials: two tickets, or one both ways;
 //   - 400 credential_malformed: one that cannot be read, that stands without a real
 //     subprotocol beside it, or on a request that opens no WebSocket;
-//   - 401 credential_invalid: unknown, used or late; or issued to another origin, or for
-//     another path;
+//   - 401 credential_invalid: unknown, used or late; issued to another origin, or for
+//     another path; or for a credential that is bound to a client certificate (RFC 8705)
+//     which is not that of the connection;
 //   - 401 credential_expired, credential_revoked: the credential behind it is over;
 //   - 503 unavailable with Retry-After: the store, or the revocations, cannot be asked.
 //
@@ -135,6 +141,8 @@ func (t *Tickets) check(r *http.Request, rec *record) error {
 		return refuse(http.StatusUnauthorized, middleware.ReasonCredentialInvalid, errPath)
 	case !sameOrigin(r, rec.Origin):
 		return refuse(http.StatusUnauthorized, middleware.ReasonCredentialInvalid, errOrigin)
+	case !holds(r.TLS, rec.Principal.Certificate):
+		return refuse(http.StatusUnauthorized, middleware.ReasonCredentialInvalid, errHolder)
 	case !now.Before(rec.Expires):
 		return refuse(http.StatusUnauthorized, middleware.ReasonCredentialInvalid, errLate)
 	case !ends.IsZero() && !now.Before(ends):
@@ -164,6 +172,19 @@ func sameOrigin(r *http.Request, origin string) bool {
 		return origin != "" && lines[0] == origin
 	}
 	return false
+}
+
+// holds reports whether the connection's client certificate has the thumbprint; where there
+// is none to have, it does.
+func holds(state *tls.ConnectionState, thumbprint string) bool {
+	if thumbprint == "" {
+		return true
+	}
+	if state == nil || len(state.PeerCertificates) == 0 {
+		return false
+	}
+	sum := sha256.Sum256(state.PeerCertificates[0].Raw)
+	return subtle.ConstantTimeCompare([]byte(base64.RawURLEncoding.EncodeToString(sum[:])), []byte(thumbprint)) == 1
 }
 
 func refuse(status int, reason middleware.Reason, cause error) error {
