@@ -162,6 +162,16 @@ func (a *Auth) Challenge(err error) error {
 	return &g
 }
 
+// Challenge is [Auth.Challenge] of the Auth that vouched for the request whose context ctx
+// is, for handlers behind it that find the credential wanting after all. Where none did it
+// names Bearer, since RFC 9110 §15.5.2 wants a scheme and there is none that would do.
+func Challenge(ctx context.Context, err error) error {
+	if v := voucherFrom(ctx); v != nil {
+		return v.by.Challenge(err)
+	}
+	return (&Auth{challenges: []string{"Bearer"}}).Challenge(err)
+}
+
 // Authenticate returns the request with its principal in the context and without the
 // credentials that a [Stripper] takes out of it, or the refusal. It is Check for callers
 // that go on with the request themselves.

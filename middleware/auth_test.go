@@ -272,6 +272,28 @@ func TestAuthChallenges(t *testing.T) {
 			}
 		})
 	}
+	t.Run("of a handler behind, for the Auth that vouched", func(t *testing.T) {
+		wanting := &middleware.Refusal{Status: 401, Reason: middleware.ReasonCredentialExpired}
+		for _, tt := range []struct {
+			header []string
+			want   string
+		}{
+			{[]string{"X-Bearer", "ann"}, `Bearer realm="api", DPoP algs="ES256"`},
+			{nil, "Bearer"},
+		} {
+			r := requestWith("GET", "/", tt.header...)
+			if tt.header != nil {
+				var err error
+				if r, _, err = auth.Authenticate(r); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var f *middleware.Refusal
+			if !errors.As(middleware.Challenge(r.Context(), wanting), &f) || strings.Join(f.Header["Www-Authenticate"], ", ") != tt.want {
+				t.Errorf("%v: %q, want %q", tt.header, f.Header, tt.want)
+			}
+		}
+	})
 	if len(own.Header) != 1 || len(own.Header["Www-Authenticate"]) != 1 {
 		t.Errorf("the refusal of the authenticator was written to: %v", own.Header)
 	}

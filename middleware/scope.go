@@ -16,11 +16,10 @@ func RequireScope(scopes ...string) Middleware {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			v := voucherFrom(r.Context())
 			if v == nil {
-				Refuse(w, r, &Refusal{
+				Refuse(w, r, Challenge(r.Context(), &Refusal{
 					Status: http.StatusUnauthorized, Reason: ReasonNoCredential,
-					Header: http.Header{"Www-Authenticate": {"Bearer"}}, // RFC 9110 §15.5.2
-					Err:    errors.New("middleware: scope: no Auth in front"),
-				})
+					Err: errors.New("middleware: scope: no Auth in front"),
+				}))
 				return
 			}
 			for _, s := range scopes {

@@ -26,7 +26,8 @@ type Config struct {
 	// clients, the ticket is good for a handshake without one.
 	Origins *middleware.OriginPolicy
 
-	// Lifetime is how long a ticket is good for: default 30 s, from 1 s to 2 min.
+	// Lifetime is how long a ticket is good for, where the credential it is issued for
+	// does not end before: default 30 s, from 1 s to 2 min.
 	Lifetime time.Duration
 
 	// Store keeps the tickets; nil: NewMemoryStore(0), for a single process.

@@ -28,12 +28,14 @@ type answer struct {
 //
 // It refuses, in this order: another method; an Origin that Config.Origins does not let
 // through; a request that no Auth vouched for, or an anonymous one; more than Config.Rate;
-// and with 503 where the store is full or cannot be asked.
+// a credential that ends within the second, of which no whole one could be promised; and
+// with 503 where the store is full or cannot be asked. The challenge of a 401 is that of
+// the Auth in front: what is wanted here is its credential, and no ticket.
 func (t *Tickets) Issue() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a, err := t.issue(r)
 		if err != nil {
-			middleware.Refuse(w, r, err)
+			middleware.Refuse(w, r, middleware.Challenge(r.Context(), err))
 			return
 		}
 		body, _ := json.Marshal(a)
@@ -65,7 +67,11 @@ func (t *Tickets) issue(r *http.Request) (*answer, error) {
 	if err := t.cfg.Rate.Check(r); err != nil {
 		return nil, err
 	}
-	return t.put(r, p)
+	life := t.life(p)
+	if life < minLifetime {
+		return nil, refuse(http.StatusUnauthorized, middleware.ReasonCredentialExpired, errEnding)
+	}
+	return t.put(r, p, life)
 }
 
 // holder is who the ticket is for.
@@ -76,21 +82,27 @@ func holder(ctx context.Context) (middleware.Principal, error) {
 		return p, refuse(http.StatusUnauthorized, middleware.ReasonNoCredential, errors.New("no Auth in front of Issue vouches for the request"))
 	case p.Subject == "" || p.Method == "ticket":
 		return p, refuse(http.StatusForbidden, middleware.ReasonForbidden, fmt.Errorf("no ticket for method %q and subject %q", p.Method, p.Subject))
-	case !p.Expires.IsZero() && !time.Now().Before(p.Expires):
-		return p, refuse(http.StatusUnauthorized, middleware.ReasonCredentialExpired, errEnded)
 	}
 	return p, nil
 }
 
+// life is how long a ticket is good for: no longer than what it stands for.
+func (t *Tickets) life(p middleware.Principal) time.Duration {
+	if p.Expires.IsZero() {
+		return t.cfg.Lifetime
+	}
+	return min(t.cfg.Lifetime, time.Until(p.Expires))
+}
+
 // put makes a ticket and stores what it is good for under its hash (ASVS 11.5.1).
-func (t *Tickets) put(r *http.Request, p middleware.Principal) (*answer, error) {
+func (t *Tickets) put(r *http.Request, p middleware.Principal, life time.Duration) (*answer, error) {
 	var secret [size]byte
 	_, _ = rand.Read(secret[:]) // never fails (crypto/rand)
 	ticket := base64.RawURLEncoding.EncodeToString(secret[:])
 	key, _ := keyOf(ticket)
 	rec := &record{
 		Version: recordVersion, Path: t.cfg.Path, Origin: r.Header.Get("Origin"), CID: rand.Text(),
-		Expires: time.Now().Add(t.cfg.Lifetime).UTC(), Principal: stored(p),
+		Expires: time.Now().Add(life).UTC(), Principal: stored(p),
 	}
 	value, err := rec.encode()
 	if err != nil {
@@ -98,11 +110,11 @@ func (t *Tickets) put(r *http.Request, p middleware.Principal) (*answer, error) 
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), storeTimeout)
 	defer cancel()
-	if err := t.cfg.Store.Put(ctx, key, value, t.cfg.Lifetime); err != nil {
+	if err := t.cfg.Store.Put(ctx, key, value, life); err != nil {
 		return nil, unavailable(err)
 	}
 	return &answer{
-		Ticket: ticket, CID: rec.CID, ExpiresIn: int64(t.cfg.Lifetime / time.Second),
+		Ticket: ticket, CID: rec.CID, ExpiresIn: int64(life / time.Second),
 		RefreshAfter: refreshAfter(p.Expires), Subprotocol: prefix + ticket,
 	}, nil
 }

@@ -87,6 +87,11 @@ func TestIssueRefuses(t *testing.T) {
 			p.Expires = time.Now().Add(-time.Second)
 			return p
 		}, post(app, "ann"), "401 credential_expired"},
+		{"a credential that ends within the second", func(name string) middleware.Principal {
+			p := ann(name)
+			p.Expires = time.Now().Add(999 * time.Millisecond)
+			return p
+		}, post(app, "ann"), "401 credential_expired"},
 		{"a principal too large for any store", func(name string) middleware.Principal {
 			p := ann(name)
 			p.Attributes = map[string]string{"a": strings.Repeat("x", 16<<10)}
@@ -111,10 +116,107 @@ func TestIssueRefuses(t *testing.T) {
 		})
 	}
 	t.Run("without any Auth in front", func(t *testing.T) {
-		if _, got := serve(newTickets(t, ticket.Config{}).Issue(), post(app, "ann")); got != "401 no_credential" {
-			t.Errorf("answered %s", got)
+		w, got := serve(newTickets(t, ticket.Config{}).Issue(), post(app, "ann"))
+		if got != "401 no_credential" || w.Header().Get("WWW-Authenticate") != "Bearer" {
+			t.Errorf("answered %s, WWW-Authenticate %q", got, w.Header().Get("WWW-Authenticate"))
 		}
 	})
+}
+
+// challenging is user with a scheme of its own.
+type challenging struct{ user }
+
+func (challenging) Challenge() string { return `X-User realm="api"` }
+
+// RFC 9110 §15.5.2: a 401 names the credential that would do, which is that of the Auth in
+// front.
+func TestIssueChallenges(t *testing.T) {
+	t.Parallel()
+	tickets := newTickets(t, ticket.Config{})
+	w, got := serve(auth(t, challenging{user{func(name string) middleware.Principal {
+		p := ann(name)
+		p.Expires = time.Now()
+		return p
+	}}}).Handler(tickets.Issue()), post(app, "ann"))
+	if challenge := w.Header()["Www-Authenticate"]; got != "401 credential_expired" || len(challenge) != 1 || challenge[0] != `X-User realm="api"` {
+		t.Errorf("answered %s, WWW-Authenticate %q", got, challenge)
+	}
+}
+
+// expires_in is no promise beyond the credential that the ticket stands for, and kept to
+// the last of its whole seconds; the store need not keep it longer.
+func TestExpiresIn(t *testing.T) {
+	const forever = 0
+	for _, tt := range []struct {
+		name           string
+		lifetime, ends time.Duration
+		want           int
+		ttl            time.Duration
+	}{
+		{"a credential that does not end", 0, forever, 30, 30 * time.Second},
+		{"one that ends later", 0, time.Hour, 30, 30 * time.Second},
+		{"one that ends before", 0, 5 * time.Second, 5, 5 * time.Second},
+		{"one that ends within a second after a whole one", 0, 5*time.Second + 999*time.Millisecond, 5, 5*time.Second + 999*time.Millisecond},
+		{"one of a second", 0, time.Second, 1, time.Second},
+		{"a lifetime of its own", 90 * time.Second, time.Hour, 90, 90 * time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := &recorder{}
+				tickets := newTickets(t, ticket.Config{Store: store, Lifetime: tt.lifetime})
+				w, _ := serve(auth(t, user{func(name string) middleware.Principal {
+					p := ann(name)
+					if tt.ends != forever {
+						p.Expires = time.Now().Add(tt.ends)
+					}
+					return p
+				}}).Handler(tickets.Issue()), post(app, "ann"))
+				var a issued
+				mustDecode(t, w, &a)
+				if a.ExpiresIn != tt.want || store.ttl != tt.ttl {
+					t.Errorf("expires_in %d, stored for %v; want %d and %v", a.ExpiresIn, store.ttl, tt.want, tt.ttl)
+				}
+				time.Sleep(time.Duration(a.ExpiresIn)*time.Second - time.Millisecond)
+				if _, err := tickets.Authenticate(offering("chat, " + a.Subprotocol)); err != nil {
+					t.Errorf("a millisecond before: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// What a principal may be, a store can keep: letters that are special to HTML, which count
+// once, and times that RFC 3339 §1 cannot write.
+func TestUnusualPrincipalsCrossTheStore(t *testing.T) {
+	t.Parallel()
+	last := time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
+	for _, tt := range []struct {
+		name    string
+		edit    func(*middleware.Principal)
+		expires time.Time
+	}{
+		{"15,000 bytes of <&>", func(p *middleware.Principal) {
+			p.Attributes = map[string]string{"q": strings.Repeat("<&>", 5000)}
+		}, time.Time{}},
+		{"an end in the year 10000", func(p *middleware.Principal) { p.Expires = last.Add(time.Second) }, last},
+		{"an end at the end of the year 9999", func(p *middleware.Principal) { p.Expires = last }, last},
+		{"an end in the year 36812", func(p *middleware.Principal) { p.Expires = time.Unix(1<<40, 0) }, last},
+		{"a beginning in the year 10000", func(p *middleware.Principal) { p.IssuedAt = last.Add(time.Hour) }, time.Time{}},
+		{"an offset that RFC 3339 does not know", func(p *middleware.Principal) {
+			p.IssuedAt = signedIn.In(time.FixedZone("", 25*3600))
+		}, time.Time{}},
+	} {
+		tickets := newTickets(t, ticket.Config{})
+		before := ann("ann")
+		tt.edit(&before)
+		w, _ := serve(auth(t, user{func(string) middleware.Principal { return before }}).Handler(tickets.Issue()), post(app, "ann"))
+		var a issued
+		mustDecode(t, w, &a)
+		p, err := tickets.Authenticate(offering("chat, " + a.Subprotocol))
+		if err != nil || !p.Expires.Equal(tt.expires) || p.IssuedAt.After(before.IssuedAt) || p.Attributes["q"] != before.Attributes["q"] {
+			t.Errorf("%s: %v, ends %v, issued %v", tt.name, err, p.Expires, p.IssuedAt)
+		}
+	}
 }
 
 // Four fifths of what is left of the credential, in seconds, however long that is.

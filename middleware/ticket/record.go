@@ -54,11 +54,17 @@ func (rec *record) encode() ([]byte, error) {
 	if !rec.Principal.isUTF8() {
 		return nil, errNotUTF8
 	}
-	b, err := json.Marshal(rec)
-	if err == nil && len(b) > maxRecordBytes {
-		err = fmt.Errorf("the principal takes %d bytes, %d at most", len(b), maxRecordBytes)
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // a store is no page, and six bytes for a < are not the principal's
+	if err := e.Encode(rec); err != nil {
+		return nil, err
 	}
-	return b, err
+	value := bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	if len(value) > maxRecordBytes {
+		return nil, fmt.Errorf("the principal takes %d bytes, %d at most", len(value), maxRecordBytes)
+	}
+	return value, nil
 }
 
 func (p *principal) isUTF8() bool {
@@ -96,8 +102,17 @@ func stored(p middleware.Principal) principal {
 	return principal{
 		Issuer: p.Issuer, Subject: p.Subject, Session: p.Session, Token: p.Token,
 		Certificate: p.Certificate, Method: p.Method,
-		Scopes: p.Scopes, Attributes: p.Attributes, IssuedAt: p.IssuedAt.UTC(), Expires: p.Expires.UTC(),
+		Scopes: p.Scopes, Attributes: p.Attributes, IssuedAt: writable(p.IssuedAt), Expires: writable(p.Expires),
 	}
+}
+
+// writable is t in UTC, and the end of the year 9999 for all that is later: RFC 3339 §1
+// ends there, and so will the credential, sooner than it could have.
+func writable(t time.Time) time.Time {
+	if t = t.UTC(); t.Year() > 9999 {
+		return time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
+	}
+	return t
 }
 
 // OriginalMethod is the attribute of a redeemed [middleware.Principal] that names the

@@ -230,7 +230,8 @@ func TestTicketsEnd(t *testing.T) {
 		{"after 30 s", 0, 30 * time.Second, 0, invalid},
 		{"within its own lifetime", 2 * time.Minute, 119 * time.Second, 0, "accepted"},
 		{"after its own lifetime", time.Second, time.Second, 0, invalid},
-		{"after the credential behind it", 0, 10 * time.Second, 10 * time.Second, "401 credential_expired"},
+		{"before the credential behind it ends", 0, 9 * time.Second, 10 * time.Second, "accepted"},
+		{"after the credential behind it", 0, 10 * time.Second, 10 * time.Second, invalid},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -252,6 +253,17 @@ func TestTicketsEnd(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A record of another version may outlive its credential.
+func TestTicketOfACredentialThatHasEnded(t *testing.T) {
+	t.Parallel()
+	tickets := newTickets(t, ticket.Config{Store: broken{value: []byte(
+		`{"v":1,"path":"/ws","origin":"https://app.example","cid":"c","exp":"2126-01-01T00:00:00Z","principal":{"iss":"i","sub":"s","method":"session","exp":"2026-01-01T00:00:00Z"}}`,
+	)}})
+	if _, err := tickets.Authenticate(offering("chat, ticket.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")); outcome(err) != "401 credential_expired" {
+		t.Errorf("answered %s", outcome(err))
 	}
 }
 

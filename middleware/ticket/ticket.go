@@ -52,6 +52,7 @@ var (
 	errOrigin  = errors.New("issued to another origin")
 	errHolder  = errors.New("issued for a credential that is bound to a client certificate, and not of this connection")
 	errLate    = errors.New("its time is over")
+	errEnding  = errors.New("the credential ends within the second")
 	errEnded   = errors.New("the credential it was issued for has ended")
 	errRevoked = errors.New("the credential it was issued for is revoked")
 )
