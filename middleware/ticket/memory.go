@@ -2,7 +2,7 @@ package ticket
 
 import (
 	"bytes"
-	"container/list"
+	"container/heap"
 	"context"
 	"errors"
 	"fmt"
@@ -10,27 +10,28 @@ import (
 	"time"
 )
 
-// MemoryStore is the [Store] of a single process. It starts no goroutine. The zero value
-// is full.
+// MemoryStore is the [Store] of a single process. It starts no goroutine: what has ended is
+// let go by the next Put or Take, and stays in memory until then. The zero value is full.
 type MemoryStore struct {
 	most int
 
 	mu    sync.Mutex
-	byKey map[string]*list.Element
-	order list.List // of entry, in the order of Put
+	byKey map[string]*entry
+	byEnd byEnd
 }
 
 type entry struct {
 	key     string
 	value   []byte
 	expires time.Time
+	at      int // in byEnd
 }
 
 const defaultStored = 16_384
 
 // NewMemoryStore returns a store of up to most tickets, 0 for 16,384; each takes about a
 // kilobyte, and 16 where the principal has that much to say. Where no ticket more fits,
-// Put fails with [ErrFull] until the oldest has ended: what was promised is kept.
+// Put fails with [ErrFull] until one has ended or is taken: what was promised is kept.
 func NewMemoryStore(most int) (*MemoryStore, error) {
 	if most < 0 {
 		return nil, fmt.Errorf("ticket: memory store: %d is negative", most)
@@ -38,7 +39,7 @@ func NewMemoryStore(most int) (*MemoryStore, error) {
 	if most == 0 {
 		most = defaultStored
 	}
-	return &MemoryStore{most: most, byKey: map[string]*list.Element{}}, nil
+	return &MemoryStore{most: most, byKey: map[string]*entry{}}, nil
 }
 
 var errTaken = errors.New("ticket: there is a ticket of that key")
@@ -48,16 +49,16 @@ func (m *MemoryStore) Put(_ context.Context, key string, value []byte, ttl time.
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
-	for first := m.order.Front(); first != nil && !first.Value.(*entry).expires.After(now); first = m.order.Front() {
-		m.drop(first)
-	}
+	m.dropEnded(now)
 	if m.byKey[key] != nil {
 		return errTaken
 	}
 	if len(m.byKey) >= m.most {
 		return ErrFull
 	}
-	m.byKey[key] = m.order.PushBack(&entry{key, bytes.Clone(value), now.Add(ttl)})
+	e := &entry{key: key, value: bytes.Clone(value), expires: now.Add(ttl)}
+	m.byKey[key] = e
+	heap.Push(&m.byEnd, e)
 	return nil
 }
 
@@ -65,19 +66,51 @@ func (m *MemoryStore) Put(_ context.Context, key string, value []byte, ttl time.
 func (m *MemoryStore) Take(_ context.Context, key string) ([]byte, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	at := m.byKey[key]
-	if at == nil {
+	m.dropEnded(time.Now())
+	e := m.byKey[key]
+	if e == nil {
 		return nil, ErrNotFound
 	}
-	e := m.drop(at)
-	if !e.expires.After(time.Now()) {
-		return nil, ErrNotFound
-	}
+	m.drop(e)
 	return e.value, nil
 }
 
-func (m *MemoryStore) drop(at *list.Element) *entry {
-	e := m.order.Remove(at).(*entry)
+// dropEnded costs what has ended, and one look at what has not.
+func (m *MemoryStore) dropEnded(now time.Time) {
+	for len(m.byEnd) > 0 && !m.byEnd[0].expires.After(now) {
+		m.drop(m.byEnd[0])
+	}
+}
+
+func (m *MemoryStore) drop(e *entry) {
+	heap.Remove(&m.byEnd, e.at)
 	delete(m.byKey, e.key)
+}
+
+// byEnd is a [heap.Interface], what ends first on top: one store may hold tickets of
+// several lifetimes, and those whose credentials end.
+type byEnd []*entry
+
+func (h byEnd) Len() int           { return len(h) }
+func (h byEnd) Less(i, j int) bool { return h[i].expires.Before(h[j].expires) }
+
+func (h byEnd) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].at, h[j].at = i, j
+}
+
+// Push is [heap.Interface]'s.
+func (h *byEnd) Push(x any) {
+	e := x.(*entry)
+	e.at = len(*h)
+	*h = append(*h, e)
+}
+
+// Pop is [heap.Interface]'s.
+func (h *byEnd) Pop() any {
+	last := len(*h) - 1
+	e := (*h)[last]
+	(*h)[last] = nil
+	*h = (*h)[:last]
 	return e
 }

@@ -3,6 +3,8 @@ package ticket_test
 import (
 	"errors"
 	"fmt"
+	"runtime"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -57,6 +59,94 @@ func TestMemoryStore(t *testing.T) {
 		put("g", nil)
 		put("h", ticket.ErrFull)
 		take("d", "")
+	})
+}
+
+// What has ended makes room, whatever has a longer life and was put before it.
+func TestMemoryStoreOfSeveralLifetimes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m, ctx := newMemory(t, 3), t.Context()
+		for key, ttl := range map[string]time.Duration{"a": 2 * time.Minute, "b": time.Second, "c": 30 * time.Second} {
+			if err := m.Put(ctx, key, []byte(key), ttl); err != nil {
+				t.Fatal(err)
+			}
+		}
+		put := func(key string, want error) {
+			t.Helper()
+			if err := m.Put(ctx, key, nil, 2*time.Minute); !errors.Is(err, want) {
+				t.Errorf("put %s: %v, want %v", key, err, want)
+			}
+		}
+		put("d", ticket.ErrFull)
+		time.Sleep(time.Second)
+		put("d", nil) // the place of b
+		put("e", ticket.ErrFull)
+		if v, err := m.Take(ctx, "c"); string(v) != "c" {
+			t.Errorf("c: %q, %v", v, err)
+		}
+		put("e", nil)
+		time.Sleep(118 * time.Second)
+		if v, err := m.Take(ctx, "a"); string(v) != "a" {
+			t.Errorf("a within its two minutes: %q, %v", v, err)
+		}
+	})
+}
+
+// A store in which nothing is put any more keeps what has ended until something is taken,
+// which may be nothing.
+func TestMemoryStoreLetsGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const count, size = 1000, 16 << 10
+		m, ctx := newMemory(t, 0), t.Context()
+		before := heapInUse()
+		for i := range count {
+			if err := m.Put(ctx, fmt.Sprint(i), make([]byte, size), time.Duration(30+i%7)*time.Second); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Minute)
+		if _, err := m.Take(ctx, "none"); !errors.Is(err, ticket.ErrNotFound) {
+			t.Error(err)
+		}
+		if left := heapInUse() - before; left > count*size/10 {
+			t.Errorf("%d KiB are left of %d", left>>10, count*size>>10)
+		}
+		runtime.KeepAlive(m)
+	})
+}
+
+func heapInUse() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// Many at once, of many lifetimes: each is taken once, and none before or after its time.
+func TestMemoryStoreIsSafeForConcurrentUse(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m, ctx := newMemory(t, 0), t.Context()
+		var wg sync.WaitGroup
+		for i := range 200 {
+			wg.Go(func() {
+				key, ttl := fmt.Sprint(i), time.Duration(1+i*37%100)*time.Second
+				if err := m.Put(ctx, key, []byte(key), ttl); err != nil {
+					t.Error(err)
+				}
+				late := i%2 == 0
+				if late {
+					time.Sleep(ttl)
+				} else {
+					time.Sleep(ttl - time.Millisecond)
+				}
+				if v, err := m.Take(ctx, key); (err != nil) != late || !late && string(v) != key {
+					t.Errorf("%s of %v, late %v: %q, %v", key, ttl, late, v, err)
+				}
+			})
+		}
+		wg.Wait()
 	})
 }
 
