@@ -32,6 +32,7 @@ type Conn struct {
 	guard    *guard
 	buffered *bufio.Reader // coder's, between guard and coder
 	refused  bool          // it is there to say why it is not; never served
+	awaited  bool          // and Drain waits for it, as for all that are served
 	attached atomic.Bool   // net, coder, guard and buffered are there
 
 	reading  sync.Mutex    // held by the reader; finish alone waits for it, having made the read return

@@ -9,8 +9,9 @@ import (
 // Drain ends the handler's work: new handshakes are answered 503 from now on, live
 // connections are closed with 1012 `restart`, spread over Timeouts.DrainSpread or
 // half of the time ctx leaves, whichever is less, so that not all clients come back
-// in one burst. What was sent before still goes out. When ctx ends, whoever is left
-// is cut. It returns nil when every Serve has returned, else ctx's error.
+// in one burst. What was sent before still goes out. Those that are there to say why
+// they are refused (Config.ReadableRefusals) have their Timeouts.Close. When ctx ends,
+// whoever is left is cut. It returns nil when every Serve has returned, else ctx's error.
 //
 // http.Server.Shutdown knows nothing of hijacked connections: call both. A second
 // call hastens the first where its ctx ends sooner.
@@ -34,7 +35,7 @@ func (h *Handler) Drain(ctx context.Context) error {
 		h.hurry.Store(true)
 		h.wheel.hastenAll()
 		if !within(idle, cutTime) {
-			return fmt.Errorf("ws: drain: %d connections left, their Serve does not return: %w", h.open.Load(), ctx.Err())
+			return fmt.Errorf("ws: drain: %d connections left, their Serve does not return: %w", h.awaited.Load(), ctx.Err())
 		}
 	}
 	if h.unfollow != nil {
@@ -58,11 +59,35 @@ func within(done <-chan struct{}, d time.Duration) bool {
 	}
 }
 
+// await has Drain wait for one that is no place's, until it is gone; false where it drains
+// already: who is refused now may be told so, but a stream of them would hold it up.
+func (h *Handler) await() bool {
+	h.awaited.Add(1)
+	if h.drainStart.Load() == 0 {
+		return true
+	}
+	h.gone()
+	return false
+}
+
+// gone takes one off what Drain waits for.
+func (h *Handler) gone() {
+	if h.awaited.Add(-1) > 0 {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.idle != nil && h.awaited.Load() == 0 {
+		close(h.idle)
+		h.idle = nil
+	}
+}
+
 // whenIdle is closed when the last connection is off the books.
 func (h *Handler) whenIdle() <-chan struct{} {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.open.Load() == 0 {
+	if h.awaited.Load() == 0 {
 		closed := make(chan struct{})
 		close(closed)
 		return closed

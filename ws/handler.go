@@ -30,12 +30,13 @@ type Handler struct {
 	open       atomic.Int64 // connections, and handshakes on their way to one
 	drainStart atomic.Int64 // 0: not draining
 	explaining atomic.Int64 // connections that are there to say why they are refused
+	awaited    atomic.Int64 // what Drain waits for: those of open, and of explaining before it began
 	spread     atomic.Int64 // over how long draining connections are closed
 	hurry      atomic.Bool  // the drain's deadline has passed
 	warned     atomic.Int64 // when a recheck's failure was last logged
 
 	mu   sync.Mutex
-	idle chan struct{} // made by Drain, closed when open is 0
+	idle chan struct{} // made by Drain, closed when awaited is 0
 }
 
 // New compiles a configuration, or reports everything that is wrong with it.
@@ -98,6 +99,7 @@ func (h *Handler) enter(w http.ResponseWriter, r *http.Request) (c *Conn, err er
 		return nil, err
 	}
 	others := h.open.Add(1) - 1
+	h.awaited.Add(1)
 	defer func() {
 		if c == nil {
 			h.leave()
@@ -111,15 +113,8 @@ func (h *Handler) enter(w http.ResponseWriter, r *http.Request) (c *Conn, err er
 
 // leave gives a place back.
 func (h *Handler) leave() {
-	if h.open.Add(-1) > 0 {
-		return
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.idle != nil && h.open.Load() == 0 {
-		close(h.idle)
-		h.idle = nil
-	}
+	h.open.Add(-1)
+	h.gone()
 }
 
 // forget takes a connection off the books.
@@ -127,7 +122,7 @@ func (h *Handler) forget(c *Conn) {
 	h.wheel.remove(c)
 	h.index.remove(c)
 	if c.refused {
-		h.explaining.Add(-1)
+		h.explained(c.awaited)
 		return
 	}
 	h.leave()

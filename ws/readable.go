@@ -55,16 +55,17 @@ func (h *Handler) explain(w http.ResponseWriter, r *http.Request, f *middleware.
 	if r = h.cfg.Auth.Stripped(r); h.admissible(r) != nil {
 		return false
 	}
+	awaited := h.await()
 	defer func() {
 		if !explained {
-			h.explaining.Add(-1)
+			h.explained(awaited)
 		}
 	}()
 	if h.explaining.Add(1) > int64(h.cfg.Limits.ReadableRefusals) {
 		return false
 	}
 	c := h.blankConn(r)
-	c.refused = true
+	c.refused, c.awaited = true, awaited
 	c.end(cause.because(f))
 	if c.accept(w, r) != nil {
 		return false
@@ -72,4 +73,12 @@ func (h *Handler) explain(w http.ResponseWriter, r *http.Request, f *middleware.
 	middleware.Annotate(r.Context(), slog.String("connection", c.id), slog.Int("code", int(cause.Code)))
 	go c.finish(cause)
 	return true
+}
+
+// explained gives back what explain has taken.
+func (h *Handler) explained(awaited bool) {
+	h.explaining.Add(-1)
+	if awaited {
+		h.gone()
+	}
 }

@@ -209,6 +209,70 @@ func TestReadableRefusalWhileDraining(t *testing.T) {
 	})
 }
 
+// What is there to say why it is refused has its Timeouts.Close, or what is left of the
+// drain, and is gone when that is over.
+func TestDrainWaitsForReadableRefusals(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		within time.Duration
+		latest time.Duration
+	}{
+		{"to its own end", time.Minute, 3500 * time.Millisecond},
+		{"no longer than it is given", time.Second, 1500 * time.Millisecond},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := readably(t, ws.Config{Auth: auth(t, refusing(401, "credential_expired")), Timeouts: ws.Timeouts{Close: 3 * time.Second}})
+				silent := attack(t, n.Server)
+				synctest.Wait()
+				ctx, cancel := context.WithTimeout(t.Context(), tt.within)
+				defer cancel()
+				begun := time.Now()
+				if err := n.h.Drain(ctx); err != nil {
+					t.Error(err)
+				}
+				drained := time.Since(begun)
+				for { // the close frame, and then the end
+					if _, _, err := silent.next(); err != nil {
+						break
+					}
+				}
+				if drained < min(tt.within, 2*time.Second) || drained > tt.latest || time.Since(begun) != drained {
+					t.Errorf("drained after %v, the connection was there for %v", drained, time.Since(begun))
+				}
+			})
+		})
+	}
+}
+
+// Who is refused because of the drain is told so, and does not hold it up.
+func TestRefusalsWhileDrainingDoNotHoldItUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := readably(t, ws.Config{Serve: echo, Timeouts: ws.Timeouts{Close: time.Second, DrainSpread: time.Second}})
+		n.connect("silent") // never answers
+		synctest.Wait()
+		drained := make(chan error, 1)
+		begun := time.Now()
+		go func() { drained <- n.h.Drain(t.Context()) }()
+		for {
+			synctest.Wait()
+			attack(t, n.Server, "+X-User: ann")
+			select {
+			case err := <-drained:
+				if took := time.Since(begun); err != nil || took > 3*time.Second {
+					t.Errorf("drained after %v: %v", took, err)
+				}
+				time.Sleep(2 * time.Second) // the last of them
+				return
+			case <-time.After(400 * time.Millisecond):
+			}
+			if time.Since(begun) > time.Minute {
+				t.Fatal("it does not end")
+			}
+		}
+	})
+}
+
 // Where the connection cannot be taken over, the refusal is HTTP after all, and its place
 // is free again.
 func TestReadableRefusalThatCannotUpgrade(t *testing.T) {
