@@ -82,7 +82,10 @@ func checkSubprotocols(list []string) error {
 // checkHeader refuses what the handshake or a Credential says.
 func checkHeader(h http.Header) error {
 	var errs []error
-	for name := range h {
+	for name, values := range h {
+		if slices.ContainsFunc(values, func(v string) bool { return !isFieldValue(v) }) {
+			errs = append(errs, wrong("Header: %s: a value holds control characters", name))
+		}
 		switch canonical := http.CanonicalHeaderKey(name); {
 		case !isToken(name):
 			errs = append(errs, wrong("Header: %q is not a field name", name))
@@ -128,6 +131,11 @@ func checkRetryCodes(codes []websocket.StatusCode) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// isFieldValue follows RFC 9110 §5.5: net/http sends no other.
+func isFieldValue(s string) bool {
+	return strings.IndexFunc(s, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) < 0
 }
 
 // isToken follows RFC 9110 §5.6.2.

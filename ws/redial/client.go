@@ -87,9 +87,9 @@ func (c *Client) run(ctx context.Context, serve func(context.Context, *Conn) err
 		}
 		lost := conn != nil
 		if lost {
-			opened := time.Now()
-			conn, err = c.live(ctx, conn, serve)
-			if time.Since(opened) >= c.cfg.Timeouts.Stable {
+			old := conn
+			conn, err = c.live(ctx, old, serve)
+			if old.lived >= c.cfg.Timeouts.Stable {
 				tries.succeeded()
 			}
 		}

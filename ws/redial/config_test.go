@@ -40,7 +40,8 @@ func TestConfigErrors(t *testing.T) {
 		},
 		"headers": {redial.Config{URL: wss, Header: http.Header{
 			"authorization": {"x"}, "origin": {"x"}, "Upgrade": {"x"}, "sec-websocket-protocol": {"x"}, "host": {"x"}, "a b": {"x"},
-		}}, []string{"Header: Authorization", "Header: Origin", "Upgrade is", "Sec-Websocket-Protocol is", "Host is", `"a b" is not`}},
+			"X-A": {"fine", "a\r\nb"},
+		}}, []string{"Header: X-A: a value", "Header: Authorization", "Header: Origin", "Upgrade is", "Sec-Websocket-Protocol is", "Host is", `"a b" is not`}},
 		"no verification": {redial.Config{URL: wss, HTTPClient: &http.Client{Transport: &http.Transport{
 			TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
 		}}}, []string{"InsecureSkipVerify"}},

@@ -2,13 +2,10 @@ package redial
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"github.com/coder/websocket"
 
@@ -45,7 +42,9 @@ type Conn struct {
 
 	cause   atomic.Pointer[ws.CloseError] // the first one wins
 	over    chan struct{}                 // closed when there is a cause
-	workers sync.WaitGroup                // reader, heartbeat, closer, sender
+	opened  time.Time
+	lived   time.Duration  // set before over is closed
+	workers sync.WaitGroup // reader, heartbeat, closer, sender
 }
 
 type message struct {
@@ -59,7 +58,7 @@ func (c *Client) newConn(life context.Context, coder *websocket.Conn, w *wire, h
 		client: c, id: idOf(h), subprotocol: coder.Subprotocol(), credential: cred,
 		coder: coder, wire: w,
 		reading: make(chan struct{}, 1), messages: make(chan message), taken: make(chan struct{}),
-		layered: make(chan struct{}), over: make(chan struct{}),
+		layered: make(chan struct{}), over: make(chan struct{}), opened: time.Now(),
 	}
 	conn.ctx, conn.cancel = context.WithCancelCause(life)
 	conn.workers.Add(1) // the closer, which every connection gets
@@ -90,24 +89,11 @@ func (c *Conn) Subprotocol() string { return c.subprotocol }
 // Config.RetryCodes say.
 func (c *Conn) Close(code websocket.StatusCode, reason string) error {
 	cause := &ws.CloseError{Code: code, Reason: reason}
-	if err := sendable(cause); err != nil {
+	if err := cause.Check(); err != nil {
 		return err
 	}
 	c.end(cause)
 	return nil
-}
-
-// sendable reports what may not stand in a close frame (RFC 6455 §5.5.1, §7.4).
-func sendable(e *ws.CloseError) error {
-	switch {
-	case len(e.Reason) > 123:
-		return fmt.Errorf("redial: close: the reason takes %d bytes, at most 123 fit", len(e.Reason))
-	case !utf8.ValidString(e.Reason):
-		return errors.New("redial: close: the reason is not UTF-8")
-	case e.Code >= 1000 && e.Code <= 1003, e.Code >= 1007 && e.Code <= 1014, e.Code >= 3000 && e.Code <= 4999:
-		return nil
-	}
-	return fmt.Errorf("redial: close: %d may not be sent", e.Code)
 }
 
 // ended returns the cause, nil while the connection lives.
@@ -124,6 +110,7 @@ func (c *Conn) end(cause *ws.CloseError) {
 	if !c.cause.CompareAndSwap(nil, cause) {
 		return
 	}
+	c.lived = time.Since(c.opened)
 	close(c.over)
 	c.cancel(cause)
 	go c.shut(cause)
@@ -135,7 +122,7 @@ func (c *Conn) shut(cause *ws.CloseError) {
 	defer c.workers.Done()
 	timer := time.AfterFunc(c.client.cfg.Timeouts.Close, c.wire.cut)
 	defer timer.Stop()
-	if sendable(cause) == nil && cause.Err != errPeer {
+	if cause.Check() == nil && cause.Err != errPeer {
 		_ = c.coder.Close(cause.Code, cause.Reason) // the reader sees the answer
 	}
 	c.wire.cut()

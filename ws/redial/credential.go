@@ -7,13 +7,15 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
 // Source makes the credential of one dial. A client never asks twice at a time. If
 // renew is true the last one was refused or is about to expire, and a cached one will
 // not do. An error is tried again after a back-off; a [*HandshakeError] counts as
-// the server's answer, and [Permanent] ends Run.
+// the server's answer, and [Permanent] ends Run. It must give up when ctx ends, which is
+// after Timeouts.Dial at the latest: Run waits for it.
 type Source func(ctx context.Context, renew bool) (Credential, error)
 
 // Credential is what one handshake shows, exactly one of the ways a constructor below
@@ -88,6 +90,20 @@ type handshake struct {
 	url          string
 	header       http.Header
 	subprotocols []string // the real ones first: a server that takes the first takes one of them
+	secrets      []string // as they are written
+}
+
+// redacted is err without the secrets: net/http quotes answers that it cannot read, and
+// they may quote the request.
+func (hs *handshake) redacted(err error) error {
+	text := err.Error()
+	for _, s := range hs.secrets {
+		text = strings.ReplaceAll(text, s, "[redacted]")
+	}
+	if text == err.Error() {
+		return err
+	}
+	return errors.New(text)
 }
 
 // add puts the credential in its place.
@@ -98,6 +114,9 @@ func (hs *handshake) add(c Credential) error {
 	if !isToken68(*c.secret) {
 		return Permanent(errNotSendable)
 	}
+	escaped := url.QueryEscape(*c.secret)
+	encoded := base64.RawURLEncoding.EncodeToString([]byte(*c.secret))
+	hs.secrets = []string{*c.secret, escaped, encoded}
 	subprotocol := ""
 	switch c.way {
 	case wayHeader:
@@ -110,12 +129,12 @@ func (hs *handshake) add(c Credential) error {
 		if u.RawQuery != "" {
 			u.RawQuery += "&"
 		}
-		u.RawQuery += "ticket=" + url.QueryEscape(*c.secret)
+		u.RawQuery += "ticket=" + escaped
 		hs.url = u.String()
 	case wayTicketSubprotocol:
 		subprotocol = ticketPrefix + *c.secret
 	case wayBearerSubprotocol:
-		subprotocol = bearerPrefix + "securews." + base64.RawURLEncoding.EncodeToString([]byte(*c.secret))
+		subprotocol = bearerPrefix + "securews." + encoded
 	}
 	if subprotocol == "" {
 		return nil

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"slices"
+	"sync/atomic"
 
 	"github.com/coder/websocket"
 )
@@ -57,19 +58,20 @@ func (n *noCredential) Unwrap() error { return n.error }
 func (c *Client) shake(ctx context.Context, hs *handshake, w *wire) (*websocket.Conn, *http.Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeouts.Dial)
 	defer cancel()
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn: func(got httptrace.GotConnInfo) { w.raw = rawConn(got.Conn) },
-	})
+	ctx = once(ctx, w)
 	client := *c.client
 	client.Transport = &tap{c.client.Transport, w}
 	coder, res, err := websocket.Dial(ctx, hs.url, &websocket.DialOptions{
 		HTTPClient: &client, HTTPHeader: hs.header, Subprotocols: hs.subprotocols, CompressionMode: websocket.CompressionDisabled,
 	})
 	switch {
-	case err == nil:
+	case err == nil && w.keep():
 		return coder, res, nil
+	case err == nil:
+		_ = coder.CloseNow()
+		return nil, nil, fmt.Errorf("redial: dial: %w", context.Cause(ctx))
 	case res == nil:
-		return nil, nil, fmt.Errorf("redial: dial: %w", withoutURL(err))
+		return nil, nil, fmt.Errorf("redial: dial: %w", hs.redacted(withoutURL(err)))
 	case res.StatusCode != http.StatusSwitchingProtocols:
 		body, _ := io.ReadAll(res.Body) // coder has bounded it
 		return nil, nil, refusedBy("handshake", res.StatusCode, res.Header, body)
@@ -80,7 +82,25 @@ func (c *Client) shake(ctx context.Context, hs *handshake, w *wire) (*websocket.
 	return nil, nil, fmt.Errorf("redial: dial: %w", err)
 }
 
+// once has a handshake written one time only. net/http repeats a GET by itself where a
+// connection it has kept turns out to be dead, and the credential was shown already.
+func once(ctx context.Context, w *wire) context.Context {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var shown atomic.Bool
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(got httptrace.GotConnInfo) {
+			w.raw = rawConn(got.Conn)
+			if shown.Load() {
+				cancel(errShown)
+				_ = w.raw.Close() // the write is under way
+			}
+		},
+		WroteHeaders: func() { shown.Store(true) },
+	})
+}
+
 var (
+	errShown     = errors.New("redial: the connection broke when the handshake had been sent")
 	errHandshake = errors.New("redial: the 101 breaks RFC 6455 §4.1")
 	errSelected  = errors.New("redial: the server selected none of Subprotocols, or what was not offered (RFC 6455 §4.1)")
 )

@@ -34,8 +34,8 @@ func (c *Client) live(ctx context.Context, conn *Conn, serve func(context.Contex
 	c.cfg.OnState(State{Phase: Connected, ID: conn.id})
 	err = conn.settle(conn.converse(serve))
 	settled = true
-	r.stop()
 	conn.workers.Wait()
+	r.stop()
 	for _, m := range c.queue.take(conn) {
 		c.undelivered(m, false, conn.ended())
 	}
@@ -62,21 +62,30 @@ func (c *Conn) converse(serve func(context.Context, *Conn) error) error {
 	return serve(c.ctx, c)
 }
 
+var errNilCloseError = errors.New("redial: run: serve returned a nil *CloseError")
+
 // settle ends the connection for what serve returned, where it lives still, and
 // returns what decides: see [Client.Run].
 func (c *Conn) settle(err error) error {
+	if err == nil && c.ended() == nil {
+		c.flush()
+		c.closeWrite()
+		c.end(&ws.CloseError{Code: websocket.StatusNormalClosure})
+		return nil // whatever came in between
+	}
 	var final *permanent
 	var own *ws.CloseError
+	if errors.As(err, &own) && own == nil {
+		err = errNilCloseError
+	}
 	decides := err
 	if c.retiring.Load() {
 		<-c.over // serve may have stumbled over the goodbye
 	}
 	switch {
 	case err == nil:
-		c.flush()
-		c.closeWrite()
-		own = &ws.CloseError{Code: websocket.StatusNormalClosure}
-	case errors.As(err, &own) && sendable(own) == nil:
+		return c.ended()
+	case errors.As(err, &own) && own.Check() == nil:
 		c.closeWrite()
 		own = &ws.CloseError{Code: own.Code, Reason: own.Reason, Err: own.Err} // told from a cause that serve passes on
 	default:
@@ -105,8 +114,11 @@ func (c *Conn) flush() {
 type renewal struct {
 	cancel context.CancelFunc
 	done   chan struct{}
-	next   *Conn // set when done is closed, as is err
-	err    error // why there will be none
+
+	// Set when done is closed.
+	next     *Conn
+	err      error // why there will be none
+	panicked any   // by the Source
 }
 
 func (c *Client) startRenewal(ctx context.Context, conn *Conn) *renewal {
@@ -120,6 +132,11 @@ func (c *Client) startRenewal(ctx context.Context, conn *Conn) *renewal {
 	r.cancel = cancel
 	go func() {
 		defer close(r.done)
+		defer func() {
+			if r.panicked = recover(); r.panicked != nil {
+				conn.end(ws.ErrInternal)
+			}
+		}()
 		if r.next, r.err = c.renew(during, ctx, wait); r.next != nil {
 			conn.retire()
 		}
@@ -164,8 +181,12 @@ func (c *Client) renew(ctx, life context.Context, wait time.Duration) (*Conn, er
 	}
 }
 
-// stop waits for the dial under way, if there is one, to be given up.
+// stop waits for the dial under way, if there is one, to be given up. A Source's panic
+// goes on here, where Run's caller can recover it, as that of a first dial does.
 func (r *renewal) stop() {
 	r.cancel()
 	<-r.done
+	if r.panicked != nil {
+		panic(r.panicked)
+	}
 }

@@ -25,7 +25,8 @@ type Undelivered struct {
 	// Begun: the connection ended during its write. It may have arrived.
 	Begun bool
 
-	// Cause is why the connection or Run ended; nil where serve returned nil.
+	// Cause is why Run ended, nil where serve returned nil; for a message of [Conn.Send],
+	// or one that was begun, why the connection did.
 	Cause error
 }
 

@@ -14,7 +14,7 @@ import (
 
 // Bearer makes a [Source] of access tokens, sent in the Authorization header. Clients
 // that share it share its calls too: those that ask while one is under way get its
-// answer. token is told by renew that a cached one will not do; its expiry may be zero.
+// answer, or its error unless that is of the asker's own context. token is told by renew that a cached one will not do; its expiry may be zero.
 func Bearer(token func(ctx context.Context, renew bool) (token string, expires time.Time, err error)) Source {
 	if token == nil {
 		return nil
@@ -33,8 +33,9 @@ type shared struct {
 	turn    chan struct{} // held while asking; guards what follows
 	ask     Source
 	last    Credential
+	err     error
 	renewed bool
-	ended   time.Time // of the call that made last
+	ended   time.Time // of the call that answered last and err
 }
 
 func (s *shared) credential(ctx context.Context, renew bool) (Credential, error) {
@@ -46,11 +47,11 @@ func (s *shared) credential(ctx context.Context, renew bool) (Credential, error)
 	}
 	defer func() { <-s.turn }()
 	if s.ended.After(arrived) && (s.renewed || !renew) {
-		return s.last, nil
+		return s.last, s.err
 	}
 	c, err := s.ask(ctx, renew)
-	if err == nil {
-		s.last, s.renewed, s.ended = c, renew, time.Now()
+	if err == nil || ctx.Err() == nil {
+		s.last, s.err, s.renewed, s.ended = c, err, renew, time.Now()
 	}
 	return c, err
 }
@@ -99,6 +100,10 @@ func NewTicket(cfg TicketConfig) (Source, error) {
 		cfg.HTTPClient = &http.Client{}
 	}
 	client := *cfg.HTTPClient
+	if client.Transport == nil {
+		client.Transport = http.DefaultTransport
+	}
+	client.Transport = stay{client.Transport}
 	client.CheckRedirect = noRedirect
 	cfg.HTTPClient = &client
 	return cfg.fetch, nil

@@ -13,9 +13,9 @@ type State struct {
 // Phase is where a client stands.
 type Phase int
 
-// A client goes from Connecting to Connected or Waiting, from both of these to
-// Connecting or Closed, and from Connected to Connected where a connection took the
-// place of another before its credential expired.
+// A client begins with Connecting, which leads to Connected, Waiting or Closed. Connected
+// leads to Waiting or Closed, and to Connected where a connection took the place of another
+// before its credential expired. Waiting leads to Connecting or Closed.
 const (
 	Connecting Phase = iota + 1
 	Connected

@@ -1,6 +1,7 @@
 package redial
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -17,6 +18,7 @@ type wire struct {
 	start              time.Time
 	lastByte           atomic.Int64 // nanoseconds since start
 	broken             atomic.Bool  // a read or write has failed: coder's error is the network's
+	keep               func() bool  // takes the dial's hold on the connection off; false: it has been cut
 }
 
 func (w *wire) now() int64 { return int64(time.Since(w.start)) }
@@ -50,7 +52,8 @@ func (w *wire) cut() {
 	_ = w.Close()
 }
 
-// tap puts a wire below what a transport has upgraded.
+// tap puts a wire below what a transport has upgraded. Until wire.keep is called, the
+// wire is cut with the request's context: coder reads on in a 101 that it refuses.
 type tap struct {
 	below http.RoundTripper
 	wire  *wire
@@ -59,19 +62,35 @@ type tap struct {
 var errNotWritable = errors.New("redial: the HTTPClient's Transport does not give the connection away: its 101 has no writable body")
 
 func (t *tap) RoundTrip(r *http.Request) (*http.Response, error) {
-	res, err := t.below.RoundTrip(r)
+	res, err := stay{t.below}.RoundTrip(r)
 	if err != nil || res.StatusCode != http.StatusSwitchingProtocols {
 		return res, err
 	}
 	body, ok := res.Body.(io.ReadWriteCloser)
 	if !ok {
 		_ = res.Body.Close()
+		if res.Header.Get("Upgrade") == "" || res.Header.Get("Connection") == "" {
+			return nil, errHandshake // net/http does not take it for a switch either
+		}
 		return nil, Permanent(errNotWritable)
 	}
 	t.wire.ReadWriteCloser = body
 	t.wire.start = time.Now()
+	t.wire.keep = context.AfterFunc(r.Context(), t.wire.cut)
 	res.Body = t.wire
 	return res, nil
+}
+
+// stay hides where an answer redirects to. It is not followed, and net/http would make an
+// error of an address that it cannot read, and quote it.
+type stay struct{ below http.RoundTripper }
+
+func (s stay) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := s.below.RoundTrip(r)
+	if err == nil && res.StatusCode >= 300 && res.StatusCode < 400 {
+		res.Header.Del("Location")
+	}
+	return res, err
 }
 
 // rawConn is the socket below TLS.

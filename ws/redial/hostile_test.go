@@ -1,0 +1,280 @@
+package redial_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/securews/securews/ws"
+	"github.com/securews/securews/ws/redial"
+	"github.com/securews/securews/ws/wstest"
+)
+
+// raw answers every request with the text, and leaves the connection open.
+func raw(t *testing.T, answer func(r *http.Request) string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		must(t, err)
+		t.Cleanup(func() { _ = conn.Close() })
+		_, _ = io.WriteString(conn, answer(r))
+	})
+}
+
+// A redirect is never followed (protocol: a credential would go along), and ends Run
+// wherever it leads.
+func TestRedirectsThatNobodyCanRead(t *testing.T) {
+	for _, to := range []string{"", "/elsewhere", "https://evil.example/", "http://[::1", "://", "%zz"} {
+		for _, status := range []int{301, 302, 303, 307, 308} {
+			t.Run(fmt.Sprint(status, " ", to), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					s, n := counted(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+						w.Header().Set("Location", to+"?"+r.URL.RawQuery)
+						w.WriteHeader(status)
+					}))
+					tickets, err := redial.NewTicket(redial.TicketConfig{URL: wstest.URL + "/ticket", HTTPClient: s.Client()})
+					must(t, err)
+					for name, source := range map[string]redial.Source{"handshake": give(redial.SingleUseQuery("hush-hush")), "ticket": tickets} {
+						n.Store(0)
+						err := <-start(t, s, redial.Config{Credential: source, Subprotocols: []string{"a"}}, nil).done
+						var answered *redial.HandshakeError
+						if !errors.As(err, &answered) || answered.Status != status || n.Load() != 1 || strings.Contains(err.Error(), "hush") {
+							t.Errorf("%s: %v after %d requests, want %d after one", name, err, n.Load(), status)
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
+// What a server echoes of the request is quoted by net/http, but for the credential.
+func TestErrorsDoNotQuoteTheCredential(t *testing.T) {
+	for name, cred := range map[string]redial.Credential{
+		"in the query":          redial.SingleUseQuery("hush-hush"),
+		"in the query, escaped": redial.SingleUseQuery("hush~hush/+"),
+		"as a subprotocol":      redial.SingleUse("hush-hush"),
+		"a token":               redial.BearerToken("hush-hush"),
+		"a token, in base64":    redial.BearerSubprotocol("hush-hush"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, _ := counted(t, raw(t, func(r *http.Request) string {
+					echo := r.RequestURI + r.Header.Get("Authorization") + r.Header.Get("Sec-WebSocket-Protocol")
+					return "HTTP/1.1 " + strings.ReplaceAll(echo, " ", "") + "\r\n\r\n"
+				}))
+				r := start(t, s, redial.Config{Credential: give(cred), Subprotocols: []string{"a"}}, nil)
+				time.Sleep(time.Minute)
+				r.stop()
+				waits := r.phases(redial.Waiting)
+				if len(waits) == 0 {
+					t.Fatal("it did not wait")
+				}
+				for _, w := range waits {
+					if text := w.Cause.Error(); strings.Contains(text, "hush") || strings.Contains(text, "aHVzaC1odXNo") || !strings.Contains(text, "[redacted]") {
+						t.Fatalf("the cause is %q", text)
+					}
+				}
+			})
+		})
+	}
+}
+
+// net/http repeats a GET whose kept connection has died over it. A ticket is shown once.
+func TestACredentialIsWrittenOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		used, shown := map[string]bool{}, map[string]int{}
+		s, _ := counted(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			mu.Lock()
+			defer mu.Unlock()
+			shown[r.URL.Query().Get("ticket")]++
+			if !used[r.RemoteAddr] {
+				used[r.RemoteAddr] = true
+				w.WriteHeader(503) // the connection is kept
+				return
+			}
+			conn, _, err := http.NewResponseController(w).Hijack()
+			must(t, err)
+			_ = conn.Close() // the server dies over the second
+		}))
+		n := 0
+		r := start(t, s, redial.Config{Credential: func(context.Context, bool) (redial.Credential, error) {
+			n++
+			return redial.SingleUseQuery(fmt.Sprint("ticket-", n)), nil
+		}}, nil)
+		time.Sleep(10 * time.Minute)
+		r.stop()
+		mu.Lock()
+		defer mu.Unlock()
+		if len(shown) < 10 || len(used) < 5 {
+			t.Errorf("%d tickets over %d connections show nothing", len(shown), len(used))
+		}
+		for ticket, times := range shown {
+			if times != 1 {
+				t.Errorf("%s was shown %d times", ticket, times)
+			}
+		}
+	})
+}
+
+// An answer that is no switch of protocols is tried again, and holds up nobody.
+func TestMalformedSwitches(t *testing.T) {
+	for name, answer := range map[string]string{
+		"without Upgrade and Connection": "HTTP/1.1 101 Switching Protocols\r\n\r\n",
+		"without an accept":              "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				dials := make(chan struct{})
+				s, _ := counted(t, raw(t, func(*http.Request) string {
+					dials <- struct{}{}
+					return answer
+				}))
+				r := start(t, s, redial.Config{Timeouts: redial.Timeouts{Dial: time.Second}}, nil)
+				<-dials
+				<-dials
+				<-dials
+				synctest.Wait()
+				cancelled := time.Now() // in the midst of a dial, where it takes its time
+				r.stop()
+				if took := time.Since(cancelled); took > 0 {
+					t.Errorf("Run returned %v after its context had ended", took)
+				}
+			})
+		})
+	}
+}
+
+// serve is done while the connection lives: that ends Run, whatever becomes of what was
+// queued.
+func TestNilEndsRunThoughTheConnectionIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first := true
+		s, n := counted(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if !first {
+				w.WriteHeader(503)
+				return
+			}
+			first = false
+			conn := upgrade(t, w, r)
+			time.AfterFunc(50*time.Millisecond, func() { _ = conn.Close() })
+		}))
+		r := prepare(t, s, redial.Config{Limits: redial.Limits{QueueBytes: 64 << 20}})
+		const messages = 500
+		r.run(func(context.Context, *redial.Conn) error {
+			for range messages {
+				must(t, r.Send(websocket.MessageBinary, make([]byte, 64<<10)))
+			}
+			return nil
+		})
+		if err := <-r.done; err != nil || n.Load() != 1 {
+			t.Errorf("Run: %v after %d dials, want nil after one", err, n.Load())
+		}
+		if len(r.undelivered()) == 0 {
+			t.Error("nothing is reported as undelivered")
+		}
+	})
+}
+
+// What counts is how long the connection has lived, not how long serve took afterwards.
+func TestSuccessIsTheConnectionsAge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, n := counted(t, closing(t, 3000, "expired"))
+		r := start(t, s, redial.Config{Credential: give(redial.BearerToken("t"))}, func(ctx context.Context, c *redial.Conn) error {
+			err := listen(ctx, c)
+			time.Sleep(11 * time.Second)
+			return err
+		})
+		if err := <-r.done; !errors.Is(err, ws.ErrExpired) || n.Load() != 2 {
+			t.Errorf("Run: %v after %d dials, want expired after two", err, n.Load())
+		}
+	})
+}
+
+func TestServeThatReturnsANilCloseError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, s := server(t, ws.Config{})
+		r := start(t, s, redial.Config{}, func(context.Context, *redial.Conn) error {
+			var none *ws.CloseError
+			return none
+		})
+		if err := <-r.done; err == nil || !strings.Contains(err.Error(), "nil *CloseError") {
+			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
+// A Source that panics does so in Run, on whichever dial.
+func TestPanicInSourcePasses(t *testing.T) {
+	for _, call := range []int{1, 2} {
+		t.Run(fmt.Sprint("call ", call), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				_, s := server(t, ws.Config{})
+				n := 0
+				client := prepare(t, s, redial.Config{Credential: func(context.Context, bool) (redial.Credential, error) {
+					if n++; n == call {
+						panic("no token")
+					}
+					c := redial.Credential{Renew: time.Now().Add(time.Minute)}
+					return c, nil
+				}})
+				defer func() {
+					if p := recover(); p != "no token" {
+						t.Errorf("recovered %v", p)
+					}
+					if len(client.phases(redial.Closed)) != 1 {
+						t.Error("nobody was told")
+					}
+				}()
+				t.Errorf("Run: %v", client.Run(t.Context(), listen))
+			})
+		})
+	}
+}
+
+// Those who wait for a call share its failure, too, but for the asker's own end.
+func TestSharedTokenSourceSharesItsErrors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		away, calls := &net.OpError{Op: "dial", Err: errors.New("away")}, 0
+		source := redial.Bearer(func(ctx context.Context, _ bool) (string, time.Time, error) {
+			calls++
+			select {
+			case <-time.After(time.Second):
+				return "", time.Time{}, away
+			case <-ctx.Done():
+				return "", time.Time{}, ctx.Err()
+			}
+		})
+		hasty, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		defer cancel()
+		began := time.Now()
+		var asking sync.WaitGroup
+		asking.Go(func() {
+			if _, err := source(hasty, false); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("the hasty one: %v", err)
+			}
+		})
+		synctest.Wait()
+		for range 20 {
+			asking.Go(func() {
+				if _, err := source(t.Context(), false); !errors.Is(err, away) {
+					t.Error(err)
+				}
+			})
+		}
+		asking.Wait()
+		if took := time.Since(began); calls != 2 || took != 1500*time.Millisecond {
+			t.Errorf("%d calls in %v, want two in 1.5s", calls, took)
+		}
+	})
+}
