@@ -84,8 +84,14 @@ func (a *app) routes() http.Handler {
 		r.With(a.gate.either.Handler).Get("/api/me", a.me)
 		// By the cookie only: a token that could fetch the next one would never end.
 		r.With(a.gate.cookie.Handler).Post("/api/token", a.issuer.serveToken)
-		r.With(a.gate.cors, a.gate.either.Handler).Handle("/ticket", a.sockets.tickets.Issue())
-		r.With(a.gate.cors, a.gate.either.Handler).Handle("/ticket/sealed", a.sockets.sealedTickets.Issue())
+	})
+
+	r.Group(func(r chi.Router) {
+		// Pages elsewhere read the refusal of the limit, too, and their preflights are not
+		// counted. What costs more comes after it.
+		r.Use(a.gate.cors, a.gate.tickets.Handler, a.sessions.Handler, a.gate.origins.Handler, a.gate.either.Handler)
+		r.Handle("/ticket", a.sockets.tickets.Issue())
+		r.Handle("/ticket/sealed", a.sockets.sealedTickets.Issue())
 	})
 	return r
 }

@@ -19,6 +19,7 @@ type gate struct {
 	either     *middleware.Auth      // the session's cookie, or a bearer token; never both
 	cookie     *middleware.Auth
 	handshakes *middleware.RateLimit
+	tickets    *middleware.RateLimit
 	logins     *middleware.RateLimit
 	perAccount *middleware.RateLimit
 	ticketLife time.Duration
@@ -57,6 +58,11 @@ func newGate(origins []string, sessions, tokens middleware.Authenticator, limits
 		return g, err
 	}
 	if g.handshakes, err = perMinute(limits.handshakesPerMinute, nil); err != nil {
+		return g, err
+	}
+	// A page fetches one for each handshake. The tickets' own limit is per person, and so
+	// behind what it costs to find out who that is.
+	if g.tickets, err = perMinute(limits.handshakesPerMinute, nil); err != nil {
 		return g, err
 	}
 	if g.logins, err = perMinute(limits.loginsPerMinute, nil); err != nil {

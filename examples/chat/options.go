@@ -43,7 +43,7 @@ func parseOptions(args []string, usage io.Writer) (options, error) {
 	// An address may be a whole office behind one NAT, or a load test on this machine:
 	// generous, and still a bound on what one address costs before it has shown any
 	// credential.
-	f.IntVar(&o.limits.handshakesPerMinute, "handshakes-per-minute", 10_000, "WebSocket handshakes taken from one address, at most `n` at once or a minute")
+	f.IntVar(&o.limits.handshakesPerMinute, "handshakes-per-minute", 10_000, "WebSocket handshakes, and requests for tickets, taken from one address, at most `n` of each at once or a minute")
 	f.IntVar(&o.limits.loginsPerMinute, "logins-per-minute", 60, "attempts to sign in taken from one address, and for one account, at most `n` at once or a minute")
 	f.DurationVar(&o.limits.ticketLife, "ticket-life", 30*time.Second, "how `long` a ticket opens a socket, from 1s to 2m")
 	f.DurationVar(&o.drain, "drain", 10*time.Second, "how `long` open sockets have to end when the server is told to")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/coder/websocket"
 
 	"github.com/securews/securews/ws/browser"
 )
@@ -134,7 +136,7 @@ func TestTooManyHandshakesInChromium(t *testing.T) {
 	here.run(chromedp.Navigate(s.origin))
 	here.signIn("alice", s.password) // the one handshake
 	here.value(attempt)
-	if got := here.attempt("wss://"+s.host+socketPath, here.ticketHere("/ticket"), "chat.v1"); got != "1013 later" {
+	if got := here.attempt("wss://"+s.host+socketPath, strings.Repeat("A", 43), "chat.v1"); got != "1013 later" { // the limit is asked first
 		t.Errorf("%q, want 1013 later", got)
 	}
 }
@@ -171,5 +173,85 @@ func TestTicketRoutes(t *testing.T) {
 		if status, _ := s.post(t, "/ticket", fields); status != 403 {
 			t.Errorf("a ticket for %v: %d, want 403", fields["Origin"], status)
 		}
+	}
+}
+
+// What one address costs before it has shown a good credential is bounded, in one share for
+// both routes, beside that of its handshakes. A page elsewhere can read so.
+func TestTicketsAreLimited(t *testing.T) {
+	const n, elsewhere = 4, "https://other.example"
+	s := startSite(t, bounds{handshakesPerMinute: n, loginsPerMinute: n}, elsewhere)
+	rubbish := http.Header{"Origin": {s.origin}, "Authorization": {"Bearer a.b.c"}}
+	for _, route := range []string{"/ticket", "/ticket/sealed", "/ticket", "/ticket/sealed"} {
+		if status, body := s.post(t, route, rubbish); status != 401 {
+			t.Fatalf("%s: %d %s, want 401", route, status, body)
+		}
+	}
+	ask := func(method string, fields http.Header) *http.Response {
+		r, err := http.NewRequestWithContext(t.Context(), method, s.origin+"/ticket", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header = fields
+		answer, err := insecure().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = answer.Body.Close()
+		return answer
+	}
+	preflight := ask(http.MethodOptions, http.Header{
+		"Origin": {elsewhere}, "Access-Control-Request-Method": {"POST"}, "Access-Control-Request-Headers": {"authorization"},
+	})
+	limited := ask(http.MethodPost, http.Header{"Origin": {elsewhere}, "Authorization": {"Bearer " + s.good(t)}})
+	if preflight.StatusCode != 204 || limited.StatusCode != 429 || limited.Header.Get("Retry-After") == "" {
+		t.Errorf("a preflight: %s; beyond the limit: %s %v", preflight.Status, limited.Status, limited.Header)
+	}
+	for _, answer := range []*http.Response{preflight, limited} {
+		if got := answer.Header.Get("Access-Control-Allow-Origin"); got != elsewhere {
+			t.Errorf("%d: Access-Control-Allow-Origin %q (Fetch §3.3.3)", answer.StatusCode, got)
+		}
+	}
+	answer, body := s.send(t, s.dial(t), "/ws", http.Header{"Cookie": {s.cookie}})
+	checkAnswer(t, answer, body, 101, "")
+}
+
+// A wrong use ends a ticket: at the other door, without a subprotocol that is spoken there,
+// or in the address bar.
+func TestTicketAtTheWrongDoor(t *testing.T) {
+	s := startSite(t, generous)
+	for _, tt := range []struct {
+		name, target string
+		real         string // "": it stands in the query of no handshake
+		status       int
+		reason       string
+	}{
+		{"the sealed door, sealed", sealedPath, "hpke1.chat.v1", 101, ""}, // and closed: a page can read why
+		{"the sealed door, unsealed", sealedPath, "chat.v1", 400, "subprotocol"},
+		{"its own door, sealed", socketPath, "hpke1.chat.v1", 400, "subprotocol"},
+		{"the address bar", socketPath + "?ticket=", "", 426, "upgrade_required"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, body := s.post(t, "/ticket", http.Header{"Cookie": {s.cookie}, "Origin": {s.origin}})
+			ticket := strings.Split(string(body), `"`)[3]
+			target, fields := tt.target, http.Header{"Sec-WebSocket-Protocol": {tt.real + ", ticket." + ticket}}
+			if tt.real == "" {
+				target, fields = tt.target+ticket, http.Header{"Upgrade": nil, "Connection": nil, "Origin": nil}
+			}
+			answer, text := s.send(t, s.dial(t), target, fields)
+			checkAnswer(t, answer, text, tt.status, tt.reason)
+
+			c, _, err := websocket.Dial(t.Context(), "wss://"+s.host+socketPath, &websocket.DialOptions{
+				HTTPClient: insecure(), HTTPHeader: http.Header{"Origin": {s.origin}}, Subprotocols: []string{"chat.v1", "ticket." + ticket},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _, err = c.Read(t.Context())
+			var ended websocket.CloseError
+			if !errors.As(err, &ended) || ended.Code != 3000 || ended.Reason != "reauth" {
+				t.Errorf("the right use afterwards: %v, want 3000 reauth", err)
+			}
+		})
 	}
 }
