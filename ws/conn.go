@@ -81,6 +81,11 @@ func (c *Conn) Principal() middleware.Principal { return c.principal.Clone() }
 // let through; "" where there was none.
 func (c *Conn) Origin() string { return c.origin }
 
+// SealedPrefix begins the subprotocols of sealed connections (package seal). Messages are
+// binary there: one that comes as text is the sealing layer's to refuse, in the one way it
+// refuses everything, and is not checked for UTF-8 before.
+const SealedPrefix = "hpke1."
+
 // Subprotocol returns the negotiated subprotocol, "" where the client offered none.
 func (c *Conn) Subprotocol() string { return c.subprotocol }
 

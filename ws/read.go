@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"unicode/utf8"
 
@@ -67,7 +68,7 @@ func (c *Conn) judge(typ websocket.MessageType, p []byte) *CloseError {
 	if !c.rate.take(now) {
 		return ErrRate
 	}
-	if typ == websocket.MessageText && !utf8.Valid(p) {
+	if typ == websocket.MessageText && !strings.HasPrefix(c.subprotocol, SealedPrefix) && !utf8.Valid(p) {
 		return ErrUTF8
 	}
 	if c.h.cfg.Validate == nil {

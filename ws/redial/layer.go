@@ -4,10 +4,9 @@ import (
 	"strings"
 
 	"github.com/coder/websocket"
-)
 
-// sealedPrefix begins the subprotocols of sealed connections (package seal).
-const sealedPrefix = "hpke1."
+	"github.com/securews/securews/ws"
+)
 
 // Layer changes what goes out over a connection, as a sealed one does (package seal).
 type Layer = interface {
@@ -21,8 +20,8 @@ type Layer = interface {
 
 // SendThrough has everything that [Client.Send] and [Conn.Send] queue written by l from
 // now on, and l say goodbye where the client itself ends the connection. Only the first
-// call counts. Where the server has selected a sealed subprotocol, `hpke1.` and a name,
-// the queue waits for it: nothing of it ever goes out unsealed. Connect in package seal
+// call counts. Where the server has selected a sealed subprotocol, [ws.SealedPrefix] and a
+// name, the queue waits for it: nothing of it ever goes out unsealed. Connect in package seal
 // calls it; Config.Greet is the place to connect in where a greeting is to be first.
 func (c *Conn) SendThrough(l Layer) {
 	if c.layer.CompareAndSwap(nil, &l) {
@@ -30,9 +29,11 @@ func (c *Conn) SendThrough(l Layer) {
 	}
 }
 
+func (c *Conn) sealed() bool { return strings.HasPrefix(c.subprotocol, ws.SealedPrefix) }
+
 // awaitLayer reports whether the queue may go out; it waits for what seals it.
 func (c *Conn) awaitLayer() bool {
-	if !strings.HasPrefix(c.subprotocol, sealedPrefix) {
+	if !c.sealed() {
 		return true
 	}
 	select {

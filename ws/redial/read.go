@@ -98,7 +98,7 @@ func (c *Conn) readAll() {
 			c.failed(err)
 			return
 		}
-		if typ == websocket.MessageText && !utf8.Valid(p) {
+		if typ == websocket.MessageText && !c.sealed() && !utf8.Valid(p) {
 			c.end(ws.ErrUTF8)
 		}
 		if memory = p[:0]; cap(memory) > 64<<10 {

@@ -62,6 +62,9 @@ func TestAttackRecords(t *testing.T) {
 		{"insert: plain text", 1, func(m message) []message {
 			return []message{{websocket.MessageText, []byte("c1")}, m}
 		}, 1},
+		{"type: a record that comes as text", 1, func(m message) []message {
+			return []message{{websocket.MessageText, m.p}}
+		}, 1},
 		{"a record is a binary message", 1, func(m message) []message {
 			return []message{{websocket.MessageText, []byte("0123456789abcdef0123")}}
 		}, 1},
@@ -101,6 +104,13 @@ func TestAttackRecords(t *testing.T) {
 	})
 	t.Run("s2c drop: nothing is accepted before the ready record", func(t *testing.T) {
 		lab{down: at(1, func(message) []message { return nil })}.run(t).wantClientRefusal(t)
+	})
+
+	t.Run("s2c type: the server's hello comes as text", func(t *testing.T) {
+		lab{down: at(0, func(m message) []message { return []message{{websocket.MessageText, m.p}} })}.run(t).wantClientRefusal(t)
+	})
+	t.Run("c2s type: the client's hello comes as text", func(t *testing.T) {
+		lab{up: at(0, func(m message) []message { return []message{{websocket.MessageText, m.p}} })}.run(t).wantServerRefusal(t)
 	})
 
 	t.Run("reflect: what the server said comes back to it", func(t *testing.T) {

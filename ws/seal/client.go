@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/securews/securews/ws"
 )
 
 // Client opens sealed connections to one service. It is safe for concurrent use. The
@@ -43,7 +45,7 @@ func (cl *Client) Connect(ctx context.Context, m Messages) (*Conn, error) {
 	switch got := m.Subprotocol(); {
 	case len(cl.cfg.Keys) == 0: // the zero Client
 		return nil, refused(m)
-	case got == prefix+cl.cfg.App:
+	case got == ws.SealedPrefix+cl.cfg.App:
 	case cl.cfg.Policy == PolicyPreferred && (got == cl.cfg.App || got == ""):
 		return c, nil
 	default:

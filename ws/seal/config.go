@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/ws"
 )
 
 // Policy says what to do with a connection whose negotiated subprotocol is not a
@@ -24,9 +25,6 @@ const (
 	// can have that: it is for the time in which clients are moved over, no longer.
 	PolicyPreferred
 )
-
-// prefix makes an application's subprotocol a sealed one.
-const prefix = "hpke1."
 
 // PSK is a key that both ends were given beforehand: 32 random bytes, or none. A
 // connection opens only where both have the same. It does not show itself in logs.
@@ -164,7 +162,7 @@ func (p Policy) valid() bool { return p == PolicyRequired || p == PolicyPreferre
 func (p Policy) subprotocols(apps ...string) []string {
 	var all []string
 	for _, app := range apps {
-		all = append(all, prefix+app)
+		all = append(all, ws.SealedPrefix+app)
 	}
 	if p == PolicyPreferred {
 		all = append(all, apps...)

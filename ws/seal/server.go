@@ -78,7 +78,7 @@ func (s *Server) Accept(ctx context.Context, raw *ws.Conn) (*Conn, error) {
 func (s *Server) accept(ctx context.Context, m Messages, id, origin, principal string) (*Conn, error) {
 	c := newConn(m, s.cfg.QueueBytes, s.cfg.QueueMessages)
 	c.id = id
-	if !strings.HasPrefix(m.Subprotocol(), prefix) {
+	if !strings.HasPrefix(m.Subprotocol(), ws.SealedPrefix) {
 		if s.cfg.Policy == PolicyPreferred {
 			return c, nil
 		}
