@@ -31,6 +31,7 @@ type Handler struct {
 	drainStart atomic.Int64 // 0: not draining
 	explaining atomic.Int64 // connections that are there to say why they are refused
 	awaited    atomic.Int64 // what Drain waits for: those of open, and of explaining before it began
+	spending   atomic.Int64 // wrong requests whose single-use credentials are being used up
 	spread     atomic.Int64 // over how long draining connections are closed
 	hurry      atomic.Bool  // the drain's deadline has passed
 	warned     atomic.Int64 // when a recheck's failure was last logged
@@ -80,7 +81,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // serve refuses, or upgrades and starts the connection.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 	if err := h.admissible(r); err != nil {
-		h.cfg.Auth.Spend(r) // what is good once is used up by a wrong use
+		h.spend(r)
 		middleware.Refuse(w, r, err)
 		return
 	}
@@ -90,6 +91,18 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	go c.run()
+}
+
+// maxSpending is how many wrong requests at once may ask what keeps single-use credentials:
+// they take no place of Limits.Connections, and where it hangs they would pile up.
+const maxSpending = 256
+
+// spend uses up what is good once: a wrong use is a use.
+func (h *Handler) spend(r *http.Request) {
+	defer h.spending.Add(-1)
+	if h.spending.Add(1) <= maxSpending {
+		h.cfg.Auth.Spend(r)
+	}
 }
 
 // enter takes a place, upgrades, and hands the place over to the connection. Every
