@@ -40,3 +40,31 @@ func FuzzTicketAnswer(f *testing.F) {
 		refusedBy("ticket", 403, http.Header{"Content-Type": {"application/problem+json"}}, body)
 	})
 }
+
+// However the bytes come in, the same frame is found to be masked.
+func FuzzServerFrames(f *testing.F) {
+	for _, s := range []string{"\x81\x02hi", "\x81\x82\x01\x02\x03\x04..", "\x82\x7e\x00\x01x\x88\x80", "\x82\x7f\xff\xff\xff\xff\xff\xff\xff\xff", ""} {
+		f.Add([]byte(s), uint8(1))
+	}
+	f.Fuzz(func(t *testing.T, p []byte, piece uint8) {
+		var whole, pieces frames
+		want := whole.feed(p)
+		if want < len(p)-1 && p[want+1]&0x80 == 0 {
+			t.Errorf("%x: at %d there is no mask", p, want)
+		}
+		got := 0
+		for rest := p; len(rest) > 0; {
+			next := rest[:min(int(piece)+1, len(rest))]
+			sound := pieces.feed(next)
+			got += sound
+			if sound < len(next) {
+				break
+			}
+			rest = rest[len(next):]
+		}
+		// Of a header that is cut in two, the first byte has passed.
+		if got != want && got != want+1 {
+			t.Errorf("%x in pieces of %d: %d sound bytes, whole %d", p, piece, got, want)
+		}
+	})
+}

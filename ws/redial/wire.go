@@ -18,18 +18,30 @@ type wire struct {
 	start              time.Time
 	lastByte           atomic.Int64 // nanoseconds since start
 	broken             atomic.Bool  // a read or write has failed: coder's error is the network's
+	frames             frames       // what the server sends; the reader's
+	masked             bool         // one of them is: the reader's, too
 	keep               func() bool  // takes the dial's hold on the connection off; false: it has been cut
 }
 
 func (w *wire) now() int64 { return int64(time.Since(w.start)) }
 
 func (w *wire) Read(p []byte) (int, error) {
+	if w.masked {
+		return 0, errMasked
+	}
 	n, err := w.ReadWriteCloser.Read(p)
 	if n > 0 {
 		w.lastByte.Store(w.now())
 	}
 	if err != nil {
 		w.broken.Store(true)
+	}
+	if sound := w.frames.feed(p[:n]); sound < n {
+		w.masked = true
+		if sound == 0 {
+			return 0, errMasked
+		}
+		return sound, nil
 	}
 	return n, err
 }

@@ -1,0 +1,55 @@
+package redial
+
+import (
+	"encoding/binary"
+	"errors"
+)
+
+// errMasked is a frame that only a client may send.
+var errMasked = errors.New("redial: a server's frame is masked (RFC 6455 §5.1)")
+
+// frames follows a server's frames as their bytes pass. A client must close when one is
+// masked, which coder does not look at: its payload would be delivered as it is.
+type frames struct {
+	header [10]byte
+	have   int    // bytes of header so far
+	left   uint64 // payload still to come in this frame
+}
+
+// feed takes the next bytes and returns how many of them stand before the header of a
+// masked frame: all, if there is none.
+func (f *frames) feed(p []byte) (sound int) {
+	for i := 0; i < len(p); {
+		if f.left > 0 {
+			n := min(f.left, uint64(len(p)-i))
+			f.left -= n
+			i += int(n)
+			continue
+		}
+		f.header[f.have] = p[i]
+		f.have++
+		i++
+		if f.have == 2 && f.header[1]&0x80 != 0 {
+			return max(0, i-2)
+		}
+		f.measure()
+	}
+	return len(p)
+}
+
+// measure ends a header that is whole (RFC 6455 §5.2).
+func (f *frames) measure() {
+	switch short := f.header[1]; {
+	case f.have < 2:
+		return
+	case short < 126:
+		f.left = uint64(short)
+	case short == 126 && f.have == 4:
+		f.left = uint64(binary.BigEndian.Uint16(f.header[2:]))
+	case short == 127 && f.have == 10:
+		f.left = binary.BigEndian.Uint64(f.header[2:])
+	default:
+		return
+	}
+	f.have = 0
+}
