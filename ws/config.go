@@ -46,7 +46,8 @@ type Config struct {
 
 	// Validate sees every message before Read returns it (ASVS 2.2.1, 2.2.2). A
 	// *CloseError ends the connection as it says, any other error with 1008
-	// `invalid`. It must not keep p.
+	// `invalid`. It must not keep p. Under [SealedPrefix] it sees records, and not what
+	// is in them.
 	Validate func(ctx context.Context, typ websocket.MessageType, p []byte) error
 
 	// Revocations closes live connections: asked at the handshake and every

@@ -19,7 +19,8 @@ var errConcurrentRead = errors.New("ws: read: another goroutine is reading")
 
 // Read returns the next message. It takes no context: it ends when the connection
 // does, with the [CloseError] that says why; that of a peer which closed normally is
-// io.EOF to errors.Is. Text is valid UTF-8, and Config.Validate has passed the message.
+// io.EOF to errors.Is. Text is valid UTF-8, but under [SealedPrefix], and Config.Validate
+// has passed the message.
 // p belongs to the caller until the next Read, which takes the memory back, or until
 // Serve returns.
 //

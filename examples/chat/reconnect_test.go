@@ -89,7 +89,7 @@ func TestReconnectNow(t *testing.T) {
 func TestEndings(t *testing.T) {
 	t.Parallel()
 	s := startSite(t, generous)
-	s.restartWithSessions(t, 5*time.Second)
+	s.restartWithSessions(t, 10*time.Second)
 	page := newTab(t, chromium(t))
 	page.run(chromedp.Navigate(s.origin))
 	page.signIn("alice", s.password)

@@ -115,10 +115,11 @@ func checkClient(c *http.Client) error {
 	if cfg.InsecureSkipVerify && cfg.VerifyConnection == nil {
 		errs = append(errs, wrong("HTTPClient: InsecureSkipVerify without VerifyConnection: anybody could be the server"))
 	}
-	for name, version := range map[string]uint16{"MinVersion": cfg.MinVersion, "MaxVersion": cfg.MaxVersion} {
-		if version != 0 && version < tls.VersionTLS12 {
-			errs = append(errs, wrong("HTTPClient: %s below TLS 1.2 (RFC 8996)", name))
-		}
+	if cfg.MinVersion != 0 && cfg.MinVersion < tls.VersionTLS12 {
+		errs = append(errs, wrong("HTTPClient: MinVersion below TLS 1.2 (RFC 8996)"))
+	}
+	if cfg.MaxVersion != 0 && cfg.MaxVersion < tls.VersionTLS12 {
+		errs = append(errs, wrong("HTTPClient: MaxVersion below TLS 1.2 (RFC 8996)"))
 	}
 	return errors.Join(errs...)
 }

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 )
 
@@ -90,20 +89,7 @@ type handshake struct {
 	url          string
 	header       http.Header
 	subprotocols []string // the real ones first: a server that takes the first takes one of them
-	secrets      []string // as they are written
-}
-
-// redacted is err without the secrets: net/http quotes answers that it cannot read, and
-// they may quote the request.
-func (hs *handshake) redacted(err error) error {
-	text := err.Error()
-	for _, s := range hs.secrets {
-		text = strings.ReplaceAll(text, s, "[redacted]")
-	}
-	if text == err.Error() {
-		return err
-	}
-	return errors.New(text)
+	secrets      secrets
 }
 
 // add puts the credential in its place.
@@ -116,7 +102,7 @@ func (hs *handshake) add(c Credential) error {
 	}
 	escaped := url.QueryEscape(*c.secret)
 	encoded := base64.RawURLEncoding.EncodeToString([]byte(*c.secret))
-	hs.secrets = []string{*c.secret, escaped, encoded}
+	hs.secrets.add(*c.secret, escaped, encoded)
 	subprotocol := ""
 	switch c.way {
 	case wayHeader:

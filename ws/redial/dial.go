@@ -71,15 +71,15 @@ func (c *Client) shake(ctx context.Context, hs *handshake, w *wire) (*websocket.
 		_ = coder.CloseNow()
 		return nil, nil, fmt.Errorf("redial: dial: %w", context.Cause(ctx))
 	case res == nil:
-		return nil, nil, fmt.Errorf("redial: dial: %w", hs.redacted(withoutURL(err)))
+		return nil, nil, fmt.Errorf("redial: dial: %w", hs.secrets.redacted(withoutURL(err)))
 	case res.StatusCode != http.StatusSwitchingProtocols:
 		body, _ := io.ReadAll(res.Body) // coder has bounded it
-		return nil, nil, refusedBy("handshake", res.StatusCode, res.Header, body)
+		return nil, nil, refusedBy("handshake", res.StatusCode, res.Header, body, hs.secrets)
 	}
 	if selected := res.Header.Values("Sec-WebSocket-Protocol"); len(selected) > 0 {
-		err = errors.Join(c.checkSelected(res.Header), errHandshake) // not coder's text: it may quote a ticket
+		err = errors.Join(c.checkSelected(res.Header), errHandshake)
 	}
-	return nil, nil, fmt.Errorf("redial: dial: %w", err)
+	return nil, nil, fmt.Errorf("redial: dial: %w", hs.secrets.redacted(err))
 }
 
 // once has a handshake written one time only. net/http repeats a GET by itself where a

@@ -37,7 +37,7 @@ func FuzzTicketAnswer(f *testing.F) {
 		if err == nil && hs.add(c) == nil && !isToken(hs.subprotocols[1]) {
 			t.Errorf("%q would be offered as %q", body, hs.subprotocols[1])
 		}
-		refusedBy("ticket", 403, http.Header{"Content-Type": {"application/problem+json"}}, body)
+		refusedBy("ticket", 403, http.Header{"Content-Type": {"application/problem+json"}}, body, secrets{"hush"})
 	})
 }
 

@@ -57,35 +57,59 @@ func TestRedirectsThatNobodyCanRead(t *testing.T) {
 	}
 }
 
-// What a server echoes of the request is quoted by net/http, but for the credential.
+// What a server echoes of the request is quoted by net/http and by coder, but for the
+// credential.
 func TestErrorsDoNotQuoteTheCredential(t *testing.T) {
+	answers := map[string]string{
+		"no HTTP":              "HTTP/1.1 %s\r\n\r\n",
+		"another upgrade":      "HTTP/1.1 101 X\r\nUpgrade: %s\r\nConnection: Upgrade\r\n\r\n",
+		"another accept":       "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
+		"the reason of a 503":  "HTTP/1.1 503 X\r\nContent-Type: application/problem+json\r\nContent-Length: 200\r\n\r\n{\"reason\":\"%s\"}" + strings.Repeat(" ", 200),
+		"an unknown encoding":  "HTTP/1.1 503 X\r\nTransfer-Encoding: %s\r\n\r\n",
+		"no length":            "HTTP/1.1 503 X\r\nContent-Length: %s\r\n\r\n",
+		"a header without end": "HTTP/1.1 503 X\r\n%s\r\n\r\n",
+	}
 	for name, cred := range map[string]redial.Credential{
 		"in the query":          redial.SingleUseQuery("hush-hush"),
 		"in the query, escaped": redial.SingleUseQuery("hush~hush/+"),
 		"as a subprotocol":      redial.SingleUse("hush-hush"),
 		"a token":               redial.BearerToken("hush-hush"),
 		"a token, in base64":    redial.BearerSubprotocol("hush-hush"),
+		"of the ticket route":   {},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s, _ := counted(t, raw(t, func(r *http.Request) string {
-					echo := r.RequestURI + r.Header.Get("Authorization") + r.Header.Get("Sec-WebSocket-Protocol")
-					return "HTTP/1.1 " + strings.ReplaceAll(echo, " ", "") + "\r\n\r\n"
-				}))
-				r := start(t, s, redial.Config{Credential: give(cred), Subprotocols: []string{"a"}}, nil)
-				time.Sleep(time.Minute)
-				r.stop()
-				waits := r.phases(redial.Waiting)
-				if len(waits) == 0 {
-					t.Fatal("it did not wait")
-				}
-				for _, w := range waits {
-					if text := w.Cause.Error(); strings.Contains(text, "hush") || strings.Contains(text, "aHVzaC1odXNo") || !strings.Contains(text, "[redacted]") {
-						t.Fatalf("the cause is %q", text)
+		for answered, answer := range answers {
+			t.Run(name+", "+answered, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					s, _ := counted(t, raw(t, func(r *http.Request) string {
+						_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+						_, offered, _ := strings.Cut(r.Header.Get("Sec-WebSocket-Protocol"), ",")
+						return fmt.Sprintf(answer, r.URL.Query().Get("ticket")+token+strings.TrimSpace(offered))
+					}))
+					source := give(cred)
+					if name == "of the ticket route" {
+						var err error
+						source, err = redial.NewTicket(redial.TicketConfig{
+							URL: wstest.URL + "/ticket", HTTPClient: s.Client(),
+							Authorize: func(r *http.Request, _ bool) error {
+								r.Header.Set("Authorization", "Bearer hush-hush")
+								return nil
+							},
+						})
+						must(t, err)
 					}
-				}
+					r := start(t, s, redial.Config{Credential: source, Subprotocols: []string{"a"}}, nil)
+					time.Sleep(time.Minute)
+					r.cancel()
+					text := (<-r.done).Error()
+					for _, w := range r.phases(redial.Waiting) {
+						text += "\n" + w.Cause.Error()
+					}
+					if strings.Contains(text, "hush") || strings.Contains(text, "aHVzaC1odXNo") || text == context.Canceled.Error() {
+						t.Errorf("Run and its waits: %s", text)
+					}
+				})
 			})
-		})
+		}
 	}
 }
 

@@ -96,6 +96,9 @@ func (c *Conn) settle(err error) error {
 	if errors.As(err, &final) || c.cause.Load() == own {
 		return decides
 	}
+	if c.retiring.Load() && c.cause.Load().Err == io.EOF {
+		return ErrRenewed // the server answered the goodbye before we had closed
+	}
 	return c.ended()
 }
 

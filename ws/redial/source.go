@@ -14,7 +14,8 @@ import (
 
 // Bearer makes a [Source] of access tokens, sent in the Authorization header. Clients
 // that share it share its calls too: those that ask while one is under way get its
-// answer, or its error unless that is of the asker's own context. token is told by renew that a cached one will not do; its expiry may be zero.
+// answer, or its error unless that is of the asker's own context. token is told by renew
+// that a cached one will not do; its expiry may be zero.
 func Bearer(token func(ctx context.Context, renew bool) (token string, expires time.Time, err error)) Source {
 	if token == nil {
 		return nil
@@ -122,18 +123,21 @@ func (cfg *TicketConfig) fetch(ctx context.Context, renew bool) (Credential, err
 			return Credential{}, err
 		}
 	}
-	asked := time.Now()
+	asked, shown := time.Now(), secretsOf(r.Header)
 	res, err := cfg.HTTPClient.Do(r)
 	if err != nil {
-		return Credential{}, fmt.Errorf("redial: ticket: %w", withoutURL(err))
+		return Credential{}, fmt.Errorf("redial: ticket: %w", shown.redacted(withoutURL(err)))
 	}
 	defer res.Body.Close()
+	if res.StatusCode == http.StatusSwitchingProtocols { // what follows is no body, and no context ends it
+		return Credential{}, refusedBy("ticket", res.StatusCode, nil, nil, shown)
+	}
 	body, err := io.ReadAll(io.LimitReader(res.Body, 16<<10))
 	if err != nil {
 		return Credential{}, fmt.Errorf("redial: ticket: %w", err)
 	}
 	if res.StatusCode < 200 || res.StatusCode > 299 {
-		return Credential{}, refusedBy("ticket", res.StatusCode, res.Header, body)
+		return Credential{}, refusedBy("ticket", res.StatusCode, res.Header, body, shown)
 	}
 	return cfg.parse(res.Header, body, asked)
 }

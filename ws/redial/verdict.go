@@ -44,13 +44,13 @@ func (e *HandshakeError) Retry() bool {
 	return e.Status >= 500
 }
 
-// refusedBy reads an answer.
-func refusedBy(what string, status int, h http.Header, body []byte) *HandshakeError {
+// refusedBy reads an answer. A word that quotes a secret of the request is none.
+func refusedBy(what string, status int, h http.Header, body []byte, s secrets) *HandshakeError {
 	e := &HandshakeError{Status: status, RetryAfter: retryAfter(h.Get("Retry-After"), time.Now()), what: what}
 	var problem struct {
 		Reason string `json:"reason"`
 	}
-	if strings.HasPrefix(h.Get("Content-Type"), "application/problem+json") && json.Unmarshal(body, &problem) == nil && isToken(problem.Reason) {
+	if strings.HasPrefix(h.Get("Content-Type"), "application/problem+json") && json.Unmarshal(body, &problem) == nil && isToken(problem.Reason) && !s.in(problem.Reason) {
 		e.Reason = problem.Reason
 	}
 	return e

@@ -79,7 +79,7 @@ func (cl *Client) Connect(ctx context.Context, m Messages) (*Conn, error) {
 }
 
 // queueing is a connection with a queue of its own, which is not to go out past the seal:
-// a [redial.Conn].
+// a redial.Conn.
 type queueing interface {
 	SendThrough(l interface {
 		Write(typ websocket.MessageType, p []byte) error

@@ -1,0 +1,151 @@
+package redial_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/securews/securews/ws"
+	"github.com/securews/securews/ws/redial"
+)
+
+// layer is one that takes its time to say goodbye.
+type layer struct {
+	c       *redial.Conn
+	goodbye time.Duration
+	closing atomic.Bool
+	words   string // what goodbye sends, if anything
+}
+
+func (l *layer) Write(typ websocket.MessageType, p []byte) error {
+	if l.closing.Load() {
+		return ws.ErrClosed
+	}
+	return l.c.Write(typ, p)
+}
+
+func (l *layer) CloseWrite() error {
+	l.closing.Store(true)
+	if l.words != "" {
+		_ = l.c.Write(websocket.MessageText, []byte(l.words))
+	}
+	time.Sleep(l.goodbye)
+	return nil
+}
+
+// renewing is a client whose connections are renewed after a minute, and served with a
+// layer each.
+func renewing(t *testing.T, b *inbox, make func(*redial.Conn) *layer, serve func(context.Context, *redial.Conn, *layer) error) *run {
+	t.Helper()
+	_, s := server(t, ws.Config{Serve: b.serve, Limits: ws.Limits{MessagesPerSecond: 10_000}})
+	r := prepare(t, s, redial.Config{Credential: func(context.Context, bool) (redial.Credential, error) {
+		return redial.Credential{Renew: time.Now().Add(time.Minute)}, nil
+	}})
+	r.run(func(ctx context.Context, c *redial.Conn) error {
+		l := make(c)
+		c.SendThrough(l)
+		return serve(ctx, c, l)
+	})
+	return r
+}
+
+// While a connection that has been renewed says goodbye, what is sent waits for its
+// successor, and serve stumbling over the goodbye ends nothing.
+func TestSendWhileARenewedConnectionSaysGoodbye(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b inbox
+		var serves atomic.Int64
+		r := renewing(t, &b, func(c *redial.Conn) *layer { return &layer{c: c, goodbye: time.Second} }, func(ctx context.Context, c *redial.Conn, l *layer) error {
+			serves.Add(1)
+			tick := time.NewTicker(100 * time.Millisecond)
+			defer tick.Stop()
+			for {
+				select {
+				case <-tick.C:
+					if err := l.Write(websocket.MessageText, []byte("beat")); err != nil {
+						return fmt.Errorf("no beat: %v", err)
+					}
+				case <-ctx.Done():
+					return context.Cause(ctx)
+				}
+			}
+		})
+		var sent []string
+		for range 3000 {
+			time.Sleep(100 * time.Millisecond)
+			sent = append(sent, numbered(len(sent), len(sent)+1)...)
+			must(t, r.Send(websocket.MessageText, []byte(sent[len(sent)-1])))
+		}
+		time.Sleep(5 * time.Second)
+		if n := len(r.phases(redial.Waiting)); n != 0 || serves.Load() < 4 {
+			t.Errorf("%d connections, %d waits; want renewals only", serves.Load(), n)
+		}
+		r.stop()
+		got := slices.DeleteFunc(b.texts(), func(s string) bool { return s == "beat" })
+		if !slices.Equal(got, sent) || len(r.undelivered()) != 0 {
+			t.Errorf("%d of %d messages arrived in order, %d are reported", len(got), len(sent), len(r.undelivered()))
+		}
+	})
+}
+
+// A goodbye without end does not keep the successor waiting: its server would give up.
+func TestGoodbyeOfARenewedConnectionIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b inbox
+		var began []time.Time
+		r := renewing(t, &b, func(c *redial.Conn) *layer { return &layer{c: c, goodbye: 20 * time.Second} }, func(ctx context.Context, c *redial.Conn, _ *layer) error {
+			began = append(began, time.Now())
+			return listen(ctx, c)
+		})
+		time.Sleep(5 * time.Minute)
+		r.stop()
+		opened := r.phases(redial.Connected)
+		if len(began) < 4 || len(began) != len(opened) || len(r.phases(redial.Waiting)) != 0 {
+			t.Fatalf("%d connections served, %d opened, %d waits", len(began), len(opened), len(r.phases(redial.Waiting)))
+		}
+		for i := 1; i < len(began); i++ {
+			if d := began[i].Sub(began[i-1]); d > time.Minute+2100*time.Millisecond {
+				t.Errorf("served %v after the one before", d)
+			}
+		}
+	})
+}
+
+// A server may answer the goodbye at once: that is the renewal's end, and not Run's.
+func TestServerThatAnswersTheGoodbye(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var served atomic.Int64
+		_, s := server(t, ws.Config{Serve: func(_ context.Context, c *ws.Conn) error {
+			for {
+				_, p, err := c.Read()
+				if err != nil || string(p) == "bye" {
+					return err // 1000
+				}
+			}
+		}})
+		r := prepare(t, s, redial.Config{Credential: func(context.Context, bool) (redial.Credential, error) {
+			return redial.Credential{Renew: time.Now().Add(time.Minute)}, nil
+		}})
+		r.run(func(ctx context.Context, c *redial.Conn) error {
+			served.Add(1)
+			c.SendThrough(&layer{c: c, goodbye: time.Second, words: "bye"})
+			return listen(ctx, c)
+		})
+		select {
+		case err := <-r.done:
+			t.Fatalf("Run: %v after %d connections", err, served.Load())
+		case <-time.After(10 * time.Minute):
+		}
+		r.cancel()
+		if err := <-r.done; !errors.Is(err, context.Canceled) || served.Load() < 8 {
+			t.Errorf("Run: %v after %d connections", err, served.Load())
+		}
+	})
+}
