@@ -2,6 +2,10 @@ package middleware
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"crypto/tls"
+	"encoding/base64"
 	"log/slog"
 	"maps"
 	"slices"
@@ -45,6 +49,23 @@ type Principal struct {
 	// Expires is when the credential ends, leeway included; zero: it does not
 	// lapse by itself.
 	Expires time.Time
+}
+
+// HeldBy reports whether the client at the other end of the TLS connection holds what the
+// credential is bound to: the certificate that Certificate names. One that is bound to
+// nothing is held by whoever has it. TLS must end here: the state is r.TLS.
+func (p Principal) HeldBy(state *tls.ConnectionState) bool {
+	if p.Certificate == "" {
+		return true
+	}
+	if state == nil || len(state.PeerCertificates) == 0 {
+		return false
+	}
+	var got, want [43]byte // 32 bytes in base64url
+	sum := sha256.Sum256(state.PeerCertificates[0].Raw)
+	base64.RawURLEncoding.Encode(got[:], sum[:])
+	n := copy(want[:], p.Certificate)
+	return n == len(p.Certificate) && subtle.ConstantTimeCompare(got[:], want[:n]) == 1
 }
 
 // HasScope reports whether the credential carries the scope.

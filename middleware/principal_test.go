@@ -3,6 +3,8 @@ package middleware_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -164,6 +166,35 @@ func TestPrincipalLogValue(t *testing.T) {
 	for _, secret := range []string{"session-handle", "token-handle", "thumbprint", "tenant", "t1", "chat:read"} {
 		if strings.Contains(log.String(), secret) {
 			t.Errorf("%q in %s", secret, log.String())
+		}
+	}
+}
+
+// A credential that is bound to a client certificate is good for its holder alone
+// (RFC 8705 §3): SHA-256 of "certificate", in base64url.
+func TestPrincipalHeldBy(t *testing.T) {
+	t.Parallel()
+	const thumbprint = "A9Zt0Ig1wco_EozOrNHzGslBYwlrIPRFroQoW8CDLXI"
+	with := func(raw string) *tls.ConnectionState {
+		return &tls.ConnectionState{PeerCertificates: []*x509.Certificate{{Raw: []byte(raw)}}}
+	}
+	for _, tt := range []struct {
+		name        string
+		certificate string
+		state       *tls.ConnectionState
+		held        bool
+	}{
+		{"bound to nothing, without TLS", "", nil, true},
+		{"bound to nothing", "", with("another"), true},
+		{"the certificate", thumbprint, with("certificate"), true},
+		{"another certificate", thumbprint, with("another"), false},
+		{"no certificate", thumbprint, &tls.ConnectionState{}, false},
+		{"no TLS", thumbprint, nil, false},
+		{"a part of the thumbprint", thumbprint[:42], with("certificate"), false},
+		{"the thumbprint and more", thumbprint + "A", with("certificate"), false},
+	} {
+		if got := (middleware.Principal{Certificate: tt.certificate}).HeldBy(tt.state); got != tt.held {
+			t.Errorf("%s: held %v, want %v", tt.name, got, tt.held)
 		}
 	}
 }

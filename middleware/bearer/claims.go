@@ -36,7 +36,6 @@ type claims struct {
 type verified struct {
 	principal middleware.Principal
 	notBefore time.Time // nbf or iat, the later, less the leeway; zero: neither
-	binding   *binding  // nil: a plain bearer token
 	at        slot
 	by        *key
 }
@@ -134,10 +133,9 @@ func (c *profile) judge(payload []byte, token string, now time.Time) (*verified,
 		v.principal.Token = Handle(got.iss, got.jti)
 	}
 	if got.cnf != nil {
-		if v.binding, err = parseBinding(got.cnf); err != nil {
+		if v.principal.Certificate, err = parseBinding(got.cnf); err != nil {
 			return nil, err
 		}
-		v.principal.Certificate = v.binding.String()
 	}
 	for _, t := range []time.Time{got.nbf, got.iat} {
 		if t = t.Add(-c.leeway); t.After(v.notBefore) {

@@ -25,7 +25,8 @@
 // route before it asks who that is from: a plain request, one in the clear, of an origin
 // that is not on its list, or without a subprotocol that is spoken there. A handshake that
 // it has no room for, or that comes while it drains, was right and leaves the ticket good;
-// and so does whatever a layer further out refuses or sends elsewhere.
+// so does whatever a layer further out refuses or sends elsewhere, and a wrong request while
+// 256 others wait for the store.
 //
 // The connection then ends when the credential behind the ticket does: Expires, IssuedAt
 // and the handles for revocation are that credential's. Where it is bound to a client

@@ -2,10 +2,6 @@ package ticket
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
-	"crypto/tls"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -142,7 +138,7 @@ func (t *Tickets) check(r *http.Request, rec *record) error {
 		return refuse(http.StatusUnauthorized, middleware.ReasonCredentialInvalid, errPath)
 	case !sameOrigin(r, rec.Origin):
 		return refuse(http.StatusUnauthorized, middleware.ReasonCredentialInvalid, errOrigin)
-	case !holds(r.TLS, rec.Principal.Certificate):
+	case !middleware.Principal{Certificate: rec.Principal.Certificate}.HeldBy(r.TLS):
 		return refuse(http.StatusUnauthorized, middleware.ReasonCredentialInvalid, errHolder)
 	case !now.Before(rec.Expires):
 		return refuse(http.StatusUnauthorized, middleware.ReasonCredentialInvalid, errLate)
@@ -173,19 +169,6 @@ func sameOrigin(r *http.Request, origin string) bool {
 		return origin != "" && lines[0] == origin
 	}
 	return false
-}
-
-// holds reports whether the connection's client certificate has the thumbprint; where there
-// is none to have, it does.
-func holds(state *tls.ConnectionState, thumbprint string) bool {
-	if thumbprint == "" {
-		return true
-	}
-	if state == nil || len(state.PeerCertificates) == 0 {
-		return false
-	}
-	sum := sha256.Sum256(state.PeerCertificates[0].Raw)
-	return subtle.ConstantTimeCompare([]byte(base64.RawURLEncoding.EncodeToString(sum[:])), []byte(thumbprint)) == 1
 }
 
 func refuse(status int, reason middleware.Reason, cause error) error {
