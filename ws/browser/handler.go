@@ -44,7 +44,7 @@ func takesGzip(lines []string) bool {
 	for entry := range strings.SplitSeq(strings.Join(lines, ","), ",") {
 		coding, weight, _ := strings.Cut(entry, ";")
 		if strings.EqualFold(strings.TrimSpace(coding), "gzip") {
-			q, isQ := strings.CutPrefix(strings.ReplaceAll(strings.ToLower(weight), " ", ""), "q=")
+			q, isQ := strings.CutPrefix(strings.ToLower(strings.Join(strings.Fields(weight), "")), "q=") // OWS: spaces and tabs
 			return !isQ || strings.Trim(q, "0.") != ""
 		}
 	}

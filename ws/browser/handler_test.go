@@ -122,8 +122,8 @@ func TestRevalidation(t *testing.T) {
 
 func TestGzipWhereItIsAccepted(t *testing.T) {
 	for accept, want := range map[string]string{
-		"gzip": "gzip", "br, GZIP;q=0.5": "gzip", "gzip; q=1.0, *;q=0": "gzip", "deflate,gzip": "gzip",
-		"": "", "br": "", "gzip;q=0": "", "gzip; q=0.000": "", "*": "", "xgzip": "", "identity": "",
+		"gzip": "gzip", "br, GZIP;q=0.5": "gzip", "gzip; q=1.0, *;q=0": "gzip", "deflate,gzip": "gzip", "gzip;\tq=1": "gzip",
+		"": "", "br": "", "gzip;q=0": "", "gzip; q=0.000": "", "gzip;\tq=0": "", "gzip\t;\tq=0": "", "*": "", "xgzip": "", "identity": "",
 	} {
 		res := get(t, browser.Client.Path(), "Accept-Encoding", accept)
 		if got := res.Header.Get("Content-Encoding"); got != want {

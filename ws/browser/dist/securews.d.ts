@@ -34,7 +34,7 @@ export interface StateChange {
 /** The detail of an "undelivered" event. */
 export interface Undelivered {
     data: Data;
-    /** full: the queue had no room. closed: the client ended first. */
+    /** full: beyond queue.bytes or queue.messages. closed: the client ended first. */
     why: "full" | "closed";
 }
 /** What the ticket route answers. Times are in seconds. */
@@ -47,7 +47,10 @@ export interface Ticket {
     refresh_after?: number;
     cid?: string;
 }
-/** Asked before every attempt. renew: the credential behind the last ticket has expired. */
+/**
+ * Asked before every attempt. signal is aborted when the answer is no longer waited for.
+ * renew: the credential behind the last ticket has expired, and there was none since.
+ */
 export type TicketSource = (how: {
     signal: AbortSignal;
     renew: boolean;
@@ -64,6 +67,8 @@ export interface Socket {
     onclose: ((event: never) => void) | null;
     send(data: string | ArrayBuffer | Uint8Array<ArrayBuffer>): void;
     close(code?: number, reason?: string): void;
+    /** Ends at once what does not answer close, where there is such a thing (npm's ws). */
+    terminate?(): void;
 }
 export interface Heartbeat {
     /** Milliseconds without a message before ping is sent. */
@@ -92,7 +97,10 @@ export interface Options {
     hello?: () => Data | readonly Data[] | undefined;
     /** For servers whose pings do not reach this page's code: a ping of the application. */
     heartbeat?: Heartbeat;
-    /** What may wait while there is no connection; default 256 messages and 1 MiB. */
+    /**
+     * What may wait; default 256 messages and 1 MiB. bytes bounds what an open connection has
+     * yet to put on the wire, too: nothing larger can be sent at all.
+     */
     queue?: {
         messages?: number;
         bytes?: number;
@@ -136,8 +144,8 @@ export interface Client extends EventTarget, AsyncIterable<Message> {
     /** Resolves when the client has ended for good. */
     readonly closed: Promise<Ending>;
     /**
-     * Hands data to the connection, or to the queue while there is none. false: there was no
-     * room, or the client has ended; an "undelivered" event tells the same.
+     * Hands data to the connection, or to the queue while there is none. false: either had no
+     * room for it (queue), or the client has ended; an "undelivered" event tells the same.
      */
     send(data: Data): boolean;
     /** Ends the wait before the next attempt, unless the server named its length. */
@@ -164,12 +172,16 @@ export interface Wire {
     fail(): void;
     /** Ends the connection, which may be tried again. */
     lost(): void;
+    /** The peer has said its goodbye: nothing follows but the end, and nothing is sent. */
+    goodbye(): void;
 }
 /** One connection's sealing layer. */
 export interface Sealed {
     /** Takes every message of the socket. */
     receive(frame: Message): void;
     send(data: Data): void;
+    /** The bytes that wait to be sealed. */
+    readonly buffered: number;
     /** Sends the goodbye, after everything before it. */
     finish(): Promise<void>;
     /** Waits for what was received, and forgets the keys; whether the peer's goodbye was part of it. */
@@ -183,6 +195,7 @@ export interface Sealing {
     start(wire: Wire): Sealed | undefined | false;
 }
 
+export declare const longestRetryAfter = 300000;
 /** The ticket route refused. A TicketSource may throw it too: the status decides what follows. */
 export declare class TicketError extends Error {
     readonly status: number;

@@ -4,7 +4,7 @@ import type { Ending } from "./api.js";
 
 export class Backoff {
   #failures = 0;
-  #renewed = false;
+  #renewed = false; // since the last stable connection
 
   constructor(private readonly times: { first: number; longest: number; spread: number }) {}
 
@@ -12,11 +12,6 @@ export class Backoff {
   stable(): void {
     this.#failures = 0;
     this.#renewed = false;
-  }
-
-  /** renewing reports whether a new credential was asked for since the last stable connection. */
-  get renewing(): boolean {
-    return this.#renewed;
   }
 
   /** next is the delay after an end, or undefined where the client must stop. */

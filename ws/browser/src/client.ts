@@ -5,13 +5,14 @@ import type { Client, Data, Ending, Message, State, StateChange, Ticket, Undeliv
 import { Backoff } from "./backoff.js";
 import { protocolOf, refusal } from "./credential.js";
 import { Delay } from "./delay.js";
-import { closedHere, lapsed, meaning, refused } from "./endings.js";
+import { closedHere, comesBack, lapsed, meaning, refused } from "./endings.js";
 import { Inboxes } from "./inbox.js";
 import { Life } from "./life.js";
 import { Link, type Ended } from "./link.js";
 import { Outbox, sizeOf } from "./outbox.js";
 import { pause } from "./pause.js";
 import type { Settings } from "./settings.js";
+import { longestRetryAfter } from "./ticket.js";
 import { isLater, obtain } from "./tickets.js";
 import { offline, watch, type Wake } from "./wake.js";
 
@@ -27,13 +28,14 @@ export class Reconnecting extends EventTarget implements Client {
   #life: Life | undefined; // of the connection
   #next: Link | undefined; // the dial of a renewal
   #orphaned: Ended | undefined; // how the connection ended while #next was under way
-  #ended: (how: Ended) => void = () => {}; // tells the loop
+  #ended!: (how: Ended) => void; // tells the loop
   #outbox: Outbox;
   #inboxes: Inboxes;
   #backoff: Backoff;
   #delay: Delay | undefined;
   #notBefore = 0; // what Retry-After said
-  #closing: { code: number; reason: string } | undefined; // what close() was given
+  #expired = false; // the credential, and no ticket has followed, nor a stable connection
+  #closing: Ending | undefined; // what close() makes of it all
   #stop = new AbortController(); // ends what close() must not wait for
 
   constructor(private readonly cfg: Settings) {
@@ -68,20 +70,18 @@ export class Reconnecting extends EventTarget implements Client {
   }
 
   retry(): void {
-    this.#delay?.hasten(0);
+    this.#delay?.hasten(this.#held());
   }
 
   close(code = 1000, reason = ""): Promise<Ending> {
-    if (code !== 1000 && !(Number.isInteger(code) && code >= 3000 && code <= 4999)) {
-      throw new RangeError(`securews: close: ${code} may not be sent`);
-    }
-    if (sizeOf(reason) > 123) {
-      throw new RangeError("securews: close: the reason takes more than 123 bytes");
+    if (!/^(1000|[34]\d{3})$/.test(`${code}`) || sizeOf(reason) > 123) {
+      throw new RangeError(`securews: close: ${code}, or a reason of more than 123 bytes, cannot be sent`);
     }
     if (!this.#closing) {
-      this.#closing = { code, reason };
+      this.#closing = closedHere(code, reason);
       this.#stop.abort();
       this.#delay?.end();
+      this.#life?.end();
       void this.#link?.close(code, reason);
       void this.#next?.close(code, reason);
     }
@@ -100,12 +100,12 @@ export class Reconnecting extends EventTarget implements Client {
       if (delay === undefined) {
         return this.#finish(how);
       }
+      this.#delay = new Delay(delay); // before anybody hears of it, and ends it
       this.#change({ state: "waiting", ending: how, delay });
-      this.#delay = new Delay(offline() ? Math.max(delay, this.cfg.times.longest) : delay, this.#notBefore);
       await this.#delay.over;
       this.#delay = undefined;
       if (this.#closing) {
-        return this.#finish(this.#goodbye());
+        return this.#finish(this.#closing);
       }
     }
   }
@@ -117,36 +117,32 @@ export class Reconnecting extends EventTarget implements Client {
     }
     let ticket: Ticket | undefined;
     try {
-      ticket = await obtain(this.cfg, this.#stop.signal, this.#backoff.renewing);
+      ticket = await obtain(this.cfg, this.#stop.signal, this.#expired);
+      this.#expired &&= !ticket;
     } catch (err) {
-      return { how: this.#closing ? this.#goodbye() : this.#noTicket(err) };
+      return { how: this.#closing ?? this.#noTicket(err) };
     }
     if (this.#closing) {
-      return { how: this.#goodbye() };
+      return { how: this.#closing };
     }
     const end = await new Promise<Ended>((resolve) => {
       this.#ended = resolve;
       this.#link = this.#dial(ticket, resolve);
     });
-    this.#link = undefined;
-    return { how: this.#closing ? this.#goodbye() : meaning(end), end };
+    return { how: this.#closing ?? meaning(end), end };
   }
 
   #noTicket(err: unknown): Ending {
     const { status, reason, retryAfter } = refusal(err);
-    if (retryAfter) {
-      this.#notBefore = Date.now() + retryAfter;
-    }
+    this.#notBefore = Date.now() + retryAfter;
     return refused(status, reason);
   }
 
   /** #dial tells how a dial ended only if it did not become the connection. */
   #dial(ticket: Ticket | undefined, failed: (how: Ended) => void): Link | undefined {
-    const { connect, close } = this.cfg.times;
-    const cfg = { ...this.cfg, ticket: ticket ? [protocolOf(ticket)] : [], connectTime: connect, closeTime: close };
     try {
       const open = (): void => this.#opened(link, ticket?.refresh_after ?? 0);
-      const link: Link = new Link(cfg, {
+      const link: Link = new Link(this.cfg, ticket ? [protocolOf(ticket)] : [], {
         opened: () => {
           if (link !== this.#next || link.sealed || this.#orphaned) {
             return open();
@@ -163,6 +159,9 @@ export class Reconnecting extends EventTarget implements Client {
         },
         ended: (how) => (how.opened && link !== this.#next ? this.#lost(link, how) : failed(how)),
       });
+      if (this.#closing) {
+        void link.close(this.#closing.code, this.#closing.reason); // called by the WebSocket class
+      }
       return link;
     } catch (err) {
       failed({ code: 0, reason: String(err), opened: false }); // the browser would not dial
@@ -178,14 +177,16 @@ export class Reconnecting extends EventTarget implements Client {
     this.#link = link;
     this.#notBefore = 0;
     this.#life = new Life(this.cfg, link, refreshAfter, {
-      stable: () => this.#backoff.stable(),
+      stable: () => {
+        this.#backoff.stable();
+        this.#expired = false;
+      },
       renew: (after) => void this.#renew(after),
     });
+    this.#outbox.hold(link, holdTime); // what hello() sends follows it, too
     this.cfg.hello().forEach((data) => link.send(data));
     if (old || link.sealed || this.#outbox.size === 0) {
       this.#outbox.release(link);
-    } else {
-      this.#outbox.hold(link, holdTime);
     }
     this.#change({ state: "open", ...(old && { renewed: true }) });
     void old?.close(1000, "renewed");
@@ -198,11 +199,14 @@ export class Reconnecting extends EventTarget implements Client {
     }
     this.#life?.end();
     this.#outbox.keep();
-    if (this.#next) {
-      this.#orphaned = how;
+    if (!this.#next) {
+      return this.#ended(how);
+    }
+    this.#orphaned = how;
+    if (comesBack(meaning(how))) {
       this.#change({ state: "connecting" });
     } else {
-      this.#ended(how);
+      void this.#next.close(1000, "");
     }
   }
 
@@ -219,11 +223,10 @@ export class Reconnecting extends EventTarget implements Client {
         }
         this.#next = this.#dial(ticket, () => this.#notRenewed());
       } catch (err) {
-        const { status, reason, retryAfter } = refusal(err);
-        if (refused(status, reason).next !== "retry") {
+        if (this.#noTicket(err).next !== "retry") {
           return; // the connection lives as long as the server lets it
         }
-        delay = Math.max(retryAfter || 0, delay);
+        delay = Math.max(this.#held(), delay);
       }
       do {
         await pause(delay, over);
@@ -253,16 +256,24 @@ export class Reconnecting extends EventTarget implements Client {
   #after(how: Ending, end: Ended | undefined): number | undefined {
     // Without tickets a refused handshake looks like a lost one (1006). After `expired`
     // it is taken for what it most likely is.
-    if (this.#backoff.renewing && end && !end.opened && !this.cfg.ticket) {
+    if (this.#expired && end && !end.opened) {
       return undefined;
     }
+    this.#expired ||= how.next === "renew";
     const delay = this.#backoff.next(how, !!end?.opened && !end.dropped);
-    return delay === undefined ? undefined : delay + Math.max(0, this.#notBefore - Date.now());
+    return delay === undefined ? delay : Math.max(offline() ? this.cfg.times.longest : 0, delay + this.#held());
+  }
+
+  /** #held is what is left of Retry-After, and no more of it than it can have been: clocks are set back. */
+  #held(): number {
+    const now = Date.now();
+    this.#notBefore = Math.min(this.#notBefore, now + longestRetryAfter);
+    return Math.max(0, this.#notBefore - now);
   }
 
   /** #woke looks after a connection that may be dead, or hastens the next one. */
   #woke(why: Wake): void {
-    this.#delay?.hasten(this.#backoff.soon());
+    this.#delay?.hasten(Math.max(this.#backoff.soon(), this.#held()));
     if (this.state !== "open") {
       return;
     }
@@ -271,10 +282,6 @@ export class Reconnecting extends EventTarget implements Client {
     } else if (why !== "visible") {
       this.#link!.drop(); // whoever slept, or changed networks, was given up by the server
     }
-  }
-
-  #goodbye(): Ending {
-    return closedHere(this.#closing!.code, this.#closing!.reason);
   }
 
   #finish(how: Ending): Ending {

@@ -5,7 +5,7 @@ import { TicketError } from "./ticket.js";
 
 /** protocolOf is what to offer for a ticket; it must be base64url, or no browser dials. */
 export function protocolOf(ticket: Ticket): string {
-  const protocol = ticket.subprotocol ?? `ticket.${ticket.ticket}`;
+  const protocol = ticket.subprotocol ?? (ticket.ticket && `ticket.${ticket.ticket}`);
   if (!/^ticket\.[\w-]+$/.test(protocol)) {
     throw new TicketError(502, "malformed");
   }

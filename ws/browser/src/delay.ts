@@ -1,5 +1,4 @@
-// The wait before the next attempt: hastened by what wakes it, but not beyond what the
-// server asked for.
+// The wait before the next attempt, hastened by what wakes it.
 
 export class Delay {
   readonly over: Promise<void>;
@@ -7,21 +6,19 @@ export class Delay {
   #timer: ReturnType<typeof setTimeout>;
   #done!: () => void;
 
-  constructor(
-    ms: number,
-    private readonly notBefore: number,
-  ) {
+  constructor(ms: number) {
     this.over = new Promise((resolve) => (this.#done = resolve));
     this.#due = Date.now() + ms;
     this.#timer = setTimeout(this.#done, ms);
   }
 
+  /** hasten ends it in ms at the latest. What should be over slept: timers stand still meanwhile. */
   hasten(ms: number): void {
-    const at = Math.max(Date.now() + ms, this.notBefore);
-    if (at < this.#due) {
-      this.#due = at;
+    const now = Date.now();
+    if (now + ms < this.#due || this.#due < now) {
+      this.#due = now + ms;
       clearTimeout(this.#timer);
-      this.#timer = setTimeout(this.#done, at - Date.now());
+      this.#timer = setTimeout(this.#done, ms);
     }
   }
 

@@ -25,24 +25,19 @@ const known: Record<string, [text: string, next: Next]> = {
   "3000 revoked": ["Signed out", "sign-in"],
   "3003": ["This account may not be here", "stop"],
   "3008": ["The connection was silent for too long", "retry"],
-  "4002": ["The server does not speak the protocol that was asked for", "stop"],
+  "4002": ["The server speaks another protocol", "stop"],
   "4008": ["The encryption could not be trusted", "stop"],
 };
 
 /** meaning is the ending of a socket. */
 export function meaning({ code, reason, truncated }: Ended): Ending {
-  if (truncated) {
+  if (truncated && (code === 1000 || code === 1005)) {
     // Whoever cut it may have written the close frame, too: its "all is well" does not count.
-    const how = ending(code, reason);
-    return { ...(code === 1000 || code === 1005 ? ending(1006, "truncated") : how), truncated };
+    [code, reason] = [1006, "truncated"];
   }
-  return ending(code, reason);
-}
-
-function ending(code: number, reason: string): Ending {
   const said: [string, Next] = ["The connection was closed", "stop"]; // 1000, 1005, and codes of the application
   const [text, next] = known[`${code} ${reason}`] ?? known[code] ?? said;
-  return { code, reason, text, next };
+  return { code, reason, text, next, ...(truncated && { truncated }) };
 }
 
 /** closedHere is what close() did. */
@@ -50,25 +45,34 @@ export function closedHere(code: number, reason: string): Ending {
   return { code, reason, text: "Closed", next: "stop" };
 }
 
+/** comesBack reports whether an attempt may follow. */
+export function comesBack({ next }: Ending): boolean {
+  return next === "renew" || next === "retry";
+}
+
 /** lapsed is the end of a client that would have come back, had its credential been renewed. */
 export function lapsed(how: Ending): Ending {
-  return how.next === "renew" || how.next === "retry" ? { ...how, text: "Please sign in", next: "sign-in" } : how;
+  return comesBack(how) ? { ...how, text: "Please sign in", next: "sign-in" } : how;
 }
 
 /** refused is an attempt that ended at the ticket route. */
 export function refused(status: number, reason: string): Ending {
-  const end: Ending = { code: 0, status, reason, text: "The server could not be reached", next: "retry" };
+  const [text, next] = answered(status);
+  return { code: 0, status, reason, text, next };
+}
+
+function answered(status: number): [text: string, next: Next] {
   if (status === 401) {
-    return { ...end, text: "Please sign in", next: "sign-in" };
+    return known["3000"]!;
   }
   if (status === 403) {
-    return { ...end, text: "This account may not be here", next: "stop" };
+    return known["3003"]!;
   }
   if (status === 429 || (status >= 500 && status !== 501 && status !== 505)) {
-    return { ...end, text: "The server is busy" };
+    return known["1013"]!;
   }
   if (status >= 300 && status !== 408 && status !== 425) {
-    return { ...end, text: "The server gives no ticket", next: "stop" };
+    return ["The server gives no ticket", "stop"];
   }
-  return end;
+  return ["The server could not be reached", "retry"];
 }

@@ -1,7 +1,8 @@
 // One dial, and the life of its socket.
 
-import type { Data, Message, Sealed, Sealing, Socket } from "./api.js";
+import type { Data, Message, Sealed, Socket } from "./api.js";
 import { own } from "./outbox.js";
+import type { Settings } from "./settings.js";
 
 /** JavaScript may send 1000 and 3000-4999 only: 4002 stands for 1002, 4008 for 1008. */
 export const closeProtocol = 4002;
@@ -21,37 +22,29 @@ export interface LinkEvents {
   ended(how: Ended): void;
 }
 
-export interface LinkConfig {
-  WebSocket: new (url: string, protocols: string[]) => Socket;
-  url: string;
-  offer: string[]; // the application's, those of the sealing layer included
-  ticket: string[]; // offered beside them, never to be selected
-  seal: Sealing | undefined;
-  connectTime: number;
-  closeTime: number;
-}
-
 export class Link {
   #socket: Socket;
   #sealed: Sealed | undefined;
-  #state: "dialling" | "open" | "closing" | "ended" = "dialling";
+  #state: "dialling" | "open" | "goodbye" | "closing" | "ended" = "dialling";
   #opened = false;
   #dropped = false;
   #local: { code: number; reason: string } | undefined; // how this side ended it
   #timer: ReturnType<typeof setTimeout>;
 
+  /** ticket is offered beside the real subprotocols, never to be selected. */
   constructor(
-    private readonly cfg: LinkConfig,
+    private readonly cfg: Settings,
+    ticket: string[],
     private readonly events: LinkEvents,
   ) {
-    const socket = new cfg.WebSocket(cfg.url, [...cfg.offer, ...cfg.ticket]);
+    const socket = new cfg.WebSocket(cfg.url, [...cfg.offer, ...ticket]);
     this.#socket = socket;
     socket.binaryType = "arraybuffer";
     socket.onerror = () => {}; // the close event follows
     socket.onopen = () => this.#handshake();
     socket.onmessage = (event: { data: Message }) => this.#receive(event.data);
     socket.onclose = (event: { code: number; reason: string }) => void this.#closed(event.code, event.reason);
-    this.#timer = setTimeout(() => this.#state === "dialling" && this.#lost(), cfg.connectTime);
+    this.#timer = setTimeout(() => this.#state === "dialling" && this.#lost(), cfg.times.connect);
   }
 
   get protocol(): string {
@@ -68,7 +61,7 @@ export class Link {
   }
 
   get buffered(): number {
-    return this.#socket.bufferedAmount;
+    return this.#socket.bufferedAmount + (this.#sealed?.buffered ?? 0);
   }
 
   send(data: Data): void {
@@ -116,8 +109,12 @@ export class Link {
       send: (frame) => this.#socket.send(frame),
       deliver: (message) => this.#deliver(message),
       ready: () => this.#open(),
-      fail: () => this.#end(closePolicy, "decrypt"),
+      fail: () => {
+        this.#end(closePolicy, "decrypt");
+        this.#ended();
+      },
       lost: () => this.#lost(),
+      goodbye: () => this.#goodbye(),
     });
     if (sealed === false) {
       return this.#end(closePolicy, "not_sealed");
@@ -150,6 +147,14 @@ export class Link {
     }
   }
 
+  /** #goodbye is the last that is sealed; the end of the socket follows, or else it is lost. */
+  #goodbye(): void {
+    if (this.#state === "open") {
+      this.#state = "goodbye";
+      this.#within(() => this.drop());
+    }
+  }
+
   /** #lost is the end of what is taken for dead. */
   #lost(): void {
     this.#end(3008, "timeout", 1006);
@@ -170,6 +175,7 @@ export class Link {
       this.#local = { code: local, reason };
       this.#within(() => {
         this.#socket.close(code, reason);
+        this.#socket.terminate?.();
         this.#ended();
       });
     }
@@ -177,20 +183,20 @@ export class Link {
 
   #within(late: () => void): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(late, this.cfg.closeTime);
+    this.#timer = setTimeout(late, this.cfg.times.close);
   }
 
   /** #closed follows the end of the socket. What came before it may still be sealed. */
   async #closed(code: number, reason: string): Promise<void> {
-    const truncated = { code, reason, truncated: true };
+    const ended = (truncated: boolean): void => this.#ended({ code, reason, truncated });
     if (!this.#local) {
-      this.#within(() => this.#ended(truncated));
+      this.#within(() => ended(true));
     }
     try {
       const goodbye = (await this.#sealed?.drained()) ?? true;
-      this.#ended(goodbye || !this.#opened ? { code, reason } : truncated);
+      ended(!goodbye && this.#opened);
     } catch {
-      this.#ended(truncated);
+      ended(true);
     }
   }
 

@@ -17,9 +17,7 @@ export function own(data: Data): string | Uint8Array<ArrayBuffer> {
   if (typeof data === "string") {
     return data;
   }
-  return ArrayBuffer.isView(data)
-    ? new Uint8Array(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
-    : new Uint8Array(data.slice(0));
+  return new Uint8Array(ArrayBuffer.isView(data) ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : data.slice(0));
 }
 
 interface Outlet {

@@ -47,12 +47,23 @@ function numbers<T extends Record<string, number>>(what: string, given: Partial<
     if (value === undefined) {
       continue;
     }
-    if (!(name in defaults) || !(value > 0) || value > 2 ** 31 - 1) {
+    if (!(name in defaults) || typeof value !== "number" || !(value > 0) || value > 2 ** 31 - 1) {
       throw new TypeError(`securews: ${what}.${name}: ${value}`);
     }
     all[name] = value;
   }
   return all as T;
+}
+
+function callable(what: string, given: unknown): void {
+  if (typeof given !== "function") {
+    throw new TypeError(`securews: ${what}: ${given}`);
+  }
+}
+
+function heartbeatOf({ ping, ...times }: Heartbeat): Required<Heartbeat> {
+  callable("ping", ping);
+  return { ping, ...numbers("heartbeat", times, { every: 25_000, timeout: 10_000 }) };
 }
 
 function ticketSource(o: Options): Settings["ticket"] {
@@ -88,8 +99,9 @@ export function settings(o: Options): Settings {
   if (!WebSocket) {
     throw new TypeError("securews: WebSocket: there is none here, give one");
   }
+  callable("hello", o.hello ?? hello);
   const protocols = protocolsOf(o.protocols ?? []);
-  const offer = o.seal ? o.seal.offer(protocols) : protocols;
+  const offer = o.seal?.offer(protocols) ?? protocols;
   if (o.ticket !== undefined && offer.length === 0) {
     throw new TypeError("securews: protocols: a ticket needs a real subprotocol beside it");
   }
@@ -100,10 +112,7 @@ export function settings(o: Options): Settings {
     ticket: ticketSource(o),
     seal: o.seal,
     hello: () => hello(o),
-    heartbeat: o.heartbeat && {
-      ping: o.heartbeat.ping,
-      ...numbers("heartbeat", { every: o.heartbeat.every, timeout: o.heartbeat.timeout }, { every: 25_000, timeout: 10_000 }),
-    },
+    heartbeat: o.heartbeat && heartbeatOf(o.heartbeat),
     queue: numbers("queue", o.queue, { messages: 256, bytes: 1 << 20 }),
     ...numbers("options", { inbox: o.inbox }, { inbox: 1024 }),
     times: numbers("times", o.times, defaultTimes),

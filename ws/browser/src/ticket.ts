@@ -1,8 +1,9 @@
 import type { Ticket } from "./api.js";
 import { read } from "./answer.js";
 
-const longestRetryAfter = 300_000; // beyond 2^31 a timer would end at once
+export const longestRetryAfter = 300_000; // beyond 2^31 a timer would end at once
 const longestAnswer = 16 << 10;
+const patience = 300; // with the reason of a refusal: its status decides
 
 /** The ticket route refused. A TicketSource may throw it too: the status decides what follows. */
 export class TicketError extends Error {
@@ -34,7 +35,8 @@ export async function fetchTicket(url: string | URL, init: RequestInit = {}): Pr
   }
   const body = read(answer, longestAnswer, new TicketError(502, "malformed"));
   if (!answer.ok) {
-    const reason = (await body.catch(() => null))?.reason;
+    const late = new Promise<undefined>((resolve) => setTimeout(resolve, patience));
+    const reason = (await Promise.race([body.catch(() => null), late]))?.reason;
     throw new TicketError(status, typeof reason === "string" ? reason : "", retryAfter(headers.get("Retry-After") ?? ""));
   }
   return body;

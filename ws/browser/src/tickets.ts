@@ -2,6 +2,7 @@
 
 import type { Ticket } from "./api.js";
 import { protocolOf } from "./credential.js";
+import { pause } from "./pause.js";
 import type { Settings } from "./settings.js";
 import { TicketError } from "./ticket.js";
 
@@ -12,21 +13,20 @@ export async function obtain(cfg: Settings, signal: AbortSignal, renew: boolean)
   }
   signal.throwIfAborted();
   const stop = new AbortController();
-  const abort = (): void => stop.abort();
-  const timer = setTimeout(abort, cfg.times.connect);
-  signal.addEventListener("abort", abort);
+  signal.addEventListener("abort", () => stop.abort(), { signal: stop.signal });
   try {
     // A source that does not heed its signal is not waited for.
     const got = await Promise.race([
-      new Promise<never>((_, late) => stop.signal.addEventListener("abort", () => late(new TicketError(0, "timeout")))),
       cfg.ticket({ signal: stop.signal, renew }),
+      pause(cfg.times.connect, stop.signal).then(() => {
+        throw new TicketError(0, "timeout");
+      }),
     ]);
     const ticket = typeof got === "string" ? { ticket: got } : got;
     protocolOf(ticket);
     return ticket;
   } finally {
-    clearTimeout(timer);
-    signal.removeEventListener("abort", abort);
+    stop.abort();
   }
 }
 

@@ -165,3 +165,42 @@ test("send() throws for what is neither text nor bytes, and nothing changes", as
   assert.equal(client.send("x".repeat(11)), false); // the bound still holds
   await client.close();
 });
+
+for (const [name, back] of [["an hour", 3_600_000], ["30 days", 30 * 86_400_000]]) {
+  test(`a clock set back by ${name} makes of Retry-After neither a storm nor a standstill`, async (t) => {
+    const pass = fakeTime(t);
+    let asked = 0;
+    const client = open({
+      protocols: "chat",
+      ticket: async () => {
+        if (asked++ === 0) throw new TicketError(503, "", 10_000);
+        return "t";
+      },
+    });
+    const seen = watch(client);
+    await settle();
+    const { now } = Date;
+    t.mock.method(Date, "now", () => now() - back);
+    for (let s = 0; s < 600; s++) {
+      client.retry();
+      await pass(1_000);
+      if (FakeSocket.last?.readyState === 0) FakeSocket.last.end(1006);
+    }
+    const longest = Math.max(...seen.states.map((s) => s.delay ?? 0));
+    assert.ok(longest <= 300_000 + 30_000, `${longest} ms`);
+    assert.ok(asked > 3, `asked ${asked} times in 10 minutes`);
+    await client.close();
+  });
+}
+
+test("an answer without a ticket in it is none", async (t) => {
+  for (const answer of [{}, { ticket: "" }, { ticket: null }, { expires_in: 30 }, []]) {
+    fakeTime(t);
+    const client = open({ protocols: "chat", ticket: async () => answer });
+    const seen = watch(client);
+    await settle();
+    assert.deepEqual([seen.states.at(-1).ending?.reason, FakeSocket.all.length], ["malformed", 0], JSON.stringify(answer));
+    await client.close();
+    t.mock.timers.reset();
+  }
+});

@@ -154,3 +154,39 @@ test("leaving the loop leaves the client open", async (t) => {
   assert.equal(client.state, "open");
   await client.close();
 });
+
+test("send() between the end of a connection and the news of it waits for the next", async (t) => {
+  const pass = fakeTime(t);
+  const client = open();
+  await settle();
+  FakeSocket.last.open();
+  FakeSocket.last.end(1006);
+  const sent = [];
+  for (let i = 0; i < 12; i++) {
+    await undefined;
+    assert.deepEqual([client.protocol, client.sealed], ["", false]);
+    assert.equal(client.send(`${i}`), true);
+    sent.push(`${i}`);
+  }
+  await pass(4_000);
+  FakeSocket.last.open();
+  await pass(100);
+  assert.deepEqual(FakeSocket.last.sent, sent);
+  await client.close();
+});
+
+test("what is sent inside hello() follows it, on a renewal, too", async (t) => {
+  const pass = fakeTime(t);
+  const client = open({
+    protocols: "chat",
+    ticket: async () => ({ ticket: "t", refresh_after: 100 }),
+    hello: () => (client.send("later"), "hello"),
+  });
+  await settle();
+  FakeSocket.last.open();
+  await pass(95_000);
+  FakeSocket.last.open();
+  await pass(100);
+  assert.deepEqual(FakeSocket.all.map((s) => s.sent), [["hello", "later"], ["hello", "later"]]);
+  await client.close();
+});

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { TicketError, connect, fetchTicket } from "../dist/securews.js";
-import { FakeSocket, endless } from "./fake.js";
+import { FakeSocket, endless, fakeTime } from "./fake.js";
 
 const refused = {
   "plain ws": { url: "ws://app.example/ws" },
@@ -23,6 +23,11 @@ const refused = {
   "a time that is not above zero": { times: { first: 0 } },
   "an option that nobody knows": { protocol: "chat" },
   "a time that nobody knows": { times: { frist: 1 } },
+  "a time as text": { times: { sleep: "90000" } },
+  "a time that is a bigint": { times: { first: 5n } },
+  "a hello that is not a function": { hello: "hello" },
+  "a heartbeat without a ping": { heartbeat: { every: 1000 } },
+  "a heartbeat's time that nobody knows": { heartbeat: { evry: 1000, ping: () => "ping" } },
 };
 for (const [name, options] of Object.entries(refused)) {
   test(`refused: ${name}`, () => {
@@ -82,4 +87,32 @@ test("fetchTicket reads 16 KiB of an answer, and lets go of what is longer", asy
     await assert.rejects(fetchTicket("https://app.example/ticket"), error);
     assert.ok(read.cancelled && read.bytes < 20_000, `${status}: ${read.bytes} bytes read`);
   }
+});
+
+test("a refusal counts by its status, where its body does not come", async (t) => {
+  const pass = fakeTime(t);
+  for (const status of [401, 403, 429, 503]) {
+    const stalled = new ReadableStream({ start: (to) => to.enqueue(new Uint8Array([123])) });
+    t.mock.method(globalThis, "fetch", async () => new Response(stalled, { status, headers: { "Retry-After": "7" } }));
+    const refused = assert.rejects(fetchTicket("https://app.example/ticket"), { status, reason: "", retryAfter: 7000 });
+    await pass(1_000);
+    await refused;
+  }
+});
+
+test("a source's signal is aborted when its answer is no longer waited for", async (t) => {
+  const pass = fakeTime(t);
+  const signals = [];
+  const client = connect({
+    url: "wss://app.example/ws", WebSocket: FakeSocket, protocols: "chat",
+    ticket: ({ signal }) => (signals.push(signal), new Promise(() => {})),
+  });
+  await pass(14_999);
+  assert.equal(signals[0].aborted, false);
+  await pass(1);
+  assert.equal(signals[0].aborted, true);
+  await pass(500);
+  void client.close();
+  await pass(0);
+  assert.deepEqual([client.state, ...signals.map((s) => s.aborted)], ["closed", true, true]);
 });

@@ -367,3 +367,132 @@ test("a server that selects what was not asked for is not spoken to", async (t) 
     t.mock.timers.reset();
   }
 });
+
+test("close() while a renewal fetches its ticket: nothing is dialled any more", async (t) => {
+  const pass = fakeTime(t);
+  let give;
+  const answers = [Promise.resolve({ ticket: "t1", refresh_after: 100 }), new Promise((resolve) => (give = resolve))];
+  const client = open({ protocols: "chat", ticket: () => answers.shift() });
+  await settle();
+  FakeSocket.last.open();
+  FakeSocket.last.answersClose = false;
+  await pass(95_000);
+  assert.equal(answers.length, 0);
+  void client.close();
+  give({ ticket: "t2", refresh_after: 100 });
+  await pass(2_000);
+  assert.deepEqual([client.state, FakeSocket.all.length], ["closed", 1]);
+});
+
+test("close() in a listener of waiting ends the client at once", async (t) => {
+  fakeTime(t);
+  const client = open({ protocols: "chat", ticket: async () => { throw new TicketError(503, "", 200_000); } });
+  client.addEventListener("state", ({ detail }) => detail.state === "waiting" && client.close());
+  await settle();
+  assert.equal(client.state, "closed");
+});
+
+test("retry() in a listener of waiting ends the wait", async (t) => {
+  const pass = fakeTime(t);
+  const client = open();
+  client.addEventListener("state", ({ detail }) => detail.state === "waiting" && client.retry());
+  await settle();
+  FakeSocket.last.open();
+  FakeSocket.last.end(1012);
+  await pass(1);
+  assert.equal(FakeSocket.all.length, 2);
+  await client.close();
+});
+
+test("close() in the constructor of the WebSocket class ends that dial", async (t) => {
+  const pass = fakeTime(t);
+  class Closing extends FakeSocket {
+    constructor(...to) {
+      super(...to);
+      client.close();
+    }
+  }
+  const client = open({ WebSocket: Closing });
+  await pass(0);
+  assert.deepEqual([client.state, FakeSocket.last.readyState], ["closed", 3]);
+});
+
+test("a socket that can be terminated is, where it does not answer the close frame", async (t) => {
+  const pass = fakeTime(t);
+  let terminated = 0;
+  const client = open({ WebSocket: class extends FakeSocket { terminate() { terminated++; } } });
+  await settle();
+  FakeSocket.last.open();
+  FakeSocket.last.answersClose = false;
+  void client.close();
+  await pass(1_999);
+  assert.equal(terminated, 0);
+  await pass(1);
+  assert.equal(terminated, 1);
+});
+
+for (const [code, reason, next] of cases) {
+  if (next === "retry" || next === "renew") continue;
+  test(`${code} ${reason} while the renewal dials: ${next}`, async (t) => {
+    const pass = fakeTime(t);
+    const client = open({ protocols: "chat", ticket: async () => ({ ticket: "t", refresh_after: 100 }) });
+    await settle();
+    const first = FakeSocket.last;
+    first.open();
+    await pass(95_000);
+    first.end(code, reason);
+    await settle();
+    assert.deepEqual(FakeSocket.all.map((s) => s.readyState), [3, 3]);
+    assert.equal(client.state, "closed");
+    assert.deepEqual([(await client.closed).code, (await client.closed).next], [code, next]);
+  });
+}
+
+test("a renewal's Retry-After holds when its connection is lost", async (t) => {
+  const pass = fakeTime(t);
+  let asked = 0;
+  const client = open({
+    protocols: "chat",
+    ticket: async () => {
+      if (++asked === 2) throw new TicketError(429, "", 60_000);
+      return { ticket: "t", refresh_after: 100 };
+    },
+  });
+  const seen = watch(client);
+  await settle();
+  FakeSocket.last.open();
+  await pass(95_000);
+  FakeSocket.last.end(1006);
+  await settle();
+  client.retry();
+  await pass(59_999);
+  assert.deepEqual([asked, delays(seen)], [2, [64_000]]);
+  await pass(1);
+  assert.equal(asked, 3);
+  await client.close();
+});
+
+test("renew is told until a ticket has been given, and no longer", async (t) => {
+  const pass = fakeTime(t);
+  const asked = [];
+  const client = open({
+    protocols: "chat",
+    ticket: async ({ renew }) => {
+      if (asked.push(renew) === 2) throw new TicketError(503);
+      return "t";
+    },
+  });
+  await settle();
+  FakeSocket.last.open();
+  FakeSocket.last.end(3000, "expired");
+  await pass(250);
+  await pass(250);
+  FakeSocket.last.open();
+  FakeSocket.last.end(1006);
+  await pass(8_000);
+  assert.deepEqual(asked, [false, true, true, false]);
+  FakeSocket.last.open();
+  FakeSocket.last.end(3000, "expired"); // nothing has been stable since the first
+  await settle();
+  assert.equal((await client.closed).next, "sign-in");
+});

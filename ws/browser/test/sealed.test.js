@@ -195,9 +195,98 @@ test("a directory that cannot be reached, or has no end, is no reason to stop", 
   assert.ok(long.read.cancelled && long.read.bytes < 70_000, `${long.read.bytes} bytes read`);
 });
 
+test("a directory that hangs is left after 10 s, and asked again", async (t) => {
+  const waits = [];
+  t.mock.method(AbortSignal, "timeout", (ms) => {
+    const stop = new AbortController();
+    waits.push({ ms, stop });
+    return stop.signal;
+  });
+  let asked = 0;
+  t.mock.method(globalThis, "fetch", (_, { signal }) => {
+    asked++;
+    return new Promise((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason)));
+  });
+  const { client, peer } = await dial(t, { keys: undefined }, { times: { first: 1 } });
+  void peer.shake().catch(() => {});
+  await until(() => asked === 1);
+  assert.deepEqual(waits.map(({ ms }) => ms), [10_000]);
+  waits[0].stop.abort();
+  await until(() => FakeSocket.all.length === 2);
+  FakeSocket.last.open("hpke1.chat");
+  assert.deepEqual([client.state, asked], ["connecting", 2]);
+});
+
+test("keys are fetched again for a new one, though the clock was set back", async () => {
+  const { Directory } = (await import("./internals.js")).internals;
+  const { fetch } = globalThis;
+  const { now } = Date;
+  let asked = 0;
+  try {
+    globalThis.fetch = async () => (asked++, new Response('{"keys":[]}'));
+    const directory = new Directory("https://app.example/keys");
+    await directory.keys(600_000);
+    Date.now = () => now() - 3_600_000;
+    await directory.keys(0);
+    assert.equal(asked, 2);
+  } finally {
+    Object.assign(globalThis, { fetch });
+    Date.now = now;
+  }
+});
+
+test("after the server's goodbye nothing is sent: it waits for the next connection", async (t) => {
+  const { client, seen, peer } = await open(t, {}, { times: { close: 200, first: 1, spread: 1 } });
+  await peer.record(0x14, "");
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.equal(client.send("later"), true);
+  await until(() => FakeSocket.last !== peer.socket);
+  assert.equal(seen.states.at(-2).ending.code, 1006);
+  assert.deepEqual([peer.socket.sent.length, peer.socket.readyState], [1, 3]);
+  const next = new Peer();
+  await next.shake();
+  await next.ready();
+  assert.deepEqual(await next.read(), [0x10, "later"]);
+});
+
+test("what waits to be sealed counts: no more than queue.bytes is taken", async (t) => {
+  const { client, seen, peer } = await open(t);
+  const message = new Uint8Array(256 << 10);
+  assert.deepEqual([1, 2, 3, 4, 5].map(() => client.send(message)), [true, true, true, true, false]);
+  assert.equal(seen.undelivered[0][1], "full");
+  await until(() => peer.socket.sent.length === 5);
+  await until(() => client.send(message)); // there is room again
+});
+
+test("a broken record while the renewal dials ends the client", async (t) => {
+  const ticket = async () => ({ ticket: "t", refresh_after: 0.01 });
+  const { client, peer } = await open(t, {}, { ticket, times: { stable: 20 } });
+  const second = await until(() => FakeSocket.last !== peer.socket && FakeSocket.last);
+  peer.socket.answersClose = false;
+  peer.send(new Uint8Array(18));
+  await refused(client, peer.socket);
+  assert.equal(second.readyState, 3);
+});
+
+test("nothing follows the goodbye: a hello that closes is not sent after it", async (t) => {
+  const { client, peer } = await dial(t, {}, { hello: () => (void client.close(), "hello") });
+  await peer.shake();
+  await peer.ready();
+  assert.deepEqual(await peer.read(), [0x14, ""]);
+  await client.closed;
+  assert.equal(peer.socket.sent.length, 2);
+});
+
 test("mistakes in the options are refused", () => {
   const bad = [{ audience: "" }, { keys: [] }, { keys: [{ suite: "RSA", pk: "" }] }, { keys: [{ suite: "X25519", pk: "AAAA" }] },
-    { psk: new Uint8Array(31) }, { suites: ["RSA"] }, { policy: "optional" }];
+    { psk: new Uint8Array(31) }, { suites: ["RSA"] }, { policy: "optional" },
+    { audience: 5 }, { keys: null }, { keys: "" }, { keys: {} }, { keys: [{ suite: "X25519", pk: 32 }] },
+    { keys: [{ suite: "X25519", pk: new Uint16Array(32) }] }, { psk: "0".repeat(32) }, { psk: 32 }, { psk: null },
+    { psk: new Uint16Array(32) }, { psk: new DataView(new ArrayBuffer(32)) }, { suites: [] }, { suites: "X25519" },
+    { principal: 5 }, { principal: null }, { origin: 5 }, { directory: 5, keys: undefined },
+    { directory: "ftp://keys.example", keys: undefined }, { directory: "http://keys.example", keys: undefined },
+    { directory: "https://u:p@keys.example", keys: undefined }, { dangerouslyAllowPlaintext: "no" },
+    { key: [pinned] }, { Audience: "chat.example" }, { toString: "x" }];
   for (const more of bad) assert.throws(() => sealing(more), TypeError, JSON.stringify(more));
   assert.throws(() => connect({ url: "wss://app.example/ws", WebSocket: FakeSocket, seal: sealing() }), TypeError);
 });

@@ -116,3 +116,41 @@ test("the heartbeat: any message is an answer, silence is the end", async (t) =>
   assert.equal(FakeSocket.all.length, 2);
   await client.close();
 });
+
+test("a sleep in the wait: retry(), or the page that is back, ends it", async (t) => {
+  for (const wake of [(client) => client.retry(), (_, document) => document.dispatchEvent(new Event("visibilitychange"))]) {
+    const pass = fakeTime(t);
+    const { document } = page(t);
+    const client = open({ times: { spread: 60_000, longest: 60_000 } });
+    await settle();
+    FakeSocket.last.open();
+    FakeSocket.last.end(1006);
+    await settle();
+    assert.equal(client.state, "waiting");
+    const { now } = Date;
+    t.mock.method(Date, "now", () => now() + 3_600_000); // timers stood still
+    wake(client, document);
+    await pass(250);
+    assert.equal(FakeSocket.all.length, 2);
+    await client.close();
+    t.mock.restoreAll();
+    t.mock.timers.reset();
+  }
+});
+
+test("the delay that is told while offline is the one that passes", async (t) => {
+  const pass = fakeTime(t);
+  const { navigator } = page(t);
+  const client = open();
+  const seen = watch(client);
+  await settle();
+  navigator.onLine = false;
+  FakeSocket.last.end(1006);
+  await settle();
+  assert.equal(seen.states.at(-1).delay, 30_000);
+  await pass(29_999);
+  assert.equal(FakeSocket.all.length, 1);
+  await pass(1);
+  assert.equal(FakeSocket.all.length, 2);
+  await client.close();
+});

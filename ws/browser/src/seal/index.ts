@@ -45,8 +45,16 @@ function suiteNamed(name: string): Suite {
   return suite;
 }
 
+/** bytesOf takes 8-bit arrays alone: a number, or wider elements, would become other bytes. */
+function bytesOf(what: string, given: unknown): Bytes {
+  if (!ArrayBuffer.isView(given) || (given as Uint8Array).length !== given.byteLength) {
+    throw new TypeError(`securews: seal: ${what}: not bytes`);
+  }
+  return new Uint8Array(given as Uint8Array);
+}
+
 function pinned(list: readonly PinnedKey[]): () => Promise<PublicKey[]> {
-  const bytes = (pk: string | Uint8Array): Bytes => (typeof pk === "string" ? fromBase64url(pk) : new Uint8Array(pk));
+  const bytes = (pk: string | Uint8Array): Bytes => (typeof pk === "string" ? fromBase64url(pk) : bytesOf("pk", pk));
   const keys = list.map(({ suite, pk }) => ({ suite: suiteNamed(suite), pk: bytes(pk) }));
   for (const { suite, pk } of keys) {
     if (pk.length !== suite.publicSize) {
@@ -57,32 +65,46 @@ function pinned(list: readonly PinnedKey[]): () => Promise<PublicKey[]> {
 }
 
 function lookup(o: SealOptions): (url: string, fresh: boolean) => Promise<PublicKey[]> {
-  if (o.keys) {
+  if (o.keys !== undefined) {
     return pinned(o.keys);
   }
   const directories = new Map<string, Directory>();
+  const at = (server: string): string =>
+    routeURL("directory", new URL(o.directory ?? "/.well-known/wss-keys", server), !!o.dangerouslyAllowPlaintext);
+  at("https://any.example"); // throws where the directory is none, whatever the server is called
   return (socket, fresh) => {
-    const server = socket.replace(/^ws/, "http");
-    const address = new URL(o.directory ?? "/.well-known/wss-keys", server);
-    const url = routeURL("directory", address, !!o.dangerouslyAllowPlaintext);
+    const url = at(socket.replace(/^ws/, "http"));
     const directory = directories.get(url) ?? new Directory(url);
     directories.set(url, directory);
     return directory.keys(fresh ? 0 : keep);
   };
 }
 
+const isText = (given: unknown): boolean => typeof given === "string";
+const isFilled = (given: unknown): boolean => Array.isArray(given) && given.length > 0;
+
+/** What each option must be where it is given. One that is not here is misspelt, and would not protect. */
+const rules: Record<keyof SealOptions, [must: string, holds: (given: unknown) => boolean]> = {
+  audience: ["text", (given) => isText(given) && given !== ""],
+  policy: ["required or preferred", (given) => given === "required" || given === "preferred"],
+  keys: ["a list with a key in it", isFilled],
+  directory: ["an address", (given) => isText(given) || given instanceof URL],
+  suites: ["a list with a suite in it", isFilled],
+  principal: ["text, or what returns it", (given) => isText(given) || typeof given === "function"],
+  origin: ["text", isText],
+  psk: ["32 bytes", (given) => bytesOf("psk", given).length === 32],
+  dangerouslyAllowPlaintext: ["true or false", (given) => typeof given === "boolean"],
+};
+
 function check(o: SealOptions): void {
-  if (!o.audience) {
-    throw new TypeError("securews: seal: audience: must be given");
-  }
-  if (o.keys?.length === 0) {
-    throw new TypeError("securews: seal: keys: none");
-  }
-  if (o.psk && o.psk.length !== 32) {
-    throw new TypeError("securews: seal: psk: not 32 bytes");
-  }
-  if (o.policy !== undefined && o.policy !== "required" && o.policy !== "preferred") {
-    throw new TypeError("securews: seal: policy: required or preferred");
+  for (const [name, given] of [["audience", o.audience], ...Object.entries(o)] as [string, unknown][]) {
+    if (!Object.hasOwn(rules, name)) {
+      throw new TypeError(`securews: seal: ${name}: no such option`);
+    }
+    const [must, holds] = rules[name as keyof SealOptions];
+    if ((given !== undefined || name === "audience") && !holds(given)) {
+      throw new TypeError(`securews: seal: ${name}: must be ${must}`);
+    }
   }
 }
 

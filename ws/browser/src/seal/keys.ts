@@ -13,6 +13,7 @@ export interface PublicKey {
 
 const maxDirectory = 64 << 10;
 const maxKeys = 32;
+const longestFetch = 10_000; // everybody waits for one that hangs
 
 export async function publicKey(suite: Suite, pk: Bytes, notAfter: number): Promise<PublicKey> {
   if (pk.length !== suite.publicSize) {
@@ -46,7 +47,8 @@ export async function keysOf({ keys }: { keys?: unknown }): Promise<PublicKey[]>
 }
 
 export async function fetchDirectory(url: string): Promise<PublicKey[]> {
-  const answer = await fetch(url, { redirect: "error", credentials: "omit", cache: "no-cache" });
+  const signal = AbortSignal.timeout(longestFetch);
+  const answer = await fetch(url, { redirect: "error", credentials: "omit", cache: "no-cache", signal });
   if (!answer.ok) {
     throw new TypeError(`securews: directory: answered ${answer.status}`);
   }
@@ -60,9 +62,9 @@ export class Directory {
 
   constructor(private readonly url: string) {}
 
-  /** keys fetches anew where what it has is older than maxAge milliseconds. */
+  /** keys fetches anew where what it has is older than maxAge milliseconds, or the clock was set back. */
   keys(maxAge: number): Promise<PublicKey[]> {
-    if (!this.#keys || Date.now() - this.#fetched > maxAge) {
+    if (!this.#keys || Math.abs(Date.now() - this.#fetched) > maxAge) {
       this.#fetched = Date.now();
       const fetched = fetchDirectory(this.url);
       this.#keys = fetched;

@@ -19,6 +19,8 @@ export class Session implements Sealed {
   #out: Promise<void> = Promise.resolve();
   #c2s: Direction | undefined;
   #s2c: Direction | undefined;
+  #pending = 0;
+  #finished = false;
   #state: "hello" | "confirm" | "open" | "goodbye" | "failed" = "hello";
 
   constructor(
@@ -37,8 +39,13 @@ export class Session implements Sealed {
     this.#write(kind, typeof data === "string" ? encode(data) : copy(data));
   }
 
+  get buffered(): number {
+    return this.#pending;
+  }
+
   finish(): Promise<void> {
     this.#write(type.close, new Uint8Array());
+    this.#finished = true;
     return this.#out;
   }
 
@@ -50,6 +57,10 @@ export class Session implements Sealed {
   }
 
   #write(kind: number, payload: Bytes): void {
+    if (this.#finished) {
+      return; // nothing follows the goodbye
+    }
+    this.#pending += payload.length;
     this.#out = this.#out
       .then(async () => {
         if (this.#state !== "open") {
@@ -61,7 +72,8 @@ export class Session implements Sealed {
         }
         this.wire.send(await this.#c2s!.seal(kind, payload));
       })
-      .catch(() => this.#fail());
+      .catch(() => this.#fail())
+      .finally(() => (this.#pending -= payload.length));
   }
 
   async #take(frame: Message): Promise<void> {
@@ -126,6 +138,7 @@ export class Session implements Sealed {
       await this.#s2c!.update();
     } else if (kind === type.close && payload.length === 0) {
       this.#state = "goodbye";
+      this.wire.goodbye();
     } else {
       this.#fail();
     }
