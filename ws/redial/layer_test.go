@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -134,9 +135,12 @@ func TestServerThatAnswersTheGoodbye(t *testing.T) {
 			return redial.Credential{Renew: time.Now().Add(time.Minute)}, nil
 		}})
 		r.run(func(ctx context.Context, c *redial.Conn) error {
-			served.Add(1)
 			c.SendThrough(&layer{c: c, goodbye: time.Second, words: "bye"})
-			return listen(ctx, c)
+			err := listen(ctx, c)
+			if served.Add(1)%2 == 0 && errors.Is(err, io.EOF) {
+				return nil // as one does who takes it for the server's end
+			}
+			return err
 		})
 		select {
 		case err := <-r.done:

@@ -84,7 +84,7 @@ func (c *Conn) settle(err error) error {
 	}
 	switch {
 	case err == nil:
-		return c.ended()
+		return c.outcome()
 	case errors.As(err, &own) && own.Check() == nil:
 		c.closeWrite()
 		own = &ws.CloseError{Code: own.Code, Reason: own.Reason, Err: own.Err} // told from a cause that serve passes on
@@ -96,8 +96,14 @@ func (c *Conn) settle(err error) error {
 	if errors.As(err, &final) || c.cause.Load() == own {
 		return decides
 	}
+	return c.outcome()
+}
+
+// outcome is how the connection has ended: by a renewal also where the server answered the
+// goodbye before we had closed.
+func (c *Conn) outcome() error {
 	if c.retiring.Load() && c.cause.Load().Err == io.EOF {
-		return ErrRenewed // the server answered the goodbye before we had closed
+		return ErrRenewed
 	}
 	return c.ended()
 }
