@@ -20,9 +20,8 @@ var errConcurrentRead = errors.New("ws: read: another goroutine is reading")
 // Read returns the next message. It takes no context: it ends when the connection
 // does, with the [CloseError] that says why; that of a peer which closed normally is
 // io.EOF to errors.Is. Text is valid UTF-8, but under [SealedPrefix], and Config.Validate
-// has passed the message.
-// p belongs to the caller until the next Read, which takes the memory back, or until
-// Serve returns.
+// has passed the message. p belongs to the caller until the next Read, which takes the
+// memory back, or until Serve returns.
 //
 // Serve must keep reading, or call [Conn.PushOnly]: the peer's pings and its close are
 // seen by a reader only, and a connection that nobody reads ends at Timeouts.Idle.

@@ -43,8 +43,8 @@ type foundKey struct{} // *found, in the context of a stripped request
 // an http.StripPrefix may be still to come.
 func find(r *http.Request, path string) (*http.Request, *found) {
 	earlier, _ := r.Context().Value(foundKey{}).(*found)
-	handshake := middleware.IsHandshake(r) && r.Method == http.MethodGet
-	if r.URL == nil || !middleware.IsHandshake(r) && (path == "" || !strings.HasSuffix(r.URL.Path, path)) {
+	handshake := middleware.IsHandshake(r)
+	if r.URL == nil || !handshake && (path == "" || !strings.HasSuffix(r.URL.Path, path)) {
 		return r, earlier
 	}
 	bare, offered := middleware.CutSubprotocols(r, prefix)
@@ -65,7 +65,7 @@ func find(r *http.Request, path string) (*http.Request, *found) {
 	}
 	switch {
 	case f.flaw != nil:
-	case !handshake:
+	case !handshake || r.Method != http.MethodGet:
 		f.flaw = errNotHandshake
 	case len(offered) > 0 && !middleware.OffersSubprotocol(bare):
 		f.flaw = errAlone

@@ -31,16 +31,9 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	client := http.Client{}
-	if cfg.HTTPClient != nil {
-		client = *cfg.HTTPClient
-	}
-	if client.Transport == nil {
-		client.Transport = http.DefaultTransport
-	}
-	client.CheckRedirect = noRedirect
+	client := staying(cfg.HTTPClient)
 	client.Timeout = 0
-	return &Client{cfg: cfg, client: &client, queue: newQueue(cfg.Limits)}, nil
+	return &Client{cfg: cfg, client: client, queue: newQueue(cfg.Limits)}, nil
 }
 
 // Run connects and calls serve for each connection, one at a time, until there is

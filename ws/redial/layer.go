@@ -22,9 +22,11 @@ type Layer = interface {
 
 // SendThrough has everything that [Client.Send] and [Conn.Send] queue written by l from
 // now on, and l say goodbye where the connection is renewed, or ended by a serve that
-// returns nil or a [ws.CloseError]. Only the first call counts. Where the server has selected a sealed subprotocol, [ws.SealedPrefix] and a
-// name, the queue waits for it: nothing of it ever goes out unsealed. Connect in package seal
-// calls it; Config.Greet is the place to connect in where a greeting is to be first.
+// returns nil or a [ws.CloseError]. Only the first call counts.
+//
+// Where the server has selected a sealed subprotocol, [ws.SealedPrefix] and a name, the
+// queue waits for it: nothing of it ever goes out unsealed. Connect in package seal calls
+// it; Config.Greet is the place to connect in where a greeting is to be first.
 func (c *Conn) SendThrough(l Layer) {
 	if c.layer.CompareAndSwap(nil, &l) {
 		close(c.layered)

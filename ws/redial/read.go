@@ -30,8 +30,8 @@ func (fromServer) FromPeer() bool { return true }
 
 // Read returns the next message. It takes no context: it ends when the connection
 // does, with the [ws.CloseError] that says why; that of a server which closed normally
-// is io.EOF to errors.Is. Text is valid UTF-8, but under [ws.SealedPrefix]. p belongs to the caller until the next
-// Read, which takes the memory back.
+// is io.EOF to errors.Is. Text is valid UTF-8, but under [ws.SealedPrefix]. p belongs to
+// the caller until the next Read, which takes the memory back.
 func (c *Conn) Read() (typ websocket.MessageType, p []byte, err error) {
 	if err := c.ended(); err != nil {
 		return 0, nil, err

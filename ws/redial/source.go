@@ -97,20 +97,9 @@ func NewTicket(cfg TicketConfig) (Source, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	if cfg.HTTPClient == nil {
-		cfg.HTTPClient = &http.Client{}
-	}
-	client := *cfg.HTTPClient
-	if client.Transport == nil {
-		client.Transport = http.DefaultTransport
-	}
-	client.Transport = stay{client.Transport}
-	client.CheckRedirect = noRedirect
-	cfg.HTTPClient = &client
+	cfg.HTTPClient = staying(cfg.HTTPClient)
 	return cfg.fetch, nil
 }
-
-func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 func (cfg *TicketConfig) fetch(ctx context.Context, renew bool) (Credential, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, cfg.URL, http.NoBody)

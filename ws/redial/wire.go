@@ -74,7 +74,7 @@ type tap struct {
 var errNotWritable = errors.New("redial: the HTTPClient's Transport does not give the connection away: its 101 has no writable body")
 
 func (t *tap) RoundTrip(r *http.Request) (*http.Response, error) {
-	res, err := stay{t.below}.RoundTrip(r)
+	res, err := t.below.RoundTrip(r)
 	if err != nil || res.StatusCode != http.StatusSwitchingProtocols {
 		return res, err
 	}
@@ -91,18 +91,6 @@ func (t *tap) RoundTrip(r *http.Request) (*http.Response, error) {
 	t.wire.keep = context.AfterFunc(r.Context(), t.wire.cut)
 	res.Body = t.wire
 	return res, nil
-}
-
-// stay hides where an answer redirects to. It is not followed, and net/http would make an
-// error of an address that it cannot read, and quote it.
-type stay struct{ below http.RoundTripper }
-
-func (s stay) RoundTrip(r *http.Request) (*http.Response, error) {
-	res, err := s.below.RoundTrip(r)
-	if err == nil && res.StatusCode >= 300 && res.StatusCode < 400 {
-		res.Header.Del("Location")
-	}
-	return res, err
 }
 
 // rawConn is the socket below TLS.
