@@ -122,7 +122,7 @@ func (a *Auth) Check(r *http.Request) (Principal, error) {
 			continue
 		}
 		if found >= 0 {
-			spend(r, a.list[i+1:]) // the two have been asked
+			consume(r, a.list[i+1:]) // the two have been asked
 			return Principal{}, &Refusal{
 				Status: http.StatusBadRequest, Reason: ReasonMultipleCredentials,
 				Err: fmt.Errorf("middleware: auth: credentials for both %T and %T", a.list[found], x),
@@ -132,11 +132,11 @@ func (a *Auth) Check(r *http.Request) (Principal, error) {
 	}
 	switch {
 	case failure != nil:
-		return Principal{}, a.Challenge(failure)
+		return Principal{}, a.WithChallenge(failure)
 	case found < 0 && a.anonymous:
 		return Anonymous().Authenticate(r)
 	case found < 0:
-		return Principal{}, a.Challenge(&Refusal{Status: http.StatusUnauthorized, Reason: ReasonNoCredential, Err: ErrNoCredential})
+		return Principal{}, a.WithChallenge(&Refusal{Status: http.StatusUnauthorized, Reason: ReasonNoCredential, Err: ErrNoCredential})
 	case a.list[found].Ambient() && r.Header.Get("Origin") == "" && (IsHandshake(r) || !isSafe(r.Method)):
 		return Principal{}, &Refusal{
 			Status: http.StatusForbidden, Reason: ReasonOriginMissing,
@@ -146,9 +146,9 @@ func (a *Auth) Check(r *http.Request) (Principal, error) {
 	return principal, nil
 }
 
-// Challenge returns err with the WWW-Authenticate that RFC 9110 §15.5.2 wants on every
+// WithChallenge returns err with the WWW-Authenticate that RFC 9110 §15.5.2 wants on every
 // 401, if it is a [Refusal] of that status without one.
-func (a *Auth) Challenge(err error) error {
+func (a *Auth) WithChallenge(err error) error {
 	var f *Refusal
 	if !errors.As(err, &f) || f == nil || f.Status != http.StatusUnauthorized || f.Header.Get("WWW-Authenticate") != "" || len(a.challenges) == 0 {
 		return err
@@ -162,14 +162,14 @@ func (a *Auth) Challenge(err error) error {
 	return &g
 }
 
-// Challenge is [Auth.Challenge] of the Auth that vouched for the request whose context ctx
+// WithChallenge is [Auth.WithChallenge] of the Auth that vouched for the request whose context ctx
 // is, for handlers behind it that find the credential wanting after all. Where none did it
 // names Bearer, since RFC 9110 §15.5.2 wants a scheme and there is none that would do.
-func Challenge(ctx context.Context, err error) error {
+func WithChallenge(ctx context.Context, err error) error {
 	if v := voucherFrom(ctx); v != nil {
-		return v.by.Challenge(err)
+		return v.by.WithChallenge(err)
 	}
-	return (&Auth{challenges: []string{"Bearer"}}).Challenge(err)
+	return (&Auth{challenges: []string{"Bearer"}}).WithChallenge(err)
 }
 
 // Authenticate returns the request with its principal in the context and without the

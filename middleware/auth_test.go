@@ -289,7 +289,7 @@ func TestAuthChallenges(t *testing.T) {
 				}
 			}
 			var f *middleware.Refusal
-			if !errors.As(middleware.Challenge(r.Context(), wanting), &f) || strings.Join(f.Header["Www-Authenticate"], ", ") != tt.want {
+			if !errors.As(middleware.WithChallenge(r.Context(), wanting), &f) || strings.Join(f.Header["Www-Authenticate"], ", ") != tt.want {
 				t.Errorf("%v: %q, want %q", tt.header, f.Header, tt.want)
 			}
 		}

@@ -22,10 +22,10 @@ type Principal struct {
 	// nothing without the issuer that named it (ASVS 6.8.1, 10.3.3).
 	Issuer, Subject string
 
-	// Session and Token are handles for revocation: a hash of the session's
+	// SessionHandle and TokenHandle are handles for revocation: a hash of the session's
 	// secret and of the token (or its jti), never the secret itself. Either may
 	// be empty.
-	Session, Token string
+	SessionHandle, TokenHandle string
 
 	// Connection is the id that the credential reserved for the connection it opens,
 	// as a ticket does; empty: the connection chooses its own.

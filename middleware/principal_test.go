@@ -29,7 +29,7 @@ func (c richCredential) Authenticate(*http.Request) (middleware.Principal, error
 
 func richPrincipal() middleware.Principal {
 	return middleware.Principal{
-		Issuer: "https://id.example", Subject: "ann", Session: "session-handle", Token: "token-handle", Certificate: "thumbprint", Method: "bearer",
+		Issuer: "https://id.example", Subject: "ann", SessionHandle: "session-handle", TokenHandle: "token-handle", Certificate: "thumbprint", Method: "bearer",
 		Scopes: []string{"chat:read"}, Attributes: map[string]string{"tenant": "t1"},
 		IssuedAt: time.Unix(1_700_000_000, 0), Expires: time.Unix(1_700_003_600, 0),
 	}

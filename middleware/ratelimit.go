@@ -120,10 +120,10 @@ func (cfg *RateLimitConfig) validate() error {
 	return errors.Join(errs...)
 }
 
-// Check takes one event from the share of the request's key, or returns the
+// Allow takes one event from the share of the request's key, or returns the
 // [Refusal]: 429 `rate_limited` (RFC 6585 §4), with the whole seconds until the
 // next event in Retry-After.
-func (l *RateLimit) Check(r *http.Request) error {
+func (l *RateLimit) Allow(r *http.Request) error {
 	if l == nil || l.limiter == nil {
 		return tooMany(time.Minute, errors.New("middleware: rate limit: the zero RateLimit lets nothing through"))
 	}
@@ -156,7 +156,7 @@ func tooMany(wait time.Duration, cause error) *Refusal {
 // Handler lets a request through, or refuses it.
 func (l *RateLimit) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := l.Check(r); err != nil {
+		if err := l.Allow(r); err != nil {
 			Refuse(w, r, err)
 			return
 		}

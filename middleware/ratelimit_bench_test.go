@@ -34,7 +34,7 @@ func BenchmarkRateLimit(b *testing.B) {
 			l := mustRateLimit(b, bm.cfg)
 			b.ReportAllocs()
 			for b.Loop() {
-				_ = l.Check(bm.r)
+				_ = l.Allow(bm.r)
 			}
 		})
 	}
@@ -45,12 +45,12 @@ func BenchmarkRateLimit(b *testing.B) {
 		for i := range users {
 			users[i] = strconv.Itoa(i)
 			as(users[i])
-			_ = l.Check(r)
+			_ = l.Allow(r)
 		}
 		b.ReportAllocs()
 		for i := 0; b.Loop(); i++ {
 			as(users[i%len(users)])
-			_ = l.Check(r)
+			_ = l.Allow(r)
 		}
 	})
 	b.Run("parallel", func(b *testing.B) {
@@ -59,7 +59,7 @@ func BenchmarkRateLimit(b *testing.B) {
 		b.RunParallel(func(pb *testing.PB) {
 			r := requestWith("GET", "/", "X-User", "ann")
 			for pb.Next() {
-				_ = l.Check(r)
+				_ = l.Allow(r)
 			}
 		})
 	})
@@ -78,7 +78,7 @@ func TestRateLimitAllocations(t *testing.T) {
 		{"IPv6", middleware.RateLimitConfig{Events: 1e9}, requestFrom("[2001:db8::1]:1234"), 2},
 	} {
 		l := mustRateLimit(t, tt.cfg)
-		if got := testing.AllocsPerRun(200, func() { _ = l.Check(tt.r) }); got > tt.most {
+		if got := testing.AllocsPerRun(200, func() { _ = l.Allow(tt.r) }); got > tt.most {
 			t.Errorf("%s: %v allocations, want at most %v", tt.name, got, tt.most)
 		}
 	}

@@ -68,7 +68,7 @@ func TestNilRefusal(t *testing.T) {
 		t.Errorf("from an Authenticator: %d %s", status, reason)
 	}
 	for name, err := range map[string]error{"bare": f, "wrapped": fmt.Errorf("room: %w", f)} {
-		if err.Error() == "" || errors.Is(err, middleware.ErrNoCredential) || auth.Challenge(err) != err {
+		if err.Error() == "" || errors.Is(err, middleware.ErrNoCredential) || auth.WithChallenge(err) != err {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -14,8 +14,8 @@ type Revocation struct {
 	// Before end. An empty Issuer means that subject under every issuer.
 	Issuer, Subject string
 
-	// Session and Token are the handles of a [Principal].
-	Session, Token string
+	// SessionHandle and TokenHandle are the handles of a [Principal].
+	SessionHandle, TokenHandle string
 
 	// Before is the cut-off for Subject; zero: now.
 	Before time.Time
@@ -31,8 +31,8 @@ const RevocationRetention = 30 * 24 * time.Hour
 
 // Covers reports whether the revocation reaches the principal.
 func (v Revocation) Covers(p Principal) bool {
-	return v.Session != "" && v.Session == p.Session ||
-		v.Token != "" && v.Token == p.Token ||
+	return v.SessionHandle != "" && v.SessionHandle == p.SessionHandle ||
+		v.TokenHandle != "" && v.TokenHandle == p.TokenHandle ||
 		v.Subject != "" && v.Subject == p.Subject && (v.Issuer == "" || v.Issuer == p.Issuer) && p.IssuedAt.Before(v.Before)
 }
 
@@ -74,7 +74,7 @@ type memoryRevocations struct {
 var errEmptyRevocation = errors.New("middleware: revocation: names neither Subject, Session nor Token")
 
 func (m *memoryRevocations) Revoke(_ context.Context, v Revocation) error {
-	if v.Subject == "" && v.Session == "" && v.Token == "" {
+	if v.Subject == "" && v.SessionHandle == "" && v.TokenHandle == "" {
 		return errEmptyRevocation
 	}
 	now := time.Now()
@@ -86,11 +86,11 @@ func (m *memoryRevocations) Revoke(_ context.Context, v Revocation) error {
 	}
 	m.mu.Lock()
 	m.sweep(now)
-	if v.Session != "" {
-		m.put(revocationKey{'s', "", v.Session}, v)
+	if v.SessionHandle != "" {
+		m.put(revocationKey{'s', "", v.SessionHandle}, v)
 	}
-	if v.Token != "" {
-		m.put(revocationKey{'t', "", v.Token}, v)
+	if v.TokenHandle != "" {
+		m.put(revocationKey{'t', "", v.TokenHandle}, v)
 	}
 	if v.Subject != "" {
 		m.put(revocationKey{'u', v.Issuer, v.Subject}, v)
@@ -134,13 +134,13 @@ func (m *memoryRevocations) sweep(now time.Time) {
 func (m *memoryRevocations) Revoked(_ context.Context, p Principal) (bool, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	if p.Session != "" {
-		if _, ok := m.marks[revocationKey{'s', "", p.Session}]; ok {
+	if p.SessionHandle != "" {
+		if _, ok := m.marks[revocationKey{'s', "", p.SessionHandle}]; ok {
 			return true, nil
 		}
 	}
-	if p.Token != "" {
-		if _, ok := m.marks[revocationKey{'t', "", p.Token}]; ok {
+	if p.TokenHandle != "" {
+		if _, ok := m.marks[revocationKey{'t', "", p.TokenHandle}]; ok {
 			return true, nil
 		}
 	}

@@ -40,11 +40,11 @@ func TestRevocationCovers(t *testing.T) {
 		p       middleware.Principal
 		covered bool
 	}{
-		{"the session", middleware.Revocation{Session: "s"}, middleware.Principal{Session: "s"}, true},
-		{"another session", middleware.Revocation{Session: "s"}, middleware.Principal{Session: "t"}, false},
-		{"the token", middleware.Revocation{Token: "s"}, middleware.Principal{Token: "s"}, true},
-		{"a token named like the session", middleware.Revocation{Session: "s"}, middleware.Principal{Token: "s"}, false},
-		{"a subject named like the session", middleware.Revocation{Session: "s"}, middleware.Principal{Subject: "s"}, false},
+		{"the session", middleware.Revocation{SessionHandle: "s"}, middleware.Principal{SessionHandle: "s"}, true},
+		{"another session", middleware.Revocation{SessionHandle: "s"}, middleware.Principal{SessionHandle: "t"}, false},
+		{"the token", middleware.Revocation{TokenHandle: "s"}, middleware.Principal{TokenHandle: "s"}, true},
+		{"a token named like the session", middleware.Revocation{SessionHandle: "s"}, middleware.Principal{TokenHandle: "s"}, false},
+		{"a subject named like the session", middleware.Revocation{SessionHandle: "s"}, middleware.Principal{Subject: "s"}, false},
 		{
 			"a subject issued before the cut-off",
 			middleware.Revocation{Issuer: "i", Subject: "s", Before: noon},
@@ -83,8 +83,8 @@ func TestRevocationCovers(t *testing.T) {
 		},
 		{
 			"one of two that are named",
-			middleware.Revocation{Session: "s", Token: "t"},
-			middleware.Principal{Session: "other", Token: "t"},
+			middleware.Revocation{SessionHandle: "s", TokenHandle: "t"},
+			middleware.Principal{SessionHandle: "other", TokenHandle: "t"},
 			true,
 		},
 		{"Anonymous", middleware.Revocation{Issuer: "i", Before: noon}, middleware.Principal{Issuer: "i"}, false},
@@ -149,13 +149,13 @@ func TestRevokedAgreesWithCovers(t *testing.T) {
 		m := middleware.NewRevocations()
 		var all []middleware.Revocation
 		for range 1 + rnd.IntN(4) {
-			v := middleware.Revocation{Issuer: word(), Subject: word(), Session: word(), Token: word(), Before: moment(), Expires: time.Now().Add(time.Hour)}
+			v := middleware.Revocation{Issuer: word(), Subject: word(), SessionHandle: word(), TokenHandle: word(), Before: moment(), Expires: time.Now().Add(time.Hour)}
 			if err := m.Revoke(t.Context(), v); err == nil {
 				all = append(all, v)
 			}
 		}
 		for range 30 {
-			p := middleware.Principal{Issuer: word(), Subject: word(), Session: word(), Token: word(), IssuedAt: moment()}
+			p := middleware.Principal{Issuer: word(), Subject: word(), SessionHandle: word(), TokenHandle: word(), IssuedAt: moment()}
 			want := false
 			for _, v := range all {
 				want = want || v.Covers(p)
@@ -174,12 +174,12 @@ func TestFollowUntilStopped(t *testing.T) {
 	var one, two int
 	stopOne := m.Follow(func(middleware.Revocation) { one++ })
 	stopTwo := m.Follow(func(middleware.Revocation) { two++ })
-	mustRevoke(t, m, middleware.Revocation{Session: "a"})
+	mustRevoke(t, m, middleware.Revocation{SessionHandle: "a"})
 	stopOne()
 	stopOne()
-	mustRevoke(t, m, middleware.Revocation{Session: "b"})
+	mustRevoke(t, m, middleware.Revocation{SessionHandle: "b"})
 	stopTwo()
-	mustRevoke(t, m, middleware.Revocation{Session: "c"})
+	mustRevoke(t, m, middleware.Revocation{SessionHandle: "c"})
 	if one != 1 || two != 2 {
 		t.Errorf("told %d and %d times, want 1 and 2", one, two)
 	}
@@ -193,13 +193,13 @@ func TestFollowerMayCallBack(t *testing.T) {
 	calls := 0
 	stop = m.Follow(func(v middleware.Revocation) {
 		calls++
-		if !isRevoked(t, m, middleware.Principal{Session: v.Session}) {
+		if !isRevoked(t, m, middleware.Principal{SessionHandle: v.SessionHandle}) {
 			t.Error("told before it is in force")
 		}
 		stop()
-		mustRevoke(t, m, middleware.Revocation{Session: "b"})
+		mustRevoke(t, m, middleware.Revocation{SessionHandle: "b"})
 	})
-	mustRevoke(t, m, middleware.Revocation{Session: "a"})
+	mustRevoke(t, m, middleware.Revocation{SessionHandle: "a"})
 	if calls != 1 {
 		t.Errorf("%d calls", calls)
 	}
@@ -214,16 +214,16 @@ func TestRevocationsConcurrently(t *testing.T) {
 	var lost atomic.Int64
 	for i := range connections {
 		session := fmt.Sprint(i)
-		wg.Go(func() { mustRevoke(t, m, middleware.Revocation{Session: session, Subject: "s"}) })
+		wg.Go(func() { mustRevoke(t, m, middleware.Revocation{SessionHandle: session, Subject: "s"}) })
 		wg.Go(func() {
 			told := make(chan struct{}, connections+1)
 			stop := m.Follow(func(v middleware.Revocation) {
-				if v.Session == session {
+				if v.SessionHandle == session {
 					told <- struct{}{}
 				}
 			})
 			defer stop()
-			if isRevoked(t, m, middleware.Principal{Session: session}) {
+			if isRevoked(t, m, middleware.Principal{SessionHandle: session}) {
 				return
 			}
 			select {
@@ -251,16 +251,16 @@ func TestRevocationsForgetTheExpired(t *testing.T) {
 			runtime.ReadMemStats(&before)
 			m = middleware.NewRevocations()
 			for i := range live {
-				mustRevoke(t, m, middleware.Revocation{Token: fmt.Sprint("live", i), Expires: time.Now().Add(24 * time.Hour)})
+				mustRevoke(t, m, middleware.Revocation{TokenHandle: fmt.Sprint("live", i), Expires: time.Now().Add(24 * time.Hour)})
 			}
 			for round := range rounds {
 				for i := range 2000 {
-					mustRevoke(t, m, middleware.Revocation{Token: fmt.Sprint(round, "/", i), Expires: time.Now().Add(time.Minute)})
+					mustRevoke(t, m, middleware.Revocation{TokenHandle: fmt.Sprint(round, "/", i), Expires: time.Now().Add(time.Minute)})
 				}
 				time.Sleep(time.Minute)
 			}
 			for i := range live {
-				if !isRevoked(t, m, middleware.Principal{Token: fmt.Sprint("live", i)}) {
+				if !isRevoked(t, m, middleware.Principal{TokenHandle: fmt.Sprint("live", i)}) {
 					t.Fatal("forgot one that has not expired")
 				}
 			}

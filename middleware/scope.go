@@ -16,7 +16,7 @@ func RequireScope(scopes ...string) Middleware {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			v := voucherFrom(r.Context())
 			if v == nil {
-				Refuse(w, r, Challenge(r.Context(), &Refusal{
+				Refuse(w, r, WithChallenge(r.Context(), &Refusal{
 					Status: http.StatusUnauthorized, Reason: ReasonNoCredential,
 					Err: errors.New("middleware: scope: no Auth in front"),
 				}))

@@ -32,23 +32,23 @@ func TestSpend(t *testing.T) {
 		}
 		ticket.spent = 0
 	}
-	auth.Spend(requestWith("GET", "/", "X-Ticket", "ann"))
+	auth.Consume(requestWith("GET", "/", "X-Ticket", "ann"))
 	spent("refused for another reason", 1)
-	auth.Spend(requestWith("GET", "/", "X-Bearer", "ann"))
+	auth.Consume(requestWith("GET", "/", "X-Bearer", "ann"))
 	spent("nothing of the kind", 0)
 	r, _, err := auth.Authenticate(requestWith("GET", "/", "X-Ticket", "ann"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	auth.Spend(r)
+	auth.Consume(r)
 	spent("vouched for by this Auth", 0)
-	mustAuth(t, ticket).Spend(r)
+	mustAuth(t, ticket).Consume(r)
 	spent("vouched for by another", 1)
 	if _, err := auth.Check(requestWith("GET", "/", "X-Cookie", "ann", "X-Bearer", "ann", "X-Ticket", "ann")); err == nil {
 		t.Error("three credentials are accepted")
 	}
 	spent("the third of three, which is not asked", 1)
 	var zero *middleware.Auth
-	zero.Spend(r)
-	new(middleware.Auth).Spend(r)
+	zero.Consume(r)
+	new(middleware.Auth).Consume(r)
 }

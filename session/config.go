@@ -47,11 +47,11 @@ type Config struct {
 	// from a sibling subdomain's; the origin check stands either way.
 	SameSiteLax bool
 
-	// Dev is the profile for http://localhost: the cookie loses Secure and its prefix
+	// DangerouslyAllowLocalHTTP is the profile for http://localhost: the cookie loses Secure and its prefix
 	// and is named `dev-session`. A request that is not plain http to localhost or a
 	// loopback address, that names a proxy it came through, or whose Origin is
 	// elsewhere, is refused with 421.
-	Dev bool
+	DangerouslyAllowLocalHTTP bool
 
 	// Issuer is the Issuer of every principal: printable ASCII without '"' and '\'.
 	// Managers that share a store need different ones. Default "session".

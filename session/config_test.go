@@ -68,7 +68,7 @@ func TestConfigCannotWeakenTheCookie(t *testing.T) {
 
 // The Dev profile serves http on localhost, and refuses loudly what it is not for.
 func TestDevProfile(t *testing.T) {
-	m := newManager(t, session.Config{Dev: true})
+	m := newManager(t, session.Config{DangerouslyAllowLocalHTTP: true})
 	h := app(t, m)
 	for name, tt := range map[string]struct {
 		url    string
@@ -115,7 +115,7 @@ func TestDevProfile(t *testing.T) {
 }
 
 func TestDevCookieWorks(t *testing.T) {
-	h := app(t, newManager(t, session.Config{Dev: true}))
+	h := app(t, newManager(t, session.Config{DangerouslyAllowLocalHTTP: true}))
 	rec := httptest.NewRecorder()
 	h.ServeHTTP(rec, httptest.NewRequest("GET", "http://localhost/login?u=alice", nil))
 	r := httptest.NewRequest("GET", "http://localhost/me", nil)
@@ -141,10 +141,10 @@ func TestLogsHoldNoSecret(t *testing.T) {
 	b := newBrowser(t, app(t, m))
 	b.get("/login?u=alice")
 	p := b.mustPrincipal(m)
-	_ = store.MemStore.Commit(p.Session, []byte("spoiled"), time.Now().Add(time.Hour))
+	_ = store.MemStore.Commit(p.SessionHandle, []byte("spoiled"), time.Now().Add(time.Hour))
 	b.wants("/me", 401, "no_credential")
-	fmt.Fprintln(&log, m.Touch(t.Context(), p), m.End(t.Context(), "alice", p.Session))
-	if text := log.String(); !strings.Contains(text, "a record is not usable") || strings.Contains(text, p.Session) || strings.Contains(text, b.cookies[hostCookie]) {
+	fmt.Fprintln(&log, m.Touch(t.Context(), p), m.End(t.Context(), "alice", p.SessionHandle))
+	if text := log.String(); !strings.Contains(text, "a record is not usable") || strings.Contains(text, p.SessionHandle) || strings.Contains(text, b.cookies[hostCookie]) {
 		t.Errorf("log: %s", text)
 	}
 }
@@ -180,7 +180,7 @@ func TestTwoManagers(t *testing.T) {
 // A proxy that rewrites Host to where it forwards, and adds nothing, as nginx does
 // unless told otherwise: the page's Origin gives it away (RFC 6454 §7).
 func TestDevProfileBehindASilentProxy(t *testing.T) {
-	h := app(t, newManager(t, session.Config{Dev: true}))
+	h := app(t, newManager(t, session.Config{DangerouslyAllowLocalHTTP: true}))
 	for origin, status := range map[string]int{
 		"http://localhost:8080": 200, "http://127.0.0.1:8080": 200, "https://localhost:5173": 200, "null": 200,
 		"https://app.example": 421, "http://localhost.app.example": 421, "://": 421, "": 421,
@@ -197,7 +197,7 @@ func TestDevProfileBehindASilentProxy(t *testing.T) {
 
 func TestZeroManagerRefuses(t *testing.T) {
 	var m session.Manager
-	p := middleware.Principal{Session: "x"}
+	p := middleware.Principal{SessionHandle: "x"}
 	_, list := m.Sessions(t.Context(), "alice")
 	for name, err := range map[string]error{
 		"Login": m.Login(t.Context(), session.Identity{Subject: "alice"}), "Logout": m.Logout(t.Context()),

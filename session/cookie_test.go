@@ -49,7 +49,7 @@ func TestHandleIsNoCookie(t *testing.T) {
 	m := newManager(t, session.Config{})
 	b := newBrowser(t, app(t, m))
 	b.get("/login?u=alice")
-	b.cookies[hostCookie] = b.mustPrincipal(m).Session
+	b.cookies[hostCookie] = b.mustPrincipal(m).SessionHandle
 	b.wants("/me", 401, "no_credential")
 }
 

@@ -227,7 +227,7 @@ func TestTouchWhileTheStoreIsDown(t *testing.T) {
 	store.down()
 	wantsRefusal(t, "Touch", m.Touch(t.Context(), p), 503, "unavailable")
 	wantsRefusal(t, "Alive", m.Alive(t.Context(), p), 503, "unavailable")
-	wantsRefusal(t, "End", m.End(t.Context(), "alice", p.Session), 503, "unavailable")
+	wantsRefusal(t, "End", m.End(t.Context(), "alice", p.SessionHandle), 503, "unavailable")
 	err := m.Update(t.Context(), p, func(*session.Values) error { return nil })
 	wantsRefusal(t, "Update", err, 503, "unavailable")
 }

@@ -130,7 +130,7 @@ func (m *Manager) retire(ctx context.Context, handle string, rec *record) error 
 	if rec == nil {
 		return nil
 	}
-	err := m.revoke(ctx, middleware.Revocation{Session: handle, Expires: time.Unix(0, rec.end).UTC()})
+	err := m.revoke(ctx, middleware.Revocation{SessionHandle: handle, Expires: time.Unix(0, rec.end).UTC()})
 	if err != nil {
 		return err
 	}

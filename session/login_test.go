@@ -25,7 +25,7 @@ func TestLoginAndLogout(t *testing.T) {
 	if got := p.Expires.Sub(p.IssuedAt); got != 12*time.Hour {
 		t.Errorf("the absolute time-out is %v, want 12h", got)
 	}
-	if strings.Contains(p.Session, b.cookies[hostCookie]) || p.Session == "" {
+	if strings.Contains(p.SessionHandle, b.cookies[hostCookie]) || p.SessionHandle == "" {
 		t.Errorf("the handle is the secret, or empty")
 	}
 
@@ -36,8 +36,8 @@ func TestLoginAndLogout(t *testing.T) {
 	if got := res.Header.Get("Clear-Site-Data"); got != `"cache", "cookies", "storage"` { // ASVS 14.3.1
 		t.Errorf("Clear-Site-Data: %s", got)
 	}
-	if len(told) != 1 || told[0].Session != p.Session || !told[0].Expires.Equal(p.Expires) {
-		t.Errorf("revocations: %+v, want one of %s until %v", told, p.Session, p.Expires)
+	if len(told) != 1 || told[0].SessionHandle != p.SessionHandle || !told[0].Expires.Equal(p.Expires) {
+		t.Errorf("revocations: %+v, want one of %s until %v", told, p.SessionHandle, p.Expires)
 	}
 	b.wants("/me", 401, "no_credential")
 	b.cookies[hostCookie] = stale

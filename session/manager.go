@@ -47,8 +47,8 @@ func New(cfg Config) (*Manager, error) {
 		idle:        cfg.Idle,
 		absolute:    cfg.Absolute,
 		extendEvery: min(time.Minute, cfg.Idle/10),
-		cookie:      newCookie(cfg.Name, cfg.SameSiteLax, cfg.Dev),
-		dev:         cfg.Dev,
+		cookie:      newCookie(cfg.Name, cfg.SameSiteLax, cfg.DangerouslyAllowLocalHTTP),
+		dev:         cfg.DangerouslyAllowLocalHTTP,
 		issuer:      cfg.Issuer,
 		logger:      cfg.Log,
 	}

@@ -192,7 +192,7 @@ func TestAuthenticateAsksAgain(t *testing.T) {
 			b.get("/login?u=alice")
 			p := b.mustPrincipal(m)
 			inRequest(t, b, m, func(_ http.ResponseWriter, r *http.Request) {
-				if got, err := m.Authenticate(r); err != nil || got.Session != p.Session {
+				if got, err := m.Authenticate(r); err != nil || got.SessionHandle != p.SessionHandle {
 					t.Errorf("before: %v %v", got, err)
 				}
 				time.Sleep(time.Second)

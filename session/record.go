@@ -51,7 +51,7 @@ func (m *Manager) due(rec *record, now time.Time) bool {
 // principal is the record's identity, and what revocations are asked with.
 func (m *Manager) principal(handle string, rec *record) middleware.Principal {
 	return middleware.Principal{
-		Issuer: m.issuer, Subject: rec.subject, Session: handle, Method: "session",
+		Issuer: m.issuer, Subject: rec.subject, SessionHandle: handle, Method: "session",
 		Scopes: rec.scopes, Attributes: rec.attributes,
 		IssuedAt: time.Unix(0, rec.start).UTC(), Expires: m.endOf(rec),
 	}

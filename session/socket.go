@@ -22,7 +22,7 @@ func (m *Manager) Touch(ctx context.Context, p middleware.Principal) error {
 	}
 	ctx, cancel := m.bounded(ctx)
 	defer cancel()
-	return refused(m.rewrite(ctx, p.Session, func(rec *record) error { return belongs(rec, p.Subject) }))
+	return refused(m.rewrite(ctx, p.SessionHandle, func(rec *record) error { return belongs(rec, p.Subject) }))
 }
 
 // Alive is Touch without the extension: it writes nothing. With it as
@@ -33,7 +33,7 @@ func (m *Manager) Alive(ctx context.Context, p middleware.Principal) error {
 	}
 	ctx, cancel := m.bounded(ctx)
 	defer cancel()
-	return refused(m.checkAlive(ctx, p.Session, p.Subject))
+	return refused(m.checkAlive(ctx, p.SessionHandle, p.Subject))
 }
 
 func (m *Manager) checkAlive(ctx context.Context, handle, subject string) error {
@@ -58,7 +58,7 @@ func (m *Manager) Update(ctx context.Context, p middleware.Principal, fn func(*V
 	ctx, cancel := m.bounded(ctx)
 	defer cancel()
 	var own error
-	err := m.rewrite(ctx, p.Session, func(rec *record) error {
+	err := m.rewrite(ctx, p.SessionHandle, func(rec *record) error {
 		if err := belongs(rec, p.Subject); err != nil {
 			return err
 		}
@@ -79,7 +79,7 @@ func (m *Manager) Update(ctx context.Context, p middleware.Principal, fn func(*V
 var errUpdated = errors.New("the update is over")
 
 func (m *Manager) ours(p middleware.Principal) bool {
-	return p.Session != "" && p.Issuer == m.issuer
+	return p.SessionHandle != "" && p.Issuer == m.issuer
 }
 
 // belongs refuses a record that is not the principal's.

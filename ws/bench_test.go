@@ -52,7 +52,7 @@ func guarded(t testing.TB, h slog.Handler) *ws.Handler {
 		Auth: auth(t, admit(func(r *http.Request) (middleware.Principal, error) {
 			name := r.Header.Get("X-User")
 			return middleware.Principal{
-				Issuer: "https://id.example", Subject: name, Session: "session-" + name, Token: "token-" + name,
+				Issuer: "https://id.example", Subject: name, SessionHandle: "session-" + name, TokenHandle: "token-" + name,
 				Method: "session", Expires: time.Now().Add(12 * time.Hour),
 			}, nil
 		})),

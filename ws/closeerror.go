@@ -67,9 +67,9 @@ func (e *CloseError) Is(target error) bool {
 
 func (e *CloseError) fromPeer() bool { return e.Err == io.EOF || e.Err == errPeer }
 
-// Retry reports whether a client may come back by itself, after a back-off; for
+// Retryable reports whether a client may come back by itself, after a back-off; for
 // `expired` and `reauth` with a new credential, once.
-func (e *CloseError) Retry() bool {
+func (e *CloseError) Retryable() bool {
 	switch e.Code {
 	case 1001, 1006, 1011, 1012, 1013, 3008:
 		return true
@@ -79,8 +79,8 @@ func (e *CloseError) Retry() bool {
 	return false
 }
 
-// because is e with what is behind it.
-func (e *CloseError) because(err error) *CloseError {
+// Wrap is e with what is behind it.
+func (e *CloseError) Wrap(err error) *CloseError {
 	return &CloseError{Code: e.Code, Reason: e.Reason, Err: err}
 }
 
@@ -91,8 +91,8 @@ func (e *CloseError) flushes() bool {
 		e.Code >= 4000
 }
 
-// Check reports what may not stand in a close frame (RFC 6455 §5.5.1, §7.4).
-func (e *CloseError) Check() error {
+// Validate reports what may not stand in a close frame (RFC 6455 §5.5.1, §7.4).
+func (e *CloseError) Validate() error {
 	switch {
 	case len(e.Reason) > 123:
 		return fmt.Errorf("ws: close: the reason takes %d bytes, at most 123 fit", len(e.Reason))
@@ -108,16 +108,16 @@ func (e *CloseError) Check() error {
 func closeErrorOr(err error, what *CloseError) *CloseError {
 	var e *CloseError
 	if !errors.As(err, &e) {
-		return what.because(err)
+		return what.Wrap(err)
 	}
 	if e == nil {
-		return ErrInternal.because(errors.New("ws: a nil *CloseError"))
+		return ErrInternal.Wrap(errors.New("ws: a nil *CloseError"))
 	}
-	if invalid := e.Check(); invalid != nil {
-		return ErrInternal.because(invalid)
+	if invalid := e.Validate(); invalid != nil {
+		return ErrInternal.Wrap(invalid)
 	}
 	if err != error(e) {
-		return e.because(err) // what was said around it
+		return e.Wrap(err) // what was said around it
 	}
 	return e
 }

@@ -65,7 +65,7 @@ type Config struct {
 	// connection for which they asked and nothing was selected.
 	Subprotocols []string
 
-	// ReadableRefusals tells pages why they are refused, since a browser shows a script
+	// ExplainRefusals tells pages why they are refused, since a browser shows a script
 	// nothing of a refused handshake but close code 1006. Where TLS, handshake, host,
 	// origin and subprotocol are in order and the client has an Origin, the upgrade is
 	// completed and closed at once: the page sees an open event, and then the code and
@@ -79,9 +79,9 @@ type Config struct {
 	//	429, 503 otherwise           1013 `later`
 	//
 	// Whatever is not in this table stays HTTP, and so does everything beyond
-	// Limits.ReadableRefusals: a page sees 1006 there. No such connection is served. What
-	// layers in front of the handler refuse is readable inside [Handler.ReadableRefusals].
-	ReadableRefusals bool
+	// Limits.ExplainRefusals: a page sees 1006 there. No such connection is served. What
+	// layers in front of the handler refuse is readable inside [Handler.ExplainRefusals].
+	ExplainRefusals bool
 
 	Limits   Limits
 	Timeouts Timeouts

@@ -94,7 +94,7 @@ func (c *Conn) Subprotocol() string { return c.subprotocol }
 // 3000-4999, with a reason of up to 123 bytes (RFC 6455 §5.5, §7.4).
 func (c *Conn) Close(code websocket.StatusCode, reason string) error {
 	cause := &CloseError{Code: code, Reason: reason}
-	if err := cause.Check(); err != nil {
+	if err := cause.Validate(); err != nil {
 		return err
 	}
 	c.end(cause)

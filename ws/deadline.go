@@ -196,7 +196,7 @@ func (h *Handler) warn(now int64, err error) {
 func (c *Conn) stillGood(ctx context.Context) (cause *CloseError, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			cause, err = ErrInternal.because(c.h.panicked(c, p)), nil
+			cause, err = ErrInternal.Wrap(c.h.panicked(c, p)), nil
 		}
 	}()
 	if c.h.cfg.Revocations != nil {
@@ -224,11 +224,11 @@ func refused(err error) (*CloseError, error) {
 	case !errors.As(err, &f), f == nil:
 		return nil, err
 	case f.Reason == middleware.ReasonCredentialRevoked:
-		return ErrRevoked.because(err), nil
+		return ErrRevoked.Wrap(err), nil
 	case f.Status == http.StatusUnauthorized:
-		return ErrExpired.because(err), nil
+		return ErrExpired.Wrap(err), nil
 	case f.Status == http.StatusForbidden:
-		return ErrForbidden.because(err), nil
+		return ErrForbidden.Wrap(err), nil
 	}
 	return nil, err
 }

@@ -136,7 +136,7 @@ func TestNothingFollowsARevocation(t *testing.T) {
 		c := n.connect("ann")
 		c.SetReadLimit(-1)
 		synctest.Wait()
-		if err := revocations.Revoke(t.Context(), middleware.Revocation{Session: "s-ann"}); err != nil {
+		if err := revocations.Revoke(t.Context(), middleware.Revocation{SessionHandle: "s-ann"}); err != nil {
 			t.Fatal(err)
 		}
 		if _, _, err := c.Read(t.Context()); err != nil {

@@ -218,7 +218,7 @@ func TestCloseErrorsThatMayBeSent(t *testing.T) {
 		{"a reason of 124 bytes does not fit", CloseError{Code: 1000, Reason: string(bytes.Repeat([]byte("a"), 124))}, false},
 		{"a reason that is not UTF-8", CloseError{Code: 1000, Reason: "\xff"}, false},
 	} {
-		if err := tt.e.Check(); (err == nil) != tt.valid {
+		if err := tt.e.Validate(); (err == nil) != tt.valid {
 			t.Errorf("%s: %v", tt.sentence, err)
 		}
 	}
@@ -292,11 +292,11 @@ func TestCausesAreDistinct(t *testing.T) {
 		ErrInvalid, ErrTooBig, ErrInternal, ErrDraining, ErrSlow, ErrLater, ErrClosed,
 	}
 	for i, a := range all {
-		if err := a.Check(); err != nil {
+		if err := a.Validate(); err != nil {
 			t.Error(err)
 		}
 		for j, b := range all {
-			if errors.Is(a.because(errors.New("x")), b) != (i == j) {
+			if errors.Is(a.Wrap(errors.New("x")), b) != (i == j) {
 				t.Errorf("%v and %v", a, b)
 			}
 		}

@@ -534,7 +534,7 @@ type hiding struct{ http.ResponseWriter }
 // again, and so is its principal's share.
 func TestPlaceIsFreeAgainAfterEveryEnding(t *testing.T) {
 	good := func(r *http.Request) (middleware.Principal, error) {
-		return middleware.Principal{Issuer: "test", Subject: "ann", Session: "s", Token: "t"}, nil
+		return middleware.Principal{Issuer: "test", Subject: "ann", SessionHandle: "s", TokenHandle: "t"}, nil
 	}
 	bad := func(r *http.Request) bool { return r == nil || r.Header.Get("X-Bad") != "" }
 	endings := []struct {

@@ -52,8 +52,8 @@ func New(cfg Config) (*Handler, error) {
 	h.closers = &pool{most: 256, task: (*Conn).sendClose} // no ping to a stalled peer delays a revocation
 	h.recheckers = &pool{most: 32, task: (*Conn).askAgain}
 	h.front = middleware.AccessLog(cfg.Log)(http.HandlerFunc(h.serve))
-	if cfg.ReadableRefusals {
-		h.front = h.ReadableRefusals(h.front)
+	if cfg.ExplainRefusals {
+		h.front = h.ExplainRefusals(h.front)
 	}
 	if cfg.Revocations != nil {
 		h.unfollow = sync.OnceFunc(cfg.Revocations.Follow(h.revoked))
@@ -101,7 +101,7 @@ const maxSpending = 256
 func (h *Handler) spend(r *http.Request) {
 	defer h.spending.Add(-1)
 	if h.spending.Add(1) <= maxSpending {
-		h.cfg.Auth.Spend(r)
+		h.cfg.Auth.Consume(r)
 	}
 }
 
@@ -161,7 +161,7 @@ var errGoexit = errors.New("ws: Serve called runtime.Goexit")
 func (c *Conn) serve() (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = ErrInternal.because(c.h.panicked(c, p))
+			err = ErrInternal.Wrap(c.h.panicked(c, p))
 		}
 	}()
 	if err := c.ended(); err != nil {

@@ -58,8 +58,8 @@ func (x *index) shard(k indexKey) *indexShard {
 func indexKeys(p *middleware.Principal) [indexKinds]indexKey {
 	return [indexKinds]indexKey{
 		bySubject: {bySubject, p.Issuer, p.Subject},
-		bySession: {bySession, "", p.Session},
-		byToken:   {byToken, "", p.Token},
+		bySession: {bySession, "", p.SessionHandle},
+		byToken:   {byToken, "", p.TokenHandle},
 	}
 }
 
@@ -123,7 +123,7 @@ func (x *index) covered(v middleware.Revocation) []*Conn {
 			}
 		}
 	}
-	for _, k := range indexKeys(&middleware.Principal{Issuer: v.Issuer, Subject: v.Subject, Session: v.Session, Token: v.Token}) {
+	for _, k := range indexKeys(&middleware.Principal{Issuer: v.Issuer, Subject: v.Subject, SessionHandle: v.SessionHandle, TokenHandle: v.TokenHandle}) {
 		if k.value == "" || k.kind == bySubject && k.issuer == "" {
 			continue
 		}

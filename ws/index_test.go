@@ -22,7 +22,7 @@ func someone(random *rand.Rand) middleware.Principal {
 		return ""
 	}
 	return middleware.Principal{
-		Issuer: pick("issuer", 2), Subject: pick("subject", 4), Session: pick("session", 6), Token: pick("token", 8),
+		Issuer: pick("issuer", 2), Subject: pick("subject", 4), SessionHandle: pick("session", 6), TokenHandle: pick("token", 8),
 		IssuedAt: epoch.Add(time.Duration(random.IntN(10)) * time.Minute),
 	}
 }
@@ -32,13 +32,13 @@ func somebodysRevocation(random *rand.Rand) middleware.Revocation {
 	v := middleware.Revocation{Before: epoch.Add(time.Duration(random.IntN(12)) * time.Minute)}
 	switch random.IntN(4) {
 	case 0:
-		v.Session = p.Session
+		v.SessionHandle = p.SessionHandle
 	case 1:
-		v.Token = p.Token
+		v.TokenHandle = p.TokenHandle
 	case 2:
 		v.Issuer, v.Subject = p.Issuer, p.Subject
 	default:
-		v.Issuer, v.Subject, v.Session, v.Token = p.Issuer, p.Subject, p.Session, p.Token
+		v.Issuer, v.Subject, v.SessionHandle, v.TokenHandle = p.Issuer, p.Subject, p.SessionHandle, p.TokenHandle
 	}
 	return v
 }
@@ -140,8 +140,8 @@ func TestIndexIsSafeForConcurrentUse(t *testing.T) {
 			for range 3000 {
 				if c := (&Conn{principal: someone(random)}); x.add(c, perPrincipal) {
 					own = append(own, c)
-					v := middleware.Revocation{Subject: c.principal.Subject, Session: c.principal.Session, Token: c.principal.Token, Before: epoch.Add(time.Hour)}
-					if c.principal.Subject+c.principal.Session+c.principal.Token != "" && !slices.Contains(x.covered(v), c) {
+					v := middleware.Revocation{Subject: c.principal.Subject, SessionHandle: c.principal.SessionHandle, TokenHandle: c.principal.TokenHandle, Before: epoch.Add(time.Hour)}
+					if c.principal.Subject+c.principal.SessionHandle+c.principal.TokenHandle != "" && !slices.Contains(x.covered(v), c) {
 						t.Errorf("%v is entered and not found", c.principal)
 					}
 				}
@@ -191,12 +191,12 @@ func TestRevocationsReach(t *testing.T) {
 	x := newIndex()
 	conns := map[string]*Conn{}
 	for name, p := range map[string]middleware.Principal{
-		"ann of a":       {Issuer: "a", Subject: "ann", Session: "s1", Token: "t1", IssuedAt: epoch},
-		"ann of b":       {Issuer: "b", Subject: "ann", Session: "s2", Token: "t2", IssuedAt: epoch},
+		"ann of a":       {Issuer: "a", Subject: "ann", SessionHandle: "s1", TokenHandle: "t1", IssuedAt: epoch},
+		"ann of b":       {Issuer: "b", Subject: "ann", SessionHandle: "s2", TokenHandle: "t2", IssuedAt: epoch},
 		"ann of nobody":  {Subject: "ann", IssuedAt: epoch},
 		"ann, later":     {Issuer: "a", Subject: "ann", IssuedAt: epoch.Add(time.Hour)},
-		"bob of a":       {Issuer: "a", Subject: "bob", Session: "s3", Token: "t1", IssuedAt: epoch},
-		"session alone":  {Session: "s4"},
+		"bob of a":       {Issuer: "a", Subject: "bob", SessionHandle: "s3", TokenHandle: "t1", IssuedAt: epoch},
+		"session alone":  {SessionHandle: "s4"},
 		"the anonymous":  {Method: "anonymous"},
 		"named like one": {Issuer: "a", Subject: "s1", IssuedAt: epoch},
 	} {
@@ -214,10 +214,10 @@ func TestRevocationsReach(t *testing.T) {
 		{"a subject, whenever it signed in", middleware.Revocation{Issuer: "a", Subject: "ann", Before: epoch.Add(2 * time.Hour)}, []string{"ann of a", "ann, later"}},
 		{"a subject before it signed in", middleware.Revocation{Subject: "ann", Before: epoch}, nil},
 		{"another issuer's subject", middleware.Revocation{Issuer: "c", Subject: "ann", Before: soon}, nil},
-		{"a session", middleware.Revocation{Session: "s1"}, []string{"ann of a"}},
-		{"a session without a subject", middleware.Revocation{Session: "s4"}, []string{"session alone"}},
-		{"a token that two share", middleware.Revocation{Token: "t1"}, []string{"ann of a", "bob of a"}},
-		{"all three at once", middleware.Revocation{Issuer: "b", Subject: "ann", Session: "s3", Token: "t1", Before: soon}, []string{"ann of a", "ann of b", "bob of a"}},
+		{"a session", middleware.Revocation{SessionHandle: "s1"}, []string{"ann of a"}},
+		{"a session without a subject", middleware.Revocation{SessionHandle: "s4"}, []string{"session alone"}},
+		{"a token that two share", middleware.Revocation{TokenHandle: "t1"}, []string{"ann of a", "bob of a"}},
+		{"all three at once", middleware.Revocation{Issuer: "b", Subject: "ann", SessionHandle: "s3", TokenHandle: "t1", Before: soon}, []string{"ann of a", "ann of b", "bob of a"}},
 		{"an issuer alone names nobody", middleware.Revocation{Issuer: "a", Before: soon}, nil},
 		{"nothing names nobody", middleware.Revocation{Before: soon}, nil},
 	}
@@ -239,11 +239,11 @@ func BenchmarkIndexRevoke(b *testing.B) {
 	x := newIndex()
 	for i := range 100_000 {
 		n := fmt.Sprint(i)
-		x.add(&Conn{principal: middleware.Principal{Issuer: "i", Subject: n, Session: n, Token: n}}, 64)
+		x.add(&Conn{principal: middleware.Principal{Issuer: "i", Subject: n, SessionHandle: n, TokenHandle: n}}, 64)
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if len(x.covered(middleware.Revocation{Session: "4711"})) != 1 {
+		if len(x.covered(middleware.Revocation{SessionHandle: "4711"})) != 1 {
 			b.Fatal("not found")
 		}
 	}

@@ -35,7 +35,7 @@ func (u user) Authenticate(r *http.Request) (middleware.Principal, error) {
 	if u.principal != nil {
 		return u.principal(name)
 	}
-	return middleware.Principal{Issuer: "test", Subject: name, Session: "s-" + name, Token: "t-" + name, IssuedAt: time.Now(), Method: "test"}, nil
+	return middleware.Principal{Issuer: "test", Subject: name, SessionHandle: "s-" + name, TokenHandle: "t-" + name, IssuedAt: time.Now(), Method: "test"}, nil
 }
 
 // logs collects what is logged.
@@ -238,8 +238,8 @@ func TestRevocationClosesItsConnections(t *testing.T) {
 		revoke middleware.Revocation
 		closed string // whose connections
 	}{
-		{"of a session", middleware.Revocation{Session: "s-ann"}, "ann"},
-		{"of a token", middleware.Revocation{Token: "t-bob"}, "bob"},
+		{"of a session", middleware.Revocation{SessionHandle: "s-ann"}, "ann"},
+		{"of a token", middleware.Revocation{TokenHandle: "t-bob"}, "bob"},
 		{"of a subject", middleware.Revocation{Issuer: "test", Subject: "ann"}, "ann"},
 		{"of a subject under any issuer", middleware.Revocation{Subject: "ann"}, "ann"},
 		{"of another issuer's subject", middleware.Revocation{Issuer: "other", Subject: "ann"}, ""},
@@ -282,7 +282,7 @@ func TestRevocationDuringTheUpgradeWins(t *testing.T) {
 		n := start(t, ws.Config{
 			Revocations: revocations,
 			Authorize: func(r *http.Request, p middleware.Principal) error {
-				return revocations.Revoke(r.Context(), middleware.Revocation{Session: p.Session})
+				return revocations.Revoke(r.Context(), middleware.Revocation{SessionHandle: p.SessionHandle})
 			},
 			Serve: func(context.Context, *ws.Conn) error { served.Store(true); return nil },
 		})

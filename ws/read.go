@@ -104,7 +104,7 @@ func (c *Conn) failedRead(err error) error {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, net.ErrClosed):
 		return c.refuse(ErrTimeout) // coder gives a control frame 5 s to be complete
 	case c.guard.frames.sawClose:
-		return c.refuse(ErrProtocol.because(err)) // a close frame that cannot be read
+		return c.refuse(ErrProtocol.Wrap(err)) // a close frame that cannot be read
 	}
 	c.lost(err)
 	return c.ended()
@@ -176,10 +176,10 @@ func (c *Conn) ReadJSON(v any) error {
 		return err
 	}
 	if typ != websocket.MessageText {
-		return ErrInvalid.because(errors.New("ws: json: a binary message"))
+		return ErrInvalid.Wrap(errors.New("ws: json: a binary message"))
 	}
 	if err := json.Unmarshal(p, v); err != nil {
-		return ErrInvalid.because(fmt.Errorf("ws: json: %w", err))
+		return ErrInvalid.Wrap(fmt.Errorf("ws: json: %w", err))
 	}
 	return nil
 }

@@ -7,12 +7,12 @@ import (
 	"github.com/securews/securews/middleware"
 )
 
-// ReadableRefusals is a layer for handshakes on their way to this handler: a page whose
+// ExplainRefusals is a layer for handshakes on their way to this handler: a page whose
 // handshake is turned away by a layer inside it, such as a rate limit or another Auth,
-// reads why as [Config.ReadableRefusals] has it, under this handler's policies and limits.
+// reads why as [Config.ExplainRefusals] has it, under this handler's policies and limits.
 // Mount it outside the layers it is to speak for; where it is mounted the handler's own
 // refusals are readable, too. Everything else passes.
-func (h *Handler) ReadableRefusals(next http.Handler) http.Handler {
+func (h *Handler) ExplainRefusals(next http.Handler) http.Handler {
 	if h == nil || h.front == nil {
 		return next // the zero Handler explains nothing
 	}
@@ -66,7 +66,7 @@ func (h *Handler) explain(w http.ResponseWriter, r *http.Request, f *middleware.
 	}
 	c := h.blankConn(r)
 	c.refused, c.awaited = true, awaited
-	c.end(cause.because(f))
+	c.end(cause.Wrap(f))
 	if c.accept(w, r) != nil {
 		return false
 	}

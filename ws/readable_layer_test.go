@@ -30,7 +30,7 @@ func behind(t *testing.T, cfg ws.Config, layers ...middleware.Middleware) *node 
 	n := &node{t: t, logs: &logs{}}
 	n.h = handler(t, cfg)
 	r := chi.NewRouter()
-	r.Use(middleware.AccessLog(n.logs.logger()), n.h.ReadableRefusals)
+	r.Use(middleware.AccessLog(n.logs.logger()), n.h.ExplainRefusals)
 	r.With(layers...).Handle("/*", n.h)
 	n.Server = wstest.NewServer(t, r)
 	return n
@@ -42,7 +42,7 @@ func TestReadableRefusalsOfLayers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if limit.Check(&http.Request{}) != nil {
+	if limit.Allow(&http.Request{}) != nil {
 		t.Fatal("the first event")
 	}
 	for _, tt := range []struct {
@@ -106,7 +106,7 @@ func TestRefusalsOfLayersStayHTTP(t *testing.T) {
 	}
 	t.Run("inside the zero Handler's layer", func(t *testing.T) {
 		var zero ws.Handler
-		srv := wstest.NewServer(t, zero.ReadableRefusals(refuses(403, "forbidden")(nil)))
+		srv := wstest.NewServer(t, zero.ExplainRefusals(refuses(403, "forbidden")(nil)))
 		res, body := answer(t, secure(t, srv), edited())
 		wantRefusal(t, res, body, 403, "forbidden")
 	})

@@ -26,7 +26,7 @@ func refusing(status int, reason middleware.Reason) admit {
 // readably is start with ReadableRefusals and a Serve that must not run.
 func readably(t *testing.T, cfg ws.Config) *node {
 	t.Helper()
-	cfg.ReadableRefusals = true
+	cfg.ExplainRefusals = true
 	if cfg.Serve == nil {
 		cfg.Serve = func(context.Context, *ws.Conn) error {
 			t.Error("a refused connection is served")
@@ -276,7 +276,7 @@ func TestRefusalsWhileDrainingDoNotHoldItUp(t *testing.T) {
 // Where the connection cannot be taken over, the refusal is HTTP after all, and its place
 // is free again.
 func TestReadableRefusalThatCannotUpgrade(t *testing.T) {
-	h := handler(t, ws.Config{Auth: auth(t, refusing(401, "credential_expired")), ReadableRefusals: true, Limits: ws.Limits{ReadableRefusals: 1}})
+	h := handler(t, ws.Config{Auth: auth(t, refusing(401, "credential_expired")), ExplainRefusals: true, Limits: ws.Limits{ReadableRefusals: 1}})
 	srv := wstest.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(failing{w}, r) }))
 	for range 3 {
 		res, body := answer(t, secure(t, srv), edited())

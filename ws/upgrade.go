@@ -30,7 +30,7 @@ func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request) (*Conn, error)
 	}
 	c, err := h.newConn(r, p)
 	if err != nil {
-		return nil, h.cfg.Auth.Challenge(err)
+		return nil, h.cfg.Auth.WithChallenge(err)
 	}
 	// Entered in the index first, and only then checked: a revocation from before is
 	// seen by the check, a later one finds the connection in the index.
@@ -48,7 +48,7 @@ func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request) (*Conn, error)
 		}
 	}()
 	if err := h.allowed(r, c); err != nil {
-		return nil, h.cfg.Auth.Challenge(err)
+		return nil, h.cfg.Auth.WithChallenge(err)
 	}
 	if err := c.accept(w, r); err != nil {
 		return nil, err

@@ -174,7 +174,7 @@ func (c *Conn) writeControl(opcode byte, payload []byte) {
 	defer putBuffer(b)
 	*b = append(appendHeader(*b, opcode, len(payload)), payload...)
 	if _, err := c.net.Write(*b); err != nil {
-		c.end(ErrSlow.because(err))
+		c.end(ErrSlow.Wrap(err))
 		c.cut() // part of the frame may be out: nothing can follow
 		return
 	}

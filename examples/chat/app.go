@@ -73,7 +73,7 @@ func (a *app) routes() http.Handler {
 	// safe without the layers above; what costs more comes after them.
 	r.With(a.gate.handshakes.Handler).Handle(wsPath, a.sockets.ws)
 	for path, h := range map[string]*ws.Handler{socketPath: a.sockets.socket, sealedPath: a.sockets.sealed} {
-		r.With(h.ReadableRefusals, a.gate.handshakes.Handler).Handle(path, h) // the page can say why
+		r.With(h.ExplainRefusals, a.gate.handshakes.Handler).Handle(path, h) // the page can say why
 	}
 
 	r.Group(func(r chi.Router) {

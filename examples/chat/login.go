@@ -29,7 +29,7 @@ func (a *app) login(w http.ResponseWriter, r *http.Request) {
 		middleware.Refuse(w, r, err)
 		return
 	}
-	if err := a.gate.perAccount.Check(withAccount(r, body.User)); err != nil {
+	if err := a.gate.perAccount.Allow(withAccount(r, body.User)); err != nil {
 		middleware.Refuse(w, r, err)
 		return
 	}

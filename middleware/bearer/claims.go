@@ -129,8 +129,8 @@ func (c *profile) judge(payload []byte, token string, now time.Time) (*verified,
 		Scopes: scopes, Attributes: got.attributes,
 		IssuedAt: got.iat, Expires: got.exp.Add(c.leeway),
 	}}
-	if v.principal.Token = TokenHandle(token); got.jti != "" {
-		v.principal.Token = Handle(got.iss, got.jti)
+	if v.principal.TokenHandle = TokenHandle(token); got.jti != "" {
+		v.principal.TokenHandle = Handle(got.iss, got.jti)
 	}
 	if got.cnf != nil {
 		if v.principal.Certificate, err = parseBinding(got.cnf); err != nil {

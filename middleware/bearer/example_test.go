@@ -58,7 +58,7 @@ func ExampleNew() {
 func ExampleHandle() {
 	revoked := middleware.NewRevocations()
 	handle := bearer.Handle("https://issuer.example", "the token's jti")
-	if err := revoked.Revoke(context.Background(), middleware.Revocation{Token: handle}); err != nil {
+	if err := revoked.Revoke(context.Background(), middleware.Revocation{TokenHandle: handle}); err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println(handle)

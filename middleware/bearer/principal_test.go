@@ -32,10 +32,10 @@ func TestThePrincipal(t *testing.T) {
 		}
 		sum := sha256.Sum256([]byte(issuer + "\x00token-1"))
 		switch {
-		case p.Issuer != issuer || p.Subject != "alice" || p.Method != "bearer" || p.Session != "":
+		case p.Issuer != issuer || p.Subject != "alice" || p.Method != "bearer" || p.SessionHandle != "":
 			t.Errorf("identity is %+v", p)
-		case p.Token != base64.RawURLEncoding.EncodeToString(sum[:]) || p.Token != bearer.Handle(issuer, "token-1"):
-			t.Errorf("Token is %s", p.Token)
+		case p.TokenHandle != base64.RawURLEncoding.EncodeToString(sum[:]) || p.TokenHandle != bearer.Handle(issuer, "token-1"):
+			t.Errorf("Token is %s", p.TokenHandle)
 		case !slices.Equal(p.Scopes, []string{"read", "write"}):
 			t.Errorf("Scopes are %q", p.Scopes)
 		case !maps.Equal(p.Attributes, map[string]string{"client_id": "app", "email": "a@b.example"}):
@@ -73,8 +73,8 @@ func TestIssuersThatDoNotFollowRFC9068(t *testing.T) {
 			if outcome(err) != c.want {
 				t.Fatalf("got %s, want %s", outcome(err), c.want)
 			}
-			if err == nil && p.Token != bearer.TokenHandle(c.token) {
-				t.Errorf("Token is %s", p.Token)
+			if err == nil && p.TokenHandle != bearer.TokenHandle(c.token) {
+				t.Errorf("Token is %s", p.TokenHandle)
 			}
 		})
 	}
@@ -150,7 +150,7 @@ func TestRevocation(t *testing.T) {
 	}
 	want(one, "accepted")
 	want(two, "accepted")
-	_ = cfg.Revocations.Revoke(t.Context(), middleware.Revocation{Token: bearer.Handle(issuer, "token-1")})
+	_ = cfg.Revocations.Revoke(t.Context(), middleware.Revocation{TokenHandle: bearer.Handle(issuer, "token-1")})
 	want(one, "401 credential_revoked") // though it is remembered
 	want(two, "accepted")
 	_ = cfg.Revocations.Revoke(t.Context(), middleware.Revocation{Issuer: issuer, Subject: "alice", Before: time.Now().Add(time.Second)})

@@ -35,7 +35,7 @@ func (t *Tickets) Issue() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a, err := t.issue(r)
 		if err != nil {
-			middleware.Refuse(w, r, middleware.Challenge(r.Context(), err))
+			middleware.Refuse(w, r, middleware.WithChallenge(r.Context(), err))
 			return
 		}
 		body, _ := json.Marshal(a)
@@ -64,7 +64,7 @@ func (t *Tickets) issue(r *http.Request) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := t.cfg.Rate.Check(r); err != nil {
+	if err := t.cfg.Rate.Allow(r); err != nil {
 		return nil, err
 	}
 	life := t.life(p)

@@ -40,7 +40,7 @@ var signedIn = time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
 
 func ann(name string) middleware.Principal {
 	return middleware.Principal{
-		Issuer: "https://id.example", Subject: name, Session: "s-" + name, Token: "t-" + name, Method: "session",
+		Issuer: "https://id.example", Subject: name, SessionHandle: "s-" + name, TokenHandle: "t-" + name, Method: "session",
 		Scopes: []string{"read", "write"}, Attributes: map[string]string{"tenant": "t1"}, IssuedAt: signedIn,
 	}
 }

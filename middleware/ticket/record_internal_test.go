@@ -16,7 +16,7 @@ const wire = `{"v":1,"path":"/ws","origin":"https://app.example","cid":"C1","exp
 // The words in the store are for other versions to read: they do not change within one.
 func TestRecordOnTheWire(t *testing.T) {
 	p := middleware.Principal{
-		Issuer: "https://id.example", Subject: "ann", Session: "s", Token: "t", Method: "bearer", Scopes: []string{"read"},
+		Issuer: "https://id.example", Subject: "ann", SessionHandle: "s", TokenHandle: "t", Method: "bearer", Scopes: []string{"read"},
 		Attributes: map[string]string{"a": "b"}, IssuedAt: time.Date(2026, 1, 2, 4, 0, 0, 1, time.FixedZone("CET", 3600)),
 		Expires: time.Date(2026, 1, 2, 4, 0, 0, 0, time.UTC),
 	}

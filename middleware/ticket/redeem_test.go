@@ -153,7 +153,7 @@ func TestRedeemedPrincipal(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := middleware.Principal{
-		Issuer: "https://id.example", Subject: "ann", Session: "s-ann", Token: "t-ann", Connection: a.CID, Method: "ticket",
+		Issuer: "https://id.example", Subject: "ann", SessionHandle: "s-ann", TokenHandle: "t-ann", Connection: a.CID, Method: "ticket",
 		Scopes: []string{"read", "write"}, Attributes: map[string]string{"tenant": "t1", "ticket_method": "session"},
 		IssuedAt: signedIn, Expires: ends,
 	}
@@ -372,8 +372,8 @@ func TestStoreDown(t *testing.T) {
 func TestRevokedSinceItWasIssued(t *testing.T) {
 	t.Parallel()
 	for name, v := range map[string]middleware.Revocation{
-		"the session":        {Session: "s-ann"},
-		"the token":          {Token: "t-ann"},
+		"the session":        {SessionHandle: "s-ann"},
+		"the token":          {TokenHandle: "t-ann"},
 		"everything of hers": {Issuer: "https://id.example", Subject: "ann"},
 	} {
 		t.Run(name, func(t *testing.T) {

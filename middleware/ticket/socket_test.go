@@ -155,8 +155,8 @@ func TestTicketOpensASocket(t *testing.T) {
 // that was fetched before it opens none.
 func TestLogoutClosesASocketOpenedByTicket(t *testing.T) {
 	for name, v := range map[string]middleware.Revocation{
-		"logout":              {Session: "s-ann"},
-		"the token revoked":   {Token: "t-ann"},
+		"logout":              {SessionHandle: "s-ann"},
+		"the token revoked":   {TokenHandle: "t-ann"},
 		"sign-out everywhere": {Issuer: "https://id.example", Subject: "ann"},
 	} {
 		t.Run(name, func(t *testing.T) {

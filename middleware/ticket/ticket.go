@@ -11,7 +11,7 @@ import (
 )
 
 // Tickets issues tickets and redeems them. It is a [middleware.Authenticator], a
-// [middleware.Challenger], a [middleware.Stripper] and a [middleware.Spender], and safe for
+// [middleware.Challenger], a [middleware.Stripper] and a [middleware.Consumer], and safe for
 // concurrent use. The zero value issues none and refuses all.
 type Tickets struct {
 	cfg Config
@@ -90,7 +90,7 @@ func (t *Tickets) Authenticate(r *http.Request) (middleware.Principal, error) {
 	return rec.redeemed(), nil
 }
 
-// Spend is [middleware.Spender]'s: it takes the request's tickets from the store, at most
+// Spend is [middleware.Consumer]'s: it takes the request's tickets from the store, at most
 // two, as Authenticate does, and compares nothing.
 func (t *Tickets) Spend(r *http.Request) {
 	if _, f := find(r, t.path()); f != nil && !t.zero() {

@@ -163,7 +163,7 @@ func TestChromiumComesBack(t *testing.T) {
 	}
 	dials, tickets := s.dials.Load(), s.fetched.Load()
 
-	if err := s.revoked.Revoke(t.Context(), middleware.Revocation{Session: "s1"}); err != nil {
+	if err := s.revoked.Revoke(t.Context(), middleware.Revocation{SessionHandle: "s1"}); err != nil {
 		t.Fatal(err)
 	}
 	if e := p.state("closed").Ending; e.Code != 3000 || e.Reason != "revoked" || e.Next != "sign-in" {
@@ -196,7 +196,7 @@ func TestChromiumRenewsOnce(t *testing.T) {
 }
 
 func TestChromiumReadsRefusals(t *testing.T) {
-	s := newSite(t, ws.Config{Serve: echo, ReadableRefusals: true, Authorize: func(*http.Request, middleware.Principal) error {
+	s := newSite(t, ws.Config{Serve: echo, ExplainRefusals: true, Authorize: func(*http.Request, middleware.Principal) error {
 		return &middleware.Refusal{Status: 403, Reason: middleware.ReasonForbidden}
 	}})
 	p := s.browse(nil)

@@ -46,7 +46,7 @@ func (h *holder) Ambient() bool { return false }
 func (h *holder) Authenticate(*http.Request) (middleware.Principal, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	p := middleware.Principal{Issuer: "test", Subject: "alice", Session: "s1", Method: "bearer", IssuedAt: time.Now()}
+	p := middleware.Principal{Issuer: "test", Subject: "alice", SessionHandle: "s1", Method: "bearer", IssuedAt: time.Now()}
 	if len(h.lives) > 0 {
 		p.Expires = time.Now().Add(h.lives[0])
 		h.lives = h.lives[1:]

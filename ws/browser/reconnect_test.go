@@ -134,7 +134,7 @@ func TestStopsWhenRevoked(t *testing.T) {
 	s.start()
 	p := s.dial(nil)
 	p.state("open")
-	if err := s.revoked.Revoke(t.Context(), middleware.Revocation{Session: "s1"}); err != nil {
+	if err := s.revoked.Revoke(t.Context(), middleware.Revocation{SessionHandle: "s1"}); err != nil {
 		t.Fatal(err)
 	}
 	if e := p.state("closed").Ending; e.Code != 3000 || e.Reason != "revoked" || e.Next != "sign-in" || e.Text != "Signed out" {
@@ -174,7 +174,7 @@ func TestTicketRouteRefuses(t *testing.T) {
 
 // A page reads why a handshake is refused, and keeps what waited.
 func TestReadableRefusal(t *testing.T) {
-	s := newSite(t, ws.Config{Serve: echo, ReadableRefusals: true})
+	s := newSite(t, ws.Config{Serve: echo, ExplainRefusals: true})
 	s.start()
 	bogus := "dGhpcyB0aWNrZXQgaXMgbm9uZSBvZiBvdXJzISEhISE"
 	p := s.dial(options{"tickets": []string{bogus, bogus}})

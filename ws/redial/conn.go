@@ -85,11 +85,11 @@ func (c *Conn) ID() string { return c.id }
 func (c *Conn) Subprotocol() string { return c.subprotocol }
 
 // Close ends the connection with the code and reason, without waiting for the server's
-// answer; an earlier cause stays. What follows for Run, [ws.CloseError.Retry] and
+// answer; an earlier cause stays. What follows for Run, [ws.CloseError.Retryable] and
 // Config.RetryCodes say.
 func (c *Conn) Close(code websocket.StatusCode, reason string) error {
 	cause := &ws.CloseError{Code: code, Reason: reason}
-	if err := cause.Check(); err != nil {
+	if err := cause.Validate(); err != nil {
 		return err
 	}
 	c.end(cause)
@@ -122,7 +122,7 @@ func (c *Conn) shut(cause *ws.CloseError) {
 	defer c.workers.Done()
 	timer := time.AfterFunc(c.client.cfg.Timeouts.Close, c.wire.cut)
 	defer timer.Stop()
-	if cause.Check() == nil && cause.Err != errPeer {
+	if cause.Validate() == nil && cause.Err != errPeer {
 		_ = c.coder.Close(cause.Code, cause.Reason) // the reader sees the answer
 	}
 	c.wire.cut()

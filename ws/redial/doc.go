@@ -5,7 +5,7 @@
 //
 // # When it comes back
 //
-// After a lost connection and the codes that [ws.CloseError.Retry] names it dials
+// After a lost connection and the codes that [ws.CloseError.Retryable] names it dials
 // again, after a random part of a window that doubles (full jitter, [Backoff]). A
 // connection counts as a success only once it has lived for Timeouts.Stable, so a
 // server that accepts and closes is not dialed in a tight loop. `expired`, `reauth`

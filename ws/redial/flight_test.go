@@ -77,7 +77,7 @@ func (account) Authenticate(r *http.Request) (middleware.Principal, error) {
 		return middleware.Principal{}, middleware.ErrNoCredential
 	}
 	return middleware.Principal{
-		Issuer: "test", Subject: "ann", Token: "t", Method: "test", IssuedAt: time.Now(), Expires: time.Now().Add(10 * time.Minute),
+		Issuer: "test", Subject: "ann", TokenHandle: "t", Method: "test", IssuedAt: time.Now(), Expires: time.Now().Add(10 * time.Minute),
 	}, nil
 }
 

@@ -85,7 +85,7 @@ func (c *Conn) settle(err error) error {
 	switch {
 	case err == nil:
 		return c.outcome()
-	case errors.As(err, &own) && own.Check() == nil:
+	case errors.As(err, &own) && own.Validate() == nil:
 		c.closeWrite()
 		own = &ws.CloseError{Code: own.Code, Reason: own.Reason, Err: own.Err} // told from a cause that serve passes on
 	default:

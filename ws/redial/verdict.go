@@ -102,7 +102,7 @@ func (a *attempts) judge(cfg *Config, err error, lost bool) verdict {
 	case errors.As(err, &answered):
 		again, refused, after = answered.Retry(), answered.Status == http.StatusUnauthorized, answered.RetryAfter
 	case errors.As(err, &closed):
-		again = closed.Retry() || slices.Contains(cfg.RetryCodes, closed.Code)
+		again = closed.Retryable() || slices.Contains(cfg.RetryCodes, closed.Code)
 		refused = closed.Code == ws.ErrExpired.Code
 	default:
 		again = true

@@ -260,12 +260,12 @@ func TestAttackBinding(t *testing.T) {
 			Suites: []Suite{XWing}, Keys: []PublicKey{own.Public(), hybrid.Public()},
 		}}},
 		{"stripped: the client requires what the server does not select", lab{
-			offered: []string{"chat"}, ws: ws.Config{Subprotocols: []string{"chat"}}, server: Config{Policy: PolicyPreferred},
+			offered: []string{"chat"}, ws: ws.Config{Subprotocols: []string{"chat"}}, server: Config{Policy: DangerouslyOptional},
 		}},
-		{"stripped: no subprotocol at all", lab{offered: []string{}, server: Config{Policy: PolicyPreferred}}},
+		{"stripped: no subprotocol at all", lab{offered: []string{}, server: Config{Policy: DangerouslyOptional}}},
 		{"stripped: another application's", lab{offered: []string{"hpke1.other"}}},
 		{"stripped: the server requires what the client does not offer", lab{
-			offered: []string{"chat"}, ws: ws.Config{Subprotocols: []string{"chat"}}, client: ClientConfig{Policy: PolicyPreferred},
+			offered: []string{"chat"}, ws: ws.Config{Subprotocols: []string{"chat"}}, client: ClientConfig{Policy: DangerouslyOptional},
 		}},
 	}
 	for _, c := range cases {

@@ -46,7 +46,7 @@ func (cl *Client) Connect(ctx context.Context, m Messages) (*Conn, error) {
 	case len(cl.cfg.Keys) == 0: // the zero Client
 		return nil, refused(m)
 	case got == ws.SealedPrefix+cl.cfg.App:
-	case cl.cfg.Policy == PolicyPreferred && (got == cl.cfg.App || got == ""):
+	case cl.cfg.Policy == DangerouslyOptional && (got == cl.cfg.App || got == ""):
 		return c, nil
 	default:
 		return nil, refused(m)

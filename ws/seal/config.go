@@ -21,9 +21,9 @@ const (
 	// PolicyRequired, the zero value, closes it.
 	PolicyRequired Policy = iota
 
-	// PolicyPreferred lets it through in plain text. Whoever can change the handshake
+	// DangerouslyOptional lets it through in plain text. Whoever can change the handshake
 	// can have that: it is for the time in which clients are moved over, no longer.
-	PolicyPreferred
+	DangerouslyOptional
 )
 
 // PSK is a key that both ends were given beforehand: 32 random bytes, or none. A
@@ -155,7 +155,7 @@ func (cfg *ClientConfig) checkKeys() error {
 	return errors.Join(errs...)
 }
 
-func (p Policy) valid() bool { return p == PolicyRequired || p == PolicyPreferred }
+func (p Policy) valid() bool { return p == PolicyRequired || p == DangerouslyOptional }
 
 // subprotocols lists those of the applications: the sealed ones, which come first, and
 // where the policy allows it the plain ones.
@@ -164,7 +164,7 @@ func (p Policy) subprotocols(apps ...string) []string {
 	for _, app := range apps {
 		all = append(all, ws.SealedPrefix+app)
 	}
-	if p == PolicyPreferred {
+	if p == DangerouslyOptional {
 		all = append(all, apps...)
 	}
 	return all

@@ -201,7 +201,7 @@ func (c *Conn) ReadJSON(v any) error {
 // closes with the code and reason, which are not sealed. Those that may not stand in a
 // close frame are an error and change nothing. Read then ends with [ws.ErrClosed].
 func (c *Conn) Close(code websocket.StatusCode, reason string) error {
-	if err := (&ws.CloseError{Code: code, Reason: reason}).Check(); err != nil {
+	if err := (&ws.CloseError{Code: code, Reason: reason}).Validate(); err != nil {
 		return err
 	}
 	c.closed.Store(true)

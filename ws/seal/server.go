@@ -79,7 +79,7 @@ func (s *Server) accept(ctx context.Context, m Messages, id, origin, principal s
 	c := newConn(m, s.cfg.QueueBytes, s.cfg.QueueMessages)
 	c.id = id
 	if !strings.HasPrefix(m.Subprotocol(), ws.SealedPrefix) {
-		if s.cfg.Policy == PolicyPreferred {
+		if s.cfg.Policy == DangerouslyOptional {
 			return c, nil
 		}
 		return nil, refused(m)

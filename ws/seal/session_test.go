@@ -274,7 +274,7 @@ func TestReadyRecord(t *testing.T) {
 // With a policy of preferred on both sides, plain text goes through as it is, and the
 // ends know.
 func TestPolicyPreferred(t *testing.T) {
-	both := lab{server: Config{Policy: PolicyPreferred}, client: ClientConfig{Policy: PolicyPreferred}}
+	both := lab{server: Config{Policy: DangerouslyOptional}, client: ClientConfig{Policy: DangerouslyOptional}}
 	t.Run("sealed where both can", func(t *testing.T) {
 		l := both
 		l.clientTask = func(_ context.Context, c *Conn) error {
@@ -300,7 +300,7 @@ func TestPolicyPreferred(t *testing.T) {
 		}
 	})
 	t.Run("lists", func(t *testing.T) {
-		server := must(NewServer(Config{Keys: &Keyring{}, Audience: "a", Policy: PolicyPreferred}))
+		server := must(NewServer(Config{Keys: &Keyring{}, Audience: "a", Policy: DangerouslyOptional}))
 		if got := strings.Join(server.Subprotocols("chat", "news"), " "); got != "hpke1.chat hpke1.news chat news" {
 			t.Error(got)
 		}
