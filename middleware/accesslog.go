@@ -4,24 +4,25 @@ import (
 	"bufio"
 	"context"
 	"crypto/rand"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/securews/securews/internal/bounded"
+	"github.com/securews/securews/internal/contextkey"
 )
 
-type (
-	requestIDKey    struct{} // *string, in a detached context
-	accessRecordKey struct{} // *accessRecord, in a request's
-)
+type accessRecordKey struct{} // *accessRecord
 
 // RequestID returns the id that [AccessLog] gave the request; "" without one.
 func RequestID(ctx context.Context) string {
 	if rec := recordOf(ctx); rec != nil {
 		return *rec.id
 	}
-	if id, ok := ctx.Value(requestIDKey{}).(*string); ok {
+	if id, ok := ctx.Value(contextkey.RequestID{}).(*string); ok && id != nil {
 		return *id
 	}
 	return ""
@@ -52,10 +53,10 @@ func recordRefusal(ctx context.Context, reason Reason, err error) {
 	}
 }
 
-func recordPrincipal(ctx context.Context, p Principal) {
+func recordPrincipal(ctx context.Context, p *Principal) {
 	if rec := recordOf(ctx); rec != nil {
 		rec.mu.Lock()
-		rec.principal = &p
+		rec.principal = p
 		rec.mu.Unlock()
 	}
 }
@@ -136,6 +137,10 @@ func (rec *accessRecord) write(log *slog.Logger, r *http.Request, w *countingWri
 	}
 	if rec.reason != "" {
 		attrs = append(attrs, slog.String("reason", string(rec.reason)), slog.Any("cause", rec.err))
+	}
+	var contained *bounded.PanicError
+	if errors.As(rec.err, &contained) {
+		attrs = append(attrs, slog.String("stack", contained.Stack))
 	}
 	if panicked != nil {
 		attrs = append(attrs, slog.Bool("panic", true))

@@ -5,152 +5,319 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"reflect"
 	"slices"
+	"time"
+
+	"github.com/securews/securews/internal/bounded"
+	"github.com/securews/securews/internal/contextkey"
+	"github.com/securews/securews/internal/opening"
 )
 
-// ErrNoCredential is what an [Authenticator] returns for a request that carries
-// none of its credentials: the next one is asked. Any other error refuses.
-var ErrNoCredential = errors.New("middleware: no credential")
-
-// Authenticator recognises one kind of credential.
+// Auth decides which principal a request comes from: it accepts exactly one credential,
+// recognized by one of its authenticators. It is safe for concurrent use. The zero value
+// refuses every request.
 //
-// Implementations are safe for concurrent use and verify on every call: the
-// answer may be cached, revocation and expiry may not.
-type Authenticator interface {
-	// Authenticate returns the principal of the request's credential,
-	// [ErrNoCredential] where there is none of this kind, or a [Refusal]. Any
-	// other error answers 500.
-	Authenticate(r *http.Request) (Principal, error)
-
-	// Ambient reports whether browsers send the credential unasked, as they do
-	// cookies and client certificates. Such a credential is only accepted
-	// together with an Origin.
-	Ambient() bool
-}
-
-// Challenger is an [Authenticator] that names its scheme in WWW-Authenticate
-// (RFC 9110 §11.6.1).
-type Challenger interface {
-	Challenge() string // for example `Bearer realm="api"`
-}
-
-// Auth decides who a request is from: exactly one credential, recognised by one
-// of its authenticators. It is safe for concurrent use. The zero value refuses
-// every request.
+// An Auth is itself a [Revocable]: a credential is alive while each of its authenticators
+// says so.
 type Auth struct {
-	list       []Authenticator
+	bounded.Self
+
+	list       []member
+	revocables []revocableMember // of list, and of all that those ask
 	anonymous  bool
+	direct     bool // each of list and revocables bounds itself
 	challenges []string
 	strippers  []Stripper
+	consuming  chan struct{}
+}
+
+// member is an authenticator of an Auth.
+type member struct {
+	Authenticator
+	calls  bounded.Caller
+	others []revocableMember // asked about its principals, beside itself
+}
+
+type revocableMember struct {
+	Revocable
+	calls bounded.Caller
 }
 
 // NewAuth returns an Auth over at least one authenticator. [Anonymous] may stand
-// once, anywhere: it is asked when every other has found no credential.
+// once, anywhere: it is asked if every other has found no credential.
 func NewAuth(list ...Authenticator) (*Auth, error) {
-	a := &Auth{}
+	a := &Auth{direct: true, consuming: make(chan struct{}, bounded.MaxCalls)}
 	var errs []error
 	if len(list) == 0 {
-		errs = append(errs, errors.New("middleware: auth: no authenticator: name at least one, or Anonymous()"))
+		errs = append(errs, errors.New("middleware: NewAuth: no authenticator: name at least one, or Anonymous()"))
 	}
 	for i, x := range list {
 		switch {
 		case isNil(x):
-			errs = append(errs, fmt.Errorf("middleware: auth: authenticator %d is nil", i))
+			errs = append(errs, fmt.Errorf("middleware: NewAuth: authenticator %d is nil", i))
 		case x == Anonymous():
 			if a.anonymous {
-				errs = append(errs, errors.New("middleware: auth: Anonymous() is given twice"))
+				errs = append(errs, errors.New("middleware: NewAuth: Anonymous() is given twice"))
 			}
 			a.anonymous = true
-		case reflect.ValueOf(x).Comparable() && slices.Contains(a.list, x):
-			errs = append(errs, fmt.Errorf("middleware: auth: authenticator %d (%T) is given twice: every credential would count as two", i, x))
+		case slices.ContainsFunc(a.list, func(m member) bool { return same(m.Authenticator, x) }):
+			errs = append(errs, fmt.Errorf("middleware: NewAuth: authenticator %d (%T) is given twice: every credential would count as two", i, x))
 		default:
-			a.list = append(a.list, x)
-			if c, ok := x.(Challenger); ok {
-				a.challenges = append(a.challenges, c.Challenge())
-			}
-			if s, ok := x.(Stripper); ok {
-				a.strippers = append(a.strippers, s)
-			}
+			a.add(x)
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
+	a.compileOthers()
 	return a, nil
 }
 
-func isNil(x Authenticator) bool {
-	if x == nil {
-		return true
+func (a *Auth) add(x Authenticator) {
+	a.list = append(a.list, member{Authenticator: x, calls: bounded.NewCaller(x)})
+	a.direct = a.direct && bounded.BoundsItself(x)
+	if c, ok := x.(Challenger); ok && c.Challenge() != "" {
+		a.challenges = append(a.challenges, c.Challenge())
 	}
-	switch v := reflect.ValueOf(x); v.Kind() {
-	case reflect.Pointer, reflect.Func, reflect.Map, reflect.Slice, reflect.Chan:
-		return v.IsNil()
+	if s, ok := x.(Stripper); ok {
+		a.strippers = append(a.strippers, s)
 	}
-	return false
+}
+
+// compileOthers finds all that is asked about a principal of this Auth, each once.
+func (a *Auth) compileOthers() {
+	for _, m := range a.list {
+		for _, x := range reach(nil, m.Authenticator) {
+			if !slices.ContainsFunc(a.revocables, func(y revocableMember) bool { return same(x, y.Revocable) }) {
+				a.revocables = append(a.revocables, revocableMember{x, bounded.NewCaller(x)})
+				a.direct = a.direct && bounded.BoundsItself(x)
+			}
+		}
+	}
+	for i, m := range a.list {
+		asked := reach(nil, m.Authenticator)
+		for _, x := range a.revocables {
+			if !slices.ContainsFunc(asked, func(y Revocable) bool { return same(x.Revocable, y) }) {
+				a.list[i].others = append(a.list[i].others, x)
+			}
+		}
+	}
+}
+
+// reach appends x, if it is Revocable, and all that x asks. An Auth stands for its own.
+func reach(found []Revocable, x Authenticator) []Revocable {
+	if a, ok := x.(*Auth); ok {
+		for _, y := range a.revocables {
+			found = reach(found, y.Revocable)
+		}
+		return found
+	}
+	r, ok := x.(Revocable)
+	if ok && slices.ContainsFunc(found, func(y Revocable) bool { return same(r, y) }) {
+		return found
+	}
+	if ok {
+		found = append(found, r)
+	}
+	if asker, ok := x.(Asker); ok {
+		for _, y := range asker.Asks() {
+			found = reach(found, y)
+		}
+	}
+	return found
 }
 
 // Ambient reports whether any of the authenticators is ambient.
 func (a *Auth) Ambient() bool {
-	return a != nil && slices.ContainsFunc(a.list, Authenticator.Ambient)
+	return a != nil && slices.ContainsFunc(a.list, func(m member) bool { return m.Authenticator.Ambient() })
 }
 
-// Check returns the request's principal. A principal that this same Auth already
-// vouched for further out is returned as it is; one that another Auth vouched for
-// counts for nothing. Two credentials are refused, whatever each is worth: which
-// of them a later layer would believe is not ours to guess (ASVS 6.3.4).
+// authTimeout bounds what authenticators that do not bound themselves cost a request, in all.
+const authTimeout = 2 * time.Second
+
+// Authenticate returns the request's principal. A principal that this same Auth already
+// vouched for in an outer layer is returned unchanged; one that another Auth vouched for
+// does not count. Two credentials are refused, even if one of them is invalid: which of
+// them a later layer would believe cannot be known here (ASVS 6.3.4).
 //
-// An ambient credential on a handshake or an unsafe method needs an Origin, even
-// where the [OriginPolicy] lets native clients do without (RFC 6455 §10.2,
-// ASVS 4.4.2).
+// An ambient credential on a handshake or an unsafe method needs an Origin, even if the
+// [OriginPolicy] admits native clients without one (RFC 6455 §10.2, ASVS 4.4.2).
 //
-// A credential that is good once, such as a ticket, is used up by it, whatever comes of it.
-func (a *Auth) Check(r *http.Request) (Principal, error) {
-	if a == nil || len(a.list) == 0 && !a.anonymous {
-		return Principal{}, &Refusal{Status: http.StatusUnauthorized, Reason: ReasonNoCredential, Err: errors.New("middleware: auth: the zero Auth admits nobody")}
+// Revocation is asked once: by the authenticator that recognized the credential, and of
+// every other [Revocable] of this Auth. A single-use credential, such as a ticket, is
+// consumed, whether or not the request is admitted.
+func (a *Auth) Authenticate(r *http.Request) (Principal, error) {
+	v, err := a.vouch(r)
+	if err != nil {
+		return Principal{}, err
 	}
-	if v := voucherFrom(r.Context()); v != nil && v.by == a {
-		return v.principal, nil
+	return *v.principal, nil
+}
+
+func (a *Auth) vouch(r *http.Request) (*Voucher, error) {
+	if a.zero() {
+		return nil, Unauthorized(ReasonNoCredential, errors.New("middleware: Auth: the zero Auth admits no request"))
 	}
+	if v, ok := VoucherFrom(r.Context()); ok && v.auth == a {
+		return v, nil
+	}
+	v := &Voucher{auth: a, asked: time.Now()}
+	if !a.direct {
+		ctx, cancel := context.WithTimeout(r.Context(), authTimeout)
+		defer cancel()
+		r = r.WithContext(ctx)
+	}
+	p, err := a.recognize(r)
+	if err != nil {
+		return nil, a.WithChallenge(err)
+	}
+	v.principal = &p
+	return v, nil
+}
+
+func (a *Auth) zero() bool { return a == nil || len(a.list) == 0 && !a.anonymous }
+
+// recognize asks each authenticator for its credential, and the others about the principal.
+func (a *Auth) recognize(r *http.Request) (Principal, error) {
 	found := -1
 	var principal Principal
 	var failure error
-	for i, x := range a.list {
-		p, err := x.Authenticate(r)
+	for i, m := range a.list {
+		p, err := m.authenticate(r)
 		if errors.Is(err, ErrNoCredential) {
 			continue
 		}
 		if found >= 0 {
-			consume(r, a.list[i+1:]) // the two have been asked
+			a.consume(r, a.list[i+1:]) // the two have been asked
 			return Principal{}, &Refusal{
 				Status: http.StatusBadRequest, Reason: ReasonMultipleCredentials,
-				Err: fmt.Errorf("middleware: auth: credentials for both %T and %T", a.list[found], x),
+				Err: fmt.Errorf("middleware: Auth: credentials for both %T and %T", a.list[found].Authenticator, m.Authenticator),
 			}
 		}
 		found, principal, failure = i, p, err
 	}
 	switch {
 	case failure != nil:
-		return Principal{}, a.WithChallenge(failure)
+		return Principal{}, failure
 	case found < 0 && a.anonymous:
 		return Anonymous().Authenticate(r)
 	case found < 0:
-		return Principal{}, a.WithChallenge(&Refusal{Status: http.StatusUnauthorized, Reason: ReasonNoCredential, Err: ErrNoCredential})
-	case a.list[found].Ambient() && r.Header.Get("Origin") == "" && (IsHandshake(r) || !isSafe(r.Method)):
+		return Principal{}, Unauthorized(ReasonNoCredential, ErrNoCredential)
+	case a.list[found].Ambient() && r.Header.Get("Origin") == "" && (opening.IsHandshake(r) || !isSafe(r.Method)):
 		return Principal{}, &Refusal{
 			Status: http.StatusForbidden, Reason: ReasonOriginMissing,
-			Err: errors.New("middleware: auth: a credential that browsers send unasked came without an Origin"),
+			Err: errors.New("middleware: Auth: a credential that browsers send automatically came without an Origin"),
 		}
 	}
-	return principal, nil
+	return principal, alive(r.Context(), a.list[found].others, principal)
 }
 
-// WithChallenge returns err with the WWW-Authenticate that RFC 9110 §15.5.2 wants on every
-// 401, if it is a [Refusal] of that status without one.
+func (m *member) authenticate(r *http.Request) (Principal, error) {
+	if m.calls.Direct() {
+		return m.Authenticator.Authenticate(r)
+	}
+	p, err := bounded.Call(r.Context(), m.calls, "middleware: Auth", func() (Principal, error) {
+		return m.Authenticator.Authenticate(r)
+	})
+	if err != nil && r.Context().Err() != nil && !errors.Is(err, ErrNoCredential) {
+		err = Unavailable(err) // the implementation did not answer in time
+	}
+	return p, err
+}
+
+// alive asks each of list; the first error is returned, as a Refusal.
+func alive(ctx context.Context, list []revocableMember, p Principal) error {
+	for _, x := range list {
+		if err := x.alive(ctx, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *revocableMember) alive(ctx context.Context, p Principal) error {
+	var err error
+	if x.calls.Direct() {
+		err = x.Alive(ctx, p)
+	} else {
+		_, err = bounded.Call(ctx, x.calls, "middleware: Auth", func() (struct{}, error) { return struct{}{}, x.Alive(ctx, p) })
+	}
+	var f *Refusal
+	var panicked *bounded.PanicError
+	if err == nil || errors.As(err, &f) || errors.As(err, &panicked) {
+		return err
+	}
+	return Unavailable(err)
+}
+
+// Alive asks every [Revocable] of this Auth, those that its authenticators ask included,
+// whether the credential behind p is still good. A nil Auth has none, and returns nil.
+func (a *Auth) Alive(ctx context.Context, p Principal) error {
+	if a == nil {
+		return nil
+	}
+	if !a.direct {
+		bound, cancel := context.WithTimeout(ctx, authTimeout)
+		defer cancel()
+		ctx = bound
+	}
+	return alive(ctx, a.revocables, p)
+}
+
+// Follow follows every [Revocable] of this Auth, see there.
+func (a *Auth) Follow(fn func(Revocation)) (stop func()) {
+	var stops []func()
+	if a != nil {
+		for _, x := range a.revocables {
+			stops = append(stops, x.Follow(fn))
+		}
+	}
+	return func() {
+		for _, stop := range stops {
+			if stop != nil {
+				stop()
+			}
+		}
+	}
+}
+
+// CanRevoke reports whether any credential of this Auth can end before it expires.
+func (a *Auth) CanRevoke() bool { return a != nil && len(a.revocables) > 0 }
+
+// Admit returns the request with its principal in the context and without the credentials
+// that a [Stripper] removes, or the refusal: see [Auth.Authenticate]. It is for callers
+// that continue with the request themselves.
+func (a *Auth) Admit(r *http.Request) (*http.Request, error) {
+	r = a.Stripped(r)
+	v, err := a.vouch(r)
+	if err != nil {
+		return r, err
+	}
+	if around, ok := VoucherFrom(r.Context()); ok && around == v {
+		return r, nil
+	}
+	recordPrincipal(r.Context(), v.principal)
+	return r.WithContext(context.WithValue(r.Context(), contextkey.Voucher{}, v)), nil
+}
+
+// Handler lets a request through with its principal in the context ([FromContext]),
+// or refuses it.
+func (a *Auth) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r, err := a.Admit(r)
+		if err != nil {
+			Refuse(w, r, err)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// WithChallenge returns err with the WWW-Authenticate that RFC 9110 §15.5.2 requires of
+// every 401, if err is a [Refusal] of that status without one.
 func (a *Auth) WithChallenge(err error) error {
 	var f *Refusal
-	if !errors.As(err, &f) || f == nil || f.Status != http.StatusUnauthorized || f.Header.Get("WWW-Authenticate") != "" || len(a.challenges) == 0 {
+	if a == nil || !errors.As(err, &f) || f == nil || f.Status != http.StatusUnauthorized || f.Header.Get("WWW-Authenticate") != "" || len(a.challenges) == 0 {
 		return err
 	}
 	g := *f
@@ -162,54 +329,64 @@ func (a *Auth) WithChallenge(err error) error {
 	return &g
 }
 
-// WithChallenge is [Auth.WithChallenge] of the Auth that vouched for the request whose context ctx
-// is, for handlers behind it that find the credential wanting after all. Where none did it
-// names Bearer, since RFC 9110 §15.5.2 wants a scheme and there is none that would do.
-func WithChallenge(ctx context.Context, err error) error {
-	if v := voucherFrom(ctx); v != nil {
-		return v.by.WithChallenge(err)
+// Stripped returns the request without what its [Stripper] authenticators find in header
+// and URL. [Auth.Admit] and [Auth.Handler] continue with such a request; Stripped is for
+// handlers that look at the request before.
+func (a *Auth) Stripped(r *http.Request) *http.Request {
+	if a == nil {
+		return r
 	}
-	return (&Auth{challenges: []string{"Bearer"}}).WithChallenge(err)
+	for _, s := range a.strippers {
+		r = s.Stripped(r)
+	}
+	return r
 }
 
-// Authenticate returns the request with its principal in the context and without the
-// credentials that a [Stripper] takes out of it, or the refusal. It is Check for callers
-// that go on with the request themselves.
-func (a *Auth) Authenticate(r *http.Request) (*http.Request, Principal, error) {
-	r = a.Stripped(r)
-	p, err := a.Check(r)
-	if err != nil {
-		return r, Principal{}, err
-	}
-	if v := voucherFrom(r.Context()); v != nil && v.by == a {
-		return r, p, nil
-	}
-	recordPrincipal(r.Context(), p)
-	ctx := context.WithValue(r.Context(), voucherKey{}, &voucher{by: a, principal: p})
-	return r.WithContext(ctx), p, nil
-}
-
-// Handler lets a request through with its principal in the context ([FromContext])
-// or refuses it.
-func (a *Auth) Handler(next http.Handler) http.Handler {
+// Strip lets every request through without the credentials that stand in its header and
+// URL, see [Stripper]. Mount it outside a logger that writes queries or subprotocols;
+// [AccessLog] writes neither. It does not authenticate.
+func (a *Auth) Strip(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r, _, err := a.Authenticate(r)
-		if err != nil {
-			Refuse(w, r, err)
-			return
-		}
-		next.ServeHTTP(w, r)
+		next.ServeHTTP(w, a.Stripped(r))
 	})
 }
 
-// Anonymous admits requests without any credential, as a principal whose Method is
-// "anonymous" and whose Subject is empty. Limits per principal do not apply to it.
-func Anonymous() Authenticator { return anonymous{} }
+// Consume consumes the single-use credentials of a request that is refused for another
+// reason, see [Consumer], unless this Auth has vouched for the request. It is for handlers
+// that refuse a request as invalid before they call [Auth.Admit], which consumes by itself;
+// a valid request that comes at the wrong time keeps its credential. Beyond 256 calls at
+// once it does nothing.
+func (a *Auth) Consume(r *http.Request) {
+	if a.zero() {
+		return
+	}
+	if v, ok := VoucherFrom(r.Context()); ok && v.auth == a {
+		return
+	}
+	a.consume(r, a.list)
+}
 
-type anonymous struct{}
+func (a *Auth) consume(r *http.Request, list []member) {
+	for _, m := range list {
+		c, ok := m.Authenticator.(Consumer)
+		if !ok {
+			continue
+		}
+		select {
+		case a.consuming <- struct{}{}:
+		default:
+			return
+		}
+		m.consume(r, c)
+		<-a.consuming
+	}
+}
 
-func (anonymous) Ambient() bool { return false }
-
-func (anonymous) Authenticate(*http.Request) (Principal, error) {
-	return Principal{Method: "anonymous"}, nil
+func (m *member) consume(r *http.Request, c Consumer) {
+	ctx, cancel := context.WithTimeout(context.Background(), authTimeout)
+	defer cancel()
+	_, _ = bounded.Call(ctx, m.calls, "middleware: Auth", func() (struct{}, error) {
+		c.Consume(r)
+		return struct{}{}, nil
+	})
 }

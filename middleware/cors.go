@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/rs/cors"
+
+	"github.com/securews/securews/internal/opening"
 )
 
 // CORSConfig says what pages from the origins of an [OriginPolicy] may do across
@@ -74,7 +76,7 @@ func (p *OriginPolicy) CORS(cfg CORSConfig) (Middleware, error) {
 	return func(next http.Handler) http.Handler {
 		guarded := c.Handler(next)
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if IsHandshake(r) {
+			if opening.IsHandshake(r) {
 				next.ServeHTTP(w, r)
 				return
 			}
@@ -131,7 +133,7 @@ func checkCORSMethod(m string) error {
 	switch {
 	case m == "*":
 		return errors.New("it is no list: name the methods")
-	case !isToken(m):
+	case !opening.IsToken(m):
 		return errors.New("it is no method (RFC 9110 §9.1)")
 	case slices.Contains([]string{"CONNECT", "TRACE", "TRACK"}, upper):
 		return errors.New("browsers never send it (Fetch §2.2.1): leave it out")
@@ -145,7 +147,7 @@ func checkCORSHeader(name string) error {
 	switch {
 	case name == "*":
 		return errors.New("it is no list: name the headers")
-	case !isToken(name):
+	case !opening.IsToken(name):
 		return errors.New("it is no header name (RFC 9110 §5.1)")
 	}
 	return nil

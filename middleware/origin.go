@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+
+	"github.com/securews/securews/internal/opening"
 )
 
 // OriginConfig says which pages may open a WebSocket here, or change something.
@@ -91,7 +93,7 @@ func (p *OriginPolicy) AllowsAny() bool { return p != nil && p.any }
 // says is held against the Host, so a proxy in front must pass that on as the
 // browser sent it, port included, or browsers that send both are refused.
 func (p *OriginPolicy) Check(r *http.Request) error {
-	if isSafe(r.Method) && !IsHandshake(r) {
+	if isSafe(r.Method) && !opening.IsHandshake(r) {
 		return nil
 	}
 	if p == nil {

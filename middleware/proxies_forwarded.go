@@ -131,9 +131,6 @@ func parseForwardedValue(s string) (value, rest string, ok bool) {
 	return "", "", false
 }
 
-// isToken is RFC 9110 §5.6.2: header names and methods are tokens.
-func isToken(s string) bool { return s != "" && tokenLen(s) == len(s) }
-
 func tokenLen(s string) int {
 	n := strings.IndexFunc(s, func(c rune) bool {
 		return c > '~' || c <= ' ' || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, c)

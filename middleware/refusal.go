@@ -1,11 +1,14 @@
 package middleware
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+
+	"github.com/securews/securews/internal/contextkey"
+	"github.com/securews/securews/internal/opening"
 )
 
 // Refusal is an error that knows its answer. Status, Reason and Header reach the
@@ -36,6 +39,27 @@ func (f *Refusal) Unwrap() error {
 	return f.Err
 }
 
+// Unauthorized returns a [Refusal] of 401. It is for authenticators of the user's own; the
+// reason is one of ReasonCredentialInvalid, ReasonCredentialExpired and
+// ReasonCredentialRevoked, or the user's own word.
+func Unauthorized(reason Reason, err error) error {
+	return &Refusal{Status: http.StatusUnauthorized, Reason: reason, Err: err}
+}
+
+// Forbidden returns a [Refusal] of 403 `forbidden`: authenticated, but not allowed.
+func Forbidden(err error) error {
+	return &Refusal{Status: http.StatusForbidden, Reason: ReasonForbidden, Err: err}
+}
+
+// Unavailable returns a [Refusal] of 503 `unavailable` with Retry-After: the answer is not
+// known, and the request is refused (ASVS 16.5.3).
+func Unavailable(err error) error {
+	return &Refusal{
+		Status: http.StatusServiceUnavailable, Reason: ReasonUnavailable,
+		Header: http.Header{"Retry-After": {"2"}}, Err: err,
+	}
+}
+
 // problem is the body of RFC 9457; reason is our extension member.
 type problem struct {
 	Type   string `json:"type"`
@@ -47,17 +71,18 @@ type problem struct {
 // Refuse answers a request that is turned away, with the status, the headers and
 // the reason of the [Refusal] in err, as application/problem+json (RFC 9457). An
 // error that holds none answers 500 `internal`. Nothing else of err reaches the
-// client (ASVS 16.5.1); [AccessLog] logs it. An [OnRefuse] around is asked first.
+// client (ASVS 16.5.1); [AccessLog] logs it. A handshake that is refused ends its
+// connection.
 //
-// Headers that the layers further out have set stay, but for those that describe
-// a body.
+// Headers that outer layers have set stay, except those that describe a body.
 func Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	var f *Refusal
 	if !errors.As(err, &f) || f == nil || f.Status < 400 || f.Status > 599 {
 		f = &Refusal{Status: http.StatusInternalServerError, Reason: ReasonInternal, Err: err}
 	}
 	recordRefusal(r.Context(), f.Reason, err)
-	if answer, ok := r.Context().Value(onRefuseKey{}).(refuser); ok && answer(w, r, f) {
+	explain, ok := r.Context().Value(contextkey.Explain{}).(func(http.ResponseWriter, *http.Request, error) bool)
+	if ok && explain(w, r, f) {
 		return
 	}
 	body, _ := json.Marshal(problem{"about:blank", http.StatusText(f.Status), f.Status, f.Reason})
@@ -74,28 +99,13 @@ func Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	for name, values := range f.Header {
 		h[http.CanonicalHeaderKey(name)] = values
 	}
+	if r.ProtoMajor == 1 && opening.IsHandshake(r) {
+		// What follows a refused handshake on its connection may be meant for a tunnel:
+		// it is not served as HTTP.
+		h["Connection"] = append(slices.Clip(h["Connection"]), "close")
+	}
 	w.WriteHeader(f.Status)
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(body)
-	}
-}
-
-type (
-	onRefuseKey struct{} // refuser
-	refuser     = func(w http.ResponseWriter, r *http.Request, f *Refusal) (answered bool)
-)
-
-// OnRefuse has [Refuse] ask answer, for every request that a layer inside refuses, before
-// it writes anything: answer either answers the request itself and returns true, or
-// touches neither w nor what it stands for. The innermost OnRefuse is the one that is
-// asked.
-//
-// It is what readable refusals of WebSocket handshakes are made of: see ReadableRefusals
-// in package ws.
-func OnRefuse(answer func(w http.ResponseWriter, r *http.Request, f *Refusal) (answered bool)) Middleware {
-	return func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), onRefuseKey{}, answer)))
-		})
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/securews/securews/internal/opening"
 )
 
 // RequireTLS refuses requests that did not come over TLS, as p sees it: 403
@@ -52,7 +54,7 @@ func RedirectTLS(p *Proxies, hosts *HostPolicy) Middleware {
 }
 
 func asksForDocument(r *http.Request) bool {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead || IsHandshake(r) || r.URL.Opaque != "" {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead || opening.IsHandshake(r) || r.URL.Opaque != "" {
 		return false
 	}
 	return strings.Contains(strings.ToLower(strings.Join(r.Header["Accept"], ",")), "text/html")

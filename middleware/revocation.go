@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/securews/securews/internal/bounded"
 )
 
 // Revocation takes credentials back: the one session, the one token, or all that a
@@ -65,6 +67,8 @@ type revocationKey struct {
 type mark struct{ before, expires time.Time }
 
 type memoryRevocations struct {
+	bounded.Self
+
 	mu        sync.RWMutex
 	marks     map[revocationKey]mark
 	sweepAt   int // size at which the expired are looked for next

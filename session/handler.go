@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/securews/securews/internal/opening"
 	"github.com/securews/securews/middleware"
 )
 
@@ -19,7 +20,7 @@ import (
 // was done. Nothing is saved for a handler that panics, and nothing once the
 // connection has been hijacked or the handler has returned.
 //
-// A WebSocket handshake ([middleware.IsHandshake]) only loads: next gets the
+// A WebSocket handshake ([opening.IsHandshake]) only loads: next gets the
 // ResponseWriter as it came, and changes fail with [ErrHandshake].
 func (m *Manager) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -33,7 +34,7 @@ func (m *Manager) Handler(next http.Handler) http.Handler {
 			return
 		}
 		inner := r.WithContext(context.WithValue(r.Context(), stateKey{m}, st))
-		if middleware.IsHandshake(r) {
+		if opening.IsHandshake(r) {
 			st.freeze(ErrHandshake)
 			next.ServeHTTP(w, inner)
 			return

@@ -8,11 +8,11 @@ import (
 	"math"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/coder/websocket"
 
+	"github.com/securews/securews/internal/opening"
 	"github.com/securews/securews/middleware"
 )
 
@@ -157,7 +157,7 @@ func (cfg Config) compile() (Config, error) {
 	seen := map[string]bool{}
 	for _, s := range cfg.Subprotocols {
 		switch {
-		case !isToken(s):
+		case !opening.IsToken(s):
 			report("Subprotocols: %q is not a token (RFC 6455 §4.1)", s)
 		case seen[s]:
 			report("Subprotocols: %q is given twice", s)
@@ -226,11 +226,4 @@ func fill[T int | time.Duration](name string, v *T, def T) error {
 		*v = def
 	}
 	return nil
-}
-
-// isToken follows RFC 9110 §5.6.2.
-func isToken(s string) bool {
-	return s != "" && strings.IndexFunc(s, func(c rune) bool {
-		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("!#$%&'*+-.^_`|~", c))
-	}) < 0
 }

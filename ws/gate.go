@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/securews/securews/internal/opening"
 	"github.com/securews/securews/middleware"
 )
 
@@ -68,10 +69,10 @@ func retryLater(reason middleware.Reason, err error) error {
 // checkHandshake holds the client to RFC 6455 §4.2.1, and to sending once what may
 // stand once.
 func checkHandshake(r *http.Request) error {
-	if middleware.IsExtendedConnect(r) {
+	if opening.IsExtendedConnect(r) {
 		return refuse(http.StatusNotImplemented, middleware.ReasonExtendedConnect, errors.New("ws: WebSocket over HTTP/2 (RFC 8441)"))
 	}
-	if !middleware.IsHandshake(r) || r.ProtoMajor > 1 {
+	if !opening.IsHandshake(r) || r.ProtoMajor > 1 {
 		f := &middleware.Refusal{Status: http.StatusUpgradeRequired, Reason: middleware.ReasonUpgradeRequired, Err: errors.New("ws: not a handshake")}
 		if r.ProtoMajor == 1 { // such headers make an HTTP/2 answer malformed (RFC 9113 §8.2.2)
 			f.Header = http.Header{"Upgrade": {"websocket"}, "Connection": {"Upgrade"}}
@@ -153,7 +154,7 @@ func (h *Handler) selectSubprotocol(r *http.Request) (string, error) {
 	for _, line := range lines {
 		for offered := range strings.SplitSeq(line, ",") {
 			offered = strings.Trim(offered, " \t")
-			if !isToken(offered) || slices.Contains(seen, offered) || len(seen) == maxOffered {
+			if !opening.IsToken(offered) || slices.Contains(seen, offered) || len(seen) == maxOffered {
 				return "", refuse(http.StatusBadRequest, middleware.ReasonBadHandshake, fmt.Errorf("ws: handshake: Sec-WebSocket-Protocol is not a list of up to %d different tokens", maxOffered))
 			}
 			seen = append(seen, offered)

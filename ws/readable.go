@@ -1,9 +1,12 @@
 package ws
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 
+	"github.com/securews/securews/internal/contextkey"
 	"github.com/securews/securews/middleware"
 )
 
@@ -16,7 +19,13 @@ func (h *Handler) ExplainRefusals(next http.Handler) http.Handler {
 	if h == nil || h.front == nil {
 		return next // the zero Handler explains nothing
 	}
-	return middleware.OnRefuse(h.explain)(next)
+	explain := func(w http.ResponseWriter, r *http.Request, err error) bool {
+		var f *middleware.Refusal
+		return errors.As(err, &f) && h.explain(w, r, f)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), contextkey.Explain{}, explain)))
+	})
 }
 
 // readable is the close error that says what the refusal would; nil where it stays HTTP.

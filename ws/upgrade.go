@@ -16,6 +16,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/securews/securews/internal/contextkey"
 	"github.com/securews/securews/middleware"
 )
 
@@ -24,10 +25,11 @@ func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request) (*Conn, error)
 	if err := canHijack(w); err != nil {
 		return nil, err
 	}
-	r, p, err := h.cfg.Auth.Authenticate(r)
+	r, err := h.cfg.Auth.Admit(r)
 	if err != nil {
 		return nil, err
 	}
+	p, _ := middleware.FromContext(r.Context())
 	c, err := h.newConn(r, p)
 	if err != nil {
 		return nil, h.cfg.Auth.WithChallenge(err)
@@ -120,7 +122,7 @@ func (h *Handler) blankConn(r *http.Request) *Conn {
 	c.recheckAt.Store(now + int64(float64(h.cfg.Timeouts.Recheck)*(1-c.jitter/5)))
 	c.subprotocol, _ = h.selectSubprotocol(r) // admissible has seen its error
 	c.origin = r.Header.Get("Origin")         // of which Origins allows one
-	c.ctx, c.cancel = context.WithCancelCause(middleware.Detach(context.Background(), r.Context()))
+	c.ctx, c.cancel = context.WithCancelCause(detach(r.Context()))
 	return c
 }
 
@@ -214,4 +216,13 @@ func canHijack(w http.ResponseWriter) error {
 		return nil
 	}
 	return fmt.Errorf("ws: %T hides http.Hijacker: the middleware it belongs to needs an Unwrap method, or must not wrap this route", w)
+}
+
+// detach is a context for the connection: see contextkey.Detached.
+func detach(request context.Context) context.Context {
+	d := &contextkey.Detached{Context: context.Background(), Voucher: request.Value(contextkey.Voucher{})}
+	if id := middleware.RequestID(request); id != "" {
+		d.ID = &id
+	}
+	return d
 }

@@ -69,7 +69,7 @@ func (a *app) me(w http.ResponseWriter, r *http.Request) {
 
 // visitor is who the page is rendered for.
 func (a *app) visitor(r *http.Request) string {
-	p, err := a.gate.cookie.Check(r)
+	p, err := a.gate.cookie.Authenticate(r)
 	if err != nil {
 		return "" // whatever it is, the sign-in card is the answer
 	}

@@ -113,7 +113,7 @@ func (a *Authenticator) Authenticate(r *http.Request) (middleware.Principal, err
 // admit decides about the token that the request was found to carry.
 func (a *Authenticator) admit(r *http.Request, token string) (middleware.Principal, error) {
 	v, err := a.verified(r.Context(), token)
-	if err == nil && !v.principal.HeldBy(r.TLS) {
+	if err == nil && v.principal.HeldBy(r) != nil {
 		err = errBinding
 	}
 	if err == nil {

@@ -133,7 +133,7 @@ func (c *profile) judge(payload []byte, token string, now time.Time) (*verified,
 		v.principal.TokenHandle = Handle(got.iss, got.jti)
 	}
 	if got.cnf != nil {
-		if v.principal.Certificate, err = parseBinding(got.cnf); err != nil {
+		if v.principal.Binding.CertificateSHA256, err = parseBinding(got.cnf); err != nil {
 			return nil, err
 		}
 	}

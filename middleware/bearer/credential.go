@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/securews/securews/internal/opening"
 	"github.com/securews/securews/middleware"
 )
 
@@ -46,7 +47,7 @@ func credential(r *http.Request, allowOffered bool) (string, error) {
 // letter case (RFC 9110 §11.1). Another scheme is somebody else's credential.
 func parseAuthorization(value string) (string, error) {
 	scheme, rest, _ := strings.Cut(value, " ")
-	if !isToken(scheme) {
+	if !opening.IsToken(scheme) {
 		return "", errReadable
 	}
 	if !strings.EqualFold(scheme, "Bearer") {
@@ -57,16 +58,6 @@ func parseAuthorization(value string) (string, error) {
 		return "", errReadable
 	}
 	return token, nil
-}
-
-// isToken follows RFC 9110 §5.6.2.
-func isToken(s string) bool {
-	for i := range len(s) {
-		if !isAlphanumeric(s[i]) && strings.IndexByte("!#$%&'*+-.^_`|~", s[i]) < 0 {
-			return false
-		}
-	}
-	return s != ""
 }
 
 // isB64Token follows RFC 6750 §2.1.

@@ -7,11 +7,11 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/internal/opening"
 )
 
 // offeredPrefix begins a subprotocol that is a token, in the way of Kubernetes.
-const offeredPrefix = middleware.BearerSubprotocol
+const offeredPrefix = opening.BearerPrefix
 
 var (
 	errTwoPlaces = errors.New("a token both in Authorization and in a subprotocol")
@@ -33,7 +33,7 @@ type offeredKey struct{} // *offered, in the context of a stripped request
 // its Upgrade on the way, and elsewhere the header means nothing.
 func findOffered(r *http.Request) (*http.Request, *offered) {
 	earlier, _ := r.Context().Value(offeredKey{}).(*offered)
-	bare, cut := middleware.CutSubprotocols(r, offeredPrefix)
+	bare, cut := opening.StripSubprotocols(r, offeredPrefix)
 	if len(cut) == 0 {
 		return r, earlier
 	}
@@ -41,9 +41,9 @@ func findOffered(r *http.Request) (*http.Request, *offered) {
 	switch {
 	case earlier != nil || len(cut) > 1 || !ok:
 		return bare, &offered{flaw: errOffered}
-	case r.Method != http.MethodGet || !middleware.IsHandshake(r):
+	case r.Method != http.MethodGet || !opening.IsHandshake(r):
 		return bare, &offered{flaw: errElsewhere}
-	case !middleware.OffersSubprotocol(bare):
+	case !opening.OffersSubprotocol(bare):
 		return bare, &offered{flaw: errAlone}
 	}
 	return bare, &offered{token: token}

@@ -12,11 +12,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/internal/opening"
 )
 
 const (
-	prefix    = middleware.TicketSubprotocol
+	prefix    = opening.TicketPrefix
 	parameter = "ticket" // of the query
 	size      = 32       // bytes
 )
@@ -43,11 +43,11 @@ type foundKey struct{} // *found, in the context of a stripped request
 // an http.StripPrefix may be still to come.
 func find(r *http.Request, path string) (*http.Request, *found) {
 	earlier, _ := r.Context().Value(foundKey{}).(*found)
-	handshake := middleware.IsHandshake(r)
+	handshake := opening.IsHandshake(r)
 	if r.URL == nil || !handshake && (path == "" || !strings.HasSuffix(r.URL.Path, path)) {
 		return r, earlier
 	}
-	bare, offered := middleware.CutSubprotocols(r, prefix)
+	bare, offered := opening.StripSubprotocols(r, prefix)
 	bare, queried := cutQuery(bare)
 	if len(offered)+len(queried) == 0 {
 		return r, earlier
@@ -67,7 +67,7 @@ func find(r *http.Request, path string) (*http.Request, *found) {
 	case f.flaw != nil:
 	case !handshake || r.Method != http.MethodGet:
 		f.flaw = errNotHandshake
-	case len(offered) > 0 && !middleware.OffersSubprotocol(bare):
+	case len(offered) > 0 && !opening.OffersSubprotocol(bare):
 		f.flaw = errAlone
 	}
 	return bare, f

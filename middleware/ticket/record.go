@@ -101,7 +101,7 @@ func decode(value []byte) (*record, error) {
 func stored(p middleware.Principal) principal {
 	return principal{
 		Issuer: p.Issuer, Subject: p.Subject, Session: p.SessionHandle, Token: p.TokenHandle,
-		Certificate: p.Certificate, Method: p.Method,
+		Certificate: p.Binding.CertificateSHA256, Method: p.Method,
 		Scopes: p.Scopes, Attributes: p.Attributes, IssuedAt: writable(p.IssuedAt), Expires: writable(p.Expires),
 	}
 }
@@ -130,7 +130,7 @@ func (rec *record) redeemed() middleware.Principal {
 	attributes[OriginalMethod] = p.Method
 	return middleware.Principal{
 		Issuer: p.Issuer, Subject: p.Subject, SessionHandle: p.Session, TokenHandle: p.Token,
-		Connection: rec.CID, Certificate: p.Certificate, Method: "ticket", Scopes: p.Scopes, Attributes: attributes,
+		Connection: rec.CID, Binding: middleware.Binding{CertificateSHA256: p.Certificate}, Method: "ticket", Scopes: p.Scopes, Attributes: attributes,
 		IssuedAt: p.IssuedAt, Expires: p.Expires,
 	}
 }

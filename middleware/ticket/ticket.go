@@ -138,7 +138,7 @@ func (t *Tickets) check(r *http.Request, rec *record) error {
 		return refuse(http.StatusUnauthorized, middleware.ReasonCredentialInvalid, errPath)
 	case !sameOrigin(r, rec.Origin):
 		return refuse(http.StatusUnauthorized, middleware.ReasonCredentialInvalid, errOrigin)
-	case !middleware.Principal{Certificate: rec.Principal.Certificate}.HeldBy(r.TLS):
+	case rec.redeemed().HeldBy(r) != nil:
 		return refuse(http.StatusUnauthorized, middleware.ReasonCredentialInvalid, errHolder)
 	case !now.Before(rec.Expires):
 		return refuse(http.StatusUnauthorized, middleware.ReasonCredentialInvalid, errLate)

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/coder/websocket"
+
+	"github.com/securews/securews/internal/opening"
 )
 
 // checkURL keeps what it quotes to scheme and host: the rest may hold a secret.
@@ -68,7 +70,7 @@ func checkSubprotocols(list []string) error {
 	var errs []error
 	for i, s := range list {
 		switch {
-		case !isToken(s):
+		case !opening.IsToken(s):
 			errs = append(errs, wrong("Subprotocols: %q is not a token (RFC 6455 §4.1)", s))
 		case slices.Contains(list[:i], s):
 			errs = append(errs, wrong("Subprotocols: %q is given twice", s))
@@ -87,7 +89,7 @@ func checkHeader(h http.Header) error {
 			errs = append(errs, wrong("Header: %s: a value holds control characters", name))
 		}
 		switch canonical := http.CanonicalHeaderKey(name); {
-		case !isToken(name):
+		case !opening.IsToken(name):
 			errs = append(errs, wrong("Header: %q is not a field name", name))
 		case canonical == "Authorization":
 			errs = append(errs, wrong("Header: Authorization: use Credential"))
@@ -139,9 +141,3 @@ func isFieldValue(s string) bool {
 	return strings.IndexFunc(s, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) < 0
 }
 
-// isToken follows RFC 9110 §5.6.2.
-func isToken(s string) bool {
-	return s != "" && strings.IndexFunc(s, func(c rune) bool {
-		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("!#$%&'*+-.^_`|~", c))
-	}) < 0
-}

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/securews/securews/internal/opening"
 )
 
 // Source makes the credential of one dial. A client never asks twice at a time. If
@@ -128,7 +130,7 @@ func (hs *handshake) add(c Credential) error {
 	if len(hs.subprotocols) == 0 {
 		return Permanent(errNoSubprotocol)
 	}
-	if !isToken(subprotocol) {
+	if !opening.IsToken(subprotocol) {
 		return Permanent(errNotSendable)
 	}
 	hs.subprotocols = append(hs.subprotocols[:len(hs.subprotocols):len(hs.subprotocols)], subprotocol)

@@ -14,8 +14,8 @@ func RequireScope(scopes ...string) Middleware {
 	challenge := fmt.Sprintf(`Bearer error="insufficient_scope", scope=%q`, strings.Join(scopes, " "))
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			v := voucherFrom(r.Context())
-			if v == nil {
+			v, ok := VoucherFrom(r.Context())
+			if !ok {
 				Refuse(w, r, WithChallenge(r.Context(), &Refusal{
 					Status: http.StatusUnauthorized, Reason: ReasonNoCredential,
 					Err: errors.New("middleware: scope: no Auth in front"),

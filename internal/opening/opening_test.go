@@ -1,10 +1,10 @@
-package middleware_test
+package opening_test
 
 import (
 	"net/http/httptest"
 	"testing"
 
-	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/internal/opening"
 )
 
 // Whatever tries to be a handshake is guarded as one (RFC 6455 §4.2.1, RFC 9110
@@ -40,10 +40,10 @@ func TestIsHandshake(t *testing.T) {
 			t.Parallel()
 			r := httptest.NewRequest(tt.method, "https://app.example/", nil)
 			r.Header = tt.header
-			if got := middleware.IsHandshake(r); got != tt.handshake {
+			if got := opening.IsHandshake(r); got != tt.handshake {
 				t.Errorf("IsHandshake %v, want %v", got, tt.handshake)
 			}
-			if got := middleware.IsExtendedConnect(r); got != tt.extended {
+			if got := opening.IsExtendedConnect(r); got != tt.extended {
 				t.Errorf("IsExtendedConnect %v, want %v", got, tt.extended)
 			}
 		})

@@ -13,7 +13,7 @@ type once struct {
 	spent int
 }
 
-func (o *once) Spend(r *http.Request) {
+func (o *once) Consume(r *http.Request) {
 	if r.Header.Get(o.header) != "" {
 		o.spent++
 	}

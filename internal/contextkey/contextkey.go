@@ -1,0 +1,41 @@
+// Package contextkey has the context keys that packages of this module share. Because they
+// are internal, no other code can put a principal into a context.
+package contextkey
+
+import "context"
+
+type (
+	// Voucher is the key of the *middleware.Voucher of a request.
+	Voucher struct{}
+
+	// RequestID is the key of the *string that the access log gave a request, in the
+	// context of a connection.
+	RequestID struct{}
+
+	// Explain is the key of the func(http.ResponseWriter, *http.Request, error) bool that
+	// may answer a refusal in place of middleware.Refuse.
+	Explain struct{}
+)
+
+// Ours is an argument that only packages of this module can give.
+type Ours struct{}
+
+// Detached is a context for a connection: it carries the voucher and the request id of the
+// request that opened it, and never ends. net/http cancels the context of a request if its
+// handler returns, and chi pools what it keeps there.
+type Detached struct {
+	context.Context
+	Voucher any
+	ID      *string
+}
+
+// Value implements context.Context.
+func (d *Detached) Value(key any) any {
+	switch key.(type) {
+	case Voucher:
+		return d.Voucher
+	case RequestID:
+		return d.ID
+	}
+	return nil
+}
