@@ -9,6 +9,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/securews/securews/internal/opening"
 	"github.com/securews/securews/ws"
 )
 
@@ -71,7 +72,7 @@ func (c *Client) newConn(life context.Context, coder *websocket.Conn, w *wire, h
 // idOf reads the name that the server gives a connection, if it is one: a short token.
 func idOf(h http.Header) string {
 	id := h.Get("Securews-Connection")
-	if len(id) > 128 || !isToken(id) {
+	if len(id) > 128 || !opening.IsToken(id) {
 		return ""
 	}
 	return id

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/securews/securews/internal/opening"
 	"github.com/securews/securews/ws"
 )
 
@@ -50,7 +51,7 @@ func refusedBy(what string, status int, h http.Header, body []byte, s secrets) *
 	var problem struct {
 		Reason string `json:"reason"`
 	}
-	if strings.HasPrefix(h.Get("Content-Type"), "application/problem+json") && json.Unmarshal(body, &problem) == nil && isToken(problem.Reason) && !s.in(problem.Reason) {
+	if strings.HasPrefix(h.Get("Content-Type"), "application/problem+json") && json.Unmarshal(body, &problem) == nil && opening.IsToken(problem.Reason) && !s.in(problem.Reason) {
 		e.Reason = problem.Reason
 	}
 	return e
