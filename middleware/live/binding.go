@@ -1,0 +1,250 @@
+package live
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	mathrand "math/rand/v2"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/securews/securews/internal/contextkey"
+	"github.com/securews/securews/middleware"
+)
+
+// Member is something open that a registry ends. No method blocks.
+type Member interface {
+	// End begins the end of the member, for the cause. It is called with the first cause
+	// that the registry finds; and a second time if that was another one and the
+	// credential is revoked afterwards.
+	End(cause *Cause)
+
+	// Next acts on the member's own deadlines and returns when it is to be called again,
+	// in the time of [Registry.Now]; 0: no deadline. It is called from the first minute
+	// on, until the member leaves, also after End. If hurry is set, a shutdown is out of
+	// time, and the member ends as fast as it can.
+	Next(now int64, hurry bool) (due int64)
+}
+
+// Binding ties a member to the principal of the request that opened it. The zero value is
+// ready for [Registry.Reserve]. Its methods are safe for concurrent use, except that
+// Reserve, Bind, Open and Leave are called in this order, Leave at any time.
+type Binding struct {
+	registry  *Registry
+	member    Member
+	follow    atomic.Pointer[follow] // of the Auth that vouches
+	principal atomic.Pointer[middleware.Principal]
+	id        string
+	share     *share
+	jitter    float32 // in [0, 1), the binding's own
+	stage     atomic.Uint32
+
+	opened    int64
+	endedAt   atomic.Int64  // 0: it has not
+	recheckAt atomic.Int64  // when to ask again; 0: it is being asked, or waits for that
+	waitsAt   atomic.Int64  // since when it waits to be asked; 0: it does not
+	lastGood  atomic.Int64  // when the last good answer came
+	urgent    atomic.Uint32 // counts reports that its subject ended
+	settled   atomic.Uint32 // the last of those that a good answer followed
+	warned    atomic.Bool
+
+	mu    sync.Mutex // orders Bind, Replace and Leave
+	place place
+	links [indexKinds]links
+}
+
+// The stages of a Binding.
+const (
+	reserved uint32 = iota + 1
+	bound
+	explaining
+	explainingLate // Shutdown does not wait for it
+	left
+)
+
+func (b *Binding) init(g *Registry, stage uint32) {
+	now := g.Now()
+	b.registry, b.jitter, b.opened = g, mathrand.Float32(), now
+	b.lastGood.Store(now)
+	b.recheckAt.Store(now + b.recheckPause())
+	b.stage.Store(stage)
+}
+
+func (b *Binding) recheckPause() int64 {
+	return int64(float32(b.registry.cfg.Timeouts.Recheck) * (1 - b.jitter/5))
+}
+
+// ID returns the id of the connection: the one that the credential reserved, as a ticket
+// does, or else 128 random bits. It is not secret and grants nothing.
+func (b *Binding) ID() string { return b.id }
+
+// Opened returns when the place was reserved, in the time of [Registry.Now].
+func (b *Binding) Opened() int64 { return b.opened }
+
+// Jitter returns a number in [0, 1), the binding's own, by which a member can spread what
+// it does.
+func (b *Binding) Jitter() float64 { return float64(b.jitter) }
+
+// Principal returns a copy of the principal, as it is now.
+func (b *Binding) Principal() middleware.Principal {
+	if p := b.principal.Load(); p != nil {
+		return p.Clone()
+	}
+	return middleware.Principal{}
+}
+
+// Shared is Principal without the copy, for the packages of this module.
+func (b *Binding) Shared(contextkey.Ours) *middleware.Principal { return b.principal.Load() }
+
+// Bind enters the member under the voucher's principal, or refuses: 401
+// `credential_expired` or `credential_revoked`, 429 `too_many_connections`, 503
+// `unavailable` if the Auth cannot be followed or asked. From then on the member may be
+// ended. ctx bounds what is asked.
+func (b *Binding) Bind(ctx context.Context, v *middleware.Voucher, m Member) error {
+	p := v.Shared(contextkey.Ours{})
+	if !p.Expires.IsZero() && time.Until(p.Expires) <= 0 {
+		return middleware.Unauthorized(middleware.ReasonCredentialExpired, errors.New("live: the credential has ended"))
+	}
+	f, err := b.registry.follow(ctx, v.Auth())
+	if err != nil {
+		return middleware.Unavailable(err)
+	}
+	b.member = m
+	b.follow.Store(f)
+	if b.id = p.Connection; b.id == "" {
+		b.id = rand.Text()
+	}
+	if err := b.enter(p); err != nil {
+		return err
+	}
+	return f.since(ctx, v, p)
+}
+
+var errPerPrincipal = errors.New("live: Limits.PerPrincipal is reached")
+
+func (b *Binding) enter(p *middleware.Principal) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.stage.Load() != reserved {
+		return errors.New("live: Bind without Reserve")
+	}
+	g := b.registry
+	b.principal.Store(p)
+	if !g.index.add(b, p, g.cfg.Limits.PerPrincipal) {
+		return g.refuse(http.StatusTooManyRequests, middleware.ReasonTooManyConnections, fmt.Errorf("%w: %d", errPerPrincipal, g.cfg.Limits.PerPrincipal))
+	}
+	b.stage.Store(bound)
+	return nil
+}
+
+// Open says that the member is open: its deadlines are kept from now on.
+func (b *Binding) Open() {
+	b.registry.wheel.add(b, b.registry.Now()) // asked at the next tick
+	if b.stage.Load() == bound {
+		b.registry.emit(Event{Kind: Opened, ID: b.ID(), Principal: *b.principal.Load()})
+	}
+}
+
+// Hasten has Member.Next called at the given time, if that is earlier than planned.
+func (b *Binding) Hasten(at int64) { b.registry.wheel.hasten(b, at) }
+
+// Ending says that the member ends by itself: its credential is not asked about any more.
+// A revocation still reaches it.
+func (b *Binding) Ending() { b.endedAt.CompareAndSwap(0, b.registry.Now()) }
+
+// end ends the member. A revocation overrules another cause, since what a member sends
+// while it ends in good order is not for a principal without a credential.
+func (b *Binding) end(cause *Cause) {
+	first := b.endedAt.CompareAndSwap(0, b.registry.Now())
+	if b.member != nil && (first || cause.Reason == Revoked.Reason) {
+		b.member.End(cause)
+	}
+}
+
+// Leave takes the member off the books and gives its place back. Cause is why it ended; nil
+// if it was never open. Further calls do nothing.
+func (b *Binding) Leave(cause *Cause) {
+	stage := b.leave()
+	g := b.registry
+	switch stage {
+	case explaining:
+		g.explaining.Add(-1)
+		g.await(-1)
+	case explainingLate:
+		g.explaining.Add(-1)
+	case reserved, bound:
+		g.addresses.leave(b.share)
+		g.open.Add(-1)
+		if stage == bound && cause != nil {
+			g.emit(Event{Kind: Ended, ID: b.ID(), Principal: *b.principal.Load(), Cause: cause, Lasted: time.Duration(g.Now() - b.opened)})
+		}
+		g.await(-1)
+	}
+}
+
+// leave returns the stage that the binding has left.
+func (b *Binding) leave() uint32 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	stage := b.stage.Swap(left)
+	if stage == left || stage == 0 {
+		b.stage.Store(stage)
+		return 0
+	}
+	b.registry.wheel.remove(b)
+	if stage == bound {
+		b.registry.index.remove(b, b.principal.Load())
+	}
+	return stage
+}
+
+var (
+	errIdentity = errors.New("live: Replace: the voucher is of another issuer or subject")
+	errLeft     = errors.New("live: Replace: the member has ended")
+)
+
+// Replace replaces the principal by that of a newer voucher of the same issuer and subject,
+// after a client has renewed its credential. It refuses as [Binding.Bind] does, and then
+// the member keeps the old one; if the new credential is revoked meanwhile, the member
+// ends.
+func (b *Binding) Replace(ctx context.Context, v *middleware.Voucher) error {
+	p := v.Shared(contextkey.Ours{})
+	f, err := b.registry.follow(ctx, v.Auth())
+	if err != nil {
+		return middleware.Unavailable(err)
+	}
+	if !p.Expires.IsZero() && time.Until(p.Expires) <= 0 {
+		return middleware.Unauthorized(middleware.ReasonCredentialExpired, errors.New("live: the credential has ended"))
+	}
+	if err := f.since(ctx, v, p); err != nil {
+		return err
+	}
+	if err := b.swap(f, p); err != nil {
+		return err
+	}
+	if err := f.since(ctx, v, p); err != nil { // entered first, then asked
+		b.end(Revoked.Wrap(err))
+		return err
+	}
+	b.lastGood.Store(b.registry.Now())
+	b.Hasten(b.registry.Now())
+	return nil
+}
+
+func (b *Binding) swap(f *follow, p *middleware.Principal) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	old := b.principal.Load()
+	switch {
+	case b.stage.Load() != bound || b.endedAt.Load() != 0:
+		return errLeft
+	case old.Issuer != p.Issuer || old.Subject != p.Subject:
+		return errIdentity
+	}
+	b.registry.index.replace(b, old, p)
+	b.follow.Store(f)
+	return nil
+}

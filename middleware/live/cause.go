@@ -1,0 +1,66 @@
+package live
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/securews/securews/middleware"
+)
+
+// Cause is why a member ends. The values of this package are matched with errors.Is by code
+// and reason, whatever their Err.
+type Cause struct {
+	Code   uint16 // of the close frame (RFC 6455 §7.4)
+	Reason string // a stable word
+	Err    error  // for the log only
+}
+
+// The causes that the registry ends members with.
+var (
+	Expired   = &Cause{Code: 3000, Reason: "expired"}   // the credential ended
+	Reauth    = &Cause{Code: 3000, Reason: "reauth"}    // Timeouts.MaxAge is reached
+	Revoked   = &Cause{Code: 3000, Reason: "revoked"}   // logout, sign-out everywhere, token revoked
+	Forbidden = &Cause{Code: 3003, Reason: "forbidden"} // authenticated, but no longer allowed
+	Restart   = &Cause{Code: 1012, Reason: "restart"}   // this process shuts down
+	Later     = &Cause{Code: 1013, Reason: "later"}     // no answer about the credential for Timeouts.Stale
+)
+
+// Error returns the text for the log.
+func (c *Cause) Error() string {
+	if c.Err == nil {
+		return fmt.Sprintf("live: ended %d %s", c.Code, c.Reason)
+	}
+	return fmt.Sprintf("live: ended %d %s: %v", c.Code, c.Reason, c.Err)
+}
+
+// Unwrap returns Err.
+func (c *Cause) Unwrap() error { return c.Err }
+
+// Is reports whether target is a Cause of the same code and reason.
+func (c *Cause) Is(target error) bool {
+	t, ok := target.(*Cause)
+	return ok && t.Code == c.Code && t.Reason == c.Reason
+}
+
+// Wrap returns c with err behind it.
+func (c *Cause) Wrap(err error) *Cause { return &Cause{Code: c.Code, Reason: c.Reason, Err: err} }
+
+// causeOf reads the answer of [middleware.Auth.Alive]: nil and nil if the credential is
+// good, an error if the answer is not known.
+func causeOf(err error) (*Cause, error) {
+	var f *middleware.Refusal
+	switch {
+	case err == nil:
+		return nil, nil
+	case !errors.As(err, &f) || f == nil:
+		return nil, err
+	case f.Reason == middleware.ReasonCredentialRevoked:
+		return Revoked.Wrap(err), nil
+	case f.Status == http.StatusUnauthorized:
+		return Expired.Wrap(err), nil
+	case f.Status == http.StatusForbidden:
+		return Forbidden.Wrap(err), nil
+	}
+	return nil, err
+}

@@ -1,0 +1,118 @@
+package live
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/securews/securews/middleware"
+)
+
+// Config is what [New] compiles. The zero value is a good one.
+type Config struct {
+	_ [0]func()
+
+	Limits   Limits
+	Timeouts Timeouts
+
+	// Proxies finds the client's address for Limits.PerAddress; nil: the innermost
+	// [middleware.Proxies] around, or else the other end of the connection.
+	Proxies *middleware.Proxies
+
+	// Events is called for each [Event], for metrics and audit logs. Calls may be
+	// concurrent; it must not block. Nil: none.
+	Events func(Event)
+
+	// Log receives what no client is told: questions without an answer, members that do
+	// not return. Nil: slog.Default.
+	Log *slog.Logger
+}
+
+// Limits bound what may be open. 0 is the default, a negative value an error; there is no
+// "unlimited".
+type Limits struct {
+	Connections      int // in all, those being opened included; default 10,000; beyond: 503 `overloaded` with Retry-After
+	PerPrincipal     int // per issuer and subject, the anonymous not counted; default 64, or Connections if that is less; beyond: 429 `too_many_connections`
+	PerAddress       int // per client address, IPv6 by its /64, unknown ones not counted; default a tenth of Connections, at least 1; beyond: 429 `too_many_connections`
+	ReadableRefusals int // connections at once that are completed only to report a refusal; default 64
+}
+
+// Timeouts bound how long a credential is trusted without asking, and how a shutdown is
+// spread. 0 is the default, a negative value an error. They are kept with a resolution of a
+// quarter of a second.
+type Timeouts struct {
+	Recheck time.Duration // between two questions to the Auth whether a credential is good, less up to a fifth of jitter; default 5 min
+	Stale   time.Duration // since its last good answer, time spent waiting to be asked not counted; default 15 min or 3 × Recheck, at least 2 × Recheck; beyond: 1013 `later`
+	MaxAge  time.Duration // of a connection, less up to a tenth of jitter; default 24 h; beyond: 3000 `reauth`
+	Spread  time.Duration // over which Shutdown spreads the ends, at most half of the time that its context leaves; default 5 s
+}
+
+var (
+	defaultLimits   = Limits{Connections: 10_000, PerPrincipal: 64, ReadableRefusals: 64}
+	defaultTimeouts = Timeouts{Recheck: 5 * time.Minute, Stale: 15 * time.Minute, MaxAge: 24 * time.Hour, Spread: 5 * time.Second}
+)
+
+// compile fills in the defaults and reports everything that is wrong.
+func (cfg Config) compile() (Config, error) {
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	return cfg, errors.Join(cfg.Limits.compile(), cfg.Timeouts.compile())
+}
+
+func (l *Limits) compile() error {
+	d := defaultLimits
+	connections := fill("Limits.Connections", &l.Connections, d.Connections)
+	d.PerPrincipal = min(d.PerPrincipal, max(1, l.Connections))
+	d.PerAddress = max(1, l.Connections/10)
+	errs := []error{
+		connections,
+		fill("Limits.PerPrincipal", &l.PerPrincipal, d.PerPrincipal),
+		fill("Limits.PerAddress", &l.PerAddress, d.PerAddress),
+		fill("Limits.ReadableRefusals", &l.ReadableRefusals, d.ReadableRefusals),
+	}
+	if connections == nil {
+		errs = append(errs, within("Limits.PerPrincipal", l.PerPrincipal, l.Connections), within("Limits.PerAddress", l.PerAddress, l.Connections))
+	}
+	return errors.Join(errs...)
+}
+
+func within(name string, n, connections int) error {
+	if n > connections {
+		return fmt.Errorf("live: %s: %d is more than Limits.Connections, %d, and would have no effect", name, n, connections)
+	}
+	return nil
+}
+
+func (t *Timeouts) compile() error {
+	d := defaultTimeouts
+	recheck := fill("Timeouts.Recheck", &t.Recheck, d.Recheck)
+	d.Stale = max(d.Stale, 3*t.Recheck)
+	stale := fill("Timeouts.Stale", &t.Stale, d.Stale)
+	if stale == nil && recheck == nil && t.Stale < 2*t.Recheck {
+		stale = fmt.Errorf("live: Timeouts.Stale: %v is less than twice Timeouts.Recheck, %v: members would end before they are asked about", t.Stale, t.Recheck)
+	}
+	return errors.Join(
+		recheck, stale,
+		fill("Timeouts.MaxAge", &t.MaxAge, d.MaxAge),
+		fill("Timeouts.Spread", &t.Spread, d.Spread),
+	)
+}
+
+// maxTimeout keeps sums of times from overflowing.
+const maxTimeout = 10 * 365 * 24 * time.Hour
+
+// fill replaces 0 by the default.
+func fill[T int | time.Duration](name string, v *T, def T) error {
+	if *v < 0 {
+		return fmt.Errorf("live: %s: %v is negative; 0 is the default, %v, and there is no unlimited", name, *v, def)
+	}
+	if d, ok := any(*v).(time.Duration); ok && d > maxTimeout {
+		return fmt.Errorf("live: %s: %v is longer than ten years; there is no unlimited", name, d)
+	}
+	if *v == 0 {
+		*v = def
+	}
+	return nil
+}

@@ -1,0 +1,40 @@
+package live
+
+import (
+	"time"
+
+	"github.com/securews/securews/middleware"
+)
+
+// EventKind is the kind of an [Event].
+type EventKind uint8
+
+// The kinds of events.
+const (
+	Opened  EventKind = iota + 1 // a member is open
+	Ended                        // it has ended, with Cause
+	Refused                      // a request was refused, with Reason
+	Stuck                        // a member does not return 10 s after its end; what it holds cannot be taken back
+)
+
+// Event is something that happened to a member, or to a request that would have become one.
+type Event struct {
+	Kind      EventKind
+	ID        string               // of the member; empty for Refused
+	Principal middleware.Principal // must not be changed; zero for Refused
+	Cause     *Cause               // of Ended
+	Reason    middleware.Reason    // of Refused
+	Lasted    time.Duration        // since it was opened; of Ended and Stuck
+	Open      int                  // how many members there are now, those being opened included
+}
+
+func (g *Registry) emit(e Event) {
+	if g.cfg.Events != nil {
+		e.Open = int(g.open.Load())
+		g.cfg.Events(e)
+	}
+}
+
+// Refused reports a refusal to Config.Events, for handlers that refuse what would have
+// become a member.
+func (g *Registry) Refused(reason middleware.Reason) { g.emit(Event{Kind: Refused, Reason: reason}) }

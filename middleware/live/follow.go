@@ -1,0 +1,179 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/securews/securews/internal/bounded"
+	"github.com/securews/securews/middleware"
+)
+
+// follows are the Auths that this registry has met.
+type follows struct {
+	mu sync.Mutex
+	of map[*middleware.Auth]*follow
+}
+
+// follow is one Auth, followed since the first of its vouchers.
+type follow struct {
+	registry  *Registry
+	auth      *middleware.Auth
+	questions questions
+
+	done  chan struct{} // closed when Follow has returned
+	err   error         // then: it panicked
+	began int64         // then: revocations from here on are known
+	stop  func()
+
+	mu   sync.Mutex
+	ring []ended // the last ringSize, the oldest at next once it is full
+	next int
+}
+
+// ended is a revocation, and when this process learned of it.
+type ended struct {
+	at int64
+	v  middleware.Revocation
+}
+
+const ringSize = 1024
+
+// followTimeout bounds the wait for Follow, which is to return at once.
+const followTimeout = 2 * time.Second
+
+// follow returns the state of an Auth, and follows it if this is its first voucher.
+func (g *Registry) follow(ctx context.Context, a *middleware.Auth) (*follow, error) {
+	g.follows.mu.Lock()
+	f := g.follows.of[a]
+	if f == nil {
+		f = &follow{registry: g, auth: a, done: make(chan struct{})}
+		f.questions.task = f.ask
+		g.follows.of[a] = f
+		go f.begin()
+	}
+	g.follows.mu.Unlock()
+	select {
+	case <-f.done:
+		return f, f.err
+	default:
+	}
+	t := time.NewTimer(followTimeout)
+	defer t.Stop()
+	select {
+	case <-f.done:
+		return f, f.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("live: Follow: %w", ctx.Err())
+	case <-t.C:
+		return nil, errors.New("live: an authenticator's Follow does not return")
+	}
+}
+
+func (f *follow) begin() {
+	defer close(f.done)
+	defer func() {
+		if v := recover(); v != nil {
+			f.err = fmt.Errorf("live: Follow: %w", bounded.Panicked(v))
+			f.registry.unfollow(f)
+		}
+	}()
+	f.stop = f.auth.Follow(f.revoked)
+	f.began = f.registry.Now()
+}
+
+// unfollow has the next voucher of the Auth try again.
+func (g *Registry) unfollow(f *follow) {
+	g.follows.mu.Lock()
+	defer g.follows.mu.Unlock()
+	if g.follows.of[f.auth] == f {
+		delete(g.follows.of, f.auth)
+	}
+}
+
+// stopFollowing ends what New's user cannot: the calls of revoked.
+func (g *Registry) stopFollowing() {
+	g.follows.mu.Lock()
+	defer g.follows.mu.Unlock()
+	for a, f := range g.follows.of {
+		select {
+		case <-f.done:
+			if f.stop != nil {
+				f.stop()
+			}
+			delete(g.follows.of, a)
+		default: // its Follow has not returned; there is nothing to stop yet
+		}
+	}
+}
+
+// revoked is called with every revocation. What a handle names ends now. A subject is
+// asked about, since only the Auth knows which of its credentials are meant.
+func (f *follow) revoked(v middleware.Revocation) {
+	g := f.registry
+	f.remember(ended{g.Now(), v})
+	for _, b := range g.index.list(key{bySession, "", v.SessionHandle}) {
+		b.end(Revoked)
+	}
+	for _, b := range g.index.list(key{byToken, "", v.TokenHandle}) {
+		b.end(Revoked)
+	}
+	if v.Subject == "" {
+		return
+	}
+	for _, b := range g.index.subject(v.Issuer, v.Subject) {
+		b.askNow()
+	}
+}
+
+func (f *follow) remember(e ended) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.ring) < ringSize {
+		f.ring = append(f.ring, e)
+		return
+	}
+	f.ring[f.next] = e
+	f.next = (f.next + 1) % ringSize
+}
+
+// since returns nil if the principal is as good as when its voucher was asked for. It
+// compares with what was revoked since, and asks again only if that leaves it open.
+func (f *follow) since(ctx context.Context, v *middleware.Voucher, p *middleware.Principal) error {
+	asked := int64(v.Asked().Sub(f.registry.start))
+	revoked, open := f.compare(asked, p)
+	if revoked {
+		return middleware.Unauthorized(middleware.ReasonCredentialRevoked, errRevoked)
+	}
+	if open {
+		return f.auth.Alive(ctx, *p)
+	}
+	return nil
+}
+
+var errRevoked = errors.New("live: the credential was revoked while the request was under way")
+
+// compare looks through the ring, from the newest back. open means that the ring does not
+// tell: it does not reach back to asked, or a revocation of the subject is in it.
+func (f *follow) compare(asked int64, p *middleware.Principal) (revoked, open bool) {
+	if asked <= f.began {
+		open = f.auth.CanRevoke()
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range len(f.ring) {
+		e := &f.ring[(f.next-1-i+2*len(f.ring))%len(f.ring)]
+		if e.at < asked {
+			return false, open
+		}
+		switch v := &e.v; {
+		case v.SessionHandle != "" && v.SessionHandle == p.SessionHandle, v.TokenHandle != "" && v.TokenHandle == p.TokenHandle:
+			return true, open
+		case v.Subject != "" && v.Subject == p.Subject && (v.Issuer == "" || v.Issuer == p.Issuer):
+			open = true
+		}
+	}
+	return false, open || len(f.ring) == ringSize
+}

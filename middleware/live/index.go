@@ -1,0 +1,180 @@
+package live
+
+import (
+	"hash/maphash"
+	"sync"
+
+	"github.com/securews/securews/middleware"
+)
+
+// index finds the bindings of a subject, a session and a token. Its lists run through the
+// bindings themselves, and a list is found by a hash: it may hold others, which are told
+// apart by their principals.
+type index struct {
+	seed    maphash.Seed
+	shards  [64]indexShard
+	issuers sync.Map // of all principals that were ever entered
+}
+
+type indexShard struct {
+	mu    sync.Mutex
+	heads map[uint64]*Binding
+}
+
+const (
+	bySubject = iota
+	bySession
+	byToken
+	indexKinds
+)
+
+// links are a binding's neighbours in the list of one kind, guarded by the lock of the
+// shard. n is the length of the list, kept in its head.
+type links struct {
+	next, prev *Binding
+	n          int32
+}
+
+// key names a list; issuer only if kind is bySubject.
+type key struct {
+	kind          uint8
+	issuer, value string
+}
+
+func keyOf(kind uint8, p *middleware.Principal) key {
+	switch kind {
+	case bySubject:
+		return key{bySubject, p.Issuer, p.Subject}
+	case bySession:
+		return key{bySession, "", p.SessionHandle}
+	}
+	return key{byToken, "", p.TokenHandle}
+}
+
+func (x *index) init() {
+	x.seed = maphash.MakeSeed()
+	for i := range x.shards {
+		x.shards[i].heads = map[uint64]*Binding{}
+	}
+}
+
+func (x *index) shard(k key) (*indexShard, uint64) {
+	h := maphash.Comparable(x.seed, k)
+	return &x.shards[h%uint64(len(x.shards))], h
+}
+
+// add enters b, unless its principal has perPrincipal bindings already. A principal
+// without a subject has no such share, and stands in no list of subjects.
+func (x *index) add(b *Binding, p *middleware.Principal, perPrincipal int) bool {
+	if p.Subject != "" && !x.link(b, keyOf(bySubject, p), perPrincipal) {
+		return false
+	}
+	x.linkHandles(b, p)
+	if _, known := x.issuers.Load(p.Issuer); !known {
+		x.issuers.Store(p.Issuer, nil)
+	}
+	return true
+}
+
+const unlimited = 1 << 30
+
+func (x *index) linkHandles(b *Binding, p *middleware.Principal) {
+	for _, kind := range [...]uint8{bySession, byToken} {
+		if k := keyOf(kind, p); k.value != "" {
+			x.link(b, k, unlimited)
+		}
+	}
+}
+
+func (x *index) link(b *Binding, k key, most int) bool {
+	s, h := x.shard(k)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	head := s.heads[h]
+	n := int32(1)
+	if head != nil {
+		if n += head.links[k.kind].n; int(n) > most {
+			return false
+		}
+		head.links[k.kind].prev = b
+	}
+	b.links[k.kind] = links{next: head, n: n}
+	s.heads[h] = b
+	return true
+}
+
+func (x *index) remove(b *Binding, p *middleware.Principal) {
+	for kind := range uint8(indexKinds) {
+		if k := keyOf(kind, p); k.value != "" {
+			x.unlink(b, k)
+		}
+	}
+}
+
+func (x *index) unlink(b *Binding, k key) {
+	s, h := x.shard(k)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := b.links[k.kind]
+	b.links[k.kind] = links{}
+	if at.next != nil {
+		at.next.links[k.kind].prev = at.prev
+	}
+	switch {
+	case at.prev != nil:
+		at.prev.links[k.kind].next = at.next
+		s.heads[h].links[k.kind].n--
+	case at.next != nil:
+		at.next.links[k.kind].n = at.n - 1
+		s.heads[h] = at.next
+	default:
+		delete(s.heads, h)
+	}
+}
+
+// replace moves b from the lists of old to those of p, a principal of the same subject:
+// a revocation of either finds it at every moment between.
+func (x *index) replace(b *Binding, old, p *middleware.Principal) {
+	for _, kind := range [...]uint8{bySession, byToken} {
+		was, is := keyOf(kind, old), keyOf(kind, p)
+		if was == is {
+			continue
+		}
+		if was.value != "" {
+			x.unlink(b, was)
+		}
+		if is.value != "" {
+			x.link(b, is, unlimited)
+		}
+	}
+	b.principal.Store(p)
+}
+
+// list returns the bindings of a key.
+func (x *index) list(k key) (found []*Binding) {
+	if k.value == "" {
+		return nil
+	}
+	s, h := x.shard(k)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for b := s.heads[h]; b != nil; b = b.links[k.kind].next {
+		if p := b.principal.Load(); keyOf(k.kind, p) == k {
+			found = append(found, b)
+		}
+	}
+	return found
+}
+
+// subject returns the bindings of a subject; an empty issuer is every issuer.
+func (x *index) subject(issuer, subject string) []*Binding {
+	if issuer != "" {
+		return x.list(key{bySubject, issuer, subject})
+	}
+	var found []*Binding
+	x.issuers.Range(func(issuer, _ any) bool {
+		found = append(found, x.list(key{bySubject, issuer.(string), subject})...)
+		return true
+	})
+	return found
+}

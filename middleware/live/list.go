@@ -1,0 +1,49 @@
+package live
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// Info is one open member, for a list that its user is shown (ASVS 7.5.2).
+type Info struct {
+	ID            string // for [Registry.End]
+	Method        string // of the principal: "session", "bearer", "ticket"
+	SessionHandle string // empty: it belongs to no session
+	Address       string // of the client, IPv6 as its /64; empty: unknown
+	Opened        time.Time
+}
+
+// List returns what the subject has open, the newest first.
+func (g *Registry) List(issuer, subject string) []Info {
+	if g.zero() {
+		return nil
+	}
+	list := []Info{}
+	for _, b := range g.index.list(key{bySubject, issuer, subject}) {
+		p := b.principal.Load()
+		info := Info{ID: b.id, Method: p.Method, SessionHandle: p.SessionHandle, Opened: g.start.Add(time.Duration(b.opened)).Round(0).UTC()}
+		if b.share != nil {
+			info.Address = b.share.address.String()
+		}
+		list = append(list, info)
+	}
+	slices.SortFunc(list, func(a, b Info) int { return cmp.Or(b.Opened.Compare(a.Opened), cmp.Compare(a.ID, b.ID)) })
+	return list
+}
+
+// End ends one member of the subject by its id; false if there is none.
+func (g *Registry) End(issuer, subject, id string, cause *Cause) bool {
+	if g.zero() {
+		return false
+	}
+	found := false
+	for _, b := range g.index.list(key{bySubject, issuer, subject}) {
+		if b.id == id && id != "" {
+			b.end(cause)
+			found = true
+		}
+	}
+	return found
+}

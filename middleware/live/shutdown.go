@@ -1,0 +1,143 @@
+package live
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/securews/securews/middleware"
+)
+
+// Shutdown ends everything in good order, for main to call when the process is told to
+// stop:
+//
+//  1. [Registry.Ready] answers 503, and so do new members (`draining`);
+//  2. members end with 1012 `restart`, spread over Timeouts.Spread or half of the time that
+//     ctx leaves, whichever is less, so that not all clients come back at once; what was
+//     sent before still goes out;
+//  3. the servers are shut down ([http.Server.Shutdown]), so that until then they still
+//     answer.
+//
+// When ctx ends, the members that are left are told at once and cut, and the servers are
+// closed; that takes up to 3 s more. A cancelled ctx thus hastens, for a second signal.
+//
+// It returns nil if every member has ended. http.Server.Shutdown alone does not wait for
+// connections that were upgraded, nor for functions of RegisterOnShutdown. A second call
+// hastens the first if its ctx ends sooner.
+func (g *Registry) Shutdown(ctx context.Context, servers ...*http.Server) error {
+	var errs []error
+	if !g.zero() {
+		errs = append(errs, g.drain(ctx))
+		g.stopFollowing()
+	}
+	return errors.Join(append(errs, shutServers(ctx, servers)...)...)
+}
+
+func shutServers(ctx context.Context, servers []*http.Server) []error {
+	errs := make([]error, len(servers))
+	var done sync.WaitGroup
+	for i, s := range servers {
+		done.Go(func() {
+			if err := s.Shutdown(ctx); err != nil {
+				errs[i] = fmt.Errorf("live: Shutdown: requests were cut: %w", err)
+				_ = s.Close()
+			}
+		})
+	}
+	done.Wait()
+	return errs
+}
+
+// cutTime is what the last close frames, the cut and the return of the members may take
+// after ctx has ended.
+const cutTime = 3 * time.Second
+
+func (g *Registry) drain(ctx context.Context) error {
+	spread := g.cfg.Timeouts.Spread
+	if deadline, ok := ctx.Deadline(); ok {
+		spread = max(0, min(spread, time.Until(deadline)/2))
+	}
+	if g.draining.Load() == 0 || int64(spread) < g.spread.Load() {
+		g.spread.Store(int64(spread))
+	}
+	g.draining.CompareAndSwap(0, g.Now())
+	g.wheel.hastenAll()
+	idle := g.whenIdle()
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+	}
+	g.hurry.Store(true)
+	g.wheel.hastenAll()
+	if !returnsWithin(idle, cutTime) {
+		return fmt.Errorf("live: Shutdown: %d members do not return though they were ended: %w", g.left(), ctx.Err())
+	}
+	return nil
+}
+
+func returnsWithin(done <-chan struct{}, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-done:
+		return true
+	case <-t.C:
+		return false
+	}
+}
+
+// whenIdle is closed when the last member has left.
+func (g *Registry) whenIdle() <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.awaited == 0 {
+		closed := make(chan struct{})
+		close(closed)
+		return closed
+	}
+	if g.idle == nil {
+		g.idle = make(chan struct{})
+	}
+	return g.idle
+}
+
+func (g *Registry) left() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.awaited
+}
+
+// drainAt is when a shutdown ends this member; 0: there is none.
+func (g *Registry) drainAt(b *Binding) int64 {
+	began := g.draining.Load()
+	if began == 0 || b.stage.Load() == explaining || b.stage.Load() == explainingLate {
+		return 0
+	}
+	if g.hurry.Load() {
+		return began
+	}
+	return began + int64(b.Jitter()*float64(g.spread.Load()))
+}
+
+// Ready returns the handler of a readiness probe: 200 until Shutdown is called, then 503
+// `draining`.
+func (g *Registry) Ready() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if g.zero() || g.draining.Load() != 0 {
+			middleware.Refuse(w, r, g.refuse(http.StatusServiceUnavailable, middleware.ReasonDraining, errors.New("live: not ready")))
+			return
+		}
+		h := w.Header()
+		h.Set("Content-Type", "application/json; charset=utf-8")
+		h.Set("Cache-Control", "no-store")
+		h.Set("X-Content-Type-Options", "nosniff")
+		_ = json.NewEncoder(w).Encode(struct {
+			Ready bool `json:"ready"`
+		}{true})
+	})
+}
