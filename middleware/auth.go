@@ -288,7 +288,12 @@ func (a *Auth) CanRevoke() bool { return a != nil && len(a.revocables) > 0 }
 // that a [Stripper] removes, or the refusal: see [Auth.Authenticate]. It is for callers
 // that continue with the request themselves.
 func (a *Auth) Admit(r *http.Request) (*http.Request, error) {
-	r = a.Stripped(r)
+	return a.AdmitStripped(contextkey.Ours{}, a.Stripped(r))
+}
+
+// AdmitStripped is Admit for a request that [Auth.Stripped] has returned. It is for the
+// packages of this module: no other code has an argument for it.
+func (a *Auth) AdmitStripped(_ contextkey.Ours, r *http.Request) (*http.Request, error) {
 	v, err := a.vouch(r)
 	if err != nil {
 		return r, err

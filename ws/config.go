@@ -14,6 +14,7 @@ import (
 
 	"github.com/securews/securews/internal/opening"
 	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/middleware/live"
 )
 
 // Config is what [New] compiles. Origins, Auth and Serve are required.
@@ -32,17 +33,11 @@ type Config struct {
 	// other error with 1011. A panic is contained, logged and closes with 1011.
 	Serve func(ctx context.Context, c *Conn) error
 
-	// Authorize says whether this principal may open this connection, while it is
-	// still HTTP. A [middleware.Refusal] is answered as it is, any other error with
-	// 403.
-	Authorize func(r *http.Request, p middleware.Principal) error
-
-	// Revalidate is asked every Timeouts.Recheck whether the connection may go on.
-	// A *CloseError ends it as it says; a Refusal of 401 ends it with 3000 and one
-	// of 403 with 3003; any other error means that nobody knows, and the connection
-	// lives until Timeouts.Stale has passed since the last good answer. Its context
-	// ends after 5 s.
-	Revalidate func(ctx context.Context, p middleware.Principal) error
+	// Authorize decides whether this principal may open this connection, while it is
+	// still HTTP, and may hand a value over to Serve: [Conn.Value]. A [middleware.Refusal]
+	// is answered unchanged, any other error with 403; a panic with 500, and 503 if there
+	// is no answer within 2 s, when the request's context ends.
+	Authorize func(r *http.Request, p middleware.Principal) (value any, err error)
 
 	// Validate sees every message before Read returns it (ASVS 2.2.1, 2.2.2). A
 	// *CloseError ends the connection as it says, any other error with 1008
@@ -50,9 +45,10 @@ type Config struct {
 	// is in them.
 	Validate func(ctx context.Context, typ websocket.MessageType, p []byte) error
 
-	// Revocations closes live connections: asked at the handshake and every
-	// Timeouts.Recheck, followed in between.
-	Revocations middleware.Revocations
+	// Live owns the connections: it bounds how many there are, ends them with their
+	// credentials, and when the process shuts down. One registry for all handlers of a
+	// process is usual: live.New(live.Config{}).
+	Live *live.Registry
 
 	// Hosts, if set, are the Host values served (DNS rebinding).
 	Hosts *middleware.HostPolicy
@@ -100,41 +96,35 @@ type Config struct {
 type Limits struct {
 	Message           int // bytes of one incoming message; default 65,536; beyond: 1009
 	Frames            int // frames of one incoming message; default 1,024; beyond: 1009
-	Connections       int // in all; default 10,000; beyond: 503 with Retry-After
-	PerPrincipal      int // per issuer and subject, the anonymous not counted; default 64; beyond: 429
 	MessagesPerSecond int // incoming, sustained; default 100; beyond: 1008 `rate`
 	MessageBurst      int // incoming, at once; default 2 × MessagesPerSecond
-	ControlPerSecond  int // pings and pongs of the peer, sustained; default 10, burst ten times that; beyond: 1008 `rate`
+	BytesPerSecond    int // incoming, sustained; default a quarter of MessagesPerSecond × Message; beyond: 1008 `rate`
+	ByteBurst         int // incoming, at once; default 4 × BytesPerSecond, at least 2 × Message
+	ControlPerSecond  int // pings and pongs of the peer, answers to our pings not counted, sustained; default 10, burst ten times that; beyond: 1008 `rate`
 	QueueBytes        int // of messages sent and not yet written; default 1 MiB; beyond: 1013 `slow`
 	QueueMessages     int // default 1,024; beyond: 1013 `slow`
-	ReadableRefusals  int // connections at once that are there to say why they are refused; default 64; beyond: HTTP
 }
 
 // Timeouts bound how long things may take. 0 is the default, a negative value an
 // error. They are kept with a resolution of a quarter of a second.
 type Timeouts struct {
-	Message     time.Duration // from a message's first byte to its last; default 30 s; beyond: 3008 `timeout`
-	Write       time.Duration // of one frame; default 10 s; beyond: cut, 1013 `slow`
-	Idle        time.Duration // without a message either way; default 15 min; beyond: 3008 `idle`
-	Heartbeat   time.Duration // silence of the peer before it is pinged, less up to a fifth of jitter; default 25 s; a ping that takes a second to write: 1013 `slow`
-	Pong        time.Duration // from the ping to any byte; default 10 s; beyond: cut, 3008 `timeout`
-	Recheck     time.Duration // between two questions to Revocations and Revalidate; default 5 min
-	Stale       time.Duration // since their last good answer; default 15 min or 3 × Recheck, at least 2 × Recheck; beyond: 1013 `later`
-	MaxAge      time.Duration // of a connection; default 24 h; beyond: 3000 `reauth`
-	Close       time.Duration // for the peer to answer a close frame; default 2 s; then TCP is cut
-	DrainSpread time.Duration // over which Drain spreads its close frames; default 5 s
+	Message      time.Duration // from a message's first byte to its last; default 30 s; beyond: 3008 `timeout`
+	FirstMessage time.Duration // from the upgrade to the end of the first message; default: none, for connections that only listen; beyond: 3008 `timeout`
+	Write        time.Duration // without progress of a write; default 10 s; beyond: cut, 1013 `slow`
+	Idle         time.Duration // without a message either way; default: none, since a peer that answers pings is there; beyond: 3008 `idle`
+	Heartbeat    time.Duration // silence of the peer before it is pinged, less up to a fifth of jitter; default 25 s; a ping that takes a second to write: 1013 `slow`
+	Pong         time.Duration // from the ping to any byte; default 10 s; beyond: cut, 3008 `timeout`
+	Close        time.Duration // for the peer to answer a close frame; default 2 s; then TCP is cut
 }
 
 var (
 	defaultLimits = Limits{
-		Message: 64 << 10, Frames: 1024, Connections: 10_000, PerPrincipal: 64,
+		Message: 64 << 10, Frames: 1024,
 		MessagesPerSecond: 100, ControlPerSecond: 10, QueueBytes: 1 << 20, QueueMessages: 1024,
-		ReadableRefusals: 64,
 	}
 	defaultTimeouts = Timeouts{
-		Message: 30 * time.Second, Write: 10 * time.Second, Idle: 15 * time.Minute,
-		Heartbeat: 25 * time.Second, Pong: 10 * time.Second, Recheck: 5 * time.Minute,
-		Stale: 15 * time.Minute, MaxAge: 24 * time.Hour, Close: 2 * time.Second, DrainSpread: 5 * time.Second,
+		Message: 30 * time.Second, Write: 10 * time.Second,
+		Heartbeat: 25 * time.Second, Pong: 10 * time.Second, Close: 2 * time.Second,
 	}
 )
 
@@ -150,6 +140,9 @@ func (cfg Config) compile() (Config, error) {
 	}
 	if cfg.Serve == nil {
 		report("Serve: nil: nothing would run the connection")
+	}
+	if cfg.Live == nil {
+		report("Live: nil: nothing would bound and end the connections; set live.New(live.Config{}), one for all handlers")
 	}
 	if cfg.Origins != nil && cfg.Origins.AllowsAny() && cfg.Auth.Ambient() {
 		report("Origins: any origin together with a credential that browsers send unasked: every page on the internet could act as the user")
@@ -175,40 +168,46 @@ func (cfg Config) compile() (Config, error) {
 func (l *Limits) compile() error {
 	d := defaultLimits
 	perSecond := fill("Limits.MessagesPerSecond", &l.MessagesPerSecond, d.MessagesPerSecond)
+	message := fill("Limits.Message", &l.Message, d.Message)
 	d.MessageBurst = 2 * min(l.MessagesPerSecond, math.MaxInt/2)
-	return errors.Join(
-		fill("Limits.Message", &l.Message, d.Message),
+	d.BytesPerSecond = max(1, product(max(1, l.MessagesPerSecond), max(1, l.Message))/4)
+	bytes := fill("Limits.BytesPerSecond", &l.BytesPerSecond, d.BytesPerSecond)
+	d.ByteBurst = max(product(4, max(1, l.BytesPerSecond)), product(2, max(1, l.Message)))
+	errs := []error{
+		message, perSecond, bytes,
 		fill("Limits.Frames", &l.Frames, d.Frames),
-		fill("Limits.Connections", &l.Connections, d.Connections),
-		fill("Limits.PerPrincipal", &l.PerPrincipal, d.PerPrincipal),
-		perSecond,
 		fill("Limits.MessageBurst", &l.MessageBurst, d.MessageBurst),
+		fill("Limits.ByteBurst", &l.ByteBurst, d.ByteBurst),
 		fill("Limits.ControlPerSecond", &l.ControlPerSecond, d.ControlPerSecond),
 		fill("Limits.QueueBytes", &l.QueueBytes, d.QueueBytes),
 		fill("Limits.QueueMessages", &l.QueueMessages, d.QueueMessages),
-		fill("Limits.ReadableRefusals", &l.ReadableRefusals, d.ReadableRefusals),
-	)
+	}
+	if errors.Join(errs...) == nil && l.ByteBurst < l.Message {
+		errs = append(errs, fmt.Errorf("ws: Limits.ByteBurst: %d is less than Limits.Message, %d: a message of that size could never come", l.ByteBurst, l.Message))
+	}
+	return errors.Join(errs...)
+}
+
+// product is a × b, or the largest int.
+func product(a, b int) int {
+	if a > math.MaxInt/b {
+		return math.MaxInt
+	}
+	return a * b
 }
 
 func (t *Timeouts) compile() error {
 	d := defaultTimeouts
-	recheck := fill("Timeouts.Recheck", &t.Recheck, d.Recheck)
-	d.Stale = max(d.Stale, 3*t.Recheck)
-	stale := fill("Timeouts.Stale", &t.Stale, d.Stale)
-	if stale == nil && recheck == nil && t.Stale < 2*t.Recheck {
-		stale = fmt.Errorf("ws: Timeouts.Stale: %v is less than twice Recheck, %v: connections would end before they are asked about", t.Stale, t.Recheck)
-	}
-	return errors.Join(
-		recheck, stale,
+	errs := []error{
 		fill("Timeouts.Message", &t.Message, d.Message),
+		fill("Timeouts.FirstMessage", &t.FirstMessage, 0),
 		fill("Timeouts.Write", &t.Write, d.Write),
-		fill("Timeouts.Idle", &t.Idle, d.Idle),
+		fill("Timeouts.Idle", &t.Idle, 0),
 		fill("Timeouts.Heartbeat", &t.Heartbeat, d.Heartbeat),
 		fill("Timeouts.Pong", &t.Pong, d.Pong),
-		fill("Timeouts.MaxAge", &t.MaxAge, d.MaxAge),
 		fill("Timeouts.Close", &t.Close, d.Close),
-		fill("Timeouts.DrainSpread", &t.DrainSpread, d.DrainSpread),
-	)
+	}
+	return errors.Join(errs...)
 }
 
 // maxTimeout keeps sums of times from overflowing.

@@ -13,6 +13,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/middleware/live"
 )
 
 // Conn is one connection, for the time of its Serve call. Read, ReadJSON and
@@ -20,10 +21,10 @@ import (
 // concurrent use. After Serve has returned reads and writes fail.
 type Conn struct {
 	h           *Handler
-	id          string
-	principal   middleware.Principal
+	binding     live.Binding // to the principal, in Config.Live
 	origin      string
 	subprotocol string
+	value       any // of Authorize
 	ctx         context.Context
 	cancel      context.CancelCauseFunc
 
@@ -31,14 +32,13 @@ type Conn struct {
 	coder    *websocket.Conn // reads messages, through the guard
 	guard    *guard
 	buffered *bufio.Reader // coder's, between guard and coder
-	refused  bool          // it is there to say why it is not; never served
-	awaited  bool          // and Drain waits for it, as for all that are served
+	explains bool          // it is completed only to report a refusal; never served
 	attached atomic.Bool   // net, coder, guard and buffered are there
 
 	reading  sync.Mutex    // held by the reader; finish alone waits for it, having made the read return
 	writing  chan struct{} // held while writing a frame
-	incoming *[]byte       // what Read handed out last, from the pool
-	rate     bucket        // of messages; belongs to the reader
+	incoming *[]byte       // what Read returned last, from the pool
+	messages bucket        // belongs to the reader
 	queue    queue
 
 	// How it ends: the first cause wins. endedAt is set before the cause.
@@ -48,34 +48,30 @@ type Conn struct {
 	deadlines sync.Mutex // orders SetReadDeadline between interrupt and finish
 	finishing bool       // guarded by deadlines
 
-	// Times in nanoseconds since the handler's start; the wheel reads them.
-	opened       int64
-	expires      int64 // 0: never
+	// Times of the registry's clock, which its wheel reads.
 	lastByte     atomic.Int64
 	lastMessage  atomic.Int64
-	readSince    atomic.Int64 // 0: nobody reads
+	readSince    atomic.Int64 // 0: Serve does not read
 	messageSince atomic.Int64 // 0: between two messages
-	writeSince   atomic.Int64 // 0: no write under way
-	flushSince   atomic.Int64 // 0: Serve has not returned with something queued
+	writeSince   atomic.Int64 // since the last progress of a write; 0: no write under way
+	flushSince   atomic.Int64 // the same of the queue that is left when Serve has returned; 0: it has not
 	pinged       atomic.Int64 // when the ping was written; 0: no answer owed
-	pingDue      atomic.Bool  // to be written by whoever writes next
-	recheckAt    atomic.Int64 // 0: being asked now
-	lastGood     atomic.Int64 // last answer of Revocations and Revalidate
-	jitter       float64      // in [0, 1), the connection's own
+	pingDue      atomic.Bool  // to be written by the next writer
+	pingOwed     atomic.Bool  // no pong has come since the last ping
 
 	received, sent atomic.Int64 // messages
-
-	place place
-	links [indexKinds]links
 }
 
-// ID names the connection in logs and in the Securews-Connection header of the
-// 101: what the credential reserved, as a ticket does, or else 128 random bits. It is
-// no secret and grants nothing.
-func (c *Conn) ID() string { return c.id }
+// ID returns the id of the connection in logs and in the Securews-Connection header of the
+// 101: the one that the credential reserved, as a ticket does, or else 128 random bits. It
+// is not secret and grants nothing.
+func (c *Conn) ID() string { return c.binding.ID() }
 
-// Principal returns who opened the connection.
-func (c *Conn) Principal() middleware.Principal { return c.principal.Clone() }
+// Principal returns the principal that opened the connection.
+func (c *Conn) Principal() middleware.Principal { return c.binding.Principal() }
+
+// Value returns the value that Config.Authorize returned; nil if there is none.
+func (c *Conn) Value() any { return c.value }
 
 // Origin returns the page's origin as the handshake gave it, which Config.Origins has
 // let through; "" where there was none.
@@ -119,16 +115,30 @@ func (c *Conn) end(cause *CloseError) (first bool) {
 		return false
 	}
 	c.cancel(cause)
+	c.binding.Ending()
 	if !cause.flushes() {
 		c.queue.drop()
 	}
 	if c.attached.Load() {
-		c.h.wheel.hasten(c, c.cutAt())
+		c.binding.Hasten(c.cutAt())
 	}
 	return true
 }
 
-// endSoon is end for callers that must not wait: the wheel and revocations.
+// overrule replaces a cause that still lets the queue out by the loss of the credential: no
+// more of the queue is for this peer.
+func (c *Conn) overrule(cause *CloseError) {
+	old := c.cause.Load()
+	if old == nil || !old.flushes() || c.closeSent.Load() || !c.cause.CompareAndSwap(old, cause) {
+		return
+	}
+	c.queue.drop()
+	if c.attached.Load() {
+		c.h.closers.add(c)
+	}
+}
+
+// endSoon is end for callers that must not wait: the registry, and Send.
 func (c *Conn) endSoon(cause *CloseError) {
 	if c.end(cause) && c.attached.Load() {
 		c.h.closers.add(c)
@@ -147,11 +157,17 @@ func (c *Conn) lost(err error) {
 }
 
 // cut closes TCP without another word; on TLS without a close_notify, which could
-// wait for a peer that does not read.
+// wait for a peer that does not read. A slow peer, and one whose credential was revoked, is
+// reset, so that the kernel keeps nothing for it.
 func (c *Conn) cut() {
 	raw := c.net
 	if t, ok := raw.(interface{ NetConn() net.Conn }); ok {
 		raw = t.NetConn()
+	}
+	if cause := c.cause.Load(); cause != nil && (cause.Reason == ErrSlow.Reason || cause.Reason == ErrRevoked.Reason) {
+		if t, ok := raw.(interface{ SetLinger(sec int) error }); ok {
+			_ = t.SetLinger(0)
+		}
 	}
 	_ = raw.Close()
 }
@@ -192,6 +208,6 @@ func (c *Conn) finish(cause *CloseError) {
 	c.cut()
 	_ = c.coder.CloseNow() // takes its finalizer off
 	c.incoming = nil       // not to the pool: what Serve left behind may still hold it
-	c.h.logEnd(c, final)
-	c.h.forget(c)
+	c.logEnd(final)
+	c.binding.Leave(causeOf(final))
 }

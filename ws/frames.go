@@ -3,6 +3,7 @@ package ws
 import (
 	"encoding/binary"
 	"math"
+	"sync/atomic"
 )
 
 // The opcodes of RFC 6455 §5.2.
@@ -19,6 +20,7 @@ const (
 // reader would wait for, answer for ever or allocate for is cut first: it judges a
 // frame by its header, before the payload is there.
 type frames struct {
+	pingOwed  *atomic.Bool // a ping of ours has no answer yet
 	header    [14]byte
 	have      uint8 // bytes of header so far
 	inMessage bool  // a data message is open (RFC 6455 §5.4)
@@ -127,8 +129,8 @@ func (f *frames) control(opcode byte, fin bool, bucket *bucket, now int64) *Clos
 	switch {
 	case opcode > opPong, !fin, f.header[1]&0x7f > 125:
 		return ErrProtocol
-	case opcode == opClose:
-		return nil
+	case opcode == opClose, opcode == opPong && f.pingOwed != nil && f.pingOwed.Swap(false):
+		return nil // an answer to our ping is not the peer's rate
 	case !bucket.take(now):
 		return ErrRate
 	}
@@ -159,8 +161,11 @@ func newBucket(perSecond, burst int) bucket {
 	return bucket{every: every, burst: every * min(int64(burst), math.MaxInt64/4/every)}
 }
 
-func (b *bucket) take(now int64) bool {
-	due := max(b.due, now) + b.every
+func (b *bucket) take(now int64) bool { return b.takeN(now, 1) }
+
+// takeN takes n events at once, at most 1<<31.
+func (b *bucket) takeN(now, n int64) bool {
+	due := max(b.due, now) + n*b.every
 	if due-now > b.burst {
 		return false
 	}

@@ -14,6 +14,7 @@ type guard struct {
 	early   []byte // what the client sent behind its handshake
 	frames  frames
 	control bucket
+	bytes   bucket
 	failed  *CloseError
 }
 
@@ -27,6 +28,9 @@ func (g *guard) Read(p []byte) (int, error) {
 		g.c.lastByte.Store(now)
 	}
 	sound, cause := g.frames.feed(p[:n], &g.c.h.cfg.Limits, &g.control, now)
+	if cause == nil && n > 0 && !g.bytes.takeN(now, int64(n)) {
+		sound, cause = 0, ErrRate
+	}
 	switch {
 	case g.frames.idle():
 		g.c.messageSince.Store(0)

@@ -3,41 +3,26 @@ package ws
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
-	"runtime"
-	"runtime/debug"
-	"sync"
-	"sync/atomic"
 	"time"
 
+	"github.com/securews/securews/internal/bounded"
+	"github.com/securews/securews/internal/contextkey"
 	"github.com/securews/securews/middleware"
 )
 
 // Handler upgrades requests that pass every check and runs their connections. It is
 // safe for concurrent use. The zero value refuses every request.
+//
+// It owns no connection: those are bound to the principals that opened them in Config.Live,
+// which counts, bounds and ends them.
 type Handler struct {
-	cfg   Config
-	front http.Handler // gate behind the access log; nil: the zero Handler
-	start time.Time
+	cfg         Config
+	front       http.Handler // serve behind the access log; nil: the zero Handler
+	authorizing bounded.Caller
 
-	index                        *index
-	wheel                        *wheel
-	pingers, closers, recheckers *pool
-	unfollow                     func()
-
-	open       atomic.Int64 // connections, and handshakes on their way to one
-	drainStart atomic.Int64 // 0: not draining
-	explaining atomic.Int64 // connections that are there to say why they are refused
-	awaited    atomic.Int64 // what Drain waits for: those of open, and of explaining before it began
-	spending   atomic.Int64 // wrong requests whose single-use credentials are being used up
-	spread     atomic.Int64 // over how long draining connections are closed
-	hurry      atomic.Bool  // the drain's deadline has passed
-	warned     atomic.Int64 // when a recheck's failure was last logged
-
-	mu   sync.Mutex
-	idle chan struct{} // made by Drain, closed when awaited is 0
+	pingers, closers *pool
 }
 
 // New compiles a configuration, or reports everything that is wrong with it.
@@ -46,27 +31,17 @@ func New(cfg Config) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Handler{cfg: cfg, start: time.Now(), index: newIndex()}
-	h.wheel = &wheel{now: h.now, wake: (*Conn).wake}
+	h := &Handler{cfg: cfg, authorizing: bounded.NewCaller(nil)}
 	h.pingers = &pool{most: 64, task: (*Conn).sayDue}
 	h.closers = &pool{most: 256, task: (*Conn).sendClose} // no ping to a stalled peer delays a revocation
-	h.recheckers = &pool{most: 32, task: (*Conn).askAgain}
 	h.front = middleware.AccessLog(cfg.Log)(http.HandlerFunc(h.serve))
 	if cfg.ExplainRefusals {
 		h.front = h.ExplainRefusals(h.front)
 	}
-	if cfg.Revocations != nil {
-		h.unfollow = sync.OnceFunc(cfg.Revocations.Follow(h.revoked))
-	}
 	return h, nil
 }
 
-// now is the time the handler's deadlines are kept in: nanoseconds since it was
-// made, by the monotonic clock, so that a step of the wall clock neither closes
-// everybody nor keeps anybody for ever. It is never 0.
-func (h *Handler) now() int64 { return 1 + int64(time.Since(h.start)) }
-
-func (h *Handler) rechecks() bool { return h.cfg.Revocations != nil || h.cfg.Revalidate != nil }
+func (h *Handler) now() int64 { return h.cfg.Live.Now() }
 
 // ServeHTTP refuses the request or upgrades it, and returns; the connection goes on
 // without it.
@@ -78,80 +53,123 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.front.ServeHTTP(w, h.cfg.Auth.Stripped(r)) // before any log, and before a subprotocol is chosen
 }
 
-// serve refuses, or upgrades and starts the connection.
+// serve refuses a stripped request, or upgrades it and starts the connection.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
-	if err := h.admissible(r); err != nil {
-		h.spend(r)
-		middleware.Refuse(w, r, err)
-		return
-	}
-	c, err := h.enter(w, r)
+	hs, err := h.parse(r)
 	if err != nil {
-		middleware.Refuse(w, r, err)
+		h.cfg.Auth.Consume(r) // an invalid request consumes what it carries
+		h.refuse(w, r, err)
 		return
 	}
-	go c.run()
-}
-
-// maxSpending is how many wrong requests at once may ask what keeps single-use credentials:
-// they take no place of Limits.Connections, and where it hangs they would pile up.
-const maxSpending = 256
-
-// spend uses up what is good once: a wrong use is a use.
-func (h *Handler) spend(r *http.Request) {
-	defer h.spending.Add(-1)
-	if h.spending.Add(1) <= maxSpending {
-		h.cfg.Auth.Consume(r)
+	c, err := h.open(w, r, hs)
+	switch {
+	case errors.Is(err, errAnswered):
+		middleware.Annotate(r.Context(), slog.Any("cause", err))
+		panic(http.ErrAbortHandler)
+	case err != nil:
+		h.refuse(w, r, err)
+	default:
+		go c.run()
 	}
 }
 
-// enter takes a place, upgrades, and hands the place over to the connection. Every
-// other way out of it, a panic too, gives the place back.
-func (h *Handler) enter(w http.ResponseWriter, r *http.Request) (c *Conn, err error) {
-	if err := h.capacity(h.open.Load()); err != nil {
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	reason := middleware.ReasonInternal
+	var f *middleware.Refusal
+	if errors.As(err, &f) && f != nil {
+		reason = f.Reason
+	}
+	h.cfg.Live.Refused(reason)
+	middleware.Refuse(w, r, err)
+}
+
+// open takes a place in the registry, establishes who asks, and upgrades. Every way out of
+// it but the last, a panic too, gives the place back.
+func (h *Handler) open(w http.ResponseWriter, r *http.Request, hs handshake) (_ *Conn, err error) {
+	if err := canHijack(w); err != nil {
 		return nil, err
 	}
-	others := h.open.Add(1) - 1
-	h.awaited.Add(1)
+	c := &Conn{h: h, origin: hs.origin, subprotocol: hs.subprotocol}
+	if err := h.cfg.Live.Reserve(&c.binding, r); err != nil {
+		return nil, err
+	}
+	opened := false
 	defer func() {
-		if c == nil {
-			h.leave()
+		if v := recover(); v != nil {
+			err = errors.Join(bounded.Panicked(v), err)
+		}
+		if !opened {
+			c.abandon()
 		}
 	}()
-	if err := h.capacity(others); err != nil { // again, now that the place is ours
+	r, err = h.cfg.Auth.AdmitStripped(contextkey.Ours{}, r)
+	if err != nil {
 		return nil, err
 	}
-	return h.upgrade(w, r)
-}
-
-// leave gives a place back.
-func (h *Handler) leave() {
-	h.open.Add(-1)
-	h.gone()
-}
-
-// forget takes a connection off the books.
-func (h *Handler) forget(c *Conn) {
-	h.wheel.remove(c)
-	h.index.remove(c)
-	if c.refused {
-		h.explained(c.awaited)
-		return
+	c.init(r)
+	if err := h.bind(c, r); err != nil {
+		return nil, h.cfg.Auth.WithChallenge(err)
 	}
-	h.leave()
+	if err := c.accept(w, r); err != nil {
+		return nil, err
+	}
+	middleware.Annotate(r.Context(), slog.String("connection", c.ID()))
+	opened = true
+	return c, nil
 }
 
-// revoked ends the connections that a revocation reaches.
-func (h *Handler) revoked(v middleware.Revocation) {
-	for _, c := range h.index.covered(v) {
-		c.endSoon(ErrRevoked)
+// abandon gives back what a handshake has taken that came to nothing.
+func (c *Conn) abandon() {
+	if c.cancel != nil {
+		c.cancel(ErrClosed)
 	}
+	if c.net != nil { // it was hijacked: no HTTP can follow
+		c.cut()
+	}
+	c.binding.Leave(nil)
+}
+
+// bind enters the connection under its principal, and has Authorize decide.
+func (h *Handler) bind(c *Conn, r *http.Request) error {
+	v, _ := middleware.VoucherFrom(r.Context())
+	if err := c.binding.Bind(r.Context(), v, (*member)(c)); err != nil {
+		return err
+	}
+	if h.cfg.Authorize != nil {
+		var err error
+		if c.value, err = h.authorize(r, c.Principal()); err != nil {
+			return err
+		}
+	}
+	if err := c.ended(); err != nil { // meanwhile
+		return middleware.Unauthorized(middleware.ReasonCredentialRevoked, err)
+	}
+	return nil
+}
+
+// authorizeTimeout bounds Authorize; then the answer is 503.
+const authorizeTimeout = 2 * time.Second
+
+func (h *Handler) authorize(r *http.Request, p middleware.Principal) (any, error) {
+	ctx, cancel := context.WithTimeout(r.Context(), authorizeTimeout)
+	defer cancel()
+	r = r.WithContext(ctx)
+	value, err := bounded.Call(ctx, h.authorizing, "ws: Authorize", func() (any, error) { return h.cfg.Authorize(r, p) })
+	var f *middleware.Refusal
+	var panicked *bounded.PanicError
+	switch {
+	case err == nil, errors.As(err, &panicked), errors.As(err, &f) && f != nil:
+		return value, err
+	case ctx.Err() != nil:
+		return nil, middleware.Unavailable(err)
+	}
+	return nil, middleware.Forbidden(err)
 }
 
 // run is a connection's goroutine.
 func (c *Conn) run() {
 	err := errGoexit // unless serve says otherwise: runtime.Goexit ends it too
-	defer func() { c.finish(c.outcome(err)) }()
+	defer func() { c.finish(c.causeOr(err)) }()
 	err = c.serve()
 }
 
@@ -160,8 +178,10 @@ var errGoexit = errors.New("ws: Serve called runtime.Goexit")
 // serve calls the user's Serve and contains its panic.
 func (c *Conn) serve() (err error) {
 	defer func() {
-		if p := recover(); p != nil {
-			err = ErrInternal.Wrap(c.h.panicked(c, p))
+		if v := recover(); v != nil {
+			p := bounded.Panicked(v)
+			c.h.cfg.Log.Error("ws: panic in Serve", "id", c.ID(), "cause", p, "stack", p.Stack) // once; the closing line has no stack
+			err = ErrInternal.Wrap(p)
 		}
 	}()
 	if err := c.ended(); err != nil {
@@ -170,7 +190,8 @@ func (c *Conn) serve() (err error) {
 	return c.h.cfg.Serve(c.ctx, c)
 }
 
-func (c *Conn) outcome(err error) *CloseError {
+// causeOr returns the cause of the end, or the one that the result of Serve stands for.
+func (c *Conn) causeOr(err error) *CloseError {
 	if cause := c.cause.Load(); cause != nil {
 		return cause
 	}
@@ -180,42 +201,30 @@ func (c *Conn) outcome(err error) *CloseError {
 	return closeErrorOr(err, ErrInternal)
 }
 
-var errPanic = errors.New("ws: panic")
-
-// panicked logs a panic's stack, once. Of its value only what the runtime says is
-// shown, otherwise the type: it may hold the payload (ASVS 16.2.5).
-func (h *Handler) panicked(c *Conn, p any) error {
-	value := fmt.Sprintf("%T", p)
-	if e, ok := p.(runtime.Error); ok {
-		value = e.Error()
-	}
-	h.cfg.Log.Error("ws: panic", "id", c.id, "panic", value, "stack", string(debug.Stack()))
-	return errPanic
-}
-
-// logEnd writes the line of ASVS 16.3.3: who, how long, how it ended.
-func (h *Handler) logEnd(c *Conn, cause *CloseError) {
-	if c.refused {
+// logEnd writes the line of ASVS 16.3.3: which principal, how long, how it ended.
+func (c *Conn) logEnd(cause *CloseError) {
+	if c.explains {
 		return // the request's line says it
 	}
+	log := c.h.cfg.Log
 	level := slog.LevelInfo
 	if cause.Code == ErrInternal.Code && !cause.fromPeer() {
 		level = slog.LevelError
 	}
-	if !h.cfg.Log.Enabled(context.Background(), level) {
+	if !log.Enabled(context.Background(), level) {
 		return
 	}
 	attrs := []slog.Attr{
-		slog.String("id", c.id),
-		slog.Any("principal", c.principal),
+		slog.String("id", c.ID()),
+		slog.Any("principal", *c.binding.Shared(contextkey.Ours{})),
 		slog.Int("code", int(cause.Code)),
 		slog.String("reason", cause.Reason),
-		slog.Duration("lasted", time.Duration(h.now()-c.opened)),
+		slog.Duration("lasted", time.Duration(c.h.now()-c.binding.Opened())),
 		slog.Int64("received", c.received.Load()),
 		slog.Int64("sent", c.sent.Load()),
 	}
 	if cause.Err != nil {
 		attrs = append(attrs, slog.Any("cause", cause.Err))
 	}
-	h.cfg.Log.LogAttrs(context.Background(), level, "websocket closed", attrs...)
+	log.LogAttrs(context.Background(), level, "websocket closed", attrs...)
 }

@@ -38,15 +38,12 @@ func (c *Conn) Read() (typ websocket.MessageType, p []byte, err error) {
 		c.reading.Unlock()
 	}()
 	c.release()
-	// The wait for the next message is here and not in coder's frames, which are deep:
-	// on TLS they would have every idle connection keep a stack of 8 KiB for 4. An
-	// error comes again below.
-	_, _ = c.buffered.Peek(1)
+	c.awaitMessage()
 	// A context that cannot end: it costs nothing, and one that does end would
 	// have coder cut TCP before the close frame.
 	typ, r, err := c.coder.Reader(context.Background())
 	if err == nil {
-		p, err = c.slurp(r)
+		p, err = c.slurp(typ, r)
 	}
 	if err != nil {
 		return 0, nil, c.failedRead(err)
@@ -65,11 +62,8 @@ func (c *Conn) judge(typ websocket.MessageType, p []byte) *CloseError {
 	now := c.h.now()
 	c.lastMessage.Store(now)
 	c.received.Add(1)
-	if !c.rate.take(now) {
+	if !c.messages.take(now) {
 		return ErrRate
-	}
-	if typ == websocket.MessageText && !strings.HasPrefix(c.subprotocol, SealedPrefix) && !utf8.Valid(p) {
-		return ErrUTF8
 	}
 	if c.h.cfg.Validate == nil {
 		return nil
@@ -97,6 +91,8 @@ func (c *Conn) failedRead(err error) error {
 	switch {
 	case c.guard.failed != nil:
 		return c.refuse(c.guard.failed)
+	case err == errUTF8:
+		return c.refuse(ErrUTF8)
 	case errors.As(err, &peer) && !utf8.ValidString(peer.Reason):
 		return c.refuse(ErrUTF8) // RFC 6455 §5.5.1
 	case errors.As(err, &peer):
@@ -138,22 +134,24 @@ func putBuffer(b *[]byte) {
 }
 
 // slurp reads one message into pooled memory, which grows with what has arrived and
-// not with what was announced.
-func (c *Conn) slurp(r io.Reader) ([]byte, error) {
+// not with what was announced. Text is checked as it arrives.
+func (c *Conn) slurp(typ websocket.MessageType, r io.Reader) ([]byte, error) {
 	c.incoming = buffers.Get().(*[]byte)
 	b := *c.incoming
+	text := text{skip: typ != websocket.MessageText || strings.HasPrefix(c.subprotocol, SealedPrefix)}
 	for {
 		if len(b) == cap(b) {
 			b = append(b, 0)[:len(b)]
 		}
 		n, err := r.Read(b[len(b):cap(b)])
 		b = b[:len(b)+n]
-		if err == io.EOF {
-			*c.incoming = b
+		*c.incoming = b
+		switch {
+		case !text.valid(b, err == io.EOF):
+			return nil, errUTF8
+		case err == io.EOF:
 			return b, nil
-		}
-		if err != nil {
-			*c.incoming = b
+		case err != nil:
 			return nil, err
 		}
 	}

@@ -52,42 +52,33 @@ func readable(f *middleware.Refusal) *CloseError {
 	return nil
 }
 
-// explain completes the upgrade of an admissible handshake from a page, where there is
-// room, and closes with the refusal's word. Nothing is served: the connection's cause is
-// there before the connection, and it is neither in the index nor does it take one of
-// Limits.Connections. The wheel cuts it after Timeouts.Close.
-func (h *Handler) explain(w http.ResponseWriter, r *http.Request, f *middleware.Refusal) (explained bool) {
+// explain completes the upgrade of an admissible handshake from a page, if there is room,
+// and closes with the word of the refusal. Nothing is served: the cause is there before the
+// connection, which has no principal and takes none of the registry's places.
+func (h *Handler) explain(w http.ResponseWriter, r *http.Request, f *middleware.Refusal) bool {
 	cause := readable(f)
 	if cause == nil || len(r.Header["Origin"]) == 0 || canHijack(w) != nil {
-		return false // a client without an Origin is no page: it can read the answer
+		return false // a client without an Origin is not a page: it can read the answer
 	}
-	if r = h.cfg.Auth.Stripped(r); h.admissible(r) != nil {
+	r = h.cfg.Auth.Stripped(r)
+	hs, err := h.parse(r)
+	if err != nil {
 		return false
 	}
-	awaited := h.await()
-	defer func() {
-		if !explained {
-			h.explained(awaited)
-		}
-	}()
-	if h.explaining.Add(1) > int64(h.cfg.Limits.ReadableRefusals) {
+	c := &Conn{h: h, origin: hs.origin, subprotocol: hs.subprotocol, explains: true}
+	if !h.cfg.Live.Explain(&c.binding, (*member)(c)) {
 		return false
 	}
-	c := h.blankConn(r)
-	c.refused, c.awaited = true, awaited
+	c.init(r)
 	c.end(cause.Wrap(f))
-	if c.accept(w, r) != nil {
+	if err := c.accept(w, r); err != nil {
+		c.abandon()
+		if errors.Is(err, errAnswered) {
+			panic(http.ErrAbortHandler)
+		}
 		return false
 	}
-	middleware.Annotate(r.Context(), slog.String("connection", c.id), slog.Int("code", int(cause.Code)))
+	middleware.Annotate(r.Context(), slog.String("connection", c.ID()), slog.Int("code", int(cause.Code)))
 	go c.finish(cause)
 	return true
-}
-
-// explained gives back what explain has taken.
-func (h *Handler) explained(awaited bool) {
-	h.explaining.Add(-1)
-	if awaited {
-		h.gone()
-	}
 }

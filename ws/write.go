@@ -16,9 +16,9 @@ var (
 	errTextNotUTF8 = errors.New("ws: write: text that is not UTF-8 (RFC 6455 §8.1)")
 )
 
-// Write sends a message and returns when the kernel has taken it, at the latest
-// after Timeouts.Write, when the connection is cut. It does not wait for what Send
-// has queued. p may be used again when it returns.
+// Write sends a message and returns when the kernel has taken it. A peer that takes nothing
+// for Timeouts.Write is cut, with 1013 `slow`; a slow one that makes progress is not. It
+// does not wait for what Send has queued. p may be used again when it returns.
 func (c *Conn) Write(typ websocket.MessageType, p []byte) error {
 	if err := checkMessage(typ, p); err != nil {
 		return err
@@ -57,7 +57,7 @@ func (c *Conn) writeFrame(opcode byte, p []byte) error {
 	b := buffers.Get().(*[]byte)
 	defer putBuffer(b)
 	*b = appendHeader(*b, opcode, len(p))
-	first := min(len(p), maxPooled-len(*b))
+	first := min(len(p), maxPooled)
 	*b = append(*b, p[:first]...)
 	messages := 0
 	if opcode <= opBinary {
@@ -66,7 +66,7 @@ func (c *Conn) writeFrame(opcode byte, p []byte) error {
 	return c.transmit(*b, p[first:], messages)
 }
 
-// transmit writes finished frames, in their turn, within Timeouts.Write.
+// transmit writes finished frames, in their turn.
 func (c *Conn) transmit(frames, rest []byte, messages int) error {
 	c.writing <- struct{}{}
 	err := c.put(frames, rest)
@@ -84,17 +84,31 @@ func (c *Conn) put(frames, rest []byte) error {
 	if cause := c.cause.Load(); cause != nil && (c.closeSent.Load() || !cause.flushes()) {
 		return cause // nothing follows a close frame (RFC 6455 §5.5.1), or the loss of the credential
 	}
-	c.writeSince.Store(c.h.now())
 	defer c.writeSince.Store(0)
-	_, err := c.net.Write(frames)
-	if err == nil && len(rest) > 0 {
-		_, err = c.net.Write(rest)
-	}
-	if err != nil {
-		c.lost(err)
-		return c.ended()
+	for _, p := range [...][]byte{frames, rest} {
+		for len(p) > 0 {
+			n := min(len(p), maxWrite)
+			c.progress()
+			if _, err := c.net.Write(p[:n]); err != nil {
+				c.lost(err)
+				return c.ended()
+			}
+			p = p[n:]
+		}
 	}
 	return nil
+}
+
+// maxWrite is how much goes into one call: that a call returns is progress, which a slow
+// but steady peer makes within Timeouts.Write.
+const maxWrite = maxPooled + maxHeader
+
+func (c *Conn) progress() {
+	now := c.h.now()
+	c.writeSince.Store(now)
+	if c.flushSince.Load() != 0 {
+		c.flushSince.Store(now)
+	}
 }
 
 // maxHeader is the longest header of a frame that is not masked.
@@ -160,6 +174,7 @@ func (c *Conn) sayDue() {
 		}
 		if c.pingDue.Swap(false) && c.cause.Load() == nil {
 			c.pinged.Store(c.h.now()) // before the answer can be there
+			c.pingOwed.Store(true)
 			c.writeControl(opPing, nil)
 		}
 		<-c.writing

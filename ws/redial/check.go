@@ -140,4 +140,3 @@ func checkRetryCodes(codes []websocket.StatusCode) error {
 func isFieldValue(s string) bool {
 	return strings.IndexFunc(s, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) < 0
 }
-

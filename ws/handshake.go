@@ -12,58 +12,50 @@ import (
 	"github.com/securews/securews/middleware"
 )
 
+// handshake is an opening handshake that may be upgraded. It is parsed once.
+type handshake struct {
+	origin      string // "": none
+	subprotocol string // the selected one; "": none was offered
+}
+
+var errZero = errors.New("ws: the zero Handler serves no request: use New")
+
 // Check decides what can be decided from the request alone, cheapest and least
-// revealing first: TLS, handshake, host, origin, subprotocol, capacity. It does not ask
-// who the request is from and changes nothing: a ticket stays good.
+// revealing first: TLS, handshake, host, origin, subprotocol, capacity. It does not
+// authenticate and changes nothing: a ticket stays good.
 func (h *Handler) Check(r *http.Request) error {
 	if h == nil || h.front == nil {
 		return errZero
 	}
-	if err := h.admissible(h.cfg.Auth.Stripped(r)); err != nil {
+	if _, err := h.parse(h.cfg.Auth.Stripped(r)); err != nil {
 		return err
 	}
-	return h.capacity(h.open.Load())
+	return h.cfg.Live.Check()
 }
 
-// admissible is Check but for capacity.
-func (h *Handler) admissible(r *http.Request) error {
+// parse reads the handshake of a stripped request, or refuses it.
+func (h *Handler) parse(r *http.Request) (hs handshake, err error) {
 	if !h.cfg.DangerouslyAllowPlaintext && !h.cfg.Proxies.Secure(r) {
-		return refuse(http.StatusForbidden, middleware.ReasonTLSRequired, errors.New("ws: the request came in the clear")) // ASVS 4.4.1
+		return hs, refuse(http.StatusForbidden, middleware.ReasonTLSRequired, errors.New("ws: the request came in the clear")) // ASVS 4.4.1
 	}
 	if err := checkHandshake(r); err != nil {
-		return err
+		return hs, err
 	}
 	if h.cfg.Hosts != nil {
 		if err := h.cfg.Hosts.Check(r); err != nil {
-			return err
+			return hs, err
 		}
 	}
 	if err := h.cfg.Origins.Check(r); err != nil {
-		return err
+		return hs, err
 	}
-	_, err := h.selectSubprotocol(r)
-	return err
-}
-
-var errZero = errors.New("ws: the zero Handler serves nobody: use New")
-
-// capacity refuses one connection more than the limit, beside those that are open.
-func (h *Handler) capacity(open int64) error {
-	switch {
-	case h.drainStart.Load() != 0:
-		return retryLater(middleware.ReasonDraining, errors.New("ws: draining"))
-	case open >= int64(h.cfg.Limits.Connections):
-		return retryLater(middleware.ReasonOverloaded, fmt.Errorf("ws: Limits.Connections is reached: %d", h.cfg.Limits.Connections))
-	}
-	return nil
+	hs.origin = r.Header.Get("Origin") // of which Origins allows one
+	hs.subprotocol, err = h.selectSubprotocol(r)
+	return hs, err
 }
 
 func refuse(status int, reason middleware.Reason, err error) error {
 	return &middleware.Refusal{Status: status, Reason: reason, Err: err}
-}
-
-func retryLater(reason middleware.Reason, err error) error {
-	return &middleware.Refusal{Status: http.StatusServiceUnavailable, Reason: reason, Header: http.Header{"Retry-After": {"5"}}, Err: err}
 }
 
 // checkHandshake holds the client to RFC 6455 §4.2.1, and to sending once what may
@@ -88,7 +80,8 @@ func checkHandshake(r *http.Request) error {
 	if v := r.Header["Sec-Websocket-Version"]; len(v) != 1 || v[0] != "13" {
 		return &middleware.Refusal{
 			Status: http.StatusUpgradeRequired, Reason: middleware.ReasonWebSocketVersion,
-			Header: http.Header{"Sec-Websocket-Version": {"13"}}, Err: fmt.Errorf("ws: Sec-WebSocket-Version %q", v), // RFC 6455 §4.4
+			Header: http.Header{"Sec-Websocket-Version": {"13"}, "Upgrade": {"websocket"}, "Connection": {"Upgrade"}}, // RFC 9110 §15.5.22
+			Err:    fmt.Errorf("ws: Sec-WebSocket-Version %q", v),                                                     // RFC 6455 §4.4
 		}
 	}
 	if flaw := handshakeFlaw(r); flaw != "" {
@@ -133,7 +126,8 @@ func isKey(s string) bool {
 	if len(s) != 24 {
 		return false
 	}
-	n, err := base64.StdEncoding.Strict().Decode(key[:], []byte(s))
+	// Not strict: the example of RFC 6455 §4.1 itself ends in bits that are not zero.
+	n, err := base64.StdEncoding.Decode(key[:], []byte(s))
 	return err == nil && n == 16
 }
 

@@ -1,0 +1,56 @@
+package ws
+
+import (
+	"github.com/coder/websocket"
+
+	"github.com/securews/securews/middleware/live"
+)
+
+// member is a Conn as the registry sees it.
+type member Conn
+
+// End is [live.Member]'s.
+func (m *member) End(cause *live.Cause) {
+	c := (*Conn)(m)
+	e := closeErrorOf(cause)
+	if e.Reason == ErrRevoked.Reason {
+		c.overrule(e)
+	}
+	c.endSoon(e)
+}
+
+// Next is [live.Member]'s.
+func (m *member) Next(now int64, hurry bool) int64 {
+	c := (*Conn)(m)
+	if c.cause.Load() != nil {
+		return c.cutIfDue(now, hurry)
+	}
+	cause := c.overdue(now)
+	if cause == nil {
+		return c.due(now)
+	}
+	c.endSoon(cause)
+	if cause == ErrSlow {
+		c.cut() // a close frame could not get through either
+	}
+	return c.cutIfDue(now, hurry)
+}
+
+// closeErrorOf returns the CloseError of a cause that the registry has found.
+func closeErrorOf(cause *live.Cause) *CloseError {
+	for _, e := range [...]*CloseError{ErrRevoked, ErrExpired, ErrReauth, ErrForbidden, ErrDraining, ErrLater} {
+		if cause.Err == nil && e.Code == websocket.StatusCode(cause.Code) && e.Reason == cause.Reason {
+			return e
+		}
+	}
+	e := &CloseError{Code: websocket.StatusCode(cause.Code), Reason: cause.Reason, Err: cause.Err}
+	if err := e.Validate(); err != nil {
+		return ErrInternal.Wrap(err)
+	}
+	return e
+}
+
+// causeOf is the cause in the registry's terms.
+func causeOf(e *CloseError) *live.Cause {
+	return &live.Cause{Code: uint16(e.Code), Reason: e.Reason, Err: e.Err}
+}
