@@ -31,8 +31,14 @@ type app struct {
 // newSessions is apart from newApp, because sessions may outlive the rest: in earnest
 // their store does.
 func newSessions(origins []string, log *slog.Logger) (*session.Manager, error) {
-	// One issuer name for cookie and token: alice is the same principal by either.
-	return session.New(session.Config{Issuer: origins[0], Log: log})
+	return session.New(session.Config{
+		// One issuer name for cookie and token: alice is the same principal by either.
+		Issuer: origins[0],
+		// Chatting counts as using the session: without it people who chat for half an
+		// hour would be signed out by the idle time-out.
+		ConnectionsExtendIdle: true,
+		Log:                   log,
+	})
 }
 
 func newApp(origins []string, people *accounts, sessions *session.Manager, limits bounds, log *slog.Logger) (*app, error) {
