@@ -163,7 +163,7 @@ func (c *crowd) disperse() {
 func TestRestartSpreadsReconnects(t *testing.T) {
 	restarts := map[string]func(c *crowd){
 		"drained, the next node is there": func(c *crowd) {
-			old := &crowd{t: c.t, handler: c.handler, server: c.server}
+			old := &crowd{t: c.t, registry: c.registry, server: c.server}
 			c.up() // new connections go there while the old node drains
 			old.drain()
 		},
