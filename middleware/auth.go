@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/securews/securews/internal/bounded"
-	"github.com/securews/securews/internal/contextkey"
 )
 
 // Auth decides which principal a request comes from: it accepts exactly one credential,
@@ -186,19 +185,22 @@ func (a *Auth) Admit(r *http.Request) (*http.Request, error) {
 	if err != nil {
 		return r, err
 	}
-	return a.AdmitStripped(contextkey.Ours{}, r)
-}
-
-// AdmitStripped is Admit for a request that [Auth.Stripped] has returned. It is for the
-// packages of this module: no other code has an argument for it.
-func (a *Auth) AdmitStripped(_ contextkey.Ours, r *http.Request) (*http.Request, error) {
 	vouched := a.vouchedFor(r)
-	v, err := a.vouch(r)
+	v, err := a.Vouch(r)
 	if err != nil || vouched {
 		return r, err
 	}
-	recordPrincipal(r.Context(), &v.principal)
-	return r.WithContext(context.WithValue(r.Context(), contextkey.Voucher{}, v)), nil
+	return v.Attach(r), nil
+}
+
+// Vouch is [Auth.Admit] without the copies of the request: it returns the voucher that
+// Admit puts into the context. r is one that [Auth.Stripped] has returned.
+func (a *Auth) Vouch(r *http.Request) (*Voucher, error) {
+	v, err := a.vouch(r)
+	if err == nil {
+		recordPrincipal(r.Context(), &v.principal)
+	}
+	return v, err
 }
 
 // Handler lets a request through with its principal in the context ([FromContext]),

@@ -12,6 +12,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/securews/securews/internal/contextkey"
 	"github.com/securews/securews/middleware"
 	"github.com/securews/securews/middleware/live"
 )
@@ -25,15 +26,19 @@ type Conn struct {
 	origin      string
 	subprotocol string
 	value       any // of Authorize
-	ctx         context.Context
+	id          [1]string // the value of Securews-Connection
+	requestID   string
+	detached    contextkey.Detached
+	ctx         context.Context // over detached
 	cancel      context.CancelCauseFunc
 
 	net      net.Conn        // the hijacked connection
 	coder    *websocket.Conn // reads messages, through the guard
-	guard    *guard
-	buffered *bufio.Reader // coder's, between guard and coder
-	explains bool          // it is completed only to report a refusal; never served
-	attached atomic.Bool   // net, coder, guard and buffered are there
+	hijacker hijacker
+	guard    guard
+	buffered bufio.Reader // coder's, between guard and coder
+	explains bool         // it is completed only to report a refusal; never served
+	attached atomic.Bool  // net, coder, guard and buffered are there
 
 	reading  sync.Mutex    // held by the reader; finish alone waits for it, having made the read return
 	writing  chan struct{} // held while writing a frame
@@ -47,6 +52,7 @@ type Conn struct {
 	closeSent atomic.Bool
 	deadlines sync.Mutex // orders SetReadDeadline between interrupt and finish
 	finishing bool       // guarded by deadlines
+	left      live.Cause // the cause in the registry's terms, once it has ended
 
 	// Times of the registry's clock, which its wheel reads.
 	lastByte     atomic.Int64
@@ -204,10 +210,12 @@ func (c *Conn) finish(cause *CloseError) {
 	final := c.cause.Load()
 	if final.Code != websocket.StatusAbnormalClosure && c.guard.awaitClose() {
 		_ = c.net.Close()
+	} else {
+		c.cut()
 	}
-	c.cut()
 	_ = c.coder.CloseNow() // takes its finalizer off
 	c.incoming = nil       // not to the pool: what Serve left behind may still hold it
 	c.logEnd(final)
-	c.binding.Leave(causeOf(final))
+	c.left = live.Cause{Code: uint16(final.Code), Reason: final.Reason, Err: final.Err}
+	c.binding.Leave(&c.left)
 }

@@ -102,18 +102,20 @@ func (h *Handler) open(w http.ResponseWriter, r *http.Request, hs handshake) (_ 
 			c.abandon()
 		}
 	}()
-	r, err = h.cfg.Auth.AdmitStripped(contextkey.Ours{}, r)
+	v, err := h.cfg.Auth.Vouch(r)
 	if err != nil {
 		return nil, err
 	}
-	c.init(r)
-	if err := h.bind(c, r); err != nil {
+	c.init(r, v)
+	if err := h.bind(c, r, v); err != nil {
 		return nil, h.cfg.Auth.WithChallenge(err)
 	}
 	if err := c.accept(w, r); err != nil {
 		return nil, err
 	}
-	middleware.Annotate(r.Context(), slog.String("connection", c.ID()))
+	if c.ID() != middleware.RequestID(r.Context()) {
+		middleware.Annotate(r.Context(), slog.String("connection", c.ID()))
+	}
 	opened = true
 	return c, nil
 }
@@ -130,14 +132,13 @@ func (c *Conn) abandon() {
 }
 
 // bind enters the connection under its principal, and has Authorize decide.
-func (h *Handler) bind(c *Conn, r *http.Request) error {
-	v, _ := middleware.VoucherFrom(r.Context())
+func (h *Handler) bind(c *Conn, r *http.Request, v *middleware.Voucher) error {
 	if err := c.binding.Bind(r.Context(), v, (*member)(c)); err != nil {
 		return err
 	}
 	if h.cfg.Authorize != nil {
 		var err error
-		if c.value, err = h.authorize(r, c.Principal()); err != nil {
+		if c.value, err = h.authorize(v.Attach(r), c.Principal()); err != nil {
 			return err
 		}
 	}
@@ -216,7 +217,7 @@ func (c *Conn) logEnd(cause *CloseError) {
 	}
 	attrs := []slog.Attr{
 		slog.String("id", c.ID()),
-		slog.Any("principal", *c.binding.Shared(contextkey.Ours{})),
+		slog.Any("principal", *c.binding.Shared(contextkey.Key())),
 		slog.Int("code", int(cause.Code)),
 		slog.String("reason", cause.Reason),
 		slog.Duration("lasted", time.Duration(c.h.now()-c.binding.Opened())),

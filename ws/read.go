@@ -39,9 +39,7 @@ func (c *Conn) Read() (typ websocket.MessageType, p []byte, err error) {
 	}()
 	c.release()
 	c.awaitMessage()
-	// A context that cannot end: it costs nothing, and one that does end would
-	// have coder cut TCP before the close frame.
-	typ, r, err := c.coder.Reader(context.Background())
+	typ, r, err := c.coder.Reader((*readContext)(c))
 	if err == nil {
 		p, err = c.slurp(typ, r)
 	}

@@ -11,42 +11,59 @@ import (
 
 	"github.com/coder/websocket"
 
-	"github.com/securews/securews/internal/contextkey"
 	"github.com/securews/securews/middleware"
 )
 
 // init makes what a connection of the request needs before there is a connection.
-func (c *Conn) init(r *http.Request) {
+func (c *Conn) init(r *http.Request, v *middleware.Voucher) {
 	limits := &c.h.cfg.Limits
 	c.writing = make(chan struct{}, 1)
 	c.messages = newBucket(limits.MessagesPerSecond, limits.MessageBurst)
 	now := c.h.now()
 	c.lastByte.Store(now)
 	c.lastMessage.Store(now)
-	// None of the request's: net/http cancels that when the handler returns.
-	c.ctx, c.cancel = context.WithCancelCause(detach(r.Context()))
+	// Not the request's: net/http cancels that when the handler returns.
+	c.detached.Context, c.detached.Voucher = context.Background(), v
+	if c.requestID = middleware.RequestID(r.Context()); c.requestID != "" {
+		c.detached.ID = &c.requestID
+	}
+	c.ctx, c.cancel = context.WithCancelCause(&c.detached)
 }
 
-// detach is a context for the connection: see contextkey.Detached.
-func detach(request context.Context) context.Context {
-	d := &contextkey.Detached{Context: context.Background(), Voucher: request.Value(contextkey.Voucher{})}
-	if id := middleware.RequestID(request); id != "" {
-		d.ID = &id
+// acceptOptions are the same for all connections.
+var acceptOptions = &websocket.AcceptOptions{
+	InsecureSkipVerify: true, // Config.Origins has decided
+	CompressionMode:    websocket.CompressionDisabled,
+	OnPingReceived: func(ctx context.Context, p []byte) bool {
+		if c, ok := ctx.Value(readContextKey{}).(*Conn); ok {
+			_ = c.writeFrame(opPong, p)
+		}
+		return false // ours is the answer
+	},
+}
+
+// readContext is the context of coder's reader: it carries the connection, and never ends.
+// It costs nothing, and one that does end would have coder cut TCP before the close frame.
+type readContext Conn
+
+type readContextKey struct{}
+
+func (*readContext) Deadline() (deadline time.Time, ok bool) { return }
+func (*readContext) Done() <-chan struct{}                   { return nil }
+func (*readContext) Err() error                              { return nil }
+
+func (r *readContext) Value(key any) any {
+	if key == (readContextKey{}) {
+		return (*Conn)(r)
 	}
-	return d
+	return nil
 }
 
 // accept answers 101 and takes the connection over.
 func (c *Conn) accept(w http.ResponseWriter, r *http.Request) error {
-	opts := &websocket.AcceptOptions{
-		InsecureSkipVerify: true, // Config.Origins has decided
-		CompressionMode:    websocket.CompressionDisabled,
-		OnPingReceived: func(_ context.Context, p []byte) bool {
-			_ = c.writeFrame(opPong, p)
-			return false // ours is the answer
-		},
-	}
-	coder, err := websocket.Accept(&hijacker{w, c}, r, opts)
+	c.hijacker = hijacker{ResponseWriter: w, c: c}
+	defer func() { c.hijacker.ResponseWriter = nil }()
+	coder, err := websocket.Accept(&c.hijacker, r, acceptOptions)
 	if err != nil {
 		return fmt.Errorf("ws: upgrade: %w", err)
 	}
@@ -61,7 +78,9 @@ func (c *Conn) accept(w http.ResponseWriter, r *http.Request) error {
 // 4 KiB pair of net/http would stay for as long as the connection does.
 type hijacker struct {
 	http.ResponseWriter
-	c *Conn
+	c      *Conn
+	writer bufio.Writer // coder's
+	pair   bufio.ReadWriter
 }
 
 // WriteHeader keeps coder's 101 for Hijack, which comes next.
@@ -80,7 +99,8 @@ var errAnswered = errors.New("ws: upgrade: an outer layer does not pass Hijack o
 func (w *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	c := w.c
 	spell(w.Header())
-	w.Header()["Securews-Connection"] = []string{c.ID()}
+	c.id[0] = c.ID()
+	w.Header()["Securews-Connection"] = c.id[:]
 	if c.subprotocol != "" {
 		w.Header()["Sec-WebSocket-Protocol"] = []string{c.subprotocol}
 	}
@@ -95,7 +115,8 @@ func (w *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, fmt.Errorf("%w: %w", errAnswered, err)
 	}
 	perSecond := c.h.cfg.Limits.ControlPerSecond
-	g := &guard{
+	g := &c.guard
+	*g = guard{
 		Conn: conn, c: c,
 		control: newBucket(perSecond, min(10*perSecond, 1<<20)),
 		bytes:   newBucket(c.h.cfg.Limits.BytesPerSecond, c.h.cfg.Limits.ByteBurst),
@@ -104,21 +125,18 @@ func (w *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if early, _ := rw.Reader.Peek(rw.Reader.Buffered()); len(early) > 0 {
 		g.early = append(g.early, early...)
 	}
-	c.net, c.guard, c.buffered = conn, g, bufio.NewReaderSize(g, 512)
+	c.net, c.buffered, w.writer = conn, *bufio.NewReaderSize(g, 512), *bufio.NewWriterSize(g, 16)
+	w.pair = bufio.ReadWriter{Reader: &c.buffered, Writer: &w.writer}
 	boundUnsent(conn)
-	return g, bufio.NewReadWriter(c.buffered, bufio.NewWriterSize(g, 16)), nil
+	return g, &w.pair, nil
 }
 
 // spell writes the header names of the 101 as RFC 6455 does: some clients compare them
 // letter by letter.
 func spell(h http.Header) {
-	for canonical, name := range map[string]string{
-		"Sec-Websocket-Accept": "Sec-WebSocket-Accept", "Sec-Websocket-Protocol": "Sec-WebSocket-Protocol",
-	} {
-		if v, ok := h[canonical]; ok {
-			delete(h, canonical)
-			h[name] = v
-		}
+	if v, ok := h["Sec-Websocket-Accept"]; ok {
+		delete(h, "Sec-Websocket-Accept")
+		h["Sec-WebSocket-Accept"] = v
 	}
 }
 

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -78,7 +79,8 @@ func (b *Binding) recheckPause() int64 {
 }
 
 // ID returns the id of the connection: the one that the credential reserved, as a ticket
-// does, or else 128 random bits. It is not secret and grants nothing.
+// does, else that of the request in the access log, else 128 random bits. It is not secret
+// and grants nothing.
 func (b *Binding) ID() string { return b.id }
 
 // Opened returns when the place was reserved, in the time of [Registry.Now].
@@ -104,7 +106,7 @@ func (b *Binding) Shared(contextkey.Ours) *middleware.Principal { return b.princ
 // `unavailable` if the Auth cannot be followed or asked. From then on the member may be
 // ended. ctx bounds what is asked.
 func (b *Binding) Bind(ctx context.Context, v *middleware.Voucher, m Member) error {
-	p := v.Shared(contextkey.Ours{})
+	p := v.Shared(contextkey.Key())
 	if !p.Expires.IsZero() && time.Until(p.Expires) <= 0 {
 		return middleware.Unauthorized(middleware.ReasonCredentialExpired, errors.New("live: the credential has ended"))
 	}
@@ -114,7 +116,8 @@ func (b *Binding) Bind(ctx context.Context, v *middleware.Voucher, m Member) err
 	}
 	b.member = m
 	b.follow.Store(f)
-	if b.id = p.Connection; b.id == "" {
+	b.id = cmp.Or(p.Connection, middleware.RequestID(ctx))
+	if b.id == "" {
 		b.id = rand.Text()
 	}
 	if err := b.enter(p); err != nil {
@@ -211,7 +214,7 @@ var (
 // the member keeps the old one; if the new credential is revoked meanwhile, the member
 // ends.
 func (b *Binding) Replace(ctx context.Context, v *middleware.Voucher) error {
-	p := v.Shared(contextkey.Ours{})
+	p := v.Shared(contextkey.Key())
 	f, err := b.registry.follow(ctx, v.Auth())
 	if err != nil {
 		return middleware.Unavailable(err)

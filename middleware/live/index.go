@@ -11,9 +11,11 @@ import (
 // bindings themselves, and a list is found by a hash: it may hold others, which are told
 // apart by their principals.
 type index struct {
-	seed    maphash.Seed
-	shards  [64]indexShard
-	issuers sync.Map // of all principals that were ever entered
+	seed   maphash.Seed
+	shards [64]indexShard
+
+	mu      sync.RWMutex
+	issuers map[string]struct{} // of all principals that were ever entered
 }
 
 type indexShard struct {
@@ -52,7 +54,7 @@ func keyOf(kind uint8, p *middleware.Principal) key {
 }
 
 func (x *index) init() {
-	x.seed = maphash.MakeSeed()
+	x.seed, x.issuers = maphash.MakeSeed(), map[string]struct{}{}
 	for i := range x.shards {
 		x.shards[i].heads = map[uint64]*Binding{}
 	}
@@ -70,10 +72,21 @@ func (x *index) add(b *Binding, p *middleware.Principal, perPrincipal int) bool 
 		return false
 	}
 	x.linkHandles(b, p)
-	if _, known := x.issuers.Load(p.Issuer); !known {
-		x.issuers.Store(p.Issuer, nil)
-	}
+	x.meet(p.Issuer)
 	return true
+}
+
+// meet remembers an issuer, for revocations of a subject under every issuer.
+func (x *index) meet(issuer string) {
+	x.mu.RLock()
+	_, known := x.issuers[issuer]
+	x.mu.RUnlock()
+	if known {
+		return
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.issuers[issuer] = struct{}{}
 }
 
 const unlimited = 1 << 30
@@ -171,10 +184,11 @@ func (x *index) subject(issuer, subject string) []*Binding {
 	if issuer != "" {
 		return x.list(key{bySubject, issuer, subject})
 	}
+	x.mu.RLock()
+	defer x.mu.RUnlock()
 	var found []*Binding
-	x.issuers.Range(func(issuer, _ any) bool {
-		found = append(found, x.list(key{bySubject, issuer.(string), subject})...)
-		return true
-	})
+	for issuer := range x.issuers {
+		found = append(found, x.list(key{bySubject, issuer, subject})...)
+	}
 	return found
 }
