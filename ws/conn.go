@@ -25,7 +25,7 @@ type Conn struct {
 	binding     live.Binding // to the principal, in Config.Live
 	origin      string
 	subprotocol string
-	value       any // of Authorize
+	value       any       // of Authorize
 	id          [1]string // the value of Securews-Connection
 	requestID   string
 	detached    contextkey.Detached
