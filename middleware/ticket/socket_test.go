@@ -50,7 +50,7 @@ func open(t *testing.T, u user) *page {
 	t.Helper()
 	p := &page{t: t, revocations: middleware.NewRevocations(), served: make(chan *ws.Conn, 10)}
 	log := slog.New(slog.NewTextHandler(p, nil))
-	tickets := newTickets(t, ticket.Config{})
+	tickets := newTickets(t, ticket.Config{Auth: auth(t, middleware.WithRevocations(u, p.revocations))})
 	route := auth(t, tickets)
 	live, err := ws.New(ws.Config{
 		Origins: origins(t, false), Auth: route, Revocations: p.revocations, Log: log, Subprotocols: []string{"chat"},
@@ -64,7 +64,7 @@ func open(t *testing.T, u user) *page {
 		t.Fatal(err)
 	}
 	mux := http.NewServeMux()
-	mux.Handle("POST /ticket", auth(t, u).Handler(tickets.Issue()))
+	mux.Handle("POST /ticket", tickets.Issue())
 	mux.Handle("GET /ws", live)
 	chain := middleware.Chain(mux, middleware.AccessLog(log), route.Strip, func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
