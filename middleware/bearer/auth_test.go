@@ -37,7 +37,7 @@ func (c *countingRevocations) Revoked(ctx context.Context, p middleware.Principa
 	return c.Revocations.Revoked(ctx, p)
 }
 
-// service is what a program wires: sessions, tokens that name them, and tickets for both.
+// service is the wiring of a program: sessions, tokens that name them, and tickets for both.
 type service struct {
 	site
 	store   *countingStore
@@ -129,8 +129,8 @@ func TestAnAuthAsksEachOnce(t *testing.T) {
 	}
 }
 
-// ASVS 7.4.1: a logout reaches everything that was minted in the session: at REST, in a
-// handshake, and what is open. Other sessions of the subject go on.
+// ASVS 7.4.1: a logout reaches everything that was issued in the session: at REST, in a
+// handshake, and open connections. Other sessions of the subject continue.
 func TestALogoutReachesEverythingOfTheSession(t *testing.T) {
 	s := newService(t)
 	cookies, handle := s.login(t, "alice")
@@ -175,7 +175,7 @@ func TestALogoutReachesEverythingOfTheSession(t *testing.T) {
 	}
 	for name, c := range ended {
 		_, err := c.auth.Authenticate(c.fresh)
-		for what, err := range map[string]error{"a request": err, "what is open": c.auth.Alive(t.Context(), c.open)} {
+		for what, err := range map[string]error{"a request": err, "an open connection": c.auth.Alive(t.Context(), c.open)} {
 			if outcome(err) != "401 credential_revoked" {
 				t.Errorf("%s, %s: %s", name, what, outcome(err))
 			}

@@ -101,8 +101,8 @@ func TestKeysThatAreNotUsed(t *testing.T) {
 }
 
 // Under a point of small order the signature of R = 1 and S = 0 verifies for one message in
-// eight at least, and nobody needs a private key.
-func TestKeysAnybodyCanSignWith(t *testing.T) {
+// eight at least, and no private key is needed.
+func TestKeysOfSmallOrder(t *testing.T) {
 	points := []string{ // of order 1, 2, 4 and 8, with either sign; the last two are not reduced
 		"0100000000000000000000000000000000000000000000000000000000000000",
 		"0000000000000000000000000000000000000000000000000000000000000000",

@@ -70,7 +70,7 @@ func (s site) login(t testing.TB, subject string) (cookies []*http.Cookie, handl
 	return res.Cookies(), p.SessionHandle
 }
 
-// A token that names a session ends with it, on the next request and for what it opened.
+// A token that names a session ends with it: on the next request, and in Alive.
 func TestATokenEndsWithItsSession(t *testing.T) {
 	s := newSite(t, session.Config{})
 	cookies, handle := s.login(t, "alice")

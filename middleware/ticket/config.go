@@ -18,7 +18,7 @@ type Config struct {
 
 	// Auth authenticates the requests that fetch a ticket: with sessions, bearer tokens or
 	// both. It is asked again when a ticket is redeemed, and followed afterwards, so that
-	// a ticket and what it opened end with the credential it was issued for.
+	// a ticket and its connection end with the credential it was issued for.
 	Auth *middleware.Auth
 
 	// Path is the one path that tickets open, as in the URL of the request that the

@@ -103,7 +103,7 @@ func ExampleTickets_Issue() {
 	// Output: ann ticket [chat]
 }
 
-// fetchAndOffer is what the page does: POST, then new WebSocket(url, ["chat", subprotocol]).
+// fetchAndOffer does the work of the page: POST, then new WebSocket(url, ["chat", subprotocol]).
 func fetchAndOffer(srv *httptest.Server) []string {
 	r, err := http.NewRequest("POST", srv.URL+"/ticket", nil)
 	if err != nil {

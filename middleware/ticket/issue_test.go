@@ -70,16 +70,16 @@ func TestIssueRefuses(t *testing.T) {
 		r         *http.Request
 		want      string
 	}{
-		{"GET: a ticket is no page", nil, with(func(r *http.Request) { r.Method = "GET" }), "405 method_not_allowed"},
-		{"OPTIONS, where no CORS is in front", nil, with(func(r *http.Request) { r.Method = "OPTIONS" }), "405 method_not_allowed"},
+		{"GET", nil, with(func(r *http.Request) { r.Method = "GET" }), "405 method_not_allowed"},
+		{"OPTIONS, without CORS in front", nil, with(func(r *http.Request) { r.Method = "OPTIONS" }), "405 method_not_allowed"},
 		{"no Origin", nil, post("", "ann"), "403 origin_missing"},
 		{"an Origin that is not on the list", nil, post("https://evil.example", "ann"), "403 origin_not_allowed"},
 		{"a sandboxed frame", nil, post("null", "ann"), "403 origin_not_allowed"},
 		{"two Origins", nil, with(func(r *http.Request) { r.Header.Add("Origin", app) }), "403 origin_malformed"},
 		{"another site by Sec-Fetch-Site", nil, with(func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") }), "403 fetch_metadata"},
-		{"nobody", nil, post(app, ""), "401 no_credential"},
-		{"somebody anonymous", anonymous, post(app, "ann"), "403 forbidden"},
-		{"somebody with a ticket", func(string) middleware.Principal {
+		{"no credential", nil, post(app, ""), "401 no_credential"},
+		{"an anonymous principal", anonymous, post(app, "ann"), "403 forbidden"},
+		{"a principal of a ticket", func(string) middleware.Principal {
 			return middleware.Principal{Subject: "ann", Method: "ticket"}
 		}, post(app, "ann"), "403 forbidden"},
 		{"a credential that has ended since", func(name string) middleware.Principal {
@@ -150,8 +150,8 @@ func TestIssueChallenges(t *testing.T) {
 	}
 }
 
-// expires_in is no promise beyond the credential that the ticket stands for, and kept to
-// the last of its whole seconds; the store need not keep it longer.
+// expires_in does not exceed the credential behind the ticket, and holds to the last of its
+// whole seconds; the store need not keep the ticket longer.
 func TestExpiresIn(t *testing.T) {
 	const forever = 0
 	for _, tt := range []struct {
@@ -192,7 +192,7 @@ func TestExpiresIn(t *testing.T) {
 	}
 }
 
-// What a principal may be, a store can keep: letters that are special to HTML, which count
+// A store can keep any principal: letters that are special to HTML, which count
 // once, and times that RFC 3339 §1 cannot write.
 func TestUnusualPrincipalsCrossTheStore(t *testing.T) {
 	t.Parallel()
@@ -226,7 +226,7 @@ func TestUnusualPrincipalsCrossTheStore(t *testing.T) {
 	}
 }
 
-// Four fifths of what is left of the credential, in seconds, however long that is.
+// Four fifths of the remaining time of the credential, in seconds, however long that is.
 func TestRefreshAfter(t *testing.T) {
 	for _, tt := range []struct {
 		ends time.Duration
@@ -283,7 +283,7 @@ func TestIssueIsRateLimited(t *testing.T) {
 	})
 }
 
-// recorder is a Store that shows what it is given.
+// recorder is a Store that shows its arguments.
 type recorder struct {
 	eternal
 	mu    sync.Mutex
@@ -299,7 +299,7 @@ func (s *recorder) Put(ctx context.Context, key string, value []byte, ttl time.D
 	return s.eternal.Put(ctx, key, value, ttl)
 }
 
-// What reads the store can redeem nothing (ASVS 11.5.1, 14.2).
+// A reader of the store can redeem nothing (ASVS 11.5.1, 14.2).
 func TestTheStoreHasNoTicket(t *testing.T) {
 	t.Parallel()
 	store := &recorder{}

@@ -69,7 +69,7 @@ func TestRecordKnowsAllOfAPrincipal(t *testing.T) {
 	}
 }
 
-// What is not UTF-8 does not cross JSON: two subjects must not become one.
+// Text that is not UTF-8 does not cross JSON: two subjects must not become one.
 func TestEncodeRefusesWhatIsNotUTF8(t *testing.T) {
 	const bad = "ann\xff"
 	for name, p := range map[string]principal{

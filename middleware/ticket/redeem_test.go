@@ -92,14 +92,14 @@ var redemptions = []redemption{
 }
 
 // ASVS 4.4.3, 4.4.4: a ticket is good once, for one origin and one path, and its first use
-// ends it whatever comes of that. Stripped further out or not is the same.
+// consumes it in every case. An outer layer that strips it changes nothing.
 func TestRedeem(t *testing.T) {
 	t.Parallel()
 	for _, tt := range redemptions {
 		for _, stripped := range []bool{false, true} {
 			name := tt.name
 			if stripped {
-				name += ", stripped further out"
+				name += ", stripped in an outer layer"
 			}
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
@@ -284,7 +284,7 @@ func (e *eternal) Take(_ context.Context, key string) ([]byte, error) {
 	return v.([]byte), nil
 }
 
-// A client without an Origin gets a ticket where the policy lets it, for a handshake
+// A client without an Origin gets a ticket if the policy admits it, for a handshake
 // without one.
 func TestNativeClients(t *testing.T) {
 	t.Parallel()
@@ -333,7 +333,7 @@ func (hanging) Take(ctx context.Context, _ string) ([]byte, error) {
 	return nil, ctx.Err()
 }
 
-// Fail closed: whoever cannot be asked answers 503, and a record that is not ours opens
+// Fail closed: a store or revocations that fail are 503, and a foreign record opens
 // nothing.
 func TestStoreDown(t *testing.T) {
 	t.Parallel()

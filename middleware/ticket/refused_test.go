@@ -110,7 +110,7 @@ func TestRightUseThatIsRefusedLeavesATicketGood(t *testing.T) {
 	}
 }
 
-// counting is a Store that counts what is taken, and from which nothing comes back.
+// counting is a Store that counts the calls of Take, which find nothing.
 type counting struct {
 	eternal
 	took atomic.Int64
@@ -121,7 +121,7 @@ func (c *counting) Take(context.Context, string) ([]byte, error) {
 	return nil, errors.New("down")
 }
 
-// What is refused costs the store no more than the two tickets that are worth burning.
+// A refused request costs the store no more than two calls.
 func TestConsumeIsBounded(t *testing.T) {
 	t.Parallel()
 	const a, b, c = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "BAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "CAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
@@ -161,7 +161,7 @@ func TestConsumeIsBounded(t *testing.T) {
 	})
 }
 
-// A peer that hangs up ends its request's context; a wrong use ends the ticket all the same.
+// A peer that hangs up ends its request's context; an invalid use consumes the ticket anyway.
 func TestPeerThatHangsUpHasUsedATicket(t *testing.T) {
 	t.Parallel()
 	for name, use := range map[string]func(*ticket.Tickets, *http.Request){

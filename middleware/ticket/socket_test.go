@@ -23,7 +23,7 @@ import (
 	"github.com/securews/securews/ws/wstest"
 )
 
-// page is a server with a ticket route and a socket that tickets open, and what it logs.
+// page is a server with a ticket route and a socket that tickets open, and its log.
 type page struct {
 	*wstest.Server
 	t           *testing.T

@@ -7,7 +7,7 @@ import (
 )
 
 // Store keeps tickets until they are taken or their time is over. Keys are hashes of
-// tickets, so that a reader of the store cannot redeem one. There is no Get, on purpose.
+// tickets, so that a reader of the store cannot redeem one. It has no Get, on purpose.
 // Implementations are safe for concurrent use and return when the context ends. A call
 // that takes longer than 1 s is given up, and the request is refused with 503; a panic
 // refuses it with 500.
@@ -23,7 +23,7 @@ type Store interface {
 }
 
 var (
-	// ErrNotFound is the error of Take if there is no value under the key: it was never
+	// ErrNotFound is the error of Take if the key has no value: it was never
 	// stored, its time is over, or it was taken already.
 	ErrNotFound = errors.New("ticket: not found")
 

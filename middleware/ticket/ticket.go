@@ -65,7 +65,7 @@ const timeout = time.Second
 // Authenticate redeems the request's ticket, once: it is taken from the store before
 // anything is compared, so that a ticket presented in an invalid request is also consumed.
 // [Tickets.Consume] is for requests refused before authentication. Its error is
-// [middleware.ErrNoCredential] if there is no ticket, otherwise a [middleware.Refusal]:
+// [middleware.ErrNoCredential] without a ticket, otherwise a [middleware.Refusal]:
 //
 //   - 400 multiple_credentials: two tickets, or one both ways;
 //   - 400 credential_malformed: one that cannot be read, that has no real subprotocol
