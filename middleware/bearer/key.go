@@ -25,7 +25,7 @@ const maxOperations = 16
 var (
 	errKeyJSON     = errors.New("not a JSON object with text where text belongs")
 	errKeyNoID     = errors.New("no kid")
-	errKeyPrivate  = errors.New("holds private parts: whoever reads the set can sign")
+	errKeyPrivate  = errors.New("has private members: any reader of the set could sign")
 	errKeyUse      = errors.New("use or key_ops is not for verifying signatures")
 	errKeyAlg      = errors.New("alg is not on the list or not for this key")
 	errKeyKind     = errors.New("kind or curve is not supported")
@@ -47,8 +47,7 @@ func (k *key) same(other *key) bool {
 	return ok && p.Equal(other.public)
 }
 
-// parseKey reads one JWK. Members it has no use for, x5c among them, are not looked at:
-// they can neither help the key nor harm it. The kid is returned even of a key that
+// parseKey reads one JWK. Members it does not use, x5c among them, are ignored. The kid is returned even of a key that
 // cannot be used.
 func parseKey(raw []byte, algorithms *algorithmSet) (k *key, kid string, err error) {
 	members, err := object(raw)

@@ -22,7 +22,7 @@ func TestASetWithOneGoodKeyServes(t *testing.T) {
 		{"alone", keys(good)},
 		{"with alg, use and key_ops", keys(good.with("alg", "ES256").with("use", "sig").with("key_ops", []string{"verify"}))},
 		{"with x5c and x5t that make no sense", keys(good.with("x5c", []string{"!"}).with("x5t", 7))},
-		{"members of the set nobody knows", []byte(`{"issuer":"x","keys":[` + good.String() + `],"next":{"a":[1]}}`)},
+		{"unknown members of the set", []byte(`{"issuer":"x","keys":[` + good.String() + `],"next":{"a":[1]}}`)},
 		{"a post-quantum key, kty AKP", raw(`{"kty":"AKP","kid":"pq","alg":"ML-DSA-44","pub":"AAAA"}`)},
 		{"an unknown kty", raw(`{"kty":"XYZ","kid":"x"}`)},
 		{"an unknown curve", raw(`{"kty":"EC","kid":"x","crv":"secp256k1","x":"AAAA","y":"AAAA"}`)},

@@ -95,7 +95,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"no path":             `{"v":1,"origin":"","cid":"C1","exp":"2026-01-02T03:04:35Z","principal":{"iss":"i","sub":"s","method":"m"}}`,
 		"no cid":              `{"v":1,"path":"/ws","origin":"","exp":"2026-01-02T03:04:35Z","principal":{"iss":"i","sub":"s","method":"m"}}`,
 		"no end":              `{"v":1,"path":"/ws","origin":"","cid":"C1","principal":{"iss":"i","sub":"s","method":"m"}}`,
-		"nobody":              `{"v":1,"path":"/ws","origin":"","cid":"C1","exp":"2026-01-02T03:04:35Z"}`,
+		"no principal":        `{"v":1,"path":"/ws","origin":"","cid":"C1","exp":"2026-01-02T03:04:35Z"}`,
 		"cut short":           wire[:len(wire)-1],
 		"too long":            wire + string(make([]byte, 16<<10)),
 	} {

@@ -32,9 +32,9 @@ func socket(t *testing.T, tickets *ticket.Tickets) *ws.Handler {
 	return h
 }
 
-// ASVS 4.4.3: a wrong use ends a ticket, also where ws.Handler refuses before it asks who
-// a request is from. It is the same in the query and as a subprotocol.
-func TestRefusedBeforeItIsAskedFor(t *testing.T) {
+// ASVS 4.4.3: an invalid request consumes its ticket even if ws.Handler refuses it before
+// authentication, with the ticket in the query and in a subprotocol.
+func TestRefusedBeforeAuthentication(t *testing.T) {
 	t.Parallel()
 	set := func(name string, values ...string) func(*http.Request) {
 		return func(r *http.Request) { r.Header[name] = values }
@@ -78,15 +78,16 @@ func TestRefusedBeforeItIsAskedFor(t *testing.T) {
 					t.Errorf("answered %s, want %s", got, tt.want)
 				}
 				if _, err := tickets.Authenticate(offering("chat, " + a.Subprotocol)); outcome(err) != invalid {
-					t.Errorf("the right use afterwards: %s", outcome(err))
+					t.Errorf("a valid use afterwards: %s", outcome(err))
 				}
 			})
 		}
 	}
 }
 
-// A handshake that comes at the wrong time was right, and Check has no effect.
-func TestRightUseThatIsRefusedLeavesATicketGood(t *testing.T) {
+// A valid handshake that comes at the wrong time leaves its ticket good, and Check has no
+// effect.
+func TestValidRequestThatIsRefusedLeavesATicketGood(t *testing.T) {
 	t.Parallel()
 	tickets := newTickets(t, ticket.Config{})
 	a := fetch(t, tickets, app, "ann")
@@ -106,7 +107,7 @@ func TestRightUseThatIsRefusedLeavesATicketGood(t *testing.T) {
 		t.Errorf("draining: answered %s", got)
 	}
 	if _, err := tickets.Authenticate(right()); err != nil {
-		t.Errorf("the right use afterwards: %v", err)
+		t.Errorf("a valid use afterwards: %v", err)
 	}
 }
 
@@ -162,7 +163,7 @@ func TestConsumeIsBounded(t *testing.T) {
 }
 
 // A peer that hangs up ends its request's context; an invalid use consumes the ticket anyway.
-func TestPeerThatHangsUpHasUsedATicket(t *testing.T) {
+func TestPeerThatDisconnectsHasConsumedATicket(t *testing.T) {
 	t.Parallel()
 	for name, use := range map[string]func(*ticket.Tickets, *http.Request){
 		"redeemed":                       func(k *ticket.Tickets, r *http.Request) { _, _ = k.Authenticate(r) },
@@ -174,7 +175,7 @@ func TestPeerThatHangsUpHasUsedATicket(t *testing.T) {
 		cancel()
 		use(tickets, handshake("/ws?ticket="+a.Ticket, other).WithContext(gone))
 		if _, err := tickets.Authenticate(offering("chat, " + a.Subprotocol)); outcome(err) != invalid {
-			t.Errorf("%s: the right use afterwards: %s", name, outcome(err))
+			t.Errorf("%s: a valid use afterwards: %s", name, outcome(err))
 		}
 	}
 }

@@ -254,7 +254,7 @@ func TestForeignOriginIsRefusedFirst(t *testing.T) {
 			t.Errorf("without a real subprotocol: %v", err)
 		}
 		if _, res, err := p.dial("/ws", "chat", a.Subprotocol); err == nil || res.StatusCode != 401 {
-			t.Errorf("after a wrong use: %v", err)
+			t.Errorf("after an invalid use: %v", err)
 		}
 	})
 }

@@ -115,7 +115,7 @@ func TestStripOutsideStripPrefix(t *testing.T) {
 			t.Errorf("%s: answered %s, want %s", tt.name, got, tt.want)
 		}
 		if _, err := tickets.Authenticate(offering("chat, " + a.Subprotocol)); outcome(err) != invalid {
-			t.Errorf("%s: the right use afterwards: %s", tt.name, outcome(err))
+			t.Errorf("%s: a valid use afterwards: %s", tt.name, outcome(err))
 		}
 	}
 }
