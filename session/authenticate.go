@@ -137,8 +137,8 @@ var (
 )
 
 // read returns a live session and its bytes in the store; errGone, errRevoked, or the
-// error of the store or the revocations. It is the one place where a record becomes a
-// session.
+// error of the store or the revocations. Only read makes a session of a
+// record.
 func (m *Manager) read(ctx context.Context, handle string) (*record, []byte, error) {
 	b, err := m.store.find(ctx, handle)
 	if err != nil {

@@ -44,7 +44,7 @@ func newStore(raw scs.Store) store {
 
 var errNoIteration = fmt.Errorf("the store cannot list sessions: %w", errors.ErrUnsupported)
 
-// find returns nil if there is no such key.
+// find returns nil if the key is absent.
 func (s *store) find(ctx context.Context, key string) ([]byte, error) {
 	return bounded.Call(ctx, s.calls, "session: store: find", func() ([]byte, error) {
 		var b []byte

@@ -30,7 +30,7 @@ func TokenHandleOf(token string) string {
 	return handle(token)
 }
 
-// SessionHandle is the Principal.SessionHandle of a token with a sid claim if there are no
+// SessionHandle is the Principal.SessionHandle of a token with a sid claim, without
 // Config.Sessions: a middleware.Revocation with it revokes all tokens of that session at
 // the issuer (OpenID Connect Back-Channel Logout 1.0 §2.1). It is the base64url SHA-256 of
 // the issuer, a NUL and the sid.

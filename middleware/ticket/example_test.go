@@ -29,11 +29,11 @@ func ExampleNew() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	tickets, err := ticket.New(ticket.Config{Path: "/ws", Origins: origins})
+	who, err := middleware.NewAuth(user{}) // in a program: bearer.New, session.New or both
 	if err != nil {
 		log.Fatal(err)
 	}
-	who, err := middleware.NewAuth(user{}) // in earnest bearer.New, or session.New
+	tickets, err := ticket.New(ticket.Config{Auth: who, Path: "/ws", Origins: origins})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func ExampleNew() {
 
 	r := chi.NewRouter()
 	r.Use(middleware.AccessLog(quiet), route.Strip) // Strip: before any logger of your own
-	r.With(cors, who.Handler).Handle("/ticket", tickets.Issue())
+	r.With(cors).Handle("/ticket", tickets.Issue())
 	r.Handle("/ws", live)
 
 	srv := httptest.NewTLSServer(r)
@@ -74,11 +74,11 @@ func ExampleTickets_Issue() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	tickets, err := ticket.New(ticket.Config{Path: "/ws", Origins: origins})
+	who, err := middleware.NewAuth(user{})
 	if err != nil {
 		log.Fatal(err)
 	}
-	who, err := middleware.NewAuth(user{})
+	tickets, err := ticket.New(ticket.Config{Auth: who, Path: "/ws", Origins: origins})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -87,9 +87,9 @@ func ExampleTickets_Issue() {
 		log.Fatal(err)
 	}
 	mux := http.NewServeMux()
-	mux.Handle("POST /ticket", who.Handler(tickets.Issue()))
+	mux.Handle("POST /ticket", tickets.Issue()) // authenticates by itself
 	mux.Handle("GET /ws", route.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p, _ := middleware.FromContext(r.Context()) // here any upgrader would do
+		p, _ := middleware.FromContext(r.Context()) // any upgrader may follow
 		fmt.Println(p.Subject, p.Method, r.Header["Sec-Websocket-Protocol"])
 	})))
 
@@ -103,7 +103,7 @@ func ExampleTickets_Issue() {
 	// Output: ann ticket [chat]
 }
 
-// fetchAndOffer is what the page does: POST, then new WebSocket(url, ["chat", subprotocol]).
+// fetchAndOffer does the work of the page: POST, then new WebSocket(url, ["chat", subprotocol]).
 func fetchAndOffer(srv *httptest.Server) []string {
 	r, err := http.NewRequest("POST", srv.URL+"/ticket", nil)
 	if err != nil {

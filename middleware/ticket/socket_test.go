@@ -23,7 +23,7 @@ import (
 	"github.com/securews/securews/ws/wstest"
 )
 
-// page is a server with a ticket route and a socket that tickets open, and what it logs.
+// page is a server with a ticket route and a socket that tickets open, and its log.
 type page struct {
 	*wstest.Server
 	t           *testing.T
@@ -50,7 +50,7 @@ func open(t *testing.T, u user) *page {
 	t.Helper()
 	p := &page{t: t, revocations: middleware.NewRevocations(), served: make(chan *ws.Conn, 10)}
 	log := slog.New(slog.NewTextHandler(p, nil))
-	tickets := newTickets(t, ticket.Config{})
+	tickets := newTickets(t, ticket.Config{Auth: auth(t, middleware.WithRevocations(u, p.revocations))})
 	route := auth(t, tickets)
 	live, err := ws.New(ws.Config{
 		Origins: origins(t, false), Auth: route, Revocations: p.revocations, Log: log, Subprotocols: []string{"chat"},
@@ -64,7 +64,7 @@ func open(t *testing.T, u user) *page {
 		t.Fatal(err)
 	}
 	mux := http.NewServeMux()
-	mux.Handle("POST /ticket", auth(t, u).Handler(tickets.Issue()))
+	mux.Handle("POST /ticket", tickets.Issue())
 	mux.Handle("GET /ws", live)
 	chain := middleware.Chain(mux, middleware.AccessLog(log), route.Strip, func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -254,7 +254,7 @@ func TestForeignOriginIsRefusedFirst(t *testing.T) {
 			t.Errorf("without a real subprotocol: %v", err)
 		}
 		if _, res, err := p.dial("/ws", "chat", a.Subprotocol); err == nil || res.StatusCode != 401 {
-			t.Errorf("after a wrong use: %v", err)
+			t.Errorf("after an invalid use: %v", err)
 		}
 	})
 }
