@@ -51,7 +51,7 @@ var topLevel = strings.Fields(`internal middleware session ws examples docs go.m
 
 // dropped has exported names that were given up, each with what replaced it.
 var dropped = map[string]string{
-	"Spend": "Consume", "SingleUse": "Consumer", "Detach": "contextkey.Detached", "OnRefuse": "contextkey.Explain",
+	"Detach": "contextkey.Detached", "OnRefuse": "contextkey.Explain",
 	"CutSubprotocols": "opening.StripSubprotocols", "OffersSubprotocol": "opening.OffersSubprotocol", "IsHandshake": "opening.IsHandshake",
 }
 

@@ -108,9 +108,10 @@ func (p Principal) Clone() Principal {
 // LogValue shows identity and method. Handles and attributes stay out of logs
 // (ASVS 16.2.5).
 func (p Principal) LogValue() slog.Value {
-	return slog.GroupValue(
-		slog.String("issuer", p.Issuer),
-		slog.String("subject", p.Subject),
-		slog.String("method", p.Method),
-	)
+	identity := p.identity()
+	return slog.GroupValue(identity[:]...)
+}
+
+func (p *Principal) identity() [3]slog.Attr {
+	return [3]slog.Attr{slog.String("issuer", p.Issuer), slog.String("subject", p.Subject), slog.String("method", p.Method)}
 }

@@ -132,10 +132,16 @@ func clientAround(r *http.Request) netip.Addr {
 
 // clientAddress is that for the log, which says "@" of a Unix socket.
 func clientAddress(r *http.Request) string {
-	if a := clientAround(r); a.IsValid() {
-		return a.String()
+	a := clientAround(r)
+	if !a.IsValid() {
+		return r.RemoteAddr
 	}
-	return r.RemoteAddr
+	if i := strings.LastIndexByte(r.RemoteAddr, ':'); i > 0 && a.Is4() {
+		if peer, err := netip.ParseAddr(r.RemoteAddr[:i]); err == nil && peer == a {
+			return r.RemoteAddr[:i] // IPv4 has one spelling
+		}
+	}
+	return a.String()
 }
 
 func (p *Proxies) find(r *http.Request) hop {
