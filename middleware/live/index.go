@@ -135,8 +135,8 @@ func (x *index) unlink(b *Binding, k key) {
 	}
 }
 
-// replace moves b from the lists of old to those of p, a principal of the same subject:
-// a revocation of either finds it at every moment between.
+// replace moves b from the lists of old to those of p, a principal of the same subject. A
+// revocation of p that comes before b has p does not find it: the caller asks afterwards.
 func (x *index) replace(b *Binding, old, p *middleware.Principal) {
 	for _, kind := range [...]uint8{bySession, byToken} {
 		was, is := keyOf(kind, old), keyOf(kind, p)
