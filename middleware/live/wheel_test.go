@@ -1,4 +1,4 @@
-package ws
+package live
 
 import (
 	"math/rand/v2"
@@ -9,54 +9,53 @@ import (
 	"time"
 )
 
-// clock is a handler's now, in a synctest bubble.
+// clock is a registry's Now, in a synctest bubble.
 func clock() func() int64 {
 	start := time.Now()
 	return func() int64 { return 1 + int64(time.Since(start)) }
 }
 
-// alarms is a wheel whose connections want to be woken at one time each, and note
-// when they are.
+// alarms is a wheel whose bindings are each due at one time, and that notes when it wakes them.
 type alarms struct {
 	*wheel
 	mu    sync.Mutex
-	due   map[*Conn]int64
-	woken map[*Conn]int64
+	due   map[*Binding]int64
+	woken map[*Binding]int64
 	asked atomic.Int64
 }
 
 func newAlarms() *alarms {
-	a := &alarms{due: map[*Conn]int64{}, woken: map[*Conn]int64{}}
-	a.wheel = &wheel{now: clock(), wake: func(c *Conn, now int64) int64 {
+	a := &alarms{due: map[*Binding]int64{}, woken: map[*Binding]int64{}}
+	a.wheel = &wheel{now: clock(), wake: func(b *Binding, now int64) int64 {
 		a.asked.Add(1)
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		if due := a.due[c]; now < due {
+		if due := a.due[b]; now < due {
 			return due
 		}
-		a.woken[c] = now
+		a.woken[b] = now
 		return 0
 	}}
 	return a
 }
 
-func (a *alarms) set(after time.Duration) *Conn {
-	c := &Conn{}
+func (a *alarms) set(after time.Duration) *Binding {
+	b := &Binding{}
 	when := a.now() + int64(after)
 	a.mu.Lock()
-	a.due[c] = when
+	a.due[b] = when
 	a.mu.Unlock()
-	a.add(c, when)
-	return c
+	a.add(b, when)
+	return b
 }
 
-// check wants everybody woken, no earlier than due and at most a tick later.
+// check wants every binding woken, no earlier than due and at most a tick later.
 func (a *alarms) check(t *testing.T) {
 	t.Helper()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for c, due := range a.due {
-		switch at, ok := a.woken[c]; {
+	for b, due := range a.due {
+		switch at, ok := a.woken[b]; {
 		case !ok:
 			t.Errorf("due at %v, never woken", time.Duration(due))
 		case at < due, at > due+int64(tick):
@@ -66,8 +65,8 @@ func (a *alarms) check(t *testing.T) {
 }
 
 func (a *alarms) removeAll() {
-	for c := range a.due {
-		a.remove(c)
+	for b := range a.due {
+		a.remove(b)
 	}
 }
 
@@ -90,14 +89,14 @@ func TestWheelWakesWithinATick(t *testing.T) {
 	})
 }
 
-// A wheel that stood still for a while begins to count anew, whatever the time.
+// A wheel that was empty for a while counts its ticks from a new base.
 func TestWheelWakesWithinATickAfterItHasStoodStill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAlarms()
 		for range 50 {
-			c := a.set(time.Duration(rand.Int64N(int64(2 * time.Minute))))
+			b := a.set(time.Duration(rand.Int64N(int64(2 * time.Minute))))
 			time.Sleep(3 * time.Minute)
-			a.remove(c)
+			a.remove(b)
 			time.Sleep(time.Duration(rand.Int64N(int64(time.Hour))))
 		}
 		a.check(t)
@@ -113,7 +112,7 @@ func TestWheelWith100000Entries(t *testing.T) {
 		time.Sleep(3 * time.Minute)
 		a.check(t)
 		if n := a.asked.Load(); n > 300_000 {
-			t.Errorf("asked %d times: what is due within 64 s is asked once", n)
+			t.Errorf("asked %d times: a binding that is due within 64 s is asked once", n)
 		}
 		a.removeAll()
 	})
@@ -123,11 +122,11 @@ func TestHastenMovesForwardOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAlarms()
 		sooner, later := a.set(time.Minute), a.set(time.Minute)
-		move := func(c *Conn, after time.Duration) {
+		move := func(b *Binding, after time.Duration) {
 			a.mu.Lock()
-			a.due[c] = min(a.due[c], a.now()+int64(after))
+			a.due[b] = min(a.due[b], a.now()+int64(after))
 			a.mu.Unlock()
-			a.hasten(c, a.now()+int64(after))
+			a.hasten(b, a.now()+int64(after))
 		}
 		time.Sleep(100 * time.Millisecond)
 		move(sooner, 10*time.Second)
@@ -138,29 +137,29 @@ func TestHastenMovesForwardOnly(t *testing.T) {
 	})
 }
 
-// What is hastened while it is being woken, after it has looked for its deadline, is
-// woken again all the same: a close frame that is written by somebody else at that
-// moment starts the time in which the peer must answer.
+// A binding that is hastened while it is being woken, after it has computed its deadline,
+// is woken again: a close frame that another goroutine writes at that moment starts the
+// time in which the peer must answer.
 func TestHastenWhileBeingWoken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var w *wheel
 		var woken []int64
-		w = &wheel{now: clock(), wake: func(c *Conn, now int64) int64 {
+		w = &wheel{now: clock(), wake: func(b *Binding, now int64) int64 {
 			woken = append(woken, now)
 			switch len(woken) {
 			case 1:
-				w.hasten(c, now+int64(2*time.Second))
-				w.hasten(c, now+int64(3*time.Second))
+				w.hasten(b, now+int64(2*time.Second))
+				w.hasten(b, now+int64(3*time.Second))
 				return now + int64(time.Hour)
 			case 2:
-				w.hasten(c, now+int64(time.Second))
+				w.hasten(b, now+int64(time.Second))
 			}
-			return 0 // never again, whoever hastens
+			return 0 // never again, also if hastened
 		}}
-		c := &Conn{}
-		w.add(c, 0)
+		b := &Binding{}
+		w.add(b, 0)
 		time.Sleep(2 * time.Hour)
-		w.remove(c)
+		w.remove(b)
 		synctest.Wait()
 		if len(woken) != 2 || woken[1]-woken[0] > int64(2*time.Second+tick) || woken[1]-woken[0] < int64(2*time.Second) {
 			t.Errorf("woken at %v, want twice, 2 s apart", woken)
@@ -168,31 +167,31 @@ func TestHastenWhileBeingWoken(t *testing.T) {
 	})
 }
 
-func TestHastenAllWakesEverybody(t *testing.T) {
+func TestHastenAllWakesEveryBinding(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		asked := map[*Conn]int{}
+		asked := map[*Binding]int{}
 		var w *wheel
 		var again bool
-		w = &wheel{now: clock(), wake: func(c *Conn, now int64) int64 {
-			asked[c]++
+		w = &wheel{now: clock(), wake: func(b *Binding, now int64) int64 {
+			asked[b]++
 			if again {
 				again = false
-				w.hastenAll() // while the others wait their turn
+				w.hastenAll() // while the other bindings are still to be woken
 			}
 			return now + int64(time.Hour)
 		}}
-		conns := make([]*Conn, 100)
-		for i := range conns {
-			conns[i] = &Conn{}
-			w.add(conns[i], w.now()+int64(time.Hour)+int64(i)*int64(time.Second))
+		bindings := make([]*Binding, 100)
+		for i := range bindings {
+			bindings[i] = &Binding{}
+			w.add(bindings[i], w.now()+int64(time.Hour)+int64(i)*int64(time.Second))
 		}
 		wantAsked := func(n int) {
 			t.Helper()
 			time.Sleep(2 * tick)
 			synctest.Wait()
-			for _, c := range conns {
-				if asked[c] != n {
-					t.Fatalf("asked %d times, want %d", asked[c], n)
+			for _, b := range bindings {
+				if asked[b] != n {
+					t.Fatalf("asked %d times, want %d", asked[b], n)
 				}
 			}
 		}
@@ -202,8 +201,8 @@ func TestHastenAllWakesEverybody(t *testing.T) {
 		again = true
 		w.hastenAll()
 		wantAsked(3)
-		for _, c := range conns {
-			w.remove(c)
+		for _, b := range bindings {
+			w.remove(b)
 		}
 	})
 }
@@ -212,15 +211,15 @@ func TestRemoveWhileBeingWoken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var w *wheel
 		asked := 0
-		w = &wheel{now: clock(), wake: func(c *Conn, now int64) int64 {
+		w = &wheel{now: clock(), wake: func(b *Binding, now int64) int64 {
 			asked++
-			w.remove(c)
+			w.remove(b)
 			return now + int64(time.Second)
 		}}
-		c := &Conn{}
-		w.add(c, 0)
+		b := &Binding{}
+		w.add(b, 0)
 		time.Sleep(time.Minute)
-		w.remove(c) // twice is once
+		w.remove(b) // twice is once
 		if asked != 1 || w.n != 0 {
 			t.Errorf("asked %d times, %d left", asked, w.n)
 		}
@@ -232,9 +231,9 @@ func TestRemoveWhileBeingWoken(t *testing.T) {
 	})
 }
 
-// The bubble of synctest fails when a goroutine is left: the wheel's is there only
-// while somebody is, and comes back.
-func TestWheelsGoroutineEndsWithItsConnections(t *testing.T) {
+// The bubble of synctest fails if a goroutine is left: the wheel has one only while a
+// binding is in it, and starts another later.
+func TestWheelsGoroutineEndsWithItsBindings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAlarms()
 		for range 3 {
@@ -253,11 +252,11 @@ func TestWheelsGoroutineEndsWithItsConnections(t *testing.T) {
 	})
 }
 
-// Run with -race: deadlines move, connections come and go, everybody is hastened.
+// Run with -race: deadlines move, bindings come and go, all are hastened.
 func TestWheelIsSafeForConcurrentUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var asked atomic.Int64
-		w := &wheel{now: clock(), wake: func(_ *Conn, now int64) int64 {
+		w := &wheel{now: clock(), wake: func(_ *Binding, now int64) int64 {
 			asked.Add(1)
 			return now + int64(time.Second)
 		}}
@@ -266,15 +265,15 @@ func TestWheelIsSafeForConcurrentUse(t *testing.T) {
 			wg.Go(func() {
 				random := rand.New(rand.NewPCG(5, uint64(worker)))
 				for range 200 {
-					c := &Conn{}
-					w.add(c, w.now()+random.Int64N(int64(time.Minute)))
+					b := &Binding{}
+					w.add(b, w.now()+random.Int64N(int64(time.Minute)))
 					time.Sleep(time.Duration(random.Int64N(int64(time.Second))))
-					w.hasten(c, w.now()+random.Int64N(int64(time.Second)))
+					w.hasten(b, w.now()+random.Int64N(int64(time.Second)))
 					if random.IntN(10) == 0 {
 						w.hastenAll()
 					}
 					time.Sleep(time.Duration(random.Int64N(int64(2 * time.Second))))
-					w.remove(c)
+					w.remove(b)
 				}
 			})
 		}
@@ -288,9 +287,9 @@ func TestWheelIsSafeForConcurrentUse(t *testing.T) {
 func TestMovingADeadlineAllocatesNothing(t *testing.T) {
 	w := &wheel{now: func() int64 { return 1 }}
 	w.stop = make(chan struct{}) // as if it ran
-	c := &Conn{}
-	w.add(c, int64(time.Minute))
-	if n := testing.AllocsPerRun(1000, func() { w.hasten(c, 1); w.unlink(c); w.file(c, int64(time.Minute)) }); n != 0 {
+	b := &Binding{}
+	w.add(b, int64(time.Minute))
+	if n := testing.AllocsPerRun(1000, func() { w.hasten(b, 1); w.unlink(b); w.file(b, int64(time.Minute)) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
