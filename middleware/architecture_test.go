@@ -25,24 +25,35 @@ const module = "github.com/securews/securews"
 // and modules or packages of others with all below them. Of the standard library, testing
 // is for the test kit alone. A package that is not here must be argued for, and added.
 var imports = map[string][]string{
+	"internal/bounded":    {},
+	"internal/contextkey": {},
+	"internal/opening":    {},
 	"middleware": {
+		module + "/internal/...",
 		"golang.org/x/time/rate", "github.com/rs/cors",
 		"golang.org/x/net/publicsuffix", "golang.org/x/net/idna", "golang.org/x/net/http/httpguts",
 	},
-	"middleware/bearer":  {module + "/middleware", "github.com/lestrrat-go/jwx/v3"},
-	"middleware/ticket":  {module + "/middleware"},
-	"session":            {module + "/middleware", "github.com/alexedwards/scs/v2"},
+	"middleware/live":    {module + "/middleware", module + "/internal/..."},
+	"middleware/bearer":  {module + "/middleware", module + "/internal/...", "github.com/lestrrat-go/jwx/v3"},
+	"middleware/ticket":  {module + "/middleware", module + "/internal/..."},
+	"session":            {module + "/middleware", module + "/internal/...", "github.com/alexedwards/scs/v2"},
 	"session/redisstore": {module + "/middleware", "github.com/alexedwards/scs/v2", "github.com/redis/go-redis/v9"},
-	"ws":                 {module + "/middleware", "github.com/coder/websocket"},
-	"ws/redial":          {module + "/ws", "github.com/coder/websocket"},
+	"ws":                 {module + "/middleware", module + "/middleware/live", module + "/internal/...", "github.com/coder/websocket"},
+	"ws/redial":          {module + "/ws", module + "/internal/...", "github.com/coder/websocket"},
 	"ws/seal":            {module + "/ws", module + "/middleware", "github.com/coder/websocket"}, // its names stand in the signatures of ws.Conn
 	"ws/browser":         {},
 	"ws/wstest":          {"github.com/coder/websocket", "testing"},
 }
 
 // topLevel is what the repository's root may hold.
-var topLevel = strings.Fields(`middleware session ws examples docs go.mod go.sum go.work go.work.sum
+var topLevel = strings.Fields(`internal middleware session ws examples docs go.mod go.sum go.work go.work.sum
 	README.md LICENSE SECURITY.md CHANGELOG.md .ci .git .gitignore`)
+
+// dropped has exported names that were given up, each with what replaced it.
+var dropped = map[string]string{
+	"Spend": "Consume", "SingleUse": "Consumer", "Detach": "contextkey.Detached", "OnRefuse": "contextkey.Explain",
+	"CutSubprotocols": "opening.StripSubprotocols", "OffersSubprotocol": "opening.OffersSubprotocol", "IsHandshake": "opening.IsHandshake",
+}
 
 // successes are the statuses that a handler writes without Refuse.
 var successes = strings.Fields(`Continue SwitchingProtocols EarlyHints OK Created Accepted NoContent
@@ -54,15 +65,16 @@ const (
 )
 
 var rules = map[string]func(tree) []string{
-	"imports follow the arrows (the table in this file)":                       followArrows,
-	"there is one websocket.Accept, in package ws: one way past the gate":      acceptOnce,
-	"middleware.Refuse alone writes error responses (middleware/doc.go)":       refuseOnly,
-	"no context.WithoutCancel: a context ends with what it bounds":             noWithoutCancel,
-	"a Config starts with _ [0]func(): it is not comparable, so that it grows": configsIncomparable,
-	"every package says in its doc.go what it is for":                          packagesDocumented,
-	"no drawer: util, common, helper, types, core, misc":                       noDrawers,
-	"a file has one concern and at most 300 lines; 250 are better":             filesShort,
-	"the repository's root is a table of contents (the list in this file)":     rootTidy,
+	"imports follow the arrows (the table in this file)":                          followArrows,
+	"there is one websocket.Accept, in package ws: one way past the gate":         acceptOnce,
+	"middleware.Refuse alone writes error responses (middleware/doc.go)":          refuseOnly,
+	"no context.WithoutCancel: a context ends with what it bounds":                noWithoutCancel,
+	"a Config starts with _ [0]func(): it is not comparable, so that it grows":    configsIncomparable,
+	"every package says in its doc.go what it is for; in internal also elsewhere": packagesDocumented,
+	"no exported name that was dropped for another (the table in this file)":      noDroppedNames,
+	"no drawer: util, common, helper, types, core, misc":                          noDrawers,
+	"a file has one concern and at most 300 lines; 250 are better":                filesShort,
+	"the repository's root is a table of contents (the list in this file)":        rootTidy,
 }
 
 func TestArchitecture(t *testing.T) {
@@ -194,6 +206,9 @@ func followArrows(tr tree) []string {
 
 func covers(imported string) func(string) bool {
 	return func(allowed string) bool {
+		if prefix, ok := strings.CutSuffix(allowed, "..."); ok {
+			return strings.HasPrefix(imported, prefix)
+		}
 		below := strings.HasPrefix(imported, allowed+"/") && !strings.HasPrefix(allowed, module)
 		return imported == allowed || below
 	}
@@ -295,10 +310,57 @@ func startsWithFuncs(s *ast.StructType) bool {
 	return ok && length.Value == "0" && funcs
 }
 
+func noDroppedNames(tr tree) []string {
+	return tr.each(func(f file) (found []string) {
+		if strings.HasPrefix(f.pkg, "internal/") {
+			return nil
+		}
+		for _, name := range f.exported() {
+			if instead, ok := dropped[name.Name]; ok {
+				found = append(found, f.at(name.Pos(), "%s was replaced by %s", name.Name, instead))
+			}
+		}
+		return found
+	})
+}
+
+// exported returns the exported functions, methods, types, fields, variables and constants.
+func (f file) exported() (names []*ast.Ident) {
+	keep := func(list ...*ast.Ident) {
+		for _, name := range list {
+			if name.IsExported() {
+				names = append(names, name)
+			}
+		}
+	}
+	ast.Inspect(f.syntax, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.FuncDecl:
+			keep(n.Name)
+			return false
+		case *ast.TypeSpec:
+			keep(n.Name)
+		case *ast.ValueSpec:
+			keep(n.Names...)
+		case *ast.StructType:
+			for _, field := range n.Fields.List {
+				keep(field.Names...)
+			}
+		case *ast.InterfaceType:
+			for _, method := range n.Methods.List {
+				keep(method.Names...)
+			}
+		}
+		return true
+	})
+	return names
+}
+
 func packagesDocumented(tr tree) (found []string) {
 	documented := map[string]bool{}
 	for _, f := range tr.files {
-		ok := path.Base(f.path) == "doc.go" && strings.HasPrefix(f.syntax.Doc.Text(), "Package "+f.syntax.Name.Name+" ")
+		name := path.Base(f.path)
+		ok := (name == "doc.go" || f.pkg == "internal/"+strings.TrimSuffix(name, ".go")) && strings.HasPrefix(f.syntax.Doc.Text(), "Package "+f.syntax.Name.Name+" ")
 		documented[f.pkg] = documented[f.pkg] || ok
 	}
 	for _, pkg := range slices.Sorted(maps.Keys(documented)) {

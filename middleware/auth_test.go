@@ -104,22 +104,22 @@ func TestNewAuthReportsEveryMistakeAtOnce(t *testing.T) {
 		t.Fatal("accepted")
 	}
 	for _, want := range []string{
-		"middleware: auth: authenticator 0 is nil",
-		"middleware: auth: authenticator 1 is nil",
-		"middleware: auth: authenticator 2 is nil",
-		"middleware: auth: authenticator 4 (*middleware_test.headerCredential) is given twice",
-		"middleware: auth: Anonymous() is given twice",
+		"middleware: NewAuth: authenticator 0 (<nil>): it is nil",
+		"middleware: NewAuth: authenticator 1 (*middleware_test.headerCredential): it is nil",
+		"middleware: NewAuth: authenticator 2 (middleware_test.funcCredential): it is nil",
+		"middleware: NewAuth: authenticator 4 (*middleware_test.headerCredential): it is given twice",
+		"middleware: NewAuth: authenticator 6 (middleware.anonymous): Anonymous() is given twice",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error does not say %q:\n%v", want, err)
 		}
 	}
-	if _, err := middleware.NewAuth(); err == nil || !strings.Contains(err.Error(), "middleware: auth: no authenticator") {
+	if _, err := middleware.NewAuth(); err == nil || !strings.Contains(err.Error(), "middleware: NewAuth: no authenticator") {
 		t.Errorf("empty list: %v", err)
 	}
 }
 
-// An authenticator's own kind is no reason to panic.
+// An authenticator may be of a type that cannot be compared.
 func TestNewAuthTakesIncomparableAuthenticators(t *testing.T) {
 	t.Parallel()
 	f := funcCredential(func(*http.Request) (middleware.Principal, error) {
@@ -155,9 +155,9 @@ func TestAuthExactlyOneCredential(t *testing.T) {
 		{"two are refused though one cannot be decided", strict, []string{"X-Cookie", "down", "X-Ticket", "ann"}, 400, "multiple_credentials"},
 		{"a bad one is refused", strict, []string{"X-Bearer", "bad"}, 401, "credential_invalid"},
 		{"a bad one never falls through to Anonymous", open, []string{"X-Bearer", "bad"}, 401, "credential_invalid"},
-		{"nor does one that cannot be decided", open, []string{"X-Bearer", "down"}, 500, "internal"},
-		{"Anonymous is asked last, wherever it stands", open, []string{"X-Ticket", "ann"}, 200, "X-Ticket:ann"},
-		{"Anonymous admits what carries nothing", open, nil, 200, "anonymous:"},
+		{"an undecided one does not fall through either", open, []string{"X-Bearer", "down"}, 500, "internal"},
+		{"Anonymous is asked last, at any place in the list", open, []string{"X-Ticket", "ann"}, 200, "X-Ticket:ann"},
+		{"Anonymous admits a request without a credential", open, nil, 200, "anonymous:"},
 		{"Anonymous may stand alone", onlyAnonymous, nil, 200, "anonymous:"},
 		{"the zero Auth refuses", &middleware.Auth{}, []string{"X-Bearer", "ann"}, 401, "no_credential"},
 		{"a nil Auth refuses", nil, []string{"X-Bearer", "ann"}, 401, "no_credential"},
@@ -172,8 +172,9 @@ func TestAuthExactlyOneCredential(t *testing.T) {
 	}
 }
 
-// A cookie is sent unasked: without an Origin nobody knows by whom (RFC 6455 §10.2,
-// ASVS 4.4.2). AllowMissing of an OriginPolicy, further out, changes nothing here.
+// A browser sends a cookie automatically: without an Origin the page behind the request is
+// not known (RFC 6455 §10.2, ASVS 4.4.2). AllowMissing of an OriginPolicy in an outer layer
+// does not change that.
 func TestAuthAmbientCredentialNeedsOrigin(t *testing.T) {
 	t.Parallel()
 	auth := mustAuth(t, &headerCredential{header: "X-Cookie", ambient: true}, &headerCredential{header: "X-Bearer"})
@@ -210,7 +211,7 @@ func TestAuthAmbientCredentialNeedsOrigin(t *testing.T) {
 }
 
 // The context names the Auth that vouches.
-func TestAuthWeakerFurtherOutDoesNotSatisfyStricter(t *testing.T) {
+func TestAuthIsNotSatisfiedByAWeakerOuterAuth(t *testing.T) {
 	t.Parallel()
 	weak := mustAuth(t, middleware.Anonymous())
 	strict := mustAuth(t, &headerCredential{header: "X-Bearer"})
@@ -284,7 +285,7 @@ func TestAuthChallenges(t *testing.T) {
 			r := requestWith("GET", "/", tt.header...)
 			if tt.header != nil {
 				var err error
-				if r, _, err = auth.Authenticate(r); err != nil {
+				if r, err = auth.Admit(r); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -299,24 +300,32 @@ func TestAuthChallenges(t *testing.T) {
 	}
 }
 
-func TestAuthAuthenticate(t *testing.T) {
+func TestAuthAdmit(t *testing.T) {
 	t.Parallel()
 	auth := mustAuth(t, &headerCredential{header: "X-Bearer"})
 	in := requestWith("GET", "/", "X-Bearer", "ann")
-	out, p, err := auth.Authenticate(in)
-	if err != nil || p.Subject != "ann" {
-		t.Fatalf("%+v, %v", p, err)
+	out, err := auth.Admit(in)
+	if err != nil {
+		t.Fatal(err)
 	}
 	if got, ok := middleware.FromContext(out.Context()); !ok || got.Subject != "ann" {
 		t.Errorf("context holds %+v, %v", got, ok)
 	}
 	if _, ok := middleware.FromContext(in.Context()); ok {
-		t.Error("the caller's request was written to")
+		t.Error("the caller's request was changed")
 	}
-	if again, _, _ := auth.Authenticate(out); again != out {
-		t.Error("a request that was vouched for is copied once more")
+	if again, err := auth.Admit(out); again != out || err != nil {
+		t.Errorf("a request that was vouched for is copied again: %v", err)
 	}
-	if _, p, err := auth.Authenticate(requestWith("GET", "/", "X-Bearer", "bad")); err == nil || p.Subject != "" {
+	if r, err := auth.Admit(requestWith("GET", "/", "X-Bearer", "bad")); err == nil || r == nil {
+		t.Errorf("a refused request: %v, %v", r, err)
+	}
+	for _, r := range []*http.Request{in, out} {
+		if p, err := auth.Authenticate(r); err != nil || p.Subject != "ann" {
+			t.Errorf("Authenticate: %+v, %v", p, err)
+		}
+	}
+	if p, err := auth.Authenticate(requestWith("GET", "/", "X-Bearer", "bad")); err == nil || p.Subject != "" {
 		t.Errorf("refused, but with principal %+v", p)
 	}
 }

@@ -22,12 +22,12 @@ type Authenticator interface {
 	// Authenticate returns the principal of the request's credential. Its error is
 	// [ErrNoCredential] if the request carries none of this kind, otherwise a [Refusal]:
 	// see [Unauthorized], [Forbidden] and [Unavailable]. Any other error is answered
-	// with 500.
+	// with 500. It does not change r.
 	Authenticate(r *http.Request) (Principal, error)
 
 	// Ambient reports whether browsers send the credential automatically, as they do
 	// with cookies and client certificates. Such a credential is accepted only together
-	// with an Origin.
+	// with an Origin. It is constant.
 	Ambient() bool
 }
 
@@ -52,13 +52,14 @@ type Revocable interface {
 // Asker is an [Authenticator] that asks others about its principals by itself, as a ticket
 // asks what it was issued for. An [Auth] does not ask those a second time.
 type Asker interface {
+	// Asks returns them. It is constant, and no chain of Asks leads back to the Asker.
 	Asks() []Revocable
 }
 
 // Challenger is an [Authenticator] that names its scheme in WWW-Authenticate
 // (RFC 9110 §11.6.1).
 type Challenger interface {
-	Challenge() string // for example `Bearer realm="api"`
+	Challenge() string // constant; for example `Bearer realm="api"`
 }
 
 // Stripper is an [Authenticator] whose credential may stand where other code would see it:
@@ -66,7 +67,7 @@ type Challenger interface {
 type Stripper interface {
 	// Stripped returns the request without the credential in its header and URL, such
 	// that Authenticate still finds it; r itself if there is none. It does not change r,
-	// and decides nothing.
+	// decides nothing, and returns at once.
 	Stripped(r *http.Request) *http.Request
 }
 
@@ -74,8 +75,8 @@ type Stripper interface {
 // invalid request is also consumed.
 type Consumer interface {
 	// Consume consumes the credentials of this kind in a request that is refused before
-	// authentication. It costs a request without any nothing, takes no longer than
-	// Authenticate, and has no result: the request is refused anyway.
+	// authentication. For a request without any it costs nothing. It is given up after
+	// 2 s, as Authenticate is. It has no result: the request is refused anyway.
 	Consume(r *http.Request)
 }
 
@@ -91,83 +92,8 @@ func (anonymous) Authenticate(*http.Request) (Principal, error) {
 	return Principal{Method: "anonymous"}, nil
 }
 
-// WithRevocations returns a with its credentials revocable by list, for an Authenticator
-// that has no revocations of its own: the handles and the subject of its principals are
-// asked in every Authenticate and Alive.
-func WithRevocations(a Authenticator, list Revocations) Revocable {
-	return &revocable{Authenticator: a, list: list, asking: bounded.NewCaller(list)}
-}
-
-type revocable struct {
-	Authenticator
-	list   Revocations
-	asking bounded.Caller
-}
-
-var errRevoked = errors.New("middleware: the credential is revoked")
-
-func (a *revocable) Authenticate(r *http.Request) (Principal, error) {
-	p, err := a.Authenticator.Authenticate(r)
-	if err == nil {
-		err = a.revoked(r.Context(), p)
-	}
-	return p, err
-}
-
-// Alive asks the Authenticator too, if that is Revocable itself.
-func (a *revocable) Alive(ctx context.Context, p Principal) error {
-	if inner, ok := a.Authenticator.(Revocable); ok {
-		if err := inner.Alive(ctx, p); err != nil {
-			return err
-		}
-	}
-	return a.revoked(ctx, p)
-}
-
-func (a *revocable) revoked(ctx context.Context, p Principal) error {
-	revoked, err := bounded.Call(ctx, a.asking, "middleware: revocations", func() (bool, error) {
-		return a.list.Revoked(ctx, p)
-	})
-	switch {
-	case err != nil:
-		return Unavailable(err)
-	case revoked:
-		return Unauthorized(ReasonCredentialRevoked, errRevoked)
-	}
-	return nil
-}
-
-func (a *revocable) Follow(fn func(Revocation)) (stop func()) {
-	stop = a.list.Follow(fn)
-	inner, ok := a.Authenticator.(Revocable)
-	if !ok {
-		return stop
-	}
-	stopInner := inner.Follow(fn)
-	return func() { stop(); stopInner() }
-}
-
-func (a *revocable) Challenge() string {
-	if c, ok := a.Authenticator.(Challenger); ok {
-		return c.Challenge()
-	}
-	return ""
-}
-
-func (a *revocable) Stripped(r *http.Request) *http.Request {
-	if s, ok := a.Authenticator.(Stripper); ok {
-		return s.Stripped(r)
-	}
-	return r
-}
-
-func (a *revocable) Consume(r *http.Request) {
-	if c, ok := a.Authenticator.(Consumer); ok {
-		c.Consume(r)
-	}
-}
-
-func isNil(x Authenticator) bool {
+// isNil reports whether x holds nothing that methods could be called on.
+func isNil(x any) bool {
 	if x == nil {
 		return true
 	}
@@ -180,5 +106,5 @@ func isNil(x Authenticator) bool {
 
 // same compares without the panic of two values that cannot be compared.
 func same(x, y any) bool {
-	return reflect.TypeOf(x).Comparable() && reflect.ValueOf(x).Comparable() && x == y
+	return x != nil && reflect.TypeOf(x).Comparable() && reflect.ValueOf(x).Comparable() && x == y
 }

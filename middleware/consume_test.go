@@ -36,7 +36,7 @@ func TestSpend(t *testing.T) {
 	spent("refused for another reason", 1)
 	auth.Consume(requestWith("GET", "/", "X-Bearer", "ann"))
 	spent("nothing of the kind", 0)
-	r, _, err := auth.Authenticate(requestWith("GET", "/", "X-Ticket", "ann"))
+	r, err := auth.Admit(requestWith("GET", "/", "X-Ticket", "ann"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func TestSpend(t *testing.T) {
 	spent("vouched for by this Auth", 0)
 	mustAuth(t, ticket).Consume(r)
 	spent("vouched for by another", 1)
-	if _, err := auth.Check(requestWith("GET", "/", "X-Cookie", "ann", "X-Bearer", "ann", "X-Ticket", "ann")); err == nil {
+	if _, err := auth.Authenticate(requestWith("GET", "/", "X-Cookie", "ann", "X-Bearer", "ann", "X-Ticket", "ann")); err == nil {
 		t.Error("three credentials are accepted")
 	}
 	spent("the third of three, which is not asked", 1)

@@ -68,12 +68,12 @@ type Binding struct {
 }
 
 var (
-	errCertificate = errors.New("middleware: the credential is bound to a client certificate, and the connection shows another or none")
-	errProof       = errors.New("middleware: the credential is bound to a key whose proof cannot be verified (RFC 9449)")
+	errCertificate = Unauthorized(ReasonCredentialInvalid, errors.New("middleware: the credential is bound to a client certificate, and the connection shows another or none"))
+	errProof       = Unauthorized(ReasonCredentialInvalid, errors.New("middleware: the credential is bound to a key whose proof cannot be verified (RFC 9449)"))
 )
 
 // HeldBy returns nil if the request proves possession of the keys in Binding, or if there
-// are none. A certificate is proved by the TLS connection of the request, r.TLS, so TLS must
+// are none; otherwise a [Refusal] of 401 `credential_invalid`. A certificate is proved by the TLS connection of the request, r.TLS, so TLS must
 // end in this process.
 func (p Principal) HeldBy(r *http.Request) error {
 	switch {

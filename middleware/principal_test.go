@@ -2,16 +2,15 @@ package middleware_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
@@ -20,7 +19,7 @@ import (
 	"github.com/securews/securews/middleware"
 )
 
-// richCredential admits everybody as a principal with every field set.
+// richCredential admits every request as a principal with every field set.
 type richCredential struct{ p middleware.Principal }
 
 func (richCredential) Ambient() bool { return false }
@@ -29,7 +28,7 @@ func (c richCredential) Authenticate(*http.Request) (middleware.Principal, error
 
 func richPrincipal() middleware.Principal {
 	return middleware.Principal{
-		Issuer: "https://id.example", Subject: "ann", SessionHandle: "session-handle", TokenHandle: "token-handle", Certificate: "thumbprint", Method: "bearer",
+		Issuer: "https://id.example", Subject: "ann", SessionHandle: "session-handle", TokenHandle: "token-handle", Binding: middleware.Binding{CertificateSHA256: "thumbprint", KeyThumbprint: "proof"}, Method: "bearer",
 		Scopes: []string{"chat:read"}, Attributes: map[string]string{"tenant": "t1"},
 		IssuedAt: time.Unix(1_700_000_000, 0), Expires: time.Unix(1_700_003_600, 0),
 	}
@@ -42,11 +41,11 @@ func TestFromContextWithoutAuth(t *testing.T) {
 	}
 }
 
-// What one handler does to its copy, the next does not see.
+// A handler cannot change the principal that the next handler sees.
 func TestFromContextHandsOutCopies(t *testing.T) {
 	t.Parallel()
 	auth := mustAuth(t, richCredential{richPrincipal()})
-	r, _, err := auth.Authenticate(requestWith("GET", "/"))
+	r, err := auth.Admit(requestWith("GET", "/"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,13 +60,12 @@ func TestFromContextHandsOutCopies(t *testing.T) {
 	}
 }
 
-// No exported function but Auth's methods and Detach, which copies, gives back a
-// context or a request: a principal cannot be forged. Stripped and
-// CutSubprotocols give back the request they were given, with less in its header and URL:
-// what an authenticator left in its context beside that is under a key of its own.
+// No exported function but the methods of Auth returns a context or a request, so that a
+// principal cannot be forged. Stripped returns the given request with less in its header and
+// URL; an Authenticator may leave values in its context under keys of its own.
 func TestNoExportedWayToForgeAPrincipal(t *testing.T) {
 	t.Parallel()
-	permitted := map[string]bool{"Authenticate": true, "Detach": true, "Stripped": true, "CutSubprotocols": true}
+	permitted := map[string]bool{"Admit": true, "Stripped": true}
 	files, err := fs.Glob(os.DirFS("."), "*.go")
 	if err != nil || len(files) == 0 {
 		t.Fatal(err)
@@ -106,53 +104,6 @@ func typeText(x ast.Expr) string {
 	return ""
 }
 
-type foreignKey struct{}
-
-// Principal and request id cross the upgrade; values, cancellation and deadline of
-// the request do not.
-func TestDetach(t *testing.T) {
-	t.Parallel()
-	auth := mustAuth(t, richCredential{richPrincipal()})
-	var detached context.Context
-	var id string
-	h := middleware.Chain(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		id = middleware.RequestID(r.Context())
-		ctx := context.WithValue(r.Context(), foreignKey{}, "pooled by a router")
-		detached = middleware.Detach(context.WithoutCancel(t.Context()), ctx)
-	}), middleware.AccessLog(slog.New(slog.DiscardHandler)), auth.Handler)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-	h.ServeHTTP(httptest.NewRecorder(), requestWith("GET", "/").WithContext(ctx))
-	cancel()
-	if detached.Err() != nil {
-		t.Errorf("ended with the request: %v", detached.Err())
-	}
-	if _, ok := detached.Deadline(); ok {
-		t.Error("carries the request's deadline")
-	}
-	if p, ok := middleware.FromContext(detached); !ok || p.Subject != "ann" {
-		t.Errorf("principal %+v, %v", p, ok)
-	}
-	if got := middleware.RequestID(detached); got == "" || got != id {
-		t.Errorf("request id %q, want %q", got, id)
-	}
-	if v := detached.Value(foreignKey{}); v != nil {
-		t.Errorf("carries %v", v)
-	}
-}
-
-func TestDetachEndsWithItsBase(t *testing.T) {
-	t.Parallel()
-	base, cancel := context.WithCancel(t.Context())
-	detached := middleware.Detach(base, t.Context())
-	cancel()
-	if detached.Err() == nil {
-		t.Error("outlives its base")
-	}
-	if _, ok := middleware.FromContext(detached); ok || middleware.RequestID(detached) != "" {
-		t.Error("found a principal or an id where there was none")
-	}
-}
-
 // Handles and attributes stay out of logs (ASVS 16.2.5).
 func TestPrincipalLogValue(t *testing.T) {
 	t.Parallel()
@@ -171,7 +122,8 @@ func TestPrincipalLogValue(t *testing.T) {
 }
 
 // A credential that is bound to a client certificate is good for its holder alone
-// (RFC 8705 §3): SHA-256 of "certificate", in base64url.
+// (RFC 8705 §3): SHA-256 of "certificate", in base64url. A credential that is bound to a key
+// is refused, because its proofs cannot be verified (RFC 9449).
 func TestPrincipalHeldBy(t *testing.T) {
 	t.Parallel()
 	const thumbprint = "A9Zt0Ig1wco_EozOrNHzGslBYwlrIPRFroQoW8CDLXI"
@@ -179,22 +131,31 @@ func TestPrincipalHeldBy(t *testing.T) {
 		return &tls.ConnectionState{PeerCertificates: []*x509.Certificate{{Raw: []byte(raw)}}}
 	}
 	for _, tt := range []struct {
-		name        string
-		certificate string
-		state       *tls.ConnectionState
-		held        bool
+		name    string
+		binding middleware.Binding
+		state   *tls.ConnectionState
+		held    bool
 	}{
-		{"bound to nothing, without TLS", "", nil, true},
-		{"bound to nothing", "", with("another"), true},
-		{"the certificate", thumbprint, with("certificate"), true},
-		{"another certificate", thumbprint, with("another"), false},
-		{"no certificate", thumbprint, &tls.ConnectionState{}, false},
-		{"no TLS", thumbprint, nil, false},
-		{"a part of the thumbprint", thumbprint[:42], with("certificate"), false},
-		{"the thumbprint and more", thumbprint + "A", with("certificate"), false},
+		{"no binding, without TLS", middleware.Binding{}, nil, true},
+		{"no binding", middleware.Binding{}, with("another"), true},
+		{"the certificate", middleware.Binding{CertificateSHA256: thumbprint}, with("certificate"), true},
+		{"another certificate", middleware.Binding{CertificateSHA256: thumbprint}, with("another"), false},
+		{"no certificate", middleware.Binding{CertificateSHA256: thumbprint}, &tls.ConnectionState{}, false},
+		{"no TLS", middleware.Binding{CertificateSHA256: thumbprint}, nil, false},
+		{"a part of the thumbprint", middleware.Binding{CertificateSHA256: thumbprint[:42]}, with("certificate"), false},
+		{"the thumbprint and more", middleware.Binding{CertificateSHA256: thumbprint + "A"}, with("certificate"), false},
+		{"a key", middleware.Binding{KeyThumbprint: thumbprint}, with("certificate"), false},
+		{"a key and the certificate", middleware.Binding{CertificateSHA256: thumbprint, KeyThumbprint: thumbprint}, with("certificate"), false},
 	} {
-		if got := (middleware.Principal{Certificate: tt.certificate}).HeldBy(tt.state); got != tt.held {
-			t.Errorf("%s: held %v, want %v", tt.name, got, tt.held)
+		r := requestWith("GET", "/")
+		r.TLS = tt.state
+		err := middleware.Principal{Binding: tt.binding}.HeldBy(r)
+		if (err == nil) != tt.held {
+			t.Errorf("%s: %v, want held %v", tt.name, err, tt.held)
+		}
+		var f *middleware.Refusal
+		if err != nil && (!errors.As(err, &f) || f.Status != 401 || f.Reason != "credential_invalid") {
+			t.Errorf("%s: %v, want a Refusal with 401 credential_invalid", tt.name, err)
 		}
 	}
 }

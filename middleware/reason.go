@@ -34,3 +34,15 @@ const (
 	ReasonMethodNotAllowed    Reason = "method_not_allowed"   // 405
 	ReasonInternal            Reason = "internal"             // 500
 )
+
+// statuses has the status that each reason is answered with.
+var statuses = map[Reason]int{
+	ReasonTLSRequired: 403, ReasonHostNotAllowed: 421,
+	ReasonOriginMissing: 403, ReasonOriginMalformed: 403, ReasonOriginNotAllowed: 403, ReasonFetchMetadata: 403,
+	ReasonNoCredential: 401, ReasonMultipleCredentials: 400, ReasonCredentialMalformed: 400,
+	ReasonCredentialInvalid: 401, ReasonCredentialExpired: 401, ReasonCredentialRevoked: 401,
+	ReasonInsufficientScope: 403, ReasonForbidden: 403,
+	ReasonRateLimited: 429, ReasonTooManyConnections: 429, ReasonOverloaded: 503, ReasonDraining: 503, ReasonUnavailable: 503,
+	ReasonBadHandshake: 400, ReasonUpgradeRequired: 426, ReasonWebSocketVersion: 426, ReasonSubprotocol: 400,
+	ReasonExtendedConnect: 501, ReasonHeaderTooLarge: 431, ReasonMethodNotAllowed: 405, ReasonInternal: 500,
+}

@@ -18,33 +18,38 @@ import (
 func Recover(log *slog.Logger) Middleware {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			cw := &countingWriter{ResponseWriter: w}
+			cw, ok := w.(*countingWriter) // of the AccessLog around
+			if !ok {
+				cw = &countingWriter{ResponseWriter: w}
+			}
 			defer func() {
-				v := recover()
-				if v == nil {
-					return
-				}
-				if v == http.ErrAbortHandler {
+				switch v := recover(); v {
+				case nil:
+				case http.ErrAbortHandler:
 					panic(v)
+				default:
+					recovered(log, cw, r, bounded.Panicked(v))
 				}
-				err := bounded.Panicked(v)
-				if recordOf(r.Context()) == nil {
-					logPanic(log, err)
-				}
-				if cw.status != 0 || cw.hijacked {
-					recordRefusal(r.Context(), ReasonInternal, err)
-					panic(http.ErrAbortHandler)
-				}
-				Refuse(w, r, err)
 			}()
 			next.ServeHTTP(cw, r)
 		})
 	}
 }
 
-func logPanic(log *slog.Logger, err *bounded.PanicError) {
+func recovered(log *slog.Logger, w *countingWriter, r *http.Request, err *bounded.PanicError) {
+	if recordOf(r.Context()) == nil {
+		logPanic(log, err, err)
+	}
+	if w.status != 0 || w.hijacked {
+		recordRefusal(r.Context(), ReasonInternal, err)
+		panic(http.ErrAbortHandler)
+	}
+	refuse(w, r, err)
+}
+
+func logPanic(log *slog.Logger, cause error, p *bounded.PanicError) {
 	if log == nil {
 		log = slog.Default()
 	}
-	log.Error("panic", "cause", err, "stack", err.Stack)
+	log.Error("panic", "cause", cause, "stack", p.Stack)
 }

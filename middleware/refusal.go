@@ -1,18 +1,17 @@
 package middleware
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 
+	"github.com/securews/securews/internal/bounded"
 	"github.com/securews/securews/internal/contextkey"
 	"github.com/securews/securews/internal/opening"
 )
 
 // Refusal is an error that knows its answer. Status, Reason and Header reach the
-// client; Err is for the log alone.
+// client; Err is for the log alone. A Refusal may be answered many times, and is not changed.
 type Refusal struct {
 	Status int
 	Reason Reason
@@ -33,7 +32,7 @@ func (f *Refusal) Error() string {
 
 // Unwrap returns the cause.
 func (f *Refusal) Unwrap() error {
-	if f == nil { // as an error it is one, and errors.Is comes by
+	if f == nil { // errors.Is calls Unwrap on a nil *Refusal that was returned as an error
 		return nil
 	}
 	return f.Err
@@ -60,24 +59,24 @@ func Unavailable(err error) error {
 	}
 }
 
-// problem is the body of RFC 9457; reason is our extension member.
-type problem struct {
-	Type   string `json:"type"`
-	Title  string `json:"title"`
-	Status int    `json:"status"`
-	Reason Reason `json:"reason"`
-}
-
-// Refuse answers a request that is turned away, with the status, the headers and
+// Refuse answers a request that is refused, with the status, the headers and
 // the reason of the [Refusal] in err, as application/problem+json (RFC 9457). An
 // error that holds none answers 500 `internal`. Nothing else of err reaches the
-// client (ASVS 16.5.1); [AccessLog] logs it. A handshake that is refused ends its
-// connection.
+// client (ASVS 16.5.1); [AccessLog] logs it. Without an AccessLog around, only a contained
+// panic is logged, to [slog.Default].
 //
-// Headers that outer layers have set stay, except those that describe a body.
+// A handshake that is refused ends its connection. Headers that outer layers have set stay,
+// except those that describe a body.
 func Refuse(w http.ResponseWriter, r *http.Request, err error) {
-	var f *Refusal
-	if !errors.As(err, &f) || f == nil || f.Status < 400 || f.Status > 599 {
+	if p, ok := errors.AsType[*bounded.PanicError](err); ok && recordOf(r.Context()) == nil {
+		logPanic(nil, err, p)
+	}
+	refuse(w, r, err)
+}
+
+func refuse(w http.ResponseWriter, r *http.Request, err error) {
+	f, ok := errors.AsType[*Refusal](err)
+	if !ok || f == nil || f.Status < 400 || f.Status > 599 {
 		f = &Refusal{Status: http.StatusInternalServerError, Reason: ReasonInternal, Err: err}
 	}
 	recordRefusal(r.Context(), f.Reason, err)
@@ -85,27 +84,10 @@ func Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if ok && explain(w, r, f) {
 		return
 	}
-	body, _ := json.Marshal(problem{"about:blank", http.StatusText(f.Status), f.Status, f.Reason})
-	h := w.Header()
-	for _, name := range [...]string{
-		"Content-Digest", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Length",
-		"Content-Location", "Content-Range", "Etag", "Last-Modified", "Repr-Digest",
-	} {
-		delete(h, name)
-	}
-	h.Set("Content-Type", "application/problem+json; charset=utf-8") // ASVS 4.1.1
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	for name, values := range f.Header {
-		h[http.CanonicalHeaderKey(name)] = values
-	}
-	if r.ProtoMajor == 1 && opening.IsHandshake(r) {
-		// What follows a refused handshake on its connection may be meant for a tunnel:
-		// it is not served as HTTP.
-		h["Connection"] = append(slices.Clip(h["Connection"]), "close")
-	}
+	setProblemHeader(w.Header(), f.Header)
+	setConnection(w.Header(), r.ProtoMajor, opening.IsHandshake(r))
 	w.WriteHeader(f.Status)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(body)
+		_, _ = w.Write(problemBody(f.Status, f.Reason))
 	}
 }

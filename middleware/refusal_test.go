@@ -1,6 +1,7 @@
 package middleware_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/securews/securews/internal/contextkey"
 	"github.com/securews/securews/middleware"
 )
 
@@ -57,7 +59,7 @@ func TestRefuseAnswersProblemDetails(t *testing.T) {
 	}
 }
 
-// A nil *Refusal that was returned as an error says no, and who asks it why gets an answer.
+// A nil *Refusal that was returned as an error refuses, and its methods do not panic.
 func TestNilRefusal(t *testing.T) {
 	t.Parallel()
 	var f *middleware.Refusal
@@ -84,8 +86,8 @@ func TestRefuseAnswersHeadWithoutBody(t *testing.T) {
 	}
 }
 
-// The headers of the body that will not be sent go (RFC 9110 §8, RFC 9530,
-// RFC 6266); what the layers further out have set stays.
+// The headers of the body that is not sent are removed (RFC 9110 §8, RFC 9530, RFC 6266);
+// the others that outer layers have set stay.
 func TestRefuseReplacesWhatDescribesABody(t *testing.T) {
 	t.Parallel()
 	rec := httptest.NewRecorder()
@@ -148,20 +150,27 @@ func TestRefusalError(t *testing.T) {
 	}
 }
 
-// The innermost OnRefuse is asked, with what was refused; if it declines, HTTP follows.
-func TestOnRefuse(t *testing.T) {
+// A layer of this module may answer a refusal itself (contextkey.Explain): it is asked with
+// the Refusal, and if it declines, HTTP follows. No outer one is asked.
+func TestExplain(t *testing.T) {
 	t.Parallel()
 	refuse := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		middleware.Refuse(w, r, fmt.Errorf("layer: %w", &middleware.Refusal{Status: 403, Reason: "origin_not_allowed"}))
 	})
 	answers := func(yes bool) middleware.Middleware {
-		return middleware.OnRefuse(func(w http.ResponseWriter, _ *http.Request, f *middleware.Refusal) bool {
-			if yes {
-				w.WriteHeader(http.StatusTeapot)
-				_, _ = fmt.Fprint(w, f.Reason)
-			}
-			return yes
-		})
+		return func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				explain := func(w http.ResponseWriter, _ *http.Request, err error) bool {
+					if yes {
+						w.WriteHeader(http.StatusTeapot)
+						f, _ := errors.AsType[*middleware.Refusal](err)
+						_, _ = fmt.Fprint(w, f.Reason)
+					}
+					return yes
+				}
+				next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), contextkey.Explain{}, explain)))
+			})
+		}
 	}
 	for _, tt := range []struct {
 		name   string
@@ -172,7 +181,7 @@ func TestOnRefuse(t *testing.T) {
 		{"it answers", []middleware.Middleware{answers(true)}, 418, "origin_not_allowed"},
 		{"it declines", []middleware.Middleware{answers(false)}, 403, originProblem},
 		{"the innermost is asked", []middleware.Middleware{answers(false), answers(true)}, 418, "origin_not_allowed"},
-		{"and nobody further out", []middleware.Middleware{answers(true), answers(false)}, 403, originProblem},
+		{"an outer one is not asked", []middleware.Middleware{answers(true), answers(false)}, 403, originProblem},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -4,80 +4,12 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
-	"slices"
-	"strings"
 	"testing"
 
 	"github.com/securews/securews/middleware"
 )
 
-func TestCutSubprotocols(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct {
-		name      string
-		lines     []string
-		kept, cut []string
-	}{
-		{"none offered", nil, nil, nil},
-		{"none of the prefix", []string{"chat, v2.chat"}, []string{"chat, v2.chat"}, nil},
-		{"one among others", []string{"v1.chat, k.secret,v2.chat"}, []string{"v1.chat, v2.chat"}, []string{"k.secret"}},
-		{"one alone", []string{"k.secret"}, nil, []string{"k.secret"}},
-		{"a line of its own (RFC 6455 §11.3.4)", []string{"chat", "k.secret", "v2.chat"}, []string{"chat", "v2.chat"}, []string{"k.secret"}},
-		{"several", []string{"k.a, k.b", "chat ,\tk.c "}, []string{"chat"}, []string{"k.a", "k.b", "k.c"}},
-		{"in capitals", []string{"chat, K.secret"}, []string{"chat"}, []string{"K.secret"}},
-		{"behind a no-break space", []string{"chat,\u00a0k.secret"}, []string{"chat"}, []string{"k.secret"}},
-		{"the prefix alone", []string{"chat,k."}, []string{"chat"}, []string{"k."}},
-		{"the prefix within", []string{"chat.k.x"}, []string{"chat.k.x"}, nil},
-		{"what is no token stays to be refused", []string{"k.secret, cha t,,x"}, []string{"cha t, , x"}, []string{"k.secret"}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			r := requestWith("GET", "/ws", "Origin", "https://app.example")
-			if tt.lines != nil {
-				r.Header["Sec-Websocket-Protocol"] = slices.Clone(tt.lines)
-			}
-			rest, cut := middleware.CutSubprotocols(r, "k.")
-			if got := rest.Header["Sec-Websocket-Protocol"]; !slices.Equal(got, tt.kept) || !slices.Equal(cut, tt.cut) {
-				t.Errorf("kept %q, cut %q", got, cut)
-			}
-			if !slices.Equal(r.Header["Sec-Websocket-Protocol"], tt.lines) {
-				t.Errorf("the request itself was changed: %q", r.Header)
-			}
-			if (rest == r) != (tt.cut == nil) || rest.Header.Get("Origin") != "https://app.example" {
-				t.Error("it is the same request exactly where nothing was cut, with all else in it")
-			}
-		})
-	}
-}
-
-// A real subprotocol is a token (RFC 6455 §4.1) and no credential.
-func TestOffersSubprotocol(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct {
-		name  string
-		lines []string
-		want  bool
-	}{
-		{"none offered", nil, false},
-		{"one", []string{"chat"}, true},
-		{"one among empty elements", []string{" , ,\tchat,"}, true},
-		{"one in the second line", []string{"", "chat"}, true},
-		{"empty elements", []string{" ,\t,", ""}, false},
-		{"what is no token", []string{"ch@t, a b"}, false},
-		{"a ticket", []string{"ticket.x"}, false},
-		{"a bearer token in capitals", []string{"BASE64URL.bearer.authorization.securews.x"}, false},
-		{"one beside both", []string{"Ticket.x, base64url.bearer.authorization.securews.x, chat"}, true},
-		{"one that begins like a ticket", []string{"tickets"}, true},
-	} {
-		r := requestWith("GET", "/ws")
-		r.Header["Sec-Websocket-Protocol"] = tt.lines
-		if got := middleware.OffersSubprotocol(r); got != tt.want {
-			t.Errorf("%s: %v", tt.name, got)
-		}
-	}
-}
-
-// hidden is a credential in a header that nobody else shall see.
+// hidden is a credential in a header that no other handler may see.
 type hidden struct{ headerCredential }
 
 type hiddenKey struct{}
@@ -99,8 +31,8 @@ func (h *hidden) Authenticate(r *http.Request) (middleware.Principal, error) {
 	return h.headerCredential.Authenticate(r)
 }
 
-// Auth.Handler and Auth.Strip pass on no credential that a Stripper knows, and it counts
-// all the same, beside another, too.
+// Auth.Handler and Auth.Strip pass on no credential that a Stripper knows. The credential
+// counts anyway, and beside a second one the request is refused.
 func TestAuthStrips(t *testing.T) {
 	t.Parallel()
 	auth := mustAuth(t, &headerCredential{header: "X-Bearer"}, &hidden{headerCredential{header: "X-Hidden"}})
@@ -139,27 +71,4 @@ func TestAuthStrips(t *testing.T) {
 	if zero.Stripped(r) != r || new(middleware.Auth).Stripped(r) != r {
 		t.Error("the zero Auth changes a request")
 	}
-}
-
-func FuzzCutSubprotocols(f *testing.F) {
-	f.Add("chat, k.secret", "v2.chat")
-	f.Add("K.a,k.b,\u00a0k.c", "")
-	f.Add(",,", "k.")
-	f.Fuzz(func(t *testing.T, a, b string) {
-		r := httptest.NewRequest("GET", "/ws", nil)
-		r.Header["Sec-Websocket-Protocol"] = []string{a, b}
-		rest, cut := middleware.CutSubprotocols(r, "k.")
-		kept := strings.Join(rest.Header["Sec-Websocket-Protocol"], ",")
-		for element := range strings.SplitSeq(kept, ",") {
-			if strings.HasPrefix(strings.ToLower(strings.TrimSpace(element)), "k.") {
-				t.Errorf("left: %q", kept)
-			}
-		}
-		if n := strings.Count(a+","+b, ",") + 1; len(cut) > 0 && len(rest.Header["Sec-Websocket-Protocol"]) > 0 && len(cut)+strings.Count(kept, ",")+1 != n {
-			t.Errorf("%d elements became %q and %q", n, kept, cut)
-		}
-		if again, more := middleware.CutSubprotocols(rest, "k."); again != rest || more != nil {
-			t.Errorf("there is more to cut: %q", more)
-		}
-	})
 }

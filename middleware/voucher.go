@@ -2,6 +2,9 @@ package middleware
 
 import (
 	"context"
+	"errors"
+	"net/http"
+	"slices"
 	"time"
 
 	"github.com/securews/securews/internal/contextkey"
@@ -12,7 +15,7 @@ import (
 // outer layer does not satisfy a stricter one behind it. Only an Auth makes one.
 type Voucher struct {
 	auth      *Auth
-	principal *Principal // shared; never changed
+	principal Principal // shared; never changed
 	asked     time.Time
 }
 
@@ -29,8 +32,14 @@ func (v *Voucher) Auth() *Auth { return v.auth }
 func (v *Voucher) Principal() Principal { return v.principal.Clone() }
 
 // Shared returns the principal that every holder of the voucher shares and none changes. It
-// is for the packages of this module: no other code has an argument for it.
-func (v *Voucher) Shared(contextkey.Ours) *Principal { return v.principal }
+// is for the packages of this module, which pass contextkey.Key(); anything else gets a copy.
+func (v *Voucher) Shared(key contextkey.Ours) *Principal {
+	if !key.Valid() {
+		p := v.Principal()
+		return &p
+	}
+	return &v.principal
+}
 
 // Asked returns when the Auth began to ask: a revocation that this process learned of
 // before is part of the answer, a later one may not be.
@@ -43,7 +52,7 @@ func FromContext(ctx context.Context) (Principal, bool) {
 	if !ok {
 		return Principal{}, false
 	}
-	return v.principal.Clone(), true
+	return v.Principal(), true
 }
 
 // WithChallenge is [Auth.WithChallenge] of the Auth that vouched for the request whose
@@ -54,4 +63,20 @@ func WithChallenge(ctx context.Context, err error) error {
 		return v.auth.WithChallenge(err)
 	}
 	return (&Auth{challenges: []string{"Bearer"}}).WithChallenge(err)
+}
+
+// WithChallenge returns err with the WWW-Authenticate that RFC 9110 §15.5.2 requires of
+// every 401, if err is a [Refusal] of that status without one.
+func (a *Auth) WithChallenge(err error) error {
+	f, ok := errors.AsType[*Refusal](err)
+	if a == nil || !ok || f == nil || f.Status != http.StatusUnauthorized || f.Header.Get("WWW-Authenticate") != "" || len(a.challenges) == 0 {
+		return err
+	}
+	g := *f
+	g.Header = f.Header.Clone()
+	if g.Header == nil {
+		g.Header = http.Header{}
+	}
+	g.Header["Www-Authenticate"] = slices.Clone(a.challenges)
+	return &g
 }

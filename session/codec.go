@@ -10,37 +10,53 @@ import (
 	"unicode/utf8"
 )
 
-// The record, version 1. All lengths are one to three bytes of minimal uvarint.
+// The record. All lengths are one to three bytes of minimal uvarint.
 //
-//	"ws" 's' 0x01
+//	"ws" 's' version     0x01 or 0x02
 //	start, seen, end     int64 each, big endian, Unix ns, 0 < start <= seen, start < end
+//	login                int64 likewise, 0 < login <= start     version 2 only
 //	issuer, subject      length, UTF-8
 //	scopes               count, { length, UTF-8 }
+//	roles                count, { length, UTF-8 }               version 2 only
 //	attributes           count, { name, value }   names ascending, each once
 //	values               count, { name, JSON }    names ascending, each once
 //
-// Nothing may follow. There is one encoding of a record, so that equal bytes mean
-// an equal record (see [Swapper]).
+// Nothing may follow. In version 1 login is start, and there are no roles; version 2 is
+// written only for a record that has roles or another login. So every record written
+// before version 2 existed still decodes, a node that knows version 1 alone reads most
+// of the new ones and treats the rest as absent, and there is one encoding of a record:
+// equal bytes mean an equal record (see [Swapper]).
 const (
 	magic      = "wss\x01"
+	magic2     = "wss\x02"
 	maxRecord  = 64 << 10 // bytes
-	maxEntries = 256      // of scopes, attributes and values each
+	maxEntries = 256      // of scopes, roles, attributes and values each
 )
 
 var errRecord = errors.New("session: record: not a record of this version")
 
-// encode fails for what decode would not read.
+func (rec *record) isVersion2() bool { return len(rec.roles) > 0 || rec.login != rec.start }
+
+// encode fails if decode would refuse the result.
 func (rec *record) encode() ([]byte, error) {
+	version2 := rec.isVersion2()
 	b := make([]byte, 0, 256)
-	b = append(b, magic...)
+	if version2 {
+		b = append(b, magic2...)
+	} else {
+		b = append(b, magic...)
+	}
 	for _, t := range [...]int64{rec.start, rec.seen, rec.end} {
 		b = binary.BigEndian.AppendUint64(b, uint64(t))
 	}
+	if version2 {
+		b = binary.BigEndian.AppendUint64(b, uint64(rec.login))
+	}
 	b = appendString(b, rec.issuer)
 	b = appendString(b, rec.subject)
-	b = binary.AppendUvarint(b, uint64(len(rec.scopes)))
-	for _, s := range rec.scopes {
-		b = appendString(b, s)
+	b = appendList(b, rec.scopes)
+	if version2 {
+		b = appendList(b, rec.roles)
 	}
 	b = binary.AppendUvarint(b, uint64(len(rec.attributes)))
 	for _, name := range slices.Sorted(maps.Keys(rec.attributes)) {
@@ -51,10 +67,10 @@ func (rec *record) encode() ([]byte, error) {
 		b = appendString(appendString(b, e.name), e.json)
 	}
 	if len(b) > maxRecord {
-		return nil, fmt.Errorf("session: record: %d bytes are more than the %d a session may hold", len(b), maxRecord)
+		return nil, fmt.Errorf("session: record: %d bytes are more than the limit of %d", len(b), maxRecord)
 	}
 	if _, err := decode(b); err != nil {
-		return nil, errors.New("session: record: more than 256 scopes, attributes or values, or text that is not UTF-8")
+		return nil, errors.New("session: record: more than 256 scopes, roles, attributes or values, or text that is not UTF-8")
 	}
 	return b, nil
 }
@@ -63,33 +79,62 @@ func appendString(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
-// decode copies what it keeps of b.
+func appendList(b []byte, list []string) []byte {
+	b = binary.AppendUvarint(b, uint64(len(list)))
+	for _, s := range list {
+		b = appendString(b, s)
+	}
+	return b
+}
+
+// decode does not keep b.
 func decode(b []byte) (*record, error) {
-	if len(b) < len(magic)+24 || len(b) > maxRecord || string(b[:len(magic)]) != magic {
+	if len(b) < len(magic)+24 || len(b) > maxRecord {
 		return nil, errRecord
 	}
-	times := b[len(magic):]
-	rec := &record{
-		start: int64(binary.BigEndian.Uint64(times)),
-		seen:  int64(binary.BigEndian.Uint64(times[8:])),
-		end:   int64(binary.BigEndian.Uint64(times[16:])),
+	version2 := string(b[:len(magic)]) == magic2
+	if !version2 && string(b[:len(magic)]) != magic {
+		return nil, errRecord
 	}
-	d := decoder{rest: string(times[24:])}
+	d := decoder{rest: string(b[len(magic):])}
+	rec := &record{start: d.time(), seen: d.time(), end: d.time()}
+	if rec.login = rec.start; version2 {
+		rec.login = d.time()
+	}
 	rec.issuer = d.text()
 	rec.subject = d.text()
-	rec.scopes = d.scopes()
+	rec.scopes = d.list()
+	if version2 {
+		rec.roles = d.list()
+	}
 	rec.attributes = d.attributes()
 	rec.values = d.entries()
-	if d.bad || d.rest != "" || rec.start <= 0 || rec.seen < rec.start || rec.end <= rec.start || rec.end-rec.start > int64(maxAbsolute) {
+	if d.bad || d.rest != "" || !rec.timesAgree() || rec.isVersion2() != version2 {
 		return nil, errRecord
 	}
 	return rec, nil
 }
 
-// decoder cuts a record's variable part; bad once anything was wrong.
+func (rec *record) timesAgree() bool {
+	return rec.login > 0 && rec.login <= rec.start && rec.start <= rec.seen &&
+		rec.start < rec.end && rec.end-rec.start <= int64(maxAbsolute)
+}
+
+// decoder reads a record from the front; bad is set by the first error.
 type decoder struct {
 	rest string
 	bad  bool
+}
+
+func (d *decoder) time() int64 {
+	if len(d.rest) < 8 {
+		d.bad = true
+		return 0
+	}
+	var b [8]byte
+	copy(b[:], d.rest)
+	d.rest = d.rest[8:]
+	return int64(binary.BigEndian.Uint64(b[:]))
 }
 
 // number reads a minimal uvarint of at most three bytes.
@@ -120,7 +165,7 @@ func (d *decoder) text() string {
 	return s
 }
 
-// count refuses more elements than bytes are left, before anything is allocated.
+// count refuses more elements than remaining bytes, before anything is allocated.
 func (d *decoder) count() int {
 	n := d.number()
 	if d.bad || n > maxEntries || n > len(d.rest) {
@@ -130,7 +175,7 @@ func (d *decoder) count() int {
 	return n
 }
 
-func (d *decoder) scopes() (list []string) {
+func (d *decoder) list() (list []string) {
 	for i, n := 0, d.count(); i < n && !d.bad; i++ {
 		if list == nil {
 			list = make([]string, 0, n)

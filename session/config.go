@@ -12,45 +12,52 @@ import (
 	"github.com/securews/securews/middleware"
 )
 
-// Config is what [New] makes a Manager of. The zero value is a good one, for a
-// single process. 0 is the documented default; negative is an error.
+// Config is the argument of [New]. Its zero value is complete, for a single process. In
+// every field 0 means the documented default, and a negative value is an error.
 type Config struct {
 	_ [0]func() // not comparable; fields by name
 
-	// Store keeps the records: any store of scs, used through its Ctx methods where
-	// it has them. A store that is a [Swapper] loses no concurrent change. Nil: the
-	// memory of this process. A route that stores values for strangers
-	// wants a middleware.RateLimit in front: each of them is a record until Idle.
+	// Store keeps the records: any store of scs, used through its Ctx methods if it has
+	// them. A store that is a [Swapper] loses no concurrent change. Nil: the memory of
+	// this process. A route that stores values for users without a login needs a
+	// middleware.RateLimit in front: each of them is a record until Idle.
 	Store scs.Store
 
-	// StoreTimeout bounds what one load, save, Login or Logout waits for Store and
-	// Revocations together, whether or not they heed a context. Default 1 s, at most
-	// 10 s; beyond: 503.
+	// StoreTimeout bounds how long one load, save, Login or Logout waits for Store and
+	// Revocations together, whether or not they respect a context; after that it is
+	// refused with 503. Default 1 s, at most 10 s.
 	StoreTimeout time.Duration
 
-	// Idle ends a session that sees no request. Default 30 min, at least 1 s.
+	// Idle ends a session without requests. Default 30 min, at least 1 s.
 	Idle time.Duration
 
-	// Absolute ends a session however busy it is. Default 12 h, at most 30 days and
-	// no shorter than Idle.
+	// ConnectionsExtendIdle says that an open connection counts as use of the session:
+	// each [Manager.Alive] and [Manager.SessionAlive] extends an idle time-out that is
+	// due, up to the absolute end. Open connections ask at each recheck, so the recheck
+	// interval must be well below Idle. If false, a connection ends with its session,
+	// and its traffic extends nothing.
+	ConnectionsExtendIdle bool
+
+	// Absolute ends a session even if it is in use. Default 12 h, at most 30 days and
+	// not shorter than Idle.
 	Absolute time.Duration
 
 	// Name is the cookie's name without its prefix, at most 64 bytes of letters,
 	// digits, '-' and '_'. Default "session", which makes `__Host-session`.
 	Name string
 
-	// SameSiteLax sends the cookie on top-level navigations from other sites too, for
-	// sites people reach by links: with Strict, the first page after such a link looks
-	// signed out. The price: every GET that such a link can name comes with the
-	// session, so that no GET may change anything. Handshakes do not differ: browsers
-	// withhold Lax and Strict cookies alike from another site's sockets, and send both
-	// from a sibling subdomain's; the origin check stands either way.
+	// SameSiteLax also sends the cookie on top-level navigations from other sites. With
+	// Strict, the first page after a link from another site looks signed out. With Lax,
+	// every GET that such a link can name comes with the session, so no GET may change
+	// anything. Handshakes do not differ: browsers withhold Lax and Strict cookies alike
+	// from another site's sockets, and send both from those of a sibling subdomain; the
+	// origin check applies in both cases.
 	SameSiteLax bool
 
-	// DangerouslyAllowLocalHTTP is the profile for http://localhost: the cookie loses Secure and its prefix
-	// and is named `dev-session`. A request that is not plain http to localhost or a
-	// loopback address, that names a proxy it came through, or whose Origin is
-	// elsewhere, is refused with 421.
+	// DangerouslyAllowLocalHTTP is for development at http://localhost: the cookie loses
+	// Secure and its prefix and is named `dev-session`. A request is refused with 421 if
+	// it is not plain http to localhost or a loopback address, if it names a proxy that
+	// it came through, or if its Origin is elsewhere.
 	DangerouslyAllowLocalHTTP bool
 
 	// Issuer is the Issuer of every principal: printable ASCII without '"' and '\'.
@@ -58,51 +65,51 @@ type Config struct {
 	Issuer string
 
 	// Revocations is told of every session that ends by Logout or Login, and asked in
-	// every load. Give ws.Config the same, see [Manager.Revocations]. Nil:
-	// [middleware.NewRevocations], good for a single process.
+	// every load. Nil: [middleware.NewRevocations], for a single process.
 	Revocations middleware.Revocations
 
-	// Log receives what no response shows: records that cannot be decoded, time-outs
-	// that could not be extended. Nil: [slog.Default].
+	// Log receives the failures that no response shows: records that cannot be decoded,
+	// idle time-outs that could not be extended. Nil: [slog.Default].
 	Log *slog.Logger
 }
 
 const maxAbsolute = 30 * 24 * time.Hour
 
+// validate fills in the defaults and reports everything that is wrong.
 func (c *Config) validate() error {
 	var errs []error
-	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("session: config: "+format, args...)) }
+	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf("session: "+format, args...)) }
 	duration := func(name string, d *time.Duration, def, least, most time.Duration) {
 		if *d == 0 {
 			*d = def
 		}
 		if *d < least || *d > most {
-			bad("%s: %v is not within %v and %v", name, *d, least, most)
+			wrong("%s: %v is out of range: write %v to %v, or 0 for %v", name, *d, least, most, def)
 		}
 	}
 	duration("StoreTimeout", &c.StoreTimeout, time.Second, time.Millisecond, 10*time.Second)
 	duration("Absolute", &c.Absolute, 12*time.Hour, time.Second, maxAbsolute)
 	duration("Idle", &c.Idle, min(30*time.Minute, max(c.Absolute, time.Second)), time.Second, maxAbsolute)
 	if c.Idle > c.Absolute {
-		bad("Idle: %v is longer than Absolute, %v", c.Idle, c.Absolute)
+		wrong("Idle: %v is longer than Absolute, %v: write at most that, or a longer Absolute", c.Idle, c.Absolute)
 	}
 	if c.Name == "" {
 		c.Name = "session"
 	}
 	if err := checkName(c.Name); err != nil {
-		bad("Name: %w", err)
+		wrong("Name: %w", err)
 	}
 	if c.Issuer == "" {
 		c.Issuer = "session"
 	}
 	if len(c.Issuer) > 255 || strings.ContainsFunc(c.Issuer, func(r rune) bool { return r < 0x20 || r > 0x7e || r == '"' || r == '\\' }) {
-		bad("Issuer: %.300q is not at most 255 bytes of printable ASCII without quotes", c.Issuer)
+		wrong("Issuer: %.300q is not a valid issuer: write at most 255 bytes of printable ASCII without quotes and backslashes", c.Issuer)
 	}
-	if c.Store != nil && isNilPointer(c.Store) {
-		bad("Store: a nil %T", c.Store)
+	if isNilPointer(c.Store) {
+		wrong("Store: a nil %T: write nil for the memory of this process, or a store", c.Store)
 	}
-	if c.Revocations != nil && isNilPointer(c.Revocations) {
-		bad("Revocations: a nil %T", c.Revocations)
+	if isNilPointer(c.Revocations) {
+		wrong("Revocations: a nil %T: write nil for those of this process, or a value", c.Revocations)
 	}
 	return errors.Join(errs...)
 }
@@ -113,9 +120,9 @@ func checkName(name string) error {
 	}
 	switch {
 	case len(name) > 64 || strings.ContainsFunc(name, func(r rune) bool { return !allowed(r) }):
-		return fmt.Errorf("%.100q is not at most 64 letters, digits, '-' and '_'", name)
+		return fmt.Errorf("%.100q is not a valid name: write at most 64 letters, digits, '-' and '_'", name)
 	case strings.HasPrefix(name, "_"):
-		return fmt.Errorf("%q: the prefix is added by itself", name)
+		return fmt.Errorf("%q begins with '_': write the name without a prefix, which is added automatically", name)
 	}
 	return nil
 }

@@ -44,7 +44,7 @@ func TestConfig(t *testing.T) {
 				t.Fatalf("%v %v", m, err)
 			}
 			for _, word := range tt.want {
-				if !strings.Contains(err.Error(), "session: config: "+word) {
+				if !strings.Contains(err.Error(), "session: "+word+": ") {
 					t.Errorf("%v does not name %s", err, word)
 				}
 			}
@@ -59,7 +59,7 @@ func TestConfig(t *testing.T) {
 func TestConfigCannotWeakenTheCookie(t *testing.T) {
 	for i := range reflect.TypeFor[session.Config]().NumField() {
 		switch f := reflect.TypeFor[session.Config]().Field(i).Name; f {
-		case "_", "Store", "StoreTimeout", "Idle", "Absolute", "Name", "SameSiteLax", "Dev", "Issuer", "Revocations", "Log":
+		case "_", "Store", "StoreTimeout", "Idle", "ConnectionsExtendIdle", "Absolute", "Name", "SameSiteLax", "DangerouslyAllowLocalHTTP", "Issuer", "Revocations", "Log":
 		default:
 			t.Errorf("a new field, %s: does it weaken the cookie?", f)
 		}
@@ -143,7 +143,7 @@ func TestLogsHoldNoSecret(t *testing.T) {
 	p := b.mustPrincipal(m)
 	_ = store.MemStore.Commit(p.SessionHandle, []byte("spoiled"), time.Now().Add(time.Hour))
 	b.wants("/me", 401, "no_credential")
-	fmt.Fprintln(&log, m.Touch(t.Context(), p), m.End(t.Context(), "alice", p.SessionHandle))
+	fmt.Fprintln(&log, m.Alive(t.Context(), p), m.End(t.Context(), "alice", p.SessionHandle))
 	if text := log.String(); !strings.Contains(text, "a record is not usable") || strings.Contains(text, p.SessionHandle) || strings.Contains(text, b.cookies[hostCookie]) {
 		t.Errorf("log: %s", text)
 	}
@@ -172,7 +172,7 @@ func TestTwoManagers(t *testing.T) {
 	if p := b.mustPrincipal(admins); p.Subject != "root" || p.Issuer != "admins" {
 		t.Errorf("admin: %+v", p)
 	}
-	if err := users.Touch(t.Context(), b.mustPrincipal(admins)); err != nil {
+	if err := users.Alive(t.Context(), b.mustPrincipal(admins)); err != nil {
 		t.Errorf("another manager's principal is not its business: %v", err)
 	}
 }
@@ -199,10 +199,12 @@ func TestZeroManagerRefuses(t *testing.T) {
 	var m session.Manager
 	p := middleware.Principal{SessionHandle: "x"}
 	_, list := m.Sessions(t.Context(), "alice")
+	_, alive := m.SessionAlive(t.Context(), "x")
+	m.Follow(nil)()
 	for name, err := range map[string]error{
 		"Login": m.Login(t.Context(), session.Identity{Subject: "alice"}), "Logout": m.Logout(t.Context()),
 		"LogoutOthers": m.LogoutOthers(t.Context()), "LogoutEverywhere": m.LogoutEverywhere(t.Context(), "alice"),
-		"Sessions": list, "End": m.End(t.Context(), "alice", "x"), "Touch": m.Touch(t.Context(), p), "Alive": m.Alive(t.Context(), p),
+		"Sessions": list, "End": m.End(t.Context(), "alice", "x"), "SessionAlive": alive, "Alive": m.Alive(t.Context(), p),
 		"Update": m.Update(t.Context(), p, func(*session.Values) error { return nil }),
 	} {
 		if err == nil {

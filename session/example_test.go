@@ -40,7 +40,7 @@ func ExampleNew() {
 		p, _ := middleware.FromContext(r.Context())
 		_, _ = io.WriteString(w, "you are "+p.Subject)
 	})
-	// r.Handle("/ws", live): ws.Config{Auth: auth, Revocations: sessions.Revocations(), Revalidate: sessions.Touch, ...}
+	// r.Handle("/ws", socket): of ws.New(ws.Config{Auth: auth, ...})
 
 	visit(r, "/me", "/login", "/me")
 	// Output:

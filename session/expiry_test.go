@@ -1,11 +1,13 @@
 package session_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/securews/securews/middleware"
 	"github.com/securews/securews/session"
 )
 
@@ -55,12 +57,12 @@ func TestAbsoluteTimeout(t *testing.T) {
 		}
 		time.Sleep(15*time.Minute - time.Nanosecond)
 		b.wants("/me", 200, "alice")
-		if err := m.Touch(t.Context(), p); err != nil {
-			t.Errorf("Touch before the end: %v", err)
+		if err := m.Alive(t.Context(), p); err != nil {
+			t.Errorf("Alive before the end: %v", err)
 		}
 		time.Sleep(time.Nanosecond)
 		b.wants("/me", 401, "no_credential")
-		wantsRefusal(t, "Touch at 12 h", m.Touch(t.Context(), p), 401, "credential_expired")
+		wantsRefusal(t, "Alive at 12 h", m.Alive(t.Context(), p), 401, "credential_expired")
 	})
 }
 
@@ -106,18 +108,19 @@ func TestReadsWriteOnceAMinute(t *testing.T) {
 	})
 }
 
-// Ten thousand sockets that are rechecked do not mean ten thousand writes.
-func TestTouchWritesOnceAMinute(t *testing.T) {
+// Ten thousand connections that are rechecked do not mean ten thousand writes.
+func TestConnectionsWriteOnceAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newShakyStore()
-		m := newManager(t, session.Config{Store: store})
+		m := newManager(t, session.Config{Store: store, ConnectionsExtendIdle: true})
 		b := newBrowser(t, app(t, m))
 		b.get("/login?u=alice")
 		p := b.mustPrincipal(m)
 		_, before := store.counts()
 		for range 600 { // ten minutes
 			time.Sleep(time.Second)
-			err := errors.Join(m.Touch(t.Context(), p), m.Alive(t.Context(), p), m.Update(t.Context(), p, func(*session.Values) error { return nil }))
+			_, err := m.SessionAlive(t.Context(), p.SessionHandle)
+			err = errors.Join(err, m.Alive(t.Context(), p), m.Update(t.Context(), p, func(*session.Values) error { return nil }))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -128,31 +131,52 @@ func TestTouchWritesOnceAMinute(t *testing.T) {
 	})
 }
 
-func TestSocketsAndTheIdleTimeout(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newManager(t, session.Config{})
-		h := app(t, m)
-		touched, watched := newBrowser(t, h), newBrowser(t, h)
-		touched.get("/login?u=alice")
-		watched.get("/login?u=bob")
-		a, b := touched.mustPrincipal(m), watched.mustPrincipal(m)
-		for range 5 { // a recheck every 5 min, no request
-			time.Sleep(5 * time.Minute)
-			if err := m.Touch(t.Context(), a); err != nil {
-				t.Fatal(err)
-			}
-			if err := m.Alive(t.Context(), b); err != nil {
-				t.Fatal(err)
-			}
-		}
-		time.Sleep(5 * time.Minute)
-		if err := m.Touch(t.Context(), a); err != nil {
-			t.Errorf("Touch extends: %v", err)
-		}
-		wantsRefusal(t, "Alive does not extend", m.Alive(t.Context(), b), 401, "credential_expired")
-		touched.wants("/me", 200, "alice")
-		watched.wants("/me", 401, "no_credential")
-	})
+// ASVS 7.3.1: an open connection counts as use of the session only if the Config says so.
+func TestConnectionsAndTheIdleTimeout(t *testing.T) {
+	for name, tt := range map[string]struct {
+		extend   bool
+		ask      func(m *session.Manager, p middleware.Principal) error
+		wantOpen bool
+	}{
+		"Alive extends nothing":                           {false, aliveByPrincipal, false},
+		"SessionAlive extends nothing":                    {false, aliveByHandle, false},
+		"Alive extends with ConnectionsExtendIdle":        {true, aliveByPrincipal, true},
+		"SessionAlive extends with ConnectionsExtendIdle": {true, aliveByHandle, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := newManager(t, session.Config{ConnectionsExtendIdle: tt.extend})
+				b := newBrowser(t, app(t, m))
+				b.get("/login?u=alice")
+				p := b.mustPrincipal(m)
+				for range 5 { // a recheck every 5 min, no request
+					time.Sleep(5 * time.Minute)
+					if err := tt.ask(m, p); err != nil {
+						t.Fatal(err)
+					}
+				}
+				time.Sleep(5 * time.Minute)
+				if tt.wantOpen {
+					if err := tt.ask(m, p); err != nil {
+						t.Errorf("after 30 min: %v", err)
+					}
+					b.wants("/me", 200, "alice")
+					return
+				}
+				wantsRefusal(t, "after 30 min", tt.ask(m, p), 401, "credential_expired")
+				b.wants("/me", 401, "no_credential")
+			})
+		})
+	}
+}
+
+func aliveByPrincipal(m *session.Manager, p middleware.Principal) error {
+	return m.Alive(context.Background(), p)
+}
+
+func aliveByHandle(m *session.Manager, p middleware.Principal) error {
+	_, err := m.SessionAlive(context.Background(), p.SessionHandle)
+	return err
 }
 
 func TestListedTimes(t *testing.T) {

@@ -191,7 +191,8 @@ func TestStoreLosesData(t *testing.T) {
 			}
 			b.wants("/me", 401, "no_credential")
 			b.wants("/note", 200, "none")
-			wantsRefusal(t, "Touch", m.Touch(t.Context(), p), 401, "credential_expired")
+			_, err := m.SessionAlive(t.Context(), p.SessionHandle)
+			wantsRefusal(t, "SessionAlive", err, 401, "credential_expired")
 			wantsRefusal(t, "Alive", m.Alive(t.Context(), p), 401, "credential_expired")
 			if list, err := m.Sessions(t.Context(), "alice"); err != nil || len(list) != 0 {
 				t.Errorf("sessions: %v %v", list, err)
@@ -218,17 +219,18 @@ func TestManagersThatShareAStore(t *testing.T) {
 }
 
 // While nobody knows, nobody is told that the session is over.
-func TestTouchWhileTheStoreIsDown(t *testing.T) {
+func TestAliveWhileTheStoreIsDown(t *testing.T) {
 	store := newShakyStore()
 	m := newManager(t, session.Config{Store: store})
 	b := newBrowser(t, app(t, m))
 	b.get("/login?u=alice")
 	p := b.mustPrincipal(m)
 	store.down()
-	wantsRefusal(t, "Touch", m.Touch(t.Context(), p), 503, "unavailable")
+	_, err := m.SessionAlive(t.Context(), p.SessionHandle)
+	wantsRefusal(t, "SessionAlive", err, 503, "unavailable")
 	wantsRefusal(t, "Alive", m.Alive(t.Context(), p), 503, "unavailable")
 	wantsRefusal(t, "End", m.End(t.Context(), "alice", p.SessionHandle), 503, "unavailable")
-	err := m.Update(t.Context(), p, func(*session.Values) error { return nil })
+	err = m.Update(t.Context(), p, func(*session.Values) error { return nil })
 	wantsRefusal(t, "Update", err, 503, "unavailable")
 }
 

@@ -15,17 +15,17 @@ import (
 // response's header if something changed or the idle time-out is due to be extended.
 //
 // A request whose session cannot be loaded is refused with 503; one without the
-// cookie does not ask the store. If a change cannot be saved the response is replaced
-// by the refusal, and what the handler writes is discarded: nobody is told that it
-// was done. Nothing is saved for a handler that panics, and nothing once the
-// connection has been hijacked or the handler has returned.
+// cookie does not ask the store. If a change cannot be saved, the refusal replaces the
+// response and the handler's output is discarded, so that the client is not told of a
+// success. Nothing is saved for a handler that panics, or after the connection has been
+// hijacked or the handler has returned.
 //
-// A WebSocket handshake ([opening.IsHandshake]) only loads: next gets the
-// ResponseWriter as it came, and changes fail with [ErrHandshake].
+// A WebSocket handshake only loads: next gets the original ResponseWriter, and changes
+// fail with [ErrHandshake].
 func (m *Manager) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if m == nil || m.store.raw == nil {
-			middleware.Refuse(w, r, unauthorized(middleware.ReasonNoCredential, errZero))
+		if m.zero() {
+			middleware.Refuse(w, r, middleware.Unauthorized(middleware.ReasonNoCredential, errZero))
 			return
 		}
 		st, err := m.load(r)
@@ -46,18 +46,7 @@ func (m *Manager) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// freeze forbids further changes and returns those there are.
-func (st *state) freeze(why error) map[string]change {
-	st.mu.Lock()
-	st.frozen = why
-	st.mu.Unlock()
-	st.values.freeze(why)
-	return st.values.pending()
-}
-
-var errBusy = errors.New("session: a Login or Logout of this request is still under way")
-
-// save writes what changed and returns nil when it is safe to answer.
+// save writes the changes; nil means that the response may begin.
 func (m *Manager) save(st *state) error {
 	changed := st.freeze(ErrBegun)
 	st.mu.Lock()
@@ -76,7 +65,7 @@ func (m *Manager) save(st *state) error {
 	return nil
 }
 
-// create begins a session that nobody has signed in to.
+// create begins a session without a login.
 func (m *Manager) create(st *state, changed map[string]change) error {
 	rec := m.newRecord(Identity{}, time.Now())
 	if rec.values = merge(nil, changed); len(rec.values) == 0 {
@@ -104,8 +93,8 @@ func (m *Manager) saveChanges(handle string, changed map[string]change) error {
 	return refused(err)
 }
 
-// extendQuietly may fail: the session then ends earlier than it could, and what the
-// handler did was no part of it.
+// extendQuietly may fail: the session then ends earlier than it could, and the handler's
+// response does not depend on it.
 func (m *Manager) extendQuietly(handle string) {
 	ctx, cancel := m.committing()
 	defer cancel()
@@ -115,21 +104,7 @@ func (m *Manager) extendQuietly(handle string) {
 	}
 }
 
-// refused puts what reading and writing a session can fail with into an answer.
-func refused(err error) error {
-	var f *middleware.Refusal
-	switch {
-	case err == nil || errors.As(err, &f) || errors.Is(err, errFull):
-		return err
-	case errors.Is(err, errGone):
-		return unauthorized(middleware.ReasonCredentialExpired, err)
-	case errors.Is(err, errRevoked):
-		return unauthorized(middleware.ReasonCredentialRevoked, err)
-	}
-	return unavailable(err)
-}
-
-// answer puts what the browser is to know into the response's header.
+// answer sets the cookie and Clear-Site-Data in the response's header.
 func (m *Manager) answer(st *state, h http.Header) {
 	st.mu.Lock()
 	defer st.mu.Unlock()

@@ -2,16 +2,19 @@ package session_test
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/securews/securews/internal/bounded"
 	"github.com/securews/securews/middleware"
 	"github.com/securews/securews/session"
 )
 
-// A store that swallows calls, whatever it thinks of contexts, costs
-// StoreTimeout and no more; callers do not pile up.
+// A store that does not return, with or without contexts, costs StoreTimeout and no
+// more; goroutines do not pile up.
 func TestStoreThatHangs(t *testing.T) {
 	for name, wrap := range map[string]func(s *hangingStore) any{
 		"without contexts":         func(s *hangingStore) any { return plainStore{s} },
@@ -58,7 +61,7 @@ func TestStoreThatHangs(t *testing.T) {
 	}
 }
 
-// hangingStore has the Ctx methods, and heeds no context.
+// hangingStore has the Ctx methods, and ignores the context.
 type hangingStore struct {
 	*shakyStore
 	hangs   bool
@@ -94,19 +97,41 @@ func (p plainStore) Commit(key string, b []byte, end time.Time) error {
 }
 func (p plainStore) Delete(key string) error { return p.s.shakyStore.Delete(key) }
 
-// A store's panic is a 503, not the end of the process.
+// A panic of the store is 500 `internal` and does not end the process. Its value may hold
+// a secret: only its type, or the text of a runtime error, is in the cause (ASVS 16.2.5).
 func TestStoreThatPanics(t *testing.T) {
-	store := newShakyStore()
-	b := newBrowser(t, app(t, newManager(t, session.Config{Store: store})))
-	b.get("/login?u=alice")
-	store.set(func(s *shakyStore) { s.find = func(string) error { panic("not implemented") } })
-	b.wants("/me", 503, "unavailable")
-	store.up()
-	b.wants("/me", 200, "alice")
+	for name, tt := range map[string]struct {
+		fault func(string) error
+		want  string
+	}{
+		"with a text":          {func(string) error { panic("secret") }, "panic: string"},
+		"with a runtime error": {func(string) error { var m map[string]int; m["secret"]++; return nil }, "assignment to entry in nil map"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := newShakyStore()
+			m := newManager(t, session.Config{Store: store})
+			b := newBrowser(t, app(t, m))
+			b.get("/login?u=alice")
+			p := b.mustPrincipal(m)
+			store.set(func(s *shakyStore) { s.find, s.commit, s.remove = tt.fault, tt.fault, tt.fault })
+			for _, path := range []string{"/me", "/page", "/logout", "/others", "/login?u=alice", "/put?v=x"} {
+				b.wants(path, 500, "internal")
+			}
+			_, byHandle := m.SessionAlive(t.Context(), p.SessionHandle)
+			for what, err := range map[string]error{"Alive": m.Alive(t.Context(), p), "SessionAlive": byHandle} {
+				var panicked *bounded.PanicError
+				if !errors.As(err, &panicked) || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "secret") {
+					t.Errorf("%s: %v, want a PanicError with %q", what, err, tt.want)
+				}
+			}
+			store.up()
+			b.wants("/me", 200, "alice")
+		})
+	}
 }
 
-// Revocations are bounded and contained as the store is: 503 after
-// StoreTimeout, whether or not they heed the context.
+// Revocations are bounded and contained as the store is: 503 after StoreTimeout,
+// whether or not they respect the context; 500 if they panic.
 func TestRevocationsThatHangOrPanic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rev := &downRevocations{Revocations: middleware.NewRevocations()}
@@ -123,7 +148,7 @@ func TestRevocationsThatHangOrPanic(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
 		rev.asked = func() { panic("not implemented") }
-		b.wants("/page", 503, "unavailable")
+		b.wants("/page", 500, "internal")
 		rev.asked = nil
 		b.wants("/me", 200, "alice")
 	})

@@ -8,14 +8,14 @@ import (
 	"github.com/securews/securews/middleware"
 )
 
-// Logout ends the request's session: its handle is revoked, which closes its sockets
+// Logout ends the request's session: its handle is revoked, which ends its connections
 // (ASVS 7.4.1), its record and the application's values are deleted, the cookie is
-// taken back, and the browser is told to forget what the site left in it
-// (Clear-Site-Data, ASVS 14.3.1; its "cookies" reach the whole registrable domain). A
-// request without a live session is answered the same way.
+// removed, and the browser is told to clear the site's data (Clear-Site-Data, ASVS
+// 14.3.1; its "cookies" reach the whole registrable domain). A request without a live
+// session is answered the same way.
 //
-// It must be called where [Manager.Login] may be. On an error the cookie stays, so
-// that the user can try again: 503 where the store or the revocations failed.
+// The conditions of [Manager.Login] apply. On an error the cookie stays, so that the user
+// can try again: 503 if the store or the revocations failed.
 func (m *Manager) Logout(ctx context.Context) error {
 	st, err := m.acquire(ctx, "logout")
 	if err != nil {
@@ -24,16 +24,16 @@ func (m *Manager) Logout(ctx context.Context) error {
 	defer st.release()
 	bounded, cancel := m.committing()
 	defer cancel()
-	if err := m.retire(bounded, st.handle, st.rec); err != nil {
+	if err := m.end(bounded, st.handle, st.rec); err != nil {
 		return unavailable(err)
 	}
 	return st.become("", nil, "")
 }
 
 // LogoutEverywhere ends all sessions of the subject that began before now, and their
-// sockets (ASVS 7.4.3, 7.4.5). It needs no request and asks no store: the records are
-// dead, and expire by themselves. A login right after it is good: the cut-off is this
-// node's clock, to the nanosecond, so that nodes are to keep theirs together.
+// connections (ASVS 7.4.3, 7.4.5). It needs neither a request nor the store: the records
+// are refused, and expire by themselves. A login right after it is good. The cut-off is
+// this node's clock, to the nanosecond, so the clocks of the nodes must agree.
 func (m *Manager) LogoutEverywhere(ctx context.Context, subject string) error {
 	if subject == "" {
 		return errors.New("session: logout everywhere: the subject is empty")
@@ -53,12 +53,12 @@ func (m *Manager) revokeBefore(ctx context.Context, subject string, cut time.Tim
 	return nil
 }
 
-// LogoutOthers ends all sessions of the request's subject but this one, which is
+// LogoutOthers ends all sessions of the request's subject except this one, which is
 // renewed as by [Manager.Login]: for a change of password or other factor (ASVS
-// 7.4.3, 7.2.4). The sockets of this session end too, and reconnect with the new
-// cookie. It must be called where Login may be; without a live signed-in session it
-// refuses with 401. If it fails with 503 after the renewal, the others go on and this
-// session does too.
+// 7.4.3, 7.2.4). The principals of the renewed session keep the AuthTime of its login.
+// The connections of this session end too, and reconnect with the new cookie. The
+// conditions of Login apply; without a live session with a login it refuses with 401. If
+// it fails with 503 after the renewal, this session and the others continue.
 func (m *Manager) LogoutOthers(ctx context.Context) error {
 	st, err := m.acquire(ctx, "logout others")
 	if err != nil {
@@ -66,9 +66,9 @@ func (m *Manager) LogoutOthers(ctx context.Context) error {
 	}
 	defer st.release()
 	if st.rec == nil || st.rec.subject == "" {
-		return unauthorized(middleware.ReasonNoCredential, errGone)
+		return middleware.Unauthorized(middleware.ReasonNoCredential, errGone)
 	}
-	id := Identity{Subject: st.rec.subject, Scopes: st.rec.scopes, Attributes: st.rec.attributes}
+	id := Identity{Subject: st.rec.subject, Scopes: st.rec.scopes, Roles: st.rec.roles, Attributes: st.rec.attributes}
 	if err := m.renew(st, id, true); err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func (m *Manager) LogoutOthers(ctx context.Context) error {
 func (m *Manager) End(ctx context.Context, subject, handle string) error {
 	ctx, cancel := m.bounded(ctx)
 	defer cancel()
-	if _, ok := parseToken(handle); !ok { // it looks like a token; other text is no key to ask a store with
+	if !isHandle(handle) {
 		return refused(errGone)
 	}
 	rec, _, err := m.read(ctx, handle)
@@ -93,7 +93,7 @@ func (m *Manager) End(ctx context.Context, subject, handle string) error {
 	case subject == "" || rec.subject != subject:
 		return refused(errGone)
 	}
-	if err := m.retire(ctx, handle, rec); err != nil {
+	if err := m.end(ctx, handle, rec); err != nil {
 		return unavailable(err)
 	}
 	return nil

@@ -5,11 +5,15 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/securews/securews/internal/bounded"
 )
 
 // memory is the default store: a map that is swept each time it has doubled, so that
 // it needs no goroutine.
 type memory struct {
+	bounded.Self
+
 	mu      sync.RWMutex
 	items   map[string]item
 	sweepAt int

@@ -6,17 +6,19 @@ import (
 	"github.com/securews/securews/middleware"
 )
 
-// record is what the store keeps of one session. It is immutable once decoded.
+// record is the store's content for one session. It is immutable once decoded.
 type record struct {
 	issuer     string
-	subject    string // "": nobody has signed in
+	subject    string // "": no login yet
 	scopes     []string
+	roles      []string
 	attributes map[string]string
 	values     []entry // sorted by name, each once
 
 	// Unix nanoseconds, so that a login right after a sign-out everywhere is not
 	// taken for an older one.
-	start int64 // creation, or the login
+	start int64 // creation: the login, or the renewal by LogoutOthers
+	login int64 // the login; creation if there was none
 	seen  int64 // last extension of the idle time-out
 	end   int64 // absolute
 }
@@ -34,7 +36,7 @@ func (m *Manager) endOf(rec *record) time.Time {
 	return time.Unix(0, min(rec.end, rec.start+int64(m.absolute))).UTC()
 }
 
-// expiry is when the session ends if nobody asks for it again.
+// expiry is when the session ends without another request.
 func (m *Manager) expiry(rec *record) time.Time {
 	idle := time.Unix(0, rec.seen+int64(m.idle)).UTC()
 	if end := m.endOf(rec); end.Before(idle) {
@@ -48,18 +50,18 @@ func (m *Manager) due(rec *record, now time.Time) bool {
 	return now.UnixNano()-rec.seen >= int64(m.extendEvery)
 }
 
-// principal is the record's identity, and what revocations are asked with.
+// principal is the record's identity; revocations are asked about it.
 func (m *Manager) principal(handle string, rec *record) middleware.Principal {
 	return middleware.Principal{
 		Issuer: m.issuer, Subject: rec.subject, SessionHandle: handle, Method: "session",
-		Scopes: rec.scopes, Attributes: rec.attributes,
-		IssuedAt: time.Unix(0, rec.start).UTC(), Expires: m.endOf(rec),
+		Scopes: rec.scopes, Roles: rec.roles, Attributes: rec.attributes,
+		IssuedAt: time.Unix(0, rec.start).UTC(), AuthTime: time.Unix(0, rec.login).UTC(), Expires: m.endOf(rec),
 	}
 }
 
 func (m *Manager) newRecord(id Identity, now time.Time) *record {
 	return &record{
-		issuer: m.issuer, subject: id.Subject, scopes: id.Scopes, attributes: id.Attributes,
-		start: now.UnixNano(), seen: now.UnixNano(), end: now.Add(m.absolute).UnixNano(),
+		issuer: m.issuer, subject: id.Subject, scopes: id.Scopes, roles: id.Roles, attributes: id.Attributes,
+		start: now.UnixNano(), login: now.UnixNano(), seen: now.UnixNano(), end: now.Add(m.absolute).UnixNano(),
 	}
 }

@@ -18,12 +18,20 @@ func sampleRecord() *record {
 		issuer: "session", subject: "alice", scopes: []string{"chat", "read"},
 		attributes: map[string]string{"device": "phone", "name": "Alice Ünïcode"},
 		values:     []entry{{"cart", `{"n":1}`}, {"theme", `"dark"`}},
-		start:      1_700_000_000_000_000_000, seen: 1_700_000_060_000_000_000, end: 1_700_043_200_000_000_000,
+		start:      1_700_000_000_000_000_000, login: 1_700_000_000_000_000_000, seen: 1_700_000_060_000_000_000, end: 1_700_043_200_000_000_000,
 	}
 }
 
+// sampleRecord2 is of version 2.
+func sampleRecord2() *record {
+	rec := sampleRecord()
+	rec.roles = []string{"admin"}
+	rec.login -= 1_000_000_000
+	return rec
+}
+
 func TestRecordRoundTrip(t *testing.T) {
-	for _, rec := range []*record{sampleRecord(), {issuer: "i", start: 1, seen: 1, end: 2}} {
+	for _, rec := range []*record{sampleRecord(), sampleRecord2(), {issuer: "i", start: 1, login: 1, seen: 1, end: 2}} {
 		b, err := rec.encode()
 		if err != nil {
 			t.Fatal(err)
@@ -35,11 +43,38 @@ func TestRecordRoundTrip(t *testing.T) {
 	}
 }
 
+// A record as version 1 wrote it, byte for byte, still decodes: without roles, and with
+// the start as the login.
+func TestDecodeReadsVersion1(t *testing.T) {
+	b := []byte("wss\x01" +
+		"\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00\x03" +
+		"\x07session\x05alice\x01\x04chat\x01\x06device\x05phone\x01\x04cart\x011")
+	want := &record{
+		issuer: "session", subject: "alice", scopes: []string{"chat"}, attributes: map[string]string{"device": "phone"},
+		values: []entry{{"cart", "1"}}, start: 1, login: 1, seen: 2, end: 3,
+	}
+	got, err := decode(b)
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Fatalf("%+v %v, want %+v", got, err, want)
+	}
+	if again, err := got.encode(); err != nil || !bytes.Equal(again, b) {
+		t.Errorf("it is written as %q %v: a node that knows version 1 alone could not read it", again, err)
+	}
+}
+
 func TestDecodeRefuses(t *testing.T) {
 	good, err := sampleRecord().encode()
 	if err != nil {
 		t.Fatal(err)
 	}
+	good2, err := sampleRecord2().encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A record that version 1 can say, in version 2: its login is its start, its list of
+	// roles is empty.
+	withoutNeed := append([]byte(magic2), good[4:28]...)
+	withoutNeed = append(append(withoutNeed, good[4:12]...), 0, 0, 0, 0, 0, 0)
 	edit := func(fn func(rec *record)) []byte {
 		rec := sampleRecord()
 		fn(rec)
@@ -55,7 +90,12 @@ func TestDecodeRefuses(t *testing.T) {
 	for name, b := range map[string][]byte{
 		"nothing":                       nil,
 		"the head alone":                good[:28],
-		"another version":               append([]byte("wss\x02"), good[4:]...),
+		"another version":               append([]byte("wss\x03"), good[4:]...),
+		"version 2 read as version 1":   append([]byte(magic), good2[4:]...),
+		"version 1 read as version 2":   append([]byte(magic2), good[4:]...),
+		"version 2 without need":        withoutNeed,
+		"a login after the start":       append(append(bytes.Clone(good2[:28]), 0x7f), good2[29:]...),
+		"a login of zero":               append(append(bytes.Clone(good2[:28]), make([]byte, 8)...), good2[36:]...),
 		"something after the end":       append(bytes.Clone(good), 0),
 		"more than 64 KiB":              append(bytes.Clone(good), make([]byte, 64<<10)...),
 		"a length that lies":            append(bytes.Clone(good[:28]), 0xff, 0xff, 0x03),
@@ -86,7 +126,12 @@ func FuzzDecode(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
+	b2, err := sampleRecord2().encode()
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Add(b)
+	f.Add(b2)
 	f.Add(b[:30])
 	f.Add([]byte(magic))
 	f.Fuzz(func(t *testing.T, b []byte) {

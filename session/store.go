@@ -8,50 +8,45 @@ import (
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/alexedwards/scs/v2/memstore"
+	"github.com/securews/securews/internal/bounded"
+	"github.com/securews/securews/middleware"
 )
 
 // Swapper is a [scs.Store] that compares before it writes, atomically. With one, no
 // concurrent change to a session is lost and no deleted record is written back. With
 // any other store, of two changes in the same instant the later one wins.
 type Swapper interface {
-	// Swap writes b, to be kept until expiry, if what is stored under key is
-	// byte-equal to old; a nil old means that nothing is, or what is has expired. It
-	// returns false, and writes nothing, where that does not hold. An error means that
-	// nobody knows.
+	// Swap writes b, to be kept until expiry, if the bytes stored under key are equal
+	// to old; a nil old means that the key is absent or has expired. Otherwise it
+	// returns false and writes nothing. An error means that the result is not known.
 	Swap(ctx context.Context, key string, old, b []byte, expiry time.Time) (bool, error)
 }
 
-// maxCalls bounds the calls under way to the store, and those to the revocations, and
-// with them the goroutines that one which no longer answers can hold.
-const maxCalls = 256
-
-// store is the one way to a [scs.Store]. Calls end with their context even where the
-// store does not heed it.
+// store is the one way to a [scs.Store]. A call ends with its context even if the store
+// ignores it, and a panic of the store is an error.
 type store struct {
 	raw     scs.Store
 	swapper Swapper
-	slots   chan struct{} // nil: the store is a map in this process, and never waits
+	calls   bounded.Caller // direct: the store is a map in this process, and never waits
 }
 
 func newStore(raw scs.Store) store {
 	if raw == nil {
 		raw = newMemory()
 	}
-	s := store{raw: raw}
+	s := store{raw: raw, calls: bounded.NewCaller(raw)}
 	s.swapper, _ = raw.(Swapper)
-	switch raw.(type) {
-	case *memory, *memstore.MemStore:
-	default:
-		s.slots = make(chan struct{}, maxCalls)
+	if _, ok := raw.(*memstore.MemStore); ok {
+		s.calls = bounded.Caller{}
 	}
 	return s
 }
 
 var errNoIteration = fmt.Errorf("the store cannot list sessions: %w", errors.ErrUnsupported)
 
-// find returns nil where there is nothing.
+// find returns nil if there is no such key.
 func (s *store) find(ctx context.Context, key string) ([]byte, error) {
-	return call(ctx, s.slots, "store: find", func() ([]byte, error) {
+	return bounded.Call(ctx, s.calls, "session: store: find", func() ([]byte, error) {
 		var b []byte
 		var found bool
 		var err error
@@ -67,9 +62,9 @@ func (s *store) find(ctx context.Context, key string) ([]byte, error) {
 	})
 }
 
-// write returns false where a Swapper finds other bytes than old.
+// write returns false if a Swapper finds other bytes than old.
 func (s *store) write(ctx context.Context, key string, old, b []byte, expiry time.Time) (bool, error) {
-	return call(ctx, s.slots, "store: commit", func() (bool, error) {
+	return bounded.Call(ctx, s.calls, "session: store: commit", func() (bool, error) {
 		if s.swapper != nil {
 			return s.swapper.Swap(ctx, key, old, b, expiry)
 		}
@@ -81,7 +76,7 @@ func (s *store) write(ctx context.Context, key string, old, b []byte, expiry tim
 }
 
 func (s *store) delete(ctx context.Context, key string) error {
-	_, err := call(ctx, s.slots, "store: delete", func() (struct{}, error) {
+	_, err := bounded.Call(ctx, s.calls, "session: store: delete", func() (struct{}, error) {
 		if c, ok := s.raw.(scs.CtxStore); ok {
 			return struct{}{}, c.DeleteCtx(ctx, key)
 		}
@@ -91,7 +86,7 @@ func (s *store) delete(ctx context.Context, key string) error {
 }
 
 func (s *store) all(ctx context.Context) (map[string][]byte, error) {
-	return call(ctx, s.slots, "store: list", func() (map[string][]byte, error) {
+	return bounded.Call(ctx, s.calls, "session: store: list", func() (map[string][]byte, error) {
 		switch c := s.raw.(type) {
 		case scs.IterableCtxStore:
 			return c.AllCtx(ctx)
@@ -102,48 +97,26 @@ func (s *store) all(ctx context.Context) (map[string][]byte, error) {
 	})
 }
 
-type outcome[T any] struct {
-	value T
-	err   error
+// unavailable is the answer if the store or the revocations do not give one: 503, or 500
+// if they panicked (ASVS 16.5.3).
+func unavailable(err error) error {
+	var panicked *bounded.PanicError
+	if errors.As(err, &panicked) {
+		return err
+	}
+	return middleware.Unavailable(err)
 }
 
-// call runs fn until the context ends; what comes later is dropped. Without slots, fn
-// never waits.
-func call[T any](ctx context.Context, slots chan struct{}, what string, fn func() (T, error)) (value T, err error) {
-	o := outcome[T]{}
-	if slots == nil {
-		o = contained(fn)
-	} else {
-		select {
-		case slots <- struct{}{}:
-		case <-ctx.Done():
-			return value, fmt.Errorf("session: %s: %d calls are under way: %w", what, maxCalls, ctx.Err())
-		}
-		done := make(chan outcome[T], 1)
-		go func() {
-			defer func() { <-slots }()
-			done <- contained(fn)
-		}()
-		select {
-		case o = <-done:
-		case <-ctx.Done():
-			o.err = ctx.Err()
-		}
+// refused returns the answer to an error of reading or writing a session.
+func refused(err error) error {
+	var f *middleware.Refusal
+	switch {
+	case err == nil || errors.As(err, &f) || errors.Is(err, errFull):
+		return err
+	case errors.Is(err, errGone):
+		return middleware.Unauthorized(middleware.ReasonCredentialExpired, err)
+	case errors.Is(err, errRevoked):
+		return middleware.Unauthorized(middleware.ReasonCredentialRevoked, err)
 	}
-	if o.err != nil {
-		return value, fmt.Errorf("session: %s: %w", what, o.err)
-	}
-	return o.value, nil
-}
-
-// contained turns fn's panic into an error: in a goroutine of its own it would
-// end the process.
-func contained[T any](fn func() (T, error)) (o outcome[T]) {
-	defer func() {
-		if p := recover(); p != nil {
-			o = outcome[T]{err: fmt.Errorf("panic: %v", p)}
-		}
-	}()
-	o.value, o.err = fn()
-	return o
+	return unavailable(err)
 }

@@ -19,7 +19,7 @@ func newToken() (token, handle string) {
 }
 
 // handleOf returns the key in the store, which is the handle in principals and
-// revocations. Nobody gets from it to the cookie.
+// revocations. The cookie cannot be computed from it.
 func handleOf(secret *[tokenBytes]byte) string {
 	sum := sha256.Sum256(secret[:])
 	return encode32(&sum)
@@ -31,19 +31,29 @@ func encode32(b *[tokenBytes]byte) string {
 	return string(text[:])
 }
 
-// parseToken returns the handle of a cookie's value; false for what this package
-// cannot have sent.
+// parseToken returns the handle of a cookie's value; false if this package cannot have
+// sent the value.
 func parseToken(value string) (handle string, ok bool) {
-	if len(value) != tokenLen {
-		return "", false
-	}
-	var text [tokenLen]byte
-	copy(text[:], value)
-	// DecodedLen(43) is 32, but a hostile '\n' is skipped and leaves fewer.
-	var b [tokenBytes]byte
-	n, err := base64.RawURLEncoding.Strict().Decode(b[:], text[:])
-	if err != nil || n != tokenBytes {
+	b, ok := decode32(value)
+	if !ok {
 		return "", false
 	}
 	return handleOf(&b), true
+}
+
+// isHandle reports whether a store may have a record under the key.
+func isHandle(s string) bool {
+	_, ok := decode32(s)
+	return ok
+}
+
+func decode32(s string) (b [tokenBytes]byte, ok bool) {
+	if len(s) != tokenLen {
+		return b, false
+	}
+	var text [tokenLen]byte
+	copy(text[:], s)
+	// DecodedLen(43) is 32, but a hostile '\n' is skipped and leaves fewer.
+	n, err := base64.RawURLEncoding.Strict().Decode(b[:], text[:])
+	return b, err == nil && n == tokenBytes
 }

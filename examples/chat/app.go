@@ -3,11 +3,11 @@ package main
 import (
 	"log/slog"
 	"net/http"
-	"sync/atomic"
 
 	"github.com/go-chi/chi/v5"
 
 	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/middleware/live"
 	"github.com/securews/securews/session"
 	"github.com/securews/securews/ws"
 	"github.com/securews/securews/ws/browser"
@@ -25,23 +25,32 @@ type app struct {
 	gate     gate
 	page     *page
 	sockets  sockets
-	draining atomic.Bool
+	registry *live.Registry // of all sockets
 }
 
 // newSessions is apart from newApp, because sessions may outlive the rest: in earnest
 // their store does.
 func newSessions(origins []string, log *slog.Logger) (*session.Manager, error) {
-	// One issuer name for cookie and token: alice is the same principal by either.
-	return session.New(session.Config{Issuer: origins[0], Log: log})
+	return session.New(session.Config{
+		// One issuer name for cookie and token: alice is the same principal by either.
+		Issuer: origins[0],
+		// Chatting counts as using the session: without it people who chat for half an
+		// hour would be signed out by the idle time-out.
+		ConnectionsExtendIdle: true,
+		Log:                   log,
+	})
 }
 
 func newApp(origins []string, people *accounts, sessions *session.Manager, limits bounds, log *slog.Logger) (*app, error) {
 	a := &app{log: log, accounts: people, sessions: sessions, hub: newHub(), vault: newVault()}
 	var err error
+	if a.registry, err = newRegistry(log); err != nil {
+		return nil, err
+	}
 	if a.issuer, err = newIssuer(origins[0]); err != nil {
 		return nil, err
 	}
-	tokens, err := a.issuer.authenticator(a.sessions.Revocations())
+	tokens, err := a.issuer.authenticator(a.sessions)
 	if err != nil {
 		return nil, err
 	}
@@ -55,16 +64,28 @@ func newApp(origins []string, people *accounts, sessions *session.Manager, limit
 	return a, err
 }
 
+// newRegistry owns the sockets of all routes. The demo is also the target of load tests:
+// thousands of sockets, all of one account and one address. A real deployment keeps the
+// defaults, 64 for each account and a tenth of all for each address.
+func newRegistry(log *slog.Logger) (*live.Registry, error) {
+	const most = 15_000
+	return live.New(live.Config{
+		Limits: live.Limits{Connections: most, PerPrincipal: most, PerAddress: most},
+		Log:    log,
+	})
+}
+
 // routes is the whole chain, outermost first.
 func (a *app) routes() http.Handler {
 	r := chi.NewRouter()
 	r.Use(
 		middleware.AccessLog(a.log),
+		middleware.Recover(a.log),
 		a.gate.headers.Handler,     // on refusals and on the 101 too
 		middleware.RequireTLS(nil), // no proxy in front: only TLS to this process counts
 		a.gate.hosts.Handler,       // DNS rebinding
 	)
-	r.Get("/ready", a.ready)
+	r.Handle("/ready", a.registry.Ready()) // for a load balancer
 	r.Get("/.well-known/jwks.json", a.issuer.serveKeys)
 	r.Get("/assets/*", a.page.serveAsset)
 	r.Handle(browser.Root+"*", browser.Handler())
@@ -94,18 +115,4 @@ func (a *app) routes() http.Handler {
 		r.Handle("/ticket/sealed", a.sockets.sealedTickets.Issue())
 	})
 	return r
-}
-
-// ready is for a load balancer: 503 as soon as the process is told to stop.
-func (a *app) ready(w http.ResponseWriter, r *http.Request) {
-	if a.draining.Load() {
-		middleware.Refuse(w, r, &middleware.Refusal{
-			Status: http.StatusServiceUnavailable, Reason: middleware.ReasonDraining,
-			Header: http.Header{"Retry-After": {"5"}},
-		})
-		return
-	}
-	writeJSON(w, http.StatusOK, struct {
-		Ready bool `json:"ready"`
-	}{true})
 }

@@ -104,8 +104,8 @@ func announce(out io.Writer, o options, origin string, passwords []string, cert 
 
 // shutDown ends everything within the time given, or at once on a second signal. New
 // handshakes are refused and /ready says so from the first moment; open sockets are
-// told to come back (1012), spread over a while, so that not all do at once. What is
-// left at the end is cut: that is the plan, and no failure.
+// told to come back (1012), spread over a while, so that not all do at once. Requests that
+// are left at the end are cut: that is the plan, and not a failure.
 func (a *app) shutDown(srv *http.Server, within time.Duration, signals <-chan os.Signal) {
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
@@ -116,15 +116,8 @@ func (a *app) shutDown(srv *http.Server, within time.Duration, signals <-chan os
 		case <-ctx.Done():
 		}
 	}()
-	a.draining.Store(true)
-	// The sockets first: while they end, the listener still answers 503 to whoever
-	// knocks, which tells a load balancer more than a closed port. http.Server.Shutdown
-	// knows nothing of connections that were upgraded.
-	if err := a.sockets.drain(ctx); err != nil {
-		a.log.Warn("sockets", "error", err)
-	}
-	if err := srv.Shutdown(ctx); err != nil {
-		_ = srv.Close()
+	if err := a.registry.Shutdown(ctx, srv); err != nil {
+		a.log.Warn("stopping", "error", err)
 	}
 	a.log.Info("stopped")
 }

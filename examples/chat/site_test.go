@@ -69,7 +69,7 @@ func (s *site) stop(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second) // half of it spreads the closing
 	defer cancel()
-	if err := s.sockets.drain(ctx); err != nil {
+	if err := s.registry.Shutdown(ctx); err != nil {
 		t.Error(err)
 	}
 	s.srv.CloseClientConnections()

@@ -2,16 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/coder/websocket"
 
 	"github.com/securews/securews/middleware"
 	"github.com/securews/securews/middleware/ticket"
-	"github.com/securews/securews/session"
 	"github.com/securews/securews/ws"
 	"github.com/securews/securews/ws/seal"
 )
@@ -47,7 +44,7 @@ func (a *app) newSockets(tokens middleware.Authenticator) (s sockets, err error)
 	if err != nil {
 		return s, err
 	}
-	cfg := socketConfig(a.gate, a.sessions)
+	cfg := a.socketConfig()
 	cfg.Log, cfg.Serve, cfg.Validate = a.log, a.serve, validate
 	cfg.Subprotocols = []string{subprotocol}
 	if s.ws, err = ws.New(cfg); err != nil {
@@ -102,38 +99,18 @@ func newSealKeys() (*seal.Keyring, error) {
 }
 
 // socketConfig is what the three have in common.
-func socketConfig(g gate, sessions *session.Manager) ws.Config {
+func (a *app) socketConfig() ws.Config {
 	return ws.Config{
-		Origins: g.origins,
-		Hosts:   g.hosts,
-		Auth:    g.either,
-		// Chatting counts as using the session; without it people who chat for half an
-		// hour would be signed out by the idle time-out. A socket on which nothing
-		// happens is closed before that, and the page does not open it again by itself.
-		Revalidate:  sessions.Touch,
-		Revocations: sessions.Revocations(),
+		Origins: a.gate.origins,
+		Hosts:   a.gate.hosts,
+		Auth:    a.gate.either,
+		Live:    a.registry,
 		Limits: ws.Limits{
-			// The demo is also what load tests run against: thousands of sockets, all
-			// of one account. A real deployment keeps the default of 64 a person.
-			Connections:  15_000,
-			PerPrincipal: 10_000,
-			Message:      maxMessage,
+			Message: maxMessage,
 			// People do not type faster; a program that does is told 1008 `rate`.
 			MessagesPerSecond: 20,
 		},
 	}
-}
-
-// drain ends them all at once, in one time.
-func (s sockets) drain(ctx context.Context) error {
-	all := []*ws.Handler{s.ws, s.socket, s.sealed}
-	errs := make([]error, len(all))
-	var done sync.WaitGroup
-	for i, h := range all {
-		done.Go(func() { errs[i] = h.Drain(ctx) })
-	}
-	done.Wait()
-	return errors.Join(errs...)
 }
 
 // conn is a ws.Conn, or a seal.Conn over one.

@@ -19,7 +19,7 @@ import (
 // good is a token as POST /api/token mints them.
 func (s *site) good(t *testing.T) string {
 	t.Helper()
-	token, err := s.issuer.mint("alice", time.Now())
+	token, err := s.issuer.mint("alice", "", time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/securews/securews/middleware"
 	"github.com/securews/securews/middleware/bearer"
+	"github.com/securews/securews/session"
 )
 
 const (
@@ -63,8 +64,9 @@ func newIssuer(name string) (*issuer, error) {
 	return &issuer{name: name, key: key, public: doc}, err
 }
 
-// authenticator accepts the tokens of this issuer and no others.
-func (i *issuer) authenticator(revocations middleware.Revocations) (*bearer.Authenticator, error) {
+// authenticator accepts the tokens of this issuer and no others, while the sessions that
+// they were issued in are alive.
+func (i *issuer) authenticator(sessions *session.Manager) (*bearer.Authenticator, error) {
 	return bearer.New(bearer.Config{
 		Issuer:      i.name,
 		Audience:    i.name,
@@ -72,21 +74,24 @@ func (i *issuer) authenticator(revocations middleware.Revocations) (*bearer.Auth
 		Algorithms:  []bearer.Algorithm{bearer.EdDSA},
 		MaxLifetime: tokenLife,
 		Realm:       "chat",
-		Revocations: revocations,
+		Sessions:    sessions,
 	})
 }
 
-// mint returns a token for the subject.
-func (i *issuer) mint(subject string, now time.Time) (string, error) {
-	token, err := jwt.NewBuilder().
+// mint returns a token for the subject that ends with the session, if it has a handle.
+func (i *issuer) mint(subject, session string, now time.Time) (string, error) {
+	builder := jwt.NewBuilder().
 		Issuer(i.name).
 		Audience([]string{i.name}).
 		Subject(subject).
 		IssuedAt(now).
 		Expiration(now.Add(tokenLife)).
 		JwtID(rand.Text()).
-		Claim("client_id", clientID).
-		Build()
+		Claim("client_id", clientID)
+	if session != "" {
+		builder = builder.Claim("sid", session)
+	}
+	token, err := builder.Build()
 	if err != nil {
 		return "", err
 	}
@@ -102,7 +107,7 @@ func (i *issuer) mint(subject string, now time.Time) (string, error) {
 // that keep no cookies.
 func (i *issuer) serveToken(w http.ResponseWriter, r *http.Request) {
 	p, _ := middleware.FromContext(r.Context())
-	token, err := i.mint(p.Subject, time.Now())
+	token, err := i.mint(p.Subject, p.SessionHandle, time.Now())
 	if err != nil {
 		middleware.Refuse(w, r, fmt.Errorf("chat: token: %w", err))
 		return

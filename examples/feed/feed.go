@@ -12,6 +12,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/middleware/live"
 	"github.com/securews/securews/ws"
 )
 
@@ -23,17 +24,18 @@ type feed struct {
 
 func newFeed() *feed { return &feed{subscribers: map[*ws.Conn]struct{}{}} }
 
-// live is the WebSocket end of the chain. The feed is public, so nobody is asked who he
-// is; which pages may read it is still ours to say.
-func (f *feed) live(origins *middleware.OriginPolicy, hosts *middleware.HostPolicy, log *slog.Logger) (*ws.Handler, error) {
-	anybody, err := middleware.NewAuth(middleware.Anonymous())
+// socket is the WebSocket end of the chain. The feed is public, so no credential is needed;
+// which pages may read it is still decided here.
+func (f *feed) socket(registry *live.Registry, origins *middleware.OriginPolicy, hosts *middleware.HostPolicy, log *slog.Logger) (*ws.Handler, error) {
+	anyone, err := middleware.NewAuth(middleware.Anonymous())
 	if err != nil {
 		return nil, err
 	}
 	return ws.New(ws.Config{
 		Origins: origins,
 		Hosts:   hosts,
-		Auth:    anybody,
+		Auth:    anyone,
+		Live:    registry,
 		Serve:   f.serve,
 		Limits: ws.Limits{
 			QueueMessages: 64,        // a client this far behind is closed with 1013 `slow`
@@ -95,7 +97,7 @@ func (f *feed) count() int {
 }
 
 // routes is the chain in front of the standard library's mux.
-func routes(origin string, f *feed, log *slog.Logger) (http.Handler, *ws.Handler, error) {
+func routes(origin string, f *feed, log *slog.Logger) (http.Handler, *live.Registry, error) {
 	origins, err := middleware.NewOriginPolicy(middleware.OriginConfig{Allow: []string{origin}, AllowMissing: true})
 	if err != nil {
 		return nil, nil, err
@@ -108,17 +110,21 @@ func routes(origin string, f *feed, log *slog.Logger) (http.Handler, *ws.Handler
 	if err != nil {
 		return nil, nil, err
 	}
-	live, err := f.live(origins, hosts, log)
+	registry, err := live.New(live.Config{Log: log})
+	if err != nil {
+		return nil, nil, err
+	}
+	socket, err := f.socket(registry, origins, hosts, log)
 	if err != nil {
 		return nil, nil, err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /ws", live)
+	mux.Handle("GET /ws", socket)
 	mux.HandleFunc("GET /{$}", servePage)
 	return middleware.Chain(mux,
 		middleware.AccessLog(log),
 		headers.Handler,
 		middleware.RequireTLS(nil),
 		hosts.Handler,
-	), live, nil
+	), registry, nil
 }

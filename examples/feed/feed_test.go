@@ -41,7 +41,7 @@ func startFeed(t *testing.T) (f *feed, srv *httptest.Server, log *logBook) {
 	t.Helper()
 	f, log = newFeed(), &logBook{}
 	srv = httptest.NewUnstartedServer(nil)
-	handler, live, err := routes("https://"+srv.Listener.Addr().String(), f, slog.New(slog.NewTextHandler(log, nil)))
+	handler, registry, err := routes("https://"+srv.Listener.Addr().String(), f, slog.New(slog.NewTextHandler(log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func startFeed(t *testing.T) (f *feed, srv *httptest.Server, log *logBook) {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		if err := live.Drain(ctx); err != nil {
+		if err := registry.Shutdown(ctx); err != nil {
 			t.Error(err)
 		}
 		srv.Close()

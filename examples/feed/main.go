@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
@@ -47,7 +46,7 @@ func run(addr string, every time.Duration) error {
 		return err
 	}
 	f := newFeed()
-	handler, live, err := routes(origin, f, slog.Default())
+	handler, registry, err := routes(origin, f, slog.Default())
 	if err != nil {
 		return err
 	}
@@ -63,18 +62,7 @@ func run(addr string, every time.Duration) error {
 	case <-ctx.Done():
 		stop() // a second signal ends the process at once
 	}
-	return shutDown(srv, live)
-}
-
-// drainer is a ws.Handler.
-type drainer interface {
-	Drain(ctx context.Context) error
-}
-
-// shutDown ends requests and connections. Shutdown alone would forget the latter:
-// net/http knows nothing of a connection that was upgraded.
-func shutDown(srv *http.Server, live drainer) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	within, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	return errors.Join(live.Drain(ctx), srv.Shutdown(ctx))
+	return registry.Shutdown(within, srv)
 }

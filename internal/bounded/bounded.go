@@ -6,18 +6,29 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 )
 
 // Self marks a type of this module whose methods bound themselves: they return at once,
-// or bound what they call. A type is marked by embedding Self; no other module can.
+// or bound what they call. A struct is marked by embedding Self; no other module can.
 type Self struct{}
 
-func (Self) boundsItself() {}
-
-// BoundsItself reports whether x is marked by [Self].
+// BoundsItself reports whether x is marked by [Self]. A struct that embeds a marked type is
+// not marked: it may replace the methods.
 func BoundsItself(x any) bool {
-	_, ok := x.(interface{ boundsItself() })
-	return ok
+	t := reflect.TypeOf(x)
+	if t != nil && t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t == nil || t.Kind() != reflect.Struct {
+		return false
+	}
+	for i := range t.NumField() {
+		if f := t.Field(i); f.Anonymous && f.Type == reflect.TypeFor[Self]() {
+			return true
+		}
+	}
+	return false
 }
 
 // MaxCalls is how many calls of one [Caller] may be under way. It bounds the goroutines
@@ -43,7 +54,7 @@ func NewCaller(impl any) Caller {
 func (c Caller) Direct() bool { return c.slots == nil }
 
 // Call calls fn and returns its result, or the error of ctx if that ends first: fn then
-// goes on in its goroutine, and its result is dropped. A panic of fn is a [PanicError].
+// continues in its goroutine, and its result is dropped. A panic of fn is a [PanicError].
 // The text of every error begins with the given one.
 func Call[T any](ctx context.Context, c Caller, text string, fn func() (T, error)) (T, error) {
 	var r result[T]
@@ -72,7 +83,7 @@ func inGoroutine[T any](ctx context.Context, c Caller, fn func() (T, error)) res
 	go func() {
 		defer func() { <-c.slots }()
 		r := result[T]{err: errGoexit}
-		defer func() { done <- r }() // runtime.Goexit in fn comes here too
+		defer func() { done <- r }() // runs after runtime.Goexit in fn, too
 		r = contained(fn)
 	}()
 	select {

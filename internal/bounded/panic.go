@@ -23,4 +23,12 @@ func Panicked(v any) *PanicError {
 	return &PanicError{text: text, Stack: string(debug.Stack())}
 }
 
+// Contain is deferred by a function that calls what may panic: it puts the [PanicError] into
+// *err.
+func Contain(err *error) {
+	if v := recover(); v != nil {
+		*err = Panicked(v)
+	}
+}
+
 func (e *PanicError) Error() string { return "panic: " + e.text }

@@ -17,8 +17,17 @@ type (
 	Explain struct{}
 )
 
-// Ours is an argument that only packages of this module can give.
-type Ours struct{}
+// Ours is an argument that only packages of this module can give: [Key]. The zero Ours is
+// not it, because other code can make one: it can infer the type, or write a literal.
+type Ours struct{ key *struct{ _ byte } }
+
+var ours = new(struct{ _ byte })
+
+// Key returns the valid argument.
+func Key() Ours { return Ours{ours} }
+
+// Valid reports whether o is the one that [Key] returns.
+func (o Ours) Valid() bool { return o.key == ours }
 
 // Detached is a context for a connection: it carries the voucher and the request id of the
 // request that opened it, and never ends. net/http cancels the context of a request if its
@@ -35,7 +44,9 @@ func (d *Detached) Value(key any) any {
 	case Voucher:
 		return d.Voucher
 	case RequestID:
-		return d.ID
+		if d.ID != nil {
+			return d.ID
+		}
 	}
 	return nil
 }

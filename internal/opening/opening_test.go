@@ -7,8 +7,8 @@ import (
 	"github.com/securews/securews/internal/opening"
 )
 
-// Whatever tries to be a handshake is guarded as one (RFC 6455 §4.2.1, RFC 9110
-// §7.8, RFC 8441 §4).
+// A malformed handshake is guarded as a handshake, too (RFC 6455 §4.2.1, RFC 9110 §7.8,
+// RFC 8441 §4).
 func TestIsHandshake(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -24,7 +24,7 @@ func TestIsHandshake(t *testing.T) {
 		{"among other protocols", "GET", map[string][]string{"Upgrade": {"h2c, websocket"}}, true, false},
 		{"on a second line", "GET", map[string][]string{"Upgrade": {"h2c", "websocket"}}, true, false},
 		{"with white space", "GET", map[string][]string{"Upgrade": {"h2c,\t websocket \t"}}, true, false},
-		{"with white space that RFC 9110 §5.6.3 does not know", "GET", map[string][]string{"Upgrade": {"h2c,\u00a0websocket\u2003"}}, true, false},
+		{"with white space outside RFC 9110 §5.6.3", "GET", map[string][]string{"Upgrade": {"h2c,\u00a0websocket\u2003"}}, true, false},
 		{"with a version", "GET", map[string][]string{"Upgrade": {"websocket/13"}}, true, false},
 		{"an extended CONNECT", "CONNECT", map[string][]string{":protocol": {"websocket"}}, true, true},
 		{"an extended CONNECT for another protocol", "CONNECT", map[string][]string{":protocol": {"connect-udp"}}, true, true},

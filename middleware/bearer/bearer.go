@@ -3,38 +3,46 @@ package bearer
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
 	"time"
 
+	"github.com/securews/securews/internal/bounded"
 	"github.com/securews/securews/middleware"
 )
 
-// Authenticator accepts the access tokens of one issuer. It is a
-// [middleware.Authenticator] and a [middleware.Challenger], and safe for concurrent use.
-// The zero value refuses every token.
+// Authenticator accepts the access tokens of one issuer. It is a [middleware.Revocable],
+// a [middleware.Challenger], a [middleware.Stripper] and a [middleware.Asker], and safe for
+// concurrent use. The zero value refuses every token.
 //
-// Two issuers are two Authenticators, with keys apart: a kid of one means nothing to the
-// other. Because each refuses the other's tokens rather than passing them on, they go into
+// Two issuers are two Authenticators with separate keys: a kid of one means nothing to the
+// other. Because each refuses the other's tokens instead of passing them on, they go into
 // one middleware.Auth as [Issuers].
 type Authenticator struct {
-	profile     profile
-	keys        *source
-	cache       *cache
-	revocations middleware.Revocations
+	marked
+
+	profile profile
+	keys    *source
+	cache   *cache
+	asking  asking
 }
+
+// marked says that an Authenticator bounds its waits for keys, Revocations and Sessions.
+type marked = bounded.Self
 
 // New returns an Authenticator, or everything that is wrong with the Config.
 //
-// It does not wait for the issuer: keys are fetched by a goroutine that runs until
-// [Authenticator.Close]. Requests that come before the first answer wait for it up to a
-// second; without keys they are refused with 503. Config.Keys are read at once, and start
-// no goroutine.
+// It does not wait for the issuer: a goroutine fetches the keys until
+// [Authenticator.Close]. Requests before the first answer wait for it up to a second;
+// without keys they are refused with 503. Config.Keys are read at once, without a
+// goroutine.
 func New(cfg Config) (*Authenticator, error) {
 	cfg = cfg.defaulted()
-	if err := cfg.validate(); err != nil {
+	algorithms, set, err := cfg.compileKeys()
+	if err := errors.Join(cfg.validate(), err); err != nil {
 		return nil, err
 	}
 	if cfg.Log == nil {
@@ -42,27 +50,37 @@ func New(cfg Config) (*Authenticator, error) {
 	}
 	a := &Authenticator{
 		profile: profile{
-			issuer: cfg.Issuer, audience: cfg.Audience,
+			issuer: cfg.Issuer, audience: cfg.Audience, algorithms: algorithms,
 			leeway: cfg.Leeway, maxLifetime: cfg.MaxLifetime,
 			anyJWT: cfg.DangerouslyAnyJWT, attributes: slices.Clone(cfg.Attributes),
 			challenge: `Bearer realm="` + cfg.Realm + `"`, fromSubprotocol: cfg.FromSubprotocol,
+			ownSessions: cfg.Sessions != nil,
 		},
-		cache:       newCache(cfg.CacheSize),
-		revocations: cfg.Revocations,
+		cache:  newCache(cfg.CacheSize),
+		asking: newAsking(cfg),
 	}
-	for _, alg := range cfg.Algorithms {
-		a.profile.algorithms[alg] = true
-	}
-	keys, err := newSource(cfg, &a.profile.algorithms)
-	if err != nil {
-		return nil, err
-	}
-	a.keys = keys
+	a.keys = newSource(cfg, &a.profile.algorithms, set)
 	return a, nil
 }
 
+// compileKeys reads Keys, if they are given.
+func (c Config) compileKeys() (algorithms algorithmSet, set *keySet, err error) {
+	for _, a := range c.Algorithms {
+		if a.String() != "" {
+			algorithms[a] = true
+		}
+	}
+	if c.Keys == nil {
+		return algorithms, nil, nil
+	}
+	if set, err = parseKeySet(c.Keys, &algorithms, nil); err != nil {
+		err = fmt.Errorf("bearer: Keys: %w", err)
+	}
+	return algorithms, set, err
+}
+
 // Close ends the fetching of keys and waits until it has ended; requests are answered
-// with the keys at hand until they are stale. It may be called more than once.
+// with the keys fetched before, until they are stale. It may be called more than once.
 func (a *Authenticator) Close() error {
 	if a != nil && a.keys != nil {
 		a.keys.close()
@@ -70,7 +88,7 @@ func (a *Authenticator) Close() error {
 	return nil
 }
 
-// Ambient is false: browsers never send a bearer token unasked.
+// Ambient is false: browsers never send a bearer token automatically.
 func (a *Authenticator) Ambient() bool { return false }
 
 // Challenge is the WWW-Authenticate of a request without credential (RFC 6750 §3).
@@ -81,20 +99,24 @@ func (a *Authenticator) Challenge() string {
 	return a.profile.challenge
 }
 
-// Authenticate returns the principal of the token in the Authorization header, or with
-// Config.FromSubprotocol in a subprotocol; [middleware.ErrNoCredential] where that is
-// absent or of another scheme; or a [middleware.Refusal]:
+// Authenticate returns the principal of the token in the Authorization header or, with
+// Config.FromSubprotocol, in a subprotocol. Its error is [middleware.ErrNoCredential] if
+// there is none, or one of another scheme; otherwise a [middleware.Refusal]:
 //
 //   - 400 credential_malformed: two headers, one that cannot be read, a token in the query,
-//     in two subprotocols, in one without a real one beside it or on a request that opens
-//     no WebSocket, or in both places;
-//   - 401 credential_expired, credential_revoked, credential_invalid;
-//   - 503 unavailable with Retry-After: the keys, or the revocations, cannot be had.
+//     in two subprotocols, in one without a real one beside it or on a request that is not
+//     a handshake, or in both places;
+//   - 401 credential_expired, credential_revoked: of the token or its session;
+//   - 401 credential_invalid;
+//   - 503 unavailable with Retry-After: the keys are not available, or Revocations or
+//     Sessions do not answer. If they panic, the error is not a Refusal, and the answer 500.
 //
-// The principal's Token is [Handle] of the issuer and jti, or [TokenHandle] where there is
-// no jti; its Expires is exp and the leeway; its Certificate is the one that the token is
-// bound to. Principals of one token share Scopes and Attributes, which must not be
-// changed. For a token seen before nothing is allocated.
+// The principal's TokenHandle is [TokenHandle] of the issuer and jti, or [TokenHandleOf] if
+// there is no jti. Its SessionHandle is sid, or its [SessionHandle] without
+// Config.Sessions. Its Expires is exp plus the leeway, its AuthTime is auth_time, and its
+// Binding has the certificate that the token is bound to. Principals of one token share
+// Scopes and Attributes, which must not be changed. A token seen before costs no
+// allocation.
 func (a *Authenticator) Authenticate(r *http.Request) (middleware.Principal, error) {
 	token, err := credential(r, a.takesOffered())
 	if err == middleware.ErrNoCredential {
@@ -110,14 +132,14 @@ func (a *Authenticator) Authenticate(r *http.Request) (middleware.Principal, err
 	return a.admit(r, token)
 }
 
-// admit decides about the token that the request was found to carry.
+// admit decides about the token of the request.
 func (a *Authenticator) admit(r *http.Request, token string) (middleware.Principal, error) {
 	v, err := a.verified(r.Context(), token)
 	if err == nil && v.principal.HeldBy(r) != nil {
 		err = errBinding
 	}
 	if err == nil {
-		err = a.revoked(r.Context(), v)
+		err = a.asking.ask(r.Context(), &v.principal)
 	}
 	if err != nil {
 		return middleware.Principal{}, a.profile.refuse(err)
@@ -125,8 +147,7 @@ func (a *Authenticator) admit(r *http.Request, token string) (middleware.Princip
 	return v.principal, nil
 }
 
-// verified returns what is remembered of the token, if its time has not run out, and looks
-// at the token itself otherwise.
+// verified returns the cached result for the token, or verifies the token.
 func (a *Authenticator) verified(ctx context.Context, token string) (*verified, error) {
 	if len(token) > MaxTokenBytes {
 		return nil, errTooLong
@@ -144,7 +165,7 @@ func (a *Authenticator) verified(ctx context.Context, token string) (*verified, 
 	return v, nil
 }
 
-// remembered returns what the cache has, as long as the issuer still has the key.
+// remembered returns the cached result, as long as the issuer still has the key.
 func (a *Authenticator) remembered(sum [sha256.Size]byte) *verified {
 	set := a.keys.usable()
 	if set == nil {
@@ -179,18 +200,4 @@ func (a *Authenticator) verify(ctx context.Context, token string) (*verified, er
 	}
 	v.at, v.by = at, k
 	return v, nil
-}
-
-func (a *Authenticator) revoked(ctx context.Context, v *verified) error {
-	if a.revocations == nil {
-		return nil
-	}
-	revoked, err := a.revocations.Revoked(ctx, v.principal)
-	switch {
-	case err != nil:
-		return fmt.Errorf("%w: %w", errRevocations, err)
-	case revoked:
-		return errRevoked
-	}
-	return nil
 }

@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/securews/securews/middleware"
 )
 
 var (
@@ -22,22 +20,14 @@ var (
 	errExpired  = errors.New("token expired")
 )
 
-// claims are the ones that decide. A claim that is absent is zero; exp and iat may be zero
-// themselves.
+// claims are those that this package uses. A claim that is absent is zero; exp and iat may
+// be zero themselves.
 type claims struct {
-	iss, sub, jti, clientID string
-	aud, cnf, scope, scp    []byte // as they stand
-	exp, nbf, iat           time.Time
-	hasExp, hasIat          bool
-	attributes              map[string]string
-}
-
-// verified is a token that was found good, and what is left to check each time.
-type verified struct {
-	principal middleware.Principal
-	notBefore time.Time // nbf or iat, the later, less the leeway; zero: neither
-	at        slot
-	by        *key
+	iss, sub, jti, sid, clientID string
+	aud, cnf, scope, scp         []byte // JSON
+	exp, nbf, iat, authTime      time.Time
+	hasExp, hasIat               bool
+	attributes                   map[string]string
 }
 
 // claims reads the payload.
@@ -70,8 +60,8 @@ func (c *claims) attribute(name, value string) {
 	c.attributes[name] = value
 }
 
-// take keeps a member it knows; false where its type is wrong. A claim that is there but
-// empty is wrong as well: it names nobody.
+// take keeps a member it knows; false if its type is wrong. A claim that is present but
+// empty is wrong as well, because it identifies nothing.
 func (c *claims) take(m member) (ok bool) {
 	switch string(m.name) {
 	case "iss":
@@ -82,6 +72,9 @@ func (c *claims) take(m member) (ok bool) {
 	case "jti":
 		c.jti, ok = text(m.value)
 		ok = ok && c.jti != ""
+	case "sid":
+		c.sid, ok = text(m.value)
+		ok = ok && c.sid != ""
 	case "client_id":
 		c.clientID, ok = text(m.value)
 		ok = ok && c.clientID != ""
@@ -101,93 +94,16 @@ func (c *claims) take(m member) (ok bool) {
 	case "iat":
 		c.iat, ok = numericDate(m.value)
 		c.hasIat = ok
+	case "auth_time": // OpenID Connect Core 1.0 §2
+		c.authTime, ok = numericDate(m.value)
 	default:
 		return true
 	}
 	return ok
 }
 
-// judge applies RFC 9068 §4 and RFC 7519 §4.1 to a token whose signature verified. That
-// it has expired is said only of a token that was good otherwise.
-func (c *profile) judge(payload []byte, token string, now time.Time) (*verified, error) {
-	got, err := c.claims(payload)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.isForUs(got); err != nil {
-		return nil, err
-	}
-	scopes, ok := c.scopes(got)
-	if !ok {
-		return nil, errScope
-	}
-	if got.exp.After(now.Add(c.maxLifetime + c.leeway)) {
-		return nil, errLifetime
-	}
-	v := &verified{principal: middleware.Principal{
-		Issuer: got.iss, Subject: got.sub, Method: "bearer",
-		Scopes: scopes, Attributes: got.attributes,
-		IssuedAt: got.iat, Expires: got.exp.Add(c.leeway),
-	}}
-	if v.principal.TokenHandle = TokenHandle(token); got.jti != "" {
-		v.principal.TokenHandle = Handle(got.iss, got.jti)
-	}
-	if got.cnf != nil {
-		if v.principal.Binding.CertificateSHA256, err = parseBinding(got.cnf); err != nil {
-			return nil, err
-		}
-	}
-	for _, t := range []time.Time{got.nbf, got.iat} {
-		if t = t.Add(-c.leeway); t.After(v.notBefore) {
-			v.notBefore = t
-		}
-	}
-	return v, v.current(now)
-}
-
-// isForUs looks for what must be there, and at who issued the token for whom.
-func (c *profile) isForUs(got claims) error {
-	switch {
-	case got.iss != c.issuer:
-		return errIssuer
-	case !got.hasExp, got.sub == "", got.aud == nil,
-		!c.anyJWT && (!got.hasIat || got.jti == "" || got.clientID == ""):
-		return errMissing
-	case !isFor(got.aud, c.audience):
-		return errAudience
-	}
-	return nil
-}
-
-// current compares with the clock: accepted from notBefore on, refused "on or after"
-// exp and leeway (RFC 7519 §4.1.4, §4.1.5).
-func (v *verified) current(now time.Time) error {
-	if now.Before(v.notBefore) {
-		return errNotYet
-	}
-	if !now.Before(v.principal.Expires) {
-		return errExpired
-	}
-	return nil
-}
-
-// isFor follows RFC 7519 §4.1.3: one string, or an array of strings.
-func isFor(aud []byte, want string) bool {
-	if one, ok := text(aud); ok {
-		return one == want
-	}
-	list, ok := array(aud, MaxTokenBytes)
-	found := false
-	for _, v := range list {
-		one, isText := text(v)
-		ok = ok && isText
-		found = found || one == want
-	}
-	return ok && found
-}
-
-// scopes follows RFC 8693 §4.2: a string. Issuers of other tokens write a list, or name the
-// claim scp.
+// scopes follows RFC 8693 §4.2: a string. Issuers that do not follow RFC 9068 may write a
+// list, or name the claim scp.
 func (c *profile) scopes(got claims) ([]string, bool) {
 	value := got.scope
 	if value == nil && c.anyJWT {
@@ -211,7 +127,7 @@ func (c *profile) scopes(got claims) ([]string, bool) {
 }
 
 // splitScope follows RFC 6749 §3.3: words with one space between them. Some issuers write
-// "" for none; so do we read it.
+// "" for none, and it is read so.
 func splitScope(scope string) ([]string, bool) {
 	if scope == "" {
 		return nil, true

@@ -8,13 +8,19 @@ import (
 
 	"github.com/securews/securews/middleware"
 	"github.com/securews/securews/middleware/bearer"
+	"github.com/securews/securews/session"
 )
 
 var (
-	_ middleware.Authenticator = (*bearer.Authenticator)(nil)
-	_ middleware.Challenger    = (*bearer.Authenticator)(nil)
-	_ middleware.Authenticator = (*bearer.Issuers)(nil)
-	_ middleware.Challenger    = (*bearer.Issuers)(nil)
+	_ middleware.Revocable  = (*bearer.Authenticator)(nil)
+	_ middleware.Challenger = (*bearer.Authenticator)(nil)
+	_ middleware.Asker      = (*bearer.Authenticator)(nil)
+	_ middleware.Stripper   = (*bearer.Authenticator)(nil)
+	_ middleware.Revocable  = (*bearer.Issuers)(nil)
+	_ middleware.Challenger = (*bearer.Issuers)(nil)
+	_ middleware.Asker      = (*bearer.Issuers)(nil)
+	_ middleware.Stripper   = (*bearer.Issuers)(nil)
+	_ bearer.Sessions       = (*session.Manager)(nil)
 )
 
 func TestNewRefuses(t *testing.T) {
@@ -24,9 +30,9 @@ func TestNewRefuses(t *testing.T) {
 		want   string // "" for accepted
 	}{
 		{"nothing that is right", func(*bearer.Config) {}, ""},
-		{"no issuer", func(c *bearer.Config) { c.Issuer = "" }, "issuer"},
-		{"an issuer with a NUL", func(c *bearer.Config) { c.Issuer = "a\x00b" }, "issuer"},
-		{"no audience", func(c *bearer.Config) { c.Audience = "" }, "audience"},
+		{"no issuer", func(c *bearer.Config) { c.Issuer = "" }, "bearer: Issuer: "},
+		{"an issuer with a NUL", func(c *bearer.Config) { c.Issuer = "a\x00b" }, "bearer: Issuer: "},
+		{"no audience", func(c *bearer.Config) { c.Audience = "" }, "bearer: Audience: "},
 		{"no source of keys", func(c *bearer.Config) { c.Keys = nil }, "exactly one"},
 		{"two sources of keys", func(c *bearer.Config) { c.JWKS = "https://issuer.example/jwks" }, "exactly one"},
 		{"empty keys", func(c *bearer.Config) { c.Keys = []byte{} }, "array of keys"},
@@ -39,25 +45,27 @@ func TestNewRefuses(t *testing.T) {
 		{"a key set without host", func(c *bearer.Config) { c.Keys, c.JWKS = nil, "https:///jwks" }, "https"},
 		{"a key set with a password", func(c *bearer.Config) { c.Keys, c.JWKS = nil, "https://a:b@issuer.example/" }, "password"},
 		{"a key set with a fragment", func(c *bearer.Config) { c.Keys, c.JWKS = nil, "https://issuer.example/#a" }, "fragment"},
-		{"discovery of an issuer over http", func(c *bearer.Config) { c.Keys, c.Discovery, c.Issuer = nil, true, "http://issuer.example" }, "discovery"},
+		{"discovery of an issuer over http", func(c *bearer.Config) { c.Keys, c.Discovery, c.Issuer = nil, true, "http://issuer.example" }, "bearer: Issuer: with Discovery"},
 		{"discovery of an issuer with a query, RFC 8414 §2", func(c *bearer.Config) { c.Keys, c.Discovery, c.Issuer = nil, true, "https://issuer.example?a" }, "query"},
-		{"an algorithm that is none", func(c *bearer.Config) { c.Algorithms = []bearer.Algorithm{0} }, "algorithms"},
-		{"an algorithm beyond the set", func(c *bearer.Config) { c.Algorithms = []bearer.Algorithm{200} }, "algorithms"},
+		{"an algorithm that is none", func(c *bearer.Config) { c.Algorithms = []bearer.Algorithm{0} }, "bearer: Algorithms: "},
+		{"an algorithm beyond the set", func(c *bearer.Config) { c.Algorithms = []bearer.Algorithm{200} }, "bearer: Algorithms: "},
 		{"an algorithm twice", func(c *bearer.Config) { c.Algorithms = []bearer.Algorithm{bearer.ES256, bearer.ES256} }, "twice"},
 		{"an algorithm none of the keys is for", func(c *bearer.Config) {
 			c.Algorithms, c.Keys = []bearer.Algorithm{bearer.RS256}, keys(jwk("a", ecKey()))
 		}, "no usable key"},
-		{"a negative leeway", func(c *bearer.Config) { c.Leeway = -1 }, "leeway"},
-		{"a leeway above two minutes", func(c *bearer.Config) { c.Leeway = 2*time.Minute + 1 }, "leeway"},
-		{"a lifetime above a day", func(c *bearer.Config) { c.MaxLifetime = 25 * time.Hour }, "lifetime"},
-		{"a negative refresh", func(c *bearer.Config) { c.Refresh = -1 }, "refresh"},
-		{"a cool-down above 30 s", func(c *bearer.Config) { c.CoolDown = time.Minute }, "cool-down"},
-		{"staleness shorter than the refresh", func(c *bearer.Config) { c.MaxStale = time.Minute }, "stale"},
-		{"a negative cache", func(c *bearer.Config) { c.CacheSize = -1 }, "cache"},
-		{"a realm with a quote", func(c *bearer.Config) { c.Realm = `a"b` }, "realm"},
-		{"a realm with a line break", func(c *bearer.Config) { c.Realm = "a\r\nb" }, "realm"},
-		{"an attribute without name", func(c *bearer.Config) { c.Attributes = []string{""} }, "attributes"},
-		{"an attribute twice", func(c *bearer.Config) { c.Attributes = []string{"a", "a"} }, "attributes"},
+		{"a negative leeway", func(c *bearer.Config) { c.Leeway = -1 }, "bearer: Leeway: "},
+		{"a leeway above two minutes", func(c *bearer.Config) { c.Leeway = 2*time.Minute + 1 }, "bearer: Leeway: "},
+		{"a lifetime above a day", func(c *bearer.Config) { c.MaxLifetime = 25 * time.Hour }, "bearer: MaxLifetime: "},
+		{"a negative refresh", func(c *bearer.Config) { c.Refresh = -1 }, "bearer: Refresh: "},
+		{"a cool-down above 30 s", func(c *bearer.Config) { c.CoolDown = time.Minute }, "bearer: CoolDown: "},
+		{"staleness shorter than the refresh", func(c *bearer.Config) { c.MaxStale = time.Minute }, "bearer: MaxStale: "},
+		{"a negative cache", func(c *bearer.Config) { c.CacheSize = -1 }, "bearer: CacheSize: "},
+		{"a realm with a quote", func(c *bearer.Config) { c.Realm = `a"b` }, "bearer: Realm: "},
+		{"a realm with a line break", func(c *bearer.Config) { c.Realm = "a\r\nb" }, "bearer: Realm: "},
+		{"an attribute without name", func(c *bearer.Config) { c.Attributes = []string{""} }, "bearer: Attributes: "},
+		{"revocations that are a nil pointer", func(c *bearer.Config) { c.Revocations = (*deafRevocations)(nil) }, "bearer: Revocations: "},
+		{"sessions that are a nil pointer", func(c *bearer.Config) { c.Sessions = (*session.Manager)(nil) }, "bearer: Sessions: "},
+		{"an attribute twice", func(c *bearer.Config) { c.Attributes = []string{"a", "a"} }, "bearer: Attributes: "},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cfg := config()
@@ -74,8 +82,8 @@ func TestNewRefuses(t *testing.T) {
 }
 
 func TestNewReportsEverything(t *testing.T) {
-	_, err := bearer.New(bearer.Config{JWKS: "http://x", Leeway: -1, Realm: "\n"})
-	if err == nil || strings.Count(err.Error(), "\n") != 4 { // issuer, audience, JWKS, realm, leeway
+	_, err := bearer.New(bearer.Config{JWKS: "http://x", Keys: []byte("{}"), Leeway: -1, Realm: "\n"})
+	if err == nil || strings.Count(err.Error(), "\n") != 6 { // Issuer, Audience, two of Keys, JWKS, Realm, Leeway
 		t.Errorf("got %v", err)
 	}
 	for line := range strings.SplitSeq(err.Error(), "\n") {

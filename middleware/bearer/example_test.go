@@ -55,9 +55,9 @@ func ExampleNew() {
 	// 401 Bearer realm="api"
 }
 
-func ExampleHandle() {
+func ExampleTokenHandle() {
 	revoked := middleware.NewRevocations()
-	handle := bearer.Handle("https://issuer.example", "the token's jti")
+	handle := bearer.TokenHandle("https://issuer.example", "the token's jti")
 	if err := revoked.Revoke(context.Background(), middleware.Revocation{TokenHandle: handle}); err != nil {
 		log.Fatal(err)
 	}

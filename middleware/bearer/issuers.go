@@ -1,6 +1,7 @@
 package bearer
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -10,30 +11,32 @@ import (
 	"github.com/securews/securews/middleware"
 )
 
-// Issuers accepts the tokens of several issuers, as one [middleware.Authenticator]. What a
-// token says of its issuer decides which Authenticator is asked, and only that one's keys
-// and rules count. It is safe for concurrent use. The zero value refuses every token.
+// Issuers accepts the tokens of several issuers, as one [middleware.Revocable]. The iss of a
+// token decides which Authenticator is asked, and only that one's keys and rules count. It
+// is safe for concurrent use. The zero value refuses every token.
 type Issuers struct {
+	marked
+
 	list []*Authenticator
 }
 
 // NewIssuers returns the Issuers over at least one Authenticator, each of another issuer.
-// Closing them stays with the caller.
+// The caller closes them.
 func NewIssuers(list ...*Authenticator) (*Issuers, error) {
 	var errs []error
 	if len(list) == 0 {
-		errs = append(errs, errors.New("bearer: issuers: none is given"))
+		errs = append(errs, errors.New("bearer: NewIssuers: none is given: name at least one Authenticator"))
 	}
 	for i, a := range list {
 		if a == nil || a.keys == nil {
-			errs = append(errs, fmt.Errorf("bearer: issuers: %d is nil or zero", i))
+			errs = append(errs, fmt.Errorf("bearer: NewIssuers: Authenticator %d is nil or zero: use one of New", i))
 			continue
 		}
 		if slices.ContainsFunc(list[:i], func(b *Authenticator) bool { return b != nil && b.profile.issuer == a.profile.issuer }) {
-			errs = append(errs, fmt.Errorf("bearer: issuers: %s is given twice", a.profile.issuer))
+			errs = append(errs, fmt.Errorf("bearer: NewIssuers: %s is given twice: name each issuer once", a.profile.issuer))
 		}
 		if a.takesOffered() != list[0].takesOffered() {
-			errs = append(errs, fmt.Errorf("bearer: issuers: %s: FromSubprotocol must be the same for all: where a token stands is read before whose it is", a.profile.issuer))
+			errs = append(errs, fmt.Errorf("bearer: NewIssuers: %s: FromSubprotocol differs from the first: write the same for all, because a token is found before its issuer is read", a.profile.issuer))
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -42,7 +45,7 @@ func NewIssuers(list ...*Authenticator) (*Issuers, error) {
 	return &Issuers{list: slices.Clone(list)}, nil
 }
 
-// Ambient is false: browsers never send a bearer token unasked.
+// Ambient is false: browsers never send a bearer token automatically.
 func (s *Issuers) Ambient() bool { return false }
 
 // Challenge is that of the first Authenticator.
@@ -85,7 +88,42 @@ func (s *Issuers) Authenticate(r *http.Request) (middleware.Principal, error) {
 	return middleware.Principal{}, first.profile.refuse(errIssuer)
 }
 
-// unverifiedIssuer reads whom to ask; it proves nothing.
+// Alive answers as the Authenticator of the principal's issuer does
+// ([Authenticator.Alive]); nil if there is none.
+func (s *Issuers) Alive(ctx context.Context, p middleware.Principal) error {
+	if s.first() == nil {
+		return s.first().Alive(ctx, p)
+	}
+	for _, a := range s.list {
+		if a.profile.issuer == p.Issuer {
+			return a.Alive(ctx, p)
+		}
+	}
+	return nil
+}
+
+// Follow follows every Authenticator, see [Authenticator.Follow].
+func (s *Issuers) Follow(fn func(middleware.Revocation)) (stop func()) {
+	var stops []func()
+	if s != nil {
+		for _, a := range s.list {
+			stops = append(stops, a.Follow(fn))
+		}
+	}
+	return stopAll(stops)
+}
+
+// Asks returns the Sessions of every Authenticator: see [middleware.Asker].
+func (s *Issuers) Asks() (asked []middleware.Revocable) {
+	if s != nil {
+		for _, a := range s.list {
+			asked = append(asked, a.Asks()...)
+		}
+	}
+	return asked
+}
+
+// unverifiedIssuer returns the iss by which the Authenticator is chosen; it proves nothing.
 func unverifiedIssuer(token string) (string, error) {
 	_, payload, _, err := split(token)
 	if err != nil {

@@ -3,6 +3,7 @@ package bearer
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 )
 
@@ -90,4 +91,11 @@ func (s *keySet) add(kid string, k *key, prev *keySet) {
 func (s *keySet) knows(kid string) bool {
 	_, ok := s.kids[kid]
 	return ok
+}
+
+// report names the keys that were left out, once per change.
+func (s *keySet) report(log *slog.Logger) {
+	if len(s.unused) > 0 {
+		log.Warn("bearer: keys: left out", "count", len(s.unused), "first", s.unused[:min(len(s.unused), 8)])
+	}
 }

@@ -34,7 +34,7 @@ func TestThePrincipal(t *testing.T) {
 		switch {
 		case p.Issuer != issuer || p.Subject != "alice" || p.Method != "bearer" || p.SessionHandle != "":
 			t.Errorf("identity is %+v", p)
-		case p.TokenHandle != base64.RawURLEncoding.EncodeToString(sum[:]) || p.TokenHandle != bearer.Handle(issuer, "token-1"):
+		case p.TokenHandle != base64.RawURLEncoding.EncodeToString(sum[:]) || p.TokenHandle != bearer.TokenHandle(issuer, "token-1"):
 			t.Errorf("Token is %s", p.TokenHandle)
 		case !slices.Equal(p.Scopes, []string{"read", "write"}):
 			t.Errorf("Scopes are %q", p.Scopes)
@@ -73,7 +73,7 @@ func TestIssuersThatDoNotFollowRFC9068(t *testing.T) {
 			if outcome(err) != c.want {
 				t.Fatalf("got %s, want %s", outcome(err), c.want)
 			}
-			if err == nil && p.TokenHandle != bearer.TokenHandle(c.token) {
+			if err == nil && p.TokenHandle != bearer.TokenHandleOf(c.token) {
 				t.Errorf("Token is %s", p.TokenHandle)
 			}
 		})
@@ -129,10 +129,10 @@ func TestTheHandleOutlivesAnotherSignature(t *testing.T) {
 	if a == b {
 		t.Fatal("ECDSA signed the same twice")
 	}
-	if bearer.TokenHandle(a) != bearer.TokenHandle(b) {
+	if bearer.TokenHandleOf(a) != bearer.TokenHandleOf(b) {
 		t.Error("one token has two handles")
 	}
-	if bearer.Handle("a", "bc") == bearer.Handle("ab", "c") {
+	if bearer.TokenHandle("a", "bc") == bearer.TokenHandle("ab", "c") {
 		t.Error("two tokens have one handle")
 	}
 }
@@ -150,7 +150,7 @@ func TestRevocation(t *testing.T) {
 	}
 	want(one, "accepted")
 	want(two, "accepted")
-	_ = cfg.Revocations.Revoke(t.Context(), middleware.Revocation{TokenHandle: bearer.Handle(issuer, "token-1")})
+	_ = cfg.Revocations.Revoke(t.Context(), middleware.Revocation{TokenHandle: bearer.TokenHandle(issuer, "token-1")})
 	want(one, "401 credential_revoked") // though it is remembered
 	want(two, "accepted")
 	_ = cfg.Revocations.Revoke(t.Context(), middleware.Revocation{Issuer: issuer, Subject: "alice", Before: time.Now().Add(time.Second)})
@@ -198,13 +198,13 @@ func TestCertificateBoundTokens(t *testing.T) {
 			if outcome(err) != c.want {
 				t.Fatalf("got %s, want %s", outcome(err), c.want)
 			}
-			if err == nil && p.Certificate != thumbprint(mine) {
-				t.Errorf("Certificate is %q", p.Certificate)
+			if err == nil && p.Binding.CertificateSHA256 != thumbprint(mine) {
+				t.Errorf("Certificate is %q", p.Binding.CertificateSHA256)
 			}
 		})
 	}
-	if p, err := a.Authenticate(request(token(header(), claims()))); err != nil || p.Certificate != "" {
-		t.Errorf("a token that is bound to none: %q, %v", p.Certificate, err)
+	if p, err := a.Authenticate(request(token(header(), claims()))); err != nil || p.Binding.CertificateSHA256 != "" {
+		t.Errorf("a token that is bound to none: %q, %v", p.Binding.CertificateSHA256, err)
 	}
 }
 

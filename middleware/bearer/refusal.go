@@ -5,26 +5,33 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/securews/securews/internal/bounded"
 	"github.com/securews/securews/middleware"
 )
 
 var (
-	errRevoked     = errors.New("token is revoked")
-	errUnavailable = errors.New("the issuer's keys are not at hand")
-	errRevocations = errors.New("revocations cannot be asked")
-	errZero        = errors.New("the zero Authenticator admits nobody")
+	errUnavailable = errors.New("the issuer's keys are not available")
+	errZero        = errors.New("the zero Authenticator refuses every token")
 )
 
-// refuse turns a cause into its answer. What the client reads is one of a few fixed
-// sentences, the same for everything that makes a token invalid (RFC 6750 §3.1).
+// refuse turns a cause into its answer. The client reads one of a few fixed sentences, the
+// same for everything that makes a token invalid (RFC 6750 §3.1). A panic of Revocations
+// or Sessions stays what it is, which is answered with 500.
 func (c *profile) refuse(cause error) error {
-	f := &middleware.Refusal{Status: http.StatusUnauthorized, Header: http.Header{}, Err: fmt.Errorf("bearer: %w", cause)}
+	err := fmt.Errorf("bearer: %w", cause)
+	var panicked *bounded.PanicError
+	var refused *middleware.Refusal
+	switch {
+	case errors.As(cause, &panicked):
+		return err
+	case errors.As(cause, &refused) && refused != nil:
+		return c.refuseSession(refused, err)
+	case errors.Is(cause, errUnavailable), errors.Is(cause, errRevocations), errors.Is(cause, errSessions):
+		return middleware.Unavailable(err)
+	}
+	f := &middleware.Refusal{Status: http.StatusUnauthorized, Header: http.Header{}, Err: err}
 	code, text := "invalid_token", "the access token is not valid here"
 	switch {
-	case errors.Is(cause, errUnavailable), errors.Is(cause, errRevocations):
-		f.Status, f.Reason = http.StatusServiceUnavailable, middleware.ReasonUnavailable
-		f.Header["Retry-After"] = []string{"2"}
-		return f
 	case errors.Is(cause, errInQuery), errors.Is(cause, errSeveral), errors.Is(cause, errReadable),
 		errors.Is(cause, errTwoPlaces), errors.Is(cause, errOffered), errors.Is(cause, errAlone), errors.Is(cause, errElsewhere):
 		f.Status, f.Reason = http.StatusBadRequest, middleware.ReasonCredentialMalformed
@@ -37,5 +44,20 @@ func (c *profile) refuse(cause error) error {
 		f.Reason = middleware.ReasonCredentialInvalid
 	}
 	f.Header["Www-Authenticate"] = []string{c.challenge + `, error="` + code + `", error_description="` + text + `"`}
+	return f
+}
+
+// refuseSession passes the refusal of Config.Sessions; a 401 gets the challenge of the token
+// that names the session.
+func (c *profile) refuseSession(of *middleware.Refusal, err error) error {
+	f := &middleware.Refusal{Status: of.Status, Reason: of.Reason, Header: of.Header.Clone(), Err: err}
+	if f.Status != http.StatusUnauthorized {
+		return f
+	}
+	text := "the session of the access token ended"
+	if f.Header == nil {
+		f.Header = http.Header{}
+	}
+	f.Header["Www-Authenticate"] = []string{c.challenge + `, error="invalid_token", error_description="` + text + `"`}
 	return f
 }

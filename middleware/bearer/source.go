@@ -2,7 +2,6 @@ package bearer
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
@@ -18,8 +17,8 @@ const (
 	firstRetry   = time.Second     // doubles up to the cool-down while there is no set
 )
 
-// source keeps the issuer's keys. One goroutine does all fetching; requests read what it
-// has stored, and only those whose kid is unknown ever wait for it.
+// source keeps the issuer's keys. One goroutine does all fetching; requests read the set
+// that it has stored, and only those whose kid is unknown ever wait for it.
 type source struct {
 	fetch      func(context.Context) (document, error) // nil: the set does not change
 	algorithms *algorithmSet
@@ -28,7 +27,7 @@ type source struct {
 	maxStale   time.Duration
 	log        *slog.Logger
 
-	current atomic.Pointer[keySet] // nil: none was had yet
+	current atomic.Pointer[keySet] // nil: none was fetched yet
 	waiting atomic.Int32
 	wake    chan struct{} // an attempt is asked for; capacity 1
 
@@ -44,20 +43,16 @@ type source struct {
 	stopped chan struct{}
 }
 
-// newSource reads Config.Keys, or starts to fetch what the Config names.
-func newSource(cfg Config, algorithms *algorithmSet) (*source, error) {
+// newSource serves the set of Config.Keys, or starts to fetch the one the Config names.
+func newSource(cfg Config, algorithms *algorithmSet, set *keySet) *source {
 	s := &source{
 		algorithms: algorithms, log: cfg.Log,
 		refresh: cfg.Refresh, coolDown: cfg.CoolDown, maxStale: cfg.MaxStale,
 	}
-	if cfg.Keys != nil {
-		set, err := parseKeySet(cfg.Keys, algorithms, nil)
-		if err != nil {
-			return nil, fmt.Errorf("bearer: keys: %w", err)
-		}
+	if set != nil {
 		set.report(cfg.Log)
 		s.current.Store(set)
-		return s, nil
+		return s
 	}
 	client := hardened(cfg.HTTPClient)
 	s.fetch = func(ctx context.Context) (document, error) { return fetch(ctx, client, cfg.JWKS) }
@@ -65,7 +60,7 @@ func newSource(cfg Config, algorithms *algorithmSet) (*source, error) {
 		s.fetch = func(ctx context.Context) (document, error) { return discover(ctx, client, cfg.Issuer) }
 	}
 	s.start()
-	return s, nil
+	return s
 }
 
 // start begins the first attempt and goes on until close.
@@ -77,8 +72,8 @@ func (s *source) start() {
 	go s.run(ctx)
 }
 
-// close ends the fetching and waits for its goroutine. The set at hand serves on until it
-// is stale.
+// close ends the fetching and waits for its goroutine. The current set serves until it is
+// stale.
 func (s *source) close() {
 	if s.cancel == nil {
 		return
@@ -144,7 +139,7 @@ func (s *source) retryIn() time.Duration {
 	return d - rand.N(d/2+1)
 }
 
-// begin joins those who asked to the attempt that starts now.
+// begin lets the requests that asked for an attempt wait for the one that starts now.
 func (s *source) begin() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -173,9 +168,104 @@ func (s *source) end(closed, failed bool) {
 	}
 }
 
-// report names the keys that were left out, once per change.
-func (s *keySet) report(log *slog.Logger) {
-	if len(s.unused) > 0 {
-		log.Warn("bearer: keys: left out", "count", len(s.unused), "first", s.unused[:min(len(s.unused), 8)])
+// usable returns the current set; nil if there is none or it is too old.
+func (s *source) usable() *keySet {
+	set := s.current.Load()
+	if set == nil || s.fetch != nil && time.Since(set.asOf) >= s.maxStale {
+		return nil
 	}
+	return set
+}
+
+// find returns the one key of the slot.
+//
+// A kid that the issuer has published is answered from memory. Any other kid causes an
+// attempt to fetch, at most one per cool-down for all requests together, and a short wait
+// for it; so a new key is accepted before the next refresh. If the last attempt failed, it
+// is not known whether the kid exists, and the error is errUnavailable.
+func (s *source) find(ctx context.Context, at slot) (*key, error) {
+	set := s.usable()
+	if set == nil {
+		s.await(ctx, s.underWay())
+		if set = s.usable(); set == nil {
+			return nil, errUnavailable
+		}
+	}
+	if !set.knows(at.kid) {
+		flight, failed := s.ask()
+		switch {
+		case flight == nil && failed:
+			return nil, errUnavailable
+		case flight == nil:
+			return nil, errUnknownKey
+		case !s.await(ctx, flight) || s.lastFailed():
+			return nil, errUnavailable
+		}
+		if set = s.usable(); set == nil {
+			return nil, errUnavailable
+		}
+	}
+	if k := set.keys[at]; k != nil {
+		return k, nil
+	}
+	return nil, errUnknownKey
+}
+
+// underWay returns the attempt under way, or nil.
+func (s *source) underWay() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.flight
+}
+
+func (s *source) lastFailed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failed
+}
+
+// ask returns the attempt under way or a new one; nil during the cool-down, and whether
+// the last attempt failed.
+func (s *source) ask() (flight <-chan struct{}, failed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	switch {
+	case s.flight != nil:
+		return s.flight, false
+	case s.fetch == nil, s.closed,
+		!s.asked.IsZero() && now.Sub(s.asked) < s.coolDown,
+		s.failed && now.Sub(s.ended) < s.coolDown:
+		return nil, s.failed
+	}
+	s.asked = now
+	s.flight = make(chan struct{})
+	s.wake <- struct{}{} // begin empties it before flight can be nil again
+	return s.flight, false
+}
+
+// await waits for the end of an attempt; false if that took too long, if too many requests
+// wait already, or if there is none.
+func (s *source) await(ctx context.Context, flight <-chan struct{}) bool {
+	if flight == nil {
+		return false
+	}
+	select {
+	case <-flight:
+		return true
+	default:
+	}
+	defer s.waiting.Add(-1)
+	if s.waiting.Add(1) > maxWaiting {
+		return false
+	}
+	timer := time.NewTimer(waitTimeout)
+	defer timer.Stop()
+	select {
+	case <-flight:
+		return true
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return false
 }

@@ -130,7 +130,7 @@ func (s *site) browse(o options) *page {
 }
 
 func TestChromiumComesBack(t *testing.T) {
-	s := newSite(t, ws.Config{Serve: echo, Timeouts: ws.Timeouts{DrainSpread: time.Millisecond}})
+	s := newSite(t, ws.Config{Serve: echo})
 	s.firstTicketIsOld()
 	p := s.browse(nil)
 	p.replacesItsTicket(s)
@@ -196,8 +196,8 @@ func TestChromiumRenewsOnce(t *testing.T) {
 }
 
 func TestChromiumReadsRefusals(t *testing.T) {
-	s := newSite(t, ws.Config{Serve: echo, ExplainRefusals: true, Authorize: func(*http.Request, middleware.Principal) error {
-		return &middleware.Refusal{Status: 403, Reason: middleware.ReasonForbidden}
+	s := newSite(t, ws.Config{Serve: echo, ExplainRefusals: true, Authorize: func(*http.Request, middleware.Principal) (any, error) {
+		return nil, &middleware.Refusal{Status: 403, Reason: middleware.ReasonForbidden}
 	}})
 	p := s.browse(nil)
 	p.do(options{"send": "waits"})

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/middleware/live"
 	"github.com/securews/securews/middleware/ticket"
 	"github.com/securews/securews/ws"
 )
@@ -66,12 +67,13 @@ type site struct {
 	addr    string
 	cfg     ws.Config // Serve, and what else a test sets
 	holder  *holder
+	issuing *middleware.Auth
 	tickets *ticket.Tickets
 	revoked middleware.Revocations
 	more    func(*http.ServeMux)
 	slow    time.Duration // how long the first ticket is on its way
 
-	live *ws.Handler
+	live *live.Registry
 	srv  *httptest.Server
 
 	dials, fetched atomic.Int64 // handshakes and tickets asked for
@@ -84,9 +86,9 @@ func newSite(t *testing.T, cfg ws.Config) *site {
 	node(t)
 	s := &site{t: t, cfg: cfg, holder: &holder{}, revoked: middleware.NewRevocations(), addr: "127.0.0.1:0"}
 	s.cfg.Origins = must(middleware.NewOriginPolicy(middleware.OriginConfig{Allow: []string{origin}}))(t)
-	s.tickets = must(ticket.New(ticket.Config{Path: "/ws", Origins: s.cfg.Origins}))(t)
+	s.issuing = must(middleware.NewAuth(middleware.WithRevocations(s.holder, s.revoked)))(t)
+	s.tickets = must(ticket.New(ticket.Config{Path: "/ws", Origins: s.cfg.Origins, Auth: s.issuing}))(t)
 	s.cfg.Auth = must(middleware.NewAuth(s.tickets))(t)
-	s.cfg.Revocations = s.revoked
 	s.cfg.Log = slog.New(slog.DiscardHandler)
 	if s.cfg.Subprotocols == nil {
 		s.cfg.Subprotocols = []string{"chat"}
@@ -109,20 +111,21 @@ func raise(most *atomic.Int64, n int64) {
 // start serves; the first time at a port of its own.
 func (s *site) start() {
 	s.t.Helper()
-	s.live = must(ws.New(s.cfg))(s.t)
-	issuing := must(middleware.NewAuth(s.holder))(s.t)
+	s.live = must(live.New(live.Config{Timeouts: live.Timeouts{Spread: time.Millisecond}}))(s.t)
+	s.cfg.Live = s.live
+	socket := must(ws.New(s.cfg))(s.t)
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /ticket", func(w http.ResponseWriter, r *http.Request) {
 		if s.fetched.Add(1) == 1 {
 			w = &late{w, s.slow}
 		}
-		issuing.Handler(s.tickets.Issue()).ServeHTTP(w, r)
+		s.tickets.Issue().ServeHTTP(w, r)
 	})
 	mux.HandleFunc("GET /ws", func(w http.ResponseWriter, r *http.Request) {
 		s.dials.Add(1)
 		raise(&s.most, s.inFlight.Add(1))
 		defer s.inFlight.Add(-1)
-		s.live.ServeHTTP(w, r)
+		socket.ServeHTTP(w, r)
 	})
 	if s.more != nil {
 		s.more(mux)
@@ -150,7 +153,7 @@ func (l *late) Write(p []byte) (int, error) {
 func (s *site) firstTicketIsOld() {
 	s.t.Helper()
 	const life = time.Second
-	s.tickets = must(ticket.New(ticket.Config{Path: "/ws", Origins: s.cfg.Origins, Lifetime: life}))(s.t)
+	s.tickets = must(ticket.New(ticket.Config{Path: "/ws", Origins: s.cfg.Origins, Auth: s.issuing, Lifetime: life}))(s.t)
 	s.cfg.Auth = must(middleware.NewAuth(s.tickets))(s.t)
 	s.slow = life + 50*time.Millisecond
 }
@@ -163,8 +166,8 @@ func (s *site) kill() {
 	_ = s.srv.Listener.Close()
 	s.srv.CloseClientConnections()
 	ctx, cancel := context.WithCancel(context.Background())
-	cancel() // what is hijacked is cut by a drain that has no time
-	_ = s.live.Drain(ctx)
+	cancel() // what is hijacked is cut by a shutdown that has no time
+	_ = s.live.Shutdown(ctx)
 	s.srv.Close()
 	s.srv = nil
 }
@@ -174,7 +177,7 @@ func (s *site) drain() {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), 10*time.Second)
 	defer cancel()
-	if err := s.live.Drain(ctx); err != nil {
+	if err := s.live.Shutdown(ctx); err != nil {
 		s.t.Errorf("drain: %v", err)
 	}
 	s.srv.Close()

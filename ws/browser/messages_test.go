@@ -89,9 +89,8 @@ func TestMessagesInOrderOnceOrReported(t *testing.T) {
 		t.Run(where, func(t *testing.T) {
 			var n numbers
 			s := newSite(t, ws.Config{
-				Timeouts: ws.Timeouts{DrainSpread: time.Millisecond},
-				Limits:   ws.Limits{MessagesPerSecond: 10_000},
-				Serve:    n.serve,
+				Limits: ws.Limits{MessagesPerSecond: 10_000},
+				Serve:  n.serve,
 			})
 			p := run(s, options{"queue": options{"messages": 10_000, "bytes": 50_000}})
 			p.do(options{"count": true})

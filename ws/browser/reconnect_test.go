@@ -32,7 +32,7 @@ func (s *site) alone() {
 }
 
 func TestComesBackAfterARestart(t *testing.T) {
-	s := newSite(t, ws.Config{Serve: echo, Timeouts: ws.Timeouts{DrainSpread: time.Millisecond}})
+	s := newSite(t, ws.Config{Serve: echo})
 	s.start()
 	p := s.dial(nil)
 	p.state("open")

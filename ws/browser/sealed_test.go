@@ -27,7 +27,6 @@ func sealedSite(t *testing.T, suites ...seal.Suite) (*site, []seal.Key) {
 		Principal: func(p middleware.Principal) string { return p.Subject },
 	}))(t)
 	s := newSite(t, ws.Config{
-		Timeouts:     ws.Timeouts{DrainSpread: time.Millisecond},
 		Subprotocols: server.Subprotocols("chat"),
 		Serve: server.Serve(func(_ context.Context, c *seal.Conn) error {
 			for {

@@ -15,6 +15,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/middleware/live"
 	"github.com/securews/securews/ws"
 	"github.com/securews/securews/ws/redial"
 )
@@ -29,7 +30,11 @@ func echoServer() (srv *httptest.Server, url string) {
 	if err != nil {
 		log.Fatal(err)
 	}
-	live, err := ws.New(ws.Config{Origins: origins, Auth: who, Log: quiet, Serve: func(_ context.Context, c *ws.Conn) error {
+	registry, err := live.New(live.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	socket, err := ws.New(ws.Config{Origins: origins, Auth: who, Live: registry, Log: quiet, Serve: func(_ context.Context, c *ws.Conn) error {
 		for {
 			typ, p, err := c.Read()
 			if err != nil {
@@ -44,7 +49,7 @@ func echoServer() (srv *httptest.Server, url string) {
 		log.Fatal(err)
 	}
 	r := chi.NewRouter()
-	r.Handle("/ws", live)
+	r.Handle("/ws", socket)
 	srv = httptest.NewTLSServer(r)
 	return srv, "wss" + strings.TrimPrefix(srv.URL, "https") + "/ws"
 }

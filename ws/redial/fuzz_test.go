@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"github.com/securews/securews/internal/opening"
 )
 
 func FuzzRetryAfter(f *testing.F) {
@@ -34,7 +36,7 @@ func FuzzTicketAnswer(f *testing.F) {
 			t.Errorf("%q: %v", body, err)
 		}
 		hs := handshake{subprotocols: []string{"chat.v1"}}
-		if err == nil && hs.add(c) == nil && !isToken(hs.subprotocols[1]) {
+		if err == nil && hs.add(c) == nil && !opening.IsToken(hs.subprotocols[1]) {
 			t.Errorf("%q would be offered as %q", body, hs.subprotocols[1])
 		}
 		refusedBy("ticket", 403, http.Header{"Content-Type": {"application/problem+json"}}, body, secrets{"hush"})

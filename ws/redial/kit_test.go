@@ -18,6 +18,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/middleware/live"
 	"github.com/securews/securews/ws"
 	"github.com/securews/securews/ws/redial"
 	"github.com/securews/securews/ws/wstest"
@@ -57,6 +58,10 @@ func handler(t *testing.T, cfg ws.Config) *ws.Handler {
 				}
 			}
 		}
+	}
+	if cfg.Live == nil {
+		cfg.Live, err = live.New(live.Config{})
+		must(t, err)
 	}
 	if cfg.Log == nil {
 		cfg.Log = quiet

@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/securews/securews/middleware/live"
 	"github.com/securews/securews/ws"
 	"github.com/securews/securews/ws/redial"
 	"github.com/securews/securews/ws/wstest"
@@ -82,7 +83,7 @@ func (h *histogram) String() string {
 type crowd struct {
 	t        *testing.T
 	listener atomic.Pointer[wstest.Listener] // nil: nobody listens
-	handler  *ws.Handler
+	registry *live.Registry
 	server   *http.Server
 	back     *histogram // connections since restart
 	served   atomic.Int64
@@ -122,12 +123,14 @@ func (c *crowd) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 
 // up starts another server.
 func (c *crowd) up() {
-	h := handler(c.t, ws.Config{DangerouslyAllowPlaintext: true, Serve: func(_ context.Context, conn *ws.Conn) error {
+	registry, err := live.New(live.Config{Limits: live.Limits{PerAddress: 10_000}})
+	must(c.t, err)
+	h := handler(c.t, ws.Config{Live: registry, DangerouslyAllowPlaintext: true, Serve: func(_ context.Context, conn *ws.Conn) error {
 		c.served.Add(1)
 		c.back.add()
 		return conn.PushOnly()
 	}})
-	c.handler, c.server = h, &http.Server{Handler: h}
+	c.registry, c.server = registry, &http.Server{Handler: h}
 	l, s := wstest.NewListener(), c.server
 	go func() { _ = s.Serve(l) }()
 	c.listener.Store(l)
@@ -145,7 +148,7 @@ func (c *crowd) kill() {
 func (c *crowd) drain() {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	must(c.t, c.handler.Drain(ctx))
+	must(c.t, c.registry.Shutdown(ctx))
 	_ = c.server.Close()
 }
 
@@ -160,7 +163,7 @@ func (c *crowd) disperse() {
 func TestRestartSpreadsReconnects(t *testing.T) {
 	restarts := map[string]func(c *crowd){
 		"drained, the next node is there": func(c *crowd) {
-			old := &crowd{t: c.t, handler: c.handler, server: c.server}
+			old := &crowd{t: c.t, registry: c.registry, server: c.server}
 			c.up() // new connections go there while the old node drains
 			old.drain()
 		},

@@ -15,6 +15,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/middleware/live"
 	"github.com/securews/securews/ws"
 	"github.com/securews/securews/ws/seal"
 )
@@ -42,9 +43,14 @@ func ExampleNewServer() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	live, err := ws.New(ws.Config{
+	registry, err := live.New(live.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	socket, err := ws.New(ws.Config{
 		Origins:      origins,
 		Auth:         anyone,
+		Live:         registry,
 		Subprotocols: sealed.Subprotocols("chat"),
 		Log:          slog.New(slog.DiscardHandler),
 		Serve: sealed.Serve(func(_ context.Context, c *seal.Conn) error {
@@ -66,7 +72,7 @@ func ExampleNewServer() {
 		log.Fatal(err)
 	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /ws", live)
+	mux.Handle("GET /ws", socket)
 	mux.Handle(seal.DirectoryPath, keys)
 	srv := httptest.NewTLSServer(mux)
 	defer srv.Close()

@@ -16,6 +16,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/middleware/live"
 	"github.com/securews/securews/ws"
 	"github.com/securews/securews/ws/wstest"
 )
@@ -128,6 +129,7 @@ func (l lab) connect(t *testing.T) (s seen) {
 		})(ctx, raw)
 		return err
 	}
+	cfg.Live = must(live.New(live.Config{}))
 	n := wstest.NewServer(t, must(ws.New(cfg)))
 	offered := l.offered
 	if offered == nil {

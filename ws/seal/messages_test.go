@@ -11,6 +11,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/middleware/live"
 	"github.com/securews/securews/ws"
 	"github.com/securews/securews/ws/redial"
 	"github.com/securews/securews/ws/wstest"
@@ -32,6 +33,7 @@ func TestRedial(t *testing.T) {
 		n := wstest.NewServer(t, must(ws.New(ws.Config{
 			Origins:      must(middleware.NewOriginPolicy(middleware.OriginConfig{Allow: []string{wstest.URL}})),
 			Auth:         must(middleware.NewAuth(middleware.Anonymous())),
+			Live:         must(live.New(live.Config{})),
 			Subprotocols: server.Subprotocols("chat"),
 			Log:          slog.New(slog.DiscardHandler),
 			Serve: server.Serve(func(_ context.Context, c *Conn) error {

@@ -15,6 +15,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/middleware/live"
 	"github.com/securews/securews/ws"
 	"github.com/securews/securews/ws/redial"
 	"github.com/securews/securews/ws/wstest"
@@ -42,6 +43,7 @@ func newListener(t *testing.T) *listener {
 	l.Server = wstest.NewServer(t, must(ws.New(ws.Config{
 		Origins:      must(middleware.NewOriginPolicy(middleware.OriginConfig{Allow: []string{wstest.URL}})),
 		Auth:         must(middleware.NewAuth(middleware.Anonymous())),
+		Live:         must(live.New(live.Config{})),
 		Subprotocols: server.Subprotocols("chat"),
 		Log:          slog.New(slog.DiscardHandler),
 		Validate: func(_ context.Context, typ websocket.MessageType, p []byte) error {

@@ -11,7 +11,7 @@ import (
 
 // Info is one live session in the list a user is shown (ASVS 7.5.2).
 type Info struct {
-	Handle     string            // for [Manager.End]; the Session of its principals; worth nothing as a cookie
+	Handle     string            // for [Manager.End]; the SessionHandle of its principals; useless as a cookie
 	Attributes map[string]string // of the Identity, for instance the device that signed in
 	LoggedIn   time.Time
 	LastSeen   time.Time // as exact as the idle time-out is: see the package
@@ -19,9 +19,8 @@ type Info struct {
 }
 
 // Sessions lists the subject's live sessions, the newest login first. It reads every
-// record in the store: put it behind a rate limit. A store that cannot list is an
-// error that wraps [errors.ErrUnsupported]; 503 where the store or the revocations
-// failed.
+// record in the store: put it behind a rate limit. If the store cannot list, the error
+// wraps [errors.ErrUnsupported]; 503 if the store or the revocations failed.
 func (m *Manager) Sessions(ctx context.Context, subject string) ([]Info, error) {
 	if subject == "" {
 		return nil, errors.New("session: sessions: the subject is empty")
@@ -57,6 +56,6 @@ func (m *Manager) Sessions(ctx context.Context, subject string) ([]Info, error) 
 func (m *Manager) info(handle string, rec *record) Info {
 	return Info{
 		Handle: handle, Attributes: maps.Clone(rec.attributes),
-		LoggedIn: time.Unix(0, rec.start).UTC(), LastSeen: time.Unix(0, rec.seen).UTC(), Expires: m.endOf(rec),
+		LoggedIn: time.Unix(0, rec.login).UTC(), LastSeen: time.Unix(0, rec.seen).UTC(), Expires: m.endOf(rec),
 	}
 }

@@ -13,7 +13,7 @@ var errContended = errors.New("session: the record changed each time it was to b
 // request's was written.
 const attempts = 16
 
-// insert writes a record under a handle that nobody knows yet.
+// insert writes a record under a new handle.
 func (m *Manager) insert(ctx context.Context, handle string, rec *record) error {
 	b, err := rec.encode()
 	if err != nil {

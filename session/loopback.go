@@ -11,13 +11,13 @@ import (
 	"github.com/securews/securews/middleware"
 )
 
-// checkDev refuses what the Dev profile is not for. A deployment that left it on is
-// told so by its first request, not by its first stolen cookie.
-func checkDev(r *http.Request) error {
+// checkLocal refuses a request that DangerouslyAllowLocalHTTP is not for. A deployment
+// that left it set learns that from its first request, not from its first stolen cookie.
+func checkLocal(r *http.Request) error {
 	refuse := func(text string) error {
 		return &middleware.Refusal{
 			Status: http.StatusMisdirectedRequest, Reason: middleware.ReasonHostNotAllowed,
-			Err: errors.New("session: the Dev profile serves http://localhost only: " + text),
+			Err: errors.New("session: DangerouslyAllowLocalHTTP serves http://localhost only: " + text),
 		}
 	}
 	if r.TLS != nil {

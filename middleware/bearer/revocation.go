@@ -1,0 +1,199 @@
+package bearer
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/securews/securews/internal/bounded"
+	"github.com/securews/securews/middleware"
+)
+
+// TokenHandle is the Principal.TokenHandle of a token with a jti: a middleware.Revocation
+// with it revokes that one token. It is the base64url SHA-256 of the issuer, a NUL and the
+// jti.
+func TokenHandle(issuer, jti string) string {
+	return handle(issuer + "\x00" + jti)
+}
+
+// TokenHandleOf is the Principal.TokenHandle of a token without a jti: the base64url SHA-256
+// of the signed part, that is the token up to its last dot. The signature is left out
+// because a holder can make a second valid ECDSA signature out of the first.
+func TokenHandleOf(token string) string {
+	if i := strings.LastIndexByte(token, '.'); i >= 0 {
+		token = token[:i]
+	}
+	return handle(token)
+}
+
+// SessionHandle is the Principal.SessionHandle of a token with a sid claim if there are no
+// Config.Sessions: a middleware.Revocation with it revokes all tokens of that session at
+// the issuer (OpenID Connect Back-Channel Logout 1.0 §2.1). It is the base64url SHA-256 of
+// the issuer, a NUL and the sid.
+func SessionHandle(issuer, sid string) string {
+	return handle(issuer + "\x00" + sid)
+}
+
+func handle(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// Sessions has the sessions that tokens are issued in. A *session.Manager is one.
+// Implementations are safe for concurrent use.
+type Sessions interface {
+	middleware.Revocable
+
+	// SessionAlive returns the subject of the live session with that
+	// Principal.SessionHandle, or a [middleware.Refusal] of 401 if the session has ended.
+	// Any other error means that the answer is not known.
+	SessionAlive(ctx context.Context, handle string) (subject string, err error)
+}
+
+// askTimeout bounds the wait for Revocations and Sessions together, in one request.
+const askTimeout = time.Second
+
+// asking is the one way to Config.Revocations and Config.Sessions; either may be nil.
+type asking struct {
+	revocations     middleware.Revocations
+	revocationCalls bounded.Caller
+	sessions        Sessions
+	sessionCalls    bounded.Caller
+}
+
+func newAsking(cfg Config) asking {
+	return asking{
+		revocations: cfg.Revocations, revocationCalls: bounded.NewCaller(cfg.Revocations),
+		sessions: cfg.Sessions, sessionCalls: bounded.NewCaller(cfg.Sessions),
+	}
+}
+
+var (
+	errRevoked     = errors.New("token is revoked")
+	errSubject     = errors.New("token names a session of another subject")
+	errRevocations = errors.New("revocations do not answer")
+	errSessions    = errors.New("sessions")
+)
+
+// ask returns nil if neither the token nor its session has ended.
+func (a *asking) ask(ctx context.Context, p *middleware.Principal) error {
+	revocations, sessions := a.revocations != nil, a.sessions != nil && p.SessionHandle != ""
+	if revocations && !a.revocationCalls.Direct() || sessions && !a.sessionCalls.Direct() {
+		limited, cancel := context.WithTimeout(ctx, askTimeout)
+		defer cancel()
+		ctx = limited
+	}
+	if revocations {
+		if err := a.askRevocations(ctx, p); err != nil {
+			return err
+		}
+	}
+	if sessions {
+		return a.askSessions(ctx, p)
+	}
+	return nil
+}
+
+func (a *asking) askRevocations(ctx context.Context, p *middleware.Principal) error {
+	var revoked bool
+	var err error
+	if a.revocationCalls.Direct() {
+		revoked, err = a.revocations.Revoked(ctx, *p)
+	} else {
+		revoked, err = bounded.Call(ctx, a.revocationCalls, "revoked", func() (bool, error) {
+			return a.revocations.Revoked(ctx, *p)
+		})
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: %w", errRevocations, err)
+	case revoked:
+		return errRevoked
+	}
+	return nil
+}
+
+func (a *asking) askSessions(ctx context.Context, p *middleware.Principal) error {
+	var subject string
+	var err error
+	if a.sessionCalls.Direct() {
+		subject, err = a.sessions.SessionAlive(ctx, p.SessionHandle)
+	} else {
+		subject, err = bounded.Call(ctx, a.sessionCalls, "alive", func() (string, error) {
+			return a.sessions.SessionAlive(ctx, p.SessionHandle)
+		})
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: %w", errSessions, err)
+	case subject != p.Subject:
+		return errSubject
+	}
+	return nil
+}
+
+// Alive reports whether the token behind p, or behind a ticket that was issued for it, is
+// still good: not expired, not revoked, and its session alive. Its errors are those of
+// [Authenticator.Authenticate]. It returns nil for a principal that is not of a token of
+// this issuer.
+func (a *Authenticator) Alive(ctx context.Context, p middleware.Principal) error {
+	switch {
+	case p.TokenHandle == "":
+		return nil
+	case a == nil || a.keys == nil:
+		return (&profile{challenge: a.Challenge()}).refuse(errZero)
+	case p.Issuer != a.profile.issuer:
+		return nil
+	case !p.Expires.IsZero() && !time.Now().Before(p.Expires):
+		return a.profile.refuse(errExpired)
+	}
+	if err := a.asking.ask(ctx, &p); err != nil {
+		return a.profile.refuse(err)
+	}
+	return nil
+}
+
+// Follow calls fn with every later revocation of Config.Revocations and Config.Sessions,
+// until stop is called. A revocation of a subject that comes from Sessions is also
+// reported with this issuer, so that it covers the subject's tokens too.
+func (a *Authenticator) Follow(fn func(middleware.Revocation)) (stop func()) {
+	if a == nil || a.keys == nil {
+		return func() {}
+	}
+	var stops []func()
+	if a.asking.revocations != nil {
+		stops = append(stops, a.asking.revocations.Follow(fn))
+	}
+	if a.asking.sessions != nil {
+		stops = append(stops, a.asking.sessions.Follow(func(v middleware.Revocation) {
+			fn(v)
+			if v.Subject != "" && v.Issuer != "" && v.Issuer != a.profile.issuer {
+				v.Issuer, v.SessionHandle, v.TokenHandle = a.profile.issuer, "", ""
+				fn(v)
+			}
+		}))
+	}
+	return stopAll(stops)
+}
+
+func stopAll(stops []func()) func() {
+	return func() {
+		for _, stop := range stops {
+			if stop != nil {
+				stop()
+			}
+		}
+	}
+}
+
+// Asks returns Config.Sessions, if there are any: see [middleware.Asker].
+func (a *Authenticator) Asks() []middleware.Revocable {
+	if a == nil || a.asking.sessions == nil {
+		return nil
+	}
+	return []middleware.Revocable{a.asking.sessions}
+}

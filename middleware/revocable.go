@@ -1,0 +1,192 @@
+package middleware
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/securews/securews/internal/bounded"
+)
+
+// sameRevocable reports whether x and y would be asked the same.
+func sameRevocable(x, y Revocable) bool {
+	a, ok := x.(*listed)
+	b, also := y.(*listed)
+	if ok && also {
+		return same(a.list, b.list)
+	}
+	return same(x, y)
+}
+
+// mostAsked bounds what an Asker may lead to: a chain of values that cannot be compared may
+// lead back to itself unseen.
+const mostAsked = 64
+
+// reach appends x, if it is Revocable, and all that x asks. An Auth stands for its
+// authenticators, a revocable for its parts.
+func reach(found []Revocable, x Authenticator) ([]Revocable, error) {
+	var next []Revocable
+	switch x := x.(type) {
+	case *Auth:
+		for _, y := range x.revocables {
+			next = append(next, y.Revocable)
+		}
+	case *revocable:
+		if err := x.validate(); err != nil {
+			return nil, err
+		}
+		found, _ = reach(found, x.listed)
+		return reach(found, x.Authenticator)
+	case Revocable:
+		if slices.ContainsFunc(found, func(y Revocable) bool { return sameRevocable(x, y) }) {
+			return found, nil
+		}
+		found = append(found, x)
+	}
+	if asker, ok := x.(Asker); ok {
+		next = append(next, asker.Asks()...)
+	}
+	for _, y := range next {
+		if isNil(y) {
+			return nil, errors.New("Asks: one is nil")
+		}
+		if len(found) > mostAsked {
+			return nil, fmt.Errorf("Asks: more than %d: it must not lead back to itself", mostAsked)
+		}
+		var err error
+		if found, err = reach(found, y); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// compile finds all that is asked about a principal of this Auth, each once.
+func (a *Auth) compile() error {
+	var errs []error
+	asked := make([][]Revocable, len(a.list))
+	from := []int{} // of each of a.revocables: the authenticator that leads to it
+	for i := range a.list {
+		var err error
+		if asked[i], err = reach(nil, a.list[i].Authenticator); err != nil {
+			errs = append(errs, fmt.Errorf("middleware: NewAuth: %T: %w", a.list[i].Authenticator, err))
+		}
+		for _, x := range asked[i] {
+			if !slices.ContainsFunc(a.revocables, func(y revocableMember) bool { return sameRevocable(x, y.Revocable) }) {
+				a.revocables, from = append(a.revocables, revocableMember{x, callerOf(x)}), append(from, i)
+				a.direct = a.direct && boundsItself(x)
+			}
+		}
+	}
+	for i := range a.list {
+		for n, x := range a.revocables {
+			if from[n] != i && !slices.ContainsFunc(asked[i], func(y Revocable) bool { return sameRevocable(x.Revocable, y) }) {
+				a.list[i].others = append(a.list[i].others, x)
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// boundsItself is bounded.BoundsItself, but for the two that are as bounded as their parts.
+func boundsItself(x Authenticator) bool {
+	switch x := x.(type) {
+	case *Auth:
+		return x.direct
+	case *revocable:
+		return boundsItself(x.Authenticator) // listed bounds itself
+	}
+	return bounded.BoundsItself(x)
+}
+
+func callerOf(x Authenticator) bounded.Caller {
+	if _, nested := x.(*Auth); nested || boundsItself(x) {
+		return bounded.Caller{} // an Auth calls each of its own in a bounded way
+	}
+	return bounded.NewCaller(x)
+}
+
+type revocableMember struct {
+	Revocable
+	calls bounded.Caller
+}
+
+// alive asks each of list; the first error is returned: a Refusal, or a contained panic.
+func alive(ctx context.Context, list []revocableMember, p Principal) error {
+	for i := range list {
+		if err := list[i].alive(ctx, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *revocableMember) alive(ctx context.Context, p Principal) (err error) {
+	if x.calls.Direct() {
+		err = x.ask(ctx, p)
+	} else {
+		err = x.askBounded(ctx, p)
+	}
+	if err == nil {
+		return nil
+	}
+	if f, ok := errors.AsType[*Refusal](err); ok && f != nil {
+		return f
+	}
+	if _, ok := errors.AsType[*bounded.PanicError](err); ok {
+		return err
+	}
+	return Unavailable(err)
+}
+
+func (x *revocableMember) ask(ctx context.Context, p Principal) (err error) {
+	defer bounded.Contain(&err)
+	return x.Alive(ctx, p)
+}
+
+func (x *revocableMember) askBounded(ctx context.Context, p Principal) error {
+	_, err := bounded.Call(ctx, x.calls, "middleware: Auth", func() (struct{}, error) {
+		return struct{}{}, x.Alive(ctx, p)
+	})
+	return err
+}
+
+// Alive asks every [Revocable] of this Auth, those that its authenticators ask included,
+// whether the credential behind p is still good. It takes at most 2 s for those that do not
+// bound themselves. A nil Auth has none, and returns nil.
+func (a *Auth) Alive(ctx context.Context, p Principal) error {
+	if a == nil {
+		return nil
+	}
+	if !a.direct {
+		bound, cancel := context.WithTimeout(ctx, authTimeout)
+		defer cancel()
+		ctx = bound
+	}
+	return alive(ctx, a.revocables, p)
+}
+
+// Follow follows every [Revocable] of this Auth, see there.
+func (a *Auth) Follow(fn func(Revocation)) (stop func()) {
+	var stops []func()
+	if a != nil {
+		for _, x := range a.revocables {
+			stops = append(stops, x.Follow(fn))
+		}
+	}
+	return stopAll(stops)
+}
+
+func stopAll(stops []func()) func() {
+	return func() {
+		for _, stop := range stops {
+			if stop != nil {
+				stop()
+			}
+		}
+	}
+}
+
+// CanRevoke reports whether any credential of this Auth can end before it expires.
+func (a *Auth) CanRevoke() bool { return a != nil && len(a.revocables) > 0 }

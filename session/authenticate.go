@@ -1,0 +1,192 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/securews/securews/internal/bounded"
+	"github.com/securews/securews/middleware"
+)
+
+// Authenticate returns the principal of the request's session. It uses the session that
+// Handler in an outer layer has loaded, or loads it; expiry and revocation are asked in
+// either case.
+//
+// A request without the cookie carries no credential ([middleware.ErrNoCredential]). The
+// same holds for a cookie that names no live session, because browsers continue to send
+// it and a route that admits others too must not lock them out, and for a session
+// without a login. A session that was ended by Logout, LogoutEverywhere or a renewal is
+// refused with 401 `credential_revoked`, two cookies of the name with 400
+// `credential_malformed`. If the store or the revocations do not answer, the refusal is
+// 503 `unavailable`; if they panic, 500 `internal`.
+func (m *Manager) Authenticate(r *http.Request) (middleware.Principal, error) {
+	if m.zero() {
+		return middleware.Principal{}, middleware.Unauthorized(middleware.ReasonNoCredential, errZero)
+	}
+	st := m.stateFrom(r.Context())
+	fresh := st == nil
+	if fresh {
+		var err error
+		if st, err = m.load(r); err != nil {
+			return middleware.Principal{}, err
+		}
+	}
+	st.mu.Lock()
+	handle, rec, refusal := st.handle, st.rec, st.refusal
+	st.mu.Unlock()
+	switch {
+	case rec == nil:
+		return middleware.Principal{}, refusal
+	case rec.subject == "":
+		return middleware.Principal{}, middleware.ErrNoCredential
+	case fresh:
+		return m.principal(handle, rec), nil
+	case !m.live(rec, time.Now()):
+		return middleware.Principal{}, middleware.ErrNoCredential
+	}
+	ctx, cancel := m.bounded(r.Context())
+	defer cancel()
+	if err := m.checkRevoked(ctx, handle, rec); err != nil {
+		return middleware.Principal{}, refused(err)
+	}
+	return m.principal(handle, rec), nil
+}
+
+// Alive reports whether the principal's session is alive: a [middleware.Refusal] of 401
+// `credential_expired` if it ran out, of 401 `credential_revoked` if it was ended, and of
+// 503 if the store or the revocations do not answer. It returns nil for a principal that
+// is not of a session of this Manager.
+//
+// Alive writes nothing, except that it extends the idle time-out if
+// Config.ConnectionsExtendIdle is set.
+func (m *Manager) Alive(ctx context.Context, p middleware.Principal) error {
+	switch {
+	case m.zero():
+		return middleware.Unauthorized(middleware.ReasonNoCredential, errZero)
+	case !m.ours(p):
+		return nil
+	}
+	return m.ask(ctx, p.SessionHandle, func(rec *record) error { return belongs(rec, p.Subject) })
+}
+
+// SessionAlive returns the subject of the live session with that handle, or the refusals
+// of [Manager.Alive]. It is for credentials that name a session, such as a token with a
+// `sid` claim, and extends the idle time-out as Alive does. A session without a login is
+// refused as one that ran out.
+func (m *Manager) SessionAlive(ctx context.Context, handle string) (subject string, err error) {
+	if m.zero() {
+		return "", middleware.Unauthorized(middleware.ReasonNoCredential, errZero)
+	}
+	if !isHandle(handle) {
+		return "", refused(errGone)
+	}
+	err = m.ask(ctx, handle, func(rec *record) error {
+		if subject = rec.subject; subject == "" {
+			return errGone
+		}
+		return nil
+	})
+	if err != nil {
+		return "", err
+	}
+	return subject, nil
+}
+
+// ask reads the session, and writes it again if connections extend the idle time-out.
+func (m *Manager) ask(ctx context.Context, handle string, check func(*record) error) error {
+	ctx, cancel := m.bounded(ctx)
+	defer cancel()
+	if m.connectionsExtend {
+		return refused(m.rewrite(ctx, handle, check))
+	}
+	rec, _, err := m.read(ctx, handle)
+	if err == nil {
+		err = check(rec)
+	}
+	return refused(err)
+}
+
+// ours reports whether p was issued for a session of this Manager. A token that names a
+// session is not: the authenticator of the token asks for it.
+func (m *Manager) ours(p middleware.Principal) bool {
+	return p.SessionHandle != "" && p.TokenHandle == "" && p.Issuer == m.issuer
+}
+
+// belongs refuses a record of another subject.
+func belongs(rec *record, subject string) error {
+	if rec.subject != subject {
+		return errGone
+	}
+	return nil
+}
+
+// Follow calls fn with every later revocation of Config.Revocations, until stop is
+// called.
+func (m *Manager) Follow(fn func(middleware.Revocation)) (stop func()) {
+	if m.zero() {
+		return func() {}
+	}
+	return m.revocations.Follow(fn)
+}
+
+var (
+	errGone    = errors.New("session: no live session")
+	errRevoked = errors.New("session: revoked")
+)
+
+// read returns a live session and its bytes in the store; errGone, errRevoked, or the
+// error of the store or the revocations. It is the one place where a record becomes a
+// session.
+func (m *Manager) read(ctx context.Context, handle string) (*record, []byte, error) {
+	b, err := m.store.find(ctx, handle)
+	if err != nil {
+		return nil, nil, err
+	}
+	if b == nil {
+		return nil, nil, m.goneOrRevoked(ctx, handle)
+	}
+	rec, err := decode(b)
+	if err == nil && rec.issuer != m.issuer {
+		err = errors.New("session: record: of another issuer")
+	}
+	if err != nil {
+		m.log().WarnContext(ctx, "session: a record is not usable", "error", err)
+		return nil, nil, errGone
+	}
+	if !m.live(rec, time.Now()) {
+		return nil, nil, errGone
+	}
+	if err := m.checkRevoked(ctx, handle, rec); err != nil {
+		return nil, nil, err
+	}
+	return rec, b, nil
+}
+
+// goneOrRevoked distinguishes a browser that was signed out from one whose session ran
+// out.
+func (m *Manager) goneOrRevoked(ctx context.Context, handle string) error {
+	err := m.checkRevoked(ctx, handle, &record{issuer: m.issuer})
+	if err == nil {
+		err = errGone
+	}
+	return err
+}
+
+func (m *Manager) checkRevoked(ctx context.Context, handle string, rec *record) error {
+	revoked, err := bounded.Call(ctx, m.asking, "session: revocations", func() (bool, error) {
+		return m.revocations.Revoked(ctx, m.principal(handle, rec))
+	})
+	if err == nil && revoked {
+		err = errRevoked
+	}
+	return err
+}
+
+func (m *Manager) revoke(ctx context.Context, v middleware.Revocation) error {
+	_, err := bounded.Call(ctx, m.asking, "session: revocations", func() (struct{}, error) {
+		return struct{}{}, m.revocations.Revoke(ctx, v)
+	})
+	return err
+}
