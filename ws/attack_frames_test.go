@@ -20,6 +20,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/middleware/live"
 	"github.com/securews/securews/ws"
 	"github.com/securews/securews/ws/wstest"
 )
@@ -246,8 +247,7 @@ func TestAttacksOnFrames(t *testing.T) {
 // An announcement costs nothing but what has arrived.
 func TestAnnouncedLengthIsNotAllocated(t *testing.T) {
 	const conns, size = 32, 64 << 20
-	h := handler(t, ws.Config{Limits: ws.Limits{Message: size, Connections: conns}, DangerouslyAllowPlaintext: true})
-	l := servePlain(t, h)
+	g, l := plainNode(t, live.Config{Limits: live.Limits{Connections: conns}}, ws.Config{Limits: ws.Limits{Message: size}})
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	for range conns {
@@ -260,9 +260,7 @@ func TestAnnouncedLengthIsNotAllocated(t *testing.T) {
 		}
 		_ = conn.Close()
 	}
-	if err := h.Drain(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	shutdown(t.Context(), t, g)
 	runtime.ReadMemStats(&after)
 	if n := after.TotalAlloc - before.TotalAlloc; n > conns*1<<20 {
 		t.Errorf("%d connections that announced %d bytes and sent one took %d bytes", conns, size, n)

@@ -24,6 +24,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/middleware/live"
 	"github.com/securews/securews/ws"
 )
 
@@ -43,19 +44,19 @@ func skipUnderRace(t *testing.T) {
 }
 
 // guarded is a handler with everything that a connection can be held to.
-func guarded(t testing.TB, h slog.Handler) *ws.Handler {
+func guarded(t testing.TB, g *live.Registry, h slog.Handler) *ws.Handler {
 	t.Helper()
-	revocations := middleware.NewRevocations()
+	users := admit(func(r *http.Request) (middleware.Principal, error) {
+		name := r.Header.Get("X-User")
+		return middleware.Principal{
+			Issuer: "https://id.example", Subject: name, SessionHandle: "session-" + name, TokenHandle: "token-" + name,
+			Method: "session", Expires: time.Now().Add(12 * time.Hour),
+		}, nil
+	})
 	return handler(t, ws.Config{
-		Log: slog.New(h), Revocations: revocations, DangerouslyAllowPlaintext: true,
+		Log: slog.New(h), DangerouslyAllowPlaintext: true, Live: g,
 		Limits: ws.Limits{MessagesPerSecond: 1e9, MessageBurst: 1e9},
-		Auth: auth(t, admit(func(r *http.Request) (middleware.Principal, error) {
-			name := r.Header.Get("X-User")
-			return middleware.Principal{
-				Issuer: "https://id.example", Subject: name, SessionHandle: "session-" + name, TokenHandle: "token-" + name,
-				Method: "session", Expires: time.Now().Add(12 * time.Hour),
-			}, nil
-		})),
+		Auth:   auth(t, middleware.WithRevocations(users, middleware.NewRevocations())),
 	})
 }
 
@@ -109,7 +110,7 @@ var echoSizes = []int{125, 4096}
 
 func BenchmarkEcho(b *testing.B) {
 	for _, size := range echoSizes {
-		for name, h := range map[string]http.Handler{"securews": guarded(b, slog.DiscardHandler), "coder": http.HandlerFunc(coderAlone)} {
+		for name, h := range map[string]http.Handler{"securews": guarded(b, registry(b, live.Config{}), slog.DiscardHandler), "coder": http.HandlerFunc(coderAlone)} {
 			b.Run(fmt.Sprintf("%dB/%s", size, name), func(b *testing.B) {
 				srv := httptest.NewServer(h)
 				defer srv.Close()
@@ -131,7 +132,7 @@ func TestEchoAllocatesNothing(t *testing.T) {
 	skipUnderRace(t)
 	for _, size := range echoSizes {
 		t.Run(fmt.Sprint(size, " B"), func(t *testing.T) {
-			srv := httptest.NewServer(guarded(t, slog.DiscardHandler))
+			srv := httptest.NewServer(guarded(t, registry(t, live.Config{}), slog.DiscardHandler))
 			defer srv.Close()
 			w := dialWire(t, srv.Listener.Addr(), size)
 			defer w.Close()
@@ -202,8 +203,8 @@ func BenchmarkHandshake(b *testing.B) {
 		h    http.Handler
 	}{
 		{"coder", http.HandlerFunc(coderAlone)},
-		{"securews", guarded(b, slog.DiscardHandler)},
-		{"securews with its log", guarded(b, slog.NewJSONHandler(io.Discard, nil))},
+		{"securews", guarded(b, registry(b, live.Config{}), slog.DiscardHandler)},
+		{"securews with its log", guarded(b, registry(b, live.Config{}), slog.NewJSONHandler(io.Discard, nil))},
 	} {
 		b.Run(way.name, func(b *testing.B) {
 			srv := httptest.NewServer(way.h)
@@ -238,8 +239,8 @@ func handshakeAllocs(t *testing.T, h http.Handler) float64 {
 // Handshake: at most 40 allocations over coder alone.
 func TestHandshakeAllocatesLittleMoreThanCoder(t *testing.T) {
 	skipUnderRace(t)
-	alone, ours := handshakeAllocs(t, http.HandlerFunc(coderAlone)), handshakeAllocs(t, guarded(t, slog.DiscardHandler))
-	logged := handshakeAllocs(t, guarded(t, slog.NewJSONHandler(io.Discard, nil)))
+	alone, ours := handshakeAllocs(t, http.HandlerFunc(coderAlone)), handshakeAllocs(t, guarded(t, registry(t, live.Config{}), slog.DiscardHandler))
+	logged := handshakeAllocs(t, guarded(t, registry(t, live.Config{}), slog.NewJSONHandler(io.Discard, nil)))
 	t.Logf("coder alone %v, guarded %v (%+v, %.2fx), with two lines logged %v", alone, ours, ours-alone, ours/alone, logged)
 	if ours-alone > 40 {
 		t.Errorf("%v allocations over coder alone, want at most 40", ours-alone)
@@ -302,8 +303,8 @@ func TestIdleConnectionIsSmall(t *testing.T) {
 		most uint64
 	}{{"plain", 9000}, {"tls", 16_500}} {
 		t.Run(tt.way, func(t *testing.T) {
-			h := guarded(t, slog.DiscardHandler)
-			srv := httptest.NewUnstartedServer(h)
+			g := registry(t, live.Config{Limits: live.Limits{PerAddress: count}})
+			srv := httptest.NewUnstartedServer(guarded(t, g, slog.DiscardHandler))
 			if tt.way == "tls" {
 				srv.StartTLS()
 			} else {
@@ -336,9 +337,7 @@ func TestIdleConnectionIsSmall(t *testing.T) {
 			if err := cmd.Wait(); err != nil {
 				t.Fatal(err)
 			}
-			if err := h.Drain(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+			shutdown(t.Context(), t, g)
 			each := (after.heap + after.stack - before.heap - before.stack) / count
 			t.Logf("%s: %d bytes a connection: heap %d, stack %d (heap spans %d)", tt.way, each,
 				(after.heap-before.heap)/count, (after.stack-before.stack)/count, (after.inUse-before.inUse)/count)

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/middleware/live"
 )
 
 // cookie is a credential that browsers send unasked.
@@ -36,7 +37,13 @@ func complete(t testing.TB) Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Config{Origins: o, Auth: authOf(t, middleware.Anonymous()), Serve: func(context.Context, *Conn) error { return nil }}
+	g, err := live.New(live.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Config{
+		Origins: o, Auth: authOf(t, middleware.Anonymous()), Live: g, Serve: func(context.Context, *Conn) error { return nil },
+	}
 }
 
 func authOf(t testing.TB, list ...middleware.Authenticator) *middleware.Auth {
@@ -74,27 +81,27 @@ func TestNewNamesEveryMistakeAtOnce(t *testing.T) {
 	if h != nil {
 		t.Error("a handler beside the error")
 	}
-	wantMistakes(t, err, "Origins: nil", "Auth: nil", "Serve: nil")
+	wantMistakes(t, err, "Origins: nil", "Auth: nil", "Serve: nil", "Live: nil")
 
 	_, err = New(Config{
 		Subprotocols: []string{"chat", "", "a b", "chat", "a,b", "ünicode"},
 		Limits: Limits{
-			Message: -1, Frames: -2, Connections: -3, PerPrincipal: -4, MessagesPerSecond: -5, MessageBurst: -6,
+			Message: -1, Frames: -2, BytesPerSecond: -3, ByteBurst: -4, MessagesPerSecond: -5, MessageBurst: -6,
 			ControlPerSecond: -7, QueueBytes: -8, QueueMessages: -9,
 		},
 		Timeouts: Timeouts{
-			Message: -1, Write: -2, Idle: -3, Heartbeat: -4, Pong: -5, Recheck: -6, Stale: -7, MaxAge: -8, Close: -9, DrainSpread: -10,
+			Message: -1, Write: -2, Idle: -3, Heartbeat: -4, Pong: -5, FirstMessage: -6, Close: -9,
 		},
 	})
 	wantMistakes(
 		t, err,
-		"Origins: nil", "Auth: nil", "Serve: nil",
+		"Origins: nil", "Auth: nil", "Serve: nil", "Live: nil",
 		`Subprotocols: "" is not a token`, `Subprotocols: "a b" is not a token`, `Subprotocols: "chat" is given twice`,
 		`Subprotocols: "a,b" is not a token`, `Subprotocols: "ünicode" is not a token`,
-		"Limits.Message: -1 is negative", "Limits.Frames: -2 ", "Limits.Connections: -3 ", "Limits.PerPrincipal: -4 ",
+		"Limits.Message: -1 is negative", "Limits.Frames: -2 ", "Limits.BytesPerSecond: -3 ", "Limits.ByteBurst: -4 ",
 		"Limits.MessagesPerSecond: -5 ", "Limits.MessageBurst: -6 ", "Limits.ControlPerSecond: -7 ", "Limits.QueueBytes: -8 ", "Limits.QueueMessages: -9 ",
 		"Timeouts.Message: -1ns is negative", "Timeouts.Write: -2ns ", "Timeouts.Idle: -3ns ", "Timeouts.Heartbeat: -4ns ", "Timeouts.Pong: -5ns ",
-		"Timeouts.Recheck: -6ns ", "Timeouts.Stale: -7ns ", "Timeouts.MaxAge: -8ns ", "Timeouts.Close: -9ns ", "Timeouts.DrainSpread: -10ns ",
+		"Timeouts.FirstMessage: -6ns ", "Timeouts.Close: -9ns ",
 	)
 }
 
@@ -168,9 +175,6 @@ func TestHandlerWithoutNewRefuses(t *testing.T) {
 			if err := h.Check(r); err == nil {
 				t.Error("Check lets the request in")
 			}
-			if err := h.Drain(t.Context()); err != nil {
-				t.Errorf("Drain: %v", err)
-			}
 		})
 	}
 }
@@ -202,7 +206,7 @@ func TestZeroPartsRefuse(t *testing.T) {
 			}
 			err = h.Check(r)
 			if err == nil {
-				_, _, err = h.cfg.Auth.Authenticate(r)
+				_, err = h.cfg.Auth.Authenticate(r)
 			}
 			var f *middleware.Refusal
 			if !errors.As(err, &f) || f.Status != tt.status {
@@ -212,7 +216,15 @@ func TestZeroPartsRefuse(t *testing.T) {
 	}
 }
 
-var documented = regexp.MustCompile(`default (2 × MessagesPerSecond|[0-9,]+)( MiB| s| min| h)?\b`)
+var documented = regexp.MustCompile(`^([0-9,]*[0-9])( MiB| s| min| h)?\b`)
+
+// computed are the defaults that depend on other fields, as the comments have them.
+var computed = map[string]func(Limits) int64{
+	"none":                  func(Limits) int64 { return 0 },
+	"2 × MessagesPerSecond": func(l Limits) int64 { return 2 * int64(l.MessagesPerSecond) },
+	"a quarter of MessagesPerSecond × Message": func(l Limits) int64 { return int64(l.MessagesPerSecond) * int64(l.Message) / 4 },
+	"4 × BytesPerSecond, at least 2 × Message": func(l Limits) int64 { return max(4*int64(l.BytesPerSecond), 2*int64(l.Message)) },
+}
 
 // The comments of Limits and Timeouts promise defaults: they are what compile fills in.
 func TestDefaultsAreThoseInTheComments(t *testing.T) {
@@ -224,7 +236,6 @@ func TestDefaultsAreThoseInTheComments(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	units := map[string]int64{"": 1, " MiB": 1 << 20, " s": int64(time.Second), " min": int64(time.Minute), " h": int64(time.Hour)}
 	checked := 0
 	ast.Inspect(file, func(n ast.Node) bool {
 		spec, ok := n.(*ast.TypeSpec)
@@ -234,16 +245,12 @@ func TestDefaultsAreThoseInTheComments(t *testing.T) {
 		for _, field := range spec.Type.(*ast.StructType).Fields.List {
 			name := spec.Name.Name + "." + field.Names[0].Name
 			got := reflect.ValueOf(cfg).FieldByName(spec.Name.Name).FieldByName(field.Names[0].Name).Int()
-			m := documented.FindStringSubmatch(field.Comment.Text())
-			if m == nil {
+			want, ok := documentedDefault(field.Comment.Text(), cfg.Limits)
+			if !ok {
 				t.Errorf("%s: its comment names no default", name)
 				continue
 			}
-			want, err := strconv.ParseInt(strings.ReplaceAll(m[1], ",", ""), 10, 64)
-			if err != nil {
-				want = 2 * int64(cfg.Limits.MessagesPerSecond)
-			}
-			if want *= units[m[2]]; got != want {
+			if got != want {
 				t.Errorf("%s is %d, documented as %d", name, got, want)
 			}
 			checked++
@@ -255,7 +262,29 @@ func TestDefaultsAreThoseInTheComments(t *testing.T) {
 	}
 }
 
-// OWASP W8 to W20 by number: what a caller gets who sets nothing.
+var units = map[string]int64{"": 1, " MiB": 1 << 20, " s": int64(time.Second), " min": int64(time.Minute), " h": int64(time.Hour)}
+
+// documentedDefault reads the default in a comment of config.go; false if there is none.
+func documentedDefault(comment string, limits Limits) (int64, bool) {
+	_, text, ok := strings.Cut(comment, "default")
+	if !ok {
+		return 0, false
+	}
+	text = strings.TrimSpace(strings.TrimPrefix(strings.Split(text, ";")[0], ":"))
+	for words, value := range computed {
+		if strings.HasPrefix(text, words) {
+			return value(limits), true
+		}
+	}
+	m := documented.FindStringSubmatch(text)
+	if m == nil {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(strings.ReplaceAll(m[1], ",", ""), 10, 64)
+	return n * units[m[2]], err == nil
+}
+
+// OWASP W4, W14, W19 and W21: what a caller gets who sets nothing.
 func TestDefaultsAsTheCheatSheetHasThem(t *testing.T) {
 	cfg, err := complete(t).compile()
 	if err != nil {
@@ -266,12 +295,10 @@ func TestDefaultsAsTheCheatSheetHasThem(t *testing.T) {
 		got, want any
 	}{
 		{"W14: 64 KiB a message", cfg.Limits.Message, 65536},
-		{"W8: revalidated every 5 min", cfg.Timeouts.Recheck, 5 * time.Minute},
 		{"W4: pinged every 25 s", cfg.Timeouts.Heartbeat, 25 * time.Second},
 		{"W19: 100 messages a second", cfg.Limits.MessagesPerSecond, 100},
 		{"W19: 200 at once", cfg.Limits.MessageBurst, 200},
 		{"W21: 1 MiB queued", cfg.Limits.QueueBytes, 1048576},
-		{"W18: 64 connections a user", cfg.Limits.PerPrincipal, 64},
 	} {
 		if tt.got != tt.want {
 			t.Errorf("%s: got %v", tt.sentence, tt.got)
@@ -306,17 +333,20 @@ func TestLargestLimitsAreLimits(t *testing.T) {
 	}
 }
 
-func TestTimeoutsThatContradict(t *testing.T) {
+func TestLimitsThatContradict(t *testing.T) {
 	for sentence, tt := range map[string]struct {
+		limits   Limits
 		timeouts Timeouts
 		want     string // "": no error
 	}{
-		"Stale below twice Recheck ends healthy connections": {Timeouts{Recheck: time.Hour, Stale: 90 * time.Minute}, "Timeouts.Stale"},
-		"Stale follows a longer Recheck by itself":           {Timeouts{Recheck: time.Hour}, ""},
-		"for ever is no time-out":                            {Timeouts{MaxAge: math.MaxInt64}, "Timeouts.MaxAge"},
+		"a time-out of for ever":                             {Limits{}, Timeouts{Heartbeat: math.MaxInt64}, "Timeouts.Heartbeat"},
+		"a burst of bytes that is smaller than a message":    {Limits{Message: 2000, ByteBurst: 1999}, Timeouts{}, "Limits.ByteBurst"},
+		"a burst of bytes that is a message":                 {Limits{Message: 2000, ByteBurst: 2000}, Timeouts{}, ""},
+		"the default burst follows a larger message":         {Limits{Message: 64 << 20}, Timeouts{}, ""},
+		"pings of ours that are more frequent than controls": {Limits{ControlPerSecond: 1}, Timeouts{Heartbeat: 300 * time.Millisecond}, ""},
 	} {
 		cfg := complete(t)
-		cfg.Timeouts = tt.timeouts
+		cfg.Limits, cfg.Timeouts = tt.limits, tt.timeouts
 		_, err := cfg.compile()
 		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v", sentence, err)

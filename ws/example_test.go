@@ -7,13 +7,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"time"
 
 	"github.com/coder/websocket"
 	"github.com/go-chi/chi/v5"
 
 	"github.com/securews/securews/middleware"
 	"github.com/securews/securews/middleware/bearer"
+	"github.com/securews/securews/middleware/live"
 	"github.com/securews/securews/session"
 	"github.com/securews/securews/ws"
 )
@@ -30,9 +30,10 @@ func ExampleNew() {
 			Issuer: "https://id.example", Audience: "app", Discovery: true,
 			HTTPClient: idExample, // it is not there; leave this out
 		}))
-		auth = must(middleware.NewAuth(sessions, tokens)) // exactly one of them
-		live = must(ws.New(ws.Config{
-			Origins: origins, Auth: auth, Revocations: sessions.Revocations(), Revalidate: sessions.Touch, Log: log,
+		auth     = must(middleware.NewAuth(sessions, tokens)) // exactly one of them
+		registry = must(live.New(live.Config{Log: log}))
+		socket   = must(ws.New(ws.Config{
+			Origins: origins, Auth: auth, Live: registry, Log: log,
 			Serve: func(_ context.Context, c *ws.Conn) error {
 				for {
 					typ, p, err := c.Read()
@@ -52,15 +53,10 @@ func ExampleNew() {
 	r.Use(middleware.AccessLog(log), headers.Handler, sessions.Handler)
 	r.With(origins.Handler, auth.Handler).Get("/api/me", me) // the same layers on REST routes
 	r.With(origins.Handler).Post("/login", signIn(sessions))
-	r.Handle("/ws", live) // the chain ends in the upgrade
+	r.Handle("/ws", socket) // the chain ends in the upgrade
 
 	srv := middleware.NewServer(":8443", r)
-	srv.RegisterOnShutdown(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second) // longer where many are to come back
-		defer cancel()
-		_ = live.Drain(ctx)
-	})
-	visit(srv)
+	visit(srv, registry)
 	// Output:
 	// GET /api/me without a credential: 401
 	// a token that nobody signed: 401
@@ -83,9 +79,10 @@ func ExampleNew_serveMux() {
 			Issuer: "https://id.example", Audience: "app", Discovery: true,
 			HTTPClient: idExample, // it is not there; leave this out
 		}))
-		auth = must(middleware.NewAuth(sessions, tokens)) // exactly one of them
-		live = must(ws.New(ws.Config{
-			Origins: origins, Auth: auth, Revocations: sessions.Revocations(), Revalidate: sessions.Touch, Log: log,
+		auth     = must(middleware.NewAuth(sessions, tokens)) // exactly one of them
+		registry = must(live.New(live.Config{Log: log}))
+		socket   = must(ws.New(ws.Config{
+			Origins: origins, Auth: auth, Live: registry, Log: log,
 			Serve: func(_ context.Context, c *ws.Conn) error {
 				for {
 					typ, p, err := c.Read()
@@ -104,15 +101,10 @@ func ExampleNew_serveMux() {
 	mux := http.NewServeMux()
 	mux.Handle("GET /api/me", middleware.Chain(http.HandlerFunc(me), origins.Handler, auth.Handler))
 	mux.Handle("POST /login", middleware.Chain(signIn(sessions), origins.Handler))
-	mux.Handle("GET /ws", live)
+	mux.Handle("GET /ws", socket)
 	srv := middleware.NewServer(":8443", middleware.Chain(mux, middleware.AccessLog(log), headers.Handler, sessions.Handler))
-	srv.RegisterOnShutdown(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second) // longer where many are to come back
-		defer cancel()
-		_ = live.Drain(ctx)
-	})
 
-	visit(srv)
+	visit(srv, registry)
 	// Output:
 	// GET /api/me without a credential: 401
 	// a token that nobody signed: 401
@@ -134,6 +126,7 @@ func ExampleNew_publicFeed() {
 	feed, err := ws.New(ws.Config{
 		Origins: middleware.DangerouslyAnyOrigin(),
 		Auth:    anyone,
+		Live:    must(live.New(live.Config{})),
 		Log:     slog.New(slog.DiscardHandler),
 		Serve: func(_ context.Context, c *ws.Conn) error {
 			for i := range 3 {
@@ -184,6 +177,7 @@ func ExampleNew_mistakes() {
 	// ws: Origins: nil: a handshake is a GET that no CSRF layer guards; name the pages that may open it
 	// ws: Auth: nil: name who may connect, or middleware.Anonymous()
 	// ws: Serve: nil: nothing would run the connection
+	// ws: Live: nil: nothing would bound and end the connections; set live.New(live.Config{}), one for all handlers
 	// ws: Subprotocols: "chat v1" is not a token (RFC 6455 §4.1)
 	// ws: Limits.Message: -1 is negative; 0 is the default, 65536, and there is no unlimited
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/middleware/live"
 	"github.com/securews/securews/session"
 )
 
@@ -65,7 +66,7 @@ type visitor struct {
 }
 
 // visit serves with a certificate for tests, asks for this and that, and shuts down.
-func visit(srv *http.Server) {
+func visit(srv *http.Server, registry *live.Registry) {
 	ts := httptest.NewUnstartedServer(nil)
 	ts.Config = srv
 	ts.StartTLS()
@@ -94,13 +95,17 @@ func visit(srv *http.Server) {
 	}
 	fmt.Printf("echoed: %s\n", p)
 
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Second) // longer where many are to come back
 	defer cancel()
-	_ = srv.Shutdown(ctx)
+	shut := make(chan error, 1)
+	go func() { shut <- registry.Shutdown(ctx, srv) }() // what main calls when it is told to stop
 	_, _, err = c.Read(ctx)
 	var end websocket.CloseError
 	errors.As(err, &end)
 	fmt.Println("on shutdown:", int(end.Code), end.Reason)
+	if err := <-shut; err != nil {
+		log.Fatal(err)
+	}
 }
 
 // ask returns the status and, of an answer that is no refusal, the text.

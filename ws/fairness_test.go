@@ -15,6 +15,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/middleware/live"
 	"github.com/securews/securews/ws"
 	"github.com/securews/securews/ws/wstest"
 )
@@ -48,23 +49,24 @@ func TestReceiverOfALongStreamLivesOn(t *testing.T) {
 
 // Stale is kept whether the store answers too late or never.
 func TestStaleIsKeptWhenTheStoreHangs(t *testing.T) {
-	for sentence, heedsContext := range map[string]bool{"until the question is given up": true, "for ever": false} {
+	for sentence, respectsContext := range map[string]bool{"until the question is given up": true, "for ever": false} {
 		t.Run(sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				release := make(chan struct{})
 				defer close(release)
-				n := start(t, ws.Config{
-					Timeouts: ws.Timeouts{Recheck: 10 * time.Second, Stale: 30 * time.Second},
-					Limits:   ws.Limits{PerPrincipal: 1000},
-					Serve:    func(_ context.Context, c *ws.Conn) error { return c.PushOnly() },
-					Revalidate: func(ctx context.Context, _ middleware.Principal) error {
-						if heedsContext {
+				n := startLive(t, live.Config{
+					Timeouts: live.Timeouts{Recheck: 10 * time.Second, Stale: 30 * time.Second},
+					Limits:   live.Limits{PerPrincipal: 1000},
+				}, ws.Config{
+					Serve: pushOnly,
+					Auth: auth(t, revocable{alive: func(ctx context.Context, _ middleware.Principal) error {
+						if respectsContext {
 							<-ctx.Done()
 						} else {
 							<-release
 						}
 						return errors.New("down")
-					},
+					}}),
 				})
 				var ends []chan ended
 				for range 300 {
@@ -75,7 +77,7 @@ func TestStaleIsKeptWhenTheStoreHangs(t *testing.T) {
 						t.Fatalf("ended with %v after %v, want 1013 later after 30 s", e.CloseError, e.after)
 					}
 				}
-				if lines := strings.Count(n.logs.String(), "recheck failed"); lines > 6 {
+				if lines := strings.Count(n.logs.String(), "could not be asked about"); lines > 6 {
 					t.Errorf("%d lines about one store", lines)
 				}
 			})
@@ -86,7 +88,7 @@ func TestStaleIsKeptWhenTheStoreHangs(t *testing.T) {
 // A handshake waits for nobody longer than its deadline.
 func TestHangingRevocationsAreAnswered503(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := start(t, ws.Config{Revocations: hanging{middleware.NewRevocations()}})
+		n := start(t, ws.Config{Auth: revokedBy(t, hanging{middleware.NewRevocations()})})
 		begun := time.Now()
 		_, res, err := n.try("ann")
 		if err == nil || res.StatusCode != 503 || time.Since(begun) > 2*time.Second {
@@ -125,7 +127,7 @@ func TestServeReturnsWhileAnotherWrites(t *testing.T) {
 func TestNothingFollowsARevocation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		revocations := middleware.NewRevocations()
-		n := start(t, ws.Config{Revocations: revocations, Serve: func(ctx context.Context, c *ws.Conn) error {
+		n := start(t, ws.Config{Auth: revokedBy(t, revocations), Serve: func(ctx context.Context, c *ws.Conn) error {
 			var writers sync.WaitGroup
 			for range 20 {
 				writers.Go(func() { _ = c.Write(websocket.MessageBinary, make([]byte, 100<<10)) })
@@ -136,9 +138,7 @@ func TestNothingFollowsARevocation(t *testing.T) {
 		c := n.connect("ann")
 		c.SetReadLimit(-1)
 		synctest.Wait()
-		if err := revocations.Revoke(t.Context(), middleware.Revocation{SessionHandle: "s-ann"}); err != nil {
-			t.Fatal(err)
-		}
+		revoke(t, revocations, middleware.Revocation{SessionHandle: "s-ann"})
 		if _, _, err := c.Read(t.Context()); err != nil {
 			t.Fatal(err) // the one that was being written
 		}
@@ -212,22 +212,37 @@ func TestServeThatNeverReturnsProperly(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n := start(t, ws.Config{Serve: tt.serve})
 				wantEnding(t, n.connect("ann"), tt.code, tt.reason, 0, 0)
-				if err := n.h.Drain(t.Context()); err != nil {
-					t.Error(err)
-				}
+				n.shutdown()
 			})
 		})
 	}
 }
 
-func TestRevalidateMayOnlySendWhatMayBeSent(t *testing.T) {
-	for _, e := range []*ws.CloseError{nil, {Code: 0}, {Code: 1006}, {Code: 4000, Reason: strings.Repeat("x", 200)}} {
+// The application ends a connection by its id with a cause of its own, which is sent if it
+// may be (RFC 6455 §7.4).
+func TestRegistryEndsWithTheCausesOfTheApplication(t *testing.T) {
+	for _, tt := range []struct {
+		cause  live.Cause
+		code   websocket.StatusCode
+		reason string
+	}{
+		{live.Cause{Code: 4001, Reason: "banned"}, 4001, "banned"},
+		{*live.Forbidden, 3003, "forbidden"},
+		{live.Cause{}, 1011, "internal"},
+		{live.Cause{Code: 1006}, 1011, "internal"},
+		{live.Cause{Code: 4000, Reason: strings.Repeat("x", 200)}, 1011, "internal"},
+	} {
 		synctest.Test(t, func(t *testing.T) {
-			n := start(t, ws.Config{
-				Timeouts:   ws.Timeouts{Recheck: 10 * time.Second},
-				Revalidate: func(context.Context, middleware.Principal) error { return e },
-			})
-			wantEnding(t, n.connect("ann"), 1011, "internal", 8*time.Second, 11*time.Second)
+			n := start(t, ws.Config{})
+			c, res, err := n.try("ann")
+			if err != nil {
+				t.Fatal(err)
+			}
+			id := res.Header.Get("Securews-Connection")
+			if n.live.End("test", "bob", id, &tt.cause) || !n.live.End("test", "ann", id, &tt.cause) {
+				t.Errorf("it is not ann's connection %q", id)
+			}
+			wantEnding(t, c, tt.code, tt.reason, 0, 0)
 		})
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -16,132 +15,10 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/middleware/live"
 	"github.com/securews/securews/ws"
 	"github.com/securews/securews/ws/wstest"
 )
-
-// user authenticates by a header, as whom and how its fields say.
-type user struct {
-	principal func(name string) (middleware.Principal, error)
-}
-
-func (user) Ambient() bool { return false }
-
-func (u user) Authenticate(r *http.Request) (middleware.Principal, error) {
-	name := r.Header.Get("X-User")
-	if name == "" {
-		return middleware.Principal{}, middleware.ErrNoCredential
-	}
-	if u.principal != nil {
-		return u.principal(name)
-	}
-	return middleware.Principal{Issuer: "test", Subject: name, SessionHandle: "s-" + name, TokenHandle: "t-" + name, IssuedAt: time.Now(), Method: "test"}, nil
-}
-
-// logs collects what is logged.
-type logs struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logs) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-func (l *logs) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
-
-// node is a handler and its server in memory.
-type node struct {
-	*wstest.Server
-	t    *testing.T
-	h    *ws.Handler
-	logs *logs
-}
-
-func start(t *testing.T, cfg ws.Config) *node {
-	t.Helper()
-	n := &node{t: t, logs: &logs{}}
-	if cfg.Origins == nil {
-		cfg.Origins = origins(t, wstest.URL)
-	}
-	if cfg.Auth == nil {
-		cfg.Auth = auth(t, user{})
-	}
-	if cfg.Serve == nil {
-		cfg.Serve = echo
-	}
-	if cfg.Log == nil {
-		cfg.Log = n.logs.logger()
-	}
-	h, err := ws.New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	n.h, n.Server = h, wstest.NewServer(t, h)
-	return n
-}
-
-func (n *node) try(name string) (*websocket.Conn, *http.Response, error) {
-	return n.Dial(n.t.Context(), "/", &websocket.DialOptions{HTTPHeader: http.Header{"Origin": {wstest.URL}, "X-User": {name}}})
-}
-
-func (n *node) connect(name string) *websocket.Conn {
-	n.t.Helper()
-	c, _, err := n.try(name)
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	return c
-}
-
-// ending reads until the connection ends, answering pings, and returns the close
-// frame and how long it took.
-func ending(c *websocket.Conn) (websocket.CloseError, time.Duration) {
-	start := time.Now()
-	for {
-		_, _, err := c.Read(context.Background())
-		if err != nil {
-			var ce websocket.CloseError
-			if !errors.As(err, &ce) {
-				ce = websocket.CloseError{Code: 1006, Reason: err.Error()}
-			}
-			return ce, time.Since(start)
-		}
-	}
-}
-
-type ended struct {
-	websocket.CloseError
-	after time.Duration
-}
-
-// watch connects and reads, so that pings are answered, until the end.
-func (n *node) watch(name string) chan ended {
-	n.t.Helper()
-	c := n.connect(name)
-	end := make(chan ended, 1)
-	go func() {
-		ce, after := ending(c)
-		end <- ended{ce, after}
-	}()
-	return end
-}
-
-func wantEnding(t *testing.T, c *websocket.Conn, code websocket.StatusCode, reason string, earliest, latest time.Duration) {
-	t.Helper()
-	got, after := ending(c)
-	if got.Code != code || got.Reason != reason || after < earliest || after > latest {
-		t.Errorf("closed with %d %q after %v, want %d %q between %v and %v", got.Code, got.Reason, after, code, reason, earliest, latest)
-	}
-}
 
 // ASVS 7.3.1, 7.3.2, 7.4.1: the connection ends with its credential.
 func TestConnectionEndsWithItsDeadlines(t *testing.T) {
@@ -149,22 +26,24 @@ func TestConnectionEndsWithItsDeadlines(t *testing.T) {
 	tests := []struct {
 		name             string
 		expires          time.Duration
-		timeouts         ws.Timeouts
+		idle             time.Duration
+		maxAge           time.Duration
 		code             websocket.StatusCode
 		reason           string
 		earliest, latest time.Duration
 	}{
-		{"at the credential's end", time.Hour, ws.Timeouts{Idle: long, MaxAge: long}, 3000, "expired", time.Hour, time.Hour + time.Second},
-		{"at its maximum age", 0, ws.Timeouts{Idle: long, MaxAge: 2 * time.Hour}, 3000, "reauth", 2 * time.Hour, 2*time.Hour + time.Second},
-		{"after the default maximum age of 24 h", 0, ws.Timeouts{Idle: long}, 3000, "reauth", 24 * time.Hour, 24*time.Hour + time.Second},
-		{"when idle, though it answers heartbeats", 0, ws.Timeouts{Idle: 10 * time.Minute}, 3008, "idle", 10 * time.Minute, 10*time.Minute + time.Second},
-		{"when idle for the default 15 min", 0, ws.Timeouts{}, 3008, "idle", 15 * time.Minute, 15*time.Minute + time.Second},
-		{"at the earliest of them", 5 * time.Minute, ws.Timeouts{Idle: 6 * time.Minute, MaxAge: 7 * time.Minute}, 3000, "expired", 5 * time.Minute, 5*time.Minute + time.Second},
+		{"at the credential's end", time.Hour, long, long, 3000, "expired", time.Hour, time.Hour + time.Second},
+		{"at its maximum age, less up to a tenth of jitter", 0, long, 2 * time.Hour, 3000, "reauth", 108 * time.Minute, 2*time.Hour + time.Second},
+		{"after the default maximum age of 24 h", 0, long, 0, 3000, "reauth", 24 * 54 * time.Minute, 24*time.Hour + time.Second},
+		{"when idle, though it answers heartbeats", 0, 10 * time.Minute, 0, 3008, "idle", 10 * time.Minute, 10*time.Minute + time.Second},
+		{"never because it is idle, by default", 0, 0, 0, 3000, "reauth", 24 * 54 * time.Minute, 24*time.Hour + time.Second},
+		{"at the earliest of them", 5 * time.Minute, 6 * time.Minute, 7 * time.Minute, 3000, "expired", 5 * time.Minute, 5*time.Minute + time.Second},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				n := start(t, ws.Config{Timeouts: tt.timeouts, Auth: auth(t, user{func(name string) (middleware.Principal, error) {
+				of := live.Config{Timeouts: live.Timeouts{MaxAge: tt.maxAge}}
+				n := startLive(t, of, ws.Config{Timeouts: ws.Timeouts{Idle: tt.idle}, Auth: auth(t, user{func(name string) (middleware.Principal, error) {
 					p := middleware.Principal{Issuer: "test", Subject: name}
 					if tt.expires > 0 {
 						p.Expires = time.Now().Add(tt.expires)
@@ -215,9 +94,7 @@ func TestHalfOpenPeerIsGoneAfterAHeartbeat(t *testing.T) {
 		}
 		synctest.Wait()
 		time.Sleep(2 * time.Second)
-		if err := n.h.Drain(t.Context()); err != nil {
-			t.Error(err)
-		}
+		n.shutdown()
 		if s := n.logs.String(); strings.Count(s, "websocket closed") != 1 {
 			t.Errorf("want one line for the ending:\n%s", s)
 		}
@@ -249,12 +126,10 @@ func TestRevocationClosesItsConnections(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				revocations := middleware.NewRevocations()
-				n := start(t, ws.Config{Revocations: revocations, Timeouts: ws.Timeouts{Idle: time.Hour}})
+				n := start(t, ws.Config{Auth: revokedBy(t, revocations), Timeouts: ws.Timeouts{Idle: time.Hour}})
 				ends := map[string]chan ended{"ann": n.watch("ann"), "bob": n.watch("bob")}
 				time.Sleep(time.Minute)
-				if err := revocations.Revoke(t.Context(), tt.revoke); err != nil {
-					t.Fatal(err)
-				}
+				revoke(t, revocations, tt.revoke)
 				for name, end := range ends {
 					want := ended{websocket.CloseError{Code: 3008, Reason: "idle"}, time.Hour}
 					if name == tt.closed {
@@ -280,9 +155,9 @@ func TestRevocationDuringTheUpgradeWins(t *testing.T) {
 		revocations := middleware.NewRevocations()
 		var served atomic.Bool
 		n := start(t, ws.Config{
-			Revocations: revocations,
-			Authorize: func(r *http.Request, p middleware.Principal) error {
-				return revocations.Revoke(r.Context(), middleware.Revocation{SessionHandle: p.SessionHandle})
+			Auth: revokedBy(t, revocations),
+			Authorize: func(r *http.Request, p middleware.Principal) (any, error) {
+				return nil, revocations.Revoke(r.Context(), middleware.Revocation{SessionHandle: p.SessionHandle})
 			},
 			Serve: func(context.Context, *ws.Conn) error { served.Store(true); return nil },
 		})
@@ -305,7 +180,7 @@ func (unreachable) Revoked(context.Context, middleware.Principal) (bool, error) 
 // What cannot be reached admits nobody: fail closed.
 func TestUnknownRevocationRefusesTheHandshake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := start(t, ws.Config{Revocations: unreachable{middleware.NewRevocations()}})
+		n := start(t, ws.Config{Auth: revokedBy(t, unreachable{middleware.NewRevocations()})})
 		_, res, err := n.try("ann")
 		if err == nil || res.StatusCode != 503 || res.Header.Get("Retry-After") == "" {
 			t.Fatalf("answered %v, %v, want 503 with Retry-After", res, err)
@@ -314,7 +189,7 @@ func TestUnknownRevocationRefusesTheHandshake(t *testing.T) {
 }
 
 // ASVS 8.3.2: permission changes reach live sockets; so does a lost session.
-func TestRevalidateDecides(t *testing.T) {
+func TestRecheckDecides(t *testing.T) {
 	const minute = time.Minute
 	tests := []struct {
 		name             string
@@ -326,7 +201,7 @@ func TestRevalidateDecides(t *testing.T) {
 		{"a lost session ends it", &middleware.Refusal{Status: 401, Reason: middleware.ReasonNoCredential}, 3000, "expired", 4 * minute, 5*minute + time.Second},
 		{"a revoked session ends it", &middleware.Refusal{Status: 401, Reason: middleware.ReasonCredentialRevoked}, 3000, "revoked", 4 * minute, 5*minute + time.Second},
 		{"a lost permission ends it", &middleware.Refusal{Status: 403, Reason: middleware.ReasonForbidden}, 3003, "forbidden", 4 * minute, 5*minute + time.Second},
-		{"the application's own ending", &ws.CloseError{Code: 4001, Reason: "banned"}, 4001, "banned", 4 * minute, 5*minute + time.Second},
+		{"a close error, which is not an answer, is endured for Stale", &ws.CloseError{Code: 4001, Reason: "banned"}, 1013, "later", 15 * minute, 15*minute + 11*time.Second},
 		{"a store that is down is endured for Stale", errors.New("down"), 1013, "later", 15 * minute, 15*minute + 11*time.Second},
 		{"so is a nil *Refusal, which says nothing", (*middleware.Refusal)(nil), 1013, "later", 15 * minute, 15*minute + 11*time.Second},
 		{"so is one that refuses with 503", &middleware.Refusal{Status: 503, Reason: middleware.ReasonUnavailable}, 1013, "later", 15 * minute, 15*minute + 11*time.Second},
@@ -335,8 +210,8 @@ func TestRevalidateDecides(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n := start(t, ws.Config{
-					Revalidate: func(context.Context, middleware.Principal) error { return tt.answer },
-					Timeouts:   ws.Timeouts{Idle: 10 * time.Hour},
+					Auth:     auth(t, revocable{alive: func(context.Context, middleware.Principal) error { return tt.answer }}),
+					Timeouts: ws.Timeouts{Idle: 10 * time.Hour},
 				})
 				wantEnding(t, n.connect("ann"), tt.code, tt.reason, tt.earliest, tt.latest)
 			})
@@ -371,7 +246,7 @@ func TestServeDecidesHowAConnectionEnds(t *testing.T) {
 // ASVS 16.5.4.
 func TestPanicHarmsNobodyElse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := start(t, ws.Config{Limits: ws.Limits{Connections: 2}, Serve: func(ctx context.Context, c *ws.Conn) error {
+		n := startLive(t, live.Config{Limits: live.Limits{Connections: 2}}, ws.Config{Serve: func(ctx context.Context, c *ws.Conn) error {
 			if c.Principal().Subject == "eve" {
 				_, p, err := c.Read()
 				if err == nil {
@@ -409,9 +284,7 @@ func TestPeerThatNeverAnswersTheCloseIsCut(t *testing.T) {
 		begun := time.Now()
 		n.connect("ann") // never reads
 		synctest.Wait()
-		if err := n.h.Drain(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		n.shutdown()
 		if d := time.Since(begun); d < time.Second || d > 5*time.Second {
 			t.Errorf("gone after %v, want about 2 s", d)
 		}
@@ -515,7 +388,7 @@ func TestWriteToAStalledPeerIsBounded(t *testing.T) {
 // A drain lets nobody in, spreads its closes, and waits for nobody who never answers.
 func TestDrain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := start(t, ws.Config{Limits: ws.Limits{PerPrincipal: 1000}, Timeouts: ws.Timeouts{Idle: time.Hour}})
+		n := startLive(t, live.Config{Limits: live.Limits{PerPrincipal: 1000}}, ws.Config{Timeouts: ws.Timeouts{Idle: time.Hour}})
 		const count = 200
 		var ends []chan ended
 		for range count {
@@ -527,7 +400,7 @@ func TestDrain(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
 		drained := make(chan error, 1)
-		go func() { drained <- n.h.Drain(ctx) }()
+		go func() { drained <- n.live.Shutdown(ctx) }()
 		synctest.Wait()
 		if _, res, err := n.try("late"); err == nil || res.StatusCode != 503 || res.Header.Get("Retry-After") == "" {
 			t.Errorf("a late handshake is answered %v, %v, want 503 with Retry-After", res, err)
@@ -556,16 +429,14 @@ func TestDrain(t *testing.T) {
 
 func TestDrainCutsAtItsDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := start(t, ws.Config{Timeouts: ws.Timeouts{Close: time.Hour, DrainSpread: time.Hour}})
+		n := startLive(t, live.Config{Timeouts: live.Timeouts{Spread: time.Hour}}, ws.Config{Timeouts: ws.Timeouts{Close: time.Hour}})
 		n.connect("silent")
 		n.connect("too")
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		begun := time.Now()
-		if err := n.h.Drain(ctx); err != nil {
-			t.Error(err)
-		}
+		shutdown(ctx, t, n.live)
 		if d := time.Since(begun); d < 10*time.Second || d > 11*time.Second {
 			t.Errorf("drained after %v, want 10 s", d)
 		}
@@ -582,7 +453,7 @@ func TestDrainNamesAServeThatDoesNotReturn(t *testing.T) {
 		defer cancel()
 		defer close(stuck)
 		go ending(c)
-		if err := n.h.Drain(ctx); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "1 connections") {
+		if err := n.live.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "1 members") {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -634,7 +505,7 @@ func TestContextOutlivesTheRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		type key struct{}
 		checked := make(chan struct{})
-		h, err := ws.New(ws.Config{Origins: origins(t, wstest.URL), Auth: auth(t, user{}), Serve: func(ctx context.Context, c *ws.Conn) error {
+		h := handler(t, ws.Config{Auth: auth(t, user{}), Serve: func(ctx context.Context, c *ws.Conn) error {
 			defer close(checked)
 			time.Sleep(time.Minute)
 			if ctx.Err() != nil {
@@ -648,9 +519,6 @@ func TestContextOutlivesTheRequest(t *testing.T) {
 			}
 			return nil
 		}})
-		if err != nil {
-			t.Fatal(err)
-		}
 		srv := wstest.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), key{}, "route context")))
 		}))

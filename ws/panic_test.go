@@ -11,6 +11,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/securews/securews/middleware/live"
 	"github.com/securews/securews/ws"
 )
 
@@ -51,9 +52,9 @@ func TestPanicOverTLS(t *testing.T) {
 	const panics = 20
 	before := goroutines()
 	log := &logs{}
+	g := registry(t, live.Config{Limits: live.Limits{Connections: 2}}) // so that each needs the place of the one before
 	h := handler(t, ws.Config{
-		Origins: origins(t, "https://app.example"), Auth: auth(t, user{}), Log: log.logger(),
-		Limits: ws.Limits{Connections: 2}, // so that each needs the place of the one before
+		Auth: auth(t, user{}), Live: g, Log: log.logger(),
 		Serve: func(ctx context.Context, c *ws.Conn) error {
 			if c.Principal().Subject != "eve" {
 				return echo(ctx, c)
@@ -102,12 +103,10 @@ func TestPanicOverTLS(t *testing.T) {
 		backTo(t, alone) // so that the next one finds a place
 		hear("still here")
 	}
-	if s := log.String(); strings.Count(s, `msg="ws: panic"`) != panics || strings.Count(s, "stack=") != panics || strings.Contains(s, "hunter2") {
+	if s := log.String(); strings.Count(s, `msg="ws: panic in Serve"`) != panics || strings.Count(s, "stack=") != panics || strings.Contains(s, "hunter2") {
 		t.Errorf("want a stack for each of %d panics, and no payload:\n%s", panics, s)
 	}
 	_ = ann.Close(websocket.StatusNormalClosure, "")
-	if err := h.Drain(t.Context()); err != nil {
-		t.Error(err)
-	}
+	shutdown(t.Context(), t, g)
 	backTo(t, before)
 }

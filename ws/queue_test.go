@@ -251,9 +251,7 @@ func TestSlowConsumersDelayNobody(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		if err := n.h.Drain(ctx); err != nil {
-			t.Error(err)
-		}
+		shutdown(ctx, t, n.live)
 		for range fast {
 			if k := <-got; k != rounds {
 				t.Errorf("a fast one got %d of %d", k, rounds)

@@ -11,6 +11,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/middleware/live"
 	"github.com/securews/securews/ws"
 	"github.com/securews/securews/ws/wstest"
 )
@@ -24,14 +25,14 @@ func refuses(status int, reason middleware.Reason) middleware.Middleware {
 	}
 }
 
-// behind is start with layers in front of the handler, inside its ReadableRefusals.
+// behind is start with layers in front of the handler, inside its ExplainRefusals.
 func behind(t *testing.T, cfg ws.Config, layers ...middleware.Middleware) *node {
 	t.Helper()
 	n := &node{t: t, logs: &logs{}}
-	n.h = handler(t, cfg)
+	h := handler(t, cfg)
 	r := chi.NewRouter()
-	r.Use(middleware.AccessLog(n.logs.logger()), n.h.ExplainRefusals)
-	r.With(layers...).Handle("/*", n.h)
+	r.Use(middleware.AccessLog(n.logs.logger()), h.ExplainRefusals)
+	r.With(layers...).Handle("/*", h)
 	n.Server = wstest.NewServer(t, r)
 	return n
 }
@@ -81,7 +82,7 @@ func TestRefusalsOfLayersStayHTTP(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	full := ws.Limits{ReadableRefusals: 1}
+	full := registry(t, live.Config{Limits: live.Limits{ReadableRefusals: 1}})
 	for _, tt := range []struct {
 		name  string
 		cfg   ws.Config
@@ -93,11 +94,11 @@ func TestRefusalsOfLayersStayHTTP(t *testing.T) {
 		{"to a plain request", ws.Config{}, []string{"Upgrade"}},
 		{"to a handshake that RFC 6455 §4.2.1 forbids", ws.Config{}, []string{"Sec-WebSocket-Key: x"}},
 		{"where no subprotocol is in common", ws.Config{}, []string{"Sec-WebSocket-Protocol: x"}},
-		{"beyond the budget", ws.Config{Limits: full}, nil},
+		{"beyond the budget", ws.Config{Live: full}, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			n := behind(t, tt.cfg, refuses(429, "rate_limited"))
-			if tt.cfg.Limits == full {
+			if tt.cfg.Live == full {
 				attack(t, n.Server) // and it does not answer the close frame
 			}
 			res, body := answer(t, secure(t, n.Server), edited(tt.edits...))
@@ -112,7 +113,7 @@ func TestRefusalsOfLayersStayHTTP(t *testing.T) {
 	})
 }
 
-// A handler without Config.ReadableRefusals is readable inside its layer, and serves.
+// A handler without Config.ExplainRefusals is readable inside its layer, and serves.
 func TestReadableRefusalsLayerAroundAHandler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := behind(t, ws.Config{Auth: auth(t, refusing(401, "credential_revoked"))})

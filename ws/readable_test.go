@@ -13,6 +13,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/middleware/live"
 	"github.com/securews/securews/ws"
 	"github.com/securews/securews/ws/wstest"
 )
@@ -23,8 +24,8 @@ func refusing(status int, reason middleware.Reason) admit {
 	}
 }
 
-// readably is start with ReadableRefusals and a Serve that must not run.
-func readably(t *testing.T, cfg ws.Config) *node {
+// readably is startLive with ExplainRefusals and a Serve that must not run.
+func readably(t *testing.T, of live.Config, cfg ws.Config) *node {
 	t.Helper()
 	cfg.ExplainRefusals = true
 	if cfg.Serve == nil {
@@ -33,7 +34,7 @@ func readably(t *testing.T, cfg ws.Config) *node {
 			return nil
 		}
 	}
-	return start(t, cfg)
+	return startLive(t, of, cfg)
 }
 
 // A page reads why it is refused; the log has the cause, and a line only.
@@ -52,21 +53,21 @@ func TestReadableRefusals(t *testing.T) {
 		{"one that has ended by now", ws.Config{Auth: auth(t, user{func(string) (middleware.Principal, error) {
 			return middleware.Principal{Subject: "ann", Expires: time.Now()}, nil
 		}})}, 3000, "expired", "credential_expired"},
-		{"not allowed", ws.Config{Authorize: func(*http.Request, middleware.Principal) error { return errors.New("s3cret") }}, 3003, "forbidden", "forbidden"},
+		{"not allowed", ws.Config{Authorize: func(*http.Request, middleware.Principal) (any, error) { return nil, errors.New("s3cret") }}, 3003, "forbidden", "forbidden"},
 		{"not allowed by scope", ws.Config{Auth: auth(t, refusing(403, "insufficient_scope"))}, 3003, "forbidden", "insufficient_scope"},
 		{"not allowed, though the word is another's", ws.Config{Auth: auth(t, refusing(403, "credential_revoked"))}, 3003, "forbidden", "credential_revoked"},
 		{"the store down, though the word is another's", ws.Config{Auth: auth(t, refusing(503, "credential_expired"))}, 1013, "later", "credential_expired"},
 		{"a limit of one's own, though the word is another's", ws.Config{Auth: auth(t, refusing(429, "draining"))}, 1013, "later", "draining"},
-		{"a nil *Refusal of Authorize", ws.Config{Authorize: func(*http.Request, middleware.Principal) error {
+		{"a nil *Refusal of Authorize", ws.Config{Authorize: func(*http.Request, middleware.Principal) (any, error) {
 			var f *middleware.Refusal
-			return f
+			return nil, f
 		}}, 3003, "forbidden", "forbidden"},
 		{"too often", ws.Config{Auth: auth(t, refusing(429, "rate_limited"))}, 1013, "later", "rate_limited"},
 		{"the store down", ws.Config{Auth: auth(t, refusing(503, "unavailable"))}, 1013, "later", "unavailable"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				n := readably(t, tt.cfg)
+				n := readably(t, live.Config{}, tt.cfg)
 				c, res, err := n.try("ann")
 				if err != nil {
 					t.Fatal(err)
@@ -114,7 +115,7 @@ func TestOtherRefusalsStayHTTP(t *testing.T) {
 		}))}, nil, 500, "internal"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			n := readably(t, tt.cfg)
+			n := readably(t, live.Config{}, tt.cfg)
 			res, body := answer(t, secure(t, n.Server), edited(tt.edits...))
 			wantRefusal(t, res, body, tt.status, tt.reason)
 		})
@@ -137,7 +138,7 @@ func hosts(t *testing.T) *middleware.HostPolicy {
 
 // The subprotocol is selected all the same: a browser fails where none is.
 func TestReadableRefusalSelectsASubprotocol(t *testing.T) {
-	n := readably(t, ws.Config{Auth: auth(t, refusing(403, "forbidden")), Subprotocols: []string{"chat"}})
+	n := readably(t, live.Config{}, ws.Config{Auth: auth(t, refusing(403, "forbidden")), Subprotocols: []string{"chat"}})
 	c, res, err := n.Dial(t.Context(), "/", &websocket.DialOptions{HTTPHeader: http.Header{"Origin": {wstest.URL}}, Subprotocols: []string{"x", "chat"}})
 	if err != nil || res.Header.Get("Sec-WebSocket-Protocol") != "chat" {
 		t.Fatalf("%v, %v", res, err)
@@ -151,13 +152,13 @@ func TestReadableRefusalsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var refusing atomic.Bool
 		refusing.Store(true)
-		n := readably(t, ws.Config{
-			Limits: ws.Limits{ReadableRefusals: 3, Connections: 2}, Serve: echo,
-			Authorize: func(*http.Request, middleware.Principal) error {
+		n := readably(t, live.Config{Limits: live.Limits{ReadableRefusals: 3, Connections: 2}}, ws.Config{
+			Serve: echo,
+			Authorize: func(*http.Request, middleware.Principal) (any, error) {
 				if refusing.Load() {
-					return errors.New("no")
+					return nil, errors.New("no")
 				}
-				return nil
+				return nil, nil
 			},
 		})
 		var silent []*raw
@@ -197,10 +198,8 @@ func TestReadableRefusalsAreBounded(t *testing.T) {
 
 func TestReadableRefusalWhileDraining(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := readably(t, ws.Config{})
-		if err := n.h.Drain(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		n := readably(t, live.Config{}, ws.Config{})
+		n.shutdown()
 		c, _, err := n.try("ann")
 		if err != nil {
 			t.Fatal(err)
@@ -222,15 +221,13 @@ func TestDrainWaitsForReadableRefusals(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				n := readably(t, ws.Config{Auth: auth(t, refusing(401, "credential_expired")), Timeouts: ws.Timeouts{Close: 3 * time.Second}})
+				n := readably(t, live.Config{}, ws.Config{Auth: auth(t, refusing(401, "credential_expired")), Timeouts: ws.Timeouts{Close: 3 * time.Second}})
 				silent := attack(t, n.Server)
 				synctest.Wait()
 				ctx, cancel := context.WithTimeout(t.Context(), tt.within)
 				defer cancel()
 				begun := time.Now()
-				if err := n.h.Drain(ctx); err != nil {
-					t.Error(err)
-				}
+				shutdown(ctx, t, n.live)
 				drained := time.Since(begun)
 				for { // the close frame, and then the end
 					if _, _, err := silent.next(); err != nil {
@@ -248,12 +245,12 @@ func TestDrainWaitsForReadableRefusals(t *testing.T) {
 // Who is refused because of the drain is told so, and does not hold it up.
 func TestRefusalsWhileDrainingDoNotHoldItUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := readably(t, ws.Config{Serve: echo, Timeouts: ws.Timeouts{Close: time.Second, DrainSpread: time.Second}})
+		n := readably(t, live.Config{Timeouts: live.Timeouts{Spread: time.Second}}, ws.Config{Serve: echo, Timeouts: ws.Timeouts{Close: time.Second}})
 		n.connect("silent") // never answers
 		synctest.Wait()
 		drained := make(chan error, 1)
 		begun := time.Now()
-		go func() { drained <- n.h.Drain(t.Context()) }()
+		go func() { drained <- n.live.Shutdown(t.Context()) }()
 		for {
 			synctest.Wait()
 			attack(t, n.Server, "+X-User: ann")
@@ -273,13 +270,35 @@ func TestRefusalsWhileDrainingDoNotHoldItUp(t *testing.T) {
 	})
 }
 
-// Where the connection cannot be taken over, the refusal is HTTP after all, and its place
-// is free again.
+// If a layer hides the connection, the refusal is HTTP after all. If it fails to hand the
+// connection over when the 101 is written, nothing more is answered. The place is free
+// again either way.
 func TestReadableRefusalThatCannotUpgrade(t *testing.T) {
-	h := handler(t, ws.Config{Auth: auth(t, refusing(401, "credential_expired")), ExplainRefusals: true, Limits: ws.Limits{ReadableRefusals: 1}})
-	srv := wstest.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(failing{w}, r) }))
-	for range 3 {
-		res, body := answer(t, secure(t, srv), edited())
-		wantRefusal(t, res, body, 401, "credential_expired")
+	for sentence, tt := range map[string]struct {
+		wrap   func(http.ResponseWriter) http.ResponseWriter
+		status int // 0: no answer
+	}{
+		"hidden":          {func(w http.ResponseWriter) http.ResponseWriter { return hiding{w} }, 401},
+		"not handed over": {func(w http.ResponseWriter) http.ResponseWriter { return failing{w} }, 0},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			g := registry(t, live.Config{Limits: live.Limits{ReadableRefusals: 1}})
+			h := handler(t, ws.Config{Auth: auth(t, refusing(401, "credential_expired")), ExplainRefusals: true, Live: g})
+			srv := wstest.Start(t, quiet(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Header.Get("X-Bad") != "" {
+					w = tt.wrap(w)
+				}
+				h.ServeHTTP(w, r)
+			})))
+			for range 3 {
+				if tt.status == 0 {
+					wantNoAnswer(t, secure(t, srv), edited("X-Bad: yes"))
+					continue
+				}
+				res, body := answer(t, secure(t, srv), edited("X-Bad: yes"))
+				wantRefusal(t, res, body, tt.status, "credential_expired")
+			}
+			attack(t, srv).wantClosed(3000, "expired")
+		})
 	}
 }

@@ -24,7 +24,7 @@ func (hangs) Authenticate(*http.Request) (middleware.Principal, error) {
 	return middleware.Principal{}, middleware.ErrNoCredential
 }
 
-func (s hangs) Spend(*http.Request) {
+func (s hangs) Consume(*http.Request) {
 	s.asked.Add(1)
 	<-s.release
 }
