@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/securews/securews/internal/bounded"
+	"github.com/securews/securews/internal/contextkey"
 )
 
 // Auth decides which principal a request comes from: it accepts exactly one credential,
@@ -190,7 +191,7 @@ func (a *Auth) Admit(r *http.Request) (*http.Request, error) {
 	if err != nil || vouched {
 		return r, err
 	}
-	return v.Attach(r), nil
+	return r.WithContext(context.WithValue(r.Context(), contextkey.Voucher{}, v)), nil
 }
 
 // Vouch is [Auth.Admit] without the copies of the request: it returns the voucher that

@@ -25,11 +25,6 @@ func VoucherFrom(ctx context.Context) (*Voucher, bool) {
 	return v, ok && v != nil
 }
 
-// Attach returns the request with the voucher in its context, as [Auth.Admit] does.
-func (v *Voucher) Attach(r *http.Request) *http.Request {
-	return r.WithContext(context.WithValue(r.Context(), contextkey.Voucher{}, v))
-}
-
 // Auth returns the Auth that vouches.
 func (v *Voucher) Auth() *Auth { return v.auth }
 

@@ -138,7 +138,7 @@ func (h *Handler) bind(c *Conn, r *http.Request, v *middleware.Voucher) error {
 	}
 	if h.cfg.Authorize != nil {
 		var err error
-		if c.value, err = h.authorize(v.Attach(r), c.Principal()); err != nil {
+		if c.value, err = h.authorize(r, v, c.Principal()); err != nil {
 			return err
 		}
 	}
@@ -151,8 +151,8 @@ func (h *Handler) bind(c *Conn, r *http.Request, v *middleware.Voucher) error {
 // authorizeTimeout bounds Authorize; then the answer is 503.
 const authorizeTimeout = 2 * time.Second
 
-func (h *Handler) authorize(r *http.Request, p middleware.Principal) (any, error) {
-	ctx, cancel := context.WithTimeout(r.Context(), authorizeTimeout)
+func (h *Handler) authorize(r *http.Request, v *middleware.Voucher, p middleware.Principal) (any, error) {
+	ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), contextkey.Voucher{}, v), authorizeTimeout)
 	defer cancel()
 	r = r.WithContext(ctx)
 	value, err := bounded.Call(ctx, h.authorizing, "ws: Authorize", func() (any, error) { return h.cfg.Authorize(r, p) })

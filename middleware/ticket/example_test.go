@@ -13,6 +13,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/middleware/live"
 	"github.com/securews/securews/middleware/ticket"
 	"github.com/securews/securews/ws"
 )
@@ -41,8 +42,12 @@ func ExampleNew() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	live, err := ws.New(ws.Config{
-		Origins: origins, Auth: route, Log: quiet, Subprotocols: []string{"chat"},
+	registry, err := live.New(live.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	socket, err := ws.New(ws.Config{
+		Origins: origins, Auth: route, Live: registry, Log: quiet, Subprotocols: []string{"chat"},
 		Serve: func(_ context.Context, c *ws.Conn) error {
 			p := c.Principal()
 			return c.Write(websocket.MessageText, []byte(p.Subject+" by "+p.Method))
@@ -55,7 +60,7 @@ func ExampleNew() {
 	r := chi.NewRouter()
 	r.Use(middleware.AccessLog(quiet), route.Strip) // Strip: before any logger of your own
 	r.With(cors).Handle("/ticket", tickets.Issue())
-	r.Handle("/ws", live)
+	r.Handle("/ws", socket)
 
 	srv := httptest.NewTLSServer(r)
 	defer srv.Close()

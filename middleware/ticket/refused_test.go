@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/middleware/live"
 	"github.com/securews/securews/middleware/ticket"
 	"github.com/securews/securews/ws"
 )
@@ -18,18 +19,28 @@ import (
 // socket is a ws.Handler that tickets open.
 func socket(t *testing.T, tickets *ticket.Tickets) *ws.Handler {
 	t.Helper()
+	h, _ := socketIn(t, tickets)
+	return h
+}
+
+func socketIn(t *testing.T, tickets *ticket.Tickets) (*ws.Handler, *live.Registry) {
+	t.Helper()
+	registry, err := live.New(live.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	hosts, err := middleware.NewHostPolicy("app.example")
 	if err != nil {
 		t.Fatal(err)
 	}
 	h, err := ws.New(ws.Config{
-		Origins: origins(t, false), Hosts: hosts, Auth: auth(t, tickets), Subprotocols: []string{"chat"},
+		Origins: origins(t, false), Hosts: hosts, Auth: auth(t, tickets), Live: registry, Subprotocols: []string{"chat"},
 		Serve: func(context.Context, *ws.Conn) error { return nil },
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return h
+	return h, registry
 }
 
 // ASVS 4.4.3: an invalid request consumes its ticket even if ws.Handler refuses it before
@@ -94,13 +105,13 @@ func TestValidRequestThatIsRefusedLeavesATicketGood(t *testing.T) {
 	right := func() *http.Request {
 		return handshake(app+"/ws", app, "Sec-WebSocket-Protocol", "chat, "+a.Subprotocol)
 	}
-	h := socket(t, tickets)
+	h, registry := socketIn(t, tickets)
 	wrong := right()
 	delete(wrong.Header, "Upgrade")
 	if err := h.Check(wrong); outcome(err) != "426 upgrade_required" {
 		t.Errorf("checked: %s", outcome(err))
 	}
-	if err := h.Drain(t.Context()); err != nil {
+	if err := registry.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if _, got := serve(h, right()); got != "503 draining" {

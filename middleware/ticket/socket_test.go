@@ -18,6 +18,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/middleware/live"
 	"github.com/securews/securews/middleware/ticket"
 	"github.com/securews/securews/ws"
 	"github.com/securews/securews/ws/wstest"
@@ -52,8 +53,12 @@ func open(t *testing.T, u user) *page {
 	log := slog.New(slog.NewTextHandler(p, nil))
 	tickets := newTickets(t, ticket.Config{Auth: auth(t, middleware.WithRevocations(u, p.revocations))})
 	route := auth(t, tickets)
-	live, err := ws.New(ws.Config{
-		Origins: origins(t, false), Auth: route, Revocations: p.revocations, Log: log, Subprotocols: []string{"chat"},
+	registry, err := live.New(live.Config{Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket, err := ws.New(ws.Config{
+		Origins: origins(t, false), Auth: route, Live: registry, Log: log, Subprotocols: []string{"chat"},
 		Serve: func(_ context.Context, c *ws.Conn) error {
 			p.served <- c
 			_, _, err := c.Read()
@@ -65,7 +70,7 @@ func open(t *testing.T, u user) *page {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("POST /ticket", tickets.Issue())
-	mux.Handle("GET /ws", live)
+	mux.Handle("GET /ws", socket)
 	chain := middleware.Chain(mux, middleware.AccessLog(log), route.Strip, func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			log.Info("foreign", "uri", r.RequestURI, "url", r.URL.String(), "header", r.Header)
