@@ -245,11 +245,11 @@ func TestNewRateLimitReportsEveryMistakeAtOnce(t *testing.T) {
 	t.Parallel()
 	_, err := middleware.NewRateLimit(middleware.RateLimitConfig{Events: -1, Per: -time.Second, Burst: -2, MaxKeys: -3, Key: byUser, Proxies: new(middleware.Proxies)})
 	wantErrors(t, err,
-		"middleware: rate limit: Events: -1 is negative", "middleware: rate limit: Per: -1s is negative",
-		"middleware: rate limit: Burst: -2 is negative", "middleware: rate limit: MaxKeys: -3 is negative",
-		"middleware: rate limit: Proxies has no effect beside a Key")
+		"middleware: RateLimitConfig.Events: -1 is negative", "middleware: RateLimitConfig.Per: -1s is negative",
+		"middleware: RateLimitConfig.Burst: -2 is negative", "middleware: RateLimitConfig.MaxKeys: -3 is negative: write 0 for 65536",
+		"middleware: RateLimitConfig.Proxies: it has no effect beside a Key")
 	_, err = middleware.NewRateLimit(middleware.RateLimitConfig{})
-	wantErrors(t, err, "middleware: rate limit: Events is required")
+	wantErrors(t, err, "middleware: RateLimitConfig.Events: required")
 	_, err = middleware.NewRateLimit(middleware.RateLimitConfig{Limiter: &sharedLimiter{}, Events: 1})
-	wantErrors(t, err, "middleware: rate limit: Events, Per, Burst and MaxKeys have no effect beside a Limiter")
+	wantErrors(t, err, "middleware: RateLimitConfig.Limiter: it has limits of its own")
 }

@@ -124,10 +124,17 @@ func TestRecoverOfAResponseThatHasBegun(t *testing.T) {
 			var serverLog bytes.Buffer
 			accessLog, accessLines := jsonLog(t)
 			recoverLog, recoverLines := jsonLog(t)
+			returned := make(chan struct{})
+			tell := func(next http.Handler) http.Handler { // a server does not wait for a hijacked handler
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					defer close(returned)
+					next.ServeHTTP(w, r)
+				})
+			}
 			srv := httptest.NewUnstartedServer(middleware.Chain(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				begin(w)
 				panic("s3cret")
-			}), middleware.AccessLog(accessLog), middleware.Recover(recoverLog)))
+			}), tell, middleware.AccessLog(accessLog), middleware.Recover(recoverLog)))
 			srv.Config.ErrorLog = log.New(&serverLog, "", 0)
 			srv.Start()
 			resp, err := srv.Client().Get(srv.URL)
@@ -135,6 +142,7 @@ func TestRecoverOfAResponseThatHasBegun(t *testing.T) {
 				_, err = io.Copy(io.Discard, resp.Body)
 				_ = resp.Body.Close()
 			}
+			<-returned
 			srv.Close()
 			lines := accessLines()
 			if err == nil || serverLog.Len() > 0 || len(recoverLines()) > 0 {
