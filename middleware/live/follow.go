@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/securews/securews/internal/bounded"
@@ -22,6 +23,8 @@ type follow struct {
 	registry  *Registry
 	auth      *middleware.Auth
 	questions questions
+
+	answered atomic.Int64 // when the Auth last gave an answer, about any credential; 0: never
 
 	done  chan struct{} // closed when Follow has returned
 	err   error         // then: it panicked

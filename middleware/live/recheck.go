@@ -105,15 +105,22 @@ func (b *Binding) times() times {
 	}
 	if f := b.follow.Load(); f.auth.CanRevoke() {
 		t.recheck = b.recheckAt.Load()
-		if b.waitsAt.Load() == 0 {
-			t.stale = b.lastGood.Load() + int64(g.cfg.Timeouts.Stale)
-		}
+		t.stale = b.lastGood.Load() + f.waited(b.waitsAt.Load()) + int64(g.cfg.Timeouts.Stale)
 	}
 	return t
 }
 
-// queue has the Auth asked about b. The time until that happens does not count as time
-// without an answer.
+// waited is how much of a wait to be asked, since then, does not count as time without an
+// answer: until the last answer that the Auth gave to another question. An Auth that does
+// not answer any more is not merely busy.
+func (f *follow) waited(since int64) int64 {
+	if since == 0 {
+		return 0
+	}
+	return max(0, f.answered.Load()-since)
+}
+
+// queue has the Auth asked about b.
 func (b *Binding) queue(now int64) {
 	b.waitsAt.Store(now)
 	b.follow.Load().questions.add(b)
@@ -130,7 +137,7 @@ func (b *Binding) askNow() {
 // ask is the task of questions. The answer holds for all members of the same credential.
 func (f *follow) ask(b *Binding) {
 	g := f.registry
-	if !b.beginAsking(g.Now()) {
+	if !b.beginAsking(f) {
 		return
 	}
 	p := b.principal.Load()
@@ -140,6 +147,8 @@ func (f *follow) ask(b *Binding) {
 	cause, err := causeOf(f.auth.Alive(ctx, *p))
 	if err != nil {
 		g.warn(err)
+	} else {
+		f.answered.Store(g.Now())
 	}
 	for _, x := range group {
 		x.answer(x.reports, cause, err)
@@ -168,12 +177,17 @@ func (f *follow) group(b *Binding, p *middleware.Principal) []asked {
 }
 
 // beginAsking ends the wait; false if another question has been answered meanwhile.
-func (b *Binding) beginAsking(now int64) bool {
-	since := b.waitsAt.Swap(0)
+func (b *Binding) beginAsking(f *follow) bool {
+	since := b.waitsAt.Load()
 	if since == 0 || b.stage.Load() != bound {
 		return false
 	}
-	b.lastGood.Add(now - since)
+	waited := f.waited(since)
+	b.lastGood.Add(waited) // first: the wheel finds one or the other
+	if !b.waitsAt.CompareAndSwap(since, 0) {
+		b.lastGood.Add(-waited)
+		return false
+	}
 	return true
 }
 
