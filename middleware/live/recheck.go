@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/securews/securews/internal/bounded"
 	"github.com/securews/securews/middleware"
 )
 
@@ -13,7 +14,8 @@ const (
 	// for those of requests.
 	maxAsking = 64
 
-	// askTimeout bounds one question.
+	// askTimeout bounds one question. No request waits for it, so it is longer than what
+	// an Auth allows itself in one.
 	askTimeout = 5 * time.Second
 
 	// retryRecheck is when a question without an answer is asked again, less up to half.
@@ -142,7 +144,7 @@ func (f *follow) ask(b *Binding) {
 	}
 	p := b.principal.Load()
 	group := f.group(b, p)
-	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+	ctx, cancel := bounded.WithTimeout(context.Background(), askTimeout)
 	defer cancel()
 	cause, err := causeOf(f.auth.Alive(ctx, *p))
 	if err != nil {
