@@ -159,7 +159,7 @@ func (a *Auth) vouch(r *http.Request) (*Voucher, error) {
 	}
 	v := &Voucher{auth: a, asked: time.Now()}
 	if !a.direct {
-		ctx, cancel := context.WithTimeout(r.Context(), authTimeout)
+		ctx, cancel := bounded.WithTimeout(r.Context(), authTimeout)
 		defer cancel()
 		r = r.WithContext(ctx)
 	}

@@ -160,7 +160,7 @@ func (a *Auth) Alive(ctx context.Context, p Principal) error {
 		return nil
 	}
 	if !a.direct {
-		bound, cancel := context.WithTimeout(ctx, authTimeout)
+		bound, cancel := bounded.WithTimeout(ctx, authTimeout)
 		defer cancel()
 		ctx = bound
 	}

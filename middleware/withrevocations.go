@@ -116,7 +116,7 @@ func (l *listed) ask(ctx context.Context, p Principal) (revoked bool, err error)
 }
 
 func (l *listed) askBounded(ctx context.Context, p Principal) (revoked bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, authTimeout)
+	ctx, cancel := bounded.WithTimeout(ctx, authTimeout)
 	defer cancel()
 	return bounded.Call(ctx, l.calls, "middleware: Revocations", func() (bool, error) { return l.list.Revoked(ctx, p) })
 }

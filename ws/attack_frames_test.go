@@ -352,20 +352,45 @@ func TestPingsAtTheStatedRateAreAnswered(t *testing.T) {
 	})
 }
 
-// A ping whose payload drips in is answered, and what comes too slowly is told so:
-// no ending is without its close frame.
-func TestDrippingPingIsClosedWithAReason(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		n := start(t, ws.Config{Auth: auth(t, middleware.Anonymous())})
-		c := attack(t, n.Server)
-		ping := masked(0x89, "a slow one")
-		for i := range ping {
-			c.send(ping[i : i+1])
-			time.Sleep(time.Second)
-		}
-		if op, p, err := c.next(); err != nil || op != 0xA || p != "a slow one" {
-			t.Errorf("answered %x %q, %v", op, p, err)
-		}
-		c.wantClosed(3008, "timeout")
-	})
+// A ping whose payload drips in is answered. One that takes longer than Timeouts.Message, or
+// inside a message the 5 s that coder gives it, ends the connection with its close frame.
+func TestDrippingPing(t *testing.T) {
+	for _, tt := range []struct {
+		sentence string
+		before   []byte
+		every    time.Duration
+		times    int
+		code     uint16 // 0: the connection goes on
+	}{
+		{"within Timeouts.Message, several times", nil, time.Second, 3, 0},
+		{"beyond it", nil, 2500 * time.Millisecond, 1, 3008},
+		{"inside a message", masked(0x01, "x"), time.Second, 1, 3008},
+	} {
+		t.Run(tt.sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := start(t, ws.Config{Auth: auth(t, middleware.Anonymous())})
+				c := attack(t, n.Server)
+				c.send(tt.before)
+				for range tt.times {
+					ping := masked(0x89, "a slow one")
+					for i := range ping {
+						c.send(ping[i : i+1])
+						time.Sleep(tt.every)
+					}
+					if tt.code != 0 && tt.before == nil {
+						break // closed before it was whole
+					}
+					if op, p, err := c.next(); err != nil || op != 0xA || p != "a slow one" {
+						t.Errorf("answered %x %q, %v", op, p, err)
+					}
+				}
+				if tt.code != 0 {
+					c.wantClosed(tt.code, "timeout")
+					return
+				}
+				c.send(masked(0x81, "hi"), closing(1000, ""))
+				c.wantClosed(1000, "", "hi")
+			})
+		})
+	}
 }

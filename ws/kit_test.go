@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -73,15 +74,22 @@ func (u user) Authenticate(r *http.Request) (middleware.Principal, error) {
 	}, nil
 }
 
-// revocable is a user whose credentials are alive while its field says so.
+// revocable is a user whose credentials are alive as its field says, once it is asked in
+// earnest: the first handshake of a registry asks, too.
 type revocable struct {
 	user
-	alive func(ctx context.Context, p middleware.Principal) error
+	earnest atomic.Bool
+	alive   func(ctx context.Context, p middleware.Principal) error
 }
 
-func (u revocable) Alive(ctx context.Context, p middleware.Principal) error { return u.alive(ctx, p) }
+func (u *revocable) Alive(ctx context.Context, p middleware.Principal) error {
+	if !u.earnest.Load() {
+		return nil
+	}
+	return u.alive(ctx, p)
+}
 
-func (revocable) Follow(func(middleware.Revocation)) (stop func()) { return func() {} }
+func (*revocable) Follow(func(middleware.Revocation)) (stop func()) { return func() {} }
 
 // revokedBy is a user whose credentials the list revokes.
 func revokedBy(t testing.TB, list middleware.Revocations) *middleware.Auth {

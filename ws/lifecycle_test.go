@@ -209,11 +209,11 @@ func TestRecheckDecides(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				n := start(t, ws.Config{
-					Auth:     auth(t, revocable{alive: func(context.Context, middleware.Principal) error { return tt.answer }}),
-					Timeouts: ws.Timeouts{Idle: 10 * time.Hour},
-				})
-				wantEnding(t, n.connect("ann"), tt.code, tt.reason, tt.earliest, tt.latest)
+				users := &revocable{alive: func(context.Context, middleware.Principal) error { return tt.answer }}
+				n := start(t, ws.Config{Auth: auth(t, users), Timeouts: ws.Timeouts{Idle: 10 * time.Hour}})
+				c := n.connect("ann")
+				users.earnest.Store(true)
+				wantEnding(t, c, tt.code, tt.reason, tt.earliest, tt.latest)
 			})
 		})
 	}

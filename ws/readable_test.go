@@ -282,23 +282,25 @@ func TestReadableRefusalThatCannotUpgrade(t *testing.T) {
 		"not handed over": {func(w http.ResponseWriter) http.ResponseWriter { return failing{w} }, 0},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			g := registry(t, live.Config{Limits: live.Limits{ReadableRefusals: 1}})
-			h := handler(t, ws.Config{Auth: auth(t, refusing(401, "credential_expired")), ExplainRefusals: true, Live: g})
-			srv := wstest.Start(t, quiet(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if r.Header.Get("X-Bad") != "" {
-					w = tt.wrap(w)
+			synctest.Test(t, func(t *testing.T) {
+				h := handler(t, ws.Config{Live: registry(t, live.Config{Limits: live.Limits{ReadableRefusals: 1}})})
+				refused := h.ExplainRefusals(refuses(401, "credential_expired")(nil))
+				srv := wstest.Start(t, quiet(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if r.Header.Get("X-Bad") != "" {
+						w = tt.wrap(w)
+					}
+					refused.ServeHTTP(w, r)
+				})))
+				for range 3 {
+					if tt.status == 0 {
+						wantNoAnswer(t, secure(t, srv), edited("X-Bad: yes"))
+						continue
+					}
+					res, body := answer(t, secure(t, srv), edited("X-Bad: yes"))
+					wantRefusal(t, res, body, tt.status, "credential_expired")
 				}
-				h.ServeHTTP(w, r)
-			})))
-			for range 3 {
-				if tt.status == 0 {
-					wantNoAnswer(t, secure(t, srv), edited("X-Bad: yes"))
-					continue
-				}
-				res, body := answer(t, secure(t, srv), edited("X-Bad: yes"))
-				wantRefusal(t, res, body, tt.status, "credential_expired")
-			}
-			attack(t, srv).wantClosed(3000, "expired")
+				attack(t, srv).wantClosed(3000, "expired")
+			})
 		})
 	}
 }

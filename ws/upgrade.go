@@ -105,13 +105,13 @@ func (w *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		w.Header()["Sec-WebSocket-Protocol"] = []string{c.subprotocol}
 	}
 	w.ResponseWriter.WriteHeader(http.StatusSwitchingProtocols)
-	if late, ok := w.ResponseWriter.(interface{ WriteHeaderNow() }); ok { // gin
-		late.WriteHeaderNow()
-	}
+	writeHeaderNow(w.ResponseWriter)
 	control := http.NewResponseController(w.ResponseWriter)
 	conn, rw, err := control.Hijack()
 	if err != nil {
-		_ = control.SetReadDeadline(time.Unix(1, 0)) // net/http reads no further request
+		// If a layer keeps the panic that follows from net/http, the answer fails, and
+		// net/http reads no further request.
+		_ = control.SetWriteDeadline(time.Unix(1, 0))
 		return nil, nil, fmt.Errorf("%w: %w", errAnswered, err)
 	}
 	perSecond := c.h.cfg.Limits.ControlPerSecond
@@ -129,6 +129,21 @@ func (w *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	w.pair = bufio.ReadWriter{Reader: &c.buffered, Writer: &w.writer}
 	boundUnsent(conn)
 	return g, &w.pair, nil
+}
+
+// writeHeaderNow has a writer send its header that would wait for the body, as gin's does.
+func writeHeaderNow(w http.ResponseWriter) {
+	for w != nil {
+		if late, ok := w.(interface{ WriteHeaderNow() }); ok {
+			late.WriteHeaderNow()
+			return
+		}
+		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return
+		}
+		w = u.Unwrap()
+	}
 }
 
 // spell writes the header names of the 101 as RFC 6455 does: some clients compare them

@@ -43,7 +43,7 @@ type Limits struct {
 // quarter of a second.
 type Timeouts struct {
 	Recheck time.Duration // between two questions to the Auth whether a credential is good, less up to a fifth of jitter; default 5 min
-	Stale   time.Duration // since its last good answer, time spent waiting to be asked not counted; default 15 min or 3 × Recheck, at least 2 × Recheck; beyond: 1013 `later`
+	Stale   time.Duration // since its last good answer; a wait to be asked does not count while the Auth answers other questions; default 15 min or 3 × Recheck, at least 2 × Recheck; beyond: 1013 `later`
 	MaxAge  time.Duration // of a connection, less up to a tenth of jitter; default 24 h; beyond: 3000 `reauth`
 	Spread  time.Duration // over which Shutdown spreads the ends, at most half of the time that its context leaves; default 5 s
 }

@@ -25,7 +25,8 @@ type follow struct {
 	registry  *Registry
 	auth      *middleware.Auth
 	questions questions
-	answered  atomic.Int64 // when a question was last answered
+
+	answered atomic.Int64 // when the Auth last gave an answer, about any credential; 0: never
 
 	done  chan struct{} // closed when Follow has returned
 	err   error         // then: it panicked

@@ -4,11 +4,13 @@ import (
 	"context"
 	"time"
 
+	"github.com/securews/securews/internal/bounded"
 	"github.com/securews/securews/middleware"
 )
 
 const (
-	// askTimeout bounds one question.
+	// askTimeout bounds one question. No request waits for it, so it is longer than the
+	// bound of an Auth for a request.
 	askTimeout = 5 * time.Second
 
 	// retryRecheck is when a question without an answer is asked again, less up to half.
@@ -127,7 +129,7 @@ func (f *follow) ask(b *Binding) {
 		return
 	}
 	group := append(f.others(first), first)
-	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+	ctx, cancel := bounded.WithTimeout(context.Background(), askTimeout)
 	defer cancel()
 	cause, err := causeOf(f.auth.Alive(ctx, *first.about))
 	if err != nil {

@@ -1,0 +1,17 @@
+package bounded
+
+import (
+	"context"
+	"time"
+)
+
+type timeoutKey struct{}
+
+// WithTimeout is context.WithTimeout, except inside another of its contexts: the outer
+// bound, which knows what the call is for, holds alone.
+func WithTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	if ctx.Value(timeoutKey{}) != nil {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(context.WithValue(ctx, timeoutKey{}, true), d)
+}
