@@ -167,7 +167,22 @@ func (a *Auth) vouch(r *http.Request) (*Voucher, error) {
 	if v.principal, err = a.recognize(r); err != nil {
 		return nil, a.WithChallenge(err)
 	}
+	if t := a.Loaded(r); !t.IsZero() && t.Before(v.asked) {
+		v.asked = t
+	}
 	return v, nil
+}
+
+// Loaded is [Loader]'s, for an Auth inside another one.
+func (a *Auth) Loaded(r *http.Request) (earliest time.Time) {
+	for i := range a.list {
+		if l, ok := a.list[i].Authenticator.(Loader); ok {
+			if t := l.Loaded(r); earliest.IsZero() || !t.IsZero() && t.Before(earliest) {
+				earliest = t
+			}
+		}
+	}
+	return earliest
 }
 
 var errZeroAuth = errors.New("middleware: Auth: the zero Auth admits no request")

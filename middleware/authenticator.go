@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"reflect"
+	"time"
 
 	"github.com/securews/securews/internal/bounded"
 )
@@ -54,6 +55,14 @@ type Revocable interface {
 type Asker interface {
 	// Asks returns them. It is constant, and no chain of Asks leads back to the Asker.
 	Asks() []Revocable
+}
+
+// Loader is an [Authenticator] with a layer of its own, which may have asked about the
+// credential of a request before Authenticate is called, as that of package session does.
+type Loader interface {
+	// Loaded returns when the layer began to ask; the zero time if Authenticate asked
+	// itself. A [Voucher] counts from then.
+	Loaded(r *http.Request) time.Time
 }
 
 // Challenger is an [Authenticator] that names its scheme in WWW-Authenticate
