@@ -226,10 +226,10 @@ func TestNewHeadersRefusesWeakHSTS(t *testing.T) {
 	t.Parallel()
 	const year = 365 * 24 * time.Hour
 	for want, cfg := range map[string]middleware.HeadersConfig{
-		"is less than a year":                 {HSTS: year - time.Second},
-		"is not in whole seconds":             {HSTS: year + time.Millisecond},
-		"the lists want a year or more":        {HSTS: time.Hour, HSTSPreload: true, DangerouslyShortHSTS: true},
-		"the lists want the subdomains":        {HSTSPreload: true, HSTSThisHostOnly: true},
+		"is less than a year":              {HSTS: year - time.Second},
+		"is not in whole seconds":          {HSTS: year + time.Millisecond},
+		"the lists want a year or more":    {HSTS: time.Hour, HSTSPreload: true, DangerouslyShortHSTS: true},
+		"the lists want the subdomains":    {HSTSPreload: true, HSTSThisHostOnly: true},
 		"DangerouslyShortHSTS: HSTS is 17": {DangerouslyShortHSTS: true},
 	} {
 		_, err := middleware.NewHeaders(cfg)
