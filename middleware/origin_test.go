@@ -199,39 +199,3 @@ func TestOriginHandlerShowsTheReasonOnly(t *testing.T) {
 		t.Errorf("the handler was reached %d times, want once", reached)
 	}
 }
-
-func TestOriginAcceptedDoesNotAllocate(t *testing.T) {
-	p := originPolicy(t, middleware.OriginConfig{DangerouslyAllowLocalHTTP: true, Allow: listed, AllowMissing: true})
-	for sentence, r := range map[string]*http.Request{
-		"exact":                        handshakeFrom("https://app.example"),
-		"wildcard":                     handshakeFrom("https://a.b.wild.example"),
-		"another spelling of the port": handshakeFrom("https://app.example:443"),
-		"missing":                      handshakeFrom(),
-		"wildcard, same-site":          withFetchSite(handshakeTo("x.wild.example", "https://a.b.wild.example"), "same-site"),
-		"exact, cross-site":            withFetchSite(handshakeTo("app.test", "https://app.example"), "cross-site"),
-		"exact, same-origin":           withFetchSite(handshakeFrom("https://app.example"), "same-origin"),
-		"not guarded":                  httptest.NewRequest("GET", "https://app.example/", nil),
-	} {
-		if err := p.Check(r); err != nil {
-			t.Errorf("%s: %v", sentence, err)
-		}
-		if n := testing.AllocsPerRun(100, func() { _ = p.Check(r) }); n > 0 {
-			t.Errorf("%s: %v allocations", sentence, n)
-		}
-	}
-}
-
-func BenchmarkOriginCheck(b *testing.B) {
-	p := originPolicy(b, middleware.OriginConfig{Allow: listed, DangerouslyAllowLocalHTTP: true})
-	for _, row := range []struct{ name, origin string }{
-		{"exact", "https://app.example"}, {"wildcard", "https://a.b.wild.example"}, {"refused", "https://evil.example"},
-	} {
-		b.Run(row.name, func(b *testing.B) {
-			r := handshakeFrom(row.origin)
-			b.ReportAllocs()
-			for b.Loop() {
-				_ = p.Check(r)
-			}
-		})
-	}
-}

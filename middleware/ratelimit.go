@@ -160,14 +160,29 @@ func (l *RateLimit) take(r *http.Request) (wait time.Duration, err error) {
 
 var errRate = errors.New("middleware: RateLimit: RateLimitConfig.Events is reached")
 
+// tooMany has one Refusal for each short wait: a client chooses how often it is refused.
 func tooMany(wait time.Duration) *Refusal {
 	seconds := int64(wait / time.Second)
 	if wait%time.Second > 0 {
 		seconds++
 	}
+	if seconds = max(seconds, 1); seconds < int64(len(shortWaits)) {
+		return shortWaits[seconds]
+	}
+	return retryAfter(seconds)
+}
+
+var shortWaits = func() (list [61]*Refusal) {
+	for seconds := range list {
+		list[seconds] = retryAfter(int64(seconds))
+	}
+	return list
+}()
+
+func retryAfter(seconds int64) *Refusal {
 	return &Refusal{
 		Status: http.StatusTooManyRequests, Reason: ReasonRateLimited,
-		Header: http.Header{"Retry-After": {strconv.FormatInt(max(seconds, 1), 10)}},
+		Header: http.Header{"Retry-After": {strconv.FormatInt(seconds, 10)}},
 		Err:    errRate,
 	}
 }

@@ -76,6 +76,7 @@ func TestRateLimitAllocations(t *testing.T) {
 		{"a key", middleware.RateLimitConfig{Events: 1e9, Key: byUser}, requestWith("GET", "/", "X-User", "ann"), 0},
 		{"IPv4", middleware.RateLimitConfig{Events: 1e9}, requestFrom("192.0.2.1:1234"), 0},
 		{"IPv6", middleware.RateLimitConfig{Events: 1e9}, requestFrom("[2001:db8::1]:1234"), 0},
+		{"refused", middleware.RateLimitConfig{Events: 1, Per: time.Minute}, requestFrom("192.0.2.1:1234"), 0},
 	} {
 		l := mustRateLimit(t, tt.cfg)
 		if got := testing.AllocsPerRun(200, func() { _ = l.Allow(tt.r) }); got > tt.most {
