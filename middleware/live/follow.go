@@ -25,6 +25,7 @@ type follow struct {
 	registry  *Registry
 	auth      *middleware.Auth
 	questions questions
+	grouping  sync.Mutex
 	answered  atomic.Int64 // when a question was last answered
 
 	done  chan struct{} // closed when Follow has returned
