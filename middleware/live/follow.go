@@ -25,8 +25,8 @@ type follow struct {
 	registry  *Registry
 	auth      *middleware.Auth
 	questions questions
-
-	answered atomic.Int64 // when the Auth last gave an answer, about any credential; 0: never
+	grouping  sync.Mutex
+	answered  atomic.Int64 // when a question was last answered
 
 	done  chan struct{} // closed when Follow has returned
 	err   error         // then: it panicked

@@ -124,14 +124,13 @@ type asked struct {
 
 // ask is the task of questions. The answer holds for all members of the same credential.
 func (f *follow) ask(b *Binding) {
-	first, ok := b.taken(f)
-	if !ok {
+	group := f.group(b)
+	if len(group) == 0 {
 		return
 	}
-	group := append(f.others(first), first)
 	ctx, cancel := bounded.WithTimeout(context.Background(), askTimeout)
 	defer cancel()
-	cause, err := causeOf(f.auth.Alive(ctx, *first.about))
+	cause, err := causeOf(f.auth.Alive(ctx, *group[0].about))
 	if err != nil {
 		f.registry.warn(err)
 	} else {
@@ -159,10 +158,18 @@ func (b *Binding) taken(f *follow) (asked, bool) {
 	return b.beingAsked(f), true
 }
 
-// others begins the question about the other members of the same session and token.
-func (f *follow) others(first asked) (group []asked) {
+// group begins one question about b and the other members of the same session and token;
+// none if b does not wait any more.
+func (f *follow) group(b *Binding) []asked {
+	f.grouping.Lock() // two members of one group are taken at the same time
+	defer f.grouping.Unlock()
+	first, ok := b.taken(f)
+	if !ok {
+		return nil
+	}
+	group := []asked{first}
 	for _, x := range f.registry.index.list(keyOf(bySession, first.about)) {
-		if x == first.Binding {
+		if x == b {
 			continue
 		}
 		if a, ok := x.joins(f, first.about); ok {
