@@ -92,7 +92,7 @@ func TestAccessLogOfRefusals(t *testing.T) {
 			"a store that is down", refuse(&middleware.Refusal{Status: 503, Reason: "unavailable", Err: errors.New("redis: timeout")}),
 			503, "ERROR", "unavailable", "redis: timeout",
 		},
-		{"somebody else's 404", http.NotFoundHandler(), 404, "INFO", "", ""},
+		{"a 404 of another handler", http.NotFoundHandler(), 404, "INFO", "", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -127,7 +127,7 @@ func TestAccessLogKeepsSecretsOut(t *testing.T) {
 	}
 }
 
-// What a client writes stays inside its value (ASVS 16.4.1).
+// A client's text stays inside its value (ASVS 16.4.1).
 func TestAccessLogCannotBeInjected(t *testing.T) {
 	t.Parallel()
 	const forged = "x\nlevel=INFO msg=request status=200\r\n{\"level\":\"INFO\"}"

@@ -210,7 +210,7 @@ func TestAuthAmbientCredentialNeedsOrigin(t *testing.T) {
 	}
 }
 
-// The context names the Auth that vouches.
+// The context names the Auth that vouched for the request.
 func TestAuthIsNotSatisfiedByAWeakerOuterAuth(t *testing.T) {
 	t.Parallel()
 	weak := mustAuth(t, middleware.Anonymous())
@@ -237,8 +237,8 @@ func TestAuthIsNotAskedTwice(t *testing.T) {
 	}
 }
 
-// A 401 names every scheme that would do (RFC 9110 §11.6.1, §15.5.2), unless the
-// authenticator said more precisely what was wrong (RFC 6750 §3.1).
+// A 401 names every accepted scheme (RFC 9110 §11.6.1, §15.5.2), unless the
+// authenticator has named the fault more precisely (RFC 6750 §3.1).
 func TestAuthChallenges(t *testing.T) {
 	t.Parallel()
 	own := &middleware.Refusal{
