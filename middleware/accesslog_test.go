@@ -110,6 +110,29 @@ func TestAccessLogOfRefusals(t *testing.T) {
 	}
 }
 
+// A client that leaves while a store is asked causes no line at Error, unlike a store that
+// does not answer.
+func TestAccessLogOfAClientThatLeaves(t *testing.T) {
+	t.Parallel()
+	for level, cause := range map[string]error{"WARN": context.Canceled, "ERROR": context.DeadlineExceeded} {
+		ctx, cancel := context.WithCancel(t.Context())
+		h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			cancel()
+			middleware.Refuse(w, r, middleware.Unavailable(cause))
+		})
+		lines := logged(t, h, requestWith("GET", "/").WithContext(ctx))
+		if len(lines) != 1 || lines[0]["level"] != level || lines[0]["status"] != 503.0 {
+			t.Errorf("%v: %v, want %s", cause, lines, level)
+		}
+	}
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		middleware.Refuse(w, r, middleware.Unavailable(context.Canceled))
+	})
+	if lines := logged(t, h, requestWith("GET", "/")); lines[0]["level"] != "ERROR" {
+		t.Errorf("the client is still there: %v", lines)
+	}
+}
+
 // Tokens travel in all of these (ASVS 14.2.1, 16.2.5; WebSocket cheat sheet W23).
 func TestAccessLogKeepsSecretsOut(t *testing.T) {
 	t.Parallel()
