@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -14,7 +15,8 @@ import (
 // status, bytes, duration, client address, Origin, request id, principal, and for a
 // refusal its Reason and cause. Queries, cookies, Authorization, subprotocols and
 // bodies are never logged (ASVS 16.2.5): tokens travel in all of them. Server errors and
-// panics are logged at Error, refusals at Warn, the rest at Info.
+// panics are logged at Error, refusals at Warn, the rest at Info. A server error because the
+// client has left is at Warn.
 //
 // An attacker chooses how often a request is refused. Of the lines at Warn, an AccessLog
 // writes 100 at once and then 10 a second for each Reason. It counts the others, and the next
@@ -53,12 +55,18 @@ func (rec *accessRecord) level(status int, panicked any) (level slog.Level, stac
 		stack = contained.Stack
 	}
 	switch {
-	case status >= 500, ok, panicked != nil && panicked != http.ErrAbortHandler:
+	case ok, panicked != nil && panicked != http.ErrAbortHandler, status >= 500 && !rec.abandoned():
 		return slog.LevelError, stack
 	case rec.reason != "":
 		return slog.LevelWarn, stack
 	}
 	return slog.LevelInfo, stack
+}
+
+// abandoned reports whether the request failed because its client has left, which an
+// attacker can do as often as be refused.
+func (rec *accessRecord) abandoned() bool {
+	return rec.reason != "" && errors.Is(rec.err, context.Canceled) && errors.Is(rec.Context.Err(), context.Canceled)
 }
 
 func (rec *accessRecord) write(log *slog.Logger, limit *refusalLimit, r *http.Request, start time.Time, panicked any) {

@@ -13,7 +13,7 @@ import (
 	"github.com/securews/securews/middleware"
 )
 
-// answering answers with the reason in the path: "-" is no refusal, "down" a server error.
+// answering answers with the reason in the path: for "-" it does not refuse, "down" is a server error.
 var answering = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 	switch reason := r.URL.Path[1:]; reason {
 	case "-":

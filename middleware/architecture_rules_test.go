@@ -66,7 +66,7 @@ func refuseOnly(tr tree) []string {
 		}
 		for _, decl := range f.syntax.Decls {
 			if fn, ok := decl.(*ast.FuncDecl); ok && fn.Recv != nil && fn.Name.Name == "WriteHeader" {
-				continue // a wrapper passes on what it is given
+				continue // a wrapper passes its argument on
 			}
 			ast.Inspect(decl, func(n ast.Node) bool {
 				call, ok := n.(*ast.CallExpr)

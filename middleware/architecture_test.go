@@ -5,14 +5,15 @@ import (
 	"testing"
 )
 
-// What the types of this module cannot say, this test says. A rule reads the module's
-// non-test files and returns what breaks it; architecture_bite_test.go shows that each can.
+// This test holds rules that the types of the module cannot express. A rule reads the
+// module's non-test files and returns the violations; architecture_bite_test.go shows that
+// each rule finds some.
 
 const module = "github.com/securews/securews"
 
-// imports lists what a package may import beyond the standard library: packages of ours,
-// and modules or packages of others with all below them. Of the standard library, testing
-// is for the test kit alone. A package that is not here must be argued for, and added.
+// imports lists the imports that a package may have beyond the standard library: packages of
+// this module, and modules or packages of others with all below them. Of the standard
+// library, testing is for the test kit alone. Add a package here, with an argument for it.
 var imports = map[string][]string{
 	"internal/bounded":    {},
 	"internal/contextkey": {},
@@ -34,7 +35,7 @@ var imports = map[string][]string{
 	"ws/wstest":          {"github.com/coder/websocket", "testing"},
 }
 
-// topLevel is what the repository's root may hold.
+// topLevel has the names that the repository's root may hold.
 var topLevel = strings.Fields(`internal middleware session ws examples docs go.mod go.sum go.work go.work.sum
 	README.md LICENSE SECURITY.md CHANGELOG.md .ci .git .gitignore`)
 

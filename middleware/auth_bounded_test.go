@@ -42,7 +42,7 @@ func strange(release <-chan struct{}) middleware.Authenticator {
 }
 
 // An authenticator that is slow, ignores its context or panics holds a request for 2 s at
-// most, and refuses it (ASVS 16.5.3). What it panicked with is not shown (ASVS 16.2.5).
+// most, and refuses it (ASVS 16.5.3). The value of a panic is not shown (ASVS 16.2.5).
 func TestAuthBoundsItsAuthenticators(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

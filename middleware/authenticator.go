@@ -33,14 +33,14 @@ type Authenticator interface {
 }
 
 // Revocable is an [Authenticator] whose credentials can end before they expire. An [Auth]
-// asks and follows it, and package live ends what such a credential opened: there is no
-// field that connects them.
+// asks and follows it, and package live ends the connections and streams that such a credential
+// opened: no field connects them.
 type Revocable interface {
 	Authenticator
 
 	// Alive reports whether the credential behind p is still good. It returns nil if it
 	// is, or if p is not of a kind that this Authenticator knows; [Unauthorized] if the
-	// credential has ended, [Forbidden] if the principal may no longer do what it does.
+	// credential has ended, [Forbidden] if the principal may not continue.
 	// Any other error means that the answer is not known.
 	Alive(ctx context.Context, p Principal) error
 
@@ -51,7 +51,7 @@ type Revocable interface {
 }
 
 // Asker is an [Authenticator] that asks others about its principals by itself, as a ticket
-// asks what it was issued for. An [Auth] does not ask those a second time.
+// asks the Auth of the request that it was issued in. An [Auth] does not ask those a second time.
 type Asker interface {
 	// Asks returns them. It is constant, and no chain of Asks leads back to the Asker.
 	Asks() []Revocable

@@ -75,8 +75,8 @@ func TestCSPInWriting(t *testing.T) {
 	}
 }
 
-// Safari before 15.4 wants the socket's origin by name. A Host names itself only
-// where it is a plain name: it is what the client wrote.
+// Safari before 15.4 needs the socket's origin by name. A Host is added only
+// if it is a plain name, because the client wrote it.
 func TestCSPNamesTheSocketOfTheHost(t *testing.T) {
 	t.Parallel()
 	for host, want := range map[string]string{
@@ -114,7 +114,7 @@ func TestCSPNamesTheSocketOfTheHost(t *testing.T) {
 	}
 }
 
-// A source is what the list takes, or an error that says why (CSP3 §2.3.1).
+// A source that a list does not accept is an error that says why (CSP3 §2.3.1).
 func TestCSPSourcesRefused(t *testing.T) {
 	t.Parallel()
 	script := func(s ...string) middleware.CSP { return middleware.CSP{Script: s} }

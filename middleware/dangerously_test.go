@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// dangerous has every identifier by which a user of this module weakens it, and what it
-// gives up. `grep -rni dangerously` finds them in an application.
+// dangerous has every identifier by which a user of this module weakens it, and the
+// consequence. `grep -rni dangerously` finds them in an application.
 var dangerous = map[string]string{
 	"middleware.DangerouslyAnyOrigin":           "every page may open a WebSocket and send unsafe methods",
 	"middleware.DangerouslyAllowLocalHTTP":      "a page on this machine without TLS may, which any local program can serve",
@@ -46,7 +46,7 @@ func TestDangerouslyIsComplete(t *testing.T) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(found)) {
 		if dangerous[name] == "" {
-			t.Errorf("%s is not in the list: add it, with what it gives up", name)
+			t.Errorf("%s is not in the list: add it, with its consequence", name)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(dangerous)) {

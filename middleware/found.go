@@ -2,12 +2,12 @@ package middleware
 
 import "fmt"
 
-// foundCause is the cause of a refusal of what a request says: an attacker chooses how often
-// it happens, so it is formatted only if the log asks for its text.
+// foundCause is the cause of a refusal because of a value in the request. An attacker chooses
+// how often that happens, so the text is formatted only if the log asks for it.
 type foundCause struct {
 	where string // the policy and the header, as in "OriginPolicy: Origin"
-	value string // what was found
-	why   error  // and what is wrong with it, with the field that would change it
+	value string // the value found
+	why   error  // the fault of the value, with the field that would change it
 }
 
 func (c *foundCause) Error() string {

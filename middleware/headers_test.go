@@ -73,7 +73,7 @@ func TestHeadersZeroValueIsTheStrictPreset(t *testing.T) {
 	}
 }
 
-// On every answer, whoever writes it (ASVS 3.4.1): a refusal, a missing page, a
+// On every answer of every handler (ASVS 3.4.1): a refusal, a missing page, a
 // recovered panic, a redirect, and the 101 on the wire.
 func TestHeadersAreOnEveryAnswer(t *testing.T) {
 	t.Parallel()
@@ -121,8 +121,8 @@ func TestHeadersAreOnEveryAnswer(t *testing.T) {
 	}
 }
 
-// A layer further in replaces what it knows better, without touching what the next
-// answer gets.
+// An inner layer replaces values for its answer, and does not change those of the next
+// answer.
 func TestHeadersMayBeReplacedFurtherIn(t *testing.T) {
 	t.Parallel()
 	pages := mustHeaders(t, middleware.HeadersConfig{CSP: middleware.CSP{

@@ -17,7 +17,7 @@ import (
 type HostPolicy struct {
 	raw   map[string]struct{}   // canonical spellings: the fast path
 	exact map[endpoint]struct{} // the same as values, for the other spellings
-	wild  map[endpoint]struct{} // host is the parent of what is allowed
+	wild  map[endpoint]struct{} // by the parent of the allowed subdomains
 }
 
 // NewHostPolicy returns a policy that allows the hosts:

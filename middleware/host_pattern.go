@@ -39,7 +39,7 @@ func parsePattern(s string, defaultPort uint16) (e endpoint, wild bool, err erro
 }
 
 // checkPrintable refuses characters that an editor does not show. The joiners are allowed:
-// UTS #46 says where they may stand.
+// UTS #46 limits their places.
 func checkPrintable(s string) error {
 	if !utf8.ValidString(s) {
 		return errors.New("it is not UTF-8")

@@ -44,7 +44,7 @@ var hostTable = []struct {
 	{"an IPv6 address spelled out", "[2001:DB8:0::1]:444", true},
 	{"a local port", "localhost:8080", true},
 
-	{"rebinding: a stranger's name that points here", "evil.example", false},
+	{"rebinding: another site's name that points here", "evil.example", false},
 	{"another port", "app.example:8080", false},
 	{"port 80", "app.example:80", false},
 	{"the default port of a host listed with another", "api.example", false},
@@ -93,7 +93,7 @@ func TestHostOfARequest(t *testing.T) {
 	}
 }
 
-// Attack: a header that some proxies write and anybody may.
+// Attack: a header that some proxies write, and any client can.
 func TestForwardedHostIsNeverLookedAt(t *testing.T) {
 	p := hostPolicy(t, "app.example")
 	r := requestFor("evil.example")

@@ -37,7 +37,7 @@ type OriginConfig struct {
 type OriginPolicy struct {
 	raw          map[string]origin     // canonical spellings: the fast path
 	exact        map[origin]struct{}   // the same as values, for the other spellings
-	wild         map[endpoint]struct{} // host is the parent of what is allowed; always https
+	wild         map[endpoint]struct{} // by the parent of the allowed subdomains; always https
 	subdomains   *recent[origin]       // accepted under wild
 	sites        *recent[string]       // registrable domains of hosts
 	allowMissing bool

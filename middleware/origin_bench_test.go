@@ -31,7 +31,7 @@ var originRows = []struct {
 	{"cross-site", "fetch_metadata", withFetchSite(handshakeFrom("https://app.example"), "cross-site"), 2, 176},
 }
 
-// gate is what a layer does: check, and answer a refusal.
+// gate does the work of a layer: check, and answer a refusal.
 func gate(p *middleware.OriginPolicy, r *http.Request) func() {
 	w := &idleWriter{header: http.Header{}}
 	return func() {
@@ -67,7 +67,7 @@ func BenchmarkOrigin(b *testing.B) {
 	}
 }
 
-// What a decision allocates, the answer included.
+// The allocations of a decision, its answer included.
 func TestOriginAllocations(t *testing.T) {
 	if racing {
 		t.Skip()
@@ -97,8 +97,8 @@ func bytesPerRun(call func()) uint64 {
 	return (after.TotalAlloc - before.TotalAlloc) / runs
 }
 
-// The cause in the log names what was found, quoted and cut, and the field that would change
-// it (ASVS 16.3.2, 16.4.1).
+// The cause in the log names the value found, quoted and cut, and the field that would change
+// the decision (ASVS 16.3.2, 16.4.1).
 func TestOriginCauseInTheLog(t *testing.T) {
 	t.Parallel()
 	p := originPolicy(t, middleware.OriginConfig{Allow: listed, DangerouslyAllowLocalHTTP: true})

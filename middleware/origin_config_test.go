@@ -101,7 +101,7 @@ var badOrigins = []struct{ entry, hint string }{
 	{"https://ａpp.example", `write "app.example"`},
 	{"https://app。example", `write "app.example"`},
 	{"https://\u212aelvin.example", `write "kelvin.example"`},
-	{"https://a\u0300\u200db.example", "UTS #46"}, // a joiner where none may stand
+	{"https://a\u0300\u200db.example", "UTS #46"}, // a joiner in a forbidden place
 	{"https://\u0300a.example", "UTS #46"},        // begins with a combining mark
 	{"https://evil.com／.app.example", "host"},     // full-width solidus
 }
@@ -173,8 +173,8 @@ func TestOriginEntriesAreNormalised(t *testing.T) {
 	}
 }
 
-// A wildcard ends where a public suffix begins, wherever on the way down that is:
-// what lies below belongs to others (the list's private section).
+// A wildcard does not reach below a public suffix, at any depth: the names
+// there have other owners (the list's private section).
 func TestWildcardDoesNotReachPastAPublicSuffix(t *testing.T) {
 	p := originPolicy(t, middleware.OriginConfig{Allow: []string{"https://*.amazonaws.com", "https://*.windows.net", "https://*.me.github.io"}})
 	hosts := hostPolicy(t, "*.amazonaws.com", "*.windows.net", "*.me.github.io")

@@ -36,7 +36,7 @@ func handshakeTo(host, origin string) *http.Request {
 	return r
 }
 
-// guardAnswer compares the refusal in err with what the specification wants; an
+// guardAnswer compares the refusal in err with the one that the specification demands; an
 // empty reason means that the request passes.
 func guardAnswer(t *testing.T, err error, status int, reason string) {
 	t.Helper()

@@ -17,8 +17,8 @@ var deniedFeatures = [...]string{
 	"window-management", "xr-spatial-tracking",
 }
 
-// isFeature knows the names of the W3C's list of policy-controlled features and of
-// the specifications that have added to it since.
+// isFeature has the names of the W3C's list of policy-controlled features and of
+// later specifications.
 func isFeature(name string) bool {
 	switch name {
 	case "ambient-light-sensor", "attribution-reporting", "autoplay", "battery", "browsing-topics",

@@ -85,7 +85,7 @@ func parseTrusted(entry string) (netip.Prefix, error) {
 	return prefix, nil
 }
 
-// hop is what is known of the client: its address, invalid if it is not known, and
+// hop describes the client: its address, invalid if it is not known, and
 // whether it used TLS.
 type hop struct {
 	client netip.Addr

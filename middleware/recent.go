@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 )
 
-// recent remembers what was computed for the strings seen last, so that the common ones cost
+// recent remembers the values of the strings seen last, so that the common ones cost
 // no allocation. A client may choose the strings: it can displace others, but the memory is
 // bounded. It is safe for concurrent use. A nil recent remembers nothing.
 type recent[V any] struct {

@@ -25,7 +25,7 @@ func panicking(v any) http.Handler {
 	})
 }
 
-// jsonLog returns a logger and what it has written.
+// jsonLog returns a logger, and a function that returns its lines.
 func jsonLog(t testing.TB) (*slog.Logger, func() []map[string]any) {
 	var out bytes.Buffer
 	return slog.New(slog.NewJSONHandler(&out, nil)), func() []map[string]any { return decodeLines(t, out.String()) }

@@ -45,7 +45,7 @@ func TestRefusedHandshakeEndsItsConnection(t *testing.T) {
 	for _, tt := range []struct {
 		name, request, status string
 		connection            []string
-		body                  string // what follows the header
+		body                  string // behind the header
 		served                int32
 	}{
 		{"a handshake", handshakeText, "403", []string{"close"}, "", 0},
@@ -121,7 +121,7 @@ func TestRefuseOverHTTP2(t *testing.T) {
 			t.Errorf("%s: %s %s, %v", path, resp.Proto, resp.Status, resp.Header)
 		}
 	}
-	// A recorder shows what the handler sets, before net/http removes anything.
+	// A recorder shows the fields that the handler sets, before net/http removes any.
 	for _, header := range [][]string{{"Upgrade", "websocket"}, nil} {
 		rec := httptest.NewRecorder()
 		r := requestWith("GET", "/version", header...)

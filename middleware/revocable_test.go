@@ -136,7 +136,7 @@ func TestAuthAsksEachRevocableOnce(t *testing.T) {
 	}
 }
 
-// What a Revocable answers about a principal that another recognized.
+// The answers of a Revocable about a principal that another Authenticator recognized.
 func TestAuthAlive(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -182,7 +182,7 @@ func TestAuthAlive(t *testing.T) {
 	}
 }
 
-// Follow reaches all that is asked, and stop all that was followed.
+// Follow reaches every Revocable that is asked, and stop ends each of them.
 func TestAuthFollow(t *testing.T) {
 	t.Parallel()
 	sessions := newCounting("X-Session")

@@ -31,7 +31,7 @@ func (o Ours) Valid() bool { return o.key == ours }
 
 // Detached is a context for a connection: it carries the voucher and the request id of the
 // request that opened it, and never ends. net/http cancels the context of a request if its
-// handler returns, and chi pools what it keeps there.
+// handler returns, and chi pools the values that it keeps there.
 type Detached struct {
 	context.Context
 	Voucher any
