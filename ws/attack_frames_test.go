@@ -141,12 +141,17 @@ func (c *raw) closed() (code uint16, reason string, messages []string) {
 // wantClosed wants the close frame at once, in fake time, before anything runs out.
 func (c *raw) wantClosed(code uint16, reason string, messages ...string) {
 	c.t.Helper()
+	c.wantClosedWithin(3*time.Second, code, reason, messages...) // TCP itself waits 2 s for the peer's answer
+}
+
+func (c *raw) wantClosedWithin(latest time.Duration, code uint16, reason string, messages ...string) {
+	c.t.Helper()
 	begun := time.Now()
 	gotCode, gotReason, got := c.closed()
 	if gotCode != code || gotReason != reason || strings.Join(got, "|") != strings.Join(messages, "|") {
 		c.t.Errorf("got %q, then %d %q; want %q, then %d %q", got, gotCode, gotReason, messages, code, reason)
 	}
-	if d := time.Since(begun); d > 3*time.Second { // TCP itself waits 2 s for the peer's answer
+	if d := time.Since(begun); d > latest {
 		c.t.Errorf("closed after %v", d)
 	}
 }

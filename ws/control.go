@@ -1,5 +1,7 @@
 package ws
 
+import "encoding/binary"
+
 // awaitMessage returns when the first bytes of the next message are there, and answers the
 // pings before it. The wait is here and not in coder's reader, which is deep in the stack:
 // on TLS every idle connection would keep a stack of 8 KiB for 4. An error comes again from
@@ -30,10 +32,7 @@ func (c *Conn) awaitMessage() {
 
 // pong answers a ping frame (RFC 6455 §5.5.3).
 func (c *Conn) pong(ping []byte) {
-	mask, payload := ping[2:6], ping[6:]
 	var plain [125]byte
-	for i, b := range payload {
-		plain[i] = b ^ mask[i%4]
-	}
-	_ = c.writeFrame(opPong, plain[:len(payload)])
+	n := unmask(plain[:], ping[6:], binary.LittleEndian.Uint32(ping[2:6]))
+	_ = c.writeFrame(opPong, plain[:n])
 }

@@ -18,7 +18,7 @@ const (
 
 // frames follows a client's frames as their bytes pass, so that what coder's
 // reader would wait for, answer for ever or allocate for is cut first: it judges a
-// frame by its header, before the payload is there.
+// frame by its header, before the payload is there, and text byte by byte.
 type frames struct {
 	pingOwed  *atomic.Bool // a ping of ours has no answer yet
 	header    [14]byte
@@ -28,6 +28,7 @@ type frames struct {
 	left      int64 // payload still to come in this frame
 	size      int64 // of the open message, as announced so far
 	count     int   // frames of the open message
+	text      text
 }
 
 // idle reports whether the stream stands between two messages.
@@ -39,9 +40,13 @@ func (f *frames) idle() bool { return f.have == 0 && !f.inMessage }
 func (f *frames) feed(p []byte, limits *Limits, control *bucket, now int64) (sound int, cause *CloseError) {
 	for i := 0; i < len(p) && !f.sawClose; {
 		if f.left > 0 {
-			n := min(f.left, int64(len(p)-i))
-			f.left -= n
-			i += int(n)
+			n := int(min(f.left, int64(len(p)-i)))
+			f.left -= int64(n)
+			if flaw := f.payload(p[i : i+n]); flaw != nil {
+				sound, cause = i, flaw
+				f.text = text{} // what follows is not checked
+			}
+			i += n
 			f.ended()
 			continue
 		}
@@ -54,6 +59,7 @@ func (f *frames) feed(p []byte, limits *Limits, control *bucket, now int64) (sou
 		}
 		if flaw := f.begun(limits, control, now); flaw != nil && cause == nil {
 			sound, cause = start, flaw
+			f.text = text{}
 		}
 		f.ended()
 	}
@@ -102,6 +108,10 @@ func (f *frames) begun(limits *Limits, control *bucket, now int64) *CloseError {
 		return ErrTooBig
 	}
 	f.size += f.left
+	f.text.begin(opcode)
+	if f.left == 0 && !f.text.valid(nil, nil, fin) {
+		return ErrUTF8 // an empty frame ends the message within a character
+	}
 	return nil
 }
 
@@ -133,6 +143,17 @@ func (f *frames) control(opcode byte, fin bool, bucket *bucket, now int64) *Clos
 		return nil // an answer to our ping is not the peer's rate
 	case !bucket.take(now):
 		return ErrRate
+	}
+	return nil
+}
+
+// payload judges the next bytes of a frame's payload.
+func (f *frames) payload(p []byte) *CloseError {
+	if f.header[0]&0x0f >= opClose || !f.text.open {
+		return nil
+	}
+	if !f.text.valid(p, f.header[f.have-4:f.have], f.left == 0 && !f.inMessage) {
+		return ErrUTF8
 	}
 	return nil
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"strings"
 	"sync"
 	"unicode/utf8"
 
@@ -41,7 +40,7 @@ func (c *Conn) Read() (typ websocket.MessageType, p []byte, err error) {
 	c.awaitMessage()
 	typ, r, err := c.coder.Reader((*readContext)(c))
 	if err == nil {
-		p, err = c.slurp(typ, r)
+		p, err = c.slurp(r)
 	}
 	if err != nil {
 		return 0, nil, c.failedRead(err)
@@ -89,8 +88,6 @@ func (c *Conn) failedRead(err error) error {
 	switch {
 	case c.guard.failed != nil:
 		return c.refuse(c.guard.failed)
-	case err == errUTF8:
-		return c.refuse(ErrUTF8)
 	case errors.As(err, &peer) && !utf8.ValidString(peer.Reason):
 		return c.refuse(ErrUTF8) // RFC 6455 §5.5.1
 	case errors.As(err, &peer):
@@ -132,11 +129,10 @@ func putBuffer(b *[]byte) {
 }
 
 // slurp reads one message into pooled memory, which grows with what has arrived and
-// not with what was announced. Text is checked as it arrives.
-func (c *Conn) slurp(typ websocket.MessageType, r io.Reader) ([]byte, error) {
+// not with what was announced.
+func (c *Conn) slurp(r io.Reader) ([]byte, error) {
 	c.incoming = buffers.Get().(*[]byte)
 	b := *c.incoming
-	text := text{skip: typ != websocket.MessageText || strings.HasPrefix(c.subprotocol, SealedPrefix)}
 	for {
 		if len(b) == cap(b) {
 			b = append(b, 0)[:len(b)]
@@ -144,12 +140,10 @@ func (c *Conn) slurp(typ websocket.MessageType, r io.Reader) ([]byte, error) {
 		n, err := r.Read(b[len(b):cap(b)])
 		b = b[:len(b)+n]
 		*c.incoming = b
-		switch {
-		case !text.valid(b, err == io.EOF):
-			return nil, errUTF8
-		case err == io.EOF:
+		if err == io.EOF {
 			return b, nil
-		case err != nil:
+		}
+		if err != nil {
 			return nil, err
 		}
 	}

@@ -1,34 +1,66 @@
 package ws
 
 import (
-	"errors"
+	"encoding/binary"
+	"math/bits"
 	"unicode/utf8"
 )
 
-var errUTF8 = errors.New("ws: text that is not UTF-8 (RFC 6455 §8.1)")
-
-// text checks the payload of a text message while it arrives, so that a message is refused
-// at its first bad byte.
+// text checks the payload of text messages while it passes, still masked: a message ends the
+// connection at the first byte with which it cannot be UTF-8 any more (RFC 6455 §8.1).
+// coder's reader would wait for the rest of the frame, or for a buffer full of it.
 type text struct {
-	skip    bool // it is not text
-	checked int  // bytes that are whole, valid runes
+	checked bool // messages of this connection are
+	open    bool // the open message is text
+	masked  uint8
+	n       uint8
+	tail    [utf8.UTFMax - 1]byte // the first n bytes of a rune whose last are still to come
 }
 
-// valid reports whether b, all that has arrived, can still become valid UTF-8; if it is
-// whole, whether it is.
-func (t *text) valid(b []byte, whole bool) bool {
-	if t.skip {
+// begin says that a data frame of the opcode begins.
+func (t *text) begin(opcode byte) {
+	t.masked = 0
+	if opcode != opContinuation {
+		t.open, t.n = t.checked && opcode == opText, 0
+	}
+}
+
+// valid reports whether the message can still become valid with p, payload of the frame
+// that began last. If whole is set, p ends the message.
+func (t *text) valid(p, mask []byte, whole bool) bool {
+	if !t.open {
 		return true
 	}
-	end := len(b)
-	if !whole {
-		end -= incomplete(b[t.checked:])
+	var plain [256]byte
+	key := binary.LittleEndian.Uint32(mask)
+	for len(p) > 0 {
+		begun := copy(plain[:], t.tail[:t.n])
+		n := unmask(plain[begun:], p, bits.RotateLeft32(key, -8*int(t.masked)))
+		t.masked = (t.masked + uint8(n%4)) % 4
+		p = p[n:]
+		b := plain[:begun+n]
+		end := len(b) - incomplete(b)
+		if !utf8.Valid(b[:end]) {
+			return false
+		}
+		t.n = uint8(copy(t.tail[:], b[end:]))
 	}
-	if !utf8.Valid(b[t.checked:end]) {
-		return false
+	return !whole || t.n == 0
+}
+
+// unmask undoes the mask of src in dst (RFC 6455 §5.3) and returns how many bytes fit.
+func unmask(dst, src []byte, key uint32) int {
+	n := min(len(dst), len(src))
+	dst, src = dst[:n], src[:n]
+	wide := uint64(key)<<32 | uint64(key)
+	for len(src) >= 8 {
+		binary.LittleEndian.PutUint64(dst, binary.LittleEndian.Uint64(src)^wide)
+		dst, src = dst[8:], src[8:]
 	}
-	t.checked = end
-	return true
+	for i := range src {
+		dst[i] = src[i] ^ byte(key>>(8*(i%4)))
+	}
+	return n
 }
 
 // incomplete returns the length of the rune at the end of b whose last bytes are still to

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/coder/websocket"
@@ -122,6 +123,7 @@ func (w *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		bytes:   newBucket(c.h.cfg.Limits.BytesPerSecond, c.h.cfg.Limits.ByteBurst),
 	}
 	g.frames.pingOwed = &c.pingOwed
+	g.frames.text.checked = !strings.HasPrefix(c.subprotocol, SealedPrefix)
 	if early, _ := rw.Reader.Peek(rw.Reader.Buffered()); len(early) > 0 {
 		g.early = append(g.early, early...)
 	}
