@@ -215,15 +215,15 @@ func (c *Conn) logEnd(cause *CloseError) {
 	if !log.Enabled(context.Background(), level) {
 		return
 	}
-	attrs := []slog.Attr{
+	attrs := append(make([]slog.Attr, 0, 8),
 		slog.String("id", c.ID()),
-		slog.Any("principal", *c.binding.Shared(contextkey.Key())),
+		slog.Attr{Key: "principal", Value: c.binding.Shared(contextkey.Key()).LogValue()},
 		slog.Int("code", int(cause.Code)),
 		slog.String("reason", cause.Reason),
 		slog.Duration("lasted", time.Duration(c.h.now()-c.binding.Opened())),
 		slog.Int64("received", c.received.Load()),
 		slog.Int64("sent", c.sent.Load()),
-	}
+	)
 	if cause.Err != nil {
 		attrs = append(attrs, slog.Any("cause", cause.Err))
 	}

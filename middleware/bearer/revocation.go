@@ -151,6 +151,11 @@ func (a *Authenticator) Alive(ctx context.Context, p middleware.Principal) error
 	case !p.Expires.IsZero() && !time.Now().Before(p.Expires):
 		return a.profile.refuse(errExpired)
 	}
+	return a.ask(ctx, p)
+}
+
+// ask is apart from Alive, so that p is not allocated for principals of other kinds.
+func (a *Authenticator) ask(ctx context.Context, p middleware.Principal) error {
 	if err := a.asking.ask(ctx, &p); err != nil {
 		return a.profile.refuse(err)
 	}
