@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,7 +20,7 @@ import (
 // Authenticate asks itself and, as an Asker does, the others.
 type counting struct {
 	headerCredential
-	asked  int
+	asked  atomic.Int32
 	follow []func(middleware.Revocation)
 	alive  func(ctx context.Context) error
 	others []middleware.Revocable
@@ -38,7 +39,7 @@ func (c *counting) Authenticate(r *http.Request) (middleware.Principal, error) {
 }
 
 func (c *counting) Alive(ctx context.Context, _ middleware.Principal) error {
-	c.asked++
+	c.asked.Add(1)
 	if c.alive != nil {
 		return c.alive(ctx)
 	}
@@ -63,11 +64,11 @@ type uncomparable struct {
 // listCounting is a list of revocations that counts how often it is asked.
 type listCounting struct {
 	middleware.Revocations
-	asked int
+	asked atomic.Int32
 }
 
 func (l *listCounting) Revoked(ctx context.Context, p middleware.Principal) (bool, error) {
-	l.asked++
+	l.asked.Add(1)
 	return l.Revocations.Revoked(ctx, p)
 }
 
@@ -80,7 +81,7 @@ func TestAuthAsksEachRevocableOnce(t *testing.T) {
 	tickets.others = []middleware.Revocable{sessions, tokens}
 	odd := uncomparable{counting: newCounting("X-Odd")}
 	list := &listCounting{Revocations: middleware.NewRevocations()}
-	all := map[string]*int{"sessions": &sessions.asked, "tokens": &tokens.asked, "tickets": &tickets.asked, "odd": &odd.asked, "list": &list.asked}
+	all := map[string]*atomic.Int32{"sessions": &sessions.asked, "tokens": &tokens.asked, "tickets": &tickets.asked, "odd": &odd.asked, "list": &list.asked}
 	for _, tt := range []struct {
 		name   string
 		list   []middleware.Authenticator
@@ -108,14 +109,13 @@ func TestAuthAsksEachRevocableOnce(t *testing.T) {
 			auth := mustAuth(t, tt.list...)
 			check := func(how string) {
 				t.Helper()
-				got := map[string]int{}
+				got := map[string]int32{}
 				for name, n := range all {
-					if *n > 0 {
-						got[name] = *n
+					if n := n.Swap(0); n > 0 {
+						got[name] = n
 					}
-					*n = 0
 				}
-				want := map[string]int{}
+				want := map[string]int32{}
 				for name := range strings.FieldsSeq(tt.asked) {
 					want[name] = 1
 				}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -74,10 +75,10 @@ func TestCallThatNeverReturns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := bounded.NewCaller(0)
 		release := make(chan struct{})
-		begun := 0
+		var begun atomic.Int32
 		for range bounded.MaxCalls {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-			_, err := bounded.Call(ctx, c, "store", func() (int, error) { begun++; <-release; return 0, nil })
+			_, err := bounded.Call(ctx, c, "store", func() (int, error) { begun.Add(1); <-release; return 0, nil })
 			if cancel(); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, bounded.ErrBusy) {
 				t.Fatal(err)
 			}
@@ -85,9 +86,9 @@ func TestCallThatNeverReturns(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		start := time.Now()
-		_, err := bounded.Call(ctx, c, "store", func() (int, error) { begun++; return 0, nil })
-		if !errors.Is(err, bounded.ErrBusy) || time.Since(start) != time.Second || begun != bounded.MaxCalls {
-			t.Errorf("%v after %v, %d calls", err, time.Since(start), begun)
+		_, err := bounded.Call(ctx, c, "store", func() (int, error) { begun.Add(1); return 0, nil })
+		if !errors.Is(err, bounded.ErrBusy) || time.Since(start) != time.Second || begun.Load() != bounded.MaxCalls {
+			t.Errorf("%v after %v, %d calls", err, time.Since(start), begun.Load())
 		}
 		close(release)
 		synctest.Wait()
