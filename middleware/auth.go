@@ -186,7 +186,7 @@ func (a *Auth) Admit(r *http.Request) (*http.Request, error) {
 	if err != nil {
 		return r, err
 	}
-	return a.AdmitStripped(contextkey.Ours{}, r)
+	return a.AdmitStripped(contextkey.Key(), r)
 }
 
 // AdmitStripped is Admit for a request that [Auth.Stripped] has returned. It is for the

@@ -18,9 +18,8 @@ import (
 
 // init makes what a connection of the request needs before there is a connection.
 func (c *Conn) init(r *http.Request) {
-	limits := &c.h.cfg.Limits
 	c.writing = make(chan struct{}, 1)
-	c.messages = newBucket(limits.MessagesPerSecond, limits.MessageBurst)
+	c.messages.rate = &c.h.messageRate
 	now := c.h.now()
 	c.lastByte.Store(now)
 	c.lastMessage.Store(now)
@@ -57,6 +56,10 @@ func (c *Conn) accept(w http.ResponseWriter, r *http.Request) error {
 	c.binding.Open()
 	return nil
 }
+
+// readAhead is how much is read before it is known what it is: a header and a short message.
+// The rest of a longer one is read to where it belongs.
+const readAhead = 256
 
 // hijacker hands coder the connection behind a guard and with small buffers: the
 // 4 KiB pair of net/http would stay for as long as the connection does.
@@ -95,18 +98,15 @@ func (w *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		_ = control.SetWriteDeadline(time.Unix(1, 0))
 		return nil, nil, fmt.Errorf("%w: %w", errAnswered, err)
 	}
-	perSecond := c.h.cfg.Limits.ControlPerSecond
-	g := &guard{
-		Conn: conn, c: c,
-		control: newBucket(perSecond, min(10*perSecond, 1<<20)),
-		bytes:   newBucket(c.h.cfg.Limits.BytesPerSecond, c.h.cfg.Limits.ByteBurst),
-	}
+	g := &c.guard
+	g.Conn, g.c = conn, c
+	g.control, g.bytes = bucket{rate: &c.h.controlRate}, bucket{rate: &c.h.byteRate}
 	g.frames.pingOwed = &c.pingOwed
 	g.frames.text.checked = !strings.HasPrefix(c.subprotocol, SealedPrefix)
 	if early, _ := rw.Reader.Peek(rw.Reader.Buffered()); len(early) > 0 {
 		g.early = append(g.early, early...)
 	}
-	c.net, c.guard, c.buffered = conn, g, bufio.NewReaderSize(g, 512)
+	c.buffered = bufio.NewReaderSize(g, readAhead)
 	boundUnsent(conn)
 	return g, bufio.NewReadWriter(c.buffered, bufio.NewWriterSize(g, 16)), nil
 }

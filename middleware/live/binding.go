@@ -104,7 +104,7 @@ func (b *Binding) Shared(contextkey.Ours) *middleware.Principal { return b.princ
 // `unavailable` if the Auth cannot be followed or asked. From then on the member may be
 // ended. ctx bounds what is asked.
 func (b *Binding) Bind(ctx context.Context, v *middleware.Voucher, m Member) error {
-	p := v.Shared(contextkey.Ours{})
+	p := v.Shared(contextkey.Key())
 	if !p.Expires.IsZero() && time.Until(p.Expires) <= 0 {
 		return middleware.Unauthorized(middleware.ReasonCredentialExpired, errors.New("live: the credential has ended"))
 	}
@@ -211,7 +211,7 @@ var (
 // the member keeps the old one; if the new credential is revoked meanwhile, the member
 // ends.
 func (b *Binding) Replace(ctx context.Context, v *middleware.Voucher) error {
-	p := v.Shared(contextkey.Ours{})
+	p := v.Shared(contextkey.Key())
 	f, err := b.registry.follow(ctx, v.Auth())
 	if err != nil {
 		return middleware.Unavailable(err)
