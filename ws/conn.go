@@ -32,13 +32,19 @@ type Conn struct {
 	ctx         context.Context // over detached
 	cancel      context.CancelCauseFunc
 
-	net      net.Conn        // the hijacked connection
+	guard    guard           // around the hijacked connection
 	coder    *websocket.Conn // reads messages, through the guard
+<<<<<<< HEAD
 	hijacker hijacker
 	guard    guard
 	buffered bufio.Reader // coder's, between guard and coder
 	explains bool         // it is completed only to report a refusal; never served
 	attached atomic.Bool  // net, coder, guard and buffered are there
+=======
+	buffered *bufio.Reader   // coder's, between guard and coder
+	explains bool            // it is completed only to report a refusal; never served
+	attached atomic.Bool     // guard, coder and buffered are there
+>>>>>>> wst
 
 	reading  sync.Mutex    // held by the reader; finish alone waits for it, having made the read return
 	writing  chan struct{} // held while writing a frame
@@ -166,7 +172,7 @@ func (c *Conn) lost(err error) {
 // wait for a peer that does not read. A slow peer, and one whose credential was revoked, is
 // reset, so that the kernel keeps nothing for it.
 func (c *Conn) cut() {
-	raw := c.net
+	raw := c.guard.Conn
 	if t, ok := raw.(interface{ NetConn() net.Conn }); ok {
 		raw = t.NetConn()
 	}
@@ -183,7 +189,7 @@ func (c *Conn) interrupt() {
 	c.deadlines.Lock()
 	defer c.deadlines.Unlock()
 	if !c.finishing {
-		_ = c.net.SetReadDeadline(time.Unix(1, 0))
+		_ = c.guard.Conn.SetReadDeadline(time.Unix(1, 0))
 	}
 }
 
@@ -198,7 +204,7 @@ func (c *Conn) finish(cause *CloseError) {
 	c.reading.Lock()
 	c.deadlines.Lock()
 	c.finishing = true
-	_ = c.net.SetReadDeadline(time.Now().Add(c.h.cfg.Timeouts.Close))
+	_ = c.guard.Conn.SetReadDeadline(time.Now().Add(c.h.cfg.Timeouts.Close))
 	c.deadlines.Unlock()
 	if c.cause.Load().Code == websocket.StatusAbnormalClosure {
 		c.cut() // and whoever still writes with it
@@ -209,9 +215,13 @@ func (c *Conn) finish(cause *CloseError) {
 	<-c.writing
 	final := c.cause.Load()
 	if final.Code != websocket.StatusAbnormalClosure && c.guard.awaitClose() {
+<<<<<<< HEAD
 		_ = c.net.Close()
 	} else {
 		c.cut()
+=======
+		_ = c.guard.Conn.Close()
+>>>>>>> wst
 	}
 	_ = c.coder.CloseNow() // takes its finalizer off
 	c.incoming = nil       // not to the pool: what Serve left behind may still hold it

@@ -30,6 +30,11 @@ func announced(first byte, size uint64) []byte {
 	return append(binary.BigEndian.AppendUint64([]byte{first, 0x80 | 127}, size), 0, 0, 0, 0)
 }
 
+func newBucket(perSecond, burst int) bucket {
+	r := newRate(perSecond, burst)
+	return bucket{rate: &r}
+}
+
 func stream(frames ...[]byte) []byte { return slices.Concat(frames...) }
 
 // follow feeds a stream in chunks that end at the cuts. It returns how many bytes

@@ -22,6 +22,8 @@ type Handler struct {
 	front       http.Handler // serve behind the access log; nil: the zero Handler
 	authorizing bounded.Caller
 
+	messageRate, byteRate, controlRate rate // of each connection
+
 	pingers, closers *pool
 }
 
@@ -32,8 +34,12 @@ func New(cfg Config) (*Handler, error) {
 		return nil, err
 	}
 	h := &Handler{cfg: cfg, authorizing: bounded.NewCaller(nil)}
-	h.pingers = &pool{most: 64, task: (*Conn).sayDue}
-	h.closers = &pool{most: 256, task: (*Conn).sendClose} // no ping to a stalled peer delays a revocation
+	limits := &h.cfg.Limits
+	h.messageRate = newRate(limits.MessagesPerSecond, limits.MessageBurst)
+	h.byteRate = newRate(limits.BytesPerSecond, limits.ByteBurst)
+	h.controlRate = newRate(limits.ControlPerSecond, min(10*min(limits.ControlPerSecond, 1<<20), 1<<20))
+	h.pingers = newPool(64, (*Conn).sayDue)
+	h.closers = newPool(256, (*Conn).sendClose) // no ping to a stalled peer delays a revocation
 	h.front = middleware.AccessLog(cfg.Log)(http.HandlerFunc(h.serve))
 	if cfg.ExplainRefusals {
 		h.front = h.ExplainRefusals(h.front)
@@ -99,10 +105,14 @@ func (h *Handler) open(w http.ResponseWriter, r *http.Request, hs handshake) (_ 
 			c.abandon()
 		}
 	}()
+<<<<<<< HEAD
 	if err := canHijack(w); err != nil {
 		return nil, err
 	}
 	v, err := h.cfg.Auth.Vouch(r)
+=======
+	r, err = h.cfg.Auth.AdmitStripped(contextkey.Key(), r)
+>>>>>>> wst
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +135,7 @@ func (c *Conn) abandon() {
 	if c.cancel != nil {
 		c.cancel(ErrClosed)
 	}
-	if c.net != nil { // it was hijacked: no HTTP can follow
+	if c.guard.Conn != nil { // it was hijacked: no HTTP can follow
 		c.cut()
 	}
 	c.binding.Leave(nil)
@@ -217,7 +227,11 @@ func (c *Conn) logEnd(cause *CloseError) {
 	}
 	attrs := append(make([]slog.Attr, 0, 8),
 		slog.String("id", c.ID()),
+<<<<<<< HEAD
 		slog.Attr{Key: "principal", Value: c.binding.Shared(contextkey.Key()).LogValue()},
+=======
+		slog.Any("principal", *c.binding.Shared(contextkey.Key())),
+>>>>>>> wst
 		slog.Int("code", int(cause.Code)),
 		slog.String("reason", cause.Reason),
 		slog.Duration("lasted", time.Duration(c.h.now()-c.binding.Opened())),

@@ -15,6 +15,7 @@ func TestHandlerOwnsNoConnections(t *testing.T) {
 	typ := reflect.TypeFor[Handler]()
 	known := map[string]reflect.Type{
 		"cfg": reflect.TypeFor[Config](), "front": nil, "authorizing": reflect.TypeFor[bounded.Caller](),
+		"messageRate": reflect.TypeFor[rate](), "byteRate": reflect.TypeFor[rate](), "controlRate": reflect.TypeFor[rate](),
 		"pingers": reflect.TypeFor[*pool](), "closers": reflect.TypeFor[*pool](),
 	}
 	for i := range typ.NumField() {

@@ -31,6 +31,9 @@ func (t *text) valid(p, mask []byte, whole bool) bool {
 	if !t.open {
 		return true
 	}
+	if len(p) == 0 {
+		return !whole || t.n == 0
+	}
 	var plain [256]byte
 	key := binary.LittleEndian.Uint32(mask)
 	for len(p) > 0 {

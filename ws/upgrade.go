@@ -16,10 +16,14 @@ import (
 )
 
 // init makes what a connection of the request needs before there is a connection.
+<<<<<<< HEAD
 func (c *Conn) init(r *http.Request, v *middleware.Voucher) {
 	limits := &c.h.cfg.Limits
+=======
+func (c *Conn) init(r *http.Request) {
+>>>>>>> wst
 	c.writing = make(chan struct{}, 1)
-	c.messages = newBucket(limits.MessagesPerSecond, limits.MessageBurst)
+	c.messages.rate = &c.h.messageRate
 	now := c.h.now()
 	c.lastByte.Store(now)
 	c.lastMessage.Store(now)
@@ -75,6 +79,10 @@ func (c *Conn) accept(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// readAhead is how much is read before it is known what it is: a header and a short message.
+// The rest of a longer one is read to where it belongs.
+const readAhead = 256
+
 // hijacker hands coder the connection behind a guard and with small buffers: the
 // 4 KiB pair of net/http would stay for as long as the connection does.
 type hijacker struct {
@@ -115,6 +123,7 @@ func (w *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		_ = control.SetWriteDeadline(time.Unix(1, 0))
 		return nil, nil, fmt.Errorf("%w: %w", errAnswered, err)
 	}
+<<<<<<< HEAD
 	perSecond := c.h.cfg.Limits.ControlPerSecond
 	g := &c.guard
 	*g = guard{
@@ -122,13 +131,22 @@ func (w *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		control: newBucket(perSecond, min(10*perSecond, 1<<20)),
 		bytes:   newBucket(c.h.cfg.Limits.BytesPerSecond, c.h.cfg.Limits.ByteBurst),
 	}
+=======
+	g := &c.guard
+	g.Conn, g.c = conn, c
+	g.control, g.bytes = bucket{rate: &c.h.controlRate}, bucket{rate: &c.h.byteRate}
+>>>>>>> wst
 	g.frames.pingOwed = &c.pingOwed
 	g.frames.text.checked = !strings.HasPrefix(c.subprotocol, SealedPrefix)
 	if early, _ := rw.Reader.Peek(rw.Reader.Buffered()); len(early) > 0 {
 		g.early = append(g.early, early...)
 	}
+<<<<<<< HEAD
 	c.net, c.buffered, w.writer = conn, *bufio.NewReaderSize(g, 512), *bufio.NewWriterSize(g, 16)
 	w.pair = bufio.ReadWriter{Reader: &c.buffered, Writer: &w.writer}
+=======
+	c.buffered = bufio.NewReaderSize(g, readAhead)
+>>>>>>> wst
 	boundUnsent(conn)
 	return g, &w.pair, nil
 }

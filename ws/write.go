@@ -89,7 +89,7 @@ func (c *Conn) put(frames, rest []byte) error {
 		for len(p) > 0 {
 			n := min(len(p), maxWrite)
 			c.progress()
-			if _, err := c.net.Write(p[:n]); err != nil {
+			if _, err := c.guard.Conn.Write(p[:n]); err != nil {
 				c.lost(err)
 				return c.ended()
 			}
@@ -184,14 +184,14 @@ func (c *Conn) sayDue() {
 
 // writeControl is called with c.writing held.
 func (c *Conn) writeControl(opcode byte, payload []byte) {
-	_ = c.net.SetWriteDeadline(time.Now().Add(controlWrite))
+	_ = c.guard.Conn.SetWriteDeadline(time.Now().Add(controlWrite))
 	b := buffers.Get().(*[]byte)
 	defer putBuffer(b)
 	*b = append(appendHeader(*b, opcode, len(payload)), payload...)
-	if _, err := c.net.Write(*b); err != nil {
+	if _, err := c.guard.Conn.Write(*b); err != nil {
 		c.end(ErrSlow.Wrap(err))
 		c.cut() // part of the frame may be out: nothing can follow
 		return
 	}
-	_ = c.net.SetWriteDeadline(time.Time{})
+	_ = c.guard.Conn.SetWriteDeadline(time.Time{})
 }
