@@ -56,8 +56,11 @@ func newAccessRecord(ctx context.Context) *accessRecord {
 
 // Value implements context.Context.
 func (rec *accessRecord) Value(key any) any {
-	if key == (accessRecordKey{}) {
+	switch key {
+	case accessRecordKey{}:
 		return rec
+	case contextkey.RequestID{}:
+		return rec.id
 	}
 	return rec.Context.Value(key)
 }

@@ -201,15 +201,6 @@ func (a *Auth) Admit(r *http.Request) (*http.Request, error) {
 	if err != nil {
 		return r, err
 	}
-<<<<<<< HEAD
-=======
-	return a.AdmitStripped(contextkey.Key(), r)
-}
-
-// AdmitStripped is Admit for a request that [Auth.Stripped] has returned. It is for the
-// packages of this module: no other code has an argument for it.
-func (a *Auth) AdmitStripped(_ contextkey.Ours, r *http.Request) (*http.Request, error) {
->>>>>>> wst
 	vouched := a.vouchedFor(r)
 	v, err := a.Vouch(r)
 	if err != nil || vouched {

@@ -30,13 +30,13 @@ type state struct {
 
 	mu      sync.Mutex
 	loaded  time.Time // when the store was asked; zero: the answer counts no more
-	handle  string  // "": no session in the store
-	rec     *record // nil together with it
-	refusal error   // the answer of Authenticate while rec is nil
-	frozen  error   // ErrHandshake, ErrBegun
-	busy    bool    // a Login or Logout is under way: it alone sets handle and rec
-	token   string  // to be sent
-	left    bool    // a Logout: the browser is to forget
+	handle  string    // "": no session in the store
+	rec     *record   // nil together with it
+	refusal error     // the answer of Authenticate while rec is nil
+	frozen  error     // ErrHandshake, ErrBegun
+	busy    bool      // a Login or Logout is under way: it alone sets handle and rec
+	token   string    // to be sent
+	left    bool      // a Logout: the browser is to forget
 }
 
 // outdated says that the answer of load counts no more: this request has ended sessions.

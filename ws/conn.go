@@ -25,26 +25,21 @@ type Conn struct {
 	binding     live.Binding // to the principal, in Config.Live
 	origin      string
 	subprotocol string
-	value       any       // of Authorize
-	id          [1]string // the value of Securews-Connection
-	requestID   string
+	value       any // of Authorize
 	detached    contextkey.Detached
 	ctx         context.Context // over detached
 	cancel      context.CancelCauseFunc
 
-	guard    guard           // around the hijacked connection
-	coder    *websocket.Conn // reads messages, through the guard
-<<<<<<< HEAD
-	hijacker hijacker
-	guard    guard
-	buffered bufio.Reader // coder's, between guard and coder
-	explains bool         // it is completed only to report a refusal; never served
-	attached atomic.Bool  // net, coder, guard and buffered are there
-=======
-	buffered *bufio.Reader   // coder's, between guard and coder
-	explains bool            // it is completed only to report a refusal; never served
-	attached atomic.Bool     // guard, coder and buffered are there
->>>>>>> wst
+	guard     guard           // around the hijacked connection
+	coder     *websocket.Conn // reads messages, through the guard
+	buffered  bufio.Reader    // coder's, between guard and coder
+	discarded bufio.Writer    // coder's; the guard drops what it writes
+	explains  bool            // it is completed only to report a refusal; never served
+	finishing bool            // guarded by deadlines
+	attached  atomic.Bool     // guard, coder and buffered are there
+	closeSent atomic.Bool
+	pingDue   atomic.Bool // to be written by the next writer
+	pingOwed  atomic.Bool // no pong has come since the last ping
 
 	reading  sync.Mutex    // held by the reader; finish alone waits for it, having made the read return
 	writing  chan struct{} // held while writing a frame
@@ -55,10 +50,7 @@ type Conn struct {
 	// How it ends: the first cause wins. endedAt is set before the cause.
 	cause     atomic.Pointer[CloseError]
 	endedAt   atomic.Int64
-	closeSent atomic.Bool
 	deadlines sync.Mutex // orders SetReadDeadline between interrupt and finish
-	finishing bool       // guarded by deadlines
-	left      live.Cause // the cause in the registry's terms, once it has ended
 
 	// Times of the registry's clock, which its wheel reads.
 	lastByte     atomic.Int64
@@ -68,8 +60,6 @@ type Conn struct {
 	writeSince   atomic.Int64 // since the last progress of a write; 0: no write under way
 	flushSince   atomic.Int64 // the same of the queue that is left when Serve has returned; 0: it has not
 	pinged       atomic.Int64 // when the ping was written; 0: no answer owed
-	pingDue      atomic.Bool  // to be written by the next writer
-	pingOwed     atomic.Bool  // no pong has come since the last ping
 
 	received, sent atomic.Int64 // messages
 }
@@ -215,17 +205,21 @@ func (c *Conn) finish(cause *CloseError) {
 	<-c.writing
 	final := c.cause.Load()
 	if final.Code != websocket.StatusAbnormalClosure && c.guard.awaitClose() {
-<<<<<<< HEAD
-		_ = c.net.Close()
+		_ = c.guard.Conn.Close()
 	} else {
 		c.cut()
-=======
-		_ = c.guard.Conn.Close()
->>>>>>> wst
 	}
 	_ = c.coder.CloseNow() // takes its finalizer off
 	c.incoming = nil       // not to the pool: what Serve left behind may still hold it
 	c.logEnd(final)
-	c.left = live.Cause{Code: uint16(final.Code), Reason: final.Reason, Err: final.Err}
-	c.binding.Leave(&c.left)
+	c.leave(final)
+}
+
+// leave takes the connection off the registry's books.
+func (c *Conn) leave(final *CloseError) {
+	if !c.h.cfg.Live.Watched() {
+		c.binding.Leave(nil)
+		return
+	}
+	c.binding.Leave(&live.Cause{Code: uint16(final.Code), Reason: final.Reason, Err: final.Err})
 }

@@ -105,14 +105,10 @@ func (h *Handler) open(w http.ResponseWriter, r *http.Request, hs handshake) (_ 
 			c.abandon()
 		}
 	}()
-<<<<<<< HEAD
 	if err := canHijack(w); err != nil {
 		return nil, err
 	}
 	v, err := h.cfg.Auth.Vouch(r)
-=======
-	r, err = h.cfg.Auth.AdmitStripped(contextkey.Key(), r)
->>>>>>> wst
 	if err != nil {
 		return nil, err
 	}
@@ -227,11 +223,7 @@ func (c *Conn) logEnd(cause *CloseError) {
 	}
 	attrs := append(make([]slog.Attr, 0, 8),
 		slog.String("id", c.ID()),
-<<<<<<< HEAD
 		slog.Attr{Key: "principal", Value: c.binding.Shared(contextkey.Key()).LogValue()},
-=======
-		slog.Any("principal", *c.binding.Shared(contextkey.Key())),
->>>>>>> wst
 		slog.Int("code", int(cause.Code)),
 		slog.String("reason", cause.Reason),
 		slog.Duration("lasted", time.Duration(c.h.now()-c.binding.Opened())),

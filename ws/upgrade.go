@@ -8,20 +8,17 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/coder/websocket"
 
+	"github.com/securews/securews/internal/contextkey"
 	"github.com/securews/securews/middleware"
 )
 
 // init makes what a connection of the request needs before there is a connection.
-<<<<<<< HEAD
 func (c *Conn) init(r *http.Request, v *middleware.Voucher) {
-	limits := &c.h.cfg.Limits
-=======
-func (c *Conn) init(r *http.Request) {
->>>>>>> wst
 	c.writing = make(chan struct{}, 1)
 	c.messages.rate = &c.h.messageRate
 	now := c.h.now()
@@ -29,9 +26,7 @@ func (c *Conn) init(r *http.Request) {
 	c.lastMessage.Store(now)
 	// Not the request's: net/http cancels that when the handler returns.
 	c.detached.Context, c.detached.Voucher = context.Background(), v
-	if c.requestID = middleware.RequestID(r.Context()); c.requestID != "" {
-		c.detached.ID = &c.requestID
-	}
+	c.detached.ID, _ = r.Context().Value(contextkey.RequestID{}).(*string)
 	c.ctx, c.cancel = context.WithCancelCause(&c.detached)
 }
 
@@ -66,9 +61,11 @@ func (r *readContext) Value(key any) any {
 
 // accept answers 101 and takes the connection over.
 func (c *Conn) accept(w http.ResponseWriter, r *http.Request) error {
-	c.hijacker = hijacker{ResponseWriter: w, c: c}
-	defer func() { c.hijacker.ResponseWriter = nil }()
-	coder, err := websocket.Accept(&c.hijacker, r, acceptOptions)
+	hj := hijackers.Get().(*hijacker)
+	defer hijackers.Put(hj)
+	*hj = hijacker{ResponseWriter: w, c: c}
+	defer func() { *hj = hijacker{} }()
+	coder, err := websocket.Accept(hj, r, acceptOptions)
 	if err != nil {
 		return fmt.Errorf("ws: upgrade: %w", err)
 	}
@@ -87,10 +84,12 @@ const readAhead = 256
 // 4 KiB pair of net/http would stay for as long as the connection does.
 type hijacker struct {
 	http.ResponseWriter
-	c      *Conn
-	writer bufio.Writer // coder's
-	pair   bufio.ReadWriter
+	c    *Conn
+	pair bufio.ReadWriter
 }
+
+// hijackers keeps those that no handshake uses.
+var hijackers = sync.Pool{New: func() any { return new(hijacker) }}
 
 // WriteHeader keeps coder's 101 for Hijack, which comes next.
 func (w *hijacker) WriteHeader(int) {}
@@ -108,8 +107,7 @@ var errAnswered = errors.New("ws: upgrade: an outer layer does not pass Hijack o
 func (w *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	c := w.c
 	spell(w.Header())
-	c.id[0] = c.ID()
-	w.Header()["Securews-Connection"] = c.id[:]
+	w.Header()["Securews-Connection"] = []string{c.ID()}
 	if c.subprotocol != "" {
 		w.Header()["Sec-WebSocket-Protocol"] = []string{c.subprotocol}
 	}
@@ -123,30 +121,16 @@ func (w *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		_ = control.SetWriteDeadline(time.Unix(1, 0))
 		return nil, nil, fmt.Errorf("%w: %w", errAnswered, err)
 	}
-<<<<<<< HEAD
-	perSecond := c.h.cfg.Limits.ControlPerSecond
-	g := &c.guard
-	*g = guard{
-		Conn: conn, c: c,
-		control: newBucket(perSecond, min(10*perSecond, 1<<20)),
-		bytes:   newBucket(c.h.cfg.Limits.BytesPerSecond, c.h.cfg.Limits.ByteBurst),
-	}
-=======
 	g := &c.guard
 	g.Conn, g.c = conn, c
 	g.control, g.bytes = bucket{rate: &c.h.controlRate}, bucket{rate: &c.h.byteRate}
->>>>>>> wst
 	g.frames.pingOwed = &c.pingOwed
 	g.frames.text.checked = !strings.HasPrefix(c.subprotocol, SealedPrefix)
 	if early, _ := rw.Reader.Peek(rw.Reader.Buffered()); len(early) > 0 {
 		g.early = append(g.early, early...)
 	}
-<<<<<<< HEAD
-	c.net, c.buffered, w.writer = conn, *bufio.NewReaderSize(g, 512), *bufio.NewWriterSize(g, 16)
-	w.pair = bufio.ReadWriter{Reader: &c.buffered, Writer: &w.writer}
-=======
-	c.buffered = bufio.NewReaderSize(g, readAhead)
->>>>>>> wst
+	c.buffered, c.discarded = *bufio.NewReaderSize(g, readAhead), *bufio.NewWriterSize(g, 16)
+	w.pair = bufio.ReadWriter{Reader: &c.buffered, Writer: &c.discarded}
 	boundUnsent(conn)
 	return g, &w.pair, nil
 }

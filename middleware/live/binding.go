@@ -104,7 +104,6 @@ var (
 // `unavailable` if the Auth cannot be followed or asked. From then on the member may be
 // ended, also if Bind returns an error. ctx bounds the question to the Auth.
 func (b *Binding) Bind(ctx context.Context, v *middleware.Voucher, m Member) error {
-<<<<<<< HEAD
 	switch {
 	case b.stage.Load() != reserved || b.member != nil:
 		return errOrder
@@ -114,11 +113,6 @@ func (b *Binding) Bind(ctx context.Context, v *middleware.Voucher, m Member) err
 	p := v.Shared(contextkey.Key())
 	if err := expired(p); err != nil {
 		return err
-=======
-	p := v.Shared(contextkey.Key())
-	if !p.Expires.IsZero() && time.Until(p.Expires) <= 0 {
-		return middleware.Unauthorized(middleware.ReasonCredentialExpired, errors.New("live: the credential has ended"))
->>>>>>> wst
 	}
 	f, err := b.registry.follow(ctx, v.Auth())
 	if err != nil {
@@ -203,60 +197,8 @@ func (b *Binding) leave() (stage uint32, opened bool) {
 	if stage == bound {
 		b.registry.index.remove(b, b.principal.Load())
 	}
-<<<<<<< HEAD
 	if b.ending.counted {
 		b.registry.told.Add(-1)
 	}
 	return stage, opened
-=======
-	return stage
-}
-
-var (
-	errIdentity = errors.New("live: Replace: the voucher is of another issuer or subject")
-	errLeft     = errors.New("live: Replace: the member has ended")
-)
-
-// Replace replaces the principal by that of a newer voucher of the same issuer and subject,
-// after a client has renewed its credential. It refuses as [Binding.Bind] does, and then
-// the member keeps the old one; if the new credential is revoked meanwhile, the member
-// ends.
-func (b *Binding) Replace(ctx context.Context, v *middleware.Voucher) error {
-	p := v.Shared(contextkey.Key())
-	f, err := b.registry.follow(ctx, v.Auth())
-	if err != nil {
-		return middleware.Unavailable(err)
-	}
-	if !p.Expires.IsZero() && time.Until(p.Expires) <= 0 {
-		return middleware.Unauthorized(middleware.ReasonCredentialExpired, errors.New("live: the credential has ended"))
-	}
-	if err := f.since(ctx, v, p); err != nil {
-		return err
-	}
-	if err := b.swap(f, p); err != nil {
-		return err
-	}
-	if err := f.since(ctx, v, p); err != nil { // entered first, then asked
-		b.end(Revoked.Wrap(err))
-		return err
-	}
-	b.lastGood.Store(b.registry.Now())
-	b.Hasten(b.registry.Now())
-	return nil
-}
-
-func (b *Binding) swap(f *follow, p *middleware.Principal) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	old := b.principal.Load()
-	switch {
-	case b.stage.Load() != bound || b.endedAt.Load() != 0:
-		return errLeft
-	case old.Issuer != p.Issuer || old.Subject != p.Subject:
-		return errIdentity
-	}
-	b.registry.index.replace(b, old, p)
-	b.follow.Store(f)
-	return nil
->>>>>>> wst
 }

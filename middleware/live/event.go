@@ -43,6 +43,9 @@ func (g *Registry) emit(e Event) {
 	g.cfg.Events(e)
 }
 
+// Watched reports whether there is a Config.Events.
+func (g *Registry) Watched() bool { return g.cfg.Events != nil }
+
 // Refused reports a refusal to Config.Events, for handlers that refuse what would have
 // become a member.
 func (g *Registry) Refused(reason middleware.Reason) { g.emit(Event{Kind: Refused, Reason: reason}) }
