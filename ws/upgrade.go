@@ -29,11 +29,9 @@ func (c *Conn) init(r *http.Request) {
 
 // detach is a context for the connection: see contextkey.Detached.
 func detach(request context.Context) context.Context {
-	d := &contextkey.Detached{Context: context.Background(), Voucher: request.Value(contextkey.Voucher{})}
-	if id := middleware.RequestID(request); id != "" {
-		d.ID = &id
+	return &contextkey.Detached{
+		Context: context.Background(), Voucher: request.Value(contextkey.Voucher{}), ID: middleware.RequestID(request),
 	}
-	return d
 }
 
 // accept answers 101 and takes the connection over.
@@ -59,7 +57,7 @@ func (c *Conn) accept(w http.ResponseWriter, r *http.Request) error {
 
 // readAhead is how much is read before it is known what it is: a header and a short message.
 // The rest of a longer one is read to where it belongs.
-const readAhead = 256
+const readAhead = 384
 
 // hijacker hands coder the connection behind a guard and with small buffers: the
 // 4 KiB pair of net/http would stay for as long as the connection does.

@@ -35,7 +35,7 @@ func (o Ours) Valid() bool { return o.key == ours }
 type Detached struct {
 	context.Context
 	Voucher any
-	ID      *string
+	ID      string // empty: none
 }
 
 // Value implements context.Context.
@@ -44,8 +44,8 @@ func (d *Detached) Value(key any) any {
 	case Voucher:
 		return d.Voucher
 	case RequestID:
-		if d.ID != nil {
-			return d.ID
+		if d.ID != "" {
+			return &d.ID
 		}
 	}
 	return nil
