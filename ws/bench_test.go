@@ -368,60 +368,67 @@ func measure() memory {
 }
 
 // Idle connection: at most 8,500 bytes of heap and stack in plain, and 16,000 with TLS 1.3,
-// for a guarded connection that has echoed a message and answered a heartbeat.
+// for a guarded connection that has echoed a message and answered a heartbeat. What the
+// process takes once, such as the stacks of its threads, is there before.
 func TestIdleConnectionIsSmall(t *testing.T) {
 	skipUnderRace(t)
 	if testing.Short() {
-		t.Skip("opens 2,000 connections")
+		t.Skip("opens 4,500 connections")
 	}
-	const count = 2000
+	idle(t, "plain", 500)
 	for _, tt := range []struct {
 		way  string
 		most uint64
 	}{{"plain", 8500}, {"tls", 16_000}} {
 		t.Run(tt.way, func(t *testing.T) {
-			g := registry(t, live.Config{Limits: live.Limits{PerAddress: count}})
-			cfg := ws.Config{Live: g, Timeouts: ws.Timeouts{Heartbeat: 4 * time.Second, Pong: time.Minute}}
-			srv := httptest.NewUnstartedServer(guarded(t, slog.DiscardHandler, cfg))
-			if tt.way == "tls" {
-				srv.StartTLS()
-			} else {
-				srv.Start()
-			}
-			defer srv.Close()
-			before := measure()
-			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestIdleClients$", "-test.v")
-			cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %s %d", idleClients, srv.Listener.Addr(), tt.way, count))
-			stdin, err := cmd.StdinPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			stdout, err := cmd.StdoutPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			lines := bufio.NewScanner(stdout)
-			for lines.Scan() && lines.Text() != "answered" {
-				if strings.Contains(lines.Text(), "FAIL") {
-					t.Fatal(lines.Text())
-				}
-			}
-			after := measure()
-			_ = stdin.Close()
-			_, _ = io.Copy(io.Discard, stdout)
-			if err := cmd.Wait(); err != nil {
-				t.Fatal(err)
-			}
-			shutdown(t.Context(), t, g)
-			each := (after.heap + after.stack - before.heap - before.stack) / count
-			t.Logf("%s: %d bytes a connection: heap %d, stack %d (heap spans %d)", tt.way, each,
-				(after.heap-before.heap)/count, (after.stack-before.stack)/count, (after.inUse-before.inUse)/count)
+			const count = 2000
+			took := idle(t, tt.way, count)
+			each := (took.heap + took.stack) / count
+			t.Logf("%d bytes a connection: heap %d, stack %d (heap spans %d)", each, took.heap/count, took.stack/count, took.inUse/count)
 			if each > tt.most {
 				t.Errorf("%d bytes a connection, want at most %d", each, tt.most)
 			}
 		})
 	}
+}
+
+// idle returns what so many idle connections take.
+func idle(t *testing.T, way string, count int) memory {
+	t.Helper()
+	g := registry(t, live.Config{Limits: live.Limits{PerAddress: count}})
+	cfg := ws.Config{Live: g, Timeouts: ws.Timeouts{Heartbeat: 4 * time.Second, Pong: time.Minute}}
+	srv := httptest.NewUnstartedServer(guarded(t, slog.DiscardHandler, cfg))
+	if way == "tls" {
+		srv.StartTLS()
+	} else {
+		srv.Start()
+	}
+	defer srv.Close()
+	before := measure()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestIdleClients$", "-test.v")
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %s %d", idleClients, srv.Listener.Addr(), way, count))
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for lines := bufio.NewScanner(stdout); lines.Scan() && lines.Text() != "answered"; {
+		if strings.Contains(lines.Text(), "FAIL") {
+			t.Fatal(lines.Text())
+		}
+	}
+	after := measure()
+	_ = stdin.Close()
+	_, _ = io.Copy(io.Discard, stdout)
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	shutdown(t.Context(), t, g)
+	return memory{after.heap - before.heap, after.inUse - before.inUse, after.stack - before.stack}
 }

@@ -78,7 +78,7 @@ func (c *Conn) accept(w http.ResponseWriter, r *http.Request) error {
 
 // readAhead is how much is read before it is known what it is: a header and a short message.
 // The rest of a longer one is read to where it belongs.
-const readAhead = 256
+const readAhead = 384
 
 // hijacker hands coder the connection behind a guard and with small buffers: the
 // 4 KiB pair of net/http would stay for as long as the connection does.
