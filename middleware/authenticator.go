@@ -53,7 +53,8 @@ type Revocable interface {
 // Asker is an [Authenticator] that asks others about its principals by itself, as a ticket
 // asks the Auth of the request that it was issued in. An [Auth] does not ask those a second time.
 type Asker interface {
-	// Asks returns them. It is constant, and no chain of Asks leads back to the Asker.
+	// Asks returns those that Authenticate and Alive ask. It is constant, and no chain of
+	// Asks leads back to the Asker.
 	Asks() []Revocable
 }
 
