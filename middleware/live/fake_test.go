@@ -162,6 +162,13 @@ func (f *fake) Next(now int64, hurry bool) int64 {
 	return 0
 }
 
+// calls returns how often Next was called, and whether with hurry.
+func (f *fake) calls() (n int, hurried bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.nexts, f.hurried
+}
+
 // ended returns the reasons of all calls of End.
 func (f *fake) ended() string {
 	f.mu.Lock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -281,28 +282,22 @@ func (s *store) peek() []middleware.Principal {
 	return s.questions
 }
 
-// The same with the report at every step of the answer: the last question counts.
+// The same with the report at any step at which the answer is taken.
 func TestReportsAndAnswersInterleaved(t *testing.T) {
 	w := newWorld(t, Config{})
-	for range 300 {
+	w.join(ann).Leave(nil) // the Auth is followed
+	for range 2000 {
 		f := w.join(ann)
-		fl := f.follow.Load()
-		f.Binding.mu.Lock()
-		f.Binding.question.due = 1
-		f.Binding.mu.Unlock()
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			a, ok := f.joins(fl, f.principal.Load())
-			if ok {
-				a.settle(nil, nil)
-			}
-		}()
+		question, ok := f.joins(f.follow.Load(), f.principal.Load())
+		if !ok {
+			t.Fatal("it cannot be asked about")
+		}
+		var wg sync.WaitGroup
+		wg.Go(func() { question.settle(nil, nil) })
 		w.store.revoke(names["subject"])
-		<-done
-		deadline := time.Now().Add(5 * time.Second)
-		for f.ended() == "" && time.Now().Before(deadline) {
-			time.Sleep(50 * time.Microsecond)
+		wg.Wait()
+		for deadline := time.Now().Add(5 * time.Second); f.ended() == "" && time.Now().Before(deadline); {
+			time.Sleep(10 * time.Microsecond)
 		}
 		if f.ended() != "revoked" {
 			t.Fatalf("ended %q: the report is lost", f.ended())

@@ -181,8 +181,10 @@ func TestErrorOfShutdownSaysWhatIsLeft(t *testing.T) {
 		if err == nil || err.Error() != want || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v\nwant %s", err, want)
 		}
-		if !stuck.hurried || !explained.hurried {
-			t.Error("a member that is left was not told to hurry")
+		for _, f := range []*fake{stuck, other, &explained} {
+			if _, hurried := f.calls(); !hurried {
+				t.Error("a member that is left was not told to hurry")
+			}
 		}
 		if got := explained.ended(); got != "" {
 			t.Errorf("a readable refusal was ended: %q", got)
