@@ -25,7 +25,7 @@ func (c *Conn) init(r *http.Request, v *middleware.Voucher) {
 	c.lastByte.Store(now)
 	c.lastMessage.Store(now)
 	// Not the request's: net/http cancels that when the handler returns.
-	c.detached.Context, c.detached.Voucher = context.Background(), v
+	c.detached.Voucher = v
 	c.detached.ID, _ = r.Context().Value(contextkey.RequestID{}).(*string)
 	c.ctx, c.cancel = context.WithCancelCause(&c.detached)
 }

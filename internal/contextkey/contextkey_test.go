@@ -14,14 +14,17 @@ type foreignKey struct{}
 func TestDetached(t *testing.T) {
 	t.Parallel()
 	id := "id"
-	d := &contextkey.Detached{Context: context.WithValue(context.Background(), foreignKey{}, 1), Voucher: 7, ID: &id}
+	var d context.Context = &contextkey.Detached{Voucher: 7, ID: &id}
 	if d.Value(contextkey.Voucher{}) != 7 || d.Value(contextkey.RequestID{}) != &id {
 		t.Errorf("%v, %v", d.Value(contextkey.Voucher{}), d.Value(contextkey.RequestID{}))
 	}
 	if v := d.Value(foreignKey{}); v != nil {
 		t.Errorf("it carries %v", v)
 	}
-	if v := (&contextkey.Detached{Context: context.Background()}).Value(contextkey.RequestID{}); v != nil {
+	if _, ok := d.Deadline(); ok || d.Done() != nil || d.Err() != nil {
+		t.Error("it can end")
+	}
+	if v := (&contextkey.Detached{}).Value(contextkey.RequestID{}); v != nil {
 		t.Errorf("without an id: %v", v)
 	}
 }
