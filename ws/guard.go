@@ -1,6 +1,7 @@
 package ws
 
 import (
+	"bytes"
 	"io"
 	"net"
 )
@@ -11,7 +12,7 @@ import (
 type guard struct {
 	net.Conn
 	c       *Conn
-	early   []byte // what the client sent behind its handshake
+	early   *bytes.Reader // what the client sent behind its handshake; nil: nothing is left
 	frames  frames
 	control bucket
 	bytes   bucket
@@ -48,10 +49,9 @@ func (g *guard) Read(p []byte) (int, error) {
 }
 
 func (g *guard) next(p []byte) (int, error) {
-	if len(g.early) > 0 {
-		n := copy(p, g.early)
-		g.early = g.early[n:]
-		if len(g.early) == 0 {
+	if g.early != nil {
+		n, _ := g.early.Read(p)
+		if g.early.Len() == 0 {
 			g.early = nil
 		}
 		return n, nil

@@ -2,6 +2,7 @@ package ws
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -127,7 +128,7 @@ func (w *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	g.frames.pingOwed = &c.pingOwed
 	g.frames.text.checked = !strings.HasPrefix(c.subprotocol, SealedPrefix)
 	if early, _ := rw.Reader.Peek(rw.Reader.Buffered()); len(early) > 0 {
-		g.early = append(g.early, early...)
+		g.early = bytes.NewReader(bytes.Clone(early))
 	}
 	c.buffered, c.discarded = *bufio.NewReaderSize(g, readAhead), *bufio.NewWriterSize(g, 16)
 	w.pair = bufio.ReadWriter{Reader: &c.buffered, Writer: &c.discarded}
