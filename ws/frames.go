@@ -109,8 +109,8 @@ func (f *frames) begun(limits *Limits, control *bucket, now int64) *CloseError {
 	}
 	f.size += f.left
 	f.text.begin(opcode)
-	if f.left == 0 && !f.text.valid(nil, nil, fin) {
-		return ErrUTF8 // an empty frame ends the message within a character
+	if f.left == 0 && fin && !f.text.whole() {
+		return ErrUTF8
 	}
 	return nil
 }
@@ -152,7 +152,7 @@ func (f *frames) payload(p []byte) *CloseError {
 	if f.header[0]&0x0f >= opClose || !f.text.open {
 		return nil
 	}
-	if !f.text.valid(p, f.header[f.have-4:f.have], f.left == 0 && !f.inMessage) {
+	if !f.text.valid(p, f.header[f.have-4:f.have]) || f.left == 0 && !f.inMessage && !f.text.whole() {
 		return ErrUTF8
 	}
 	return nil

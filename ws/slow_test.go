@@ -171,11 +171,10 @@ func serveLingering(t *testing.T, secured bool, cfg ws.Config) lingeringNode {
 	cfg.Live = n.live
 	srv := quiet(handler(t, cfg))
 	if secured {
-		s := wstest.Start(t, srv)
-		inner := wstest.NewListener()
-		go func() { _ = srv.ServeTLS(lingering{inner, n.set}, "", "") }()
-		s.Listener = inner
-		upgraded(t, secure(t, s), "X-User: ann")
+		s := *wstest.Start(t, srv) // for its certificate
+		s.Listener = wstest.NewListener()
+		go func() { _ = srv.ServeTLS(lingering{s.Listener, n.set}, "", "") }()
+		upgraded(t, secure(t, &s), "X-User: ann")
 		return n
 	}
 	l := wstest.NewListener()

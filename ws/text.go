@@ -25,15 +25,12 @@ func (t *text) begin(opcode byte) {
 	}
 }
 
+// whole reports whether the message is valid if it ends here.
+func (t *text) whole() bool { return !t.open || t.n == 0 }
+
 // valid reports whether the message can still become valid with p, payload of the frame
-// that began last. If whole is set, p ends the message.
-func (t *text) valid(p, mask []byte, whole bool) bool {
-	if !t.open {
-		return true
-	}
-	if len(p) == 0 {
-		return !whole || t.n == 0
-	}
+// that began last.
+func (t *text) valid(p, mask []byte) bool {
 	var plain [256]byte
 	key := binary.LittleEndian.Uint32(mask)
 	for len(p) > 0 {
@@ -48,7 +45,7 @@ func (t *text) valid(p, mask []byte, whole bool) bool {
 		}
 		t.n = uint8(copy(t.tail[:], b[end:]))
 	}
-	return !whole || t.n == 0
+	return true
 }
 
 // unmask undoes the mask of src in dst (RFC 6455 §5.3) and returns how many bytes fit.

@@ -24,10 +24,13 @@ func begins(p []byte) bool {
 func FuzzText(f *testing.F) {
 	f.Add([]byte("\u03ba\u1f79\u03c3\u03bc\u03b5\xf4\x90\x80\x80edited"), uint64(1)) // Autobahn 6.4.1
 	f.Add([]byte("hi \u2764\xe2\x9d"), uint64(2))
-	f.Add([]byte(strings.Repeat("\U0001f600", 300)), uint64(3))
+	f.Add([]byte(strings.Repeat("\U0001f600", 200)), uint64(3))
 	f.Add([]byte("\xed\xa0\x80"), uint64(4))
 	f.Add([]byte(""), uint64(5))
 	f.Fuzz(func(t *testing.T, p []byte, seed uint64) {
+		if len(p) > 1<<10 {
+			return // begins is slow
+		}
 		random := rand.New(rand.NewPCG(seed, 2))
 		bad := len(p) // how many bytes may pass
 		for n := 1; n <= len(p) && bad == len(p); n++ {
