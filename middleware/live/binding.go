@@ -49,7 +49,7 @@ type Binding struct {
 	place     place
 	links     [indexKinds]links
 
-	mu       sync.Mutex // orders Bind, Replace, Leave and what follows
+	mu       sync.Mutex // guards the fields below; orders Bind, Replace and Leave
 	expires  int64      // end of the credential; 0: none
 	question question
 	ending   ending
@@ -83,7 +83,7 @@ func (b *Binding) Opened() int64 { return b.opened }
 // it does.
 func (b *Binding) Jitter() float64 { return float64(b.jitter) }
 
-// Principal returns a copy of the principal, as it is now.
+// Principal returns a copy of the current principal.
 func (b *Binding) Principal() middleware.Principal {
 	if p := b.principal.Load(); p != nil {
 		return p.Clone()

@@ -24,13 +24,13 @@ type Config struct {
 	// concurrent; it must not block. Nil: none.
 	Events func(Event)
 
-	// Log receives what no client is told: questions without an answer, members that do
-	// not return. Nil: slog.Default.
+	// Log receives reports that no client sees: questions without an answer, members that
+	// do not return or panic. Nil: slog.Default.
 	Log *slog.Logger
 }
 
-// Limits bound what may be open. 0 is the default, a negative value an error; there is no
-// "unlimited".
+// Limits bound the number of members. 0 is the default, a negative value an error; no value
+// means "unlimited".
 type Limits struct {
 	Connections      int // in all, those being opened included; default 10,000; beyond: 503 `overloaded` with Retry-After
 	PerPrincipal     int // per issuer and subject, the anonymous not counted; default 64, or Connections if that is less; beyond: 429 `too_many_connections`
@@ -43,7 +43,7 @@ type Limits struct {
 // quarter of a second.
 type Timeouts struct {
 	Recheck time.Duration // between two questions to the Auth whether a credential is good, less up to a fifth of jitter; default 5 min
-	Stale   time.Duration // since its last good answer; a wait to be asked does not count while the Auth answers other questions; default 15 min or 3 × Recheck, at least 2 × Recheck; beyond: 1013 `later`
+	Stale   time.Duration // since its last good answer, without the time in which it waits to be asked while the Auth answers about others; default 15 min or 3 × Recheck, at least 2 × Recheck; beyond: 1013 `later`
 	MaxAge  time.Duration // of a connection, less up to a tenth of jitter; default 24 h; beyond: 3000 `reauth`
 	Spread  time.Duration // over which Shutdown spreads the ends, at most half of the time that its context leaves; default 5 s
 }

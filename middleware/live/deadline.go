@@ -1,7 +1,7 @@
 package live
 
-// times are what the deadlines of a credential depend on, in nanoseconds of
-// [Registry.Now]; 0: none.
+// times are the moments at which a credential ends a member or is asked about, in
+// nanoseconds of [Registry.Now]; 0: none.
 type times struct {
 	expires int64 // end of the credential
 	stale   int64 // when the last good answer no longer counts

@@ -88,8 +88,8 @@ func (b *Binding) nextOf(now int64) (due int64) {
 	return b.member.Next(now, b.registry.hurry.Load())
 }
 
-// contain recovers from a panic of the member, so that it harms no other one. What the
-// credential demands is kept anyway.
+// contain recovers from a panic of the member, so that it harms no other one. The
+// deadlines of its credential are kept anyway.
 func (b *Binding) contain(method string) {
 	v := recover()
 	if v == nil || !b.ending.panicked.CompareAndSwap(false, true) {

@@ -15,7 +15,7 @@ const (
 	Opened  EventKind = iota + 1 // a member is open
 	Ended                        // it has ended, with Cause
 	Refused                      // a request was refused, with Reason
-	Stuck                        // a member does not return 10 s after its end; what it holds cannot be taken back
+	Stuck                        // a member does not return 10 s after its end; its resources cannot be reclaimed
 )
 
 // Event is something that happened to a member, or to a request that would have become one.

@@ -143,8 +143,9 @@ func (f *follow) end() {
 	}
 }
 
-// revoked is called with every revocation. What a handle names ends now. A subject is
-// asked about, since only the Auth knows which of its credentials are meant.
+// revoked is called with every revocation. Members with its handles end now.
+// The members of a subject are asked about, since only the Auth knows which of its
+// credentials are meant.
 func (f *follow) revoked(v middleware.Revocation) {
 	g := f.registry
 	f.remember(v)
@@ -178,7 +179,7 @@ func (f *follow) remember(v middleware.Revocation) {
 }
 
 // since returns nil if the principal is as good as when its voucher was asked for. It
-// compares with what was revoked since, and asks again only if that leaves it open.
+// compares with the revocations since, and asks again only if that leaves it open.
 func (f *follow) since(ctx context.Context, v *middleware.Voucher, p *middleware.Principal) error {
 	asked := int64(v.Asked().Sub(f.registry.start))
 	revoked, open := f.compare(asked, p)

@@ -15,7 +15,7 @@ type Info struct {
 	Opened        time.Time
 }
 
-// List returns what the subject has open, the newest first.
+// List returns the members of the subject, the newest first.
 func (g *Registry) List(issuer, subject string) []Info {
 	if g.zero() {
 		return nil

@@ -17,7 +17,7 @@ const (
 	retryRecheck = 10 * time.Second
 )
 
-// question is what is known of a binding's credential. It is guarded by Binding.mu.
+// question is the state of a binding's credential. It is guarded by Binding.mu.
 type question struct {
 	due     int64   // when to ask again; 0: it is being asked, or waits for that
 	waits   int64   // since when it waits to be asked; 0: it does not
@@ -46,7 +46,7 @@ func (b *Binding) recheckPause() int64 {
 	return int64(float32(b.registry.cfg.Timeouts.Recheck) * (1 - b.jitter/5))
 }
 
-// wake is the wheel's call: it acts on what is due and returns when to be called again.
+// wake is the wheel's call: it acts on the deadlines that are due and returns when to be called again.
 func (b *Binding) wake(now int64) int64 {
 	due := int64(0)
 	if b.ending.at.Load() == 0 {

@@ -14,7 +14,7 @@ import (
 	"github.com/securews/securews/middleware"
 )
 
-// Registry owns what is open in a process. It is safe for concurrent use. The zero value
+// Registry owns the members of a process. It is safe for concurrent use. The zero value
 // admits nothing.
 type Registry struct {
 	cfg   Config
@@ -35,7 +35,7 @@ type Registry struct {
 	hurry    atomic.Bool  // its context has ended
 	mu       sync.Mutex
 	awaited  int           // what Shutdown waits for
-	idle     chan struct{} // closed when awaited is 0; nil: nobody waits
+	idle     chan struct{} // closed when awaited is 0; nil: no call waits
 }
 
 // New compiles a configuration, or reports everything that is wrong with it. The registry

@@ -89,8 +89,8 @@ func TestAHundredThousandMembersLeaveNothingBehind(t *testing.T) {
 
 // baselines.md: the index costs at most 200 B a member, its links in the Binding included.
 func TestIndexBytes(t *testing.T) {
-	if testing.Short() {
-		t.Skip("a million members")
+	if testing.Short() || racing {
+		t.Skip("a million members, and bytes that the race detector changes")
 	}
 	const members = 1_000_000
 	list := principals(members)

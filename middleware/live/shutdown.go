@@ -17,8 +17,8 @@ import (
 //
 //  1. [Registry.Ready] answers 503, and so do new members (`draining`);
 //  2. members end with 1012 `restart`, spread over Timeouts.Spread or half of the time that
-//     ctx leaves, whichever is less, so that not all clients come back at once; what was
-//     sent before still goes out;
+//     ctx leaves, whichever is less, so that not all clients come back at once; data sent
+//     before still goes out;
 //  3. the servers are shut down ([http.Server.Shutdown]), so that until then they still
 //     answer.
 //

@@ -7,7 +7,7 @@ import (
 
 const (
 	tick  = 250 * time.Millisecond
-	slots = 256 // 64 s ahead; what is due later is asked again then
+	slots = 256 // 64 s ahead; a binding that is due later is woken then, and filed again
 )
 
 // wheel wakes bindings at their next deadline. All deadlines of a binding share one place
@@ -99,7 +99,7 @@ func (w *wheel) remove(b *Binding) bool {
 	return true
 }
 
-// tickOf is rounded up, so that what is due at a tick is past when it is looked at.
+// tickOf is rounded up, so that a deadline has passed when its tick comes.
 func (w *wheel) tickOf(when int64) int64 { return (when - w.base + int64(tick) - 1) / int64(tick) }
 
 func (w *wheel) file(b *Binding, when int64) {
@@ -142,7 +142,7 @@ func (w *wheel) run(stop <-chan struct{}) {
 	}
 }
 
-// collect takes out what is due.
+// collect takes out the bindings that are due.
 func (w *wheel) collect(due []*Binding) []*Binding {
 	w.mu.Lock()
 	defer w.mu.Unlock()
