@@ -1,10 +1,11 @@
 package ws_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -283,14 +284,125 @@ func TestConnectionsWithBadEvents(t *testing.T) {
 					t.Errorf("Shutdown took %v", took)
 				}
 				close(released)
+				time.Sleep(4 * time.Hour) // in fake time, so that all calls return
 			})
 		})
 	}
 }
 
-// drained reads what the server writes until the connection ends.
-func drained(conns []answered) {
-	for _, a := range conns {
-		go func() { _, _ = io.Copy(io.Discard, a.conn) }()
+// badMember does End and Next as its faults have it.
+type badMember struct {
+	live.Binding
+	end, next fault
+}
+
+func (m *badMember) End(cause *live.Cause) {
+	if m.end != nil {
+		_ = m.end()
 	}
+	m.Leave(cause)
+}
+
+func (m *badMember) Next(int64, bool) int64 {
+	if m.next != nil {
+		_ = m.next()
+	}
+	return 0
+}
+
+// joins binds it under the principal that the request of ann has.
+func (m *badMember) joins(w *badWorld, a *middleware.Auth) {
+	w.t.Helper()
+	r, _ := http.NewRequestWithContext(w.t.Context(), http.MethodGet, "/", nil)
+	r.Header.Set("X-User", "ann")
+	v, err := a.Vouch(r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := w.live.Reserve(&m.Binding, r); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := m.Bind(r.Context(), v, m); err != nil {
+		w.t.Fatal(err)
+	}
+	m.Open()
+}
+
+// Faults row 37: 500 members of other code whose End or Next is bad. The deadlines of the
+// connections beside them are kept, a revocation that reaches both returns at once, and
+// Shutdown in its time.
+func TestConnectionsBesideBadMembers(t *testing.T) {
+	for _, bad := range faults {
+		for _, in := range []string{"End", "Next"} {
+			t.Run(in+" "+bad.does, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { besideBadMembers(t, in, bad.do) })
+			})
+		}
+	}
+}
+
+func besideBadMembers(t *testing.T, in string, do func(<-chan struct{}) fault) {
+	const life = 20 * time.Second
+	released := make(chan struct{})
+	t.Cleanup(func() { close(released); time.Sleep(time.Minute) })
+	list := middleware.NewRevocations()
+	a := auth(t, middleware.WithRevocations(user{func(name string) (middleware.Principal, error) {
+		return middleware.Principal{Issuer: "test", Subject: name, SessionHandle: "s-" + name, Expires: time.Now().Add(life)}, nil
+	}}, list))
+	w := serveBad(t, faulty{}, live.Config{}, func(w *badWorld, _ faulty) http.Handler { return w.byAuth(a) })
+	join := func() {
+		for range 250 {
+			m := &badMember{}
+			t.Cleanup(func() { m.Leave(nil) }) // one whose End panics has not left
+			if in == "End" {
+				m.end = do(released)
+			} else {
+				m.next = do(released)
+			}
+			m.joins(w, a)
+		}
+	}
+	join()
+	w.wantClosed(w.many(50, "/bad"), 3000, "expired", life+250*time.Millisecond)
+	join()
+	revoked := w.many(50, "/bad")
+	time.Sleep(time.Second)
+	begun := time.Now()
+	revoke(t, list, middleware.Revocation{SessionHandle: "s-ann"})
+	if took := time.Since(begun); took != 0 {
+		t.Errorf("the revocation took %v", took)
+	}
+	w.wantClosed(revoked, 3000, "revoked", 0)
+	good := w.many(50, "/good")
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	shut := make(chan error, 1)
+	begun = time.Now()
+	go func() { shut <- w.live.Shutdown(ctx) }()
+	w.wantClosed(good, 1012, "restart", 5*time.Second+250*time.Millisecond)
+	err := <-shut
+	if took := time.Since(begun); took > 13*time.Second { // its context, and the 3 s after that
+		t.Errorf("Shutdown took %v, %v", took, err)
+	}
+	if s := w.logs.String(); strings.Contains(s, "hunter2") {
+		t.Errorf("the value of a panic is in the log:\n%.2000s", s)
+	}
+}
+
+// wantClosed wants each of the connections to end so, and all of them in time.
+func (w *badWorld) wantClosed(all []answered, code uint16, reason string, latest time.Duration) {
+	w.t.Helper()
+	begun := time.Now()
+	var each sync.WaitGroup
+	for _, a := range all {
+		each.Go(func() {
+			c := &raw{w.t, a.conn, bufio.NewReader(a.conn)}
+			opcode, payload, err := c.next()
+			if want := string(binary.BigEndian.AppendUint16(nil, code)) + reason; opcode != 8 || payload != want || time.Since(begun) > latest {
+				w.t.Errorf("opcode %d, %q, %v after %v; want a close frame %d %q within %v", opcode, payload, err, time.Since(begun), code, reason, latest)
+			}
+			_ = a.conn.Close()
+		})
+	}
+	each.Wait()
 }
