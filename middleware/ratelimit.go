@@ -7,11 +7,14 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/securews/securews/internal/bounded"
 )
 
 // Limiter decides for each key whether one more event is within the limit. An
 // implementation on a store lets several nodes share one limit. It is safe for
-// concurrent use.
+// concurrent use. A call that takes longer than 1 s is given up, and the request is refused
+// with 503; a panic refuses it with 500.
 type Limiter interface {
 	// Allow takes one event from the key's share. It returns zero if there was one left,
 	// otherwise the time until the next. An error means that the answer is not
@@ -57,6 +60,7 @@ type RateLimitConfig struct {
 // use, and starts no goroutine. The zero value refuses every request.
 type RateLimit struct {
 	limiter Limiter
+	calls   bounded.Caller // of limiter; direct: it is ours
 	key     func(*http.Request) string
 
 	addresses *buckets // in place of both: by address
@@ -72,10 +76,12 @@ func NewRateLimit(cfg RateLimitConfig) (*RateLimit, error) {
 		return nil, err
 	}
 	switch {
-	case cfg.Limiter != nil && cfg.Key != nil:
-		return &RateLimit{limiter: cfg.Limiter, key: cfg.Key}, nil
 	case cfg.Limiter != nil:
-		return &RateLimit{limiter: cfg.Limiter, key: func(r *http.Request) string { return addressKey(r, cfg.Proxies) }}, nil
+		l := &RateLimit{limiter: cfg.Limiter, calls: bounded.NewCaller(cfg.Limiter), key: cfg.Key}
+		if l.key == nil {
+			l.key = func(r *http.Request) string { return addressKey(r, cfg.Proxies) }
+		}
+		return l, nil
 	case cfg.Key != nil:
 		return &RateLimit{limiter: cfg.buckets(), key: cfg.Key}, nil
 	}
@@ -130,15 +136,19 @@ func (cfg *RateLimitConfig) validate() error {
 
 // Allow takes one event from the share of the request's key, or returns the
 // [Refusal]: 429 `rate_limited` (RFC 6585 §4), with the whole seconds until the
-// next event in Retry-After.
+// next event in Retry-After; 503 if the Limiter does not answer. If it panics, the error
+// is not a Refusal, and the answer 500.
 func (l *RateLimit) Allow(r *http.Request) error {
 	wait, err := l.take(r)
+	_, panicked := errors.AsType[*bounded.PanicError](err)
 	switch {
+	case panicked:
+		return err
 	case err != nil:
 		return &Refusal{
 			Status: http.StatusServiceUnavailable, Reason: ReasonUnavailable,
 			Header: http.Header{"Retry-After": {"1"}},
-			Err:    fmt.Errorf("middleware: RateLimit: %w", err),
+			Err:    err,
 		}
 	case wait != 0: // a negative one breaks the contract: refuse
 		return tooMany(wait)
@@ -150,12 +160,23 @@ func (l *RateLimit) take(r *http.Request) (wait time.Duration, err error) {
 	switch {
 	case l == nil || l.limiter == nil && l.addresses == nil:
 		return time.Minute, nil // the zero RateLimit admits no request
-	case l.limiter != nil:
+	case l.limiter != nil && l.calls.Direct():
 		return l.limiter.Allow(r.Context(), l.key(r))
+	case l.limiter != nil:
+		return l.takeBounded(r.Context(), l.key(r))
 	case l.proxies != nil:
 		return l.addresses.allowAddress(l.proxies.ClientIP(r)), nil
 	}
 	return l.addresses.allowAddress(clientAround(r)), nil
+}
+
+// limiterTimeout bounds the wait for a Limiter in one request.
+const limiterTimeout = time.Second
+
+func (l *RateLimit) takeBounded(ctx context.Context, key string) (time.Duration, error) {
+	ctx, cancel := bounded.WithTimeout(ctx, limiterTimeout)
+	defer cancel()
+	return bounded.Call(ctx, l.calls, "middleware: RateLimit", func() (time.Duration, error) { return l.limiter.Allow(ctx, key) })
 }
 
 var errRate = errors.New("middleware: RateLimit: RateLimitConfig.Events is reached")

@@ -3,11 +3,15 @@ package ws
 import (
 	"github.com/coder/websocket"
 
+	"github.com/securews/securews/internal/contextkey"
 	"github.com/securews/securews/middleware/live"
 )
 
 // member is a Conn as the registry sees it.
 type member Conn
+
+// Prompt says that the methods return at once.
+func (*member) Prompt(contextkey.Ours) {}
 
 // End is [live.Member]'s.
 func (m *member) End(cause *live.Cause) {

@@ -16,9 +16,9 @@ import (
 	"github.com/securews/securews/middleware"
 )
 
-// Member is something open that a registry ends. Its methods are called from goroutines of
-// the registry and of those who revoke: none of them blocks. A panic is contained, and logged
-// once for each member.
+// Member is something open that a registry ends. None of its methods is to block; one that
+// does is not called again until it returns, and holds up no other member. A panic is
+// contained, and logged once for each member.
 type Member interface {
 	// End begins the end of the member, for the cause. It is called with the first cause
 	// that the registry finds; and a second time, with [Revoked], if that was another one
@@ -48,6 +48,8 @@ type Binding struct {
 	stage     atomic.Uint32
 	place     place
 	links     [indexKinds]links
+	prompt    bool // the member's methods return at once
+	nexts     nexts
 
 	mu       sync.Mutex // guards the fields below; orders Bind, Replace and Leave
 	expires  int64      // end of the credential; 0: none
@@ -118,7 +120,7 @@ func (b *Binding) Bind(ctx context.Context, v *middleware.Voucher, m Member) err
 	if err != nil {
 		return middleware.Unavailable(err)
 	}
-	b.member = m
+	b.member, b.prompt = m, isPrompt(m)
 	b.follow.Store(f)
 	b.id = cmp.Or(p.Connection, middleware.RequestID(ctx))
 	if b.id == "" {

@@ -20,8 +20,10 @@ type Config struct {
 	// [middleware.Proxies] around, or else the other end of the connection.
 	Proxies *middleware.Proxies
 
-	// Events is called for each [Event], for metrics and audit logs. Calls may be
-	// concurrent; it must not block. Nil: none.
+	// Events is called for each [Event], for metrics and audit logs: in their order, one
+	// call at a time. No connection waits for it. Beyond 4 × Limits.Connections events
+	// that it has not taken, further ones are dropped, and their number is logged;
+	// Shutdown waits 1 s for the last. Nil: none.
 	Events func(Event)
 
 	// Log receives reports that no client sees: questions without an answer, members that

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/securews/securews/internal/bounded"
+	"github.com/securews/securews/internal/contextkey"
 )
 
 // ending is how far the end of a binding has come. Its plain fields are guarded by
@@ -43,7 +44,18 @@ func (b *Binding) begin() (first bool) {
 // end ends the member. A revocation overrules another cause, since the data that a member
 // sends while it ends in good order is not for a principal without a credential.
 func (b *Binding) end(cause *Cause) {
-	for c := b.decide(cause); c != nil; c = b.overruled() {
+	c := b.decide(cause)
+	switch {
+	case c == nil:
+	case b.prompt:
+		b.tellEach(c)
+	default:
+		go b.tellEach(c)
+	}
+}
+
+func (b *Binding) tellEach(c *Cause) {
+	for ; c != nil; c = b.overruled() {
 		b.tell(c)
 	}
 }
@@ -83,9 +95,63 @@ func (b *Binding) tell(cause *Cause) {
 	b.member.End(cause)
 }
 
+// prompt is implemented by the members of this module, whose methods return at once. Those
+// of other code are called in goroutines, one for each method at a time, so that one which
+// does not return holds up nothing else.
+type prompt interface{ Prompt(contextkey.Ours) }
+
+func isPrompt(m Member) bool { _, ok := m.(prompt); return ok }
+
+// nextOf returns what Next returns; 0 if that is not known yet, and Hasten will say it.
 func (b *Binding) nextOf(now int64) (due int64) {
+	if b.prompt {
+		return b.callNext(now)
+	}
+	if b.nexts.begin() {
+		go b.callNexts()
+	}
+	return 0
+}
+
+func (b *Binding) callNext(now int64) (due int64) {
 	defer b.contain("Next")
 	return b.member.Next(now, b.registry.hurry.Load())
+}
+
+func (b *Binding) callNexts() {
+	for again := true; again; again = b.nexts.end() {
+		if due := b.callNext(b.registry.Now()); due != 0 {
+			b.Hasten(due)
+		}
+	}
+}
+
+// nexts is whether Next is being called, and is to be called again.
+type nexts struct{ state atomic.Uint32 }
+
+const (
+	nextCalled = iota + 1
+	nextAgain
+)
+
+// begin reports whether the caller is to call.
+func (n *nexts) begin() bool {
+	if n.state.CompareAndSwap(0, nextCalled) {
+		return true
+	}
+	if n.state.CompareAndSwap(nextCalled, nextAgain) || n.state.Load() == nextAgain {
+		return false
+	}
+	return n.begin() // the call has ended meanwhile
+}
+
+// end reports whether to call again.
+func (n *nexts) end() bool {
+	if n.state.CompareAndSwap(nextCalled, 0) {
+		return false
+	}
+	n.state.Store(nextCalled)
+	return true
 }
 
 // contain recovers from a panic of the member, so that it harms no other one. The

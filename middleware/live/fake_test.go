@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/securews/securews/internal/contextkey"
 	"github.com/securews/securews/middleware"
 )
 
@@ -137,6 +138,9 @@ type fake struct {
 	nexts   int
 	hurried bool
 }
+
+// Prompt has it called as the members of this module are.
+func (*fake) Prompt(contextkey.Ours) {}
 
 func (f *fake) End(cause *Cause) {
 	f.mu.Lock()

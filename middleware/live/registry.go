@@ -24,6 +24,7 @@ type Registry struct {
 	addresses addresses
 	wheel     *wheel
 	follows   follows
+	events    events
 	warned    atomic.Int64 // when an unanswered question was last logged
 
 	open       atomic.Int64 // members, and those being opened
@@ -137,7 +138,7 @@ func (g *Registry) Explain(b *Binding, m Member) bool {
 		return false
 	}
 	b.init(g, explaining)
-	b.member, b.id = m, rand.Text()
+	b.member, b.prompt, b.id = m, isPrompt(m), rand.Text()
 	if g.await(1); g.draining.Load() != 0 {
 		g.await(-1)
 		b.stage.Store(explainingLate)

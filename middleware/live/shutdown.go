@@ -34,7 +34,11 @@ func (g *Registry) Shutdown(ctx context.Context, servers ...*http.Server) error 
 		errs = append(errs, g.drain(ctx))
 		g.stopFollowing()
 	}
-	return errors.Join(append(errs, shutServers(ctx, servers)...)...)
+	errs = append(errs, shutServers(ctx, servers)...)
+	if !g.zero() {
+		g.flushEvents()
+	}
+	return errors.Join(errs...)
 }
 
 func shutServers(ctx context.Context, servers []*http.Server) []error {
