@@ -344,6 +344,7 @@ func (w *world) joinAs(f *fake, a *middleware.Auth, p middleware.Principal) *fak
 
 // seen returns the events of a kind.
 func (w *world) seen(kind EventKind) []Event {
+	synctest.Wait() // for the goroutine of the events
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.DeleteFunc(slices.Clone(w.events), func(e Event) bool { return e.Kind != kind })
