@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"testing"
 
@@ -64,8 +63,8 @@ func TestAccessLogWritesOneLine(t *testing.T) {
 	if id, _ := lines[0]["id"].(string); len(id) < 22 { // 128 bits in base32 or wider
 		t.Errorf("id %q", id)
 	}
-	if got, _ := lines[0]["origin"].([]any); !slices.Equal(got, []any{"https://app.example"}) {
-		t.Errorf("origin %v", lines[0]["origin"])
+	if got := lines[0]["origin"]; got != "https://app.example" {
+		t.Errorf("origin %v", got)
 	}
 	if p, _ := lines[0]["principal"].(map[string]any); p["subject"] != "ann" || p["issuer"] != "test" {
 		t.Errorf("principal %v", lines[0]["principal"])
@@ -93,7 +92,7 @@ func TestAccessLogOfRefusals(t *testing.T) {
 			"a store that is down", refuse(&middleware.Refusal{Status: 503, Reason: "unavailable", Err: errors.New("redis: timeout")}),
 			503, "ERROR", "unavailable", "redis: timeout",
 		},
-		{"somebody else's 404", http.NotFoundHandler(), 404, "INFO", "", ""},
+		{"a 404 of another handler", http.NotFoundHandler(), 404, "INFO", "", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -108,6 +107,29 @@ func TestAccessLogOfRefusals(t *testing.T) {
 				t.Errorf("%v", line)
 			}
 		})
+	}
+}
+
+// A client that leaves while a store is asked causes no line at Error, unlike a store that
+// does not answer.
+func TestAccessLogOfAClientThatLeaves(t *testing.T) {
+	t.Parallel()
+	for level, cause := range map[string]error{"WARN": context.Canceled, "ERROR": context.DeadlineExceeded} {
+		ctx, cancel := context.WithCancel(t.Context())
+		h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			cancel()
+			middleware.Refuse(w, r, middleware.Unavailable(cause))
+		})
+		lines := logged(t, h, requestWith("GET", "/").WithContext(ctx))
+		if len(lines) != 1 || lines[0]["level"] != level || lines[0]["status"] != 503.0 {
+			t.Errorf("%v: %v, want %s", cause, lines, level)
+		}
+	}
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		middleware.Refuse(w, r, middleware.Unavailable(context.Canceled))
+	})
+	if lines := logged(t, h, requestWith("GET", "/")); lines[0]["level"] != "ERROR" {
+		t.Errorf("the client is still there: %v", lines)
 	}
 }
 
@@ -128,7 +150,7 @@ func TestAccessLogKeepsSecretsOut(t *testing.T) {
 	}
 }
 
-// What a client writes stays inside its value (ASVS 16.4.1).
+// A client's text stays inside its value (ASVS 16.4.1).
 func TestAccessLogCannotBeInjected(t *testing.T) {
 	t.Parallel()
 	const forged = "x\nlevel=INFO msg=request status=200\r\n{\"level\":\"INFO\"}"

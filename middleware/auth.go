@@ -167,7 +167,22 @@ func (a *Auth) vouch(r *http.Request) (*Voucher, error) {
 	if v.principal, err = a.recognize(r); err != nil {
 		return nil, a.WithChallenge(err)
 	}
+	if t := a.Loaded(r); !t.IsZero() && t.Before(v.asked) {
+		v.asked = t
+	}
 	return v, nil
+}
+
+// Loaded is [Loader]'s, for an Auth inside another one.
+func (a *Auth) Loaded(r *http.Request) (earliest time.Time) {
+	for i := range a.list {
+		if l, ok := a.list[i].Authenticator.(Loader); ok {
+			if t := l.Loaded(r); earliest.IsZero() || !t.IsZero() && t.Before(earliest) {
+				earliest = t
+			}
+		}
+	}
+	return earliest
 }
 
 var errZeroAuth = errors.New("middleware: Auth: the zero Auth admits no request")
@@ -186,19 +201,22 @@ func (a *Auth) Admit(r *http.Request) (*http.Request, error) {
 	if err != nil {
 		return r, err
 	}
-	return a.AdmitStripped(contextkey.Key(), r)
-}
-
-// AdmitStripped is Admit for a request that [Auth.Stripped] has returned. It is for the
-// packages of this module: no other code has an argument for it.
-func (a *Auth) AdmitStripped(_ contextkey.Ours, r *http.Request) (*http.Request, error) {
 	vouched := a.vouchedFor(r)
-	v, err := a.vouch(r)
+	v, err := a.Vouch(r)
 	if err != nil || vouched {
 		return r, err
 	}
-	recordPrincipal(r.Context(), &v.principal)
 	return r.WithContext(context.WithValue(r.Context(), contextkey.Voucher{}, v)), nil
+}
+
+// Vouch is [Auth.Admit] without the copies of the request: it returns the voucher that
+// Admit puts into the context. r is one that [Auth.Stripped] has returned.
+func (a *Auth) Vouch(r *http.Request) (*Voucher, error) {
+	v, err := a.vouch(r)
+	if err == nil {
+		recordPrincipal(r.Context(), &v.principal)
+	}
+	return v, err
 }
 
 // Handler lets a request through with its principal in the context ([FromContext]),

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"reflect"
+	"time"
 
 	"github.com/securews/securews/internal/bounded"
 )
@@ -32,14 +33,14 @@ type Authenticator interface {
 }
 
 // Revocable is an [Authenticator] whose credentials can end before they expire. An [Auth]
-// asks and follows it, and package live ends what such a credential opened: there is no
-// field that connects them.
+// asks and follows it, and package live ends the connections and streams that such a credential
+// opened: no field connects them.
 type Revocable interface {
 	Authenticator
 
 	// Alive reports whether the credential behind p is still good. It returns nil if it
 	// is, or if p is not of a kind that this Authenticator knows; [Unauthorized] if the
-	// credential has ended, [Forbidden] if the principal may no longer do what it does.
+	// credential has ended, [Forbidden] if the principal may not continue.
 	// Any other error means that the answer is not known.
 	Alive(ctx context.Context, p Principal) error
 
@@ -50,10 +51,19 @@ type Revocable interface {
 }
 
 // Asker is an [Authenticator] that asks others about its principals by itself, as a ticket
-// asks what it was issued for. An [Auth] does not ask those a second time.
+// asks the Auth of the request that it was issued in. An [Auth] does not ask those a second time.
 type Asker interface {
-	// Asks returns them. It is constant, and no chain of Asks leads back to the Asker.
+	// Asks returns those that Authenticate and Alive ask. It is constant, and no chain of
+	// Asks leads back to the Asker.
 	Asks() []Revocable
+}
+
+// Loader is an [Authenticator] with a layer of its own, which may have asked about the
+// credential of a request before Authenticate is called, as that of package session does.
+type Loader interface {
+	// Loaded returns when the layer began to ask; the zero time if Authenticate asked
+	// itself. A [Voucher] counts from then.
+	Loaded(r *http.Request) time.Time
 }
 
 // Challenger is an [Authenticator] that names its scheme in WWW-Authenticate

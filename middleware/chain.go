@@ -3,7 +3,7 @@ package middleware
 import "net/http"
 
 // Middleware is a layer in front of a handler. It is an alias, so that chi's Use
-// and With, and every other router's, take it as it is.
+// and With, and those of every other router, accept it without a conversion.
 type Middleware = func(http.Handler) http.Handler
 
 // Chain puts layers in front of h; the first named sees a request first.

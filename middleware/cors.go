@@ -13,13 +13,13 @@ import (
 	"github.com/securews/securews/internal/opening"
 )
 
-// CORSConfig says what pages from the origins of an [OriginPolicy] may do across
-// origins. The zero value allows what a form could do, and lets the page read the
-// answer.
+// CORSConfig permits the pages of an [OriginPolicy] requests across
+// origins. The zero value permits the requests that a form can make, and lets the page read
+// the answer.
 type CORSConfig struct {
 	_ [0]func()
 
-	// Methods are all that are allowed, spelled as they are sent; none: GET, HEAD
+	// Methods are all allowed methods, spelled as they are sent; empty: GET, HEAD
 	// and POST.
 	Methods []string
 
@@ -40,18 +40,18 @@ type CORSConfig struct {
 	MaxAge time.Duration
 }
 
-// maxCORSAge is what Firefox, the most patient of the browsers, takes.
+// maxCORSAge is the longest that any browser keeps the answer (Firefox).
 const maxCORSAge = 24 * time.Hour
 
 // CORS returns a layer by which the pages that may open a WebSocket here may also
 // read ordinary answers: the same list decides (Fetch, "CORS protocol"; ASVS 3.4.2).
-// A listed Origin is answered by itself, never by "*"; any other gets no
-// permission. Every answer varies by Origin; a handler further in that varies by
+// A listed Origin is answered with itself, never with "*"; any other gets no
+// permission. Every answer varies by Origin; an inner handler whose answer varies by
 // more adds to Vary instead of setting it.
 //
-// The layer answers preflights and permits reading; it refuses nothing. Requests
-// that change something want [OriginPolicy.Handler] further in. Handshakes pass
-// untouched: browsers do not apply CORS to them, which is why the policy exists.
+// The layer answers preflights and permits reading; it refuses nothing. Put
+// [OriginPolicy.Handler] behind it for unsafe methods. Handshakes pass
+// unchanged: browsers do not apply CORS to them, which is why the policy exists.
 func (p *OriginPolicy) CORS(cfg CORSConfig) (Middleware, error) {
 	if err := p.validateCORS(cfg); err != nil {
 		return nil, err
@@ -62,15 +62,15 @@ func (p *OriginPolicy) CORS(cfg CORSConfig) (Middleware, error) {
 		ExposedHeaders:   slices.Clone(cfg.Expose),
 		AllowCredentials: cfg.Credentials,
 		MaxAge:           int(cfg.MaxAge / time.Second),
-		// rs/cors has patterns of its own, in which https://*app.example admits
-		// https://evilapp.example, and looks at the first of several Origins while
-		// it answers with all. Our list decides in its place.
+		// The patterns of rs/cors let https://*app.example admit
+		// https://evilapp.example, and it checks the first of several Origins but
+		// answers with all. Our list decides instead.
 		AllowOriginVaryRequestFunc: func(r *http.Request, _ string) (bool, []string) {
 			return p.permits(r), nil
 		},
 	}
 	if len(opts.AllowedHeaders) == 0 {
-		opts.AllowedHeaders = []string{"Accept"} // safelisted anyway; none would mean rs/cors's own choice
+		opts.AllowedHeaders = []string{"Accept"} // safelisted anyway; an empty list would mean rs/cors's own choice
 	}
 	c := cors.New(opts)
 	return func(next http.Handler) http.Handler {
@@ -85,8 +85,8 @@ func (p *OriginPolicy) CORS(cfg CORSConfig) (Middleware, error) {
 	}, nil
 }
 
-// permits takes exactly one Origin and at most one requested method, because
-// rs/cors repeats all lines of what it has checked the first line of.
+// permits accepts exactly one Origin and at most one requested method, because
+// rs/cors checks the first line of a header and repeats all of them.
 func (p *OriginPolicy) permits(r *http.Request) bool {
 	lines := r.Header["Origin"]
 	if len(lines) != 1 || len(r.Header["Access-Control-Request-Method"]) > 1 {
@@ -99,31 +99,31 @@ func (p *OriginPolicy) permits(r *http.Request) bool {
 func (p *OriginPolicy) validateCORS(cfg CORSConfig) error {
 	var errs []error
 	fail := func(format string, args ...any) {
-		errs = append(errs, fmt.Errorf("middleware: cors: "+format, args...))
+		errs = append(errs, fmt.Errorf("middleware: "+format, args...))
 	}
 	if p == nil || !p.any && len(p.exact)+len(p.wild) == 0 {
-		fail("the zero OriginPolicy admits nobody: use NewOriginPolicy")
+		fail("OriginPolicy.CORS: the zero OriginPolicy admits no origin: use NewOriginPolicy")
 	}
 	if cfg.Credentials && p.AllowsAny() {
-		fail("Credentials together with DangerouslyAnyOrigin: every site could read what your users can: use NewOriginPolicy")
+		fail("CORSConfig.Credentials: together with DangerouslyAnyOrigin every site could read what your users can: use NewOriginPolicy")
 	}
 	for _, m := range cfg.Methods {
 		if err := checkCORSMethod(m); err != nil {
-			fail("Methods: %.80q: %w", m, err)
+			fail("CORSConfig.Methods: %.80q: %w", m, err)
 		}
 	}
 	for _, h := range cfg.Headers {
 		if err := checkCORSHeader(h); err != nil {
-			fail("Headers: %.80q: %w", h, err)
+			fail("CORSConfig.Headers: %.80q: %w", h, err)
 		}
 	}
 	for _, h := range cfg.Expose {
 		if err := checkCORSHeader(h); err != nil {
-			fail("Expose: %.80q: %w", h, err)
+			fail("CORSConfig.Expose: %.80q: %w", h, err)
 		}
 	}
 	if cfg.MaxAge != 0 && (cfg.MaxAge < time.Second || cfg.MaxAge > maxCORSAge) {
-		fail("MaxAge is %v: from 1s to %v, or 0 for the 5 s of the Fetch standard", cfg.MaxAge, maxCORSAge)
+		fail("CORSConfig.MaxAge: %v: write 1s to %v, or 0 for the 5 s of the Fetch standard", cfg.MaxAge, maxCORSAge)
 	}
 	return errors.Join(errs...)
 }
@@ -132,9 +132,9 @@ func checkCORSMethod(m string) error {
 	upper := strings.ToUpper(m)
 	switch {
 	case m == "*":
-		return errors.New("it is no list: name the methods")
+		return errors.New("it is every method, not a list: name the methods")
 	case !opening.IsToken(m):
-		return errors.New("it is no method (RFC 9110 §9.1)")
+		return errors.New("it is not a method (RFC 9110 §9.1)")
 	case slices.Contains([]string{"CONNECT", "TRACE", "TRACK"}, upper):
 		return errors.New("browsers never send it (Fetch §2.2.1): leave it out")
 	case m != upper:
@@ -146,9 +146,9 @@ func checkCORSMethod(m string) error {
 func checkCORSHeader(name string) error {
 	switch {
 	case name == "*":
-		return errors.New("it is no list: name the headers")
+		return errors.New("it is every header, not a list: name the headers")
 	case !opening.IsToken(name):
-		return errors.New("it is no header name (RFC 9110 §5.1)")
+		return errors.New("it is not a header name (RFC 9110 §5.1)")
 	}
 	return nil
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/securews/securews/middleware"
 )
 
-// FuzzCSPSource: whatever a source or a Host holds, it stays within the directive
+// FuzzCSPSource: every source and every Host stays within the directive
 // that it was given to, or is refused.
 func FuzzCSPSource(f *testing.F) {
 	for _, seed := range []string{

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// cspPolicy is a policy in writing, but for what each request fills in.
+// cspPolicy is the text of a policy, with holes for the values of a request.
 type cspPolicy struct {
 	parts    []cspPart
 	nonce    bool   // needs a nonce
@@ -13,7 +13,7 @@ type cspPolicy struct {
 	endpoint string // member of Reporting-Endpoints
 }
 
-// cspPart is text, and what follows it.
+// cspPart is text, and the hole behind it.
 type cspPart struct {
 	text string
 	hole cspHole
@@ -29,7 +29,7 @@ const (
 
 func (p *cspPolicy) varies() bool { return p.nonce || p.host }
 
-// text is the whole of a policy that does not vary.
+// text is the text of a policy that does not vary.
 func (p *cspPolicy) text() string { return p.render("", "") }
 
 func (p *cspPolicy) render(nonce, host string) string {
@@ -86,7 +86,7 @@ func (w *cspWriter) finish() cspPolicy {
 	return w.policy
 }
 
-// write puts a validated configuration into words. A sandbox has no effect in a
+// write returns the policy of a validated configuration. A sandbox has no effect in a
 // policy that is not enforced (CSP3 §6.3.2).
 func (c *CSP) write(group string, enforced bool) cspPolicy {
 	w := &cspWriter{}
@@ -118,7 +118,7 @@ func (c *CSP) write(group string, enforced bool) cspPolicy {
 	return w.finish()
 }
 
-// writeScripts writes script-src and style-src where they differ from default-src.
+// writeScripts writes script-src and style-src if they differ from default-src.
 func (c *CSP) writeScripts(w *cspWriter) {
 	if len(c.Script) > 0 || c.Nonce || c.DangerouslyEval {
 		list := somethingOf(c.Script, c.Default)
@@ -175,7 +175,7 @@ func (c *CSP) writeFlags(w *cspWriter) {
 }
 
 // loadsNothing reports whether a document under the policy can load nothing: then
-// it is no page, and a sandbox takes nothing from it.
+// it is not a page, and a sandbox removes nothing from it.
 func (c *CSP) loadsNothing() bool {
 	for _, d := range slices.Concat(c.code(), c.content()) {
 		if len(somethingOf(d.list, nil)) > 0 {
@@ -192,7 +192,7 @@ func orElse(list []string, otherwise string) []string {
 	return list
 }
 
-// somethingOf returns a copy of the list, or of the fallback where it is empty,
+// somethingOf returns a copy of the list, or of the fallback if it is empty,
 // without 'none'.
 func somethingOf(list, fallback []string) []string {
 	if len(list) == 0 {

@@ -9,9 +9,10 @@ import (
 	"strings"
 )
 
-// cspDirective is a source list and what it may hold beside 'none', 'self' and
+// cspDirective is a source list, and the sources it may hold beside 'none', 'self' and
 // exact https hosts.
 type cspDirective struct {
+	field     string // of CSP
 	name      string
 	list      []string
 	keywords  []string
@@ -28,40 +29,40 @@ func (d *cspDirective) check() []error {
 		err := d.checkSource(s)
 		switch {
 		case err == nil && slices.Contains(d.list[:i], s):
-			err = errors.New("is given twice")
+			err = errors.New("it is given twice")
 		case s == "'none'" && len(d.list) > 1:
-			err = errors.New("stands alone, or not at all")
+			err = errors.New("it stands alone: remove it or the others")
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %q: %w", d.name, s, err))
+			errs = append(errs, fmt.Errorf("%s: %q: %w", d.field, s, err))
 		}
 	}
 	return errs
 }
 
-// checkSource follows the serialized-source grammar (CSP3 §2.3.1), less what would
-// weaken the policy.
+// checkSource follows the serialized-source grammar (CSP3 §2.3.1), without the sources that
+// would weaken the policy.
 func (d *cspDirective) checkSource(s string) error {
 	switch {
 	case s == "":
-		return errors.New("is empty")
+		return errors.New("it is empty: leave it out")
 	case strings.ContainsFunc(s, endsSource):
-		return errors.New("holds a space, a separator or a character outside ASCII; percent-encode it")
+		return errors.New("it holds a space, a separator or a character outside ASCII: percent-encode that")
 	case strings.HasPrefix(s, "'"):
 		return d.checkKeyword(s)
 	case isKeywordName(s):
-		return fmt.Errorf("is a keyword and wants single quotes: '%s'", s)
+		return fmt.Errorf("it is a keyword: write '%s' with its single quotes", s)
 	case strings.Contains(s, "'"), strings.Contains(s, `"`):
-		return errors.New("has a stray quote")
+		return errors.New("it has a stray quote: keywords stand in single quotes")
 	case s == "*":
-		return errors.New("is every host; name them, or https: where the list takes it")
+		return errors.New("it is every host: name the hosts, or https: if the list accepts that")
 	case strings.HasSuffix(s, ":"):
 		return d.checkScheme(s)
 	}
 	return d.checkHost(s)
 }
 
-// endsSource reports what would end a source, a directive or the header.
+// endsSource reports whether r would end a source, a directive or the header.
 func endsSource(r rune) bool {
 	return r <= ' ' || r >= 0x7f || r == ';' || r == ','
 }
@@ -84,24 +85,24 @@ func (d *cspDirective) checkKeyword(s string) error {
 	algorithm, digest, _ := strings.Cut(inner, "-")
 	switch {
 	case !closed:
-		return errors.New("lacks the closing quote")
+		return errors.New("the closing quote is missing")
 	case s == "'none'", s == "'self'", slices.Contains(d.keywords, s):
 		return nil
 	case s == "'unsafe-inline'" && d.name == "style-src":
-		return errors.New("has a field of its own: DangerouslyInlineStyle")
+		return errors.New("it has a field of its own: set DangerouslyInlineStyle")
 	case s == "'unsafe-eval'" && d.name == "script-src":
-		return errors.New("has a field of its own: DangerouslyEval")
+		return errors.New("it has a field of its own: set DangerouslyEval")
 	case s == "'unsafe-inline'", s == "'unsafe-hashes'":
-		return errors.New("is not to be had; use Nonce or hashes")
+		return errors.New("it cannot be allowed: use Nonce or hashes")
 	case strings.HasPrefix(s, "'nonce-"):
-		return errors.New("is the same for every answer, and so no nonce; set Nonce")
+		return errors.New("it would be the same for every answer: set Nonce")
 	case d.hashes && digestSize(algorithm) > 0:
 		if raw, err := base64.StdEncoding.Strict().DecodeString(digest); err != nil || len(raw) != digestSize(algorithm) {
-			return fmt.Errorf("is no hash: it wants %d bytes in padded base64", digestSize(algorithm))
+			return fmt.Errorf("it is not a hash: write %d bytes in padded base64", digestSize(algorithm))
 		}
 		return nil
 	}
-	return errors.New("is no keyword of this list")
+	return errors.New("it is not a keyword of this list")
 }
 
 func digestSize(algorithm string) int {
@@ -121,9 +122,9 @@ func (d *cspDirective) checkScheme(s string) error {
 	case slices.Contains(d.schemes, s):
 		return nil
 	case s == "http:", s == "ws:":
-		return errors.New("is plaintext")
+		return errors.New("it is plaintext: write https:// or wss://")
 	}
-	return errors.New("is too much for this list: a scheme alone admits every host or any content")
+	return errors.New("it is too much for this list: a scheme alone admits every host or any content: name the hosts")
 }
 
 func (d *cspDirective) checkHost(s string) error {
@@ -132,27 +133,27 @@ func (d *cspDirective) checkHost(s string) error {
 	case !hasScheme:
 		rest = s
 	case scheme == "http", scheme == "ws":
-		return errors.New("is plaintext")
+		return errors.New("it is plaintext: write https:// or wss://")
 	case scheme == "wss" && !d.websocket, scheme != "https" && scheme != "wss":
-		return errors.New("has a scheme this list does not take")
+		return errors.New("its scheme is not for this list: write https://")
 	}
 	authority, path, _ := strings.Cut(rest, "/")
 	host, isWildcard := strings.CutPrefix(authority, "*.")
 	switch {
 	case !isSourceHost(host), !hasScheme && !strings.Contains(host, "."):
-		return errors.New("is no host, and no keyword either")
+		return errors.New("it is neither a host nor a keyword")
 	case isWildcard && !d.wildcards:
-		return errors.New("is a wildcard, which this list does not take")
+		return errors.New("it is a wildcard, which is not for this list: name the hosts")
 	case isWildcard && !strings.Contains(host, "."):
-		return errors.New("is a wildcard over a whole top-level domain")
+		return errors.New("it is a wildcard over a whole top-level domain: name your own domain")
 	case strings.ContainsAny(path, `?#\<>^{|}`+"`"):
-		return errors.New("has a query, a fragment or a character that paths percent-encode")
+		return errors.New("it has a query, a fragment or a character that paths percent-encode")
 	}
 	return nil
 }
 
 // isSourceHost reports whether s is a plain host[:port] of CSP's host-part: names
-// of letters, digits and inner hyphens. It is also what decides whether a request's
+// of letters, digits and inner hyphens. It also decides whether a request's
 // Host may be named in a header.
 func isSourceHost(s string) bool {
 	if i := strings.LastIndexByte(s, ':'); i >= 0 {

@@ -75,8 +75,8 @@ func TestCSPInWriting(t *testing.T) {
 	}
 }
 
-// Safari before 15.4 wants the socket's origin by name. A Host names itself only
-// where it is a plain name: it is what the client wrote.
+// Safari before 15.4 needs the socket's origin by name. A Host is added only
+// if it is a plain name, because the client wrote it.
 func TestCSPNamesTheSocketOfTheHost(t *testing.T) {
 	t.Parallel()
 	for host, want := range map[string]string{
@@ -114,7 +114,7 @@ func TestCSPNamesTheSocketOfTheHost(t *testing.T) {
 	}
 }
 
-// A source is what the list takes, or an error that says why (CSP3 §2.3.1).
+// A source that a list does not accept is an error that says why (CSP3 §2.3.1).
 func TestCSPSourcesRefused(t *testing.T) {
 	t.Parallel()
 	script := func(s ...string) middleware.CSP { return middleware.CSP{Script: s} }
@@ -123,42 +123,42 @@ func TestCSPSourcesRefused(t *testing.T) {
 		csp  middleware.CSP
 		want string
 	}{
-		{"a keyword without quotes", script("self"), `script-src: "self": is a keyword and wants single quotes: 'self'`},
+		{"a keyword without quotes", script("self"), `Script: "self": it is a keyword: write 'self'`},
 		{"a keyword in double quotes", script(`"self"`), "stray quote"},
-		{"a keyword with one quote", script("'self"), "lacks the closing quote"},
-		{"a misspelt keyword", script("'slef'"), "no keyword of this list"},
-		{"a keyword in capitals", script("'SELF'"), "no keyword of this list"},
-		{"a misspelt bare word", script("slef"), "is no host, and no keyword either"},
-		{"a keyword of another list", middleware.CSP{Img: []string{"'strict-dynamic'"}}, `img-src: "'strict-dynamic'": is no keyword of this list`},
-		{"'none' beside others", script("'none'", "'self'"), `"'none'": stands alone, or not at all`},
+		{"a keyword with one quote", script("'self"), "the closing quote is missing"},
+		{"a misspelt keyword", script("'slef'"), "not a keyword of this list"},
+		{"a keyword in capitals", script("'SELF'"), "not a keyword of this list"},
+		{"a misspelt bare word", script("slef"), "neither a host nor a keyword"},
+		{"a keyword of another list", middleware.CSP{Img: []string{"'strict-dynamic'"}}, `Img: "'strict-dynamic'": it is not a keyword of this list`},
+		{"'none' beside others", script("'none'", "'self'"), `"'none'": it stands alone`},
 		{"twice", script("'self'", "'self'"), "is given twice"},
 		{"nothing", script(""), "is empty"},
-		{"inline scripts", script("'unsafe-inline'"), "is not to be had; use Nonce or hashes"},
+		{"inline scripts", script("'unsafe-inline'"), "it cannot be allowed: use Nonce or hashes"},
 		{"inline styles", middleware.CSP{Style: []string{"'unsafe-inline'"}}, "DangerouslyInlineStyle"},
 		{"eval", script("'unsafe-eval'"), "DangerouslyEval"},
-		{"inline handlers", script("'unsafe-hashes'"), "is not to be had"},
-		{"a nonce that is none", script("'nonce-cmFuZG9t'"), "is the same for every answer"},
-		{"a hash without quotes", script(strings.Trim(someHash, "'")), "wants single quotes"},
-		{"a hash that is too short", script("'sha256-c2hvcnQ='"), "it wants 32 bytes"},
-		{"a hash of another length", script(strings.Replace(someHash, "256", "512", 1)), "it wants 64 bytes"},
-		{"a hash in hex", script("'sha256-" + strings.Repeat("ab", 32) + "'"), "it wants 32 bytes"},
-		{"an unknown algorithm", script("'sha1-2jmj7l5rSw0yVb/vlWAYkK/YBwk='"), "no keyword of this list"},
-		{"a hash where none counts", middleware.CSP{Img: []string{someHash}}, "no keyword of this list"},
+		{"inline handlers", script("'unsafe-hashes'"), "it cannot be allowed"},
+		{"a nonce that is none", script("'nonce-cmFuZG9t'"), "the same for every answer"},
+		{"a hash without quotes", script(strings.Trim(someHash, "'")), "it is a keyword: write"},
+		{"a hash that is too short", script("'sha256-c2hvcnQ='"), "write 32 bytes"},
+		{"a hash of another length", script(strings.Replace(someHash, "256", "512", 1)), "write 64 bytes"},
+		{"a hash in hex", script("'sha256-" + strings.Repeat("ab", 32) + "'"), "write 32 bytes"},
+		{"an unknown algorithm", script("'sha1-2jmj7l5rSw0yVb/vlWAYkK/YBwk='"), "not a keyword of this list"},
+		{"a hash where none counts", middleware.CSP{Img: []string{someHash}}, "not a keyword of this list"},
 		{"every host", script("*"), "is every host"},
-		{"every host, for images", middleware.CSP{Img: []string{"*"}}, "https: where the list takes it"},
+		{"every host, for images", middleware.CSP{Img: []string{"*"}}, "or https: if the list accepts that"},
 		{"every host by scheme", script("https:"), "a scheme alone admits"},
 		{"scripts in URLs", script("data:"), "a scheme alone admits"},
 		{"plaintext by scheme", middleware.CSP{Img: []string{"http:"}}, "is plaintext"},
 		{"plaintext", script("http://a.example"), "is plaintext"},
 		{"a plaintext socket", middleware.CSP{Connect: []string{"ws://a.example"}}, "is plaintext"},
 		{"every socket", middleware.CSP{Connect: []string{"wss:"}}, "a scheme alone admits"},
-		{"a socket among scripts", script("wss://a.example"), "has a scheme this list does not take"},
-		{"an unknown scheme", script("ftp://a.example"), "has a scheme this list does not take"},
-		{"subdomains for scripts", script("https://*.a.example"), "is a wildcard, which this list does not take"},
+		{"a socket among scripts", script("wss://a.example"), "its scheme is not for this list"},
+		{"an unknown scheme", script("ftp://a.example"), "its scheme is not for this list"},
+		{"subdomains for scripts", script("https://*.a.example"), "it is a wildcard, which is not for this list"},
 		{"subdomains by inheritance", middleware.CSP{Default: []string{"*.a.example"}}, "is a wildcard"},
 		{"a whole top-level domain", middleware.CSP{Img: []string{"https://*.example"}}, "whole top-level domain"},
-		{"a wildcard inside", middleware.CSP{Img: []string{"https://a.*.example"}}, "is no host"},
-		{"every port", middleware.CSP{Img: []string{"https://a.example:*"}}, "is no host"},
+		{"a wildcard inside", middleware.CSP{Img: []string{"https://a.*.example"}}, "neither a host nor a keyword"},
+		{"every port", middleware.CSP{Img: []string{"https://a.example:*"}}, "neither a host nor a keyword"},
 		{"a directive", script("'self'; script-src-elem *"), "holds a space, a separator"},
 		{"a directive without space", script("https://a.example;script-src-elem"), "holds a space, a separator"},
 		{"a second policy", script("https://a.example,x"), "holds a space, a separator"},
@@ -169,13 +169,13 @@ func TestCSPSourcesRefused(t *testing.T) {
 		{"letters outside ASCII", script("https://ä.example"), "outside ASCII"},
 		{"a query", script("https://a.example/?x"), "has a query"},
 		{"a quote in the path", script("https://a.example/'x'"), "stray quote"},
-		{"an IPv6 literal, which CSP has none of", script("https://[2001:db8::1]"), "is no host"},
-		{"user info", script("https://u@a.example"), "is no host"},
+		{"an IPv6 literal, which CSP has none of", script("https://[2001:db8::1]"), "neither a host nor a keyword"},
+		{"user info", script("https://u@a.example"), "neither a host nor a keyword"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			_, err := middleware.NewHeaders(middleware.HeadersConfig{CSP: tt.csp})
-			wantErrors(t, err, "middleware: csp: ", tt.want)
+			wantErrors(t, err, "middleware: HeadersConfig.CSP.", tt.want)
 		})
 	}
 }
@@ -192,11 +192,11 @@ func TestCSPContradictionsRefused(t *testing.T) {
 		{"no script, but a nonce", middleware.CSP{Script: none, Nonce: true}, "'none' contradicts Nonce"},
 		{"no script, but eval", middleware.CSP{Script: none, DangerouslyEval: true}, "'none' contradicts"},
 		{"no style, but inline", middleware.CSP{Style: none, DangerouslyInlineStyle: true}, "'none' contradicts DangerouslyInlineStyle"},
-		{"inline styles beside a nonce", middleware.CSP{Nonce: true, DangerouslyInlineStyle: true}, "disables DangerouslyInlineStyle"},
-		{"inline styles beside a hash", middleware.CSP{Style: []string{someHash}, DangerouslyInlineStyle: true}, "disables DangerouslyInlineStyle"},
-		{"names of no effect", middleware.CSP{TrustedTypes: []string{"app"}}, "TrustedTypes without RequireTrustedTypes"},
-		{"a name that is none", middleware.CSP{RequireTrustedTypes: true, TrustedTypes: []string{"a b"}}, `"a b" is no policy name`},
-		{"any name", middleware.CSP{RequireTrustedTypes: true, TrustedTypes: []string{"*"}}, `"*" is no policy name`},
+		{"inline styles beside a nonce", middleware.CSP{Nonce: true, DangerouslyInlineStyle: true}, "a nonce or a hash disables it"},
+		{"inline styles beside a hash", middleware.CSP{Style: []string{someHash}, DangerouslyInlineStyle: true}, "a nonce or a hash disables it"},
+		{"names of no effect", middleware.CSP{TrustedTypes: []string{"app"}}, "without RequireTrustedTypes"},
+		{"a name that is none", middleware.CSP{RequireTrustedTypes: true, TrustedTypes: []string{"a b"}}, `"a b" is not a policy name`},
+		{"any name", middleware.CSP{RequireTrustedTypes: true, TrustedTypes: []string{"*"}}, `"*" is not a policy name`},
 		{"a name twice", middleware.CSP{RequireTrustedTypes: true, TrustedTypes: []string{"a", "a"}}, `"a" is given twice`},
 		{"reports in the clear", middleware.CSP{ReportTo: "http://a.example/"}, "neither an https URL"},
 		{"reports to another host by path", middleware.CSP{ReportTo: "//a.example/"}, "neither an https URL"},
@@ -209,7 +209,7 @@ func TestCSPContradictionsRefused(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			_, err := middleware.NewHeaders(middleware.HeadersConfig{CSP: tt.csp})
-			wantErrors(t, err, "middleware: csp: ", tt.want)
+			wantErrors(t, err, "middleware: HeadersConfig.CSP.", tt.want)
 		})
 	}
 }

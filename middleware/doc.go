@@ -1,12 +1,14 @@
-// Package middleware is the ground floor of securews: layers of the form
-// func(http.Handler) http.Handler for chi, net/http and every router that takes
-// them, and the concepts the other packages share: [Principal], [Auth],
+// Package middleware has the layers of securews, of the form
+// func(http.Handler) http.Handler for chi, net/http and every router that accepts
+// them, and the concepts that the other packages share: [Principal], [Auth],
 // [OriginPolicy], [Refusal] and [Revocations].
 //
-// Every layer that decides has two methods: Check reads a request and returns an
-// error, Handler acts on it. Every zero value refuses. Everything a constructor
-// can find wrong it reports at once, joined; nothing is validated per request.
+// Every layer that decides has a method that returns the decision as an error, and Handler,
+// which acts on it. The first is Check if it only reads the request, as
+// [OriginPolicy.Check] does; [RateLimit.Allow] takes an event, and
+// [Auth.Authenticate] may consume a ticket. Every zero value refuses. A constructor
+// reports all faults of its configuration at once, joined; nothing is validated per request.
 //
-// A request that is turned away is answered by [Refuse] alone: a stable [Reason]
-// for the client, the cause for the log.
+// [Refuse] alone answers a request that is refused: with a stable [Reason]
+// for the client, and the cause for the log.
 package middleware

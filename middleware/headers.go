@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// HeadersConfig says which security headers every answer carries. The zero value is
+// HeadersConfig configures the security headers that every answer carries. The zero value is
 // the strict preset:
 //
 //	Strict-Transport-Security: max-age=63072000; includeSubDomains
@@ -18,7 +18,7 @@ import (
 //	Cross-Origin-Resource-Policy: same-origin
 //	Permissions-Policy: the powerful features, each denied
 //
-// It suits an API as it is; pages want at least CSP.Default.
+// It suits an API unchanged; pages need at least CSP.Default.
 type HeadersConfig struct {
 	_ [0]func()
 
@@ -38,8 +38,9 @@ type HeadersConfig struct {
 	// HSTSThisHostOnly leaves includeSubDomains out.
 	HSTSThisHostOnly bool
 
-	// HSTSPreload asks to be put on the browsers' lists (https://hstspreload.org).
-	// It takes months to undo. The lists want a year and every subdomain.
+	// HSTSPreload declares that the site may be put on the browsers' lists
+	// (https://hstspreload.org), which takes months to undo. The lists require an HSTS of
+	// a year and every subdomain.
 	HSTSPreload bool
 
 	// DangerouslyShortHSTS permits an HSTS of less than a year, for the first days
@@ -48,7 +49,7 @@ type HeadersConfig struct {
 
 	// ReferrerPolicy is "same-origin", "no-referrer", "strict-origin" or
 	// "strict-origin-when-cross-origin"; empty: "same-origin". Under "no-referrer"
-	// browsers send `Origin: null` with the forms of one's own pages (Fetch,
+	// browsers send `Origin: null` with the forms of the site's own pages (Fetch,
 	// "append a request Origin header"), and every origin check refuses them.
 	ReferrerPolicy string
 
@@ -56,7 +57,7 @@ type HeadersConfig struct {
 	// windows of other sites) or "noopener-allow-popups"; empty: "same-origin".
 	OpenerPolicy string
 
-	// ResourcePolicy says who may embed an answer: "same-origin", "same-site" or
+	// ResourcePolicy names the pages that may embed an answer: "same-origin", "same-site" or
 	// "cross-origin"; empty: "same-origin".
 	ResourcePolicy string
 
@@ -64,14 +65,14 @@ type HeadersConfig struct {
 	// left out, as it breaks third-party content that has not opted in.
 	EmbedderPolicy string
 
-	// Permissions lists, for a feature of Permissions-Policy, who may use it:
+	// Permissions lists, for a feature of Permissions-Policy, the pages that may use it:
 	// "self" and https origins beside it; an empty list denies. Features that are
 	// not named keep the preset. An unknown feature is an error.
 	Permissions map[string][]string
 }
 
-// Headers sets the security headers of every answer: refusals, panics that a layer
-// further in turns into an answer, redirects and the 101 of a WebSocket too. They
+// Headers sets the security headers of every answer: also of refusals, of panics that an
+// inner [Recover] answers, of redirects and of the 101 of a WebSocket. They
 // are computed once. It is safe for concurrent use; the zero value is the strict
 // preset.
 type Headers struct {
@@ -81,7 +82,7 @@ type Headers struct {
 	host   bool
 }
 
-// headerField is a header whose values every answer shares: a layer further in
+// headerField is a header whose values every answer shares: an inner layer
 // replaces or appends, and never writes into the slice.
 type headerField struct {
 	name   string
@@ -93,12 +94,12 @@ type varyingPolicy struct {
 	policy cspPolicy
 }
 
-// NewHeaders compiles the configuration, or reports everything that is wrong with it.
+// NewHeaders compiles the configuration. Its error joins all that is wrong with it.
 func NewHeaders(cfg HeadersConfig) (*Headers, error) {
 	h := &Headers{}
 	var errs []error
-	choose := func(name, given string, choices ...string) {
-		value, err := chooseHeader(name, given, choices)
+	choose := func(field, name, given string, choices ...string) {
+		value, err := chooseHeader(field, given, choices)
 		errs = append(errs, err)
 		if value != "" {
 			h.set(name, value)
@@ -108,10 +109,10 @@ func NewHeaders(cfg HeadersConfig) (*Headers, error) {
 	errs = append(errs, err)
 	h.set("Strict-Transport-Security", hsts)
 	h.set("X-Content-Type-Options", "nosniff")
-	choose("Referrer-Policy", cfg.ReferrerPolicy, "same-origin", "no-referrer", "strict-origin", "strict-origin-when-cross-origin")
-	choose("Cross-Origin-Opener-Policy", cfg.OpenerPolicy, "same-origin", "same-origin-allow-popups", "noopener-allow-popups")
-	choose("Cross-Origin-Resource-Policy", cfg.ResourcePolicy, "same-origin", "same-site", "cross-origin")
-	choose("Cross-Origin-Embedder-Policy", cfg.EmbedderPolicy, "", "require-corp", "credentialless")
+	choose("ReferrerPolicy", "Referrer-Policy", cfg.ReferrerPolicy, "same-origin", "no-referrer", "strict-origin", "strict-origin-when-cross-origin")
+	choose("OpenerPolicy", "Cross-Origin-Opener-Policy", cfg.OpenerPolicy, "same-origin", "same-origin-allow-popups", "noopener-allow-popups")
+	choose("ResourcePolicy", "Cross-Origin-Resource-Policy", cfg.ResourcePolicy, "same-origin", "same-site", "cross-origin")
+	choose("EmbedderPolicy", "Cross-Origin-Embedder-Policy", cfg.EmbedderPolicy, "", "require-corp", "credentialless")
 	permissions, err := permissionsPolicy(cfg.Permissions)
 	errs = append(errs, err, h.addPolicies(cfg))
 	h.set("Permissions-Policy", permissions)
@@ -154,8 +155,8 @@ func (h *Headers) addPolicy(name string, p cspPolicy) {
 	h.host = h.host || p.host
 }
 
-// frameOptions says what frame-ancestors says to browsers that know no CSP
-// (RFC 7034 §2.1). Nil is no header, even where a layer further out has set one.
+// frameOptions is frame-ancestors for browsers without CSP
+// (RFC 7034 §2.1). Nil removes the header, even if an outer layer has set one.
 func frameOptions(ancestors []string) []string {
 	switch {
 	case len(ancestors) == 0, len(ancestors) == 1 && ancestors[0] == "'none'":
@@ -167,8 +168,8 @@ func frameOptions(ancestors []string) []string {
 }
 
 // Handler sets the headers and calls next, which may replace them: an inner Headers
-// does so for the routes behind it. They are set before next runs, so that whoever
-// answers, answers with them.
+// does so for the routes behind it. They are set before next runs, so that every
+// answer has them.
 func (h *Headers) Handler(next http.Handler) http.Handler {
 	if h == nil || h.fixed == nil {
 		h, _ = NewHeaders(HeadersConfig{})
@@ -185,7 +186,7 @@ func (h *Headers) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// vary sets what differs from request to request.
+// vary sets the policies that differ from request to request.
 func (h *Headers) vary(header http.Header, r *http.Request) *http.Request {
 	var nonce, host string
 	if h.host && isSourceHost(r.Host) {

@@ -73,7 +73,7 @@ func TestHeadersZeroValueIsTheStrictPreset(t *testing.T) {
 	}
 }
 
-// On every answer, whoever writes it (ASVS 3.4.1): a refusal, a missing page, a
+// On every answer of every handler (ASVS 3.4.1): a refusal, a missing page, a
 // recovered panic, a redirect, and the 101 on the wire.
 func TestHeadersAreOnEveryAnswer(t *testing.T) {
 	t.Parallel()
@@ -121,8 +121,8 @@ func TestHeadersAreOnEveryAnswer(t *testing.T) {
 	}
 }
 
-// A layer further in replaces what it knows better, without touching what the next
-// answer gets.
+// An inner layer replaces values for its answer, and does not change those of the next
+// answer.
 func TestHeadersMayBeReplacedFurtherIn(t *testing.T) {
 	t.Parallel()
 	pages := mustHeaders(t, middleware.HeadersConfig{CSP: middleware.CSP{
@@ -206,18 +206,18 @@ func TestNewHeadersReportsEveryMistakeAtOnce(t *testing.T) {
 		ReportOnly:     &middleware.CSP{Script: []string{"*"}, UpgradeInsecureRequests: true},
 	})
 	wantErrors(t, err,
-		"middleware: headers: HSTS: -1s is negative",
-		`middleware: headers: Referrer-Policy: "same_origin" is none of same-origin, no-referrer, strict-origin, strict-origin-when-cross-origin`,
-		`middleware: headers: Cross-Origin-Opener-Policy: "unsafe-none" is none of`,
-		`middleware: headers: Cross-Origin-Resource-Policy: "Same-Origin" is none of`,
-		`middleware: headers: Cross-Origin-Embedder-Policy: "unsafe-none" is none of require-corp, credentialless`,
-		`middleware: permissions: "camara" is no known feature`,
-		`middleware: permissions: camera: "'self'" is neither self (without quotes) nor an origin`,
-		`middleware: csp: default-src: "self": is a keyword and wants single quotes: 'self'`,
-		`middleware: csp: ReportTo: "http://reports.example" is neither an https URL nor a path`,
-		`middleware: csp report-only: script-src: "*": is every host`,
-		"middleware: csp report-only: ReportTo is empty",
-		"middleware: csp report-only: UpgradeInsecureRequests has no effect",
+		"middleware: HeadersConfig.HSTS: -1s is negative: write 0 for two years",
+		`middleware: HeadersConfig.ReferrerPolicy: "same_origin" is none of same-origin, no-referrer, strict-origin, strict-origin-when-cross-origin`,
+		`middleware: HeadersConfig.OpenerPolicy: "unsafe-none" is none of`,
+		`middleware: HeadersConfig.ResourcePolicy: "Same-Origin" is none of`,
+		`middleware: HeadersConfig.EmbedderPolicy: "unsafe-none" is none of require-corp, credentialless`,
+		`middleware: HeadersConfig.Permissions: "camara" is not a known feature`,
+		`middleware: HeadersConfig.Permissions: camera: "'self'" is neither self (without quotes) nor an origin`,
+		`middleware: HeadersConfig.CSP.Default: "self": it is a keyword: write 'self' with its single quotes`,
+		`middleware: HeadersConfig.CSP.ReportTo: "http://reports.example" is neither an https URL nor a path`,
+		`middleware: HeadersConfig.ReportOnly.Script: "*": it is every host`,
+		"middleware: HeadersConfig.ReportOnly.ReportTo: required",
+		"middleware: HeadersConfig.ReportOnly.UpgradeInsecureRequests: it has no effect",
 	)
 }
 
@@ -226,14 +226,14 @@ func TestNewHeadersRefusesWeakHSTS(t *testing.T) {
 	t.Parallel()
 	const year = 365 * 24 * time.Hour
 	for want, cfg := range map[string]middleware.HeadersConfig{
-		"is less than a year":                 {HSTS: year - time.Second},
-		"is not in whole seconds":             {HSTS: year + time.Millisecond},
-		"preload needs a year or more":        {HSTS: time.Hour, HSTSPreload: true, DangerouslyShortHSTS: true},
-		"preload needs the subdomains":        {HSTSPreload: true, HSTSThisHostOnly: true},
-		"DangerouslyShortHSTS is set, but 17": {DangerouslyShortHSTS: true},
+		"is less than a year":              {HSTS: year - time.Second},
+		"is not in whole seconds":          {HSTS: year + time.Millisecond},
+		"the lists want a year or more":    {HSTS: time.Hour, HSTSPreload: true, DangerouslyShortHSTS: true},
+		"the lists want the subdomains":    {HSTSPreload: true, HSTSThisHostOnly: true},
+		"DangerouslyShortHSTS: HSTS is 17": {DangerouslyShortHSTS: true},
 	} {
 		_, err := middleware.NewHeaders(cfg)
-		wantErrors(t, err, "middleware: headers: HSTS: ", want)
+		wantErrors(t, err, "middleware: HeadersConfig.", want)
 	}
 }
 

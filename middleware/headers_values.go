@@ -15,8 +15,8 @@ const (
 )
 
 // hsts returns the value of Strict-Transport-Security. RFC 6797 §7.2 keeps it to
-// secure transport, which a server behind a proxy cannot always tell; it is sent on
-// every answer, and user agents ignore it where the transport was plain (§8.1).
+// secure transport, which a server behind a proxy cannot always detect; it is sent on
+// every answer, and user agents ignore it on a plain transport (§8.1).
 func (cfg *HeadersConfig) hsts() (string, error) {
 	age := cfg.HSTS
 	if age == 0 {
@@ -24,23 +24,23 @@ func (cfg *HeadersConfig) hsts() (string, error) {
 	}
 	var errs []error
 	fail := func(format string, args ...any) {
-		errs = append(errs, fmt.Errorf("middleware: headers: HSTS: "+format, args...))
+		errs = append(errs, fmt.Errorf("middleware: HeadersConfig."+format, args...))
 	}
 	switch {
 	case age < 0:
-		fail("%v is negative", age)
+		fail("HSTS: %v is negative: write 0 for two years", age)
 	case age%time.Second != 0:
-		fail("%v is not in whole seconds", age)
+		fail("HSTS: %v is not in whole seconds", age)
 	case age < hstsLeast && cfg.HSTSPreload:
-		fail("preload needs a year or more, not %v", age)
+		fail("HSTSPreload: the lists want a year or more, not %v", age)
 	case age < hstsLeast && !cfg.DangerouslyShortHSTS:
-		fail("%v is less than a year; a roll-out may use DangerouslyShortHSTS", age)
+		fail("HSTS: %v is less than a year: write 0 for two years, or set DangerouslyShortHSTS for a roll-out", age)
 	}
 	if age >= hstsLeast && cfg.DangerouslyShortHSTS {
-		fail("DangerouslyShortHSTS is set, but %v is not short", age)
+		fail("DangerouslyShortHSTS: HSTS is %v, which is not short: leave it out", age)
 	}
 	if cfg.HSTSPreload && cfg.HSTSThisHostOnly {
-		fail("preload needs the subdomains, which HSTSThisHostOnly leaves out")
+		fail("HSTSPreload: the lists want the subdomains, which HSTSThisHostOnly leaves out")
 	}
 	value := "max-age=" + strconv.FormatInt(int64(age/time.Second), 10)
 	if !cfg.HSTSThisHostOnly {
@@ -53,7 +53,7 @@ func (cfg *HeadersConfig) hsts() (string, error) {
 }
 
 // chooseHeader returns the given one of the choices; for "" the first.
-func chooseHeader(name, given string, choices []string) (string, error) {
+func chooseHeader(field, given string, choices []string) (string, error) {
 	if given == "" {
 		return choices[0], nil
 	}
@@ -61,7 +61,7 @@ func chooseHeader(name, given string, choices []string) (string, error) {
 		return given, nil
 	}
 	known := slices.DeleteFunc(slices.Clone(choices), func(s string) bool { return s == "" })
-	return "", fmt.Errorf("middleware: headers: %s: %q is none of %s", name, given, strings.Join(known, ", "))
+	return "", fmt.Errorf("middleware: HeadersConfig.%s: %q is none of %s", field, given, strings.Join(known, ", "))
 }
 
 func joinNonEmpty(a, separator, b string) string {

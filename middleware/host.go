@@ -17,7 +17,7 @@ import (
 type HostPolicy struct {
 	raw   map[string]struct{}   // canonical spellings: the fast path
 	exact map[endpoint]struct{} // the same as values, for the other spellings
-	wild  map[endpoint]struct{} // host is the parent of what is allowed
+	wild  map[endpoint]struct{} // by the parent of the allowed subdomains
 }
 
 // NewHostPolicy returns a policy that allows the hosts:
@@ -25,23 +25,23 @@ type HostPolicy struct {
 //	app.example         this name, with no port or with :443
 //	app.example:8443    this name and this port
 //	*.app.example       its subdomains at any depth, but neither app.example itself
-//	                    nor what lies past a public suffix
+//	                    nor names below another public suffix
 //	192.0.2.1, [::1]    addresses
 //
-// Letter case does not matter, internationalised names may be written as they are
-// read, and a wildcard over a public suffix is an error. A trailing dot is refused:
+// Letter case does not matter, internationalized names may be written in Unicode,
+// and a wildcard over a public suffix is an error. A trailing dot is refused:
 // "app.example." is another host to cookies and certificates.
 func NewHostPolicy(hosts ...string) (*HostPolicy, error) {
 	p := &HostPolicy{raw: map[string]struct{}{}, exact: map[endpoint]struct{}{}, wild: map[endpoint]struct{}{}}
 	var errs []error
 	if len(hosts) == 0 {
-		errs = append(errs, errors.New("middleware: host: no host is allowed: name at least one"))
+		errs = append(errs, errors.New("middleware: NewHostPolicy: no host is allowed: name at least one"))
 	}
 	for _, entry := range hosts {
 		e, wild, err := parseAllowedHost(entry)
 		switch {
 		case err != nil:
-			errs = append(errs, fmt.Errorf("middleware: host: %.300q: %w", entry, err))
+			errs = append(errs, fmt.Errorf("middleware: NewHostPolicy: %.300q: %w", entry, err))
 		case wild:
 			p.wild[e] = struct{}{}
 		default:
@@ -62,7 +62,7 @@ func parseAllowedHost(entry string) (endpoint, bool, error) {
 	case entry == "":
 		return endpoint{}, false, errors.New("it is empty: name a host, or leave it out")
 	case entry == "*":
-		return endpoint{}, false, errors.New("every host is no policy: name the hosts, or leave the layer out")
+		return endpoint{}, false, errors.New("it is every host, not a policy: name the hosts, or leave the layer out")
 	case hasScheme:
 		return endpoint{}, false, fmt.Errorf("a host has no scheme: write %q", rest)
 	case strings.ContainsAny(entry, `/\?#@`):
@@ -70,6 +70,8 @@ func parseAllowedHost(entry string) (endpoint, bool, error) {
 	}
 	return parsePattern(entry, 443)
 }
+
+var errHostNotAllowed = errors.New("it is not one of the hosts of NewHostPolicy")
 
 // Check returns a [Refusal] with status 421 (RFC 9110 §15.5.20) for a request whose
 // Host is not on the list.
@@ -85,15 +87,12 @@ func (p *HostPolicy) Check(r *http.Request) error {
 		if _, ok := p.exact[e]; ok || underWildcard(p.wild, e) {
 			return nil
 		}
-		err = errors.New("it is not on the list")
+		err = errHostNotAllowed
 	}
-	return &Refusal{
-		Status: http.StatusMisdirectedRequest, Reason: ReasonHostNotAllowed,
-		Err: fmt.Errorf("middleware: host: %.300q: %w", r.Host, err),
-	}
+	return refuseFound(http.StatusMisdirectedRequest, ReasonHostNotAllowed, "HostPolicy: Host", r.Host, err)
 }
 
-// Handler lets requests for the listed hosts through and refuses the others.
+// Handler admits requests for the listed hosts and refuses the others.
 func (p *HostPolicy) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := p.Check(r); err != nil {

@@ -44,7 +44,7 @@ var hostTable = []struct {
 	{"an IPv6 address spelled out", "[2001:DB8:0::1]:444", true},
 	{"a local port", "localhost:8080", true},
 
-	{"rebinding: a stranger's name that points here", "evil.example", false},
+	{"rebinding: another site's name that points here", "evil.example", false},
 	{"another port", "app.example:8080", false},
 	{"port 80", "app.example:80", false},
 	{"the default port of a host listed with another", "api.example", false},
@@ -93,7 +93,7 @@ func TestHostOfARequest(t *testing.T) {
 	}
 }
 
-// Attack: a header that some proxies write and anybody may.
+// Attack: a header that some proxies write, and any client can.
 func TestForwardedHostIsNeverLookedAt(t *testing.T) {
 	p := hostPolicy(t, "app.example")
 	r := requestFor("evil.example")
@@ -106,13 +106,13 @@ func TestForwardedHostIsNeverLookedAt(t *testing.T) {
 func TestHostEntriesThatAreErrors(t *testing.T) {
 	rows := []struct{ entry, hint string }{
 		{"", "empty"},
-		{"*", "no policy"},
+		{"*", "every host"},
 		{"https://app.example", `write "app.example"`},
 		{"app.example/", "path"},
 		{"user@app.example", "user"},
-		{"app.example:", "no port"},
-		{"app.example:0", "no port"},
-		{"app.example:65536", "no port"},
+		{"app.example:", "the port is not a number"},
+		{"app.example:0", "the port is not a number"},
+		{"app.example:65536", "the port is not a number"},
 		{"app.example.", "empty"},
 		{"::1", "brackets"},
 		{"[::1", "bracket"},
@@ -130,7 +130,7 @@ func TestHostEntriesThatAreErrors(t *testing.T) {
 	var entries []string
 	for _, row := range rows {
 		entries = append(entries, row.entry)
-		if p, err := middleware.NewHostPolicy("fine.example", row.entry); err == nil || p != nil || !strings.Contains(err.Error(), row.hint) || !strings.HasPrefix(err.Error(), "middleware: host: ") {
+		if p, err := middleware.NewHostPolicy("fine.example", row.entry); err == nil || p != nil || !strings.Contains(err.Error(), row.hint) || !strings.HasPrefix(err.Error(), "middleware: NewHostPolicy: ") {
 			t.Errorf("%q: %v lacks %q", row.entry, err, row.hint)
 		}
 	}

@@ -8,19 +8,19 @@ import (
 	"github.com/securews/securews/internal/opening"
 )
 
-// OriginConfig says which pages may open a WebSocket here, or change something.
+// OriginConfig names the pages that may open a WebSocket here, or send an unsafe method.
 type OriginConfig struct {
 	_ [0]func()
 
 	// Allow lists the origins: "https://app.example", "https://app.example:8443",
 	// or "https://*.app.example" for its subdomains at any depth, but not for
-	// app.example itself. Internationalised names may be written as they are read.
+	// app.example itself. Internationalized names may be written in Unicode.
 	// At least one.
 	Allow []string
 
-	// AllowMissing lets requests without an Origin through: native clients send
-	// none, browsers always do. A credential that browsers send unasked is never
-	// accepted without one, see [Auth.Check].
+	// AllowMissing admits requests without an Origin: native clients send
+	// none, browsers always do. A credential that browsers send automatically is never
+	// accepted without one, see [Auth.Authenticate].
 	AllowMissing bool
 
 	// DangerouslyAllowLocalHTTP lets Allow name http://localhost, http://127.0.0.1
@@ -30,37 +30,41 @@ type OriginConfig struct {
 
 // OriginPolicy decides which pages a request may come from: an exact list (RFC 6455
 // §10.2, ASVS 4.4.2, 3.5.1). It guards handshakes, which no CSRF layer sees because
-// they are GETs, and unsafe methods; it lets every other request through.
+// they are GETs, and unsafe methods; it admits every other request.
 //
 // It is safe for concurrent use. The zero value refuses every handshake and every
 // unsafe method.
 type OriginPolicy struct {
 	raw          map[string]origin     // canonical spellings: the fast path
 	exact        map[origin]struct{}   // the same as values, for the other spellings
-	wild         map[endpoint]struct{} // host is the parent of what is allowed; always https
+	wild         map[endpoint]struct{} // by the parent of the allowed subdomains; always https
+	subdomains   *recent[origin]       // accepted under wild
+	sites        *recent[string]       // registrable domains of hosts
 	allowMissing bool
 	any          bool
 }
 
-// NewOriginPolicy returns the policy of the config. Its error joins whatever is
+// NewOriginPolicy returns the policy of the config. Its error joins all that is
 // wrong with the entries, each with what to write instead: a missing or another
 // scheme, a path, a wildcard over a public suffix, null.
 func NewOriginPolicy(cfg OriginConfig) (*OriginPolicy, error) {
 	p := &OriginPolicy{
 		raw: map[string]origin{}, exact: map[origin]struct{}{}, wild: map[endpoint]struct{}{},
+		sites:        newRecent[string](),
 		allowMissing: cfg.AllowMissing,
 	}
 	var errs []error
 	if len(cfg.Allow) == 0 {
-		errs = append(errs, errors.New(`middleware: origin: Allow is empty: name at least one, as in "https://app.example"`))
+		errs = append(errs, errors.New(`middleware: OriginConfig.Allow: required: name at least one origin, as in "https://app.example"`))
 	}
 	for _, entry := range cfg.Allow {
 		o, wild, err := parseAllowedOrigin(entry, cfg.DangerouslyAllowLocalHTTP)
 		switch {
 		case err != nil:
-			errs = append(errs, fmt.Errorf("middleware: origin: %.300q: %w", entry, err))
+			errs = append(errs, fmt.Errorf("middleware: OriginConfig.Allow: %.300q: %w", entry, err))
 		case wild:
 			p.wild[o.endpoint] = struct{}{}
+			p.subdomains = newRecent[origin]()
 		default:
 			p.exact[o] = struct{}{}
 			p.raw[o.String()] = o
@@ -72,10 +76,11 @@ func NewOriginPolicy(cfg OriginConfig) (*OriginPolicy, error) {
 	return p, nil
 }
 
-// DangerouslyAnyOrigin returns a policy that lets every page through: each
-// well-formed Origin, null and file:// too, and requests without one. It asks for no
-// Sec-Fetch-Site. It is for public feeds that no credential opens; together with
-// one that browsers send unasked it is an error where the two meet.
+// DangerouslyAnyOrigin returns a policy that admits every page: each
+// well-formed Origin, null and file:// too, and requests without one. It ignores
+// Sec-Fetch-Site. It is for public feeds that no credential opens. Together with a
+// credential that browsers send automatically, it is an error of the constructor that
+// takes both.
 func DangerouslyAnyOrigin() *OriginPolicy {
 	return &OriginPolicy{any: true, allowMissing: true}
 }
@@ -84,14 +89,14 @@ func DangerouslyAnyOrigin() *OriginPolicy {
 func (p *OriginPolicy) AllowsAny() bool { return p != nil && p.any }
 
 // Check returns a [Refusal] with status 403 for a handshake or an unsafe method
-// whose Origin is not on the list, missing, sent twice, or at odds with its
+// whose Origin is not on the list, missing, sent twice, or in conflict with its
 // Sec-Fetch-Site.
 //
 // Origins are compared as tuples (RFC 6454 §5): https://APP.example:443 is
-// https://app.example, and nothing else is. That Origin and Host are equal is no
-// reason to let a request in: with DNS rebinding they are. Only what Sec-Fetch-Site
-// says is held against the Host, so a proxy in front must pass that on as the
-// browser sent it, port included, or browsers that send both are refused.
+// https://app.example, and nothing else is. That Origin and Host are equal admits no
+// request: after DNS rebinding they are equal. Only Sec-Fetch-Site is compared with the
+// Host, so a proxy in front must pass on the Host as the browser sent it, port included;
+// otherwise browsers that send both are refused.
 func (p *OriginPolicy) Check(r *http.Request) error {
 	if isSafe(r.Method) && !opening.IsHandshake(r) {
 		return nil
@@ -103,10 +108,10 @@ func (p *OriginPolicy) Check(r *http.Request) error {
 	switch {
 	case len(lines) > 1:
 		// RFC 6454 §7.3: at most one. Which of two the next server believes is not
-		// ours to guess, so two equal ones are refused as well.
-		return originRefusal(ReasonOriginMalformed, fmt.Errorf("%d Origin headers", len(lines)))
+		// known here, so two equal ones are refused as well.
+		return refuseOrigin(ReasonOriginMalformed, lines[0], errSeveralOrigins)
 	case len(lines) == 0 && !p.allowMissing:
-		return originRefusal(ReasonOriginMissing, errors.New("no Origin"))
+		return originMissing
 	case len(lines) == 0 && p.any:
 		return nil
 	case len(lines) == 0:
@@ -116,7 +121,22 @@ func (p *OriginPolicy) Check(r *http.Request) error {
 	if err != nil || p.any {
 		return err
 	}
-	return checkFetchSite(r, o)
+	return p.checkFetchSite(r, o)
+}
+
+var (
+	originMissing error = &Refusal{
+		Status: http.StatusForbidden, Reason: ReasonOriginMissing,
+		Err: errors.New("middleware: OriginPolicy: no Origin: browsers send one; OriginConfig.AllowMissing admits native clients"),
+	}
+
+	errSeveralOrigins = errors.New("it is one of several Origin headers (RFC 6454 §7.3)")
+	errNotAllowed     = errors.New("it is not in OriginConfig.Allow")
+	errOpaqueOrigin   = errors.New("it is a sandboxed frame, a local file, or a redirect across sites, which OriginConfig.Allow cannot name")
+)
+
+func refuseOrigin(reason Reason, value string, why error) error {
+	return refuseFound(http.StatusForbidden, reason, "OriginPolicy: Origin", value, why)
 }
 
 // admit returns the tuple of an Origin that is allowed, or the refusal.
@@ -124,29 +144,32 @@ func (p *OriginPolicy) admit(value string) (origin, error) {
 	if o, ok := p.raw[value]; ok {
 		return o, nil
 	}
-	// RFC 6454 §7.1: null, in that exact spelling. Chromium says file:// for a local
+	if o, ok := p.subdomains.get(value); ok {
+		return o, nil
+	}
+	// RFC 6454 §7.1: null, in that exact spelling. Chromium sends file:// for a local
 	// file that may read others, as in Electron.
 	if value == "null" || value == "file://" {
 		if p.any {
 			return origin{}, nil
 		}
-		return origin{}, originRefusal(ReasonOriginNotAllowed, fmt.Errorf("%s: a sandboxed frame, a local file, or a redirect across sites", value))
+		return origin{}, refuseOrigin(ReasonOriginNotAllowed, value, errOpaqueOrigin)
 	}
 	o, err := parseOrigin(value)
 	if err != nil {
-		return origin{}, originRefusal(ReasonOriginMalformed, fmt.Errorf("%.300q: %w", value, err))
+		return origin{}, refuseOrigin(ReasonOriginMalformed, value, err)
 	}
-	if _, ok := p.exact[o]; ok || p.any || o.scheme == "https" && underWildcard(p.wild, o.endpoint) {
+	if _, ok := p.exact[o]; ok || p.any {
 		return o, nil
 	}
-	return origin{}, originRefusal(ReasonOriginNotAllowed, fmt.Errorf("%.300q is not on the list", value))
+	if o.scheme == "https" && underWildcard(p.wild, o.endpoint) {
+		p.subdomains.put(value, o.clone())
+		return o, nil
+	}
+	return origin{}, refuseOrigin(ReasonOriginNotAllowed, value, errNotAllowed)
 }
 
-func originRefusal(reason Reason, err error) error {
-	return &Refusal{Status: http.StatusForbidden, Reason: reason, Err: fmt.Errorf("middleware: origin: %w", err)}
-}
-
-// Handler lets a request through or refuses it, as [OriginPolicy.Check] says.
+// Handler admits a request or refuses it, as [OriginPolicy.Check] says.
 func (p *OriginPolicy) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := p.Check(r); err != nil {

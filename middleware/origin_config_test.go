@@ -64,14 +64,14 @@ var badOrigins = []struct{ entry, hint string }{
 	{"https://*.kawasaki.jp", "public suffix"}, // the list's wildcard rules
 	{"https://*.192.0.2.1", "no subdomains"},
 	{"https://*.[::1]", "no subdomains"},
-	{"https://app.example:", "no port"},
-	{"https://app.example:0", "no port"},
-	{"https://app.example:00443", "no port"},
+	{"https://app.example:", "the port is not a number"},
+	{"https://app.example:0", "the port is not a number"},
+	{"https://app.example:00443", "the port is not a number"},
 	{"https://app.example:0443", "leading zeros"},
-	{"https://app.example:65536", "no port"},
-	{"https://app.example:https", "no port"},
-	{"https://app.example:*", "no port"},
-	{"https://app.example:-1", "no port"},
+	{"https://app.example:65536", "the port is not a number"},
+	{"https://app.example:https", "the port is not a number"},
+	{"https://app.example:*", "the port is not a number"},
+	{"https://app.example:-1", "the port is not a number"},
 	{"https://app.example:443:443", "brackets"},
 	{"https://app.example.", "label of the host is empty"},
 	{"https://.app.example", "label of the host is empty"},
@@ -101,7 +101,7 @@ var badOrigins = []struct{ entry, hint string }{
 	{"https://ａpp.example", `write "app.example"`},
 	{"https://app。example", `write "app.example"`},
 	{"https://\u212aelvin.example", `write "kelvin.example"`},
-	{"https://a\u0300\u200db.example", "UTS #46"}, // a joiner where none may stand
+	{"https://a\u0300\u200db.example", "UTS #46"}, // a joiner in a forbidden place
 	{"https://\u0300a.example", "UTS #46"},        // begins with a combining mark
 	{"https://evil.com／.app.example", "host"},     // full-width solidus
 }
@@ -116,7 +116,7 @@ func TestOriginEntriesThatAreErrors(t *testing.T) {
 			if p != nil {
 				t.Error("a policy beside the error")
 			}
-			if s := err.Error(); !strings.HasPrefix(s, "middleware: origin: ") || !strings.Contains(s, row.hint) {
+			if s := err.Error(); !strings.HasPrefix(s, "middleware: OriginConfig.Allow: ") || !strings.Contains(s, row.hint) {
 				t.Errorf("%s\nlacks %q", s, row.hint)
 			}
 		})
@@ -135,7 +135,7 @@ func TestOriginErrorsComeAllAtOnce(t *testing.T) {
 	if n := len(strings.Split(err.Error(), "\n")); n != len(entries) {
 		t.Errorf("%d errors for %d entries:\n%v", n, len(entries), err)
 	}
-	if _, err := middleware.NewOriginPolicy(middleware.OriginConfig{AllowMissing: true}); err == nil || !strings.Contains(err.Error(), "Allow is empty") {
+	if _, err := middleware.NewOriginPolicy(middleware.OriginConfig{AllowMissing: true}); err == nil || !strings.Contains(err.Error(), "OriginConfig.Allow: required") {
 		t.Errorf("an empty list: %v", err)
 	}
 }
@@ -173,8 +173,8 @@ func TestOriginEntriesAreNormalised(t *testing.T) {
 	}
 }
 
-// A wildcard ends where a public suffix begins, wherever on the way down that is:
-// what lies below belongs to others (the list's private section).
+// A wildcard does not reach below a public suffix, at any depth: the names
+// there have other owners (the list's private section).
 func TestWildcardDoesNotReachPastAPublicSuffix(t *testing.T) {
 	p := originPolicy(t, middleware.OriginConfig{Allow: []string{"https://*.amazonaws.com", "https://*.windows.net", "https://*.me.github.io"}})
 	hosts := hostPolicy(t, "*.amazonaws.com", "*.windows.net", "*.me.github.io")

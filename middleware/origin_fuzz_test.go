@@ -10,9 +10,9 @@ import (
 	"github.com/securews/securews/middleware"
 )
 
-// FuzzOrigin holds the policy against net/url, which reads origins by other code:
-// whatever is accepted is, as scheme, host and port, on the list or under its
-// wildcard, and nothing but an origin.
+// FuzzOrigin compares the policy with net/url, which parses origins with other code:
+// an accepted value is an origin, and its scheme, host and port are on the list or under its
+// wildcard.
 func FuzzOrigin(f *testing.F) {
 	for _, row := range originTable {
 		f.Add(row.origin)
@@ -45,8 +45,8 @@ func FuzzOrigin(f *testing.F) {
 	})
 }
 
-// FuzzOriginConfig: an entry is an error or a rule; whatever becomes a rule without a
-// wildcard admits what net/url makes of it, and no stranger.
+// FuzzOriginConfig: an entry is an error or a rule; a rule without a
+// wildcard admits the origin that net/url parses, and no other.
 func FuzzOriginConfig(f *testing.F) {
 	for _, row := range badOrigins {
 		f.Add(row.entry)

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// maxOrigin is more than the longest there can be: "https://", 253 bytes of host,
+// maxOrigin is more than the longest possible origin: "https://", 253 bytes of host,
 // ":65535".
 const maxOrigin = 300
 
@@ -22,6 +22,12 @@ func (o origin) String() string {
 	return o.scheme + "://" + o.without(defaultPort(o.scheme))
 }
 
+// clone shares no memory with the header that o was read from.
+func (o origin) clone() origin {
+	o.scheme, o.host = strings.Clone(o.scheme), strings.Clone(o.host)
+	return o
+}
+
 func defaultPort(scheme string) uint16 {
 	switch scheme {
 	case "https":
@@ -32,14 +38,19 @@ func defaultPort(scheme string) uint16 {
 	return 0
 }
 
+var (
+	errLongOrigin = fmt.Errorf("it is longer than %d bytes", maxOrigin)
+	errNoScheme   = errors.New("it does not begin with a scheme and ://")
+)
+
 // parseOrigin reads the value of an Origin header other than "null".
 func parseOrigin(s string) (origin, error) {
 	if len(s) > maxOrigin {
-		return origin{}, fmt.Errorf("it is longer than %d bytes", maxOrigin)
+		return origin{}, errLongOrigin
 	}
 	scheme, rest, ok := strings.Cut(s, "://")
 	if !ok || !isScheme(scheme) {
-		return origin{}, errors.New("it does not begin with a scheme and ://")
+		return origin{}, errNoScheme
 	}
 	scheme = strings.ToLower(scheme)
 	e, err := parseEndpoint(rest, defaultPort(scheme))
@@ -72,7 +83,7 @@ func parseAllowedOrigin(entry string, localHTTP bool) (o origin, wild bool, err 
 		loopback := e.host == "localhost" || e.host == "127.0.0.1" || e.host == "[::1]"
 		switch {
 		case wild || !loopback:
-			return origin{}, false, fmt.Errorf("whoever is on the network may speak for a page without TLS: write %q", "https://"+authority)
+			return origin{}, false, fmt.Errorf("anyone on the network can replace a page that is loaded without TLS: write %q", "https://"+authority)
 		case !localHTTP:
 			return origin{}, false, errors.New("plaintext is for development: write https://, or set DangerouslyAllowLocalHTTP")
 		}
@@ -80,7 +91,7 @@ func parseAllowedOrigin(entry string, localHTTP bool) (o origin, wild bool, err 
 	return origin{scheme, e}, wild, nil
 }
 
-// splitAllowedOrigin returns scheme and authority of an entry that has nothing else.
+// splitAllowedOrigin returns the scheme and the authority of an entry that consists of them.
 func splitAllowedOrigin(entry string) (authority, scheme string, err error) {
 	scheme, rest, ok := strings.Cut(entry, "://")
 	end := strings.IndexAny(rest, `/\?#`)
@@ -97,7 +108,7 @@ func splitAllowedOrigin(entry string) (authority, scheme string, err error) {
 	case strings.EqualFold(entry, "null"):
 		err = errors.New(`every sandboxed frame and local file has this origin: write the "https://app.example" that serves the page`)
 	case entry == "*" || authority == "*":
-		err = errors.New("every origin is no list: name the origins, or use DangerouslyAnyOrigin()")
+		err = errors.New("it is every origin, not a list: name the origins, or use DangerouslyAnyOrigin()")
 	case strings.ContainsAny(entry, ",;"):
 		err = errors.New("it holds several origins: write one per entry")
 	case !ok:

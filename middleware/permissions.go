@@ -9,16 +9,16 @@ import (
 	"strings"
 )
 
-// deniedFeatures are the powerful features that a page has to ask for in
-// [HeadersConfig]: sensors, devices, capture, location, payment.
+// deniedFeatures are the powerful features that a page has only if [HeadersConfig] names
+// them: sensors, devices, capture, location, payment.
 var deniedFeatures = [...]string{
 	"accelerometer", "bluetooth", "camera", "display-capture", "geolocation", "gyroscope", "hid",
 	"idle-detection", "local-fonts", "magnetometer", "microphone", "midi", "payment", "serial", "usb",
 	"window-management", "xr-spatial-tracking",
 }
 
-// isFeature knows the names of the W3C's list of policy-controlled features and of
-// the specifications that have added to it since.
+// isFeature has the names of the W3C's list of policy-controlled features and of
+// later specifications.
 func isFeature(name string) bool {
 	switch name {
 	case "ambient-light-sensor", "attribution-reporting", "autoplay", "battery", "browsing-topics",
@@ -46,7 +46,7 @@ func permissionsPolicy(given map[string][]string) (string, error) {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(lists)) {
 		if !isFeature(name) {
-			errs = append(errs, fmt.Errorf("middleware: permissions: %q is no known feature", name))
+			errs = append(errs, fmt.Errorf("middleware: HeadersConfig.Permissions: %q is not a known feature", name))
 			continue
 		}
 		value, err := allowlist(name, lists[name])
@@ -64,7 +64,7 @@ func permissionsPolicy(given map[string][]string) (string, error) {
 func allowlist(feature string, who []string) (string, error) {
 	var errs []error
 	fail := func(format string, args ...any) {
-		errs = append(errs, fmt.Errorf("middleware: permissions: "+feature+": "+format, args...))
+		errs = append(errs, fmt.Errorf("middleware: HeadersConfig.Permissions: "+feature+": "+format, args...))
 	}
 	items := make([]string, 0, len(who))
 	for i, w := range who {
@@ -80,7 +80,7 @@ func allowlist(feature string, who []string) (string, error) {
 		}
 	}
 	if len(who) > 0 && !slices.Contains(who, "self") {
-		fail("origins without self: a page cannot hand on what it may not use")
+		fail("origins without self: a page cannot delegate a feature that it may not use: add self")
 	}
 	return "(" + strings.Join(items, " ") + ")", errors.Join(errs...)
 }

@@ -43,9 +43,9 @@ func TestPermissionsRefused(t *testing.T) {
 		list    []string
 		want    string
 	}{
-		{"an unknown feature", "vibrate", nil, `"vibrate" is no known feature`},
-		{"a feature in capitals", "Camera", nil, `"Camera" is no known feature`},
-		{"an injection by name", "camera=*, microphone", nil, "is no known feature"},
+		{"an unknown feature", "vibrate", nil, `"vibrate" is not a known feature`},
+		{"a feature in capitals", "Camera", nil, `"Camera" is not a known feature`},
+		{"an injection by name", "camera=*, microphone", nil, "is not a known feature"},
 		{"everybody", "camera", []string{"*"}, "is neither self (without quotes) nor an origin"},
 		{"plaintext", "camera", []string{"self", "http://a.example"}, "is neither self"},
 		{"a path", "camera", []string{"self", "https://a.example/"}, "is neither self"},
@@ -58,7 +58,7 @@ func TestPermissionsRefused(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			_, err := middleware.NewHeaders(middleware.HeadersConfig{Permissions: map[string][]string{tt.feature: tt.list}})
-			wantErrors(t, err, "middleware: permissions: ", tt.want)
+			wantErrors(t, err, "middleware: HeadersConfig.Permissions: ", tt.want)
 		})
 	}
 }

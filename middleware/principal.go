@@ -13,10 +13,10 @@ import (
 )
 
 // Principal is the identity that a request was authenticated as, and the credential that
-// did it. It comes from an [Auth] only: there is no exported way to put one into a context.
+// proved it. Only an [Auth] puts one into a context.
 //
 // Treat it as immutable. [FromContext] returns a copy with Scopes, Roles and Attributes of
-// its own, so that one handler cannot change what the next one sees.
+// its own, so that one handler cannot change the principal of the next.
 type Principal struct {
 	// Issuer and Subject are the identity, always as a pair: one subject means
 	// nothing without the issuer that named it (ASVS 6.8.1, 10.3.3).
@@ -108,9 +108,10 @@ func (p Principal) Clone() Principal {
 // LogValue shows identity and method. Handles and attributes stay out of logs
 // (ASVS 16.2.5).
 func (p Principal) LogValue() slog.Value {
-	return slog.GroupValue(
-		slog.String("issuer", p.Issuer),
-		slog.String("subject", p.Subject),
-		slog.String("method", p.Method),
-	)
+	identity := p.identity()
+	return slog.GroupValue(identity[:]...)
+}
+
+func (p *Principal) identity() [3]slog.Attr {
+	return [3]slog.Attr{slog.String("issuer", p.Issuer), slog.String("subject", p.Subject), slog.String("method", p.Method)}
 }

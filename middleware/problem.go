@@ -13,7 +13,7 @@ type problem struct {
 	Reason Reason `json:"reason"`
 }
 
-// problemBody returns the body of an answer; nobody writes to it.
+// problemBody returns the body of an answer. It is shared and must not be changed.
 func problemBody(status int, reason Reason) []byte {
 	if statuses[reason] == status {
 		return problems[reason]
@@ -46,7 +46,7 @@ var (
 	closingAfter = []string{"close", "Upgrade"}
 )
 
-// describesBody lists the header fields of a body that is not sent after all (RFC 9110 §8,
+// describesBody lists the header fields of a body that is not sent (RFC 9110 §8,
 // RFC 9530, RFC 6266).
 var describesBody = [...]string{
 	"Content-Digest", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Length",
@@ -66,8 +66,8 @@ func setProblemHeader(h http.Header, of http.Header) {
 	}
 }
 
-// setConnection ends the connection of a refused handshake: what follows on it may be meant
-// for a tunnel, and is not served as HTTP. "close" stands first, because net/http closes
+// setConnection ends the connection of a refused handshake: bytes behind it may be meant
+// for a tunnel, and are not served as HTTP. "close" stands first, because net/http closes
 // for no other first value. RFC 9110 §7.8 requires the option Upgrade beside an Upgrade
 // header; HTTP/2 has neither (RFC 9113 §8.2.2).
 func setConnection(h http.Header, protoMajor int, handshake bool) {

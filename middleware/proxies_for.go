@@ -11,8 +11,8 @@ const maxHops = 32
 
 // walkForwardedFor returns the client: the rightmost address of X-Forwarded-For
 // that is not trusted, all lines taken as one list (RFC 9110 §5.3); the leftmost
-// where all are. A longer chain than maxHops, an empty entry or one that is no
-// address ends the walk at the last address that was vouched for.
+// if all are trusted. A longer chain than maxHops, an empty entry or one that is not an
+// address ends the walk at the last address that a trusted proxy appended.
 func (p *Proxies) walkForwardedFor(lines []string, peer netip.Addr) netip.Addr {
 	client, hops := peer, 0
 	for _, line := range slices.Backward(lines) {
@@ -34,8 +34,8 @@ func (p *Proxies) walkForwardedFor(lines []string, peer netip.Addr) netip.Addr {
 	return client
 }
 
-// parseForwardedFor takes what proxies write: an address, an address with a port,
-// IPv6 with or without brackets. Zones mean something on the proxy only.
+// parseForwardedFor accepts the forms that proxies write: an address, an address with a port,
+// IPv6 with or without brackets. Zones have a meaning on the proxy only.
 func parseForwardedFor(s string) (netip.Addr, bool) {
 	if a, err := netip.ParseAddr(s); err == nil {
 		return a.Unmap().WithZone(""), true
@@ -50,7 +50,7 @@ func parseForwardedFor(s string) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
-// allSecure fails closed: which of several values is the client's cannot be told.
+// allSecure demands all of several values: which of them is the client's is not known.
 func allSecure(lines []string) bool {
 	for _, line := range lines {
 		for value := range strings.SplitSeq(line, ",") {

@@ -6,16 +6,16 @@ import (
 	"strings"
 )
 
-// maxForwardedLine bounds what is parsed of one Forwarded line; a longer one is
-// taken as unreadable.
+// maxForwardedLine bounds the parsing of one Forwarded line; a longer one counts
+// as unreadable.
 const maxForwardedLine = 4096
 
 // walkForwarded is the walk over Forwarded (RFC 7239 §4), from the right over all
 // lines. The element at which it ends was written by a trusted proxy, so its proto
-// counts even where it hides the client's address (§6.2, §6.3). A line that breaks
-// the grammar is worth nothing as a whole: where its quotes begin cannot be told.
-// Nor is the client taken to speak TLS then, or else it could hide the "proto=http"
-// of a proxy that speaks TLS to us behind a stray quote.
+// counts even if it hides the client's address (§6.2, §6.3). A line that breaks
+// the grammar is ignored as a whole, because the places of its quotes are not known.
+// The client then counts as one without TLS: otherwise it could hide, behind a stray quote,
+// the "proto=http" of a proxy that uses TLS to this server.
 func (p *Proxies) walkForwarded(lines []string, from hop) hop {
 	hops, tls := 0, from.secure
 	for _, line := range slices.Backward(lines) {
@@ -41,7 +41,7 @@ func (p *Proxies) walkForwarded(lines []string, from hop) hop {
 	return from
 }
 
-// forwardedElement is one hop's word: for= and proto=, unquoted.
+// forwardedElement has for= and proto= of one hop, unquoted.
 type forwardedElement struct {
 	node, proto string
 	malformed   bool // a parameter occurs twice (RFC 7239 §4), or none at all
@@ -74,7 +74,7 @@ func parseForwarded(line string) ([]forwardedElement, bool) {
 	}
 }
 
-// parseForwardedElement stops in front of what does not belong to the element.
+// parseForwardedElement stops at the first byte that does not belong to the element.
 func parseForwardedElement(s string) (e forwardedElement, rest string, ok bool) {
 	var seen []string
 	for {
@@ -142,7 +142,7 @@ func tokenLen(s string) int {
 }
 
 // parseForwardedNode reads RFC 7239 §6: an address, IPv6 in brackets, with or
-// without a port. "unknown" and obfuscated names ("_hidden") are no address.
+// without a port. "unknown" and obfuscated names ("_hidden") are not addresses.
 func parseForwardedNode(s string) (netip.Addr, bool) {
 	name, port := s, ""
 	if end := strings.IndexByte(s, ']'); strings.HasPrefix(s, "[") && end > 0 {

@@ -9,8 +9,8 @@ import (
 	"github.com/securews/securews/middleware"
 )
 
-// FuzzForwardedFor: whatever an attacker writes in front of what the trusted proxy
-// appends, the client stays the one the proxy saw.
+// FuzzForwardedFor: an attacker's text in front of the entry of the trusted proxy
+// does not change the client, which stays the one the proxy saw.
 func FuzzForwardedFor(f *testing.F) {
 	for _, row := range forwardedForTable {
 		f.Add(strings.Join(row.lines, ","))
@@ -31,8 +31,8 @@ func FuzzForwardedFor(f *testing.F) {
 	})
 }
 
-// FuzzForwarded: whatever an attacker writes in front of what the trusted proxy
-// appends, the client is the one the proxy saw or, where the line can no longer be
+// FuzzForwarded: with an attacker's text in front of the element of the trusted proxy,
+// the client is the one the proxy saw or, if the line can no longer be
 // read, the proxy; and never one that spoke TLS when the proxy says it did not.
 func FuzzForwarded(f *testing.F) {
 	for _, row := range forwardedTable {

@@ -184,14 +184,14 @@ func TestProxiesThatWereNotMadeTrustNobody(t *testing.T) {
 
 func TestProxiesConfigsThatAreErrors(t *testing.T) {
 	rows := []struct{ entry, hint string }{
-		{"", "no address"},
-		{"proxy.example", "no address"},
-		{"10.0.0.1:80", "no address"},
-		{"fe80::1%eth0", "no address"},
-		{"10.0.0.0/33", "no prefix"},
-		{"10.0.0.0/", "no prefix"},
-		{"0.0.0.0/0", "trusts everybody"},
-		{"::/0", "trusts everybody"},
+		{"", "not an address"},
+		{"proxy.example", "not an address"},
+		{"10.0.0.1:80", "not an address"},
+		{"fe80::1%eth0", "not an address"},
+		{"10.0.0.0/33", "not a prefix"},
+		{"10.0.0.0/", "not a prefix"},
+		{"0.0.0.0/0", "trusts every client"},
+		{"::/0", "trusts every client"},
 		{"10.0.0.1/8", `write "10.0.0.0/8" or "10.0.0.1"`},
 		{"::ffff:10.0.0.0/104", "IPv4"},
 	}
@@ -199,7 +199,7 @@ func TestProxiesConfigsThatAreErrors(t *testing.T) {
 	for _, row := range rows {
 		entries = append(entries, row.entry)
 		p, err := middleware.NewProxies(middleware.ProxiesConfig{Trusted: []string{"10.0.0.1", row.entry}})
-		if err == nil || p != nil || !strings.Contains(err.Error(), row.hint) || !strings.HasPrefix(err.Error(), "middleware: proxies: ") {
+		if err == nil || p != nil || !strings.Contains(err.Error(), row.hint) || !strings.HasPrefix(err.Error(), "middleware: ProxiesConfig.Trusted: ") {
 			t.Errorf("%q: %v lacks %q", row.entry, err, row.hint)
 		}
 	}

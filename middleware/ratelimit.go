@@ -9,47 +9,47 @@ import (
 	"time"
 )
 
-// Limiter decides, for each key apart, whether one more event fits. An
+// Limiter decides for each key whether one more event is within the limit. An
 // implementation on a store lets several nodes share one limit. It is safe for
 // concurrent use.
 type Limiter interface {
-	// Allow takes one event from the key's share. Zero: there was one left;
-	// otherwise how long it takes until the next. An error means that nobody
-	// knows: the request is refused.
+	// Allow takes one event from the key's share. It returns zero if there was one left,
+	// otherwise the time until the next. An error means that the answer is not
+	// known: the request is refused.
 	Allow(ctx context.Context, key string) (retryAfter time.Duration, err error)
 }
 
-// RateLimitConfig says how often, and whom to tell apart.
+// RateLimitConfig is a rate, and the key that requests are counted by.
 type RateLimitConfig struct {
 	_ [0]func()
 
-	// Events are let through in each Per, by a token bucket for every key. Events
-	// is required; a zero Per is one second.
+	// Events is how many requests are admitted in each Per, by a token bucket for every
+	// key. It is required; a zero Per is one second.
 	Events int
 	Per    time.Duration
 
 	// Burst is how many a key that was idle may have at once; zero: Events.
 	Burst int
 
-	// Key says whose share a request uses; nil: the client's address, IPv6 by its
-	// /64, which is what one client holds. Requests with the key "" share one
+	// Key returns the key whose share a request uses; nil: the client's address, IPv6 by its
+	// /64, because one client has all addresses of it. Requests with the key "" share one
 	// bucket, as do clients whose address is unknown.
 	Key func(r *http.Request) string
 
 	// Proxies finds the client's address; nil: the innermost [Proxies] around,
-	// or else the other end of the connection.
+	// or else the peer of the connection.
 	Proxies *Proxies
 
 	// MaxKeys bounds the buckets in memory, some 200 bytes each; zero: 65,536. At
-	// the bound, a bucket that has filled up again makes room, which costs its
-	// owner nothing. Where none is found, the keys that are new share one bucket of
-	// the same rate until one has filled up. Whoever floods the table slows new
-	// clients down, but takes no more memory, and gains at most what is in the
+	// the bound, a bucket that is full again is given to a new key, which costs the
+	// old key nothing. If none is found, all new keys share one bucket of
+	// the same rate until one is full. An attacker who floods the table slows new
+	// clients down, but uses no more memory, and gains at most the
 	// shared bucket.
 	MaxKeys int
 
-	// Limiter replaces the buckets in memory; the other limits are then its own
-	// business, and an error here. While it fails, requests are refused with 503.
+	// Limiter replaces the buckets in memory. It has its own limits: those here must then
+	// be zero. While it fails, requests are refused with 503.
 	Limiter Limiter
 }
 
@@ -58,64 +58,72 @@ type RateLimitConfig struct {
 type RateLimit struct {
 	limiter Limiter
 	key     func(*http.Request) string
+
+	addresses *buckets // in place of both: by address
+	proxies   *Proxies
 }
 
 const defaultMaxKeys = 65_536
 
-// NewRateLimit returns a limit, or reports everything that is wrong with the
+// NewRateLimit returns a limit. Its error joins all that is wrong with the
 // configuration.
 func NewRateLimit(cfg RateLimitConfig) (*RateLimit, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	l := &RateLimit{limiter: cfg.Limiter, key: cfg.Key}
-	if l.key == nil {
-		l.key = func(r *http.Request) string { return addressKey(r, cfg.Proxies) }
+	switch {
+	case cfg.Limiter != nil && cfg.Key != nil:
+		return &RateLimit{limiter: cfg.Limiter, key: cfg.Key}, nil
+	case cfg.Limiter != nil:
+		return &RateLimit{limiter: cfg.Limiter, key: func(r *http.Request) string { return addressKey(r, cfg.Proxies) }}, nil
+	case cfg.Key != nil:
+		return &RateLimit{limiter: cfg.buckets(), key: cfg.Key}, nil
 	}
-	if l.limiter == nil {
-		per, burst, maxKeys := cfg.Per, cfg.Burst, cfg.MaxKeys
-		if per == 0 {
-			per = time.Second
-		}
-		if burst == 0 {
-			burst = cfg.Events
-		}
-		if maxKeys == 0 {
-			maxKeys = defaultMaxKeys
-		}
-		l.limiter = newBuckets(float64(cfg.Events)/per.Seconds(), burst, maxKeys)
+	return &RateLimit{addresses: cfg.buckets(), proxies: cfg.Proxies}, nil
+}
+
+func (cfg *RateLimitConfig) buckets() *buckets {
+	per, burst, maxKeys := cfg.Per, cfg.Burst, cfg.MaxKeys
+	if per == 0 {
+		per = time.Second
 	}
-	return l, nil
+	if burst == 0 {
+		burst = cfg.Events
+	}
+	if maxKeys == 0 {
+		maxKeys = defaultMaxKeys
+	}
+	return newBuckets(float64(cfg.Events)/per.Seconds(), burst, maxKeys)
 }
 
 func (cfg *RateLimitConfig) validate() error {
 	var errs []error
 	fail := func(format string, args ...any) {
-		errs = append(errs, fmt.Errorf("middleware: rate limit: "+format, args...))
+		errs = append(errs, fmt.Errorf("middleware: RateLimitConfig."+format, args...))
 	}
 	if cfg.Key != nil && cfg.Proxies != nil {
-		fail("Proxies has no effect beside a Key")
+		fail("Proxies: it has no effect beside a Key: leave it out")
 	}
 	if cfg.Limiter != nil {
 		if cfg.Events != 0 || cfg.Per != 0 || cfg.Burst != 0 || cfg.MaxKeys != 0 {
-			fail("Events, Per, Burst and MaxKeys have no effect beside a Limiter")
+			fail("Limiter: it has limits of its own: leave Events, Per, Burst and MaxKeys out")
 		}
 		return errors.Join(errs...)
 	}
 	switch {
 	case cfg.Events == 0:
-		fail("Events is required")
+		fail("Events: required")
 	case cfg.Events < 0:
-		fail("Events: %d is negative", cfg.Events)
+		fail("Events: %d is negative: write how many requests are admitted in each Per", cfg.Events)
 	}
 	if cfg.Per < 0 {
-		fail("Per: %v is negative", cfg.Per)
+		fail("Per: %v is negative: write 0 for one second", cfg.Per)
 	}
 	if cfg.Burst < 0 {
-		fail("Burst: %d is negative", cfg.Burst)
+		fail("Burst: %d is negative: write 0 for Events", cfg.Burst)
 	}
 	if cfg.MaxKeys < 0 {
-		fail("MaxKeys: %d is negative", cfg.MaxKeys)
+		fail("MaxKeys: %d is negative: write 0 for %d", cfg.MaxKeys, defaultMaxKeys)
 	}
 	return errors.Join(errs...)
 }
@@ -124,36 +132,62 @@ func (cfg *RateLimitConfig) validate() error {
 // [Refusal]: 429 `rate_limited` (RFC 6585 §4), with the whole seconds until the
 // next event in Retry-After.
 func (l *RateLimit) Allow(r *http.Request) error {
-	if l == nil || l.limiter == nil {
-		return tooMany(time.Minute, errors.New("middleware: rate limit: the zero RateLimit lets nothing through"))
-	}
-	wait, err := l.limiter.Allow(r.Context(), l.key(r))
+	wait, err := l.take(r)
 	switch {
 	case err != nil:
 		return &Refusal{
 			Status: http.StatusServiceUnavailable, Reason: ReasonUnavailable,
 			Header: http.Header{"Retry-After": {"1"}},
-			Err:    fmt.Errorf("middleware: rate limit: %w", err),
+			Err:    fmt.Errorf("middleware: RateLimit: %w", err),
 		}
-	case wait != 0: // a negative one breaks the contract: fail closed
-		return tooMany(wait, nil)
+	case wait != 0: // a negative one breaks the contract: refuse
+		return tooMany(wait)
 	}
 	return nil
 }
 
-func tooMany(wait time.Duration, cause error) *Refusal {
+func (l *RateLimit) take(r *http.Request) (wait time.Duration, err error) {
+	switch {
+	case l == nil || l.limiter == nil && l.addresses == nil:
+		return time.Minute, nil // the zero RateLimit admits no request
+	case l.limiter != nil:
+		return l.limiter.Allow(r.Context(), l.key(r))
+	case l.proxies != nil:
+		return l.addresses.allowAddress(l.proxies.ClientIP(r)), nil
+	}
+	return l.addresses.allowAddress(clientAround(r)), nil
+}
+
+var errRate = errors.New("middleware: RateLimit: RateLimitConfig.Events is reached")
+
+// tooMany has one Refusal for each short wait: a client chooses how often it is refused.
+func tooMany(wait time.Duration) *Refusal {
 	seconds := int64(wait / time.Second)
 	if wait%time.Second > 0 {
 		seconds++
 	}
+	if seconds = max(seconds, 1); seconds < int64(len(shortWaits)) {
+		return shortWaits[seconds]
+	}
+	return retryAfter(seconds)
+}
+
+var shortWaits = func() (list [61]*Refusal) {
+	for seconds := range list {
+		list[seconds] = retryAfter(int64(seconds))
+	}
+	return list
+}()
+
+func retryAfter(seconds int64) *Refusal {
 	return &Refusal{
 		Status: http.StatusTooManyRequests, Reason: ReasonRateLimited,
-		Header: http.Header{"Retry-After": {strconv.FormatInt(max(seconds, 1), 10)}},
-		Err:    cause,
+		Header: http.Header{"Retry-After": {strconv.FormatInt(seconds, 10)}},
+		Err:    errRate,
 	}
 }
 
-// Handler lets a request through, or refuses it.
+// Handler admits a request, or refuses it.
 func (l *RateLimit) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := l.Allow(r); err != nil {

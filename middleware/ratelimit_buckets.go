@@ -4,7 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"hash/maphash"
-	"strings"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -12,11 +12,12 @@ import (
 )
 
 // buckets is the [Limiter] in memory: a token bucket for every key, in shards so
-// that requests seldom wait for each other. It never holds more than maxKeys.
+// that requests seldom wait for each other. It never holds more than maxKeys. A decision
+// for a known key does not allocate.
 type buckets struct {
 	seed     maphash.Seed
 	shards   []bucketShard // a power of two
-	overflow bucketShard   // a single bucket: what new keys share while the table is full
+	overflow bucketShard   // a single bucket: new keys share it while the table is full
 }
 
 type bucketShard struct {
@@ -24,7 +25,7 @@ type bucketShard struct {
 	index   map[string]int // key to its place in buckets
 	buckets []bucket
 	limit   int // most buckets
-	hand    int // where room is looked for next
+	hand    int // the bucket that is tried next for a new key
 }
 
 type bucket struct {
@@ -36,7 +37,7 @@ const (
 	mostShards   = 16
 	leastInShard = 512
 	longestKey   = 64 // bytes; a longer key is kept as its hash
-	looks        = 8  // buckets looked at to make room for a new key
+	looks        = 8  // buckets that are tried for a new key
 )
 
 func newBuckets(perSecond float64, burst, maxKeys int) *buckets {
@@ -53,37 +54,47 @@ func newBuckets(perSecond float64, burst, maxKeys int) *buckets {
 	return b
 }
 
-// Allow implements [Limiter]. The time is read under the lock: a bucket must not
-// see it run backwards.
+// Allow implements [Limiter].
 func (b *buckets) Allow(_ context.Context, key string) (time.Duration, error) {
+	var short [longestKey]byte
 	if len(key) > longestKey {
 		sum := sha256.Sum256([]byte(key))
-		key = string(sum[:])
+		return b.allow(sum[:]), nil
 	}
-	s := &b.shards[maphash.String(b.seed, key)&uint64(len(b.shards)-1)]
+	return b.allow(append(short[:0], key...)), nil
+}
+
+// allowAddress is Allow for the key of an address.
+func (b *buckets) allowAddress(addr netip.Addr) time.Duration {
+	var short [longestKey]byte
+	return b.allow(appendAddress(short[:0], addr))
+}
+
+// allow reads the time under the lock, so that a bucket does not see it run backwards.
+func (b *buckets) allow(key []byte) time.Duration {
+	s := &b.shards[maphash.Bytes(b.seed, key)&uint64(len(b.shards)-1)]
 	shared := b.overflow.buckets[0]
 	s.mu.Lock()
 	now := time.Now()
 	if own, ok := s.find(key, now, shared.Limit(), shared.Burst()); ok {
 		defer s.mu.Unlock()
-		return take(own, now), nil
+		return take(own, now)
 	}
 	s.mu.Unlock()
 	b.overflow.mu.Lock()
 	defer b.overflow.mu.Unlock()
-	return take(shared.Limiter, time.Now()), nil
+	return take(shared.Limiter, time.Now())
 }
 
 // find returns the key's bucket, or a full one that becomes the key's: a new one
-// below the bound, at it one that has filled up again, which is as good as new.
-func (s *bucketShard) find(key string, now time.Time, limit rate.Limit, burst int) (*rate.Limiter, bool) {
-	if i, ok := s.index[key]; ok {
+// below the bound; at the bound one that is full again, which equals a new one.
+func (s *bucketShard) find(key []byte, now time.Time, limit rate.Limit, burst int) (*rate.Limiter, bool) {
+	if i, ok := s.index[string(key)]; ok {
 		return s.buckets[i].Limiter, true
 	}
 	if len(s.buckets) < s.limit {
-		key = strings.Clone(key) // the key may be a piece of a whole header
-		s.index[key] = len(s.buckets)
-		s.buckets = append(s.buckets, bucket{key, rate.NewLimiter(limit, burst)})
+		s.index[string(key)] = len(s.buckets)
+		s.buckets = append(s.buckets, bucket{string(key), rate.NewLimiter(limit, burst)})
 		return s.buckets[len(s.buckets)-1].Limiter, true
 	}
 	for range min(looks, len(s.buckets)) {
@@ -91,7 +102,7 @@ func (s *bucketShard) find(key string, now time.Time, limit rate.Limit, burst in
 		s.hand = (s.hand + 1) % len(s.buckets)
 		if old := &s.buckets[i]; old.TokensAt(now) >= float64(burst) {
 			delete(s.index, old.key)
-			old.key = strings.Clone(key)
+			old.key = string(key)
 			s.index[old.key] = i
 			return old.Limiter, true
 		}
@@ -99,7 +110,7 @@ func (s *bucketShard) find(key string, now time.Time, limit rate.Limit, burst in
 	return nil, false
 }
 
-// take takes one token, or says how long it is until there is one.
+// take takes one token, or returns the time until there is one.
 func take(l *rate.Limiter, now time.Time) time.Duration {
 	if l.AllowN(now, 1) {
 		return 0

@@ -22,8 +22,8 @@ func userRequests() (r *http.Request, as func(user string)) {
 	return r, func(user string) { value[0] = user }
 }
 
-// At the bound: who is known keeps a share of his own, who is new shares one bucket,
-// and a bucket that has filled up again makes room (ASVS 13.1.2).
+// At the bound, a known key keeps a share of its own, new keys share one bucket,
+// and a bucket that is full again makes room (ASVS 13.1.2).
 func TestRateLimitAtTheBound(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -59,8 +59,7 @@ func TestRateLimitAtTheBound(t *testing.T) {
 	})
 }
 
-// Nobody who keeps asking gets more by others being many: a key has its burst and
-// its rate.
+// A key has its burst and its rate, and does not gain by a flood of other keys.
 func TestRateLimitForgettingGainsNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

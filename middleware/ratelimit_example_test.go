@@ -32,7 +32,7 @@ func ExampleNewRateLimit() {
 	// 429 "6"
 }
 
-// By user where the credential is known, further in than Auth.
+// By user, behind Auth, which has recognized the credential.
 func ExampleNewRateLimit_chi() {
 	auth, err := middleware.NewAuth(middleware.Anonymous())
 	if err != nil {

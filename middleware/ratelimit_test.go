@@ -131,7 +131,7 @@ func TestRateLimitZeroValueRefuses(t *testing.T) {
 	}
 }
 
-// Whom the default key tells apart: IPv4 by address, IPv6 by /64.
+// The default key distinguishes IPv4 by address, IPv6 by /64.
 func TestRateLimitByAddress(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -142,10 +142,10 @@ func TestRateLimitByAddress(t *testing.T) {
 		{"two addresses", "192.0.2.1:1", "192.0.2.2:1", false},
 		{"one /64", "[2001:db8:0:1::1]:1", "[2001:db8:0:1:ffff::2]:1", true},
 		{"two /64s", "[2001:db8:0:1::1]:1", "[2001:db8:0:2::1]:1", false},
-		{"IPv4 in IPv6 clothes", "192.0.2.1:1", "[::ffff:192.0.2.1]:1", true},
-		{"IPv4 neighbours in IPv6 clothes", "[::ffff:192.0.2.1]:1", "[::ffff:192.0.2.2]:1", false},
+		{"IPv4 in IPv6 notation", "192.0.2.1:1", "[::ffff:192.0.2.1]:1", true},
+		{"IPv4 neighbours in IPv6 notation", "[::ffff:192.0.2.1]:1", "[::ffff:192.0.2.2]:1", false},
 		{"one link-local network, two zones", "[fe80::1%eth0]:1", "[fe80::1%eth1]:1", true},
-		{"addresses nobody can read share", "@", "", true},
+		{"unreadable addresses share", "@", "", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -160,7 +160,7 @@ func TestRateLimitByAddress(t *testing.T) {
 	}
 }
 
-// X-Forwarded-For counts where a trusted proxy wrote it (ASVS 15.3.4).
+// X-Forwarded-For counts if a trusted proxy wrote it (ASVS 15.3.4).
 func TestRateLimitBehindProxies(t *testing.T) {
 	t.Parallel()
 	proxies, err := middleware.NewProxies(middleware.ProxiesConfig{Trusted: []string{"10.0.0.0/8"}})
@@ -186,8 +186,8 @@ func TestRateLimitBehindProxies(t *testing.T) {
 			{"a client", "10.0.0.1", "192.0.2.1", 404},
 			{"another client of the proxy", "10.0.0.1", "192.0.2.2", 404},
 			{"the first by another proxy", "10.0.0.2", "192.0.2.1", 429},
-			{"somebody who is no proxy", "198.51.100.1", "192.0.2.3", 404},
-			{"the same with another story", "198.51.100.1", "192.0.2.4", 429},
+			{"a client that is not a proxy", "198.51.100.1", "192.0.2.3", 404},
+			{"the same client with another header", "198.51.100.1", "192.0.2.4", 429},
 		} {
 			if status, _ := answer(t, h, from(tt.peer, tt.client)); status != tt.status {
 				t.Errorf("%s: %s: %d, want %d", name, tt.what, status, tt.status)
@@ -208,7 +208,7 @@ func (s *sharedLimiter) Allow(_ context.Context, key string) (time.Duration, err
 	return s.wait, s.err
 }
 
-// Whoever cannot decide refuses (ASVS 16.5.3): 503, and the client may try again.
+// A limiter that cannot decide refuses (ASVS 16.5.3): 503, and the client may try again.
 func TestRateLimitWithALimiter(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -245,11 +245,11 @@ func TestNewRateLimitReportsEveryMistakeAtOnce(t *testing.T) {
 	t.Parallel()
 	_, err := middleware.NewRateLimit(middleware.RateLimitConfig{Events: -1, Per: -time.Second, Burst: -2, MaxKeys: -3, Key: byUser, Proxies: new(middleware.Proxies)})
 	wantErrors(t, err,
-		"middleware: rate limit: Events: -1 is negative", "middleware: rate limit: Per: -1s is negative",
-		"middleware: rate limit: Burst: -2 is negative", "middleware: rate limit: MaxKeys: -3 is negative",
-		"middleware: rate limit: Proxies has no effect beside a Key")
+		"middleware: RateLimitConfig.Events: -1 is negative", "middleware: RateLimitConfig.Per: -1s is negative",
+		"middleware: RateLimitConfig.Burst: -2 is negative", "middleware: RateLimitConfig.MaxKeys: -3 is negative: write 0 for 65536",
+		"middleware: RateLimitConfig.Proxies: it has no effect beside a Key")
 	_, err = middleware.NewRateLimit(middleware.RateLimitConfig{})
-	wantErrors(t, err, "middleware: rate limit: Events is required")
+	wantErrors(t, err, "middleware: RateLimitConfig.Events: required")
 	_, err = middleware.NewRateLimit(middleware.RateLimitConfig{Limiter: &sharedLimiter{}, Events: 1})
-	wantErrors(t, err, "middleware: rate limit: Events, Per, Burst and MaxKeys have no effect beside a Limiter")
+	wantErrors(t, err, "middleware: RateLimitConfig.Limiter: it has limits of its own")
 }

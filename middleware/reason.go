@@ -1,22 +1,22 @@
 package middleware
 
-// Reason is the word that tells a client why it was refused. The words are part of
+// Reason is the word that tells a client why it is refused. The words are part of
 // the interface: they do not change within a major version.
 type Reason string
 
 // The reasons of this module's packages. [AccessLog] logs the word beside the cause.
 const (
-	ReasonTLSRequired         Reason = "tls_required"         // 403: the request came in the clear
-	ReasonHostNotAllowed      Reason = "host_not_allowed"     // 421: the Host is none of ours
-	ReasonOriginMissing       Reason = "origin_missing"       // 403: no Origin where one is needed
-	ReasonOriginMalformed     Reason = "origin_malformed"     // 403: several Origins, or none a browser sends
+	ReasonTLSRequired         Reason = "tls_required"         // 403: the request came without TLS
+	ReasonHostNotAllowed      Reason = "host_not_allowed"     // 421: a Host that is not on the list
+	ReasonOriginMissing       Reason = "origin_missing"       // 403: no Origin, which is required
+	ReasonOriginMalformed     Reason = "origin_malformed"     // 403: several Origins, or not an origin
 	ReasonOriginNotAllowed    Reason = "origin_not_allowed"   // 403: an Origin that is not on the list
 	ReasonFetchMetadata       Reason = "fetch_metadata"       // 403: Sec-Fetch-Site disagrees with the Origin
 	ReasonNoCredential        Reason = "no_credential"        // 401
 	ReasonMultipleCredentials Reason = "multiple_credentials" // 400: exactly one is accepted
 	ReasonCredentialMalformed Reason = "credential_malformed" // 400: a header that cannot be read, a token in the query
-	ReasonCredentialInvalid   Reason = "credential_invalid"   // 401: not genuine, or not for here
-	ReasonCredentialExpired   Reason = "credential_expired"   // 401: genuine, but over: fetch a new one
+	ReasonCredentialInvalid   Reason = "credential_invalid"   // 401: not genuine, or not for this server
+	ReasonCredentialExpired   Reason = "credential_expired"   // 401: expired: fetch a new one
 	ReasonCredentialRevoked   Reason = "credential_revoked"   // 401: sign in again
 	ReasonInsufficientScope   Reason = "insufficient_scope"   // 403
 	ReasonForbidden           Reason = "forbidden"            // 403: authenticated, but not allowed
@@ -24,7 +24,7 @@ const (
 	ReasonTooManyConnections  Reason = "too_many_connections" // 429: this principal's share is used up
 	ReasonOverloaded          Reason = "overloaded"           // 503: the handler's connections are used up
 	ReasonDraining            Reason = "draining"             // 503: this node is going away
-	ReasonUnavailable         Reason = "unavailable"          // 503: what decides cannot be reached; fail closed
+	ReasonUnavailable         Reason = "unavailable"          // 503: the answer is not known
 	ReasonBadHandshake        Reason = "bad_handshake"        // 400: RFC 6455 §4.2.1
 	ReasonUpgradeRequired     Reason = "upgrade_required"     // 426: a plain request on a WebSocket route
 	ReasonWebSocketVersion    Reason = "websocket_version"    // 426, with Sec-WebSocket-Version: 13

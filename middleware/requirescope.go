@@ -8,8 +8,8 @@ import (
 )
 
 // RequireScope refuses a request whose principal lacks any of the scopes: 403
-// `insufficient_scope` with the challenge of RFC 6750 §3.1, or 401 where no [Auth]
-// stands further out.
+// `insufficient_scope` with the challenge of RFC 6750 §3.1, or 401 without an outer
+// [Auth].
 func RequireScope(scopes ...string) Middleware {
 	challenge := fmt.Sprintf(`Bearer error="insufficient_scope", scope=%q`, strings.Join(scopes, " "))
 	return func(next http.Handler) http.Handler {

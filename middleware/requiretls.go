@@ -9,12 +9,12 @@ import (
 	"github.com/securews/securews/internal/opening"
 )
 
-// RequireTLS refuses requests that did not come over TLS, as p sees it: 403
-// `tls_required` (ASVS 4.4.1, 4.1.2). It does not redirect: a client that is sent on
-// to https has already shown its credential to the network, and nobody notices.
-// Browsers do not follow a redirect of a handshake at all.
+// RequireTLS refuses requests that did not come over TLS ([Proxies.Secure]): 403
+// `tls_required` (ASVS 4.4.1, 4.1.2). It does not redirect: a client that is redirected
+// to https has already shown its credential to the network, and the mistake stays unnoticed.
+// Browsers do not follow a redirect of a handshake.
 //
-// A nil p believes no header: only TLS to this server counts.
+// A nil p trusts no header: only TLS to this server counts.
 func RequireTLS(p *Proxies) Middleware {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -29,10 +29,10 @@ func RequireTLS(p *Proxies) Middleware {
 
 // RedirectTLS is [RequireTLS] for the pages of a site: a GET or HEAD that asks for
 // HTML is sent to the same place on https (308) when its Host is on the list, so
-// that it is nobody's open redirect. It refuses a Host that is not on the list, and
-// handshakes, other methods and requests for anything but HTML as RequireTLS does:
-// ASVS 4.1.2 wants redirects only where a person is looking. (Sec-Fetch-Dest cannot
-// tell, browsers do not send it in the clear.)
+// that it is not an open redirect. It refuses a Host that is not on the list. It refuses
+// handshakes, other methods and requests that do not ask for HTML as RequireTLS does:
+// ASVS 4.1.2 allows redirects only for pages that a user opens. (Browsers send no
+// Sec-Fetch-Dest without TLS.)
 func RedirectTLS(p *Proxies, hosts *HostPolicy) Middleware {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -61,5 +61,5 @@ func asksForDocument(r *http.Request) bool {
 }
 
 func tlsRefusal() error {
-	return &Refusal{Status: http.StatusForbidden, Reason: ReasonTLSRequired, Err: errors.New("middleware: tls: the request came in the clear")}
+	return &Refusal{Status: http.StatusForbidden, Reason: ReasonTLSRequired, Err: errors.New("middleware: RequireTLS: the request came without TLS: behind a proxy that ends TLS, name it in ProxiesConfig.Trusted")}
 }

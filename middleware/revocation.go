@@ -9,8 +9,8 @@ import (
 	"github.com/securews/securews/internal/bounded"
 )
 
-// Revocation takes credentials back: the one session, the one token, or all that a
-// subject was issued before a moment. Whatever it names is revoked.
+// Revocation revokes credentials: one session, one token, or all that a
+// subject was issued before a moment. All that it names are revoked.
 type Revocation struct {
 	// Issuer and Subject name an identity, all of whose credentials issued before
 	// Before end. An empty Issuer means that subject under every issuer.
@@ -22,8 +22,8 @@ type Revocation struct {
 	// Before is the cut-off for Subject; zero: now.
 	Before time.Time
 
-	// Expires is when the last of the revoked credentials would have ended by
-	// itself, and the revocation may be forgotten; zero: [RevocationRetention]
+	// Expires is when the last of the revoked credentials would have expired,
+	// so that the revocation may be forgotten; zero: [RevocationRetention]
 	// from now.
 	Expires time.Time
 }
@@ -38,14 +38,15 @@ func (v Revocation) Covers(p Principal) bool {
 		v.Subject != "" && v.Subject == p.Subject && (v.Issuer == "" || v.Issuer == p.Issuer) && p.IssuedAt.Before(v.Before)
 }
 
-// Revocations is what a node knows of credentials taken back. Implementations are
+// Revocations is a node's list of revoked credentials. Implementations are
 // safe for concurrent use.
 type Revocations interface {
-	// Revoke is durable when it returns nil: every later Revoked says so, and
-	// every follower has been or will be told.
+	// Revoke is durable when it returns nil: every later Revoked returns true, and
+	// every follower has been or will be called.
 	Revoke(ctx context.Context, v Revocation) error
 
-	// Revoked is authoritative. An error means that nobody knows: fail closed.
+	// Revoked is authoritative. An error means that the answer is not known: the
+	// request is refused.
 	Revoked(ctx context.Context, p Principal) (bool, error)
 
 	// Follow calls fn with every later revocation, none lost, until stop is
@@ -54,7 +55,7 @@ type Revocations interface {
 }
 
 // NewRevocations returns the revocations of one process, kept in memory until they
-// expire. Followers are told before Revoke returns.
+// expire. Followers are called before Revoke returns.
 func NewRevocations() Revocations {
 	return &memoryRevocations{marks: map[revocationKey]mark{}, followers: map[*func(Revocation)]struct{}{}}
 }
@@ -71,11 +72,11 @@ type memoryRevocations struct {
 
 	mu        sync.RWMutex
 	marks     map[revocationKey]mark
-	sweepAt   int // size at which the expired are looked for next
+	sweepAt   int // size at which expired marks are removed next
 	followers map[*func(Revocation)]struct{}
 }
 
-var errEmptyRevocation = errors.New("middleware: revocation: names neither Subject, Session nor Token")
+var errEmptyRevocation = errors.New("middleware: Revocation: Subject, SessionHandle and TokenHandle are empty: set one")
 
 func (m *memoryRevocations) Revoke(_ context.Context, v Revocation) error {
 	if v.Subject == "" && v.SessionHandle == "" && v.TokenHandle == "" {
@@ -110,7 +111,7 @@ func (m *memoryRevocations) Revoke(_ context.Context, v Revocation) error {
 	return nil
 }
 
-// put never shortens what is already known.
+// put never shortens an earlier mark.
 func (m *memoryRevocations) put(k revocationKey, v Revocation) {
 	old := m.marks[k]
 	if old.before.After(v.Before) {
@@ -122,7 +123,7 @@ func (m *memoryRevocations) put(k revocationKey, v Revocation) {
 	m.marks[k] = mark{v.Before, v.Expires}
 }
 
-// sweep drops what has expired each time the map has doubled.
+// sweep drops the expired marks each time the map has doubled.
 func (m *memoryRevocations) sweep(now time.Time) {
 	if len(m.marks) < max(m.sweepAt, 1024) {
 		return

@@ -29,7 +29,7 @@ func isRevoked(t testing.TB, m middleware.Revocations, p middleware.Principal) b
 	return revoked
 }
 
-// What a revocation reaches (ASVS 7.4.1, 7.4.5, 6.8.1).
+// The principals that a revocation reaches (ASVS 7.4.1, 7.4.5, 6.8.1).
 func TestRevocationCovers(t *testing.T) {
 	t.Parallel()
 	noon := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
@@ -139,7 +139,7 @@ func TestRevokeBeforeDefaultsToNow(t *testing.T) {
 	})
 }
 
-// Covers and Revoked agree for every principal, whatever was revoked before.
+// Covers and Revoked agree for every principal, after every sequence of revocations.
 func TestRevokedAgreesWithCovers(t *testing.T) {
 	t.Parallel()
 	rnd := rand.New(rand.NewPCG(1, 2))

@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// NewServer returns an http.Server with the limits that net/http leaves open:
+// NewServer returns an http.Server with the limits that net/http does not set:
 // 5 s for the header (and, on TLS, the handshake before it), 15 s to read and 30 s
 // to answer an ordinary request, 60 s between two requests, 16 KiB of header, TLS
 // 1.2 or later, and server errors through [slog.Default]. More than 100 header fields
-// are refused before h sees them, and that is logged there too. A WebSocket leaves
-// these behind when it is upgraded; its own limits stand in ws.Config.
+// are refused before h sees them, and that is logged there, too. They do not apply to a
+// WebSocket once it is upgraded; its limits are in ws.Config.
 func NewServer(addr string, h http.Handler) *http.Server {
 	return &http.Server{
 		Addr:              addr,
@@ -21,7 +21,7 @@ func NewServer(addr string, h http.Handler) *http.Server {
 		ReadTimeout:       15 * time.Second,
 		WriteTimeout:      30 * time.Second,
 		IdleTimeout:       60 * time.Second,
-		MaxHeaderBytes:    16<<10 - 4096, // net/http adds 4096 of slop
+		MaxHeaderBytes:    16<<10 - 4096, // net/http adds 4096
 		TLSConfig:         &tls.Config{MinVersion: tls.VersionTLS12},
 		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn),
 		// `OPTIONS *` goes through the layers like any other request.
@@ -29,7 +29,7 @@ func NewServer(addr string, h http.Handler) *http.Server {
 	}
 }
 
-// maxHeaderFields bounds what one request may carry; browsers send some twenty.
+// maxHeaderFields bounds what one request may carry; browsers send about twenty.
 const maxHeaderFields = 100
 
 func limitHeaderFields(next http.Handler) http.Handler {

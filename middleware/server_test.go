@@ -116,7 +116,7 @@ func TestServerSaysWhyItRefusesFields(t *testing.T) {
 	}
 }
 
-// That refusal stands in front of every layer, and is logged all the same (ASVS
+// That refusal stands in front of every layer, and is logged anyway (ASVS
 // 16.3.3).
 func TestServerLogsThatItRefusesFields(t *testing.T) { // not parallel: slog.Default
 	var lines bytes.Buffer

@@ -66,7 +66,7 @@ func (a *revocable) Consume(r *http.Request) {
 	}
 }
 
-// validate returns what is wrong with the arguments of WithRevocations.
+// validate returns the fault of the arguments of WithRevocations.
 func (a *revocable) validate() error {
 	_, anon := a.Authenticator.(anonymous)
 	switch {

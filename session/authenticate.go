@@ -45,6 +45,8 @@ func (m *Manager) Authenticate(r *http.Request) (middleware.Principal, error) {
 		return m.principal(handle, rec), nil
 	case !m.live(rec, time.Now()):
 		return middleware.Principal{}, middleware.ErrNoCredential
+	case !m.Loaded(r).IsZero():
+		return m.principal(handle, rec), nil
 	}
 	ctx, cancel := m.bounded(r.Context())
 	defer cancel()
@@ -52,6 +54,24 @@ func (m *Manager) Authenticate(r *http.Request) (middleware.Principal, error) {
 		return middleware.Principal{}, refused(err)
 	}
 	return m.principal(handle, rec), nil
+}
+
+// loadedFor is how long the answer that a request was loaded with counts for it.
+const loadedFor = time.Second
+
+// Loaded is [middleware.Loader]'s: when Handler asked about the request's session, if it did
+// within the last second. A later Authenticate asks again.
+func (m *Manager) Loaded(r *http.Request) time.Time {
+	st := m.stateFrom(r.Context())
+	if st == nil {
+		return time.Time{}
+	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if time.Since(st.loaded) >= loadedFor {
+		return time.Time{}
+	}
+	return st.loaded
 }
 
 // Alive reports whether the principal's session is alive: a [middleware.Refusal] of 401
@@ -137,8 +157,8 @@ var (
 )
 
 // read returns a live session and its bytes in the store; errGone, errRevoked, or the
-// error of the store or the revocations. It is the one place where a record becomes a
-// session.
+// error of the store or the revocations. Only read makes a session of a
+// record.
 func (m *Manager) read(ctx context.Context, handle string) (*record, []byte, error) {
 	b, err := m.store.find(ctx, handle)
 	if err != nil {
@@ -175,13 +195,21 @@ func (m *Manager) goneOrRevoked(ctx context.Context, handle string) error {
 }
 
 func (m *Manager) checkRevoked(ctx context.Context, handle string, rec *record) error {
-	revoked, err := bounded.Call(ctx, m.asking, "session: revocations", func() (bool, error) {
-		return m.revocations.Revoked(ctx, m.principal(handle, rec))
-	})
+	var revoked bool
+	var err error
+	if m.asking.Direct() { // without the allocations of a function
+		revoked, err = m.revocations.Revoked(ctx, m.principal(handle, rec))
+	} else {
+		revoked, err = m.revokedBounded(ctx, m.principal(handle, rec))
+	}
 	if err == nil && revoked {
 		err = errRevoked
 	}
 	return err
+}
+
+func (m *Manager) revokedBounded(ctx context.Context, p middleware.Principal) (bool, error) {
+	return bounded.Call(ctx, m.asking, "session: revocations", func() (bool, error) { return m.revocations.Revoked(ctx, p) })
 }
 
 func (m *Manager) revoke(ctx context.Context, v middleware.Revocation) error {

@@ -21,8 +21,8 @@ const hostCookie = "__Host-session"
 
 var errDown = errors.New("connection refused by the test")
 
-// newManager fails the test for a Config that New refuses. It logs nothing unless
-// told where.
+// newManager fails the test for a Config that New refuses. It logs nothing
+// without Config.Log.
 func newManager(t testing.TB, cfg session.Config) *session.Manager {
 	t.Helper()
 	if cfg.Log == nil {
@@ -210,7 +210,7 @@ func (b *browser) principalOf(m *session.Manager) (middleware.Principal, error) 
 	return m.Authenticate(r)
 }
 
-// mustPrincipal fails the test where the browser is not signed in.
+// mustPrincipal fails the test if the browser is not signed in.
 func (b *browser) mustPrincipal(m *session.Manager) middleware.Principal {
 	b.t.Helper()
 	p, err := b.principalOf(m)
@@ -229,7 +229,7 @@ func answers(err error) (int, middleware.Reason) {
 	return 0, ""
 }
 
-// wantsRefusal compares what a refusal answers.
+// wantsRefusal compares the status and reason of a refusal.
 func wantsRefusal(t testing.TB, what string, err error, status int, reason middleware.Reason) {
 	t.Helper()
 	if s, r := answers(err); s != status || r != reason {

@@ -21,7 +21,7 @@ import (
 //	attributes           count, { name, value }   names ascending, each once
 //	values               count, { name, JSON }    names ascending, each once
 //
-// Nothing may follow. In version 1 login is start, and there are no roles; version 2 is
+// Nothing may follow. In version 1 login is start and the roles are empty; version 2 is
 // written only for a record that has roles or another login. So every record written
 // before version 2 existed still decodes, a node that knows version 1 alone reads most
 // of the new ones and treats the rest as absent, and there is one encoding of a record:

@@ -55,7 +55,7 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// ASVS 3.3.1-3.3.5: what weakens the cookie is not there to be set.
+// ASVS 3.3.1-3.3.5: no field weakens the cookie, except the two named.
 func TestConfigCannotWeakenTheCookie(t *testing.T) {
 	for i := range reflect.TypeFor[session.Config]().NumField() {
 		switch f := reflect.TypeFor[session.Config]().Field(i).Name; f {
@@ -66,8 +66,8 @@ func TestConfigCannotWeakenTheCookie(t *testing.T) {
 	}
 }
 
-// The Dev profile serves http on localhost, and refuses loudly what it is not for.
-func TestDevProfile(t *testing.T) {
+// DangerouslyAllowLocalHTTP serves http on localhost, and refuses every other request.
+func TestLocalHTTP(t *testing.T) {
 	m := newManager(t, session.Config{DangerouslyAllowLocalHTTP: true})
 	h := app(t, m)
 	for name, tt := range map[string]struct {
@@ -114,7 +114,7 @@ func TestDevProfile(t *testing.T) {
 	}
 }
 
-func TestDevCookieWorks(t *testing.T) {
+func TestLocalCookieWorks(t *testing.T) {
 	h := app(t, newManager(t, session.Config{DangerouslyAllowLocalHTTP: true}))
 	rec := httptest.NewRecorder()
 	h.ServeHTTP(rec, httptest.NewRequest("GET", "http://localhost/login?u=alice", nil))
@@ -173,13 +173,13 @@ func TestTwoManagers(t *testing.T) {
 		t.Errorf("admin: %+v", p)
 	}
 	if err := users.Alive(t.Context(), b.mustPrincipal(admins)); err != nil {
-		t.Errorf("another manager's principal is not its business: %v", err)
+		t.Errorf("another manager's principal is not its to judge: %v", err)
 	}
 }
 
-// A proxy that rewrites Host to where it forwards, and adds nothing, as nginx does
-// unless told otherwise: the page's Origin gives it away (RFC 6454 §7).
-func TestDevProfileBehindASilentProxy(t *testing.T) {
+// A proxy that rewrites Host to its backend, and adds nothing, as nginx does by
+// default: the page's Origin gives it away (RFC 6454 §7).
+func TestLocalHTTPBehindASilentProxy(t *testing.T) {
 	h := app(t, newManager(t, session.Config{DangerouslyAllowLocalHTTP: true}))
 	for origin, status := range map[string]int{
 		"http://localhost:8080": 200, "http://127.0.0.1:8080": 200, "https://localhost:5173": 200, "null": 200,

@@ -25,8 +25,8 @@ func newCookie(name string, lax, dev bool) cookie {
 }
 
 // read returns the cookie's value and how many cookies of that name there are.
-// The name is compared exactly: what prefixes promise, browsers keep in whatever
-// letter case, but this package sends one case only (RFC 6265bis §5.7).
+// The name is compared exactly: browsers enforce the rules of a prefix in any letter
+// case, but this package sends one case only (RFC 6265bis §5.7).
 func (c *cookie) read(h http.Header) (value string, n int) {
 	for _, line := range h["Cookie"] {
 		for pair := range strings.SplitSeq(line, ";") {
@@ -50,9 +50,9 @@ func (c *cookie) clear(h http.Header) {
 	c.send(h, c.name+"="+c.attributes+"; Max-Age=0")
 }
 
-// forget takes back what the origin left in the browser, and with "cookies" those of
-// its whole registrable domain (ASVS 14.3.1; Clear Site Data §3.1). A new cookie in the
-// same response has to survive it. Browsers heed it over https only.
+// forget clears the origin's data in the browser, and with "cookies" the cookies of its
+// whole registrable domain (ASVS 14.3.1; Clear Site Data §3.1), which a new cookie in the
+// same response would not survive. Browsers respect it over https only.
 func (c *cookie) forget(h http.Header, cookies bool) {
 	switch {
 	case c.siteData && cookies:
@@ -62,7 +62,7 @@ func (c *cookie) forget(h http.Header, cookies bool) {
 	}
 }
 
-// send keeps caches from handing the cookie to somebody else.
+// send keeps caches from sending the cookie to another client.
 func (c *cookie) send(h http.Header, line string) {
 	h.Add("Set-Cookie", line)
 	h.Set("Cache-Control", "no-store")

@@ -16,7 +16,7 @@ import (
 
 const visits = session.Key[int]("visits")
 
-// With chi: the sessions in front of every route, authentication where it is needed.
+// With chi: the sessions in front of every route, authentication on those that need it.
 func ExampleNew() {
 	sessions, err := session.New(session.Config{})
 	if err != nil {

@@ -27,15 +27,15 @@ func TestStoreDown(t *testing.T) {
 			if res.Header.Get("Retry-After") == "" || res.Header["Set-Cookie"] != nil || res.Header["Clear-Site-Data"] != nil {
 				t.Errorf("header: %v", res.Header)
 			}
-			newBrowser(t, b.h).wants("/page", 200, "done") // nobody's session
+			newBrowser(t, b.h).wants("/page", 200, "done") // without a session
 			store.up()
 			b.wants("/me", 200, "alice")
 		})
 	}
 }
 
-// The store goes down while the handler works: whatever the handler said is
-// replaced, header and all.
+// The store goes down while the handler works: the whole response of the
+// handler is replaced, with its header.
 func TestFailedSaveReplacesTheResponse(t *testing.T) {
 	store := newShakyStore()
 	m := newManager(t, session.Config{Store: store})
@@ -164,7 +164,7 @@ func TestLogoutCanBeTriedAgain(t *testing.T) {
 	wantsRefusal(t, "Alive", m.Alive(t.Context(), p), 401, "credential_revoked")
 }
 
-// Data that is lost or cannot be read is no session: 401, not 500.
+// A record that is lost or cannot be read is 401, not 500.
 func TestStoreLosesData(t *testing.T) {
 	for name, spoil := range map[string]func(key string, b []byte) []byte{
 		"a record that is gone":       func(string, []byte) []byte { return nil },
@@ -218,7 +218,7 @@ func TestManagersThatShareAStore(t *testing.T) {
 	}
 }
 
-// While nobody knows, nobody is told that the session is over.
+// While the store does not answer, the session is not said to be over.
 func TestAliveWhileTheStoreIsDown(t *testing.T) {
 	store := newShakyStore()
 	m := newManager(t, session.Config{Store: store})
@@ -234,7 +234,7 @@ func TestAliveWhileTheStoreIsDown(t *testing.T) {
 	wantsRefusal(t, "Update", err, 503, "unavailable")
 }
 
-// A panic saves nothing and goes on to whoever contains it.
+// A panic saves nothing and goes on to the layer that contains it.
 func TestPanickingHandlerSavesNothing(t *testing.T) {
 	store := newShakyStore()
 	m := newManager(t, session.Config{Store: store})

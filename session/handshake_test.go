@@ -20,7 +20,7 @@ import (
 )
 
 // upgraders echo until the socket closes, each as its users write it, and report
-// what the upgrade returned.
+// the error of the upgrade.
 var upgraders = map[string]func(w http.ResponseWriter, r *http.Request) error{
 	"coder": func(w http.ResponseWriter, r *http.Request) error {
 		c, err := coder.Accept(w, r, nil)
@@ -59,7 +59,7 @@ type site struct {
 	mu       sync.Mutex
 	upgraded int
 	ended    chan error // one for each handler of /ws that returned
-	late     error      // what a Put after the socket's end says
+	late     error      // of a Put after the socket's end
 }
 
 func newSite(t *testing.T, m *session.Manager, upgrade func(http.ResponseWriter, *http.Request) error) *site {
@@ -207,8 +207,8 @@ func TestStoreDownDuringTheUpgrade(t *testing.T) {
 	}
 }
 
-// A handshake writes neither cookie nor record, whatever is due and whatever the
-// handler tries.
+// A handshake writes neither cookie nor record, even if an extension is due or the
+// handler tries to.
 func TestHandshakeOnlyLoads(t *testing.T) {
 	store := newShakyStore()
 	m := newManager(t, session.Config{Store: store})

@@ -208,9 +208,9 @@ func TestNothingWorksWithoutHandler(t *testing.T) {
 	}
 }
 
-// A handle comes from a form: what cannot be one is no key to ask a store with, which
-// may choke on it.
-func TestEndAsksNothingForWhatIsNoHandle(t *testing.T) {
+// A handle comes from a form: a text that cannot be a handle is not passed to the store as
+// a key.
+func TestEndAsksNothingForOtherText(t *testing.T) {
 	store := newShakyStore()
 	m := newManager(t, session.Config{Store: store})
 	for _, handle := range []string{"", "\x00", strings.Repeat("A", 42), strings.Repeat("*", 43), strings.Repeat("A", 1<<20)} {

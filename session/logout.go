@@ -35,6 +35,7 @@ func (m *Manager) Logout(ctx context.Context) error {
 // are refused, and expire by themselves. A login right after it is good. The cut-off is
 // this node's clock, to the nanosecond, so the clocks of the nodes must agree.
 func (m *Manager) LogoutEverywhere(ctx context.Context, subject string) error {
+	defer m.outdated(ctx)
 	if subject == "" {
 		return errors.New("session: logout everywhere: the subject is empty")
 	}
@@ -81,6 +82,7 @@ func (m *Manager) LogoutOthers(ctx context.Context) error {
 // A handle that is not one of the subject's live sessions is 401 `credential_expired`
 // or `credential_revoked`.
 func (m *Manager) End(ctx context.Context, subject, handle string) error {
+	defer m.outdated(ctx)
 	ctx, cancel := m.bounded(ctx)
 	defer cancel()
 	if !isHandle(handle) {

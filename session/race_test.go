@@ -81,7 +81,7 @@ func TestSaveThatMetALogout(t *testing.T) {
 	}
 }
 
-// A record that another process writes back, without ever asking anybody, is dead.
+// A record that another process writes back, without asking the revocations, is refused.
 func TestRecordWrittenBackIsDead(t *testing.T) {
 	store := newShakyStore()
 	m := newManager(t, session.Config{Store: store})

@@ -119,8 +119,8 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
-// Whatever a store returns, decode neither panics nor allocates by what lengths
-// claim, and accepts one spelling of a record only.
+// For any bytes in a store, decode neither panics nor allocates by the lengths they
+// claim, and accepts one encoding of a record only.
 func FuzzDecode(f *testing.F) {
 	b, err := sampleRecord().encode()
 	if err != nil {
@@ -146,7 +146,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// The parser of cookies agrees with net/http's on what it accepts, and a value that
+// The parser of cookies accepts no more than net/http's, and a value that
 // is accepted is 32 bytes of base64url.
 func FuzzCookie(f *testing.F) {
 	c := newCookie("session", false, false)
@@ -179,7 +179,7 @@ func FuzzCookie(f *testing.F) {
 	})
 }
 
-// RFC 6265bis §5.6, ASVS 3.3.5: name and value are at most 4096 bytes, whatever the
+// RFC 6265bis §5.6, ASVS 3.3.5: name and value are at most 4096 bytes in every
 // configuration.
 func TestCookieSize(t *testing.T) {
 	token, _ := newToken()
@@ -202,7 +202,7 @@ func TestTokensDiffer(t *testing.T) {
 	}
 }
 
-// The default store keeps the contract of [Swapper] and forgets what has expired.
+// The default store keeps the contract of [Swapper] and drops expired records.
 func TestMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, ctx := newMemory(), context.Background()

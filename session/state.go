@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/securews/securews/middleware"
 )
@@ -28,13 +29,23 @@ type state struct {
 	values Values
 
 	mu      sync.Mutex
-	handle  string  // "": no session in the store
-	rec     *record // nil together with it
-	refusal error   // the answer of Authenticate while rec is nil
-	frozen  error   // ErrHandshake, ErrBegun
-	busy    bool    // a Login or Logout is under way: it alone sets handle and rec
-	token   string  // to be sent
-	left    bool    // a Logout: the browser is to forget
+	loaded  time.Time // when the store was asked; zero: the answer counts no more
+	handle  string    // "": no session in the store
+	rec     *record   // nil together with it
+	refusal error     // the answer of Authenticate while rec is nil
+	frozen  error     // ErrHandshake, ErrBegun
+	busy    bool      // a Login or Logout is under way: it alone sets handle and rec
+	token   string    // to be sent
+	left    bool      // a Logout: the browser is to forget
+}
+
+// outdated says that the answer of load counts no more: this request has ended sessions.
+func (m *Manager) outdated(ctx context.Context) {
+	if st := m.stateFrom(ctx); st != nil {
+		st.mu.Lock()
+		defer st.mu.Unlock()
+		st.loaded = time.Time{}
+	}
 }
 
 type stateKey struct{ m *Manager }
@@ -47,7 +58,7 @@ func (m *Manager) stateFrom(ctx context.Context) *state {
 // load reads the request's session. Its error is a refusal for every route: the store
 // does not answer, or DangerouslyAllowLocalHTTP is set and the request is not local.
 func (m *Manager) load(r *http.Request) (*state, error) {
-	st := &state{refusal: middleware.ErrNoCredential}
+	st := &state{refusal: middleware.ErrNoCredential, loaded: time.Now()}
 	if m.local {
 		if err := checkLocal(r); err != nil {
 			return nil, err

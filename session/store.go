@@ -44,22 +44,29 @@ func newStore(raw scs.Store) store {
 
 var errNoIteration = fmt.Errorf("the store cannot list sessions: %w", errors.ErrUnsupported)
 
-// find returns nil if there is no such key.
+// find returns nil if the key is absent.
 func (s *store) find(ctx context.Context, key string) ([]byte, error) {
-	return bounded.Call(ctx, s.calls, "session: store: find", func() ([]byte, error) {
-		var b []byte
-		var found bool
-		var err error
-		if c, ok := s.raw.(scs.CtxStore); ok {
-			b, found, err = c.FindCtx(ctx, key)
-		} else {
-			b, found, err = s.raw.Find(key)
-		}
-		if !found {
-			b = nil
-		}
-		return b, err
-	})
+	if s.calls.Direct() { // without the allocations of a function
+		return s.findRaw(ctx, key)
+	}
+	return s.findBounded(ctx, key)
+}
+
+func (s *store) findBounded(ctx context.Context, key string) ([]byte, error) {
+	return bounded.Call(ctx, s.calls, "session: store: find", func() ([]byte, error) { return s.findRaw(ctx, key) })
+}
+
+func (s *store) findRaw(ctx context.Context, key string) (b []byte, err error) {
+	var found bool
+	if c, ok := s.raw.(scs.CtxStore); ok {
+		b, found, err = c.FindCtx(ctx, key)
+	} else {
+		b, found, err = s.raw.Find(key)
+	}
+	if !found {
+		b = nil
+	}
+	return b, err
 }
 
 // write returns false if a Swapper finds other bytes than old.

@@ -58,8 +58,8 @@ func (m *Manager) rewrite(ctx context.Context, handle string, edit func(*record)
 	return errContended
 }
 
-// undoRevoked deletes what was written beside a logout. Should that fail, the
-// revocation outlives the record, and every read finds it dead.
+// undoRevoked deletes a record that was written beside a logout. If that fails, the
+// revocation outlives the record, and every read refuses it.
 func (m *Manager) undoRevoked(ctx context.Context, handle string, rec *record) error {
 	err := m.checkRevoked(ctx, handle, rec)
 	if errors.Is(err, errRevoked) {

@@ -30,7 +30,7 @@ func (s *swapStore) Swap(_ context.Context, key string, old, b []byte, end time.
 	return true, s.shakyStore.Commit(key, b, end)
 }
 
-// Where the store compares, another process's change in between is kept, and a
+// If the store compares, another process's change in between is kept, and a
 // record that it deleted is not written back (ASVS 15.4.2).
 func TestSwapperIsUsed(t *testing.T) {
 	store := &swapStore{shakyStore: newShakyStore()}

@@ -15,11 +15,11 @@ import (
 // alice's, say, when bob's password is all that was shown.
 func TestValuesStayWithTheirSubject(t *testing.T) {
 	for name, tt := range map[string]struct{ before, after, note string }{
-		"nobody's come along":       {"/page", "/login?u=alice", "kept"},
-		"the same subject's too":    {"/login?u=alice", "/login?u=alice", "kept"},
-		"and those of a renewal":    {"/login?u=alice", "/others", "kept"},
-		"another subject's do not":  {"/login?u=alice", "/login?u=bob", "none"},
-		"nor those of a logged-out": {"/login?u=alice", "/logout", "none"},
+		"those of a session without a login are kept": {"/page", "/login?u=alice", "kept"},
+		"the same subject's too":                      {"/login?u=alice", "/login?u=alice", "kept"},
+		"and those of a renewal":                      {"/login?u=alice", "/others", "kept"},
+		"another subject's do not":                    {"/login?u=alice", "/login?u=bob", "none"},
+		"nor those of a logged-out":                   {"/login?u=alice", "/logout", "none"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBrowser(t, app(t, newManager(t, session.Config{})))

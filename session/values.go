@@ -18,8 +18,8 @@ const (
 
 // Values are the application's values of one session, as a [Key] reads and writes
 // them: those of a request ([Manager.Values]) or of one [Manager.Update]. They are
-// safe for concurrent use. A nil *Values is what a request without a session layer
-// has: every Key method fails on it.
+// safe for concurrent use. A request without a session layer has
+// a nil *Values: every Key method fails on it.
 type Values struct {
 	mu      sync.Mutex
 	stored  []entry           // as loaded
@@ -46,7 +46,7 @@ var (
 	errFull      = fmt.Errorf("the session is full: at most %d values in %d bytes", maxEntries, maxRecord/2)
 )
 
-// Get returns the value; false where there is none.
+// Get returns the value; false if there is none.
 func (k Key[T]) Get(v *Values) (value T, ok bool, err error) {
 	if v == nil {
 		return value, false, fmt.Errorf("session: get %q: %w", string(k), errNoSession)
@@ -143,7 +143,7 @@ func fits(list []entry) error {
 	return nil
 }
 
-// merge returns what is stored with the changes on top, sorted.
+// merge returns the stored values with the changes on top, sorted.
 func merge(stored []entry, changed map[string]change) []entry {
 	list := make([]entry, 0, len(stored)+len(changed))
 	for _, e := range stored {
@@ -174,7 +174,7 @@ func (v *Values) freeze(why error) {
 	v.frozen = why
 }
 
-// reset is what Login and Logout leave.
+// reset replaces the values after a Login or Logout.
 func (v *Values) reset(stored []entry) {
 	v.mu.Lock()
 	defer v.mu.Unlock()

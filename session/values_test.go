@@ -104,7 +104,7 @@ func TestValuesAreBounded(t *testing.T) {
 	})
 }
 
-// What comes too late is an error, not a silent loss.
+// A change that comes too late is an error, not a silent loss.
 func TestNothingChangesOnceTheResponseHasBegun(t *testing.T) {
 	m := newManager(t, session.Config{})
 	b := newBrowser(t, nil)
@@ -124,7 +124,7 @@ func TestNothingChangesOnceTheResponseHasBegun(t *testing.T) {
 	}
 }
 
-// A session that nobody needs is not begun.
+// A request without a change begins no session.
 func TestNoSessionWithoutAChange(t *testing.T) {
 	store := newShakyStore()
 	m := newManager(t, session.Config{Store: store})

@@ -9,14 +9,14 @@ import (
 	"github.com/securews/securews/middleware"
 )
 
-// writer saves the session before the response begins. It hides nothing: Unwrap
-// serves http.ResponseController, the rest those who still ask by type.
+// writer saves the session before the response begins. It hides nothing: Unwrap serves
+// http.ResponseController, the other methods serve type assertions.
 type writer struct {
 	http.ResponseWriter
 	m      *Manager
 	st     *state
 	r      *http.Request
-	before http.Header // what the layers further out had set
+	before http.Header // as set by the outer layers
 	begun  bool
 	err    error // the save failed, and the response is its refusal
 }
@@ -36,7 +36,7 @@ func (w *writer) begin() error {
 	return w.err
 }
 
-// discardHeader takes back what the handler claimed.
+// discardHeader restores the header of the outer layers.
 func (w *writer) discardHeader() {
 	h := w.Header()
 	clear(h)
@@ -56,7 +56,7 @@ func (w *writer) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// Write fails once a save has: the client has been told something else.
+// Write fails after a failed save: the client has been sent the refusal.
 func (w *writer) Write(p []byte) (int, error) {
 	if err := w.begin(); err != nil {
 		return 0, err
@@ -85,7 +85,7 @@ func (w *writer) FlushError() error {
 }
 
 // Hijack saves first, and nothing afterwards. The cookie of a session that began in
-// this request is lost, as the response it would travel in is the handler's own.
+// this request is lost, because the handler writes the response itself.
 func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err := w.begin(); err != nil {
 		return nil, nil, err

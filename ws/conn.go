@@ -12,6 +12,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/securews/securews/internal/contextkey"
 	"github.com/securews/securews/middleware"
 	"github.com/securews/securews/middleware/live"
 )
@@ -25,14 +26,20 @@ type Conn struct {
 	origin      string
 	subprotocol string
 	value       any // of Authorize
-	ctx         context.Context
+	detached    contextkey.Detached
+	ctx         context.Context // over detached
 	cancel      context.CancelCauseFunc
 
-	guard    guard           // around the hijacked connection
-	coder    *websocket.Conn // reads messages, through the guard
-	buffered *bufio.Reader   // coder's, between guard and coder
-	explains bool            // it is completed only to report a refusal; never served
-	attached atomic.Bool     // guard, coder and buffered are there
+	guard     guard           // around the hijacked connection
+	coder     *websocket.Conn // reads messages, through the guard
+	buffered  bufio.Reader    // coder's, between guard and coder
+	discarded bufio.Writer    // coder's; the guard drops what it writes
+	explains  bool            // it is completed only to report a refusal; never served
+	finishing bool            // guarded by deadlines
+	attached  atomic.Bool     // guard, coder and buffered are there
+	closeSent atomic.Bool
+	pingDue   atomic.Bool // to be written by the next writer
+	pingOwed  atomic.Bool // no pong has come since the last ping
 
 	reading  sync.Mutex    // held by the reader; finish alone waits for it, having made the read return
 	writing  chan struct{} // held while writing a frame
@@ -43,9 +50,7 @@ type Conn struct {
 	// How it ends: the first cause wins. endedAt is set before the cause.
 	cause     atomic.Pointer[CloseError]
 	endedAt   atomic.Int64
-	closeSent atomic.Bool
 	deadlines sync.Mutex // orders SetReadDeadline between interrupt and finish
-	finishing bool       // guarded by deadlines
 
 	// Times of the registry's clock, which its wheel reads.
 	lastByte     atomic.Int64
@@ -55,8 +60,6 @@ type Conn struct {
 	writeSince   atomic.Int64 // since the last progress of a write; 0: no write under way
 	flushSince   atomic.Int64 // the same of the queue that is left when Serve has returned; 0: it has not
 	pinged       atomic.Int64 // when the ping was written; 0: no answer owed
-	pingDue      atomic.Bool  // to be written by the next writer
-	pingOwed     atomic.Bool  // no pong has come since the last ping
 
 	received, sent atomic.Int64 // messages
 }
@@ -203,10 +206,20 @@ func (c *Conn) finish(cause *CloseError) {
 	final := c.cause.Load()
 	if final.Code != websocket.StatusAbnormalClosure && c.guard.awaitClose() {
 		_ = c.guard.Conn.Close()
+	} else {
+		c.cut()
 	}
-	c.cut()
 	_ = c.coder.CloseNow() // takes its finalizer off
 	c.incoming = nil       // not to the pool: what Serve left behind may still hold it
 	c.logEnd(final)
-	c.binding.Leave(causeOf(final))
+	c.leave(final)
+}
+
+// leave takes the connection off the registry's books.
+func (c *Conn) leave(final *CloseError) {
+	if !c.h.cfg.Live.Watched() {
+		c.binding.Leave(nil)
+		return
+	}
+	c.binding.Leave(&live.Cause{Code: uint16(final.Code), Reason: final.Reason, Err: final.Err})
 }

@@ -92,9 +92,6 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 // open takes a place in the registry, establishes who asks, and upgrades. Every way out of
 // it but the last, a panic too, gives the place back.
 func (h *Handler) open(w http.ResponseWriter, r *http.Request, hs handshake) (_ *Conn, err error) {
-	if err := canHijack(w); err != nil {
-		return nil, err
-	}
 	c := &Conn{h: h, origin: hs.origin, subprotocol: hs.subprotocol}
 	if err := h.cfg.Live.Reserve(&c.binding, r); err != nil {
 		return nil, err
@@ -108,18 +105,23 @@ func (h *Handler) open(w http.ResponseWriter, r *http.Request, hs handshake) (_ 
 			c.abandon()
 		}
 	}()
-	r, err = h.cfg.Auth.AdmitStripped(contextkey.Key(), r)
+	if err := canHijack(w); err != nil {
+		return nil, err
+	}
+	v, err := h.cfg.Auth.Vouch(r)
 	if err != nil {
 		return nil, err
 	}
-	c.init(r)
-	if err := h.bind(c, r); err != nil {
+	c.init(r, v)
+	if err := h.bind(c, r, v); err != nil {
 		return nil, h.cfg.Auth.WithChallenge(err)
 	}
 	if err := c.accept(w, r); err != nil {
 		return nil, err
 	}
-	middleware.Annotate(r.Context(), slog.String("connection", c.ID()))
+	if c.ID() != middleware.RequestID(r.Context()) {
+		middleware.Annotate(r.Context(), slog.String("connection", c.ID()))
+	}
 	opened = true
 	return c, nil
 }
@@ -136,14 +138,13 @@ func (c *Conn) abandon() {
 }
 
 // bind enters the connection under its principal, and has Authorize decide.
-func (h *Handler) bind(c *Conn, r *http.Request) error {
-	v, _ := middleware.VoucherFrom(r.Context())
+func (h *Handler) bind(c *Conn, r *http.Request, v *middleware.Voucher) error {
 	if err := c.binding.Bind(r.Context(), v, (*member)(c)); err != nil {
 		return err
 	}
 	if h.cfg.Authorize != nil {
 		var err error
-		if c.value, err = h.authorize(r, c.Principal()); err != nil {
+		if c.value, err = h.authorize(r, v, c.Principal()); err != nil {
 			return err
 		}
 	}
@@ -156,8 +157,8 @@ func (h *Handler) bind(c *Conn, r *http.Request) error {
 // authorizeTimeout bounds Authorize; then the answer is 503.
 const authorizeTimeout = 2 * time.Second
 
-func (h *Handler) authorize(r *http.Request, p middleware.Principal) (any, error) {
-	ctx, cancel := context.WithTimeout(r.Context(), authorizeTimeout)
+func (h *Handler) authorize(r *http.Request, v *middleware.Voucher, p middleware.Principal) (any, error) {
+	ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), contextkey.Voucher{}, v), authorizeTimeout)
 	defer cancel()
 	r = r.WithContext(ctx)
 	value, err := bounded.Call(ctx, h.authorizing, "ws: Authorize", func() (any, error) { return h.cfg.Authorize(r, p) })
@@ -220,15 +221,15 @@ func (c *Conn) logEnd(cause *CloseError) {
 	if !log.Enabled(context.Background(), level) {
 		return
 	}
-	attrs := []slog.Attr{
+	attrs := append(make([]slog.Attr, 0, 8),
 		slog.String("id", c.ID()),
-		slog.Any("principal", *c.binding.Shared(contextkey.Key())),
+		slog.Attr{Key: "principal", Value: c.binding.Shared(contextkey.Key()).LogValue()},
 		slog.Int("code", int(cause.Code)),
 		slog.String("reason", cause.Reason),
 		slog.Duration("lasted", time.Duration(c.h.now()-c.binding.Opened())),
 		slog.Int64("received", c.received.Load()),
 		slog.Int64("sent", c.sent.Load()),
-	}
+	)
 	if cause.Err != nil {
 		attrs = append(attrs, slog.Any("cause", cause.Err))
 	}

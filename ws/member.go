@@ -49,8 +49,3 @@ func closeErrorOf(cause *live.Cause) *CloseError {
 	}
 	return e
 }
-
-// causeOf is the cause in the registry's terms.
-func causeOf(e *CloseError) *live.Cause {
-	return &live.Cause{Code: uint16(e.Code), Reason: e.Reason, Err: e.Err}
-}

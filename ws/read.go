@@ -38,9 +38,7 @@ func (c *Conn) Read() (typ websocket.MessageType, p []byte, err error) {
 	}()
 	c.release()
 	c.awaitMessage()
-	// A context that cannot end: it costs nothing, and one that does end would
-	// have coder cut TCP before the close frame.
-	typ, r, err := c.coder.Reader(context.Background())
+	typ, r, err := c.coder.Reader((*readContext)(c))
 	if err == nil {
 		p, err = c.slurp(r)
 	}
@@ -86,13 +84,13 @@ func (c *Conn) failedRead(err error) error {
 	if err := c.ended(); err != nil {
 		return err
 	}
-	var peer websocket.CloseError
+	peer, closed := errors.AsType[websocket.CloseError](err)
 	switch {
 	case c.guard.failed != nil:
 		return c.refuse(c.guard.failed)
-	case errors.As(err, &peer) && !utf8.ValidString(peer.Reason):
+	case closed && !utf8.ValidString(peer.Reason):
 		return c.refuse(ErrUTF8) // RFC 6455 §5.5.1
-	case errors.As(err, &peer):
+	case closed:
 		return c.refuse(peerClosed(peer))
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, net.ErrClosed):
 		return c.refuse(ErrTimeout) // coder gives a control frame 5 s to be complete
@@ -104,12 +102,24 @@ func (c *Conn) failedRead(err error) error {
 }
 
 func peerClosed(peer websocket.CloseError) *CloseError {
+	for _, e := range peerClosedNormally {
+		if e.Code == peer.Code && e.Reason == peer.Reason {
+			return e
+		}
+	}
 	e := &CloseError{Code: peer.Code, Reason: peer.Reason, Err: errPeer}
 	switch peer.Code {
 	case websocket.StatusNormalClosure, websocket.StatusGoingAway, websocket.StatusNoStatusRcvd:
 		e.Err = io.EOF
 	}
 	return e
+}
+
+// peerClosedNormally are the closes of most peers, made once.
+var peerClosedNormally = [...]*CloseError{
+	{Code: websocket.StatusNormalClosure, Err: io.EOF},
+	{Code: websocket.StatusGoingAway, Err: io.EOF},
+	{Code: websocket.StatusNoStatusRcvd, Err: io.EOF},
 }
 
 var errPeer = errors.New("ws: closed by the peer")

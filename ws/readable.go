@@ -69,7 +69,7 @@ func (h *Handler) explain(w http.ResponseWriter, r *http.Request, f *middleware.
 	if !h.cfg.Live.Explain(&c.binding, (*member)(c)) {
 		return false
 	}
-	c.init(r)
+	c.init(r, nil)
 	c.end(cause.Wrap(f))
 	if err := c.accept(w, r); err != nil {
 		c.abandon()

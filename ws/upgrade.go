@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/coder/websocket"
@@ -17,34 +18,54 @@ import (
 )
 
 // init makes what a connection of the request needs before there is a connection.
-func (c *Conn) init(r *http.Request) {
+func (c *Conn) init(r *http.Request, v *middleware.Voucher) {
 	c.writing = make(chan struct{}, 1)
 	c.messages.rate = &c.h.messageRate
 	now := c.h.now()
 	c.lastByte.Store(now)
 	c.lastMessage.Store(now)
-	// None of the request's: net/http cancels that when the handler returns.
-	c.ctx, c.cancel = context.WithCancelCause(detach(r.Context()))
+	// Not the request's: net/http cancels that when the handler returns.
+	c.detached.Voucher = v
+	c.detached.ID, _ = r.Context().Value(contextkey.RequestID{}).(*string)
+	c.ctx, c.cancel = context.WithCancelCause(&c.detached)
 }
 
-// detach is a context for the connection: see contextkey.Detached.
-func detach(request context.Context) context.Context {
-	return &contextkey.Detached{
-		Context: context.Background(), Voucher: request.Value(contextkey.Voucher{}), ID: middleware.RequestID(request),
+// acceptOptions are the same for all connections.
+var acceptOptions = &websocket.AcceptOptions{
+	InsecureSkipVerify: true, // Config.Origins has decided
+	CompressionMode:    websocket.CompressionDisabled,
+	OnPingReceived: func(ctx context.Context, p []byte) bool {
+		if c, ok := ctx.Value(readContextKey{}).(*Conn); ok {
+			_ = c.writeFrame(opPong, p)
+		}
+		return false // ours is the answer
+	},
+}
+
+// readContext is the context of coder's reader: it carries the connection, and never ends.
+// It costs nothing, and one that does end would have coder cut TCP before the close frame.
+type readContext Conn
+
+type readContextKey struct{}
+
+func (*readContext) Deadline() (deadline time.Time, ok bool) { return }
+func (*readContext) Done() <-chan struct{}                   { return nil }
+func (*readContext) Err() error                              { return nil }
+
+func (r *readContext) Value(key any) any {
+	if key == (readContextKey{}) {
+		return (*Conn)(r)
 	}
+	return nil
 }
 
 // accept answers 101 and takes the connection over.
 func (c *Conn) accept(w http.ResponseWriter, r *http.Request) error {
-	opts := &websocket.AcceptOptions{
-		InsecureSkipVerify: true, // Config.Origins has decided
-		CompressionMode:    websocket.CompressionDisabled,
-		OnPingReceived: func(_ context.Context, p []byte) bool {
-			_ = c.writeFrame(opPong, p)
-			return false // ours is the answer
-		},
-	}
-	coder, err := websocket.Accept(&hijacker{w, c}, r, opts)
+	hj := hijackers.Get().(*hijacker)
+	defer hijackers.Put(hj)
+	*hj = hijacker{ResponseWriter: w, c: c}
+	defer func() { *hj = hijacker{} }()
+	coder, err := websocket.Accept(hj, r, acceptOptions)
 	if err != nil {
 		return fmt.Errorf("ws: upgrade: %w", err)
 	}
@@ -63,8 +84,12 @@ const readAhead = 384
 // 4 KiB pair of net/http would stay for as long as the connection does.
 type hijacker struct {
 	http.ResponseWriter
-	c *Conn
+	c    *Conn
+	pair bufio.ReadWriter
 }
+
+// hijackers keeps those that no handshake uses.
+var hijackers = sync.Pool{New: func() any { return new(hijacker) }}
 
 // WriteHeader keeps coder's 101 for Hijack, which comes next.
 func (w *hijacker) WriteHeader(int) {}
@@ -104,9 +129,10 @@ func (w *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if early, _ := rw.Reader.Peek(rw.Reader.Buffered()); len(early) > 0 {
 		g.early = append(g.early, early...)
 	}
-	c.buffered = bufio.NewReaderSize(g, readAhead)
+	c.buffered, c.discarded = *bufio.NewReaderSize(g, readAhead), *bufio.NewWriterSize(g, 16)
+	w.pair = bufio.ReadWriter{Reader: &c.buffered, Writer: &c.discarded}
 	boundUnsent(conn)
-	return g, bufio.NewReadWriter(c.buffered, bufio.NewWriterSize(g, 16)), nil
+	return g, &w.pair, nil
 }
 
 // writeHeaderNow has a writer send its header that would wait for the body, as gin's does.
@@ -127,13 +153,9 @@ func writeHeaderNow(w http.ResponseWriter) {
 // spell writes the header names of the 101 as RFC 6455 does: some clients compare them
 // letter by letter.
 func spell(h http.Header) {
-	for canonical, name := range map[string]string{
-		"Sec-Websocket-Accept": "Sec-WebSocket-Accept", "Sec-Websocket-Protocol": "Sec-WebSocket-Protocol",
-	} {
-		if v, ok := h[canonical]; ok {
-			delete(h, canonical)
-			h[name] = v
-		}
+	if v, ok := h["Sec-Websocket-Accept"]; ok {
+		delete(h, "Sec-Websocket-Accept")
+		h["Sec-WebSocket-Accept"] = v
 	}
 }
 

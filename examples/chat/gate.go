@@ -78,7 +78,7 @@ func newGate(origins []string, sessions, tokens middleware.Authenticator, limits
 // cookie is not among that: a browser sends it beside the ticket, and two credentials are
 // refused.
 func (g gate) byTicket(path string, store ticket.Store, tokens middleware.Authenticator) (*ticket.Tickets, *middleware.Auth, error) {
-	tickets, err := ticket.New(ticket.Config{Path: path, Origins: g.origins, Lifetime: g.ticketLife, Store: store})
+	tickets, err := ticket.New(ticket.Config{Path: path, Auth: g.either, Origins: g.origins, Lifetime: g.ticketLife, Store: store})
 	if err != nil {
 		return nil, nil, err
 	}

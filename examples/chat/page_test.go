@@ -86,7 +86,7 @@ func foreignPage(t *testing.T, ctx context.Context, p *process) {
 	}
 	eventually(t, "a line in the log that says why the foreign page was refused", func() bool {
 		for line := range strings.Lines(p.log.String()) {
-			if strings.Contains(line, "reason=origin_not_allowed") && strings.Contains(line, "origin=["+foreign.URL+"]") {
+			if strings.Contains(line, "reason=origin_not_allowed") && strings.Contains(line, "origin="+foreign.URL) {
 				return true
 			}
 		}

@@ -2,6 +2,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"log"
@@ -30,7 +31,7 @@ func main() {
 	mux := http.NewServeMux()
 	mux.Handle("/ws", socket)
 	mux.HandleFunc("POST /login", answer(func(r *http.Request) error { // check a password here
-		return sessions.Login(r.Context(), session.Identity{Subject: "alice"})
+		return sessions.Login(r.Context(), session.Identity{Subject: cmp.Or(r.FormValue("user"), "alice")})
 	}))
 	mux.HandleFunc("POST /logout", answer(func(r *http.Request) error { return sessions.Logout(r.Context()) }))
 	srv := middleware.NewServer(*addr, middleware.Chain(mux,

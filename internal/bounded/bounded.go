@@ -10,7 +10,7 @@ import (
 )
 
 // Self marks a type of this module whose methods bound themselves: they return at once,
-// or bound what they call. A struct is marked by embedding Self; no other module can.
+// or bound their own calls. A struct is marked by embedding Self; no other module can.
 type Self struct{}
 
 // BoundsItself reports whether x is marked by [Self]. A struct that embeds a marked type is
@@ -35,7 +35,7 @@ func BoundsItself(x any) bool {
 // that an implementation which never returns can hold.
 const MaxCalls = 256
 
-// ErrBusy is the error of a call for which there is no room until its context ends.
+// ErrBusy is the error of a call that finds no room until its context ends.
 var ErrBusy = errors.New("too many calls are under way")
 
 // Caller calls one implementation. The zero Caller calls directly, without a goroutine. It

@@ -23,7 +23,7 @@ func Panicked(v any) *PanicError {
 	return &PanicError{text: text, Stack: string(debug.Stack())}
 }
 
-// Contain is deferred by a function that calls what may panic: it puts the [PanicError] into
+// Contain is deferred by a function whose calls may panic: it puts the [PanicError] into
 // *err.
 func Contain(err *error) {
 	if v := recover(); v != nil {

@@ -2,7 +2,7 @@
 // are internal, no other code can put a principal into a context.
 package contextkey
 
-import "context"
+import "time"
 
 type (
 	// Voucher is the key of the *middleware.Voucher of a request.
@@ -31,12 +31,20 @@ func (o Ours) Valid() bool { return o.key == ours }
 
 // Detached is a context for a connection: it carries the voucher and the request id of the
 // request that opened it, and never ends. net/http cancels the context of a request if its
-// handler returns, and chi pools what it keeps there.
+// handler returns, and chi pools the values that it keeps there.
 type Detached struct {
-	context.Context
 	Voucher any
-	ID      string // empty: none
+	ID      *string
 }
+
+// Deadline implements context.Context: there is none.
+func (*Detached) Deadline() (deadline time.Time, ok bool) { return }
+
+// Done implements context.Context.
+func (*Detached) Done() <-chan struct{} { return nil }
+
+// Err implements context.Context.
+func (*Detached) Err() error { return nil }
 
 // Value implements context.Context.
 func (d *Detached) Value(key any) any {
@@ -44,8 +52,8 @@ func (d *Detached) Value(key any) any {
 	case Voucher:
 		return d.Voucher
 	case RequestID:
-		if d.ID != "" {
-			return &d.ID
+		if d.ID != nil {
+			return d.ID
 		}
 	}
 	return nil

@@ -26,6 +26,9 @@ const Subprotocols = "Sec-Websocket-Protocol"
 // that a request which is malformed otherwise is still guarded as a handshake.
 func IsHandshake(r *http.Request) bool {
 	for _, line := range r.Header["Upgrade"] {
+		if line == "websocket" { // the spelling of browsers
+			return true
+		}
 		for token := range strings.SplitSeq(line, ",") {
 			// TrimSpace, because coder/websocket also upgrades after a no-break space.
 			name, _, _ := strings.Cut(strings.TrimSpace(token), "/")

@@ -9,14 +9,14 @@ import (
 	"github.com/lestrrat-go/jwx/v3/jwa"
 )
 
-// Algorithm is a signature algorithm for tokens. The set is closed: there is no value
+// Algorithm is a signature algorithm for tokens. The set is closed: it has neither a value
 // for "none" (RFC 8725 §3.2), nor for a MAC, whose key would be the public one
-// (RFC 8725 §2.1). The zero value is no algorithm.
+// (RFC 8725 §2.1). The zero value is invalid.
 type Algorithm uint8
 
 // The algorithms of RFC 7518 §3.1, RFC 8037 §3.1 and RFC 9864 §2.2. EdDSA and Ed25519 are
 // two names of one algorithm; a token must carry the name that is on the list, and its
-// key's alg, where it has one, must be the same name.
+// key's alg, if it has one, must be the same name.
 const (
 	RS256 Algorithm = iota + 1
 	RS384
@@ -65,7 +65,7 @@ func (a Algorithm) String() string {
 type algorithmSet [algorithmEnd]bool
 
 // named returns the admitted algorithm of that exact name (RFC 7515 §4.1.1:
-// case-sensitive); 0 where there is none.
+// case-sensitive); 0 if there is none.
 func (s *algorithmSet) named(name string) Algorithm {
 	for a := range algorithmEnd {
 		if s[a] && a.String() == name {

@@ -112,7 +112,7 @@ func (a *Authenticator) Challenge() string {
 //     Sessions do not answer. If they panic, the error is not a Refusal, and the answer 500.
 //
 // The principal's TokenHandle is [TokenHandle] of the issuer and jti, or [TokenHandleOf] if
-// there is no jti. Its SessionHandle is sid, or its [SessionHandle] without
+// it has none. Its SessionHandle is sid, or its [SessionHandle] without
 // Config.Sessions. Its Expires is exp plus the leeway, its AuthTime is auth_time, and its
 // Binding has the certificate that the token is bound to. Principals of one token share
 // Scopes and Attributes, which must not be changed. A token seen before costs no

@@ -89,7 +89,7 @@ func BenchmarkFirstTimeES256(b *testing.B) {
 	}
 }
 
-// What the first time cannot go below.
+// The lower bound for a token that is seen for the first time.
 func BenchmarkSignatureAloneES256(b *testing.B) {
 	tok := token(header(), claims())
 	dot := strings.LastIndexByte(tok, '.')

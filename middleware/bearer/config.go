@@ -52,7 +52,7 @@ type Config struct {
 
 	// DangerouslyAnyJWT is for issuers that do not follow RFC 9068: typ may also be JWT
 	// or absent, iat, jti and client_id may be absent, and the scopes may be a list, or
-	// in scp if there is no scope. It is dangerous because an ID token looks the same:
+	// in scp without a scope. It is dangerous because an ID token looks the same:
 	// Audience must be a name that no ID token is issued for (RFC 8725 §3.11, §3.12).
 	DangerouslyAnyJWT bool
 
@@ -110,7 +110,7 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// defaulted fills in what is zero.
+// defaulted fills in the defaults.
 func (c Config) defaulted() Config {
 	set := func(d *time.Duration, to time.Duration) {
 		if *d == 0 {

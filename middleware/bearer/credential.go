@@ -17,9 +17,9 @@ var (
 )
 
 // credential returns the request's bearer token. Only the Authorization header counts
-// (RFC 6750 §2.1), and where that is allowed a subprotocol; a form body is never read, and
-// a token in the query is an error rather than nothing, because it has already leaked into
-// logs on its way (RFC 6750 §5.3).
+// (RFC 6750 §2.1), and a subprotocol if that is allowed; a form body is never read. A
+// token in the query is an error, because it has already leaked into logs on its way
+// (RFC 6750 §5.3).
 func credential(r *http.Request, allowOffered bool) (string, error) {
 	if r.URL != nil && inQuery(r.URL.RawQuery) {
 		return "", errInQuery
@@ -39,12 +39,12 @@ func credential(r *http.Request, allowOffered bool) (string, error) {
 	case 1:
 		return parseAuthorization(values[0])
 	default:
-		return "", errSeveral // RFC 9110 §5.3: it is no list
+		return "", errSeveral // RFC 9110 §5.3: it is not a list
 	}
 }
 
 // parseAuthorization reads `Bearer` 1*SP b64token (RFC 6750 §2.1), the scheme in any
-// letter case (RFC 9110 §11.1). Another scheme is somebody else's credential.
+// letter case (RFC 9110 §11.1). Another scheme belongs to another Authenticator.
 func parseAuthorization(value string) (string, error) {
 	scheme, rest, _ := strings.Cut(value, " ")
 	if !opening.IsToken(scheme) {

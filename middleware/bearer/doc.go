@@ -1,26 +1,27 @@
-// Package bearer authenticates requests by JWT access tokens in the Authorization
-// header (RFC 6750), by the profile of RFC 9068 unless told otherwise.
+// Package bearer authenticates requests by JWT access tokens in the Authorization header
+// (RFC 6750), by the profile of RFC 9068 unless Config.DangerouslyAnyJWT is set.
 //
-// A token is accepted only if every one of these holds; there is no option that
-// skips one:
+// A token is accepted only if all of the following hold; no option skips one of them:
 //
 //   - it is a compact JWS of at most 8 KiB: three parts in canonical base64url, header
 //     and claims in JSON without duplicate names (RFC 7515 §4, RFC 7519 §4, RFC 8725);
 //   - its alg is on the list, and kid and alg name exactly one key of the issuer's own
-//     set; the header brings no jwk and no jku or x5u to fetch one from, and its x5c is
-//     not looked at;
+//     set; the header has no jwk and no jku or x5u to fetch one from, and its x5c is
+//     ignored;
 //   - the signature verifies under that key;
-//   - typ, iss, aud, sub, exp, iat, jti and client_id are there and right, nbf and iat
+//   - typ, iss, aud, sub, exp, iat, jti and client_id are present and right, nbf and iat
 //     have passed, exp is ahead but not further than Config.MaxLifetime;
 //   - a token bound to a client certificate (RFC 8705) comes over a connection with that
-//     certificate; one bound in a way that a bearer cannot prove is refused;
-//   - it is not revoked. This, the times and the binding are checked on every request;
-//     the rest is remembered in a bounded cache for as long as the key stays in the set.
+//     certificate; one bound in a way that cannot be checked here is refused;
+//   - it is not revoked, and the session that its sid names is alive. This, the times and
+//     the binding are checked on every request; the rest is remembered in a bounded cache
+//     for as long as the key stays in the set.
 //
-// Keys are fetched in the background, never on the way of a request whose key is known.
+// Keys are fetched in the background; a request whose key is known never waits for them.
 // While the issuer cannot be reached the last good set serves until Config.MaxStale;
-// without a set requests are answered 503 with Retry-After.
+// without a set requests are refused with 503 and Retry-After.
 //
 // Browsers cannot set Authorization on a WebSocket: pages trade their token for a ticket
-// (package ticket), or put it into a subprotocol (Config.FromSubprotocol). A token in the query is refused (RFC 6750 §5.3, RFC 9700 §4.3.2).
+// (package ticket), or put it into a subprotocol (Config.FromSubprotocol). A token in the
+// query is refused (RFC 6750 §5.3, RFC 9700 §4.3.2).
 package bearer

@@ -31,8 +31,8 @@ type document struct {
 	fresh time.Duration
 }
 
-// hardened returns a client that trusts what c trusts but follows no redirect, keeps no
-// cookies and reads no endless header. A transport of a foreign type is used as it is.
+// hardened returns a client with the trust of c that follows no redirect, keeps no
+// cookies and reads no endless header. A transport of a foreign type is used unchanged.
 func hardened(c *http.Client) *http.Client {
 	out := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	if c != nil {
@@ -94,7 +94,7 @@ func fetch(ctx context.Context, c *http.Client, from string) (document, error) {
 	return document{body, maxAge(res.Header.Values("Cache-Control"))}, nil
 }
 
-// maxAge reads max-age (RFC 9111 §5.2.2.1); 0 where there is none.
+// maxAge reads max-age (RFC 9111 §5.2.2.1); 0 if there is none.
 func maxAge(lines []string) time.Duration {
 	for part := range strings.SplitSeq(strings.Join(lines, ","), ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
@@ -111,7 +111,7 @@ func maxAge(lines []string) time.Duration {
 }
 
 // discover finds the key set in the issuer's metadata, OpenID Connect's first and then
-// RFC 8414's, and fetches it. A page that is no such metadata counts as none: many sites
+// RFC 8414's, and fetches it. A page that is not such metadata is ignored: many sites
 // answer every path with their front page.
 func discover(ctx context.Context, c *http.Client, issuer string) (document, error) {
 	var errs []error

@@ -17,7 +17,7 @@ var (
 	errDepth     = errors.New("JSON nested too deep")
 )
 
-// member is one member of an object: the name unescaped, the value as it stands.
+// member is one member of an object: the name unescaped, the value unchanged.
 type member struct{ name, value []byte }
 
 // object reads a document that is one JSON object, as strictly as RFC 8259 and the

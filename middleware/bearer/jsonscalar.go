@@ -34,7 +34,7 @@ func (s *scanner) literal(word string) error {
 	return nil
 }
 
-// text passes a string and returns what is between the quotes, escapes and all.
+// text passes a string and returns the bytes between the quotes, with the escapes.
 func (s *scanner) text() ([]byte, error) {
 	if !s.take('"') {
 		return nil, errJSON
@@ -58,8 +58,8 @@ func (s *scanner) text() ([]byte, error) {
 	return nil, errJSON
 }
 
-// escape passes one escape sequence; surrogates only as a pair (RFC 7493 §2.1), but where
-// the parts are to be judged one by one.
+// escape passes one escape sequence; surrogates only as a pair (RFC 7493 §2.1), unless
+// the scanner is loose.
 func (s *scanner) escape() bool {
 	s.at++ // the backslash
 	c := s.peek()

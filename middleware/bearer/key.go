@@ -25,7 +25,7 @@ const maxOperations = 16
 var (
 	errKeyJSON     = errors.New("not a JSON object with text where text belongs")
 	errKeyNoID     = errors.New("no kid")
-	errKeyPrivate  = errors.New("holds private parts: whoever reads the set can sign")
+	errKeyPrivate  = errors.New("has private members: any reader of the set could sign")
 	errKeyUse      = errors.New("use or key_ops is not for verifying signatures")
 	errKeyAlg      = errors.New("alg is not on the list or not for this key")
 	errKeyKind     = errors.New("kind or curve is not supported")
@@ -47,8 +47,7 @@ func (k *key) same(other *key) bool {
 	return ok && p.Equal(other.public)
 }
 
-// parseKey reads one JWK. Members it has no use for, x5c among them, are not looked at:
-// they can neither help the key nor harm it. The kid is returned even of a key that
+// parseKey reads one JWK. Members it does not use, x5c among them, are ignored. The kid is returned even of a key that
 // cannot be used.
 func parseKey(raw []byte, algorithms *algorithmSet) (k *key, kid string, err error) {
 	members, err := object(raw)
@@ -88,7 +87,7 @@ func parseKey(raw []byte, algorithms *algorithmSet) (k *key, kid string, err err
 	return k, kid, nil
 }
 
-// forVerifying follows RFC 7517 §4.2 and §4.3: what a key says of its use binds.
+// forVerifying follows RFC 7517 §4.2 and §4.3: use and key_ops of a key are respected.
 func forVerifying(jwk map[string][]byte) bool {
 	if v := jwk["use"]; v != nil {
 		if use, _ := text(v); use != "sig" {
@@ -163,7 +162,7 @@ func edKey(x []byte) (crypto.PublicKey, error) {
 }
 
 // isSmallOrder reports whether x is one of the points, by their y coordinate, under which
-// anybody can sign (RFC 8725 §3.4): crypto/ed25519 takes them.
+// an attacker can sign without a private key (RFC 8725 §3.4); crypto/ed25519 accepts them.
 func isSmallOrder(x []byte) bool {
 	y := [ed25519.PublicKeySize]byte(x)
 	y[len(y)-1] &= 0x7f // the sign of the other coordinate
@@ -180,7 +179,7 @@ func isSmallOrder(x []byte) bool {
 	return false
 }
 
-// octets decodes a member of a JWK; nil where it is not base64url.
+// octets decodes a member of a JWK; nil if it is not base64url.
 func octets(value []byte) []byte {
 	s, _ := text(value)
 	if !canonical(s) {

@@ -28,9 +28,9 @@ type keySet struct {
 // does not harm the others, so an issuer may publish kinds of keys that are not known
 // here. A set without one usable key is an error.
 //
-// One kid may stand for keys of several algorithms (RFC 7517 §4.5), but where two
+// One kid may stand for keys of several algorithms (RFC 7517 §4.5), but if two
 // different keys claim the same kid and alg neither is used. A key that prev has as well
-// is taken over from there, so that what it verified stays verified.
+// is taken over from there, so that the tokens it verified stay verified.
 func parseKeySet(doc []byte, algorithms *algorithmSet, prev *keySet) (*keySet, error) {
 	members, err := looseObject(doc)
 	if err != nil {
@@ -87,7 +87,7 @@ func (s *keySet) add(kid string, k *key, prev *keySet) {
 	}
 }
 
-// knows reports whether the issuer has published the kid, whatever became of it.
+// knows reports whether the issuer has published the kid, usable or not.
 func (s *keySet) knows(kid string) bool {
 	_, ok := s.kids[kid]
 	return ok

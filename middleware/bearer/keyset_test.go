@@ -22,7 +22,7 @@ func TestASetWithOneGoodKeyServes(t *testing.T) {
 		{"alone", keys(good)},
 		{"with alg, use and key_ops", keys(good.with("alg", "ES256").with("use", "sig").with("key_ops", []string{"verify"}))},
 		{"with x5c and x5t that make no sense", keys(good.with("x5c", []string{"!"}).with("x5t", 7))},
-		{"members of the set nobody knows", []byte(`{"issuer":"x","keys":[` + good.String() + `],"next":{"a":[1]}}`)},
+		{"unknown members of the set", []byte(`{"issuer":"x","keys":[` + good.String() + `],"next":{"a":[1]}}`)},
 		{"a post-quantum key, kty AKP", raw(`{"kty":"AKP","kid":"pq","alg":"ML-DSA-44","pub":"AAAA"}`)},
 		{"an unknown kty", raw(`{"kty":"XYZ","kid":"x"}`)},
 		{"an unknown curve", raw(`{"kty":"EC","kid":"x","crv":"secp256k1","x":"AAAA","y":"AAAA"}`)},
@@ -101,8 +101,8 @@ func TestKeysThatAreNotUsed(t *testing.T) {
 }
 
 // Under a point of small order the signature of R = 1 and S = 0 verifies for one message in
-// eight at least, and nobody needs a private key.
-func TestKeysAnybodyCanSignWith(t *testing.T) {
+// eight at least, and no private key is needed.
+func TestKeysOfSmallOrder(t *testing.T) {
 	points := []string{ // of order 1, 2, 4 and 8, with either sign; the last two are not reduced
 		"0100000000000000000000000000000000000000000000000000000000000000",
 		"0000000000000000000000000000000000000000000000000000000000000000",

@@ -32,7 +32,7 @@ const (
 	audience = "https://api.example"
 )
 
-// The keys of the tests. What is slow to make is made once.
+// The keys of the tests. The slow ones are made once.
 var (
 	rsaKey   = sync.OnceValue(func() *rsa.PrivateKey { return rsaKeyOf(2048) })
 	otherRSA = sync.OnceValue(func() *rsa.PrivateKey { return rsaKeyOf(2048) })

@@ -10,7 +10,7 @@ import (
 	"github.com/securews/securews/internal/opening"
 )
 
-// offeredPrefix begins a subprotocol that is a token, in the way of Kubernetes.
+// offeredPrefix begins a subprotocol that is a token, as in Kubernetes.
 const offeredPrefix = opening.BearerPrefix
 
 var (
@@ -28,25 +28,25 @@ type offered struct {
 
 type offeredKey struct{} // *offered, in the context of a stripped request
 
-// findOffered returns the request without the tokens among its subprotocols, and what they
-// are; nil where there are none. They are cut from every request: a handshake may have lost
-// its Upgrade on the way, and elsewhere the header means nothing.
+// findOffered returns the request without the tokens among its subprotocols, and the token;
+// nil if there is none. They are stripped from every request: a handshake may have lost its
+// Upgrade on the way, and in other requests the header has no meaning.
 func findOffered(r *http.Request) (*http.Request, *offered) {
 	earlier, _ := r.Context().Value(offeredKey{}).(*offered)
-	bare, cut := opening.StripSubprotocols(r, offeredPrefix)
-	if len(cut) == 0 {
+	stripped, found := opening.StripSubprotocols(r, offeredPrefix)
+	if len(found) == 0 {
 		return r, earlier
 	}
-	token, ok := unwrap(cut[0])
+	token, ok := unwrap(found[0])
 	switch {
-	case earlier != nil || len(cut) > 1 || !ok:
-		return bare, &offered{flaw: errOffered}
+	case earlier != nil || len(found) > 1 || !ok:
+		return stripped, &offered{flaw: errOffered}
 	case r.Method != http.MethodGet || !opening.IsHandshake(r):
-		return bare, &offered{flaw: errElsewhere}
-	case !opening.OffersSubprotocol(bare):
-		return bare, &offered{flaw: errAlone}
+		return stripped, &offered{flaw: errElsewhere}
+	case !opening.OffersSubprotocol(stripped):
+		return stripped, &offered{flaw: errAlone}
 	}
-	return bare, &offered{token: token}
+	return stripped, &offered{token: token}
 }
 
 // unwrap returns the token in a subprotocol: canonical base64url (RFC 4648 §5, §3.5) of a
@@ -66,14 +66,14 @@ func unwrap(subprotocol string) (string, bool) {
 func (a *Authenticator) takesOffered() bool { return a != nil && a.profile.fromSubprotocol }
 
 // Stripped is [middleware.Stripper]'s: the request without the tokens among its
-// subprotocols, where Config.FromSubprotocol is set.
+// subprotocols, if Config.FromSubprotocol is set.
 func (a *Authenticator) Stripped(r *http.Request) *http.Request {
 	if !a.takesOffered() {
 		return r
 	}
-	bare, o := findOffered(r)
-	if bare == r {
+	stripped, o := findOffered(r)
+	if stripped == r {
 		return r
 	}
-	return bare.WithContext(context.WithValue(bare.Context(), offeredKey{}, o))
+	return stripped.WithContext(context.WithValue(stripped.Context(), offeredKey{}, o))
 }

@@ -28,9 +28,9 @@ func (i *slowIssuer) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, r.Context().Err()
 }
 
-// A refresh that hangs is nobody's wait: neither while requests with unknown kids wait for
-// it nor at any second of the trouble that follows.
-func TestAHangingRefreshDelaysNobody(t *testing.T) {
+// A refresh that hangs delays no request with a known kid: neither while requests with
+// unknown kids wait for it nor afterwards.
+func TestAHangingRefreshDelaysNoKnownKid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i := &slowIssuer{}
 		i.serves(goodKeys())

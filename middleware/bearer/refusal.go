@@ -16,7 +16,7 @@ var (
 
 // refuse turns a cause into its answer. The client reads one of a few fixed sentences, the
 // same for everything that makes a token invalid (RFC 6750 §3.1). A panic of Revocations
-// or Sessions stays what it is, which is answered with 500.
+// or Sessions is returned without a Refusal, and answered with 500.
 func (c *profile) refuse(cause error) error {
 	err := fmt.Errorf("bearer: %w", cause)
 	var panicked *bounded.PanicError

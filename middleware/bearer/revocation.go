@@ -30,7 +30,7 @@ func TokenHandleOf(token string) string {
 	return handle(token)
 }
 
-// SessionHandle is the Principal.SessionHandle of a token with a sid claim if there are no
+// SessionHandle is the Principal.SessionHandle of a token with a sid claim, without
 // Config.Sessions: a middleware.Revocation with it revokes all tokens of that session at
 // the issuer (OpenID Connect Back-Channel Logout 1.0 §2.1). It is the base64url SHA-256 of
 // the issuer, a NUL and the sid.
@@ -151,6 +151,11 @@ func (a *Authenticator) Alive(ctx context.Context, p middleware.Principal) error
 	case !p.Expires.IsZero() && !time.Now().Before(p.Expires):
 		return a.profile.refuse(errExpired)
 	}
+	return a.ask(ctx, p)
+}
+
+// ask is apart from Alive, so that p is not allocated for principals of other kinds.
+func (a *Authenticator) ask(ctx context.Context, p middleware.Principal) error {
 	if err := a.asking.ask(ctx, &p); err != nil {
 		return a.profile.refuse(err)
 	}

@@ -14,7 +14,7 @@ const (
 	fetchTimeout = 5 * time.Second // one attempt, discovery included
 	waitTimeout  = time.Second     // how long a request waits for an attempt under way
 	maxWaiting   = 128             // requests that may wait at a time
-	firstRetry   = time.Second     // doubles up to the cool-down while there is no set
+	firstRetry   = time.Second     // doubles up to the cool-down while no set was fetched
 )
 
 // source keeps the issuer's keys. One goroutine does all fetching; requests read the set

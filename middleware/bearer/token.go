@@ -8,7 +8,7 @@ import (
 	"github.com/lestrrat-go/jwx/v3/jws"
 )
 
-// MaxTokenBytes is the longest token that is looked at.
+// MaxTokenBytes is the length of the longest token that is read.
 const MaxTokenBytes = 8 << 10
 
 var (
@@ -24,7 +24,7 @@ var (
 	errSignature  = errors.New("token signature does not verify")
 )
 
-// slot is where a key stands in a set: kid and alg together name one key.
+// slot is the place of a key in a set: kid and alg together name one key.
 type slot struct {
 	kid string
 	alg Algorithm
@@ -33,7 +33,7 @@ type slot struct {
 // split checks the shape of a token (RFC 7515 §7.1) and returns its three parts, still
 // encoded. Every part must be what an encoder writes: no padding, no other alphabet, no
 // line breaks, no stray bits in the last character. That leaves one spelling per token,
-// which is what a cache or deny-list may be keyed by.
+// so that it can be the key of a cache or deny-list.
 func split(token string) (head, payload, signature string, err error) {
 	if len(token) > MaxTokenBytes {
 		return "", "", "", errTooLong
@@ -150,7 +150,7 @@ func (c *profile) admitsType(typ string, typed bool) bool {
 }
 
 // isMediaType compares as RFC 7515 §4.1.9 says: without regard to case, "application/"
-// being left out where there is no other slash.
+// being optional in a value without another slash.
 func isMediaType(value, want string) bool {
 	const prefix = "application/"
 	if len(value) > len(prefix) && strings.EqualFold(value[:len(prefix)], prefix) {
@@ -166,7 +166,7 @@ func (k *key) verify(token, signature string, alg Algorithm) ([]byte, error) {
 	}
 	payload, err := jws.VerifyCompactFast(k.public, []byte(token), alg.jwa())
 	if err != nil {
-		return nil, errSignature // what jwx says may quote the token
+		return nil, errSignature // the error of jwx may quote the token
 	}
 	return payload, nil
 }

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -15,17 +16,20 @@ import (
 	"github.com/securews/securews/middleware"
 )
 
-// Member is something open that a registry ends. No method blocks.
+// Member is something open that a registry ends. Its methods are called from goroutines of
+// the registry and of those who revoke: none of them blocks. A panic is contained, and logged
+// once for each member.
 type Member interface {
 	// End begins the end of the member, for the cause. It is called with the first cause
-	// that the registry finds; and a second time if that was another one and the
-	// credential is revoked afterwards.
+	// that the registry finds; and a second time, with [Revoked], if that was another one
+	// and the credential is revoked afterwards. Calls do not overlap, and none begins
+	// after the member has left.
 	End(cause *Cause)
 
 	// Next acts on the member's own deadlines and returns when it is to be called again,
-	// in the time of [Registry.Now]; 0: no deadline. It is called from the first minute
-	// on, until the member leaves, also after End. If hurry is set, a shutdown is out of
-	// time, and the member ends as fast as it can.
+	// in the time of [Registry.Now]; 0: no deadline. It is called at the tick after Open
+	// and then at least once in 64 s until the member leaves, also after End. If hurry is
+	// set, a shutdown is out of time, and the member ends as fast as it can.
 	Next(now int64, hurry bool) (due int64)
 }
 
@@ -39,21 +43,16 @@ type Binding struct {
 	principal atomic.Pointer[middleware.Principal]
 	id        string
 	share     *share
+	opened    int64
 	jitter    float32 // in [0, 1), the binding's own
 	stage     atomic.Uint32
+	place     place
+	links     [indexKinds]links
 
-	opened    int64
-	endedAt   atomic.Int64  // 0: it has not
-	recheckAt atomic.Int64  // when to ask again; 0: it is being asked, or waits for that
-	waitsAt   atomic.Int64  // since when it waits to be asked; 0: it does not
-	lastGood  atomic.Int64  // when the last good answer came
-	urgent    atomic.Uint32 // counts reports that its subject ended
-	settled   atomic.Uint32 // the last of those that a good answer followed
-	warned    atomic.Bool
-
-	mu    sync.Mutex // orders Bind, Replace and Leave
-	place place
-	links [indexKinds]links
+	mu       sync.Mutex // orders Bind, Replace, Leave and what follows
+	expires  int64      // end of the credential; 0: none
+	question question
+	ending   ending
 }
 
 // The stages of a Binding.
@@ -68,17 +67,13 @@ const (
 func (b *Binding) init(g *Registry, stage uint32) {
 	now := g.Now()
 	b.registry, b.jitter, b.opened = g, mathrand.Float32(), now
-	b.lastGood.Store(now)
-	b.recheckAt.Store(now + b.recheckPause())
+	b.question.good, b.question.due = now, now+b.recheckPause()
 	b.stage.Store(stage)
 }
 
-func (b *Binding) recheckPause() int64 {
-	return int64(float32(b.registry.cfg.Timeouts.Recheck) * (1 - b.jitter/5))
-}
-
 // ID returns the id of the connection: the one that the credential reserved, as a ticket
-// does, or else 128 random bits. It is not secret and grants nothing.
+// does, else that of the request in the access log, else 128 random bits. It is not secret
+// and grants nothing.
 func (b *Binding) ID() string { return b.id }
 
 // Opened returns when the place was reserved, in the time of [Registry.Now].
@@ -99,14 +94,25 @@ func (b *Binding) Principal() middleware.Principal {
 // Shared is Principal without the copy, for the packages of this module.
 func (b *Binding) Shared(contextkey.Ours) *middleware.Principal { return b.principal.Load() }
 
+var (
+	errOrder     = errors.New("live: Bind: call Registry.Reserve first, and Bind once")
+	errNoVoucher = errors.New("live: Bind: no voucher: the request has passed no middleware.Auth")
+)
+
 // Bind enters the member under the voucher's principal, or refuses: 401
 // `credential_expired` or `credential_revoked`, 429 `too_many_connections`, 503
 // `unavailable` if the Auth cannot be followed or asked. From then on the member may be
-// ended. ctx bounds what is asked.
+// ended, also if Bind returns an error. ctx bounds the question to the Auth.
 func (b *Binding) Bind(ctx context.Context, v *middleware.Voucher, m Member) error {
+	switch {
+	case b.stage.Load() != reserved || b.member != nil:
+		return errOrder
+	case v == nil:
+		return errNoVoucher
+	}
 	p := v.Shared(contextkey.Key())
-	if !p.Expires.IsZero() && time.Until(p.Expires) <= 0 {
-		return middleware.Unauthorized(middleware.ReasonCredentialExpired, errors.New("live: the credential has ended"))
+	if err := expired(p); err != nil {
+		return err
 	}
 	f, err := b.registry.follow(ctx, v.Auth())
 	if err != nil {
@@ -114,7 +120,8 @@ func (b *Binding) Bind(ctx context.Context, v *middleware.Voucher, m Member) err
 	}
 	b.member = m
 	b.follow.Store(f)
-	if b.id = p.Connection; b.id == "" {
+	b.id = cmp.Or(p.Connection, middleware.RequestID(ctx))
+	if b.id == "" {
 		b.id = rand.Text()
 	}
 	if err := b.enter(p); err != nil {
@@ -123,27 +130,32 @@ func (b *Binding) Bind(ctx context.Context, v *middleware.Voucher, m Member) err
 	return f.since(ctx, v, p)
 }
 
-var errPerPrincipal = errors.New("live: Limits.PerPrincipal is reached")
+func expired(p *middleware.Principal) error {
+	if p.Expires.IsZero() || time.Until(p.Expires) > 0 {
+		return nil
+	}
+	return middleware.Unauthorized(middleware.ReasonCredentialExpired, errors.New("live: the credential has ended"))
+}
 
 func (b *Binding) enter(p *middleware.Principal) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.stage.Load() != reserved {
-		return errors.New("live: Bind without Reserve")
+		return errLeft
 	}
 	g := b.registry
 	b.principal.Store(p)
 	if !g.index.add(b, p, g.cfg.Limits.PerPrincipal) {
-		return g.refuse(http.StatusTooManyRequests, middleware.ReasonTooManyConnections, fmt.Errorf("%w: %d", errPerPrincipal, g.cfg.Limits.PerPrincipal))
+		return g.refuse(http.StatusTooManyRequests, middleware.ReasonTooManyConnections, fmt.Errorf("live: Limits.PerPrincipal is reached: %d", g.cfg.Limits.PerPrincipal))
 	}
+	b.expires = g.until(p.Expires)
 	b.stage.Store(bound)
 	return nil
 }
 
 // Open says that the member is open: its deadlines are kept from now on.
 func (b *Binding) Open() {
-	b.registry.wheel.add(b, b.registry.Now()) // asked at the next tick
-	if b.stage.Load() == bound {
+	if b.registry.wheel.add(b, b.registry.Now()) && b.stage.Load() == bound { // asked at the next tick
 		b.registry.emit(Event{Kind: Opened, ID: b.ID(), Principal: *b.principal.Load()})
 	}
 }
@@ -151,23 +163,10 @@ func (b *Binding) Open() {
 // Hasten has Member.Next called at the given time, if that is earlier than planned.
 func (b *Binding) Hasten(at int64) { b.registry.wheel.hasten(b, at) }
 
-// Ending says that the member ends by itself: its credential is not asked about any more.
-// A revocation still reaches it.
-func (b *Binding) Ending() { b.endedAt.CompareAndSwap(0, b.registry.Now()) }
-
-// end ends the member. A revocation overrules another cause, since what a member sends
-// while it ends in good order is not for a principal without a credential.
-func (b *Binding) end(cause *Cause) {
-	first := b.endedAt.CompareAndSwap(0, b.registry.Now())
-	if b.member != nil && (first || cause.Reason == Revoked.Reason) {
-		b.member.End(cause)
-	}
-}
-
 // Leave takes the member off the books and gives its place back. Cause is why it ended; nil
 // if it was never open. Further calls do nothing.
 func (b *Binding) Leave(cause *Cause) {
-	stage := b.leave()
+	stage, opened := b.leave()
 	g := b.registry
 	switch stage {
 	case explaining:
@@ -178,73 +177,28 @@ func (b *Binding) Leave(cause *Cause) {
 	case reserved, bound:
 		g.addresses.leave(b.share)
 		g.open.Add(-1)
-		if stage == bound && cause != nil {
+		if opened && cause != nil {
 			g.emit(Event{Kind: Ended, ID: b.ID(), Principal: *b.principal.Load(), Cause: cause, Lasted: time.Duration(g.Now() - b.opened)})
 		}
 		g.await(-1)
 	}
 }
 
-// leave returns the stage that the binding has left.
-func (b *Binding) leave() uint32 {
+// leave returns the stage that the binding has left, and whether Open was called.
+func (b *Binding) leave() (stage uint32, opened bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	stage := b.stage.Swap(left)
+	stage = b.stage.Swap(left)
 	if stage == left || stage == 0 {
 		b.stage.Store(stage)
-		return 0
+		return 0, false
 	}
-	b.registry.wheel.remove(b)
+	opened = b.registry.wheel.remove(b)
 	if stage == bound {
 		b.registry.index.remove(b, b.principal.Load())
 	}
-	return stage
-}
-
-var (
-	errIdentity = errors.New("live: Replace: the voucher is of another issuer or subject")
-	errLeft     = errors.New("live: Replace: the member has ended")
-)
-
-// Replace replaces the principal by that of a newer voucher of the same issuer and subject,
-// after a client has renewed its credential. It refuses as [Binding.Bind] does, and then
-// the member keeps the old one; if the new credential is revoked meanwhile, the member
-// ends.
-func (b *Binding) Replace(ctx context.Context, v *middleware.Voucher) error {
-	p := v.Shared(contextkey.Key())
-	f, err := b.registry.follow(ctx, v.Auth())
-	if err != nil {
-		return middleware.Unavailable(err)
+	if b.ending.counted {
+		b.registry.told.Add(-1)
 	}
-	if !p.Expires.IsZero() && time.Until(p.Expires) <= 0 {
-		return middleware.Unauthorized(middleware.ReasonCredentialExpired, errors.New("live: the credential has ended"))
-	}
-	if err := f.since(ctx, v, p); err != nil {
-		return err
-	}
-	if err := b.swap(f, p); err != nil {
-		return err
-	}
-	if err := f.since(ctx, v, p); err != nil { // entered first, then asked
-		b.end(Revoked.Wrap(err))
-		return err
-	}
-	b.lastGood.Store(b.registry.Now())
-	b.Hasten(b.registry.Now())
-	return nil
-}
-
-func (b *Binding) swap(f *follow, p *middleware.Principal) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	old := b.principal.Load()
-	switch {
-	case b.stage.Load() != bound || b.endedAt.Load() != 0:
-		return errLeft
-	case old.Issuer != p.Issuer || old.Subject != p.Subject:
-		return errIdentity
-	}
-	b.registry.index.replace(b, old, p)
-	b.follow.Store(f)
-	return nil
+	return stage, opened
 }

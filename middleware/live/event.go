@@ -3,6 +3,7 @@ package live
 import (
 	"time"
 
+	"github.com/securews/securews/internal/bounded"
 	"github.com/securews/securews/middleware"
 )
 
@@ -29,11 +30,21 @@ type Event struct {
 }
 
 func (g *Registry) emit(e Event) {
-	if g.cfg.Events != nil {
-		e.Open = int(g.open.Load())
-		g.cfg.Events(e)
+	if g.cfg.Events == nil {
+		return
 	}
+	defer func() {
+		if v := recover(); v != nil {
+			err := bounded.Panicked(v)
+			g.cfg.Log.Error("live: Config.Events panicked", "cause", err, "stack", err.Stack)
+		}
+	}()
+	e.Open = int(g.open.Load())
+	g.cfg.Events(e)
 }
+
+// Watched reports whether there is a Config.Events.
+func (g *Registry) Watched() bool { return g.cfg.Events != nil }
 
 // Refused reports a refusal to Config.Events, for handlers that refuse what would have
 // become a member.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,8 +15,9 @@ import (
 
 // follows are the Auths that this registry has met.
 type follows struct {
-	mu sync.Mutex
-	of map[*middleware.Auth]*follow
+	mu      sync.Mutex
+	of      map[*middleware.Auth]*follow
+	stopped bool
 }
 
 // follow is one Auth, followed since the first of its vouchers.
@@ -23,8 +25,8 @@ type follow struct {
 	registry  *Registry
 	auth      *middleware.Auth
 	questions questions
-
-	answered atomic.Int64 // when the Auth last gave an answer, about any credential; 0: never
+	grouping  sync.Mutex
+	answered  atomic.Int64 // when a question was last answered
 
 	done  chan struct{} // closed when Follow has returned
 	err   error         // then: it panicked
@@ -49,15 +51,10 @@ const followTimeout = 2 * time.Second
 
 // follow returns the state of an Auth, and follows it if this is its first voucher.
 func (g *Registry) follow(ctx context.Context, a *middleware.Auth) (*follow, error) {
-	g.follows.mu.Lock()
-	f := g.follows.of[a]
+	f := g.follows.find(g, a)
 	if f == nil {
-		f = &follow{registry: g, auth: a, done: make(chan struct{})}
-		f.questions.task = f.ask
-		g.follows.of[a] = f
-		go f.begin()
+		return nil, errStopped
 	}
-	g.follows.mu.Unlock()
 	select {
 	case <-f.done:
 		return f, f.err
@@ -73,6 +70,22 @@ func (g *Registry) follow(ctx context.Context, a *middleware.Auth) (*follow, err
 	case <-t.C:
 		return nil, errors.New("live: an authenticator's Follow does not return")
 	}
+}
+
+var errStopped = errors.New("live: Shutdown has ended: no Auth is followed any more")
+
+// find returns nil if the Auth is not followed, and no longer can be.
+func (x *follows) find(g *Registry, a *middleware.Auth) *follow {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	f := x.of[a]
+	if f == nil && !x.stopped {
+		f = &follow{registry: g, auth: a, done: make(chan struct{})}
+		f.questions.task = f.ask
+		x.of[a] = f
+		go f.begin()
+	}
+	return f
 }
 
 func (f *follow) begin() {
@@ -96,19 +109,37 @@ func (g *Registry) unfollow(f *follow) {
 	}
 }
 
-// stopFollowing ends what New's user cannot: the calls of revoked.
+// stopFollowing stops every Follow, also one that has not returned yet. It waits for those
+// that have returned, at most followTimeout.
 func (g *Registry) stopFollowing() {
 	g.follows.mu.Lock()
-	defer g.follows.mu.Unlock()
-	for a, f := range g.follows.of {
+	stopping := maps.Clone(g.follows.of)
+	clear(g.follows.of)
+	g.follows.stopped = true
+	g.follows.mu.Unlock()
+	stopped := make(chan struct{})
+	var all sync.WaitGroup
+	for _, f := range stopping {
 		select {
 		case <-f.done:
-			if f.stop != nil {
-				f.stop()
-			}
-			delete(g.follows.of, a)
-		default: // its Follow has not returned; there is nothing to stop yet
+			all.Go(f.end)
+		default:
+			go f.end()
 		}
+	}
+	go func() { all.Wait(); close(stopped) }()
+	returnsWithin(stopped, followTimeout)
+}
+
+// end stops Follow once that has returned. The panic of a stop is contained.
+func (f *follow) end() {
+	defer func() {
+		if v := recover(); v != nil {
+			f.registry.cfg.Log.Error("live: the stop of a Follow panicked", "cause", bounded.Panicked(v))
+		}
+	}()
+	if <-f.done; f.stop != nil {
+		f.stop()
 	}
 }
 
@@ -116,7 +147,7 @@ func (g *Registry) stopFollowing() {
 // asked about, since only the Auth knows which of its credentials are meant.
 func (f *follow) revoked(v middleware.Revocation) {
 	g := f.registry
-	f.remember(ended{g.Now(), v})
+	f.remember(v)
 	for _, b := range g.index.list(key{bySession, "", v.SessionHandle}) {
 		b.end(Revoked)
 	}
@@ -127,13 +158,17 @@ func (f *follow) revoked(v middleware.Revocation) {
 		return
 	}
 	for _, b := range g.index.subject(v.Issuer, v.Subject) {
-		b.askNow()
+		if b.follow.Load() == f {
+			b.reported()
+		}
 	}
 }
 
-func (f *follow) remember(e ended) {
+// remember enters v in the ring, which is in order of time.
+func (f *follow) remember(v middleware.Revocation) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	e := ended{f.registry.Now(), v}
 	if len(f.ring) < ringSize {
 		f.ring = append(f.ring, e)
 		return

@@ -8,17 +8,19 @@ import (
 )
 
 // index finds the bindings of a subject, a session and a token. Its lists run through the
-// bindings themselves, and a list is found by a hash: it may hold others, which are told
-// apart by their principals.
+// bindings themselves. A list is found by a hash, so it may hold bindings of several keys of
+// one kind, which are told apart by their principals.
 type index struct {
-	seed    maphash.Seed
-	shards  [64]indexShard
-	issuers sync.Map // of all principals that were ever entered
+	hash   func(key) uint64
+	shards [64]indexShard
+
+	mu      sync.RWMutex
+	issuers map[string]struct{} // of all principals that were ever entered
 }
 
 type indexShard struct {
 	mu    sync.Mutex
-	heads map[uint64]*Binding
+	heads [indexKinds]map[uint64]*Binding
 }
 
 const (
@@ -52,14 +54,18 @@ func keyOf(kind uint8, p *middleware.Principal) key {
 }
 
 func (x *index) init() {
-	x.seed = maphash.MakeSeed()
+	seed := maphash.MakeSeed()
+	x.hash = func(k key) uint64 { return maphash.Comparable(seed, k) }
+	x.issuers = map[string]struct{}{}
 	for i := range x.shards {
-		x.shards[i].heads = map[uint64]*Binding{}
+		for kind := range x.shards[i].heads {
+			x.shards[i].heads[kind] = map[uint64]*Binding{}
+		}
 	}
 }
 
 func (x *index) shard(k key) (*indexShard, uint64) {
-	h := maphash.Comparable(x.seed, k)
+	h := x.hash(k)
 	return &x.shards[h%uint64(len(x.shards))], h
 }
 
@@ -70,10 +76,21 @@ func (x *index) add(b *Binding, p *middleware.Principal, perPrincipal int) bool 
 		return false
 	}
 	x.linkHandles(b, p)
-	if _, known := x.issuers.Load(p.Issuer); !known {
-		x.issuers.Store(p.Issuer, nil)
-	}
+	x.meet(p.Issuer)
 	return true
+}
+
+// meet remembers an issuer, for revocations of a subject under every issuer.
+func (x *index) meet(issuer string) {
+	x.mu.RLock()
+	_, known := x.issuers[issuer]
+	x.mu.RUnlock()
+	if known {
+		return
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.issuers[issuer] = struct{}{}
 }
 
 const unlimited = 1 << 30
@@ -90,7 +107,7 @@ func (x *index) link(b *Binding, k key, most int) bool {
 	s, h := x.shard(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	head := s.heads[h]
+	head := s.heads[k.kind][h]
 	n := int32(1)
 	if head != nil {
 		if n += head.links[k.kind].n; int(n) > most {
@@ -99,7 +116,7 @@ func (x *index) link(b *Binding, k key, most int) bool {
 		head.links[k.kind].prev = b
 	}
 	b.links[k.kind] = links{next: head, n: n}
-	s.heads[h] = b
+	s.heads[k.kind][h] = b
 	return true
 }
 
@@ -123,17 +140,17 @@ func (x *index) unlink(b *Binding, k key) {
 	switch {
 	case at.prev != nil:
 		at.prev.links[k.kind].next = at.next
-		s.heads[h].links[k.kind].n--
+		s.heads[k.kind][h].links[k.kind].n--
 	case at.next != nil:
 		at.next.links[k.kind].n = at.n - 1
-		s.heads[h] = at.next
+		s.heads[k.kind][h] = at.next
 	default:
-		delete(s.heads, h)
+		delete(s.heads[k.kind], h)
 	}
 }
 
-// replace moves b from the lists of old to those of p, a principal of the same subject:
-// a revocation of either finds it at every moment between.
+// replace moves b from the lists of old to those of p, a principal of the same subject. A
+// revocation of p that comes before b has p does not find it: the caller asks afterwards.
 func (x *index) replace(b *Binding, old, p *middleware.Principal) {
 	for _, kind := range [...]uint8{bySession, byToken} {
 		was, is := keyOf(kind, old), keyOf(kind, p)
@@ -158,7 +175,7 @@ func (x *index) list(k key) (found []*Binding) {
 	s, h := x.shard(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for b := s.heads[h]; b != nil; b = b.links[k.kind].next {
+	for b := s.heads[k.kind][h]; b != nil; b = b.links[k.kind].next {
 		if p := b.principal.Load(); keyOf(k.kind, p) == k {
 			found = append(found, b)
 		}
@@ -171,10 +188,11 @@ func (x *index) subject(issuer, subject string) []*Binding {
 	if issuer != "" {
 		return x.list(key{bySubject, issuer, subject})
 	}
+	x.mu.RLock()
+	defer x.mu.RUnlock()
 	var found []*Binding
-	x.issuers.Range(func(issuer, _ any) bool {
-		found = append(found, x.list(key{bySubject, issuer.(string), subject})...)
-		return true
-	})
+	for issuer := range x.issuers {
+		found = append(found, x.list(key{bySubject, issuer, subject})...)
+	}
 	return found
 }

@@ -33,10 +33,14 @@ func (g *Registry) List(issuer, subject string) []Info {
 	return list
 }
 
-// End ends one member of the subject by its id; false if there is none.
+// End ends one member of the subject by its id; false if there is none. A nil cause is
+// [Revoked].
 func (g *Registry) End(issuer, subject, id string, cause *Cause) bool {
 	if g.zero() {
 		return false
+	}
+	if cause == nil {
+		cause = Revoked
 	}
 	found := false
 	for _, b := range g.index.list(key{bySubject, issuer, subject}) {

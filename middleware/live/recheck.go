@@ -2,7 +2,6 @@ package live
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/securews/securews/internal/bounded"
@@ -10,89 +9,72 @@ import (
 )
 
 const (
-	// maxAsking is how many questions to one Auth are under way at once. It leaves room
-	// for those of requests.
-	maxAsking = 64
-
-	// askTimeout bounds one question. No request waits for it, so it is longer than what
-	// an Auth allows itself in one.
+	// askTimeout bounds one question. No request waits for it, so it is longer than the
+	// bound of an Auth for a request.
 	askTimeout = 5 * time.Second
 
 	// retryRecheck is when a question without an answer is asked again, less up to half.
 	retryRecheck = 10 * time.Second
 )
 
-// questions are the bindings of one Auth that wait to be asked about, on goroutines that
-// are there only while there is work.
-type questions struct {
-	task func(*Binding)
-
-	mu      sync.Mutex
-	waiting []*Binding
-	workers int
+// question is what is known of a binding's credential. It is guarded by Binding.mu.
+type question struct {
+	due     int64   // when to ask again; 0: it is being asked, or waits for that
+	waits   int64   // since when it waits to be asked; 0: it does not
+	good    int64   // when the last good answer came, plus the time spent waiting since
+	reports uint32  // that the subject ended
+	settled uint32  // how many of those a good answer followed
+	queued  [2]bool // whether it is in questions.waiting
 }
 
-func (q *questions) add(b *Binding) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.waiting = append(q.waiting, b)
-	if q.workers < maxAsking {
-		q.workers++
-		go q.work()
+// lastGood is good with the present wait. Time spent waiting does not count as time without
+// an answer as long as the Auth answers others.
+func (q *question) lastGood(answered int64) int64 {
+	if q.waits == 0 {
+		return q.good
 	}
+	return q.good + max(0, answered-q.waits)
 }
 
-func (q *questions) work() {
-	for {
-		b := q.take()
-		if b == nil {
-			return
-		}
-		q.task(b)
-	}
+// renew takes the voucher of a new credential for a good answer.
+func (q *question) renew(b *Binding) {
+	now := b.registry.Now()
+	q.good, q.waits, q.due, q.settled, q.queued = now, 0, now+b.recheckPause(), q.reports, [2]bool{}
 }
 
-func (q *questions) take() *Binding {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if len(q.waiting) == 0 {
-		q.workers--
-		q.waiting = nil
-		return nil
-	}
-	b := q.waiting[0]
-	q.waiting = q.waiting[1:]
-	return b
+func (b *Binding) recheckPause() int64 {
+	return int64(float32(b.registry.cfg.Timeouts.Recheck) * (1 - b.jitter/5))
 }
 
 // wake is the wheel's call: it acts on what is due and returns when to be called again.
 func (b *Binding) wake(now int64) int64 {
 	due := int64(0)
-	if b.endedAt.Load() == 0 {
-		due = b.check(now)
+	if b.ending.at.Load() == 0 {
+		var cause *Cause
+		if due, cause = b.check(now); cause != nil {
+			b.end(cause)
+		}
 	}
-	if ended := b.endedAt.Load(); ended != 0 {
+	if ended := b.ending.at.Load(); ended != 0 {
 		due = sooner(due, b.reportStuck(now, ended))
 	}
-	if b.member == nil {
-		return due
-	}
-	return sooner(due, b.member.Next(now, b.registry.hurry.Load()))
-}
-
-// check ends the member if a deadline of its credential has passed, and has the Auth asked
-// if it is time.
-func (b *Binding) check(now int64) int64 {
-	t := b.times()
-	due, cause := next(now, t)
-	if cause != nil {
-		b.end(cause)
-		return 0
-	}
-	if t.recheck != 0 && now >= t.recheck && b.recheckAt.CompareAndSwap(t.recheck, 0) {
-		b.queue(now)
+	if due = sooner(due, b.nextOf(now)); due == 0 {
+		due = now + int64(slots*tick) // Hasten and a shutdown may come
 	}
 	return due
+}
+
+// check returns when the first deadline of the credential is due, or the cause if it has
+// passed, and has the Auth asked if it is time.
+func (b *Binding) check(now int64) (due int64, cause *Cause) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	t := b.times()
+	due, cause = next(now, t)
+	if cause == nil && past(t.recheck, now) {
+		b.ask(now, 0)
+	}
+	return due, cause
 }
 
 func (b *Binding) times() times {
@@ -101,124 +83,144 @@ func (b *Binding) times() times {
 	if b.stage.Load() != bound {
 		return t
 	}
+	t.expires = b.expires
 	t.maxAge = b.opened + int64(float64(g.cfg.Timeouts.MaxAge)*(1-b.Jitter()/10))
-	if p := b.principal.Load(); !p.Expires.IsZero() {
-		t.expires = max(1, int64(p.Expires.Sub(g.start)))
-	}
 	if f := b.follow.Load(); f.auth.CanRevoke() {
-		t.recheck = b.recheckAt.Load()
-		t.stale = b.lastGood.Load() + f.waited(b.waitsAt.Load()) + int64(g.cfg.Timeouts.Stale)
+		t.recheck = b.question.due
+		t.stale = b.question.lastGood(f.answered.Load()) + int64(g.cfg.Timeouts.Stale)
 	}
 	return t
 }
 
-// waited is how much of a wait to be asked, since then, does not count as time without an
-// answer: until the last answer that the Auth gave to another question. An Auth that does
-// not answer any more is not merely busy.
-func (f *follow) waited(since int64) int64 {
-	if since == 0 {
-		return 0
+// ask has the Auth asked about b, when there is a worker for it. Binding.mu is held.
+func (b *Binding) ask(now int64, urgency int) {
+	q := &b.question
+	q.due = 0
+	if q.waits == 0 {
+		q.waits = now
 	}
-	return max(0, f.answered.Load()-since)
+	if !q.queued[urgency] {
+		q.queued[urgency] = true
+		b.follow.Load().questions.add(b, urgency)
+	}
 }
 
-// queue has the Auth asked about b.
-func (b *Binding) queue(now int64) {
-	b.waitsAt.Store(now)
-	b.follow.Load().questions.add(b)
-}
-
-// askNow has the Auth asked as soon as possible, because an end of the subject was
+// reported has the Auth asked as soon as possible, because an end of the subject was
 // reported. If there is no answer then, the member ends.
-func (b *Binding) askNow() {
-	b.urgent.Add(1)
-	b.recheckAt.Store(0)
-	b.queue(b.registry.Now())
+func (b *Binding) reported() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.question.reports++
+	b.ask(b.registry.Now(), 1)
+}
+
+// asked is a binding that a question is about, its principal then, and how many reports that
+// its subject ended came before the question.
+type asked struct {
+	*Binding
+	about   *middleware.Principal
+	reports uint32
 }
 
 // ask is the task of questions. The answer holds for all members of the same credential.
 func (f *follow) ask(b *Binding) {
-	g := f.registry
-	if !b.beginAsking(f) {
+	group := f.group(b)
+	if len(group) == 0 {
 		return
 	}
-	p := b.principal.Load()
-	group := f.group(b, p)
 	ctx, cancel := bounded.WithTimeout(context.Background(), askTimeout)
 	defer cancel()
-	cause, err := causeOf(f.auth.Alive(ctx, *p))
+	cause, err := causeOf(f.auth.Alive(ctx, *group[0].about))
 	if err != nil {
-		g.warn(err)
+		f.registry.warn(err)
 	} else {
-		f.answered.Store(g.Now())
+		f.answered.Store(f.registry.Now())
 	}
 	for _, x := range group {
-		x.answer(x.reports, cause, err)
+		if cause := x.settle(cause, err); cause != nil {
+			x.end(cause)
+		}
 	}
 }
 
-// asked is a binding for which a question stands, and how many reports that its subject
-// ended there were before.
-type asked struct {
-	*Binding
-	reports uint32
+// taken begins the question about b, which was taken out of questions; false if b does not
+// wait there any more, since a question about another member covered it.
+func (b *Binding) taken(f *follow) (asked, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.follow.Load() != f {
+		return asked{}, false
+	}
+	b.question.queued = [2]bool{}
+	if b.question.waits == 0 || b.stage.Load() != bound {
+		return asked{}, false
+	}
+	return b.beingAsked(f), true
 }
 
-// group returns b and the other members of the same credential.
-func (f *follow) group(b *Binding, p *middleware.Principal) []asked {
-	group := []asked{{b, b.urgent.Load()}}
-	if p.SessionHandle == "" {
-		return group
+// group begins one question about b and the other members of the same session and token;
+// none if b does not wait any more.
+func (f *follow) group(b *Binding) []asked {
+	f.grouping.Lock() // two members of one group are taken at the same time
+	defer f.grouping.Unlock()
+	first, ok := b.taken(f)
+	if !ok {
+		return nil
 	}
-	for _, x := range f.registry.index.list(keyOf(bySession, p)) {
-		if x != b && x.follow.Load() == f && sameCredential(x.principal.Load(), p) {
-			group = append(group, asked{x, x.urgent.Load()})
+	group := []asked{first}
+	for _, x := range f.registry.index.list(keyOf(bySession, first.about)) {
+		if x == b {
+			continue
+		}
+		if a, ok := x.joins(f, first.about); ok {
+			group = append(group, a)
 		}
 	}
 	return group
 }
 
-// beginAsking ends the wait; false if another question has been answered meanwhile.
-func (b *Binding) beginAsking(f *follow) bool {
-	since := b.waitsAt.Load()
-	if since == 0 || b.stage.Load() != bound {
-		return false
+func (b *Binding) joins(f *follow, p *middleware.Principal) (asked, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.follow.Load() != f || b.stage.Load() != bound || !sameCredential(b.principal.Load(), p) {
+		return asked{}, false
 	}
-	waited := f.waited(since)
-	b.lastGood.Add(waited) // first: the wheel finds one or the other
-	if !b.waitsAt.CompareAndSwap(since, 0) {
-		b.lastGood.Add(-waited)
-		return false
-	}
-	return true
+	return b.beingAsked(f), true
+}
+
+func (b *Binding) beingAsked(f *follow) asked {
+	q := &b.question
+	q.good, q.waits, q.due = q.lastGood(f.answered.Load()), 0, 0
+	return asked{b, b.principal.Load(), q.reports}
 }
 
 func sameCredential(p, q *middleware.Principal) bool {
 	return p.SessionHandle == q.SessionHandle && p.TokenHandle == q.TokenHandle && p.Issuer == q.Issuer && p.Subject == q.Subject
 }
 
-// answer takes the answer to a question that began after that many reports.
-func (b *Binding) answer(reports uint32, cause *Cause, err error) {
-	now := b.registry.Now()
-	pause := b.recheckPause()
+// settle takes the answer: it returns the cause if the member ends, or plans the next
+// question.
+func (a asked) settle(cause *Cause, err error) *Cause {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	q, now, pause := &a.question, a.registry.Now(), a.recheckPause()
 	switch {
+	case a.principal.Load() != a.about:
+		return nil // it was replaced meanwhile, and its question is planned
 	case cause != nil:
-		b.end(cause)
-		return
-	case b.urgent.Load() != reports:
-		return // the question about the newest report is still to be asked
+		return cause
+	case q.reports != a.reports:
+		return nil // the question about the newest report is still to be asked
 	case err == nil:
-		b.lastGood.Store(now)
-		b.settled.Store(reports)
-	case b.settled.Load() != reports:
-		b.end(Later.Wrap(err))
-		return
+		q.good, q.settled = now, a.reports
+	case q.settled != a.reports:
+		return Later.Wrap(err)
 	default:
-		pause = min(pause, int64(float32(retryRecheck)*(1-b.jitter/2)))
+		pause = min(pause, int64(float32(retryRecheck)*(1-a.jitter/2)))
 	}
-	b.waitsAt.Store(0)
-	b.recheckAt.Store(now + pause)
-	b.Hasten(now + pause)
+	q.waits, q.due = 0, now+pause
+	a.Hasten(q.due)
+	return nil
 }
 
 // warn logs that a question has no answer, once for many members.
@@ -228,24 +230,4 @@ func (g *Registry) warn(err error) {
 		return
 	}
 	g.cfg.Log.Warn("live: a credential could not be asked about; members go on until Timeouts.Stale", "cause", err)
-}
-
-// stuckAfter is when a member that has ended and does not leave is reported.
-const stuckAfter = 10 * time.Second
-
-// reportStuck reports once a member whose code does not return though it has ended, and
-// returns when to look.
-func (b *Binding) reportStuck(now, ended int64) int64 {
-	at := ended + int64(stuckAfter)
-	switch {
-	case b.stage.Load() != bound:
-		return 0
-	case now < at:
-		return at
-	}
-	if b.warned.CompareAndSwap(false, true) {
-		b.registry.cfg.Log.Error("live: a member has not returned 10 s after its end; what it holds cannot be taken back", "id", b.ID(), "principal", *b.principal.Load())
-		b.registry.emit(Event{Kind: Stuck, ID: b.ID(), Principal: *b.principal.Load(), Lasted: time.Duration(now - b.opened)})
-	}
-	return 0
 }

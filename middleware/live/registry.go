@@ -27,7 +27,8 @@ type Registry struct {
 	warned    atomic.Int64 // when an unanswered question was last logged
 
 	open       atomic.Int64 // members, and those being opened
-	explaining atomic.Int64 // of Binding.Explain
+	told       atomic.Int64 // of those, how many have begun to end
+	explaining atomic.Int64 // readable refusals under way
 
 	draining atomic.Int64 // when the shutdown began; 0: it has not
 	spread   atomic.Int64 // over how long it is spread
@@ -58,6 +59,16 @@ func (g *Registry) zero() bool { return g == nil || g.wheel == nil }
 // was made, by the monotonic clock, so that a step of the wall clock neither ends all
 // members nor keeps one for ever. It is never 0.
 func (g *Registry) Now() int64 { return 1 + int64(time.Since(g.start)) }
+
+// until returns the given time in the time of Now, so that a later step of the wall clock
+// does not move it; 0: too far away to matter, since every member ends before.
+func (g *Registry) until(t time.Time) int64 {
+	d := time.Until(t)
+	if t.IsZero() || d > maxTimeout {
+		return 0
+	}
+	return max(1, g.Now()+int64(d))
+}
 
 var errZero = errors.New("live: the zero Registry admits nothing: use New")
 

@@ -42,9 +42,13 @@ func shutServers(ctx context.Context, servers []*http.Server) []error {
 	var done sync.WaitGroup
 	for i, s := range servers {
 		done.Go(func() {
-			if err := s.Shutdown(ctx); err != nil {
-				errs[i] = fmt.Errorf("live: Shutdown: requests were cut: %w", err)
+			err := s.Shutdown(ctx)
+			switch {
+			case err != nil && ctx.Err() != nil:
+				errs[i] = fmt.Errorf("live: Shutdown: a server's requests are not done, and were cut: %w", err)
 				_ = s.Close()
+			case err != nil:
+				errs[i] = fmt.Errorf("live: Shutdown: a server: %w", err)
 			}
 		})
 	}
@@ -61,10 +65,7 @@ func (g *Registry) drain(ctx context.Context) error {
 	if deadline, ok := ctx.Deadline(); ok {
 		spread = max(0, min(spread, time.Until(deadline)/2))
 	}
-	if g.draining.Load() == 0 || int64(spread) < g.spread.Load() {
-		g.spread.Store(int64(spread))
-	}
-	g.draining.CompareAndSwap(0, g.Now())
+	g.beginDraining(int64(spread))
 	g.wheel.hastenAll()
 	idle := g.whenIdle()
 	select {
@@ -75,9 +76,19 @@ func (g *Registry) drain(ctx context.Context) error {
 	g.hurry.Store(true)
 	g.wheel.hastenAll()
 	if !returnsWithin(idle, cutTime) {
-		return fmt.Errorf("live: Shutdown: %d members do not return though they were ended: %w", g.left(), ctx.Err())
+		return fmt.Errorf("live: Shutdown: %s: %w", g.left(), ctx.Err())
 	}
 	return nil
+}
+
+// beginDraining begins the shutdown, or hastens the one under way.
+func (g *Registry) beginDraining(spread int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.draining.Load() == 0 || spread < g.spread.Load() {
+		g.spread.Store(spread)
+	}
+	g.draining.CompareAndSwap(0, g.Now())
 }
 
 func returnsWithin(done <-chan struct{}, d time.Duration) bool {
@@ -106,10 +117,14 @@ func (g *Registry) whenIdle() <-chan struct{} {
 	return g.idle
 }
 
-func (g *Registry) left() int {
+// left says what Shutdown still waits for.
+func (g *Registry) left() string {
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.awaited
+	awaited := g.awaited
+	g.mu.Unlock()
+	open, told := int(g.open.Load()), int(g.told.Load())
+	return fmt.Sprintf("%d left: %d members have not returned though they were told to end, %d are still being opened or were not reached, %d readable refusals are under way",
+		awaited, told, open-told, awaited-open)
 }
 
 // drainAt is when a shutdown ends this member; 0: there is none.

@@ -34,12 +34,13 @@ type place struct {
 	in, gone   bool  // added; removed, for good
 }
 
-// add files b, to be woken at when, at the latest in 64 s; not if it was removed before.
-func (w *wheel) add(b *Binding, when int64) {
+// add files b, to be woken at when, at the latest in 64 s; false if it was added or removed
+// before.
+func (w *wheel) add(b *Binding, when int64) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if b.place.gone || b.place.in {
-		return
+		return false
 	}
 	b.place.in = true
 	w.n++
@@ -49,6 +50,7 @@ func (w *wheel) add(b *Binding, when int64) {
 		go w.run(w.stop)
 	}
 	w.file(b, when)
+	return true
 }
 
 // hasten moves b forward, if when is earlier than its time. Before add it does nothing.
@@ -78,12 +80,13 @@ func (w *wheel) hastenAll() {
 	w.all = true
 }
 
-func (w *wheel) remove(b *Binding) {
+// remove takes b out, for good; false if it was not in.
+func (w *wheel) remove(b *Binding) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if b.place.gone || !b.place.in {
 		b.place.gone = true
-		return
+		return false
 	}
 	if b.place.tick != 0 {
 		w.unlink(b)
@@ -93,6 +96,7 @@ func (w *wheel) remove(b *Binding) {
 		close(w.stop)
 		w.stop = nil
 	}
+	return true
 }
 
 // tickOf is rounded up, so that what is due at a tick is past when it is looked at.

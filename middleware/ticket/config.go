@@ -4,30 +4,36 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"strings"
 	"time"
 
 	"github.com/securews/securews/middleware"
 )
 
-// Config says what tickets are good for. Path and Origins are required. In every other
-// field zero means the documented default.
+// Config says which route tickets open, and for whom they are issued. Auth, Path and
+// Origins are required. In every other field zero means the documented default.
 type Config struct {
 	_ [0]func()
 
+	// Auth authenticates the requests that fetch a ticket: with sessions, bearer tokens or
+	// both. It is asked again when a ticket is redeemed, and followed afterwards, so that
+	// a ticket and its connection end with the credential it was issued for.
+	Auth *middleware.Auth
+
 	// Path is the one path that tickets open, as in the URL of the request that the
 	// Tickets redeem: "/ws". Another route has Tickets, and an Auth, of its own, which
-	// may share the Store; the same path on two hosts is two routes that must not. What
-	// varies within the route goes into the query.
+	// may share the Store; the same path on two hosts is two routes that must not. Write
+	// variable parts of the route into the query.
 	Path string
 
 	// Origins are the pages that may fetch a ticket. Each ticket is good for the origin
-	// it was issued to; where the policy lets requests without one through, for native
-	// clients, the ticket is good for a handshake without one.
+	// it was issued to; if the policy admits requests without one, for native clients,
+	// such a ticket is good for a handshake without one.
 	Origins *middleware.OriginPolicy
 
-	// Lifetime is how long a ticket is good for, where the credential it is issued for
-	// does not end before: default 30 s, from 1 s to 2 min.
+	// Lifetime is how long a ticket is good for, unless the credential that it is issued
+	// for ends before: default 30 s, from 1 s to 2 min.
 	Lifetime time.Duration
 
 	// Store keeps the tickets; nil: NewMemoryStore(0), for a single process.
@@ -35,10 +41,6 @@ type Config struct {
 
 	// Rate bounds the issuing; nil: 60 a minute for each issuer and subject, 30 at once.
 	Rate *middleware.RateLimit
-
-	// Revocations is asked when a ticket is redeemed; nil: nothing is revoked here.
-	// ws.Config.Revocations asks by itself.
-	Revocations middleware.Revocations
 }
 
 const (
@@ -51,25 +53,31 @@ const (
 func (cfg Config) compile() (Config, error) {
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf("ticket: "+format, args...)) }
+	if cfg.Auth == nil {
+		wrong("Auth: nil: write the Auth of the sessions or tokens that tickets are issued for, of middleware.NewAuth")
+	}
 	switch {
 	case cfg.Path == "":
-		wrong(`path: must be given, as in "/ws"`)
+		wrong(`Path: empty: write the path that tickets open, such as "/ws"`)
 	case cfg.Path[0] != '/':
-		wrong("path: %.80q does not begin with /", cfg.Path)
+		wrong("Path: %.80q does not begin with /: write a path, not a URL", cfg.Path)
 	case strings.ContainsAny(cfg.Path, "?#"):
-		wrong("path: %.80q has a query or a fragment: the path alone is compared", cfg.Path)
+		wrong("Path: %.80q has a query or a fragment: write the path alone", cfg.Path)
 	}
 	switch {
 	case cfg.Origins == nil:
-		wrong("origins: nil: name the pages that may fetch a ticket")
+		wrong("Origins: nil: write the pages that may fetch a ticket, with middleware.NewOriginPolicy")
 	case cfg.Origins.AllowsAny():
-		wrong("origins: any: a ticket is good for one origin of a list, use NewOriginPolicy")
+		wrong("Origins: any: a ticket is good for one origin of a list: write it with middleware.NewOriginPolicy")
 	}
 	if cfg.Lifetime == 0 {
 		cfg.Lifetime = defaultLifetime
 	}
 	if cfg.Lifetime < minLifetime || cfg.Lifetime > maxLifetime {
-		wrong("lifetime: %v is not between %v and %v", cfg.Lifetime, minLifetime, maxLifetime)
+		wrong("Lifetime: %v is out of range: write %v to %v, or 0 for %v", cfg.Lifetime, minLifetime, maxLifetime, defaultLifetime)
+	}
+	if v := reflect.ValueOf(cfg.Store); v.Kind() == reflect.Pointer && v.IsNil() {
+		wrong("Store: a nil %T: write nil for the memory of this process, or a store", cfg.Store)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return cfg, err

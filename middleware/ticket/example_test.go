@@ -13,6 +13,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/middleware/live"
 	"github.com/securews/securews/middleware/ticket"
 	"github.com/securews/securews/ws"
 )
@@ -29,11 +30,11 @@ func ExampleNew() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	tickets, err := ticket.New(ticket.Config{Path: "/ws", Origins: origins})
+	who, err := middleware.NewAuth(user{}) // in a program: bearer.New, session.New or both
 	if err != nil {
 		log.Fatal(err)
 	}
-	who, err := middleware.NewAuth(user{}) // in earnest bearer.New, or session.New
+	tickets, err := ticket.New(ticket.Config{Auth: who, Path: "/ws", Origins: origins})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -41,8 +42,12 @@ func ExampleNew() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	live, err := ws.New(ws.Config{
-		Origins: origins, Auth: route, Log: quiet, Subprotocols: []string{"chat"},
+	registry, err := live.New(live.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	socket, err := ws.New(ws.Config{
+		Origins: origins, Auth: route, Live: registry, Log: quiet, Subprotocols: []string{"chat"},
 		Serve: func(_ context.Context, c *ws.Conn) error {
 			p := c.Principal()
 			return c.Write(websocket.MessageText, []byte(p.Subject+" by "+p.Method))
@@ -54,8 +59,8 @@ func ExampleNew() {
 
 	r := chi.NewRouter()
 	r.Use(middleware.AccessLog(quiet), route.Strip) // Strip: before any logger of your own
-	r.With(cors, who.Handler).Handle("/ticket", tickets.Issue())
-	r.Handle("/ws", live)
+	r.With(cors).Handle("/ticket", tickets.Issue())
+	r.Handle("/ws", socket)
 
 	srv := httptest.NewTLSServer(r)
 	defer srv.Close()
@@ -74,11 +79,11 @@ func ExampleTickets_Issue() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	tickets, err := ticket.New(ticket.Config{Path: "/ws", Origins: origins})
+	who, err := middleware.NewAuth(user{})
 	if err != nil {
 		log.Fatal(err)
 	}
-	who, err := middleware.NewAuth(user{})
+	tickets, err := ticket.New(ticket.Config{Auth: who, Path: "/ws", Origins: origins})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -87,9 +92,9 @@ func ExampleTickets_Issue() {
 		log.Fatal(err)
 	}
 	mux := http.NewServeMux()
-	mux.Handle("POST /ticket", who.Handler(tickets.Issue()))
+	mux.Handle("POST /ticket", tickets.Issue()) // authenticates by itself
 	mux.Handle("GET /ws", route.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p, _ := middleware.FromContext(r.Context()) // here any upgrader would do
+		p, _ := middleware.FromContext(r.Context()) // any upgrader may follow
 		fmt.Println(p.Subject, p.Method, r.Header["Sec-Websocket-Protocol"])
 	})))
 
@@ -103,7 +108,7 @@ func ExampleTickets_Issue() {
 	// Output: ann ticket [chat]
 }
 
-// fetchAndOffer is what the page does: POST, then new WebSocket(url, ["chat", subprotocol]).
+// fetchAndOffer does the work of the page: POST, then new WebSocket(url, ["chat", subprotocol]).
 func fetchAndOffer(srv *httptest.Server) []string {
 	r, err := http.NewRequest("POST", srv.URL+"/ticket", nil)
 	if err != nil {

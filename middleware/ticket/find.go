@@ -28,27 +28,26 @@ var (
 	errNotHandshake = errors.New("a ticket on a request that opens no WebSocket")
 )
 
-// found is what a request carries in the way of tickets: where they are in the store, not
-// what they are.
+// found has the tickets of a request: their keys in the store, not the secrets.
 type found struct {
-	keys []string // at most two: what is more is not worth burning
-	flaw error    // why they cannot be redeemed, though they shall be burned
+	keys []string // at most two: further ones are not consumed
+	flaw error    // why they cannot be redeemed; they are consumed anyway
 }
 
 type foundKey struct{} // *found, in the context of a stripped request
 
-// find returns the request without its tickets, and those; nil where there are none. In a
-// request that is no handshake the query may be another's, as CAS has a ticket there. It is
-// taken for ours where the path ends in that of the route: further out, where this is cut,
-// an http.StripPrefix may be still to come.
+// find returns the request without its tickets, and the tickets; nil if there are none. In
+// a request other than a handshake the query may belong to other code: CAS has a parameter
+// of this name. It is treated as a ticket if the path ends in that of the route, because
+// an outer layer strips it, and an http.StripPrefix may follow.
 func find(r *http.Request, path string) (*http.Request, *found) {
 	earlier, _ := r.Context().Value(foundKey{}).(*found)
 	handshake := opening.IsHandshake(r)
 	if r.URL == nil || !handshake && (path == "" || !strings.HasSuffix(r.URL.Path, path)) {
 		return r, earlier
 	}
-	bare, offered := opening.StripSubprotocols(r, prefix)
-	bare, queried := cutQuery(bare)
+	stripped, offered := opening.StripSubprotocols(r, prefix)
+	stripped, queried := stripQuery(stripped)
 	if len(offered)+len(queried) == 0 {
 		return r, earlier
 	}
@@ -67,10 +66,10 @@ func find(r *http.Request, path string) (*http.Request, *found) {
 	case f.flaw != nil:
 	case !handshake || r.Method != http.MethodGet:
 		f.flaw = errNotHandshake
-	case len(offered) > 0 && !opening.OffersSubprotocol(bare):
+	case len(offered) > 0 && !opening.OffersSubprotocol(stripped):
 		f.flaw = errAlone
 	}
-	return bare, f
+	return stripped, f
 }
 
 func (f *found) add(ticket string, readable bool) {
@@ -86,7 +85,7 @@ func (f *found) add(ticket string, readable bool) {
 	}
 }
 
-// keyOf returns the key that the ticket is stored under; false where it is no ticket:
+// keyOf returns the key that the ticket is stored under; false if it is not a ticket,
 // 32 bytes in canonical base64url (RFC 4648 §5, §3.5).
 func keyOf(ticket string) (string, bool) {
 	var raw [size + 1]byte
@@ -100,54 +99,55 @@ func keyOf(ticket string) (string, bool) {
 	return base64.RawURLEncoding.EncodeToString(sum[:]), true
 }
 
-// cutQuery returns the request without the ticket in its query, and what that was: in URL,
-// RequestURI, and in Form where somebody has parsed it already.
-func cutQuery(r *http.Request) (*http.Request, []string) {
-	query, cut := withoutParameter(r.URL.RawQuery)
-	if len(cut) == 0 {
+// stripQuery returns the request without the ticket in its query, and the values of that
+// parameter. It strips URL and RequestURI, and Form if that has been parsed already.
+func stripQuery(r *http.Request) (*http.Request, []string) {
+	query, values := withoutParameter(r.URL.RawQuery)
+	if len(values) == 0 {
 		return r, nil
 	}
-	rest := r.WithContext(r.Context())
+	stripped := r.WithContext(r.Context())
 	u := *r.URL
 	u.RawQuery = query
-	rest.URL = &u
+	stripped.URL = &u
 	if target, raw, ok := strings.Cut(r.RequestURI, "?"); ok {
-		rest.RequestURI = target
+		stripped.RequestURI = target
 		if raw, _ = withoutParameter(raw); raw != "" {
-			rest.RequestURI += "?" + raw
+			stripped.RequestURI += "?" + raw
 		}
 	}
-	rest.Form = maps.Clone(r.Form)
-	delete(rest.Form, parameter)
-	return rest, cut
+	stripped.Form = maps.Clone(r.Form)
+	delete(stripped.Form, parameter)
+	return stripped, values
 }
 
-// withoutParameter drops the tickets from a query and leaves the rest as it was written.
-func withoutParameter(query string) (rest string, cut []string) {
+// withoutParameter returns the query without tickets, otherwise unchanged, and the values
+// of their parameter.
+func withoutParameter(query string) (stripped string, values []string) {
 	var kept []string
 	for pair := range strings.SplitSeq(query, "&") {
 		name, value, _ := strings.Cut(pair, "=")
 		if plain, err := url.QueryUnescape(name); err == nil && plain == parameter {
-			cut = append(cut, value)
+			values = append(values, value)
 		} else {
 			kept = append(kept, pair)
 		}
 	}
-	if len(cut) == 0 {
+	if len(values) == 0 {
 		return query, nil
 	}
-	return strings.Join(kept, "&"), cut
+	return strings.Join(kept, "&"), values
 }
 
 // Stripped is [middleware.Stripper]'s: the request without its tickets in
-// Sec-WebSocket-Protocol, URL and RequestURI. What goes on in the context is the hash.
+// Sec-WebSocket-Protocol, URL and RequestURI. The context has their hashes.
 //
-// Tickets are cut from every handshake, and from every other request whose path is, or ends
-// in, Config.Path. They are redeemed on that path alone.
+// Tickets are stripped from every handshake, and from every other request whose path is, or
+// ends in, Config.Path. They are redeemed on that path only.
 func (t *Tickets) Stripped(r *http.Request) *http.Request {
-	bare, f := find(r, t.path())
-	if bare == r {
+	stripped, f := find(r, t.path())
+	if stripped == r {
 		return r
 	}
-	return bare.WithContext(context.WithValue(bare.Context(), foundKey{}, f))
+	return stripped.WithContext(context.WithValue(stripped.Context(), foundKey{}, f))
 }

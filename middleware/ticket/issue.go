@@ -5,11 +5,11 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"time"
 
+	"github.com/securews/securews/internal/bounded"
 	"github.com/securews/securews/middleware"
 )
 
@@ -22,20 +22,23 @@ type answer struct {
 	Subprotocol  string `json:"subprotocol"`
 }
 
-// Issue returns the handler of the route where tickets are fetched, by POST. It stands
-// behind a [middleware.Auth], and for pages of another origin behind
-// [middleware.OriginPolicy.CORS]. What the request says in its body is not read.
+// Issue returns the handler of the route where tickets are fetched, by POST. It
+// authenticates with Config.Auth itself, unless a layer in front did; for pages of another
+// origin it needs [middleware.OriginPolicy.CORS] in front. It does not read the body.
 //
-// It refuses, in this order: another method; an Origin that Config.Origins does not let
-// through; a request that no Auth vouched for, or an anonymous one; more than Config.Rate;
-// a credential that ends within the second, of which no whole one could be promised; and
-// with 503 where the store is full or cannot be asked. The challenge of a 401 is that of
-// the Auth in front: what is wanted here is its credential, and no ticket.
+// It refuses, in this order: another method; an Origin that Config.Origins does not admit;
+// a request that Config.Auth does not admit, or admits as anonymous or by a ticket; more
+// than Config.Rate; a credential that ends within the second, because expires_in counts
+// whole seconds; and with 503 if the store is full or does not answer. The challenge of a
+// 401 is that of Config.Auth.
 func (t *Tickets) Issue() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a, err := t.issue(r)
 		if err != nil {
-			middleware.Refuse(w, r, middleware.WithChallenge(r.Context(), err))
+			if !t.zero() {
+				err = t.cfg.Auth.WithChallenge(err)
+			}
+			middleware.Refuse(w, r, err)
 			return
 		}
 		body, _ := json.Marshal(a)
@@ -49,7 +52,7 @@ func (t *Tickets) Issue() http.Handler {
 
 func (t *Tickets) issue(r *http.Request) (*answer, error) {
 	if t.zero() {
-		return nil, refuse(http.StatusForbidden, middleware.ReasonForbidden, errZero)
+		return nil, middleware.Forbidden(fmt.Errorf("ticket: %w", errZero))
 	}
 	if r.Method != http.MethodPost {
 		return nil, &middleware.Refusal{
@@ -58,6 +61,10 @@ func (t *Tickets) issue(r *http.Request) (*answer, error) {
 		}
 	}
 	if err := t.cfg.Origins.Check(r); err != nil {
+		return nil, err
+	}
+	r, err := t.cfg.Auth.Admit(r)
+	if err != nil {
 		return nil, err
 	}
 	p, err := holder(r.Context())
@@ -69,24 +76,21 @@ func (t *Tickets) issue(r *http.Request) (*answer, error) {
 	}
 	life := t.life(p)
 	if life < minLifetime {
-		return nil, refuse(http.StatusUnauthorized, middleware.ReasonCredentialExpired, errEnding)
+		return nil, refuse(middleware.ReasonCredentialExpired, errEnding)
 	}
 	return t.put(r, p, life)
 }
 
-// holder is who the ticket is for.
+// holder returns the principal that the ticket is issued for.
 func holder(ctx context.Context) (middleware.Principal, error) {
-	p, ok := middleware.FromContext(ctx)
-	switch {
-	case !ok:
-		return p, refuse(http.StatusUnauthorized, middleware.ReasonNoCredential, errors.New("no Auth in front of Issue vouches for the request"))
-	case p.Subject == "" || p.Method == "ticket":
-		return p, refuse(http.StatusForbidden, middleware.ReasonForbidden, fmt.Errorf("no ticket for method %q and subject %q", p.Method, p.Subject))
+	p, _ := middleware.FromContext(ctx)
+	if p.Subject == "" || p.Method == method {
+		return p, middleware.Forbidden(fmt.Errorf("ticket: none is issued for method %q and subject %q", p.Method, p.Subject))
 	}
 	return p, nil
 }
 
-// life is how long a ticket is good for: no longer than what it stands for.
+// life is how long a ticket is good for: no longer than the credential.
 func (t *Tickets) life(p middleware.Principal) time.Duration {
 	if p.Expires.IsZero() {
 		return t.cfg.Lifetime
@@ -94,7 +98,7 @@ func (t *Tickets) life(p middleware.Principal) time.Duration {
 	return min(t.cfg.Lifetime, time.Until(p.Expires))
 }
 
-// put makes a ticket and stores what it is good for under its hash (ASVS 11.5.1).
+// put makes a ticket and stores its record under its hash (ASVS 11.5.1).
 func (t *Tickets) put(r *http.Request, p middleware.Principal, life time.Duration) (*answer, error) {
 	var secret [size]byte
 	_, _ = rand.Read(secret[:]) // never fails (crypto/rand)
@@ -108,9 +112,12 @@ func (t *Tickets) put(r *http.Request, p middleware.Principal, life time.Duratio
 	if err != nil {
 		return nil, fmt.Errorf("ticket: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), storeTimeout)
+	ctx, cancel := t.bounded(r.Context())
 	defer cancel()
-	if err := t.cfg.Store.Put(ctx, key, value, life); err != nil {
+	_, err = bounded.Call(ctx, t.calls, "store", func() (struct{}, error) {
+		return struct{}{}, t.cfg.Store.Put(ctx, key, value, life)
+	})
+	if err != nil {
 		return nil, unavailable(err)
 	}
 	return &answer{
@@ -119,8 +126,8 @@ func (t *Tickets) put(r *http.Request, p middleware.Principal, life time.Duratio
 	}, nil
 }
 
-// refreshAfter is four fifths of what is left of the credential, in whole seconds, at
-// least one; 0 where it does not end by itself.
+// refreshAfter is four fifths of the remaining time of the credential, in whole seconds, at
+// least one; 0 if it does not end by itself.
 func refreshAfter(expires time.Time) int64 {
 	if expires.IsZero() {
 		return 0

@@ -35,7 +35,7 @@ func TestIssue(t *testing.T) {
 	tickets := newTickets(t, ticket.Config{})
 	seen := map[string]bool{}
 	for range 100 {
-		w, _ := serve(auth(t, user{}).Handler(tickets.Issue()), post(app, "ann"))
+		w, _ := serve(tickets.Issue(), post(app, "ann"))
 		var a issued
 		mustDecode(t, w, &a)
 		raw, err := base64.RawURLEncoding.Strict().DecodeString(a.Ticket)
@@ -70,16 +70,16 @@ func TestIssueRefuses(t *testing.T) {
 		r         *http.Request
 		want      string
 	}{
-		{"GET: a ticket is no page", nil, with(func(r *http.Request) { r.Method = "GET" }), "405 method_not_allowed"},
-		{"OPTIONS, where no CORS is in front", nil, with(func(r *http.Request) { r.Method = "OPTIONS" }), "405 method_not_allowed"},
+		{"GET", nil, with(func(r *http.Request) { r.Method = "GET" }), "405 method_not_allowed"},
+		{"OPTIONS, without CORS in front", nil, with(func(r *http.Request) { r.Method = "OPTIONS" }), "405 method_not_allowed"},
 		{"no Origin", nil, post("", "ann"), "403 origin_missing"},
 		{"an Origin that is not on the list", nil, post("https://evil.example", "ann"), "403 origin_not_allowed"},
 		{"a sandboxed frame", nil, post("null", "ann"), "403 origin_not_allowed"},
 		{"two Origins", nil, with(func(r *http.Request) { r.Header.Add("Origin", app) }), "403 origin_malformed"},
 		{"another site by Sec-Fetch-Site", nil, with(func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") }), "403 fetch_metadata"},
-		{"nobody", nil, post(app, ""), "401 no_credential"},
-		{"somebody anonymous", anonymous, post(app, "ann"), "403 forbidden"},
-		{"somebody with a ticket", func(string) middleware.Principal {
+		{"no credential", nil, post(app, ""), "401 no_credential"},
+		{"an anonymous principal", anonymous, post(app, "ann"), "403 forbidden"},
+		{"a principal of a ticket", func(string) middleware.Principal {
 			return middleware.Principal{Subject: "ann", Method: "ticket"}
 		}, post(app, "ann"), "403 forbidden"},
 		{"a credential that has ended since", func(name string) middleware.Principal {
@@ -104,8 +104,8 @@ func TestIssueRefuses(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			store := &eternal{}
-			tickets := newTickets(t, ticket.Config{Store: store})
-			w, got := serve(auth(t, user{tt.principal}).Handler(tickets.Issue()), tt.r)
+			tickets := newTickets(t, ticket.Config{Store: store, Auth: auth(t, user{tt.principal})})
+			w, got := serve(tickets.Issue(), tt.r)
 			if got != tt.want || w.Header().Get("Cache-Control") != "no-store" {
 				t.Errorf("answered %s, want %s", got, tt.want)
 			}
@@ -115,10 +115,15 @@ func TestIssueRefuses(t *testing.T) {
 			store.m.Range(func(any, any) bool { t.Error("a ticket was stored"); return false })
 		})
 	}
-	t.Run("without any Auth in front", func(t *testing.T) {
-		w, got := serve(newTickets(t, ticket.Config{}).Issue(), post(app, "ann"))
-		if got != "401 no_credential" || w.Header().Get("WWW-Authenticate") != "Bearer" {
-			t.Errorf("answered %s, WWW-Authenticate %q", got, w.Header().Get("WWW-Authenticate"))
+	t.Run("the zero Auth, which admits no request", func(t *testing.T) {
+		if _, got := serve(newTickets(t, ticket.Config{Auth: &middleware.Auth{}}).Issue(), post(app, "ann")); got != "401 no_credential" {
+			t.Errorf("answered %s", got)
+		}
+	})
+	t.Run("a request that only another Auth in front vouched for", func(t *testing.T) {
+		weaker := auth(t, middleware.Anonymous())
+		if _, got := serve(weaker.Handler(newTickets(t, ticket.Config{}).Issue()), post(app, "")); got != "401 no_credential" {
+			t.Errorf("answered %s", got)
 		}
 	})
 }
@@ -128,23 +133,25 @@ type challenging struct{ user }
 
 func (challenging) Challenge() string { return `X-User realm="api"` }
 
-// RFC 9110 §15.5.2: a 401 names the credential that would do, which is that of the Auth in
-// front.
+// RFC 9110 §15.5.2: a 401 names the credential that is accepted, which is that of
+// Config.Auth.
 func TestIssueChallenges(t *testing.T) {
 	t.Parallel()
-	tickets := newTickets(t, ticket.Config{})
-	w, got := serve(auth(t, challenging{user{func(name string) middleware.Principal {
+	tickets := newTickets(t, ticket.Config{Auth: auth(t, challenging{user{func(name string) middleware.Principal {
 		p := ann(name)
 		p.Expires = time.Now()
 		return p
-	}}}).Handler(tickets.Issue()), post(app, "ann"))
-	if challenge := w.Header()["Www-Authenticate"]; got != "401 credential_expired" || len(challenge) != 1 || challenge[0] != `X-User realm="api"` {
-		t.Errorf("answered %s, WWW-Authenticate %q", got, challenge)
+	}}})})
+	for name, want := range map[string]string{"ann": "401 credential_expired", "": "401 no_credential"} {
+		w, got := serve(tickets.Issue(), post(app, name))
+		if challenge := w.Header()["Www-Authenticate"]; got != want || len(challenge) != 1 || challenge[0] != `X-User realm="api"` {
+			t.Errorf("answered %s, WWW-Authenticate %q", got, challenge)
+		}
 	}
 }
 
-// expires_in is no promise beyond the credential that the ticket stands for, and kept to
-// the last of its whole seconds; the store need not keep it longer.
+// expires_in does not exceed the credential behind the ticket, and holds to the last of its
+// whole seconds; the store need not keep the ticket longer.
 func TestExpiresIn(t *testing.T) {
 	const forever = 0
 	for _, tt := range []struct {
@@ -163,14 +170,14 @@ func TestExpiresIn(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				store := &recorder{}
-				tickets := newTickets(t, ticket.Config{Store: store, Lifetime: tt.lifetime})
-				w, _ := serve(auth(t, user{func(name string) middleware.Principal {
+				tickets := newTickets(t, ticket.Config{Store: store, Lifetime: tt.lifetime, Auth: auth(t, user{func(name string) middleware.Principal {
 					p := ann(name)
 					if tt.ends != forever {
 						p.Expires = time.Now().Add(tt.ends)
 					}
 					return p
-				}}).Handler(tickets.Issue()), post(app, "ann"))
+				}})})
+				w, _ := serve(tickets.Issue(), post(app, "ann"))
 				var a issued
 				mustDecode(t, w, &a)
 				if a.ExpiresIn != tt.want || store.ttl != tt.ttl {
@@ -185,7 +192,7 @@ func TestExpiresIn(t *testing.T) {
 	}
 }
 
-// What a principal may be, a store can keep: letters that are special to HTML, which count
+// A store can keep any principal: letters that are special to HTML, which count
 // once, and times that RFC 3339 §1 cannot write.
 func TestUnusualPrincipalsCrossTheStore(t *testing.T) {
 	t.Parallel()
@@ -206,10 +213,10 @@ func TestUnusualPrincipalsCrossTheStore(t *testing.T) {
 			p.IssuedAt = signedIn.In(time.FixedZone("", 25*3600))
 		}, time.Time{}},
 	} {
-		tickets := newTickets(t, ticket.Config{})
 		before := ann("ann")
 		tt.edit(&before)
-		w, _ := serve(auth(t, user{func(string) middleware.Principal { return before }}).Handler(tickets.Issue()), post(app, "ann"))
+		tickets := newTickets(t, ticket.Config{Auth: auth(t, user{func(string) middleware.Principal { return before }})})
+		w, _ := serve(tickets.Issue(), post(app, "ann"))
 		var a issued
 		mustDecode(t, w, &a)
 		p, err := tickets.Authenticate(offering("chat, " + a.Subprotocol))
@@ -219,7 +226,7 @@ func TestUnusualPrincipalsCrossTheStore(t *testing.T) {
 	}
 }
 
-// Four fifths of what is left of the credential, in seconds, however long that is.
+// Four fifths of the remaining time of the credential, in seconds, however long that is.
 func TestRefreshAfter(t *testing.T) {
 	for _, tt := range []struct {
 		ends time.Duration
@@ -228,11 +235,12 @@ func TestRefreshAfter(t *testing.T) {
 		{time.Second, 1}, {5 * time.Minute, 240}, {100 * 8760 * time.Hour, 80 * 8760 * 3600},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			w, _ := serve(auth(t, user{func(name string) middleware.Principal {
+			tickets := newTickets(t, ticket.Config{Auth: auth(t, user{func(name string) middleware.Principal {
 				p := ann(name)
 				p.Expires = time.Now().Add(tt.ends)
 				return p
-			}}).Handler(newTickets(t, ticket.Config{}).Issue()), post(app, "ann"))
+			}})})
+			w, _ := serve(tickets.Issue(), post(app, "ann"))
 			var a issued
 			mustDecode(t, w, &a)
 			if a.RefreshAfter != tt.want {
@@ -246,11 +254,11 @@ func TestRefreshAfter(t *testing.T) {
 func TestIssueIsRateLimited(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		tickets, err := ticket.New(ticket.Config{Path: "/ws", Origins: origins(t, false)})
+		tickets, err := ticket.New(ticket.Config{Auth: auth(t, user{}), Path: "/ws", Origins: origins(t, false)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		h := auth(t, user{}).Handler(tickets.Issue())
+		h := tickets.Issue()
 		count := func(name string) (good int) {
 			for i := range 50 {
 				r := post(app, name)
@@ -275,7 +283,7 @@ func TestIssueIsRateLimited(t *testing.T) {
 	})
 }
 
-// recorder is a Store that shows what it is given.
+// recorder is a Store that shows its arguments.
 type recorder struct {
 	eternal
 	mu    sync.Mutex
@@ -291,7 +299,7 @@ func (s *recorder) Put(ctx context.Context, key string, value []byte, ttl time.D
 	return s.eternal.Put(ctx, key, value, ttl)
 }
 
-// What reads the store can redeem nothing (ASVS 11.5.1, 14.2).
+// A reader of the store can redeem nothing (ASVS 11.5.1, 14.2).
 func TestTheStoreHasNoTicket(t *testing.T) {
 	t.Parallel()
 	store := &recorder{}
@@ -312,9 +320,9 @@ func TestNewReportsEveryMistakeAtOnce(t *testing.T) {
 		cfg  ticket.Config
 		want []string
 	}{
-		{ticket.Config{Lifetime: -1}, []string{"ticket: path: must be given", "ticket: origins: nil", "ticket: lifetime: -1ns"}},
-		{ticket.Config{Path: "ws", Origins: middleware.DangerouslyAnyOrigin(), Lifetime: 3 * time.Minute}, []string{"does not begin with /", "ticket: origins: any", "ticket: lifetime: 3m0s"}},
-		{ticket.Config{Path: "/ws?a=b", Origins: origins(t, false)}, []string{"has a query"}},
+		{ticket.Config{Lifetime: -1}, []string{"ticket: Auth: nil: write the Auth", "ticket: Path: empty: write", "ticket: Origins: nil: write", "ticket: Lifetime: -1ns is out of range: write"}},
+		{ticket.Config{Auth: auth(t, user{}), Path: "ws", Origins: middleware.DangerouslyAnyOrigin(), Lifetime: 3 * time.Minute}, []string{"does not begin with /", "ticket: Origins: any", "ticket: Lifetime: 3m0s"}},
+		{ticket.Config{Auth: auth(t, user{}), Path: "/ws?a=b", Origins: origins(t, false), Store: (*eternal)(nil)}, []string{"has a query", "ticket: Store: a nil *ticket_test.eternal"}},
 	} {
 		_, err := ticket.New(tt.cfg)
 		if err == nil || len(strings.Split(err.Error(), "\n")) != len(tt.want) {

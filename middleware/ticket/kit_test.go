@@ -18,7 +18,7 @@ const (
 	other = "https://other.example"
 )
 
-// user authenticates by a header, as whom its field says.
+// user authenticates by a header, as the principal that its field returns.
 type user struct {
 	principal func(name string) middleware.Principal
 }
@@ -75,6 +75,9 @@ func unlimited(t testing.TB) *middleware.RateLimit {
 
 func newTickets(t testing.TB, cfg ticket.Config) *ticket.Tickets {
 	t.Helper()
+	if cfg.Auth == nil {
+		cfg.Auth = auth(t, user{})
+	}
 	if cfg.Path == "" {
 		cfg.Path = "/ws"
 	}
@@ -121,7 +124,7 @@ func serve(h http.Handler, r *http.Request) (*httptest.ResponseRecorder, string)
 
 func fetch(t testing.TB, tickets *ticket.Tickets, origin, name string) issued {
 	t.Helper()
-	w, _ := serve(auth(t, user{}).Handler(tickets.Issue()), post(origin, name))
+	w, _ := serve(tickets.Issue(), post(origin, name))
 	var a issued
 	if err := json.Unmarshal(w.Body.Bytes(), &a); err != nil || w.Code != 200 || len(a.Ticket) != 43 {
 		t.Fatalf("no ticket: %d %s", w.Code, w.Body)

@@ -10,9 +10,11 @@ import (
 	"time"
 )
 
-// MemoryStore is the [Store] of a single process. It starts no goroutine: what has ended is
-// let go by the next Put or Take, and stays in memory until then. The zero value is full.
+// MemoryStore is the [Store] of a single process. It starts no goroutine: tickets that have
+// ended stay in memory until the next Put or Take. The zero value is full.
 type MemoryStore struct {
+	marked
+
 	most int
 
 	mu    sync.Mutex
@@ -29,12 +31,12 @@ type entry struct {
 
 const defaultStored = 16_384
 
-// NewMemoryStore returns a store of up to most tickets, 0 for 16,384; each takes about a
-// kilobyte, and 16 where the principal has that much to say. Where no ticket more fits,
-// Put fails with [ErrFull] until one has ended or is taken: what was promised is kept.
+// NewMemoryStore returns a store of up to most tickets, 0 for 16,384; each takes about 1 KiB,
+// 16 KiB at most. If it is full, Put fails with [ErrFull] until a ticket ends or is taken:
+// a ticket that was issued is never dropped for another.
 func NewMemoryStore(most int) (*MemoryStore, error) {
 	if most < 0 {
-		return nil, fmt.Errorf("ticket: memory store: %d is negative", most)
+		return nil, fmt.Errorf("ticket: NewMemoryStore: %d is negative: write the greatest number of tickets, or 0 for %d", most, defaultStored)
 	}
 	if most == 0 {
 		most = defaultStored
@@ -75,7 +77,7 @@ func (m *MemoryStore) Take(_ context.Context, key string) ([]byte, error) {
 	return e.value, nil
 }
 
-// dropEnded costs what has ended, and one look at what has not.
+// dropEnded visits the tickets that have ended, and one that has not.
 func (m *MemoryStore) dropEnded(now time.Time) {
 	for len(m.byEnd) > 0 && !m.byEnd[0].expires.After(now) {
 		m.drop(m.byEnd[0])
@@ -87,8 +89,8 @@ func (m *MemoryStore) drop(e *entry) {
 	delete(m.byKey, e.key)
 }
 
-// byEnd is a [heap.Interface], what ends first on top: one store may hold tickets of
-// several lifetimes, and those whose credentials end.
+// byEnd is a [heap.Interface] with the earliest end on top: one store may hold tickets of
+// several lifetimes, and tickets that end with their credentials.
 type byEnd []*entry
 
 func (h byEnd) Len() int           { return len(h) }

@@ -62,7 +62,7 @@ func TestMemoryStore(t *testing.T) {
 	})
 }
 
-// What has ended makes room, whatever has a longer life and was put before it.
+// A ticket that has ended makes room, even if one with a longer life was put before it.
 func TestMemoryStoreOfSeveralLifetimes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -93,8 +93,8 @@ func TestMemoryStoreOfSeveralLifetimes(t *testing.T) {
 	})
 }
 
-// A store in which nothing is put any more keeps what has ended until something is taken,
-// which may be nothing.
+// A store without a further Put keeps ended tickets until the next Take, even one that
+// finds nothing.
 func TestMemoryStoreLetsGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const count, size = 1000, 16 << 10

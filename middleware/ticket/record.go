@@ -14,7 +14,7 @@ import (
 	"github.com/securews/securews/middleware"
 )
 
-// record is what the store keeps of a ticket, as JSON.
+// record is the stored form of a ticket, as JSON.
 type record struct {
 	Version   int       `json:"v"`
 	Path      string    `json:"path"`
@@ -24,21 +24,24 @@ type record struct {
 	Principal principal `json:"principal"`
 }
 
-// principal spells the fields of a [middleware.Principal] for the store.
+// principal is the stored form of a [middleware.Principal].
 type principal struct {
-	Issuer     string            `json:"iss"`
-	Subject    string            `json:"sub"`
-	Session    string            `json:"sid,omitempty"`
-	Token      string            `json:"jti,omitempty"`
-	Method     string            `json:"method"`
-	Scopes     []string          `json:"scopes,omitempty"`
-	Attributes map[string]string `json:"attributes,omitempty"`
-	IssuedAt   time.Time         `json:"iat,omitzero"`
-	Expires    time.Time         `json:"exp,omitzero"`
+	Issuer        string            `json:"iss"`
+	Subject       string            `json:"sub"`
+	SessionHandle string            `json:"sid,omitempty"`
+	TokenHandle   string            `json:"jti,omitempty"`
+	Method        string            `json:"method"`
+	Scopes        []string          `json:"scopes,omitempty"`
+	Attributes    map[string]string `json:"attributes,omitempty"`
+	IssuedAt      time.Time         `json:"iat,omitzero"`
+	Expires       time.Time         `json:"exp,omitzero"`
 
-	// Certificate came later. It is there where it binds only: who does not know it
-	// refuses such a record, and reads all others as before.
-	Certificate string `json:"x5t#S256,omitempty"`
+	// These came later, and are written only if they are set: a node that does not know
+	// one of them refuses such a record, and reads all others.
+	CertificateSHA256 string    `json:"x5t#S256,omitempty"`
+	KeyThumbprint     string    `json:"jkt,omitempty"`
+	Roles             []string  `json:"roles,omitempty"`
+	AuthTime          time.Time `json:"auth_time,omitzero"`
 }
 
 const (
@@ -46,17 +49,17 @@ const (
 	maxRecordBytes = 16 << 10
 )
 
-var errNotUTF8 = errors.New("the principal is not UTF-8, and would come back as another")
+var errNotUTF8 = errors.New("the principal is not UTF-8, and JSON would change it")
 
-// encode refuses what JSON cannot write: it would put U+FFFD in its place, and make one
-// subject of two (ASVS 1.5.3).
+// encode refuses text that is not UTF-8: JSON would write U+FFFD in its place, and make
+// one subject of two (ASVS 1.5.3).
 func (rec *record) encode() ([]byte, error) {
 	if !rec.Principal.isUTF8() {
 		return nil, errNotUTF8
 	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false) // a store is no page, and six bytes for a < are not the principal's
+	e.SetEscapeHTML(false) // six bytes for a < would count against maxRecordBytes
 	if err := e.Encode(rec); err != nil {
 		return nil, err
 	}
@@ -68,17 +71,19 @@ func (rec *record) encode() ([]byte, error) {
 }
 
 func (p *principal) isUTF8() bool {
-	texts := slices.Concat([]string{p.Issuer, p.Subject, p.Session, p.Token, p.Certificate, p.Method}, p.Scopes)
+	texts := slices.Concat([]string{
+		p.Issuer, p.Subject, p.SessionHandle, p.TokenHandle, p.CertificateSHA256, p.KeyThumbprint, p.Method,
+	}, p.Scopes, p.Roles)
 	for name, value := range p.Attributes {
 		texts = append(texts, name, value)
 	}
 	return utf8.ValidString(strings.Join(texts, " ")) // a space neither completes nor breaks a letter
 }
 
-var errRecord = errors.New("what the store has is no ticket of this version")
+var errRecord = errors.New("the stored record is not a ticket of this version")
 
-// decode takes what encode has written and nothing else: a store may be shared with other
-// versions, and with others.
+// decode accepts the output of encode and nothing else: a store may be shared with other
+// versions, and with other programs.
 func decode(value []byte) (*record, error) {
 	if len(value) > maxRecordBytes {
 		return nil, errRecord
@@ -87,7 +92,7 @@ func decode(value []byte) (*record, error) {
 	d := json.NewDecoder(bytes.NewReader(value))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&rec); err != nil {
-		return nil, errRecord // its text may quote what is secret
+		return nil, errRecord // its text may quote a secret
 	}
 	if _, err := d.Token(); err != io.EOF {
 		return nil, errRecord
@@ -100,14 +105,15 @@ func decode(value []byte) (*record, error) {
 
 func stored(p middleware.Principal) principal {
 	return principal{
-		Issuer: p.Issuer, Subject: p.Subject, Session: p.SessionHandle, Token: p.TokenHandle,
-		Certificate: p.Binding.CertificateSHA256, Method: p.Method,
-		Scopes: p.Scopes, Attributes: p.Attributes, IssuedAt: writable(p.IssuedAt), Expires: writable(p.Expires),
+		Issuer: p.Issuer, Subject: p.Subject, SessionHandle: p.SessionHandle, TokenHandle: p.TokenHandle, Method: p.Method,
+		Scopes: p.Scopes, Roles: p.Roles, Attributes: p.Attributes,
+		IssuedAt: writable(p.IssuedAt), AuthTime: writable(p.AuthTime), Expires: writable(p.Expires),
+		CertificateSHA256: p.Binding.CertificateSHA256, KeyThumbprint: p.Binding.KeyThumbprint,
 	}
 }
 
-// writable is t in UTC, and the end of the year 9999 for all that is later: RFC 3339 §1
-// ends there, and so will the credential, sooner than it could have.
+// writable is t in UTC, at most the end of the year 9999: RFC 3339 §1 cannot write a later
+// time, and the credential ends then.
 func writable(t time.Time) time.Time {
 	if t = t.UTC(); t.Year() > 9999 {
 		return time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
@@ -119,8 +125,11 @@ func writable(t time.Time) time.Time {
 // Method it was issued a ticket for: "session", "bearer".
 const OriginalMethod = "ticket_method"
 
-// redeemed is who the ticket's bearer is: the principal of the issuing request, with all
-// that ends it.
+// method is the Method of a redeemed principal.
+const method = "ticket"
+
+// redeemed returns the principal of the ticket: that of the issuing request, with all
+// fields by which it can end.
 func (rec *record) redeemed() middleware.Principal {
 	p := &rec.Principal
 	attributes := p.Attributes
@@ -129,8 +138,9 @@ func (rec *record) redeemed() middleware.Principal {
 	}
 	attributes[OriginalMethod] = p.Method
 	return middleware.Principal{
-		Issuer: p.Issuer, Subject: p.Subject, SessionHandle: p.Session, TokenHandle: p.Token,
-		Connection: rec.CID, Binding: middleware.Binding{CertificateSHA256: p.Certificate}, Method: "ticket", Scopes: p.Scopes, Attributes: attributes,
-		IssuedAt: p.IssuedAt, Expires: p.Expires,
+		Issuer: p.Issuer, Subject: p.Subject, SessionHandle: p.SessionHandle, TokenHandle: p.TokenHandle, Method: method,
+		Connection: rec.CID, Binding: middleware.Binding{CertificateSHA256: p.CertificateSHA256, KeyThumbprint: p.KeyThumbprint},
+		Scopes: p.Scopes, Roles: p.Roles, Attributes: attributes,
+		IssuedAt: p.IssuedAt, AuthTime: p.AuthTime, Expires: p.Expires,
 	}
 }

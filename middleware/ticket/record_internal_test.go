@@ -2,6 +2,7 @@ package ticket
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -34,15 +35,19 @@ func TestRecordOnTheWire(t *testing.T) {
 	}
 }
 
-// A binding to a certificate is a word more, which versions that do not know it refuse
-// (RFC 8705 §3.1).
-func TestBoundRecordOnTheWire(t *testing.T) {
-	const bound = `,"exp":"2026-01-02T04:00:00Z","x5t#S256":"A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0"}}`
+// A binding to a certificate (RFC 8705 §3.1) or another key (RFC 9449 §6.1), roles and the
+// time of the login are further members, which versions that do not know them refuse.
+func TestFurtherMembersOnTheWire(t *testing.T) {
+	const bound = `,"exp":"2026-01-02T04:00:00Z","x5t#S256":"A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0",` +
+		`"jkt":"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I","roles":["admin"],"auth_time":"2026-01-02T02:00:00Z"}}`
 	rec, err := decode([]byte(strings.Replace(wire, `,"exp":"2026-01-02T04:00:00Z"}}`, bound, 1)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := rec.redeemed().Certificate; got != "A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0" {
+	if p := rec.redeemed(); p.Binding.KeyThumbprint != "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" || !slices.Equal(p.Roles, []string{"admin"}) || p.AuthTime.Hour() != 2 {
+		t.Errorf("redeemed %+v", p)
+	}
+	if got := rec.redeemed().Binding.CertificateSHA256; got != "A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0" {
 		t.Errorf("redeemed for %q", got)
 	}
 	if got, err := rec.encode(); err != nil || !strings.HasSuffix(string(got), bound) {
@@ -52,22 +57,23 @@ func TestBoundRecordOnTheWire(t *testing.T) {
 
 // Every field of a Principal crosses the store, or is set when it is redeemed.
 func TestRecordKnowsAllOfAPrincipal(t *testing.T) {
-	set := map[string]bool{"Connection": true}
+	set := map[string]bool{"Connection": true, "Binding": true}
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[principal]()) {
 		set[f.Name] = true
 	}
-	for _, f := range reflect.VisibleFields(reflect.TypeFor[middleware.Principal]()) {
+	fields := slices.Concat(reflect.VisibleFields(reflect.TypeFor[middleware.Principal]()), reflect.VisibleFields(reflect.TypeFor[middleware.Binding]()))
+	for _, f := range fields {
 		if !set[f.Name] {
 			t.Errorf("Principal.%s is lost on its way through a ticket", f.Name)
 		}
 	}
 }
 
-// What is not UTF-8 does not cross JSON: two subjects must not become one.
+// Text that is not UTF-8 does not cross JSON: two subjects must not become one.
 func TestEncodeRefusesWhatIsNotUTF8(t *testing.T) {
 	const bad = "ann\xff"
 	for name, p := range map[string]principal{
-		"issuer": {Issuer: bad}, "subject": {Subject: bad}, "session": {Session: bad}, "token": {Token: bad}, "certificate": {Certificate: bad}, "method": {Method: bad},
+		"issuer": {Issuer: bad}, "subject": {Subject: bad}, "session": {SessionHandle: bad}, "token": {TokenHandle: bad}, "certificate": {CertificateSHA256: bad}, "key": {KeyThumbprint: bad}, "role": {Roles: []string{bad}}, "method": {Method: bad},
 		"scope": {Scopes: []string{"read", bad}}, "attribute": {Attributes: map[string]string{"a": bad}},
 		"attribute's name": {Attributes: map[string]string{bad: "a"}}, "half a letter each": {Issuer: "\xc3", Subject: "\xa4"},
 	} {
@@ -89,7 +95,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"no path":             `{"v":1,"origin":"","cid":"C1","exp":"2026-01-02T03:04:35Z","principal":{"iss":"i","sub":"s","method":"m"}}`,
 		"no cid":              `{"v":1,"path":"/ws","origin":"","exp":"2026-01-02T03:04:35Z","principal":{"iss":"i","sub":"s","method":"m"}}`,
 		"no end":              `{"v":1,"path":"/ws","origin":"","cid":"C1","principal":{"iss":"i","sub":"s","method":"m"}}`,
-		"nobody":              `{"v":1,"path":"/ws","origin":"","cid":"C1","exp":"2026-01-02T03:04:35Z"}`,
+		"no principal":        `{"v":1,"path":"/ws","origin":"","cid":"C1","exp":"2026-01-02T03:04:35Z"}`,
 		"cut short":           wire[:len(wire)-1],
 		"too long":            wire + string(make([]byte, 16<<10)),
 	} {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/middleware/live"
 	"github.com/securews/securews/middleware/ticket"
 	"github.com/securews/securews/ws"
 )
@@ -18,23 +19,33 @@ import (
 // socket is a ws.Handler that tickets open.
 func socket(t *testing.T, tickets *ticket.Tickets) *ws.Handler {
 	t.Helper()
+	h, _ := socketIn(t, tickets)
+	return h
+}
+
+func socketIn(t *testing.T, tickets *ticket.Tickets) (*ws.Handler, *live.Registry) {
+	t.Helper()
+	registry, err := live.New(live.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	hosts, err := middleware.NewHostPolicy("app.example")
 	if err != nil {
 		t.Fatal(err)
 	}
 	h, err := ws.New(ws.Config{
-		Origins: origins(t, false), Hosts: hosts, Auth: auth(t, tickets), Subprotocols: []string{"chat"},
+		Origins: origins(t, false), Hosts: hosts, Auth: auth(t, tickets), Live: registry, Subprotocols: []string{"chat"},
 		Serve: func(context.Context, *ws.Conn) error { return nil },
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return h
+	return h, registry
 }
 
-// ASVS 4.4.3: a wrong use ends a ticket, also where ws.Handler refuses before it asks who
-// a request is from. It is the same in the query and as a subprotocol.
-func TestRefusedBeforeItIsAskedFor(t *testing.T) {
+// ASVS 4.4.3: an invalid request consumes its ticket even if ws.Handler refuses it before
+// authentication, with the ticket in the query and in a subprotocol.
+func TestRefusedBeforeAuthentication(t *testing.T) {
 	t.Parallel()
 	set := func(name string, values ...string) func(*http.Request) {
 		return func(r *http.Request) { r.Header[name] = values }
@@ -78,39 +89,40 @@ func TestRefusedBeforeItIsAskedFor(t *testing.T) {
 					t.Errorf("answered %s, want %s", got, tt.want)
 				}
 				if _, err := tickets.Authenticate(offering("chat, " + a.Subprotocol)); outcome(err) != invalid {
-					t.Errorf("the right use afterwards: %s", outcome(err))
+					t.Errorf("a valid use afterwards: %s", outcome(err))
 				}
 			})
 		}
 	}
 }
 
-// A handshake that comes at the wrong time was right, and Check has no effect.
-func TestRightUseThatIsRefusedLeavesATicketGood(t *testing.T) {
+// A valid handshake that comes at the wrong time leaves its ticket good, and Check has no
+// effect.
+func TestValidRequestThatIsRefusedLeavesATicketGood(t *testing.T) {
 	t.Parallel()
 	tickets := newTickets(t, ticket.Config{})
 	a := fetch(t, tickets, app, "ann")
 	right := func() *http.Request {
 		return handshake(app+"/ws", app, "Sec-WebSocket-Protocol", "chat, "+a.Subprotocol)
 	}
-	h := socket(t, tickets)
+	h, registry := socketIn(t, tickets)
 	wrong := right()
 	delete(wrong.Header, "Upgrade")
 	if err := h.Check(wrong); outcome(err) != "426 upgrade_required" {
 		t.Errorf("checked: %s", outcome(err))
 	}
-	if err := h.Drain(t.Context()); err != nil {
+	if err := registry.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if _, got := serve(h, right()); got != "503 draining" {
 		t.Errorf("draining: answered %s", got)
 	}
 	if _, err := tickets.Authenticate(right()); err != nil {
-		t.Errorf("the right use afterwards: %v", err)
+		t.Errorf("a valid use afterwards: %v", err)
 	}
 }
 
-// counting is a Store that counts what is taken, and from which nothing comes back.
+// counting is a Store that counts the calls of Take, which find nothing.
 type counting struct {
 	eternal
 	took atomic.Int64
@@ -121,8 +133,8 @@ func (c *counting) Take(context.Context, string) ([]byte, error) {
 	return nil, errors.New("down")
 }
 
-// What is refused costs the store no more than the two tickets that are worth burning.
-func TestSpendIsBounded(t *testing.T) {
+// A refused request costs the store no more than two calls.
+func TestConsumeIsBounded(t *testing.T) {
 	t.Parallel()
 	const a, b, c = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "BAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "CAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 	for _, tt := range []struct {
@@ -144,29 +156,29 @@ func TestSpendIsBounded(t *testing.T) {
 	} {
 		store := &counting{}
 		tickets := newTickets(t, ticket.Config{Store: store})
-		tickets.Spend(tickets.Stripped(tt.r))
+		tickets.Consume(tickets.Stripped(tt.r))
 		if got := store.took.Load(); got != tt.want {
 			t.Errorf("%s: the store was asked %d times, want %d", tt.name, got, tt.want)
 		}
 	}
 	for _, zero := range []*ticket.Tickets{nil, {}} {
-		zero.Spend(offering("ticket." + a))
+		zero.Consume(offering("ticket." + a))
 	}
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		newTickets(t, ticket.Config{Store: hanging{}}).Spend(offering("ticket." + a + ", ticket." + b))
-		if took := time.Since(start); took != 2*time.Second {
+		newTickets(t, ticket.Config{Store: hanging{}}).Consume(offering("ticket." + a + ", ticket." + b))
+		if took := time.Since(start); took != time.Second {
 			t.Errorf("a store that hangs took %v", took)
 		}
 	})
 }
 
-// A peer that hangs up ends its request's context; a wrong use ends the ticket all the same.
-func TestPeerThatHangsUpHasUsedATicket(t *testing.T) {
+// A peer that hangs up ends its request's context; an invalid use consumes the ticket anyway.
+func TestPeerThatDisconnectsHasConsumedATicket(t *testing.T) {
 	t.Parallel()
 	for name, use := range map[string]func(*ticket.Tickets, *http.Request){
 		"redeemed":                       func(k *ticket.Tickets, r *http.Request) { _, _ = k.Authenticate(r) },
-		"refused before it was redeemed": func(k *ticket.Tickets, r *http.Request) { k.Spend(r) },
+		"refused before it was redeemed": func(k *ticket.Tickets, r *http.Request) { k.Consume(r) },
 	} {
 		tickets := newTickets(t, ticket.Config{Store: &giving{}})
 		a := fetch(t, tickets, app, "ann")
@@ -174,7 +186,7 @@ func TestPeerThatHangsUpHasUsedATicket(t *testing.T) {
 		cancel()
 		use(tickets, handshake("/ws?ticket="+a.Ticket, other).WithContext(gone))
 		if _, err := tickets.Authenticate(offering("chat, " + a.Subprotocol)); outcome(err) != invalid {
-			t.Errorf("%s: the right use afterwards: %s", name, outcome(err))
+			t.Errorf("%s: a valid use afterwards: %s", name, outcome(err))
 		}
 	}
 }

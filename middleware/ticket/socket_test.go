@@ -18,12 +18,13 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/middleware/live"
 	"github.com/securews/securews/middleware/ticket"
 	"github.com/securews/securews/ws"
 	"github.com/securews/securews/ws/wstest"
 )
 
-// page is a server with a ticket route and a socket that tickets open, and what it logs.
+// page is a server with a ticket route and a socket that tickets open, and its log.
 type page struct {
 	*wstest.Server
 	t           *testing.T
@@ -50,10 +51,14 @@ func open(t *testing.T, u user) *page {
 	t.Helper()
 	p := &page{t: t, revocations: middleware.NewRevocations(), served: make(chan *ws.Conn, 10)}
 	log := slog.New(slog.NewTextHandler(p, nil))
-	tickets := newTickets(t, ticket.Config{})
+	tickets := newTickets(t, ticket.Config{Auth: auth(t, middleware.WithRevocations(u, p.revocations))})
 	route := auth(t, tickets)
-	live, err := ws.New(ws.Config{
-		Origins: origins(t, false), Auth: route, Revocations: p.revocations, Log: log, Subprotocols: []string{"chat"},
+	registry, err := live.New(live.Config{Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket, err := ws.New(ws.Config{
+		Origins: origins(t, false), Auth: route, Live: registry, Log: log, Subprotocols: []string{"chat"},
 		Serve: func(_ context.Context, c *ws.Conn) error {
 			p.served <- c
 			_, _, err := c.Read()
@@ -64,8 +69,8 @@ func open(t *testing.T, u user) *page {
 		t.Fatal(err)
 	}
 	mux := http.NewServeMux()
-	mux.Handle("POST /ticket", auth(t, u).Handler(tickets.Issue()))
-	mux.Handle("GET /ws", live)
+	mux.Handle("POST /ticket", tickets.Issue())
+	mux.Handle("GET /ws", socket)
 	chain := middleware.Chain(mux, middleware.AccessLog(log), route.Strip, func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			log.Info("foreign", "uri", r.RequestURI, "url", r.URL.String(), "header", r.Header)
@@ -254,7 +259,7 @@ func TestForeignOriginIsRefusedFirst(t *testing.T) {
 			t.Errorf("without a real subprotocol: %v", err)
 		}
 		if _, res, err := p.dial("/ws", "chat", a.Subprotocol); err == nil || res.StatusCode != 401 {
-			t.Errorf("after a wrong use: %v", err)
+			t.Errorf("after an invalid use: %v", err)
 		}
 	})
 }

@@ -7,24 +7,26 @@ import (
 )
 
 // Store keeps tickets until they are taken or their time is over. Keys are hashes of
-// tickets: whoever reads the store can redeem nothing. There is no Get on purpose.
-// Implementations are safe for concurrent use and give up when the context ends.
+// tickets, so that a reader of the store cannot redeem one. It has no Get, on purpose.
+// Implementations are safe for concurrent use and return when the context ends. A call
+// that takes longer than 1 s is given up, and the request is refused with 503; a panic
+// refuses it with 500.
 type Store interface {
-	// Put keeps value under key for ttl. It must not replace what is there, and does not
-	// keep value itself.
+	// Put stores a copy of value under key for ttl. It must not replace a value that is
+	// stored there.
 	Put(ctx context.Context, key string, value []byte, ttl time.Duration) error
 
-	// Take removes what is under key and returns it, in one step: of any number of
-	// concurrent calls, on any number of nodes, one gets it. The others, and all that
-	// come too late, get [ErrNotFound].
+	// Take removes the value under key and returns it, in one step: of any number of
+	// concurrent calls, on any number of nodes, one gets it. The others, and all later
+	// ones, get [ErrNotFound].
 	Take(ctx context.Context, key string) ([]byte, error)
 }
 
 var (
-	// ErrNotFound is what Take answers where there is nothing under the key: never, not
-	// any more, or taken already.
+	// ErrNotFound is the error of Take if the key has no value: it was never
+	// stored, its time is over, or it was taken already.
 	ErrNotFound = errors.New("ticket: not found")
 
-	// ErrFull is what Put answers where no ticket more fits; it is refused with 503.
+	// ErrFull is the error of Put if the store has no room; it is refused with 503.
 	ErrFull = errors.New("ticket: the store is full")
 )

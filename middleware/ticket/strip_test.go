@@ -89,8 +89,8 @@ func TestNothingSeesTheTicket(t *testing.T) {
 	}
 }
 
-// Strip may stand outside an http.StripPrefix; what was cut there is redeemed inside, and
-// used up inside by a request that opens no WebSocket.
+// Strip may stand outside an http.StripPrefix; a ticket stripped there is redeemed inside, and
+// consumed inside by a request that is not a handshake.
 func TestStripOutsideStripPrefix(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -115,12 +115,12 @@ func TestStripOutsideStripPrefix(t *testing.T) {
 			t.Errorf("%s: answered %s, want %s", tt.name, got, tt.want)
 		}
 		if _, err := tickets.Authenticate(offering("chat, " + a.Subprotocol)); outcome(err) != invalid {
-			t.Errorf("%s: the right use afterwards: %s", tt.name, outcome(err))
+			t.Errorf("%s: a valid use afterwards: %s", tt.name, outcome(err))
 		}
 	}
 }
 
-// Without Strip further out, Auth.Handler passes on a request without the ticket.
+// Without Strip in an outer layer, Auth.Handler passes on a request without the ticket.
 func TestAuthStrips(t *testing.T) {
 	t.Parallel()
 	tickets := newTickets(t, ticket.Config{})
@@ -135,7 +135,7 @@ func TestAuthStrips(t *testing.T) {
 	}
 }
 
-// What has no ticket is passed on as it is, the same value.
+// A request without a ticket is passed on unchanged, the same value.
 func TestStrippedLeavesOthersAlone(t *testing.T) {
 	t.Parallel()
 	tickets := newTickets(t, ticket.Config{})
@@ -149,8 +149,7 @@ func TestStrippedLeavesOthersAlone(t *testing.T) {
 	}
 }
 
-// Whatever the request is, Stripped leaves no ticket in it, and what is redeemed is one
-// ticket in one place.
+// Stripped leaves no ticket in any request, and only one ticket in one place is redeemed.
 func FuzzRedeem(f *testing.F) {
 	const known = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 	for _, tt := range redemptions {

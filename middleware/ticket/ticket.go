@@ -7,15 +7,23 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/securews/securews/internal/bounded"
 	"github.com/securews/securews/middleware"
 )
 
-// Tickets issues tickets and redeems them. It is a [middleware.Authenticator], a
-// [middleware.Challenger], a [middleware.Stripper] and a [middleware.Consumer], and safe for
-// concurrent use. The zero value issues none and refuses all.
+// Tickets issues tickets and redeems them. It is a [middleware.Revocable], a
+// [middleware.Asker], a [middleware.Challenger], a [middleware.Stripper] and a
+// [middleware.Consumer], and safe for concurrent use. The zero value issues none and
+// refuses all.
 type Tickets struct {
-	cfg Config
+	marked
+
+	cfg   Config
+	calls bounded.Caller // of the Store
 }
+
+// marked says that Tickets bound their calls to the Store and to Config.Auth.
+type marked = bounded.Self
 
 // New returns the Tickets of a Config, or reports everything that is wrong with it.
 func New(cfg Config) (*Tickets, error) {
@@ -23,7 +31,7 @@ func New(cfg Config) (*Tickets, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Tickets{cfg: cfg}, nil
+	return &Tickets{cfg: cfg, calls: bounded.NewCaller(cfg.Store)}, nil
 }
 
 func (t *Tickets) zero() bool { return t == nil || t.cfg.Store == nil }
@@ -35,40 +43,40 @@ func (t *Tickets) path() string {
 	return t.cfg.Path
 }
 
-// Ambient is false: no browser sends a ticket unasked.
+// Ambient is false: browsers never send a ticket automatically.
 func (t *Tickets) Ambient() bool { return false }
 
-// Challenge is the WWW-Authenticate of a handshake without a ticket. No browser asks its
-// user for one.
+// Challenge is the WWW-Authenticate of a handshake without a ticket. Browsers do not
+// prompt for this scheme.
 func (t *Tickets) Challenge() string { return `Ticket realm="websocket"` }
 
 var (
-	errZero    = errors.New("the zero Tickets admits nobody")
-	errPath    = errors.New("issued for another path")
-	errOrigin  = errors.New("issued to another origin")
-	errHolder  = errors.New("issued for a credential that is bound to a client certificate, and not of this connection")
-	errLate    = errors.New("its time is over")
-	errEnding  = errors.New("the credential ends within the second")
-	errEnded   = errors.New("the credential it was issued for has ended")
-	errRevoked = errors.New("the credential it was issued for is revoked")
+	errZero   = errors.New("the zero Tickets refuses every request")
+	errPath   = errors.New("issued for another path")
+	errOrigin = errors.New("issued to another origin")
+	errLate   = errors.New("its lifetime is over")
+	errEnding = errors.New("the credential ends within the second")
+	errEnded  = errors.New("the credential it was issued for has ended")
 )
 
-// storeTimeout bounds what one request costs the Store, and one call of Revocations.
-const storeTimeout = 2 * time.Second
+// timeout bounds the wait for the Store, and the one for Config.Auth, in one request.
+const timeout = time.Second
 
 // Authenticate redeems the request's ticket, once: it is taken from the store before
-// anything is compared, so that a wrong use ends it, and what is refused before it comes to
-// that is for [Tickets.Spend]. It returns
-// [middleware.ErrNoCredential] where there is none, or a [middleware.Refusal]:
+// anything is compared, so that a ticket presented in an invalid request is also consumed.
+// [Tickets.Consume] is for requests refused before authentication. Its error is
+// [middleware.ErrNoCredential] without a ticket, otherwise a [middleware.Refusal]:
 //
 //   - 400 multiple_credentials: two tickets, or one both ways;
-//   - 400 credential_malformed: one that cannot be read, that stands without a real
-//     subprotocol beside it, or on a request that opens no WebSocket;
-//   - 401 credential_invalid: unknown, used or late; issued to another origin, or for
+//   - 400 credential_malformed: one that cannot be read, that has no real subprotocol
+//     beside it, or that is on a request other than a handshake;
+//   - 401 credential_invalid: unknown, consumed or late; issued to another origin, or for
 //     another path; or for a credential that is bound to a client certificate (RFC 8705)
-//     which is not that of the connection;
-//   - 401 credential_expired, credential_revoked: the credential behind it is over;
-//   - 503 unavailable with Retry-After: the store, or the revocations, cannot be asked.
+//     other than that of the connection;
+//   - 401 credential_expired, credential_revoked, 403 forbidden: Config.Auth refuses the
+//     credential that it was issued for;
+//   - 503 unavailable with Retry-After: the store or Config.Auth does not answer. If the
+//     store panics, the error is not a Refusal, and the answer 500.
 //
 // The principal is the one the ticket was issued for, with Method "ticket", its own method
 // as the attribute [OriginalMethod], and the id of its connection.
@@ -78,88 +86,95 @@ func (t *Tickets) Authenticate(r *http.Request) (middleware.Principal, error) {
 		return middleware.Principal{}, middleware.ErrNoCredential
 	}
 	if t.zero() {
-		return middleware.Principal{}, refuse(http.StatusUnauthorized, middleware.ReasonCredentialInvalid, errZero)
+		return middleware.Principal{}, refuse(middleware.ReasonCredentialInvalid, errZero)
 	}
 	rec, err := t.take(f)
-	if err == nil {
-		err = t.check(r, rec)
-	}
 	if err != nil {
 		return middleware.Principal{}, err
 	}
-	return rec.redeemed(), nil
-}
-
-// Spend is [middleware.Consumer]'s: it takes the request's tickets from the store, at most
-// two, as Authenticate does, and compares nothing.
-func (t *Tickets) Spend(r *http.Request) {
-	if _, f := find(r, t.path()); f != nil && !t.zero() {
-		_, _ = t.burn(f)
+	p := rec.redeemed()
+	if err := t.check(r, rec, p); err != nil {
+		return middleware.Principal{}, err
 	}
-}
-
-// burn takes what was found from the store and returns the last. The context is not the
-// request's: that ends when the peer hangs up, and a ticket would survive its wrong use.
-func (t *Tickets) burn(f *found) (value []byte, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	ctx, cancel := context.WithTimeout(r.Context(), timeout)
 	defer cancel()
-	for _, key := range f.keys {
-		value, err = t.cfg.Store.Take(ctx, key)
+	if err := t.cfg.Auth.Alive(ctx, p); err != nil {
+		return middleware.Principal{}, err
 	}
-	return value, err
+	return p, nil
 }
 
-// take burns what was found and returns the record, if it was one ticket without a flaw.
+// Consume is [middleware.Consumer]'s: it takes the request's tickets from the store, at
+// most two, as Authenticate does, and compares nothing.
+func (t *Tickets) Consume(r *http.Request) {
+	if _, f := find(r, t.path()); f != nil && !t.zero() {
+		_, _ = t.consume(f)
+	}
+}
+
+// consume takes the tickets from the store and returns the record of the last. The context
+// is not the request's: that ends when the peer disconnects, and the ticket would be good
+// again.
+func (t *Tickets) consume(f *found) ([]byte, error) {
+	ctx, cancel := t.bounded(context.Background())
+	defer cancel()
+	return bounded.Call(ctx, t.calls, "store", func() (value []byte, err error) {
+		for _, key := range f.keys {
+			value, err = t.cfg.Store.Take(ctx, key)
+		}
+		return value, err
+	})
+}
+
+func (t *Tickets) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if t.calls.Direct() {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, timeout)
+}
+
+// take consumes the tickets and returns the record, if there was one ticket without a flaw.
 func (t *Tickets) take(f *found) (*record, error) {
-	value, err := t.burn(f)
+	value, err := t.consume(f)
 	switch {
 	case f.flaw == errSeveral:
-		return nil, refuse(http.StatusBadRequest, middleware.ReasonMultipleCredentials, f.flaw)
+		return nil, malformed(middleware.ReasonMultipleCredentials, f.flaw)
 	case f.flaw != nil:
-		return nil, refuse(http.StatusBadRequest, middleware.ReasonCredentialMalformed, f.flaw)
+		return nil, malformed(middleware.ReasonCredentialMalformed, f.flaw)
 	case errors.Is(err, ErrNotFound):
-		return nil, refuse(http.StatusUnauthorized, middleware.ReasonCredentialInvalid, err)
+		return nil, refuse(middleware.ReasonCredentialInvalid, err)
 	case err != nil:
 		return nil, unavailable(err)
 	}
 	rec, err := decode(value)
 	if err != nil {
-		return nil, refuse(http.StatusUnauthorized, middleware.ReasonCredentialInvalid, err)
+		return nil, refuse(middleware.ReasonCredentialInvalid, err)
 	}
 	return rec, nil
 }
 
-// check holds the request against what the ticket was issued for.
-func (t *Tickets) check(r *http.Request, rec *record) error {
+// check compares the request with the one that the ticket was issued in.
+func (t *Tickets) check(r *http.Request, rec *record, p middleware.Principal) error {
 	now := time.Now()
-	ends := rec.Principal.Expires
 	switch {
 	case rec.Path != t.cfg.Path || rec.Path != r.URL.Path:
-		return refuse(http.StatusUnauthorized, middleware.ReasonCredentialInvalid, errPath)
+		return refuse(middleware.ReasonCredentialInvalid, errPath)
 	case !sameOrigin(r, rec.Origin):
-		return refuse(http.StatusUnauthorized, middleware.ReasonCredentialInvalid, errOrigin)
-	case rec.redeemed().HeldBy(r) != nil:
-		return refuse(http.StatusUnauthorized, middleware.ReasonCredentialInvalid, errHolder)
-	case !now.Before(rec.Expires):
-		return refuse(http.StatusUnauthorized, middleware.ReasonCredentialInvalid, errLate)
-	case !ends.IsZero() && !now.Before(ends):
-		return refuse(http.StatusUnauthorized, middleware.ReasonCredentialExpired, errEnded)
-	case t.cfg.Revocations == nil:
-		return nil
+		return refuse(middleware.ReasonCredentialInvalid, errOrigin)
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), storeTimeout)
-	defer cancel()
-	revoked, err := t.cfg.Revocations.Revoked(ctx, rec.redeemed())
+	if err := p.HeldBy(r); err != nil {
+		return refuse(middleware.ReasonCredentialInvalid, err)
+	}
 	switch {
-	case err != nil:
-		return unavailable(fmt.Errorf("revocations: %w", err))
-	case revoked:
-		return refuse(http.StatusUnauthorized, middleware.ReasonCredentialRevoked, errRevoked)
+	case !now.Before(rec.Expires):
+		return refuse(middleware.ReasonCredentialInvalid, errLate)
+	case !p.Expires.IsZero() && !now.Before(p.Expires):
+		return refuse(middleware.ReasonCredentialExpired, errEnded)
 	}
 	return nil
 }
 
-// sameOrigin compares letter by letter: a browser writes its origin in one way only
+// sameOrigin compares byte by byte: a browser writes its origin in one way only
 // (RFC 6454 §6.2).
 func sameOrigin(r *http.Request, origin string) bool {
 	switch lines := r.Header["Origin"]; len(lines) {
@@ -171,17 +186,55 @@ func sameOrigin(r *http.Request, origin string) bool {
 	return false
 }
 
-func refuse(status int, reason middleware.Reason, cause error) error {
-	return &middleware.Refusal{Status: status, Reason: reason, Err: fmt.Errorf("ticket: %w", cause)}
+// Alive reports whether the credential that the ticket was issued for is still good: see
+// [middleware.Auth.Alive] of Config.Auth. It returns nil for a principal that is not of a
+// ticket.
+func (t *Tickets) Alive(ctx context.Context, p middleware.Principal) error {
+	switch {
+	case p.Method != method:
+		return nil
+	case t.zero():
+		return refuse(middleware.ReasonCredentialInvalid, errZero)
+	}
+	return t.cfg.Auth.Alive(ctx, p)
 }
 
+// Follow follows Config.Auth: see [middleware.Auth.Follow].
+func (t *Tickets) Follow(fn func(middleware.Revocation)) (stop func()) {
+	if t.zero() {
+		return func() {}
+	}
+	return t.cfg.Auth.Follow(fn)
+}
+
+// Asks returns Config.Auth: see [middleware.Asker].
+func (t *Tickets) Asks() []middleware.Revocable {
+	if t.zero() {
+		return nil
+	}
+	return []middleware.Revocable{t.cfg.Auth}
+}
+
+func refuse(reason middleware.Reason, cause error) error {
+	return middleware.Unauthorized(reason, fmt.Errorf("ticket: %w", cause))
+}
+
+func malformed(reason middleware.Reason, cause error) error {
+	return &middleware.Refusal{Status: http.StatusBadRequest, Reason: reason, Err: fmt.Errorf("ticket: %w", cause)}
+}
+
+// unavailable is the answer if the store fails: 503, or 500 if it panicked.
 func unavailable(cause error) error {
-	reason := middleware.ReasonUnavailable
-	if errors.Is(cause, ErrFull) {
-		reason = middleware.ReasonOverloaded
+	err := fmt.Errorf("ticket: %w", cause)
+	var panicked *bounded.PanicError
+	switch {
+	case errors.As(cause, &panicked):
+		return err
+	case errors.Is(cause, ErrFull):
+		return &middleware.Refusal{
+			Status: http.StatusServiceUnavailable, Reason: middleware.ReasonOverloaded,
+			Header: http.Header{"Retry-After": {"2"}}, Err: err,
+		}
 	}
-	return &middleware.Refusal{
-		Status: http.StatusServiceUnavailable, Reason: reason,
-		Header: http.Header{"Retry-After": {"2"}}, Err: fmt.Errorf("ticket: %w", cause),
-	}
+	return middleware.Unavailable(err)
 }

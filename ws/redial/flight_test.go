@@ -89,7 +89,7 @@ func TestTicketsOfTheLibrary(t *testing.T) {
 		must(t, err)
 		front, err := middleware.NewAuth(account{})
 		must(t, err)
-		tickets, err := ticket.New(ticket.Config{Path: "/ws", Origins: origins})
+		tickets, err := ticket.New(ticket.Config{Auth: front, Path: "/ws", Origins: origins})
 		must(t, err)
 		auth, err := middleware.NewAuth(tickets)
 		must(t, err)
@@ -103,7 +103,7 @@ func TestTicketsOfTheLibrary(t *testing.T) {
 			return err
 		}})
 		mux := http.NewServeMux()
-		mux.Handle("POST /ws/ticket", middleware.Chain(tickets.Issue(), front.Handler))
+		mux.Handle("POST /ws/ticket", tickets.Issue())
 		mux.Handle("/ws", h)
 		s := wstest.NewServer(t, mux)
 		for name, query := range map[string]bool{"as subprotocol": false, "in the query": true} {

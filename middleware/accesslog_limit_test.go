@@ -1,0 +1,87 @@
+package middleware_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/securews/securews/middleware"
+)
+
+// answering answers with the reason in the path: for "-" it does not refuse, "down" is a server error.
+var answering = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	switch reason := r.URL.Path[1:]; reason {
+	case "-":
+	case "down":
+		middleware.Refuse(w, r, middleware.Unavailable(errors.New("redis")))
+	default:
+		middleware.Refuse(w, r, &middleware.Refusal{Status: 403, Reason: middleware.Reason(reason)})
+	}
+})
+
+// Of the refusals of one reason, 100 are written at once and then 10 a second. None is lost
+// without a trace: the next line has the number of those before it (ASVS 16.3.1).
+func TestAccessLogLimitsRefusals(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log, lines := jsonLog(t)
+		h := middleware.AccessLog(log)(answering)
+		read := 0
+		send := func(n int, reason string) (written int, suppressed []float64) {
+			for range n {
+				h.ServeHTTP(httptest.NewRecorder(), requestWith("GET", "/"+reason))
+			}
+			all := lines()
+			for _, line := range all[read:] {
+				if s, ok := line["suppressed"].(float64); ok {
+					suppressed = append(suppressed, s)
+				}
+			}
+			written, read = len(all)-read, len(all)
+			return written, suppressed
+		}
+		for i, tt := range []struct {
+			wait       time.Duration
+			n          int
+			reason     string
+			written    int
+			suppressed string
+		}{
+			{0, 150, "a", 100, "[]"},
+			{0, 1, "b", 1, "[]"}, // each reason has a share of its own
+			{0, 300, "-", 300, "[]"},
+			{0, 300, "down", 300, "[]"},
+			{99 * time.Millisecond, 1, "a", 0, "[]"},
+			{time.Millisecond, 3, "a", 1, "[51]"},
+			{time.Second, 20, "a", 10, "[2]"},
+			{time.Hour, 101, "a", 100, "[10]"},
+		} {
+			time.Sleep(tt.wait)
+			written, suppressed := send(tt.n, tt.reason)
+			if written != tt.written || fmt.Sprint(suppressed) != tt.suppressed {
+				t.Errorf("%d: %d lines, suppressed %v; want %d, %s", i, written, suppressed, tt.written, tt.suppressed)
+			}
+		}
+	})
+}
+
+// An application that makes up reasons without end does not fill the memory: beyond 128
+// they share one limit.
+func TestAccessLogLimitsReasonsWithoutEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log, lines := jsonLog(t)
+		h := middleware.AccessLog(log)(answering)
+		for i := range 1000 {
+			h.ServeHTTP(httptest.NewRecorder(), requestWith("GET", "/reason"+strconv.Itoa(i)))
+		}
+		if got := len(lines()); got != 128+100 {
+			t.Errorf("%d lines, want 228", got)
+		}
+	})
+}

@@ -1,0 +1,93 @@
+package middleware
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"sync"
+
+	"github.com/securews/securews/internal/contextkey"
+)
+
+type accessRecordKey struct{} // *accessRecord
+
+// RequestID returns the id that [AccessLog] gave the request; "" without one.
+func RequestID(ctx context.Context) string {
+	if rec := recordOf(ctx); rec != nil {
+		return *rec.id
+	}
+	if id, ok := ctx.Value(contextkey.RequestID{}).(*string); ok && id != nil {
+		return *id
+	}
+	return ""
+}
+
+// Annotate adds attributes to the request's line in the [AccessLog], if it has one.
+func Annotate(ctx context.Context, attrs ...slog.Attr) {
+	if rec := recordOf(ctx); rec != nil {
+		rec.mu.Lock()
+		rec.attrs = append(rec.attrs, attrs...)
+		rec.mu.Unlock()
+	}
+}
+
+// accessRecord gathers what inner layers know about a request. It is the request's context
+// and has its writer, because one allocation costs less than three.
+type accessRecord struct {
+	context.Context
+	writer countingWriter
+	id     *string // apart, because it may outlive the rest
+
+	mu        sync.Mutex
+	reason    Reason
+	err       error
+	principal *Principal
+	attrs     []slog.Attr
+	room      [2]slog.Attr // where attrs begins
+	identity  [3]slog.Attr // the group of principal
+}
+
+func newAccessRecord(ctx context.Context) *accessRecord {
+	id := rand.Text()
+	rec := &accessRecord{Context: ctx, id: &id}
+	rec.attrs = rec.room[:0]
+	return rec
+}
+
+// Value implements context.Context.
+func (rec *accessRecord) Value(key any) any {
+	switch key {
+	case accessRecordKey{}:
+		return rec
+	case contextkey.RequestID{}:
+		return rec.id
+	}
+	return rec.Context.Value(key)
+}
+
+func recordOf(ctx context.Context) *accessRecord {
+	rec, _ := ctx.Value(accessRecordKey{}).(*accessRecord)
+	return rec
+}
+
+func recordRefusal(ctx context.Context, reason Reason, err error) {
+	if rec := recordOf(ctx); rec != nil {
+		rec.mu.Lock()
+		rec.reason, rec.err = reason, err
+		rec.mu.Unlock()
+	}
+}
+
+func recordPrincipal(ctx context.Context, p *Principal) {
+	if rec := recordOf(ctx); rec != nil {
+		rec.mu.Lock()
+		rec.principal = p
+		rec.mu.Unlock()
+	}
+}
+
+// principalAttr is [Principal.LogValue] without its allocations.
+func (rec *accessRecord) principalAttr() slog.Attr {
+	rec.identity = rec.principal.identity()
+	return slog.Attr{Key: "principal", Value: slog.GroupValue(rec.identity[:]...)}
+}

@@ -1,0 +1,63 @@
+package middleware
+
+import (
+	"bufio"
+	"net"
+	"net/http"
+)
+
+// countingWriter counts the status and the bytes of a response. It hides nothing: Unwrap
+// serves http.ResponseController; Hijack and Flush serve callers that assert a type.
+type countingWriter struct {
+	http.ResponseWriter
+	status   int
+	bytes    int64
+	hijacked bool
+}
+
+func (w *countingWriter) answered(panicked bool) int {
+	switch {
+	case w.status != 0:
+		return w.status
+	case w.hijacked:
+		return http.StatusSwitchingProtocols
+	case panicked:
+		return http.StatusInternalServerError
+	}
+	return http.StatusOK
+}
+
+func (w *countingWriter) WriteHeader(status int) {
+	if w.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *countingWriter) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	n, err := w.ResponseWriter.Write(p)
+	w.bytes += int64(n)
+	return n, err
+}
+
+func (w *countingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *countingWriter) Flush() { _ = w.FlushError() }
+
+// FlushError is the method that http.ResponseController prefers to Flush.
+func (w *countingWriter) FlushError() error {
+	err := http.NewResponseController(w.ResponseWriter).Flush()
+	if w.status == 0 && err == nil { // the header is out (net/http, Flusher)
+		w.status = http.StatusOK
+	}
+	return err
+}
+
+func (w *countingWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	c, brw, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	w.hijacked = w.hijacked || err == nil
+	return c, brw, err
+}

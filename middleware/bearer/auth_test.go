@@ -1,0 +1,192 @@
+package bearer_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+
+	"github.com/alexedwards/scs/v2"
+	"github.com/alexedwards/scs/v2/memstore"
+	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/middleware/ticket"
+	"github.com/securews/securews/session"
+)
+
+// countingStore counts how often a session is read.
+type countingStore struct {
+	scs.Store
+	reads atomic.Int32
+}
+
+func (s *countingStore) Find(key string) ([]byte, bool, error) {
+	s.reads.Add(1)
+	return s.Store.Find(key)
+}
+
+// countingRevocations counts how often a token is asked about.
+type countingRevocations struct {
+	middleware.Revocations
+	asked *atomic.Int32
+}
+
+func (c *countingRevocations) Revoked(ctx context.Context, p middleware.Principal) (bool, error) {
+	c.asked.Add(1)
+	return c.Revocations.Revoked(ctx, p)
+}
+
+// service is the wiring of a program: sessions, tokens that name them, and tickets for both.
+type service struct {
+	site
+	store   *countingStore
+	asked   atomic.Int32 // Revocations of the tokens
+	rest    *middleware.Auth
+	socket  *middleware.Auth
+	tickets *ticket.Tickets
+}
+
+func newService(t *testing.T) *service {
+	t.Helper()
+	s := &service{store: &countingStore{Store: memstore.NewWithCleanupInterval(0)}}
+	s.site = newSite(t, session.Config{Store: s.store})
+	cfg := config()
+	cfg.Sessions = s.sessions
+	cfg.Revocations = &countingRevocations{Revocations: middleware.NewRevocations(), asked: &s.asked}
+	s.tokens = newAuthenticator(t, cfg)
+	origins, err := middleware.NewOriginPolicy(middleware.OriginConfig{Allow: []string{audience}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.rest, err = middleware.NewAuth(s.sessions, s.tokens); err != nil {
+		t.Fatal(err)
+	}
+	if s.tickets, err = ticket.New(ticket.Config{Auth: s.rest, Path: "/ws", Origins: origins}); err != nil {
+		t.Fatal(err)
+	}
+	if s.socket, err = middleware.NewAuth(s.tickets, s.tokens); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func withCookies(r *http.Request, cookies []*http.Cookie) *http.Request {
+	for _, c := range cookies {
+		r.AddCookie(c)
+	}
+	return r
+}
+
+// fetchTicket returns a handshake with a ticket that r's credential was traded for.
+func (s *service) fetchTicket(t *testing.T, r *http.Request) *http.Request {
+	t.Helper()
+	r.Method = "POST"
+	r.Header.Set("Origin", audience)
+	rec := httptest.NewRecorder()
+	s.tickets.Issue().ServeHTTP(rec, r)
+	var answer struct{ Subprotocol string }
+	if err := json.Unmarshal(rec.Body.Bytes(), &answer); err != nil || rec.Code != 200 {
+		t.Fatalf("no ticket: %d %s", rec.Code, rec.Body)
+	}
+	h := httptest.NewRequest("GET", "https://api.example/ws", nil)
+	for name, value := range map[string]string{
+		"Connection": "Upgrade", "Upgrade": "websocket", "Origin": audience, "Sec-Websocket-Protocol": "chat, " + answer.Subprotocol,
+	} {
+		h.Header.Set(name, value)
+	}
+	return h
+}
+
+// Each Revocable is asked exactly once per request, however they are nested.
+func TestAnAuthAsksEachOnce(t *testing.T) {
+	s := newService(t)
+	cookies, handle := s.login(t, "alice")
+	plain := func() *http.Request { return httptest.NewRequest("GET", "https://api.example/", nil) }
+	bound := func() *http.Request { return request(token(header(), claims().with("sid", handle))) }
+	for _, c := range []struct {
+		name            string
+		auth            *middleware.Auth
+		r               *http.Request
+		reads, askedFor int32
+	}{
+		{"a cookie", s.rest, withCookies(plain(), cookies), 1, 0},
+		{"a token that names a session", s.rest, bound(), 1, 1},
+		{"a token that names none", s.rest, request(token(header(), claims())), 0, 1},
+		{"a token beside tickets", s.socket, bound(), 1, 1},
+		{"a ticket of a session", s.socket, s.fetchTicket(t, withCookies(plain(), cookies)), 1, 0},
+		{"a ticket of a token that names a session", s.socket, s.fetchTicket(t, bound()), 1, 1},
+		{"a ticket of a token that names none", s.socket, s.fetchTicket(t, request(token(header(), claims()))), 0, 1},
+	} {
+		s.store.reads.Store(0)
+		s.asked.Store(0)
+		if _, err := c.auth.Authenticate(c.r); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if reads, asked := s.store.reads.Load(), s.asked.Load(); reads != c.reads || asked != c.askedFor {
+			t.Errorf("%s: the session was read %d times, the token asked about %d times; want %d and %d", c.name, reads, asked, c.reads, c.askedFor)
+		}
+	}
+}
+
+// ASVS 7.4.1: a logout reaches everything that was issued in the session: at REST, in a
+// handshake, and open connections. Other sessions of the subject continue.
+func TestALogoutReachesEverythingOfTheSession(t *testing.T) {
+	s := newService(t)
+	cookies, handle := s.login(t, "alice")
+	others, other := s.login(t, "alice")
+	bound := func(sid string) *http.Request { return request(token(header(), claims().with("sid", sid))) }
+	plain := func() *http.Request { return httptest.NewRequest("GET", "https://api.example/", nil) }
+	type credential struct {
+		auth  *middleware.Auth
+		fresh *http.Request // not presented before the logout
+		open  middleware.Principal
+	}
+	of := func(cookies []*http.Cookie, sid string) map[string]*credential {
+		list := map[string]*credential{
+			"the cookie":             {auth: s.rest, fresh: withCookies(plain(), cookies)},
+			"a token":                {auth: s.rest, fresh: bound(sid)},
+			"a ticket of the cookie": {auth: s.socket, fresh: s.fetchTicket(t, withCookies(plain(), cookies))},
+			"a ticket of a token":    {auth: s.socket, fresh: s.fetchTicket(t, bound(sid))},
+		}
+		for name, used := range map[string]*http.Request{
+			"the cookie": withCookies(plain(), cookies), "a token": bound(sid),
+			"a ticket of the cookie": s.fetchTicket(t, withCookies(plain(), cookies)), "a ticket of a token": s.fetchTicket(t, bound(sid)),
+		} {
+			p, err := list[name].auth.Authenticate(used)
+			if err != nil || list[name].auth.Alive(t.Context(), p) != nil {
+				t.Fatalf("%s before the logout: %v", name, err)
+			}
+			list[name].open = p
+		}
+		return list
+	}
+	ended, live := of(cookies, handle), of(others, other)
+	told := map[string]int{}
+	for name, c := range ended {
+		defer c.auth.Follow(func(v middleware.Revocation) {
+			if v.Covers(c.open) {
+				told[name]++
+			}
+		})()
+	}
+	if _, err := s.inSession(cookies, func(r *http.Request) error { return s.sessions.Logout(r.Context()) }); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range ended {
+		_, err := c.auth.Authenticate(c.fresh)
+		for what, err := range map[string]error{"a request": err, "an open connection": c.auth.Alive(t.Context(), c.open)} {
+			if outcome(err) != "401 credential_revoked" {
+				t.Errorf("%s, %s: %s", name, what, outcome(err))
+			}
+		}
+		if told[name] == 0 {
+			t.Errorf("%s: followers are not told", name)
+		}
+	}
+	for name, c := range live {
+		if _, err := c.auth.Authenticate(c.fresh); err != nil || c.auth.Alive(t.Context(), c.open) != nil {
+			t.Errorf("the other session, %s: %v", name, err)
+		}
+	}
+}

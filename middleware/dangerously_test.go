@@ -1,0 +1,88 @@
+package middleware_test
+
+import (
+	"io/fs"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// dangerous has every identifier by which a user of this module weakens it, and the
+// consequence. `grep -rni dangerously` finds them in an application.
+var dangerous = map[string]string{
+	"middleware.DangerouslyAnyOrigin":           "every page may open a WebSocket and send unsafe methods",
+	"middleware.DangerouslyAllowLocalHTTP":      "a page on this machine without TLS may, which any local program can serve",
+	"middleware.DangerouslyShortHSTS":           "browsers forget soon that the site is on TLS (ASVS 3.4.1)",
+	"middleware.DangerouslyEval":                "scripts may run text as code (CSP3 §6.1.11)",
+	"middleware.DangerouslyInlineStyle":         "injected markup may style the page, and read it by selectors",
+	"middleware/bearer.DangerouslyAnyJWT":       "a token need not be declared as an access token, so another JWT of the issuer may pass for one (RFC 9068 §2.1)",
+	"session.DangerouslyAllowLocalHTTP":         "the session cookie is sent without TLS on this machine",
+	"ws.DangerouslyAllowPlaintext":              "handshakes and messages cross the network without TLS",
+	"ws/redial.DangerouslyAllowPlaintext":       "the client sends its credential without TLS to this machine",
+	"ws/seal.DangerouslyOptional":               "an attacker who changes the handshake turns payload encryption off",
+	"ws/browser/src: dangerouslyAllowPlaintext": "the page sends its credential without TLS to this machine",
+}
+
+// meek has the names that a weakening must not have in place of Dangerously.
+var meek = regexp.MustCompile(`^(Dev|AllowLocal|Insecure|Unsafe|Skip|Preferred)([A-Z]|$)`)
+
+func TestDangerouslyIsComplete(t *testing.T) {
+	found := map[string]bool{}
+	for _, f := range readModule(t).files {
+		for _, name := range f.exported() {
+			if strings.HasPrefix(name.Name, "Dangerously") {
+				found[f.pkg+"."+name.Name] = true
+			}
+			if meek.MatchString(name.Name) && !strings.HasPrefix(f.pkg, "internal/") {
+				t.Error(f.at(name.Pos(), "%s: a weakening is named Dangerously…", name.Name))
+			}
+		}
+	}
+	for name := range dangerousInTypeScript(t) {
+		found["ws/browser/src: "+name] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		if dangerous[name] == "" {
+			t.Errorf("%s is not in the list: add it, with its consequence", name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(dangerous)) {
+		if !found[name] {
+			t.Errorf("%s is in the list, but not in the module", name)
+		}
+	}
+}
+
+func dangerousInTypeScript(t *testing.T) map[string]bool {
+	t.Helper()
+	option, found := regexp.MustCompile(`\bdangerously\w+`), map[string]bool{}
+	src := os.DirFS("../ws/browser/src")
+	err := fs.WalkDir(src, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(name, ".ts") {
+			return err
+		}
+		text, err := fs.ReadFile(src, name)
+		for _, s := range option.FindAllString(string(text), -1) {
+			found[s] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func TestMeekNames(t *testing.T) {
+	for name, want := range map[string]bool{
+		"Dev": true, "DevCookie": true, "InsecureSkipVerify": true, "SkipOrigin": true, "Preferred": true, "AllowLocalHTTP": true, "UnsafeEval": true,
+		"Device": false, "Skipped": false, "DangerouslyEval": false, "UpgradeInsecureRequests": false, "AllowMissing": false,
+	} {
+		if got := meek.MatchString(name); got != want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

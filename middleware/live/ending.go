@@ -1,0 +1,120 @@
+package live
+
+import (
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/securews/securews/internal/bounded"
+)
+
+// ending is how far the end of a binding has come. Its plain fields are guarded by
+// Binding.mu.
+type ending struct {
+	at       atomic.Int64 // when it began; 0: it has not
+	next     *Cause       // to be told when End returns
+	telling  bool         // End is being called
+	revoked  bool         // End was called with Revoked, or will be
+	counted  bool         // in Registry.told
+	stuck    bool         // was reported; of the wheel's goroutine
+	panicked atomic.Bool  // was logged
+}
+
+// Ending says that the member ends by itself: its credential is not asked about any more.
+// A revocation still reaches it.
+func (b *Binding) Ending() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.begin()
+}
+
+// begin begins the end, if it has not begun.
+func (b *Binding) begin() (first bool) {
+	if !b.ending.at.CompareAndSwap(0, b.registry.Now()) {
+		return false
+	}
+	if b.stage.Load() == bound {
+		b.ending.counted = true
+		b.registry.told.Add(1)
+	}
+	return true
+}
+
+// end ends the member. A revocation overrules another cause, since the data that a member
+// sends while it ends in good order is not for a principal without a credential.
+func (b *Binding) end(cause *Cause) {
+	for c := b.decide(cause); c != nil; c = b.overruled() {
+		b.tell(c)
+	}
+}
+
+// decide returns the cause if the caller is to tell it to the member.
+func (b *Binding) decide(cause *Cause) *Cause {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e := &b.ending
+	revoked := errors.Is(cause, Revoked)
+	switch {
+	case b.stage.Load() != bound:
+		return nil
+	case !b.begin() && (!revoked || e.revoked):
+		return nil
+	}
+	e.revoked = revoked
+	if e.telling {
+		e.next = cause
+		return nil
+	}
+	e.telling = true
+	return cause
+}
+
+// overruled returns the revocation that came while End was being called, or nil.
+func (b *Binding) overruled() *Cause {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	cause := b.ending.next
+	b.ending.next, b.ending.telling = nil, cause != nil
+	return cause
+}
+
+func (b *Binding) tell(cause *Cause) {
+	defer b.contain("End")
+	b.member.End(cause)
+}
+
+func (b *Binding) nextOf(now int64) (due int64) {
+	defer b.contain("Next")
+	return b.member.Next(now, b.registry.hurry.Load())
+}
+
+// contain recovers from a panic of the member, so that it harms no other one. What the
+// credential demands is kept anyway.
+func (b *Binding) contain(method string) {
+	v := recover()
+	if v == nil || !b.ending.panicked.CompareAndSwap(false, true) {
+		return
+	}
+	err := bounded.Panicked(v)
+	b.registry.cfg.Log.Error("live: a Member panicked; its further panics are not logged", "method", method, "id", b.id, "cause", err, "stack", err.Stack)
+}
+
+// stuckAfter is when a member that has ended and does not leave is reported.
+const stuckAfter = 10 * time.Second
+
+// reportStuck reports once a member whose code does not return though it has ended, and
+// returns when to look.
+func (b *Binding) reportStuck(now, ended int64) int64 {
+	at := ended + int64(stuckAfter)
+	switch {
+	case b.stage.Load() != bound || b.ending.stuck:
+		return 0
+	case now < at:
+		return at
+	}
+	b.ending.stuck = true
+	p := *b.principal.Load()
+	b.registry.cfg.Log.Error("live: a member has not returned 10 s after its end; what it holds cannot be taken back", "id", b.id, "principal", p)
+	b.registry.emit(Event{Kind: Stuck, ID: b.id, Principal: p, Lasted: time.Duration(now - b.opened)})
+	return 0
+}
