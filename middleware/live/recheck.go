@@ -77,14 +77,17 @@ func (b *Binding) check(now int64) (due int64, cause *Cause) {
 	return due, cause
 }
 
+// times returns the zero value for a readable refusal, which has no principal.
 func (b *Binding) times() times {
-	g := b.registry
-	t := times{drain: g.drainAt(b)}
 	if b.stage.Load() != bound {
-		return t
+		return times{}
 	}
-	t.expires = b.expires
-	t.maxAge = b.opened + int64(float64(g.cfg.Timeouts.MaxAge)*(1-b.Jitter()/10))
+	g := b.registry
+	t := times{
+		expires: b.expires,
+		drain:   g.drainAt(b),
+		maxAge:  b.opened + int64(float64(g.cfg.Timeouts.MaxAge)*(1-b.Jitter()/10)),
+	}
 	if f := b.follow.Load(); f.auth.CanRevoke() {
 		t.recheck = b.question.due
 		t.stale = b.question.lastGood(f.answered.Load()) + int64(g.cfg.Timeouts.Stale)

@@ -149,28 +149,49 @@ func TestAnswerAboutAReplacedCredentialDoesNotCount(t *testing.T) {
 	})
 }
 
-// A member moves to another Auth while it waits to be asked about: the old one is not asked.
+// Members move to another Auth while they wait to be asked about: the old one is not asked
+// any more, though they stand in its queue and wait for the new one too.
 func TestReplaceByAnotherAuth(t *testing.T) {
 	inBubble(t, Config{Limits: many, Timeouts: Timeouts{Recheck: 30 * time.Second, Stale: 2 * time.Minute}}, func(t *testing.T, w *world) {
 		next := newStore()
 		a := authOver(t, next)
-		all := w.joinMany(200, w.auth)
+		all := w.joinMany(1500, w.auth)
+		w.joinAs(&fake{}, a, ann).Leave(nil) // it is followed
 		time.Sleep(time.Millisecond)
 		w.store.answer(func(ctx context.Context, _ middleware.Principal) error { <-ctx.Done(); return ctx.Err() })
+		next.answer(func(context.Context, middleware.Principal) error { time.Sleep(time.Second); return nil })
 		time.Sleep(30*time.Second + 2*tick)
 		for _, f := range all {
 			if err := f.Replace(t.Context(), w.voucherOf(a, f.Principal())); err != nil {
 				t.Fatal(err)
 			}
 		}
-		time.Sleep(10 * time.Second)
 		w.store.asked()
 		next.asked()
-		time.Sleep(30 * time.Second)
+		for i, f := range all {
+			if p := f.Principal(); i%2 == 0 {
+				next.tell(middleware.Revocation{Issuer: p.Issuer, Subject: p.Subject})
+			}
+		}
+		time.Sleep(time.Minute)
 		if old, n := w.store.asked(), next.asked(); old != 0 || n < len(all) {
 			t.Errorf("the old Auth was asked %d times, the new one %d times", old, n)
 		}
+		if n := endedAs(all, ""); n != len(all) {
+			t.Errorf("%d have ended", len(all)-n)
+		}
 		leaveAll(all)
+	})
+}
+
+func TestReplaceWhileAMemberEnds(t *testing.T) {
+	inBubble(t, Config{}, func(t *testing.T, w *world) {
+		f := w.joinAs(&fake{stays: true}, w.auth, ann)
+		f.end(Restart)
+		if err := f.Replace(t.Context(), w.voucher(renewed(2))); !errors.Is(err, errLeft) {
+			t.Error(err)
+		}
+		f.Leave(nil)
 	})
 }
 

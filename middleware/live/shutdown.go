@@ -134,10 +134,7 @@ func (g *Registry) left() string {
 // drainAt is when a shutdown ends this member; 0: there is none.
 func (g *Registry) drainAt(b *Binding) int64 {
 	began := g.draining.Load()
-	if began == 0 || b.stage.Load() == explaining || b.stage.Load() == explainingLate {
-		return 0
-	}
-	if g.hurry.Load() {
+	if began == 0 || g.hurry.Load() {
 		return began
 	}
 	return began + int64(b.Jitter()*float64(g.spread.Load()))

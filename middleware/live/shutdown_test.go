@@ -144,10 +144,14 @@ func TestSecondCallHastens(t *testing.T) {
 }
 
 func TestLongerSecondCallDoesNotDelay(t *testing.T) {
-	inBubble(t, Config{Timeouts: Timeouts{Spread: 2 * time.Second}}, func(t *testing.T, w *world) {
+	inBubble(t, Config{Timeouts: Timeouts{Spread: time.Hour}}, func(t *testing.T, w *world) {
 		f := w.join(ann)
 		began := time.Now()
-		first, second := w.background(t.Context()), w.background(t.Context())
+		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+		defer cancel()
+		first := w.background(ctx)
+		synctest.Wait()
+		second := w.background(t.Context())
 		if err := errors.Join(<-first, <-second); err != nil {
 			t.Error(err)
 		}
