@@ -1,7 +1,6 @@
 package session
 
 import (
-	"context"
 	"errors"
 	"maps"
 	"net/http"
@@ -33,7 +32,8 @@ func (m *Manager) Handler(next http.Handler) http.Handler {
 			middleware.Refuse(w, r, err)
 			return
 		}
-		inner := r.WithContext(context.WithValue(r.Context(), stateKey{m}, st))
+		st.Context, st.m = r.Context(), m
+		inner := r.WithContext(st)
 		if opening.IsHandshake(r) {
 			st.freeze(ErrHandshake)
 			next.ServeHTTP(w, inner)

@@ -24,8 +24,12 @@ var (
 	errBusy = errors.New("session: a Login or Logout of this request is still under way")
 )
 
-// state is the session of one request.
+// state is the session of one request, and behind Handler its context, because one
+// allocation costs less than two.
 type state struct {
+	context.Context
+	m *Manager
+
 	values Values
 
 	mu      sync.Mutex
@@ -49,6 +53,14 @@ func (m *Manager) outdated(ctx context.Context) {
 }
 
 type stateKey struct{ m *Manager }
+
+// Value implements context.Context.
+func (st *state) Value(key any) any {
+	if key == (stateKey{st.m}) {
+		return st
+	}
+	return st.Context.Value(key)
+}
 
 func (m *Manager) stateFrom(ctx context.Context) *state {
 	st, _ := ctx.Value(stateKey{m}).(*state)
