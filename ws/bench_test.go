@@ -116,7 +116,8 @@ var echoSizes = []int{125, 4096}
 
 func BenchmarkEcho(b *testing.B) {
 	for _, size := range echoSizes {
-		for name, h := range map[string]http.Handler{"securews": guarded(b, slog.DiscardHandler, ws.Config{}), "coder": http.HandlerFunc(coderAlone)} {
+		for name, h := range map[string]http.Handler{"securews": guarded(b, slog.DiscardHandler, ws.Config{}),
+			"coder": http.HandlerFunc(coderAlone)} {
 			b.Run(fmt.Sprintf("%dB/%s", size, name), func(b *testing.B) {
 				srv := httptest.NewServer(h)
 				defer srv.Close()
@@ -287,7 +288,7 @@ func handshakeAllocs(t *testing.T, h http.Handler) float64 {
 	defer dialWire(t, srv.Listener.Addr(), 0).Close() // a server has more than one connection
 	r := bufio.NewReader(nil)
 	fewest := 0.0
-	for run := range 3 { // what the runtime allocates for itself is not ours
+	for run := range 3 { // the runtime allocates for itself at times
 		n := testing.AllocsPerRun(500, func() { handshakeOnce(t, srv.Listener.Addr().String(), r) })
 		if run == 0 || n < fewest {
 			fewest = n
@@ -309,7 +310,7 @@ func TestHandshakeAllocatesLittleMoreThanCoder(t *testing.T) {
 
 const idleClients = "SECUREWS_TEST_IDLE_CLIENTS" // address, "tls" or "plain", and number
 
-// TestIdleClients is no test: it is the other process of the one below, so that the
+// TestIdleClients is not a test: it is the other process of the one below, so that the
 // clients' memory is not counted.
 func TestIdleClients(t *testing.T) {
 	args := strings.Fields(os.Getenv(idleClients))
@@ -359,7 +360,7 @@ func TestIdleClients(t *testing.T) {
 type memory struct{ heap, inUse, stack uint64 }
 
 func measure() memory {
-	for range 3 { // pools keep what they hold for one collection more
+	for range 3 { // pools keep their content for one collection more
 		runtime.GC()
 	}
 	var m runtime.MemStats
@@ -368,8 +369,8 @@ func measure() memory {
 }
 
 // Idle connection: at most 8,500 bytes of heap and stack in plain, and 16,000 with TLS 1.3,
-// for a guarded connection that has echoed a message and answered a heartbeat. What the
-// process takes once, such as the stacks of its threads, is there before.
+// for a guarded connection that has echoed a message and answered a heartbeat. The
+// stacks of the threads, which the process allocates once, are there before.
 func TestIdleConnectionIsSmall(t *testing.T) {
 	skipUnderRace(t)
 	if testing.Short() {
