@@ -25,7 +25,7 @@ import (
 	"github.com/securews/securews/ws/wstest"
 )
 
-// raw is a client that says what it is told, frame by frame.
+// raw is a client that sends the given frames.
 type raw struct {
 	t testing.TB
 	net.Conn
@@ -115,7 +115,7 @@ func (c *raw) next() (opcode byte, payload string, err error) {
 	return h[0] & 0x0f, string(p), err
 }
 
-// closed reads to the close frame, past what was echoed, and then to the end of the
+// closed reads to the close frame, past the echoed messages, and then to the end of the
 // stream; nothing may stand between (§5.5.1).
 func (c *raw) closed() (code uint16, reason string, messages []string) {
 	c.t.Helper()
@@ -171,7 +171,8 @@ var attacks = []struct {
 	{"length lie of 2^64-1 bytes (nats-server CVE-2026-27889; §5.2)", header(0x82, math.MaxUint64), 1002, "protocol", nil},
 	{"length lie of 2^63 bytes without its mask (§5.2)", header(0x82, 1<<63)[:10], 1002, "protocol", nil},
 	{"length lie of 2^31 bytes (32 bit overflow; §10.4)", header(0x82, 1<<31), 1009, "too_big", nil},
-	{"length lie in a continuation that overflows the sum (§10.4)", append(masked(0x02, "x"), header(0x80, math.MaxInt64)...), 1009, "too_big", nil},
+	{"length lie in a continuation that overflows the sum (§10.4)", append(masked(0x02, "x"), header(0x80, math.MaxInt64)...), 1009,
+		"too_big", nil},
 	{"a length that is not the shortest (§5.2)", append([]byte{0x81, 0xfe, 0, 2, 0, 0, 0, 0}, "hi"...), 1002, "protocol", nil},
 	{"control frame of 126 bytes (§5.5)", masked(0x89, strings.Repeat("x", 126)), 1002, "protocol", nil},
 	{"control frame of 2^62 bytes (§5.5)", header(0x89, 1<<62), 1002, "protocol", nil},
@@ -179,9 +180,12 @@ var attacks = []struct {
 	{"fragmented ping (§5.5)", masked(0x09, "x"), 1002, "protocol", nil},
 	{"a message of one byte more than the limit (§10.4, ASVS 2.4.1)", masked(0x82, strings.Repeat("x", 1001)), 1009, "too_big", nil},
 	{"the same in fragments (§10.4)", append(masked(0x02, strings.Repeat("x", 1000)), masked(0x80, "x")...), 1009, "too_big", nil},
-	{"the same with a ping between (§5.4)", bytes.Join([][]byte{masked(0x02, strings.Repeat("x", 999)), masked(0x89, ""), masked(0x80, "xx")}, nil), 1009, "too_big", nil},
-	{"endless empty fragments (ws CVE-2026-48779)", append(masked(0x02, ""), bytes.Repeat(masked(0x00, ""), 10_000)...), 1009, "too_big", nil},
-	{"endless fragments of one byte (ws CVE-2026-48779)", append(masked(0x01, "a"), bytes.Repeat(masked(0x00, "a"), 10_000)...), 1009, "too_big", nil},
+	{"the same with a ping between (§5.4)", bytes.Join([][]byte{masked(0x02, strings.Repeat("x", 999)), masked(0x89, ""),
+		masked(0x80, "xx")}, nil), 1009, "too_big", nil},
+	{"endless empty fragments (ws CVE-2026-48779)", append(masked(0x02, ""), bytes.Repeat(masked(0x00, ""), 10_000)...), 1009,
+		"too_big", nil},
+	{"endless fragments of one byte (ws CVE-2026-48779)", append(masked(0x01, "a"), bytes.Repeat(masked(0x00, "a"), 10_000)...),
+		1009, "too_big", nil},
 	{"ping flood", bytes.Repeat(masked(0x89, "x"), 10_000), 1008, "rate", nil},
 	{"pong flood", bytes.Repeat(masked(0x8a, "x"), 10_000), 1008, "rate", nil},
 	{"ping flood inside a message", append(masked(0x01, "x"), bytes.Repeat(masked(0x89, ""), 10_000)...), 1008, "rate", nil},
@@ -249,7 +253,7 @@ func TestAttacksOnFrames(t *testing.T) {
 	}
 }
 
-// An announcement costs nothing but what has arrived.
+// An announced length costs no memory before its bytes arrive.
 func TestAnnouncedLengthIsNotAllocated(t *testing.T) {
 	const conns, size = 32, 64 << 20
 	g, l := plainNode(t, live.Config{Limits: live.Limits{Connections: conns}}, ws.Config{Limits: ws.Limits{Message: size}})

@@ -116,7 +116,8 @@ var echoSizes = []int{125, 4096}
 
 func BenchmarkEcho(b *testing.B) {
 	for _, size := range echoSizes {
-		for name, h := range map[string]http.Handler{"securews": guarded(b, slog.DiscardHandler, ws.Config{}), "coder": http.HandlerFunc(coderAlone)} {
+		for name, h := range map[string]http.Handler{"securews": guarded(b, slog.DiscardHandler, ws.Config{}),
+			"coder": http.HandlerFunc(coderAlone)} {
 			b.Run(fmt.Sprintf("%dB/%s", size, name), func(b *testing.B) {
 				srv := httptest.NewServer(h)
 				defer srv.Close()
@@ -297,7 +298,7 @@ func handshakeAllocs(t *testing.T, h http.Handler, opening []byte) float64 {
 	}
 	r := bufio.NewReader(nil)
 	fewest := 0.0
-	for run := range 3 { // what the runtime allocates for itself is not ours
+	for run := range 3 { // the runtime allocates for itself at times
 		n := testing.AllocsPerRun(500, func() { handshakeOnce(t, srv.Listener.Addr().String(), r, opening) })
 		if run == 0 || n < fewest {
 			fewest = n
@@ -306,20 +307,20 @@ func handshakeAllocs(t *testing.T, h http.Handler, opening []byte) float64 {
 	return fewest
 }
 
-// Handshake: at most 40 allocations over coder alone.
+// Handshake: at most 20 allocations over coder alone, 30 with two lines logged.
 func TestHandshakeAllocatesLittleMoreThanCoder(t *testing.T) {
 	skipUnderRace(t)
 	alone, ours := handshakeAllocs(t, http.HandlerFunc(coderAlone), benchOpening), handshakeAllocs(t, guarded(t, slog.DiscardHandler, ws.Config{}), benchOpening)
 	logged := handshakeAllocs(t, guarded(t, slog.NewJSONHandler(io.Discard, nil), ws.Config{}), benchOpening)
 	t.Logf("coder alone %v, guarded %v (%+v, %.2fx), with two lines logged %v", alone, ours, ours-alone, ours/alone, logged)
-	if ours-alone > 40 {
-		t.Errorf("%v allocations over coder alone, want at most 40", ours-alone)
+	if ours-alone > 20 || logged-alone > 30 {
+		t.Errorf("%v allocations over coder alone, %v with two lines logged; want at most 20 and 30", ours-alone, logged-alone)
 	}
 }
 
 const idleClients = "SECUREWS_TEST_IDLE_CLIENTS" // address, "tls" or "plain", and number
 
-// TestIdleClients is no test: it is the other process of the one below, so that the
+// TestIdleClients is not a test: it is the other process of the one below, so that the
 // clients' memory is not counted.
 func TestIdleClients(t *testing.T) {
 	args := strings.Fields(os.Getenv(idleClients))
@@ -369,7 +370,7 @@ func TestIdleClients(t *testing.T) {
 type memory struct{ heap, inUse, stack uint64 }
 
 func measure() memory {
-	for range 3 { // pools keep what they hold for one collection more
+	for range 3 { // pools keep their content for one collection more
 		runtime.GC()
 	}
 	var m runtime.MemStats
@@ -378,8 +379,8 @@ func measure() memory {
 }
 
 // Idle connection: at most 8,500 bytes of heap and stack in plain, and 16,000 with TLS 1.3,
-// for a guarded connection that has echoed a message and answered a heartbeat. What the
-// process takes once, such as the stacks of its threads, is there before.
+// for a guarded connection that has echoed a message and answered a heartbeat. The
+// stacks of the threads, which the process allocates once, are there before.
 func TestIdleConnectionIsSmall(t *testing.T) {
 	skipUnderRace(t)
 	if testing.Short() {

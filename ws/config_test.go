@@ -21,7 +21,7 @@ import (
 	"github.com/securews/securews/middleware/live"
 )
 
-// cookie is a credential that browsers send unasked.
+// cookie is a credential that browsers send automatically.
 type cookie struct{}
 
 func (cookie) Ambient() bool { return true }
@@ -99,13 +99,15 @@ func TestNewNamesEveryMistakeAtOnce(t *testing.T) {
 		`Subprotocols: "" is not a token`, `Subprotocols: "a b" is not a token`, `Subprotocols: "chat" is given twice`,
 		`Subprotocols: "a,b" is not a token`, `Subprotocols: "ünicode" is not a token`,
 		"Limits.Message: -1 is negative", "Limits.Frames: -2 ", "Limits.BytesPerSecond: -3 ", "Limits.ByteBurst: -4 ",
-		"Limits.MessagesPerSecond: -5 ", "Limits.MessageBurst: -6 ", "Limits.ControlPerSecond: -7 ", "Limits.QueueBytes: -8 ", "Limits.QueueMessages: -9 ",
-		"Timeouts.Message: -1ns is negative", "Timeouts.Write: -2ns ", "Timeouts.Idle: -3ns ", "Timeouts.Heartbeat: -4ns ", "Timeouts.Pong: -5ns ",
+		"Limits.MessagesPerSecond: -5 ", "Limits.MessageBurst: -6 ",
+		"Limits.ControlPerSecond: -7 ", "Limits.QueueBytes: -8 ", "Limits.QueueMessages: -9 ",
+		"Timeouts.Message: -1ns is negative", "Timeouts.Write: -2ns ", "Timeouts.Idle: -3ns ",
+		"Timeouts.Heartbeat: -4ns ", "Timeouts.Pong: -5ns ",
 		"Timeouts.FirstMessage: -6ns ", "Timeouts.Close: -9ns ",
 	)
 }
 
-// Whoever adds a field to Limits or Timeouts adds its check: each field alone, set
+// A new field of Limits or Timeouts needs its check: each field alone, set
 // to -1, is refused by its name.
 func TestEveryLimitRefusesToBeNegative(t *testing.T) {
 	for _, group := range []string{"Limits", "Timeouts"} {
@@ -123,7 +125,7 @@ func TestEveryLimitRefusesToBeNegative(t *testing.T) {
 	}
 }
 
-// Any origin together with a cookie is what a page of anybody needs to act as its
+// Any origin together with a cookie is enough for any page to act as its
 // visitor (CSWSH): fatal, hence an error (ASVS 4.4.2).
 func TestAnyOriginTogetherWithAnAmbientCredentialIsAnError(t *testing.T) {
 	tests := []struct {
@@ -132,7 +134,8 @@ func TestAnyOriginTogetherWithAnAmbientCredentialIsAnError(t *testing.T) {
 		mistakes []string
 	}{
 		{"a cookie alone", authOf(t, cookie{}), []string{"Origins: any origin together with a credential that browsers send unasked"}},
-		{"a cookie or nothing", authOf(t, cookie{}, middleware.Anonymous()), []string{"Origins: any origin together with a credential that browsers send unasked"}},
+		{"a cookie or nothing", authOf(t, cookie{}, middleware.Anonymous()),
+			[]string{"Origins: any origin together with a credential that browsers send unasked"}},
 		{"nothing", authOf(t, middleware.Anonymous()), nil},
 	}
 	for _, tt := range tests {
@@ -179,7 +182,7 @@ func TestHandlerWithoutNewRefuses(t *testing.T) {
 	}
 }
 
-// A zero policy and a zero Auth compile, and admit nobody.
+// A zero policy and a zero Auth compile, and admit no request.
 func TestZeroPartsRefuse(t *testing.T) {
 	tests := []struct {
 		sentence string
@@ -284,7 +287,7 @@ func documentedDefault(comment string, limits Limits) (int64, bool) {
 	return n * units[m[2]], err == nil
 }
 
-// OWASP W4, W14, W19 and W21: what a caller gets who sets nothing.
+// OWASP W4, W14, W19 and W21: the defaults.
 func TestDefaultsAsTheCheatSheetHasThem(t *testing.T) {
 	cfg, err := complete(t).compile()
 	if err != nil {
@@ -306,7 +309,7 @@ func TestDefaultsAsTheCheatSheetHasThem(t *testing.T) {
 	}
 }
 
-// A limit that somebody sets as high as it goes, to be rid of it, does not turn into
+// A limit that a user sets as high as it goes, to be rid of it, does not turn into
 // its opposite.
 func TestLargestLimitsAreLimits(t *testing.T) {
 	cfg := complete(t)
@@ -339,11 +342,12 @@ func TestLimitsThatContradict(t *testing.T) {
 		timeouts Timeouts
 		want     string // "": no error
 	}{
-		"a time-out of for ever":                             {Limits{}, Timeouts{Heartbeat: math.MaxInt64}, "Timeouts.Heartbeat"},
-		"a burst of bytes that is smaller than a message":    {Limits{Message: 2000, ByteBurst: 1999}, Timeouts{}, "Limits.ByteBurst"},
-		"a burst of bytes that is a message":                 {Limits{Message: 2000, ByteBurst: 2000}, Timeouts{}, ""},
-		"the default burst follows a larger message":         {Limits{Message: 64 << 20}, Timeouts{}, ""},
-		"pings of ours that are more frequent than controls": {Limits{ControlPerSecond: 1}, Timeouts{Heartbeat: 300 * time.Millisecond}, ""},
+		"a time-out of for ever":                          {Limits{}, Timeouts{Heartbeat: math.MaxInt64}, "Timeouts.Heartbeat"},
+		"a burst of bytes that is smaller than a message": {Limits{Message: 2000, ByteBurst: 1999}, Timeouts{}, "Limits.ByteBurst"},
+		"a burst of bytes that is a message":              {Limits{Message: 2000, ByteBurst: 2000}, Timeouts{}, ""},
+		"the default burst follows a larger message":      {Limits{Message: 64 << 20}, Timeouts{}, ""},
+		"pings of ours that are more frequent than controls": {Limits{ControlPerSecond: 1},
+			Timeouts{Heartbeat: 300 * time.Millisecond}, ""},
 	} {
 		cfg := complete(t)
 		cfg.Limits, cfg.Timeouts = tt.limits, tt.timeouts

@@ -76,7 +76,7 @@ func (c *Conn) Principal() middleware.Principal { return c.binding.Principal() }
 func (c *Conn) Value() any { return c.value }
 
 // Origin returns the page's origin as the handshake gave it, which Config.Origins has
-// let through; "" where there was none.
+// let through; "" if there was none.
 func (c *Conn) Origin() string { return c.origin }
 
 // SealedPrefix begins the subprotocols of sealed connections (package seal). Messages are
@@ -84,7 +84,7 @@ func (c *Conn) Origin() string { return c.origin }
 // refuses everything, and is not checked for UTF-8 before.
 const SealedPrefix = "hpke1."
 
-// Subprotocol returns the negotiated subprotocol, "" where the client offered none.
+// Subprotocol returns the negotiated subprotocol, "" if the client offered none.
 func (c *Conn) Subprotocol() string { return c.subprotocol }
 
 // Close ends the connection with the code and reason, without waiting for the
@@ -110,7 +110,7 @@ func (c *Conn) ended() error {
 }
 
 // end makes cause the connection's, if it is the first. The caller sees to the
-// close frame: by sendClose, or where it must not wait through the closers.
+// close frame: by sendClose, or through the closers if it must not wait.
 func (c *Conn) end(cause *CloseError) (first bool) {
 	c.endedAt.CompareAndSwap(0, c.h.now())
 	if !c.cause.CompareAndSwap(nil, cause) {
@@ -150,7 +150,7 @@ func (c *Conn) endSoon(cause *CloseError) {
 func (c *Conn) cutAt() int64 { return c.endedAt.Load() + int64(c.h.cfg.Timeouts.Close) }
 
 // lost ends a connection whose network is gone. A stream that stops without a close
-// frame is no normal end.
+// frame is not a normal end.
 func (c *Conn) lost(err error) {
 	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
@@ -197,7 +197,7 @@ func (c *Conn) finish(cause *CloseError) {
 	_ = c.guard.Conn.SetReadDeadline(time.Now().Add(c.h.cfg.Timeouts.Close))
 	c.deadlines.Unlock()
 	if c.cause.Load().Code == websocket.StatusAbnormalClosure {
-		c.cut() // and whoever still writes with it
+		c.cut() // and a writer with it
 	}
 	c.queue.wait()
 	c.writing <- struct{}{} // who writes is cut by the wheel in time

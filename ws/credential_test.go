@@ -119,7 +119,7 @@ func TestIdleEndOfASessionReachesItsSockets(t *testing.T) {
 }
 
 // relay is a revocation list as an application writes it on a message bus: every node is
-// told what was revoked as it came.
+// told each Revocation unchanged.
 type relay struct {
 	middleware.Revocations
 	mu  sync.Mutex
@@ -203,7 +203,7 @@ func TestSlowAnswersEndNoConnection(t *testing.T) {
 	})
 }
 
-// deaf is a revocation list that answers nobody, and takes no notice of a context.
+// deaf is a revocation list that does not answer, and ignores its context.
 type deaf struct {
 	middleware.Revocations
 	release chan struct{}
@@ -214,7 +214,7 @@ func (d deaf) Revoked(context.Context, middleware.Principal) (bool, error) {
 	return false, nil
 }
 
-// A handshake waits at most 2 s for a list that answers nobody, and gives its place back.
+// A handshake waits at most 2 s for a list that does not answer, and gives its place back.
 func TestDeafRevocationsAtTheHandshake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := deaf{middleware.NewRevocations(), make(chan struct{})}
@@ -273,7 +273,7 @@ func TestRevocationOverrulesAShutdown(t *testing.T) {
 			reason string
 			code   websocket.StatusCode
 		}{
-			{ann, 0, 2 * wstest.DefaultBuffer, "revoked", 3000}, // what was on its way
+			{ann, 0, 2 * wstest.DefaultBuffer, "revoked", 3000}, // the messages on their way
 			{bob, count * size, count * size, "restart", 1012},
 		} {
 			got := 0

@@ -116,8 +116,8 @@ func ExampleNew_serveMux() {
 	// on shutdown: 1012 restart
 }
 
-// A public feed that only pushes. Any page may listen, because nobody's credential
-// opens it.
+// A public feed that only pushes. Any page may listen, because it opens without a
+// credential.
 func ExampleNew_publicFeed() {
 	anyone, err := middleware.NewAuth(middleware.Anonymous())
 	if err != nil {

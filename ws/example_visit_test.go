@@ -19,7 +19,7 @@ import (
 	"github.com/securews/securews/session"
 )
 
-// What the chains of the examples stand between.
+// The handlers and the client around the chains of the examples.
 
 func must[T any](v T, err error) T {
 	if err != nil {
@@ -108,7 +108,7 @@ func visit(srv *http.Server, registry *live.Registry) {
 	}
 }
 
-// ask returns the status and, of an answer that is no refusal, the text.
+// ask returns the status and, of an answer below 400, the text.
 func (v visitor) ask(method, path, authorization string) string {
 	r := must(http.NewRequest(method, v.url+path, nil))
 	r.Header.Set("Origin", "https://app.example")

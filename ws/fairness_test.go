@@ -86,7 +86,7 @@ func TestStaleIsKeptWhenTheStoreHangs(t *testing.T) {
 	}
 }
 
-// A handshake waits for nobody longer than its deadline.
+// A handshake does not wait longer than its deadline.
 func TestHangingRevocationsAreAnswered503(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := start(t, ws.Config{Auth: revokedBy(t, hanging{middleware.NewRevocations()})})
@@ -124,7 +124,7 @@ func TestServeReturnsWhileAnotherWrites(t *testing.T) {
 	})
 }
 
-// ASVS 7.4.1: after a revocation nothing goes out but what was already on its way.
+// ASVS 7.4.1: after a revocation nothing goes out but the frame already on its way.
 func TestNothingFollowsARevocation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		revocations := middleware.NewRevocations()
@@ -217,7 +217,8 @@ func TestServeThatNeverReturnsProperly(t *testing.T) {
 			var e *ws.CloseError
 			return e
 		}, 1011, "internal"},
-		"another connection's 1006 may not be sent": {func(context.Context, *ws.Conn) error { return &ws.CloseError{Code: 1006} }, 1011, "internal"},
+		"another connection's 1006 may not be sent": {func(context.Context, *ws.Conn) error { return &ws.CloseError{Code: 1006} },
+			1011, "internal"},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -282,7 +283,7 @@ func TestPeerCannotSpeakForUs(t *testing.T) {
 	})
 }
 
-// RFC 6455 §4.2.2: the subprotocol is selected as it is spelt here.
+// RFC 6455 §4.2.2: the subprotocol is selected in the letter case of Config.Subprotocols.
 func TestSubprotocolIsAnsweredAsItIsSpelt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := start(t, ws.Config{Subprotocols: []string{"chat"}})
@@ -296,7 +297,7 @@ func TestSubprotocolIsAnsweredAsItIsSpelt(t *testing.T) {
 	})
 }
 
-// What is queued costs what it says, also where the messages are tiny.
+// Tiny messages in the queue cost little more than their bytes.
 func TestQueueOfTinyMessagesIsSmall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var before, after runtime.MemStats

@@ -35,7 +35,7 @@ type frames struct {
 func (f *frames) idle() bool { return f.have == 0 && !f.inMessage }
 
 // feed takes the next bytes. It returns how many of them stand before the frame
-// that breaks a rule, and the cause. What stands behind is followed all the same, so
+// that breaks a rule, and the cause. The bytes behind it are followed, too, so
 // that the peer's close frame is found.
 func (f *frames) feed(p []byte, limits *Limits, control *bucket, now int64) (sound int, cause *CloseError) {
 	for i := 0; i < len(p) && !f.sawClose; {
@@ -44,7 +44,7 @@ func (f *frames) feed(p []byte, limits *Limits, control *bucket, now int64) (sou
 			f.left -= int64(n)
 			if flaw := f.payload(p[i : i+n]); flaw != nil {
 				sound, cause = i, flaw
-				f.text = text{} // what follows is not checked
+				f.text = text{} // the rest is not checked
 			}
 			i += n
 			f.ended()
@@ -69,7 +69,7 @@ func (f *frames) feed(p []byte, limits *Limits, control *bucket, now int64) (sou
 	return sound, cause
 }
 
-// headerLen is what the header takes, as far as it can be told: the mask of a
+// headerLen is the length of the header, as far as it can be told: the mask of a
 // client's frame included (RFC 6455 §5.1), unless it is missing.
 func (f *frames) headerLen() int {
 	if f.have < 2 {
@@ -116,7 +116,7 @@ func (f *frames) begun(limits *Limits, control *bucket, now int64) *CloseError {
 }
 
 // measure sets left and reports whether the length is one, written the shortest way
-// (RFC 6455 §5.2). What cannot be measured has no end.
+// (RFC 6455 §5.2). A frame that cannot be measured has no end.
 func (f *frames) measure() (shortest bool) {
 	short := f.header[1] & 0x7f
 	masked := f.header[1]&0x80 != 0

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// verdict judges a whole stream at leisure, straight from RFC 6455 §5: where the
-// offending frame begins, where its verdict is due, and the code of the close frame;
+// verdict judges a whole stream, straight from RFC 6455 §5: the offset at which the
+// offending frame begins, the offset at which its verdict is due, and the code of the close frame;
 // 0: none offends.
 func verdict(p []byte, limits Limits, control int) (at, due, code int, idle bool) {
 	fragments, size := 0, uint64(0)
@@ -89,7 +89,7 @@ func FuzzFrames(f *testing.F) {
 		for at := random.IntN(8); at < len(p); at += 1 + random.IntN(8) {
 			cuts = append(cuts, at)
 		}
-		chunk := 0 // where the chunk begins in which the verdict is due
+		chunk := 0 // offset of the chunk in which the verdict is due
 		for _, cut := range cuts {
 			if cut < due {
 				chunk = cut
@@ -101,7 +101,8 @@ func FuzzFrames(f *testing.F) {
 			got = int(cause.Code)
 		}
 		if got != code || sound != max(at, chunk) && code != 0 || code == 0 && (sound != len(p) || fr.idle() != idle) {
-			t.Errorf("% x cut at %d: %d bytes, code %d, idle %v; want %d bytes, code %d, idle %v", p, cuts, sound, got, fr.idle(), max(at, chunk), code, idle)
+			t.Errorf("% x cut at %d: %d bytes, code %d, idle %v; want %d bytes, code %d, idle %v", p, cuts, sound, got, fr.idle(),
+				max(at, chunk), code, idle)
 		}
 	})
 }
@@ -120,7 +121,7 @@ func elements(lines []string) []string {
 	return all
 }
 
-// FuzzHandshakeHeaders: whatever the grammars refuse is never accepted, and a
+// FuzzHandshakeHeaders: a value that the grammars refuse is never accepted, and a
 // subprotocol that is selected was offered and is spoken.
 func FuzzHandshakeHeaders(f *testing.F) {
 	const key = "dGhlIHNhbXBsZSBub25jZQ==" // RFC 6455 §1.3
@@ -138,7 +139,8 @@ func FuzzHandshakeHeaders(f *testing.F) {
 		}
 		if checkHandshake(r) == nil {
 			names := slices.ContainsFunc(elements([]string{connection}), func(s string) bool { return strings.EqualFold(s, "upgrade") })
-			if !names || !strings.EqualFold(strings.TrimSpace(upgrade), "websocket") || version != "13" || !keyGrammar.MatchString(strings.Trim(key, " \t")) {
+			if !names || !strings.EqualFold(strings.TrimSpace(upgrade), "websocket") || version != "13" ||
+				!keyGrammar.MatchString(strings.Trim(key, " \t")) {
 				t.Errorf("accepted: Connection %q, Upgrade %q, version %q, key %q", connection, upgrade, version, key)
 			}
 			if p, err := base64.StdEncoding.DecodeString(strings.Trim(key, " \t")); err != nil || len(p) != 16 {
@@ -161,7 +163,7 @@ func FuzzHandshakeHeaders(f *testing.F) {
 	})
 }
 
-// FuzzBucket: no more than the burst and what the rate adds, whatever the pattern.
+// FuzzBucket: under every pattern no more than the burst and the events that the rate adds.
 func FuzzBucket(f *testing.F) {
 	f.Add(uint16(10), uint16(5), []byte{0, 0, 0, 0, 0, 0, 255, 1, 1})
 	f.Add(uint16(1), uint16(1), []byte{255, 0, 255, 0})

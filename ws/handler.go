@@ -63,7 +63,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 	hs, err := h.parse(r)
 	if err != nil {
-		h.cfg.Auth.Consume(r) // an invalid request consumes what it carries
+		h.cfg.Auth.Consume(r) // an invalid request consumes its ticket
 		h.refuse(w, r, err)
 		return
 	}
@@ -126,7 +126,7 @@ func (h *Handler) open(w http.ResponseWriter, r *http.Request, hs handshake) (_ 
 	return c, nil
 }
 
-// abandon gives back what a handshake has taken that came to nothing.
+// abandon gives back the place and the connection of a failed handshake.
 func (c *Conn) abandon() {
 	if c.cancel != nil {
 		c.cancel(ErrClosed)

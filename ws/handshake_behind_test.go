@@ -20,7 +20,7 @@ import (
 	"github.com/securews/securews/ws/wstest"
 )
 
-// A wrapper that hides the connection is named where the operator reads it, and
+// A wrapper that hides the connection is named in the log, and
 // nowhere else.
 func TestWrapperThatHidesHijackIsNamedInTheLog(t *testing.T) {
 	tests := []struct {
@@ -31,7 +31,8 @@ func TestWrapperThatHidesHijackIsNamedInTheLog(t *testing.T) {
 		{"a wrapper that embeds the interface", func(h http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(hiding{w}, r) })
 		}, "ws_test.hiding"},
-		{"http.TimeoutHandler", func(h http.Handler) http.Handler { return http.TimeoutHandler(h, time.Minute, "") }, "*http.timeoutWriter"},
+		{"http.TimeoutHandler", func(h http.Handler) http.Handler { return http.TimeoutHandler(h, time.Minute, "") },
+			"*http.timeoutWriter"},
 		{"behind one that can be unwrapped", func(h http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				h.ServeHTTP(chimiddleware.NewWrapResponseWriter(hiding{w}, 1), r)
@@ -85,7 +86,8 @@ func TestUpgradesBehind(t *testing.T) {
 			return r
 		}},
 		{"our own layers", func(h http.Handler) http.Handler {
-			return middleware.Chain(h, middleware.AccessLog(new(logs).logger()), headers.Handler, middleware.RequireTLS(nil), origins(t, wstest.URL).Handler)
+			return middleware.Chain(h, middleware.AccessLog(new(logs).logger()), headers.Handler, middleware.RequireTLS(nil),
+				origins(t, wstest.URL).Handler)
 		}},
 		{"http.StripPrefix, MaxBytesHandler and AllowQuerySemicolons", func(h http.Handler) http.Handler {
 			return http.StripPrefix("/ws", http.MaxBytesHandler(http.AllowQuerySemicolons(h), 1<<10))
@@ -121,7 +123,7 @@ func TestUpgradesBehindAReverseProxy(t *testing.T) {
 	}}))
 	conn := secure(t, srv)
 	defer conn.Close()
-	wantEcho(t, conn, false) // the proxy drops what is early, and no browser is
+	wantEcho(t, conn, false) // the proxy drops early frames, which browsers never send
 }
 
 // ASVS 3.4.1: on every answer, the 101 and refusals too.

@@ -53,7 +53,7 @@ func edited(edits ...string) string {
 	return strings.Join(lines, "\r\n") + "\r\n\r\n"
 }
 
-// answer writes a request as it is and reads the answer and its body.
+// answer writes a request unchanged and reads the answer and its body.
 func answer(t testing.TB, conn net.Conn, request string) (*http.Response, string) {
 	t.Helper()
 	defer conn.Close()
@@ -123,7 +123,7 @@ func quiet(h http.Handler) *http.Server {
 	return &http.Server{Handler: h, ErrorLog: log.New(io.Discard, "", 0)}
 }
 
-// plainNode serves in memory and in the clear, where a handshake costs little.
+// plainNode serves in memory and in the clear, which makes handshakes cheap.
 func plainNode(t *testing.T, of live.Config, cfg ws.Config) (*live.Registry, *wstest.Listener) {
 	t.Helper()
 	cfg.DangerouslyAllowPlaintext, cfg.Live = true, registry(t, of)

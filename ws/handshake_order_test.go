@@ -14,7 +14,7 @@ import (
 	"github.com/securews/securews/ws/wstest"
 )
 
-// Cheapest and least revealing first: whoever fails an earlier check learns nothing
+// Cheapest and least revealing first: a client that fails an earlier check learns nothing
 // of the later ones and costs them nothing.
 func TestOrderOfChecks(t *testing.T) {
 	hosts, err := middleware.NewHostPolicy("app.example")
@@ -28,7 +28,8 @@ func TestOrderOfChecks(t *testing.T) {
 		status   int
 		reason   string
 	}{
-		{"a malformed handshake before a bad host", edited("Sec-WebSocket-Key: x", "Host: evil.example", "Origin: https://evil.example"), 400, "bad_handshake"},
+		{"a malformed handshake before a bad host", edited("Sec-WebSocket-Key: x", "Host: evil.example",
+			"Origin: https://evil.example"), 400, "bad_handshake"},
 		{"a bad host before a bad origin", edited("Host: evil.example", "Origin: https://evil.example"), 421, "host_not_allowed"},
 		{"a bad origin before capacity and credential", edited("Origin: https://evil.example"), 403, "origin_not_allowed"},
 		{"a bad subprotocol before the credential", edited("Sec-WebSocket-Protocol: other"), 400, "subprotocol"},
@@ -86,7 +87,8 @@ func TestPlaintextIsRefused(t *testing.T) {
 		status   int
 	}{
 		{"in the clear", ws.Config{}, nil, 403},
-		{"in the clear, whatever the client says of it", ws.Config{}, []string{"X-Forwarded-Proto: https", "Forwarded: proto=https", "X-Forwarded-Ssl: on"}, 403},
+		{"in the clear, whatever the client says of it", ws.Config{},
+			[]string{"X-Forwarded-Proto: https", "Forwarded: proto=https", "X-Forwarded-Ssl: on"}, 403},
 		{"in the clear, by a proxy that is not trusted", ws.Config{Proxies: elsewhere}, []string{"X-Forwarded-Proto: https"}, 403},
 		{"in the clear, by a trusted proxy that says nothing", ws.Config{Proxies: behind}, nil, 403},
 		{"in the clear, by a trusted proxy that says http", ws.Config{Proxies: behind}, []string{"X-Forwarded-Proto: http"}, 403},

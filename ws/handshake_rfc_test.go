@@ -13,7 +13,7 @@ import (
 	"github.com/securews/securews/ws/wstest"
 )
 
-// What RFC 6455 §4.2.1 says of an opening, and what is none. An empty reason is an answer of net/http itself.
+// Openings by RFC 6455 §4.2.1, good and bad. An empty reason is an answer of net/http itself.
 var openings = []struct {
 	sentence string
 	request  string
@@ -25,12 +25,14 @@ var openings = []struct {
 	{"§4.2.1 (4): Connection in other letter case", edited("Connection: uPGRADE"), 101, ""},
 	{"§4.2.1 (4): Connection with other options, as Firefox sends it", edited("Connection: keep-alive, Upgrade"), 101, ""},
 	{"§4.2.1 (4): Connection over two lines", edited("Connection: keep-alive", "+Connection: upgrade"), 101, ""},
-	{"RFC 9110 §5.6.3: spaces around a value", edited("Sec-WebSocket-Key:  \t dGhlIHNhbXBsZSBub25jZQ== \t", "Upgrade:\twebsocket "), 101, ""},
+	{"RFC 9110 §5.6.3: spaces around a value", edited("Sec-WebSocket-Key:  \t dGhlIHNhbXBsZSBub25jZQ== \t", "Upgrade:\twebsocket "),
+		101, ""},
 	{"§4.2.1: header names in other letter case", strings.Replace(edited(), "Sec-WebSocket-Key", "SEC-websocket-kEY", 1), 101, ""},
 	{"§4.2.1: an absolute request target", edited("GET https://app.example/ws HTTP/1.1"), 101, ""},
 	{"RFC 9110 §8.6: Content-Length: 0 is no body", edited("Content-Length: 0"), 101, ""},
 	{"§4.1 (11): unknown extensions are not answered", edited("Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"), 101, ""},
-	{"§4.1 (7): the key of the RFC's example, whose last bits are not zero", edited("Sec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEC=="), 101, ""},
+	{"§4.1 (7): the key of the RFC's example, whose last bits are not zero", edited("Sec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEC=="),
+		101, ""},
 	{"an unknown HTTP/1.x", edited("GET /ws HTTP/1.2"), 101, ""},
 
 	{"§4.2.1 (1): POST", edited("POST /ws HTTP/1.1", "Content-Length: 0"), 405, "method_not_allowed"},
@@ -58,7 +60,8 @@ var openings = []struct {
 	{"§4.2.1 (5): no key", edited("Sec-WebSocket-Key:"), 400, "bad_handshake"},
 	{"§4.2.1 (5): an empty key", edited("Sec-WebSocket-Key: "), 400, "bad_handshake"},
 	{"§11.3.1: two keys", edited("+Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="), 400, "bad_handshake"},
-	{"§4.2.1 (5): two keys in a line", edited("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==, dGhlIHNhbXBsZSBub25jZQ=="), 400, "bad_handshake"},
+	{"§4.2.1 (5): two keys in a line", edited("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==, dGhlIHNhbXBsZSBub25jZQ=="), 400,
+		"bad_handshake"},
 	{"§4.2.1 (5): a key of 15 bytes", edited("Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAA"), 400, "bad_handshake"},
 	{"§4.2.1 (5): a key of 17 bytes", edited("Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAAA="), 400, "bad_handshake"},
 	{"§4.2.1 (5): a key of 18 bytes", edited("Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAAAA"), 400, "bad_handshake"},
@@ -76,7 +79,8 @@ var openings = []struct {
 	{"§4.2.1: a body of Content-Length", edited("Content-Length: 5") + "hello", 400, "bad_handshake"},
 	{"§4.2.1: a body in chunks", edited("Transfer-Encoding: chunked") + "5\r\nhello\r\n0\r\n\r\n", 400, "bad_handshake"},
 	{"§4.2.1: an empty body in chunks", edited("Transfer-Encoding: chunked") + "0\r\n\r\n", 400, "bad_handshake"},
-	{"RFC 9112 §6.1: Content-Length and Transfer-Encoding", edited("Content-Length: 5", "+Transfer-Encoding: chunked") + "0\r\n\r\n", 400, "bad_handshake"},
+	{"RFC 9112 §6.1: Content-Length and Transfer-Encoding", edited("Content-Length: 5",
+		"+Transfer-Encoding: chunked") + "0\r\n\r\n", 400, "bad_handshake"},
 	{"RFC 9112 §6.3: two Content-Lengths", edited("Content-Length: 0", "+Content-Length: 5"), 400, ""},
 	{"§4.2.1 (7): no Origin", edited("Origin:"), 403, "origin_missing"},
 	{"§10.2: another origin", edited("Origin: https://evil.example"), 403, "origin_not_allowed"},

@@ -19,7 +19,7 @@ func TestBadByteEndsTheConnectionAtOnce(t *testing.T) {
 	at := func(n int) []byte { return whole[:len(whole)-len(valid+bad+rest)+n] }
 	for _, tt := range []struct {
 		sentence string
-		before   [][]byte // what may still become valid
+		before   [][]byte // text that may still become valid
 		then     []byte
 	}{
 		{"6.4.1: in the second of three fragments", [][]byte{masked(0x01, valid)}, masked(0x00, bad)},
@@ -44,7 +44,7 @@ func TestBadByteEndsTheConnectionAtOnce(t *testing.T) {
 	}
 }
 
-// A peer that must say something first says it in time, whatever it answers to pings.
+// A peer that must say something first says it in time; answers to pings do not count.
 func TestFirstMessageHasADeadline(t *testing.T) {
 	for _, tt := range []struct {
 		sentence         string
@@ -105,8 +105,8 @@ func TestByteBudget(t *testing.T) {
 	})
 }
 
-// An answer to our ping is none of the peer's control frames, however many we ask for; one
-// that nobody asked for is.
+// Answers to our pings do not count as the peer's control frames, however many there are.
+// Pongs without a ping count.
 func TestAnswersToOurPingsAreNotCounted(t *testing.T) {
 	cfg := ws.Config{
 		Limits:   ws.Limits{ControlPerSecond: 1},

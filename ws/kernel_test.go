@@ -135,19 +135,20 @@ func slowPeers(t *testing.T, secured bool, say func(*ws.Conn, []byte) error) {
 			ends <- e
 		}
 	}})
-	n := serveKernel(t, secured, ws.Config{Live: g, Timeouts: ws.Timeouts{Write: 2 * time.Second}, Serve: func(ctx context.Context, c *ws.Conn) error {
-		for i := 0; ; i++ {
-			if i == 12 { // of the 16 that QueueBytes holds
-				select {
-				case <-overflow:
-				case <-ctx.Done():
+	n := serveKernel(t, secured, ws.Config{Live: g, Timeouts: ws.Timeouts{Write: 2 * time.Second},
+		Serve: func(ctx context.Context, c *ws.Conn) error {
+			for i := 0; ; i++ {
+				if i == 12 { // of the 16 that QueueBytes holds
+					select {
+					case <-overflow:
+					case <-ctx.Done():
+					}
+				}
+				if err := say(c, make([]byte, 64<<10)); err != nil {
+					return err
 				}
 			}
-			if err := say(c, make([]byte, 64<<10)); err != nil {
-				return err
-			}
-		}
-	}})
+		}})
 	_, text, _ := net.SplitHostPort(n.Listener.Addr().String())
 	port, _ := strconv.Atoi(text)
 	for range peers {

@@ -104,7 +104,7 @@ func revoke(t testing.TB, list middleware.Revocations, v middleware.Revocation) 
 	}
 }
 
-// logs collects what is logged.
+// logs collects log lines.
 type logs struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -142,7 +142,7 @@ func echo(_ context.Context, c *ws.Conn) error {
 // pushOnly is the Serve of a connection that sends nothing by itself.
 func pushOnly(_ context.Context, c *ws.Conn) error { return c.PushOnly() }
 
-// handler fills in what a test does not care about.
+// handler fills in the fields that a test leaves out.
 func handler(t testing.TB, cfg ws.Config) *ws.Handler {
 	t.Helper()
 	if cfg.Origins == nil {

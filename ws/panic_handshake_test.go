@@ -12,7 +12,7 @@ import (
 	"github.com/securews/securews/ws"
 )
 
-// bomb panics with what nobody may read, in the method that is named.
+// bomb panics with a secret, in the named method.
 type bomb struct {
 	middleware.Revocations
 	in string

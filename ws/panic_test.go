@@ -46,8 +46,8 @@ func backTo(t *testing.T, base int) {
 	}
 }
 
-// A panic in Serve, over TLS and the kernel's sockets: 1011 for that connection and nobody
-// else, logged once, and nothing of it is left (RFC 6455 §7.4.1, ASVS 16.5.4).
+// A panic in Serve, over TLS and the kernel's sockets: 1011 for that connection and no
+// other, logged once, and nothing of it is left (RFC 6455 §7.4.1, ASVS 16.5.4).
 func TestPanicOverTLS(t *testing.T) {
 	const panics = 20
 	before := goroutines()
@@ -103,7 +103,8 @@ func TestPanicOverTLS(t *testing.T) {
 		backTo(t, alone) // so that the next one finds a place
 		hear("still here")
 	}
-	if s := log.String(); strings.Count(s, `msg="ws: panic in Serve"`) != panics || strings.Count(s, "stack=") != panics || strings.Contains(s, "hunter2") {
+	if s := log.String(); strings.Count(s, `msg="ws: panic in Serve"`) != panics || strings.Count(s, "stack=") != panics ||
+		strings.Contains(s, "hunter2") {
 		t.Errorf("want a stack for each of %d panics, and no payload:\n%s", panics, s)
 	}
 	_ = ann.Close(websocket.StatusNormalClosure, "")

@@ -168,8 +168,8 @@ func TestSendRefusesWhatCannotBeSent(t *testing.T) {
 	})
 }
 
-// What was queued goes out where we end in good order, and is dropped where the
-// credential ended or the peer is at fault.
+// Queued messages go out before an end in good order, and are dropped if the credential
+// ended or the peer is at fault.
 func TestEndingFlushesOrDrops(t *testing.T) {
 	const count = 200
 	tests := []struct {
@@ -208,8 +208,7 @@ func TestEndingFlushesOrDrops(t *testing.T) {
 	}
 }
 
-// Those who read lose nothing to those who do not, whoever is served
-// first.
+// Peers that read lose nothing to those that do not, in whatever order they are served.
 func TestSlowConsumersDelayNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const fast, slow, rounds = 20, 10, 300

@@ -16,7 +16,7 @@ import (
 	"github.com/securews/securews/ws/wstest"
 )
 
-// refuses is a layer that lets nobody through.
+// refuses is a layer that refuses every request.
 func refuses(status int, reason middleware.Reason) middleware.Middleware {
 	return func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -37,7 +37,7 @@ func behind(t *testing.T, cfg ws.Config, layers ...middleware.Middleware) *node 
 	return n
 }
 
-// What a layer in front of the handler refuses is as readable as what the handler does.
+// A refusal of a layer in front of the handler is as readable as one of the handler.
 func TestReadableRefusalsOfLayers(t *testing.T) {
 	limit, err := middleware.NewRateLimit(middleware.RateLimitConfig{Events: 1, Key: func(*http.Request) string { return "all" }})
 	if err != nil {
@@ -68,7 +68,8 @@ func TestReadableRefusalsOfLayers(t *testing.T) {
 				wantEnding(t, c, tt.code, tt.reason, 0, 0)
 				synctest.Wait()
 				log := n.logs.String()
-				if strings.Count(log, "\n") != 1 || !strings.Contains(log, " status=101 ") || !strings.Contains(log, " reason="+tt.logged+" ") {
+				if strings.Count(log, "\n") != 1 || !strings.Contains(log, " status=101 ") ||
+					!strings.Contains(log, " reason="+tt.logged+" ") {
 					t.Errorf("logged:\n%s", log)
 				}
 			})
@@ -76,7 +77,7 @@ func TestReadableRefusalsOfLayers(t *testing.T) {
 	}
 }
 
-// The handler's own policies decide who may read, whatever has refused.
+// The handler's own policies decide who may read, also if a layer has refused.
 func TestRefusalsOfLayersStayHTTP(t *testing.T) {
 	native, err := middleware.NewOriginPolicy(middleware.OriginConfig{Allow: []string{wstest.URL}, AllowMissing: true})
 	if err != nil {

@@ -49,15 +49,24 @@ func TestReadableRefusals(t *testing.T) {
 		{"an expired credential", ws.Config{Auth: auth(t, refusing(401, "credential_expired"))}, 3000, "expired", "credential_expired"},
 		{"a revoked one", ws.Config{Auth: auth(t, refusing(401, "credential_revoked"))}, 3000, "revoked", "credential_revoked"},
 		{"an invalid one", ws.Config{Auth: auth(t, refusing(401, "credential_invalid"))}, 3000, "reauth", "credential_invalid"},
-		{"none", ws.Config{Auth: auth(t, user{func(string) (middleware.Principal, error) { return middleware.Principal{}, middleware.ErrNoCredential }})}, 3000, "reauth", "no_credential"},
+		{"none", ws.Config{Auth: auth(t, user{func(string) (middleware.Principal, error) {
+			return middleware.Principal{},
+				middleware.ErrNoCredential
+		}})}, 3000, "reauth", "no_credential"},
 		{"one that has ended by now", ws.Config{Auth: auth(t, user{func(string) (middleware.Principal, error) {
 			return middleware.Principal{Subject: "ann", Expires: time.Now()}, nil
 		}})}, 3000, "expired", "credential_expired"},
-		{"not allowed", ws.Config{Authorize: func(*http.Request, middleware.Principal) (any, error) { return nil, errors.New("s3cret") }}, 3003, "forbidden", "forbidden"},
+		{"not allowed", ws.Config{Authorize: func(*http.Request, middleware.Principal) (any, error) {
+			return nil,
+				errors.New("s3cret")
+		}}, 3003, "forbidden", "forbidden"},
 		{"not allowed by scope", ws.Config{Auth: auth(t, refusing(403, "insufficient_scope"))}, 3003, "forbidden", "insufficient_scope"},
-		{"not allowed, though the word is another's", ws.Config{Auth: auth(t, refusing(403, "credential_revoked"))}, 3003, "forbidden", "credential_revoked"},
-		{"the store down, though the word is another's", ws.Config{Auth: auth(t, refusing(503, "credential_expired"))}, 1013, "later", "credential_expired"},
-		{"a limit of one's own, though the word is another's", ws.Config{Auth: auth(t, refusing(429, "draining"))}, 1013, "later", "draining"},
+		{"not allowed, though the word is another's", ws.Config{Auth: auth(t, refusing(403, "credential_revoked"))}, 3003,
+			"forbidden", "credential_revoked"},
+		{"the store down, though the word is another's", ws.Config{Auth: auth(t, refusing(503, "credential_expired"))}, 1013,
+			"later", "credential_expired"},
+		{"a limit of one's own, though the word is another's", ws.Config{Auth: auth(t, refusing(429, "draining"))}, 1013, "later",
+			"draining"},
 		{"a nil *Refusal of Authorize", ws.Config{Authorize: func(*http.Request, middleware.Principal) (any, error) {
 			var f *middleware.Refusal
 			return nil, f
@@ -87,7 +96,7 @@ func TestReadableRefusals(t *testing.T) {
 	}
 }
 
-// Everybody else gets HTTP: who may not know, who can read it, and what is no refusal.
+// All other refusals stay HTTP: of clients that may not know, or can read it, and failures.
 func TestOtherRefusalsStayHTTP(t *testing.T) {
 	expired := auth(t, refusing(401, "credential_expired"))
 	native, err := middleware.NewOriginPolicy(middleware.OriginConfig{Allow: []string{wstest.URL}, AllowMissing: true})
@@ -101,14 +110,16 @@ func TestOtherRefusalsStayHTTP(t *testing.T) {
 		status int
 		reason string
 	}{
-		{"an origin that is not on the list", ws.Config{Auth: expired}, []string{"Origin: https://evil.example"}, 403, "origin_not_allowed"},
+		{"an origin that is not on the list", ws.Config{Auth: expired}, []string{"Origin: https://evil.example"}, 403,
+			"origin_not_allowed"},
 		{"a native client, without an origin", ws.Config{Auth: expired, Origins: native}, []string{"Origin"}, 401, "credential_expired"},
 		{"a host that is none of ours", ws.Config{Auth: expired, Hosts: hosts(t)}, []string{"Host: evil.example"}, 421, "host_not_allowed"},
 		{"a key that is none", ws.Config{Auth: expired}, []string{"Sec-WebSocket-Key: x"}, 400, "bad_handshake"},
 		{"another version", ws.Config{Auth: expired}, []string{"Sec-WebSocket-Version: 8"}, 426, "websocket_version"},
 		{"no subprotocol in common", ws.Config{Auth: expired}, []string{"Sec-WebSocket-Protocol: x"}, 400, "subprotocol"},
 		{"two credentials", ws.Config{Auth: auth(t, refusing(400, "multiple_credentials"))}, nil, 400, "multiple_credentials"},
-		{"a status that is not in the table, whatever the word", ws.Config{Auth: auth(t, refusing(404, "credential_expired"))}, nil, 404, "credential_expired"},
+		{"a status that is not in the table, whatever the word", ws.Config{Auth: auth(t, refusing(404, "credential_expired"))}, nil,
+			404, "credential_expired"},
 		{"nor is 500 in it", ws.Config{Auth: auth(t, refusing(500, "draining"))}, nil, 500, "draining"},
 		{"a fault of ours", ws.Config{Auth: auth(t, admit(func(*http.Request) (middleware.Principal, error) {
 			return middleware.Principal{}, errors.New("s3cret")
@@ -136,10 +147,11 @@ func hosts(t *testing.T) *middleware.HostPolicy {
 	return p
 }
 
-// The subprotocol is selected all the same: a browser fails where none is.
+// The subprotocol is selected anyway: a browser fails a connection without one.
 func TestReadableRefusalSelectsASubprotocol(t *testing.T) {
 	n := readably(t, live.Config{}, ws.Config{Auth: auth(t, refusing(403, "forbidden")), Subprotocols: []string{"chat"}})
-	c, res, err := n.Dial(t.Context(), "/", &websocket.DialOptions{HTTPHeader: http.Header{"Origin": {wstest.URL}}, Subprotocols: []string{"x", "chat"}})
+	c, res, err := n.Dial(t.Context(), "/", &websocket.DialOptions{HTTPHeader: http.Header{"Origin": {wstest.URL}},
+		Subprotocols: []string{"x", "chat"}})
 	if err != nil || res.Header.Get("Sec-WebSocket-Protocol") != "chat" {
 		t.Fatalf("%v, %v", res, err)
 	}
@@ -208,8 +220,8 @@ func TestReadableRefusalWhileDraining(t *testing.T) {
 	})
 }
 
-// What is there to say why it is refused has its Timeouts.Close, or what is left of the
-// drain, and is gone when that is over.
+// A readable refusal has its Timeouts.Close, or the rest of the shutdown's time, and is gone
+// when that is over.
 func TestDrainWaitsForReadableRefusals(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -221,7 +233,8 @@ func TestDrainWaitsForReadableRefusals(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				n := readably(t, live.Config{}, ws.Config{Auth: auth(t, refusing(401, "credential_expired")), Timeouts: ws.Timeouts{Close: 3 * time.Second}})
+				n := readably(t, live.Config{}, ws.Config{Auth: auth(t, refusing(401, "credential_expired")),
+					Timeouts: ws.Timeouts{Close: 3 * time.Second}})
 				silent := attack(t, n.Server)
 				synctest.Wait()
 				ctx, cancel := context.WithTimeout(t.Context(), tt.within)
@@ -242,10 +255,11 @@ func TestDrainWaitsForReadableRefusals(t *testing.T) {
 	}
 }
 
-// Who is refused because of the drain is told so, and does not hold it up.
+// A client refused because of the shutdown is told so, and does not hold it up.
 func TestRefusalsWhileDrainingDoNotHoldItUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := readably(t, live.Config{Timeouts: live.Timeouts{Spread: time.Second}}, ws.Config{Serve: echo, Timeouts: ws.Timeouts{Close: time.Second}})
+		n := readably(t, live.Config{Timeouts: live.Timeouts{Spread: time.Second}},
+			ws.Config{Serve: echo, Timeouts: ws.Timeouts{Close: time.Second}})
 		n.connect("silent") // never answers
 		synctest.Wait()
 		drained := make(chan error, 1)

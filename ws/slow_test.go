@@ -32,8 +32,8 @@ func (c *modem) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// A snapshot of 1 MiB over a link of 50 kB/s takes 21 s. Its reader never pauses: that is no
-// slow consumer.
+// A snapshot of 1 MiB over a link of 50 kB/s takes 21 s. Its reader never pauses: it is not
+// a slow consumer.
 func TestLargeMessageArrivesOverASlowLink(t *testing.T) {
 	const size, rate = 1 << 20, 50_000
 	for name, say := range map[string]func(*ws.Conn) error{
@@ -103,8 +103,8 @@ func fill(_ context.Context, c *ws.Conn) error {
 	return c.PushOnly()
 }
 
-// What waits in the kernel for a peer that does not read, or is no longer allowed to, does
-// not stay there: the connection is reset (SO_LINGER 0). One that ends in good order is not.
+// Bytes that wait in the kernel for a peer that does not read, or may not any more, do not
+// stay there: the connection is reset (SO_LINGER 0). One that ends in good order is not.
 func TestSlowAndRevokedPeersAreReset(t *testing.T) {
 	overflow := func(ctx context.Context, c *ws.Conn) error {
 		for ctx.Err() == nil {
@@ -133,7 +133,8 @@ func TestSlowAndRevokedPeersAreReset(t *testing.T) {
 			t.Run(tt.sentence+map[bool]string{true: ", TLS"}[secured], func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					list := middleware.NewRevocations()
-					n := serveLingering(t, secured, ws.Config{Auth: revokedBy(t, list), Serve: tt.serve, DangerouslyAllowPlaintext: !secured})
+					n := serveLingering(t, secured, ws.Config{Auth: revokedBy(t, list), Serve: tt.serve,
+						DangerouslyAllowPlaintext: !secured})
 					synctest.Wait()
 					if tt.revoke {
 						revoke(t, list, middleware.Revocation{SessionHandle: "s-ann"})

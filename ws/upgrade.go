@@ -18,7 +18,7 @@ import (
 	"github.com/securews/securews/middleware"
 )
 
-// init makes what a connection of the request needs before there is a connection.
+// init makes the parts of a connection that it needs before the upgrade.
 func (c *Conn) init(r *http.Request, v *middleware.Voucher) {
 	c.writing = make(chan struct{}, 1)
 	c.messages.rate = &c.h.messageRate
@@ -77,8 +77,8 @@ func (c *Conn) accept(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// readAhead is how much is read before it is known what it is: a header and a short message.
-// The rest of a longer one is read to where it belongs.
+// readAhead is how many bytes are read at once if nothing is known about them: a header and
+// a short message. The rest of a longer message is read into its own memory.
 const readAhead = 384
 
 // hijacker hands coder the connection behind a guard and with small buffers: the
@@ -161,7 +161,7 @@ func spell(h http.Header) {
 }
 
 // canHijack finds the middleware that hides the connection, while that can still be
-// answered. Whoever can be unwrapped is believed to pass Hijack on.
+// answered. A writer that can be unwrapped is believed to pass Hijack on.
 func canHijack(w http.ResponseWriter) error {
 	for {
 		u, ok := w.(interface{ Unwrap() http.ResponseWriter })

@@ -119,8 +119,8 @@ func (broken) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return nil, nil, errors.New("hijack: out of order")
 }
 
-// A proxy may take the connection for a tunnel whatever the answer is: what follows a
-// handshake that came to nothing is not served as HTTP.
+// A proxy may take the connection for a tunnel without a look at the answer: requests behind
+// a failed handshake are not served.
 func TestNothingIsServedBehindAFailedHandshake(t *testing.T) {
 	breaking := func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

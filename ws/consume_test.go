@@ -29,7 +29,7 @@ func (s hangs) Consume(*http.Request) {
 	<-s.release
 }
 
-// Wrong requests use their tickets up, but where the store hangs they do not pile up.
+// Wrong requests consume their tickets, but do not pile up behind a store that hangs.
 func TestWrongRequestsDoNotPileUpBehindAStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := hangs{make(chan struct{}), new(atomic.Int64)}
