@@ -44,7 +44,7 @@ func (g *Registry) End(issuer, subject, id string, cause *Cause) bool {
 	}
 	found := false
 	for _, b := range g.index.list(key{bySubject, issuer, subject}) {
-		if b.id == id && id != "" {
+		if b.id == id {
 			b.end(cause)
 			found = true
 		}
