@@ -32,12 +32,12 @@ type fault func() error
 type faulty struct {
 	user
 	middleware.Revocations
-	in    string // the method that is faulty
+	in    string // the method that is faulty; "": each of them
 	fault fault
 }
 
 func (f faulty) do(in string) error {
-	if f.in == in && f.fault != nil {
+	if (f.in == in || f.in == "") && f.fault != nil {
 		return f.fault()
 	}
 	return nil
@@ -262,6 +262,21 @@ func badHandshakes(w *badWorld, status int) {
 	if s := w.logs.String(); strings.Contains(s, "hunter2") {
 		w.t.Errorf("the value of a panic is in the log:\n%.2000s", s)
 	}
+}
+
+// Faults row 37: a handshake whose every step is slow is bounded as one with a single step.
+func TestHandshakeWithManySlowImplementations(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := faulty{Revocations: middleware.NewRevocations(), fault: func() error { time.Sleep(900 * time.Millisecond); return nil }}
+		w := serveBad(t, f, live.Config{}, func(w *badWorld, f faulty) http.Handler {
+			return w.handler(ws.Config{Auth: auth(w.t, f, middleware.WithRevocations(admit(func(*http.Request) (middleware.Principal, error) {
+				return middleware.Principal{}, middleware.ErrNoCredential
+			}), f)), Authorize: f.authorize})
+		})
+		w.want(w.many(10, "/bad"), "a handshake of several slow steps", 503, 2*time.Second)
+		w.want(w.many(1000, "/good"), "a good handshake in its place", 101, 0)
+		time.Sleep(time.Minute) // in fake time, so that all calls return
+	})
 }
 
 // Faults row 37: Config.Events of a registry is called for every connection, and none waits
