@@ -161,7 +161,9 @@ func (a *Auth) vouch(r *http.Request) (*Voucher, error) {
 	if !a.direct {
 		ctx, cancel := bounded.WithTimeout(r.Context(), authTimeout)
 		defer cancel()
-		r = r.WithContext(ctx)
+		if ctx != r.Context() {
+			r = r.WithContext(ctx)
+		}
 	}
 	var err error
 	if v.principal, err = a.recognize(r); err != nil {
@@ -184,6 +186,10 @@ func (a *Auth) Loaded(r *http.Request) (earliest time.Time) {
 	}
 	return earliest
 }
+
+// BoundsItself reports whether each authenticator of this Auth bounds how long it takes. It
+// is for the packages of this module, which pass contextkey.Key().
+func (a *Auth) BoundsItself(key contextkey.Ours) bool { return key.Valid() && a.direct }
 
 var errZeroAuth = errors.New("middleware: Auth: the zero Auth admits no request")
 

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"strings"
@@ -31,12 +32,12 @@ type fault func() error
 type faulty struct {
 	user
 	middleware.Revocations
-	in    string // the method that is faulty
+	in    string // the method that is faulty; "": each of them
 	fault fault
 }
 
 func (f faulty) do(in string) error {
-	if f.in == in && f.fault != nil {
+	if (f.in == in || f.in == "") && f.fault != nil {
 		return f.fault()
 	}
 	return nil
@@ -263,6 +264,21 @@ func badHandshakes(w *badWorld, status int) {
 	}
 }
 
+// Faults row 37: a handshake whose every step is slow is bounded as one with a single step.
+func TestHandshakeWithManySlowImplementations(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := faulty{Revocations: middleware.NewRevocations(), fault: func() error { time.Sleep(900 * time.Millisecond); return nil }}
+		w := serveBad(t, f, live.Config{}, func(w *badWorld, f faulty) http.Handler {
+			return w.handler(ws.Config{Auth: auth(w.t, f, middleware.WithRevocations(admit(func(*http.Request) (middleware.Principal, error) {
+				return middleware.Principal{}, middleware.ErrNoCredential
+			}), f)), Authorize: f.authorize})
+		})
+		w.want(w.many(10, "/bad"), "a handshake of several slow steps", 503, 2*time.Second)
+		w.want(w.many(1000, "/good"), "a good handshake in its place", 101, 0)
+		time.Sleep(time.Minute) // in fake time, so that all calls return
+	})
+}
+
 // Faults row 37: Config.Events of a registry is called for every connection, and none waits
 // for it.
 func TestConnectionsWithBadEvents(t *testing.T) {
@@ -405,4 +421,81 @@ func (w *badWorld) wantClosed(all []answered, code uint16, reason string, latest
 		})
 	}
 	each.Wait()
+}
+
+// Faults row 37, finding L11: 1,500 connections are asked about again, 500 of them with a bad
+// answer. None whose answer is good ends as `later`, however long it waits for its turn, and
+// those of another Auth do not notice. An Alive that never returns has answers for no one.
+func TestRechecksWithABadAlive(t *testing.T) {
+	for i, ends := range [...]map[string]string{
+		{"bad": "", "good": "", "other": ""},
+		{"bad": "later", "other": ""},
+		{"bad": "later", "good": "", "other": ""},
+	} {
+		t.Run(faults[i].does, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				released := make(chan struct{})
+				t.Cleanup(func() { close(released); time.Sleep(time.Minute) })
+				recheckMany(t, faults[i].do(released), ends)
+			})
+		})
+	}
+}
+
+// recheckMany wants all connections of each kind to have ended so after an hour; "": not at all.
+func recheckMany(t *testing.T, do fault, want map[string]string) {
+	mixed := &revocable{alive: func(_ context.Context, p middleware.Principal) error {
+		if strings.HasPrefix(p.Subject, "bad") {
+			return do()
+		}
+		return nil
+	}}
+	other := &revocable{alive: func(context.Context, middleware.Principal) error { return nil }}
+	log := &logs{}
+	g := registry(t, live.Config{
+		Limits: live.Limits{Connections: 1500}, Log: log.logger(),
+		Timeouts: live.Timeouts{Recheck: time.Minute, Stale: 5 * time.Minute},
+	})
+	mux := http.NewServeMux()
+	for path, users := range map[string]*revocable{"/mixed": mixed, "/other": other} {
+		mux.Handle(path, handler(t, ws.Config{
+			Auth: auth(t, users), Live: g, Log: log.logger(), DangerouslyAllowPlaintext: true,
+			Timeouts: ws.Timeouts{Heartbeat: 24 * time.Hour}, // these peers answer no ping
+		}))
+	}
+	l := servePlain(t, mux)
+	var mu sync.Mutex
+	ended := map[string]map[string]int{}
+	for kind, path := range map[string]string{"bad": "/mixed", "good": "/mixed", "other": "/other"} {
+		ended[kind] = map[string]int{}
+		for n := range 500 {
+			conn, res := open(t, l, "GET "+path+" HTTP/1.1", fmt.Sprintf("X-User: %s-%d", kind, n))
+			if res.StatusCode != 101 {
+				t.Fatal(res.Status)
+			}
+			go func() {
+				defer conn.Close()
+				if opcode, payload, _ := (&raw{t, conn, bufio.NewReader(conn)}).next(); opcode == 8 {
+					mu.Lock()
+					defer mu.Unlock()
+					ended[kind][payload[2:]]++
+				}
+			}()
+		}
+	}
+	mixed.earnest.Store(true)
+	other.earnest.Store(true)
+	time.Sleep(time.Hour) // in fake time
+	synctest.Wait()
+	mu.Lock()
+	defer mu.Unlock()
+	for kind, reason := range want {
+		if reason == "" && len(ended[kind]) > 0 || reason != "" && ended[kind][reason] != 500 {
+			t.Errorf("%s: %v, want all 500 %q", kind, ended[kind], reason)
+		}
+	}
+	t.Log(ended)
+	if s := log.String(); strings.Contains(s, "hunter2") {
+		t.Errorf("the value of a panic is in the log:\n%.2000s", s)
+	}
 }

@@ -35,8 +35,9 @@ type Config struct {
 
 	// Authorize decides whether this principal may open this connection, while it is
 	// still HTTP, and may hand a value over to Serve: [Conn.Value]. A [middleware.Refusal]
-	// is answered unchanged, any other error with 403; a panic with 500, and 503 if there
-	// is no answer within 2 s, when the request's context ends.
+	// is answered unchanged, any other error with 403; a panic with 500. If Auth and
+	// Authorize together have no answer within 2 s, that is 503, and the request's context
+	// ends.
 	Authorize func(r *http.Request, p middleware.Principal) (value any, err error)
 
 	// Validate sees every message before Read returns it (ASVS 2.2.1, 2.2.2). A

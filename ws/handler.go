@@ -93,6 +93,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 // it but the last, a panic too, gives the place back.
 func (h *Handler) open(w http.ResponseWriter, r *http.Request, hs handshake) (_ *Conn, err error) {
 	c := &Conn{h: h, origin: hs.origin, subprotocol: hs.subprotocol}
+	deadline := time.Now().Add(handshakeTimeout)
 	if err := h.cfg.Live.Reserve(&c.binding, r); err != nil {
 		return nil, err
 	}
@@ -108,12 +109,17 @@ func (h *Handler) open(w http.ResponseWriter, r *http.Request, hs handshake) (_ 
 	if err := canHijack(w); err != nil {
 		return nil, err
 	}
+	if !h.cfg.Auth.BoundsItself(contextkey.Key()) {
+		ctx, cancel := bounded.WithDeadline(r.Context(), deadline)
+		defer cancel()
+		r = r.WithContext(ctx)
+	}
 	v, err := h.cfg.Auth.Vouch(r)
 	if err != nil {
 		return nil, err
 	}
 	c.init(r, v)
-	if err := h.bind(c, r, v); err != nil {
+	if err := h.bind(c, r, v, deadline); err != nil {
 		return nil, h.cfg.Auth.WithChallenge(err)
 	}
 	if err := c.accept(w, r); err != nil {
@@ -138,13 +144,13 @@ func (c *Conn) abandon() {
 }
 
 // bind enters the connection under its principal, and has Authorize decide.
-func (h *Handler) bind(c *Conn, r *http.Request, v *middleware.Voucher) error {
+func (h *Handler) bind(c *Conn, r *http.Request, v *middleware.Voucher, deadline time.Time) error {
 	if err := c.binding.Bind(r.Context(), v, (*member)(c)); err != nil {
 		return err
 	}
 	if h.cfg.Authorize != nil {
 		var err error
-		if c.value, err = h.authorize(r, v, c.Principal()); err != nil {
+		if c.value, err = h.authorize(r, v, c.Principal(), deadline); err != nil {
 			return err
 		}
 	}
@@ -154,11 +160,12 @@ func (h *Handler) bind(c *Conn, r *http.Request, v *middleware.Voucher) error {
 	return nil
 }
 
-// authorizeTimeout bounds Authorize; then the answer is 503.
-const authorizeTimeout = 2 * time.Second
+// handshakeTimeout bounds what the Auth, its Follow and Authorize cost a handshake together;
+// then the answer is 503.
+const handshakeTimeout = 2 * time.Second
 
-func (h *Handler) authorize(r *http.Request, v *middleware.Voucher, p middleware.Principal) (any, error) {
-	ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), contextkey.Voucher{}, v), authorizeTimeout)
+func (h *Handler) authorize(r *http.Request, v *middleware.Voucher, p middleware.Principal, deadline time.Time) (any, error) {
+	ctx, cancel := context.WithDeadline(context.WithValue(r.Context(), contextkey.Voucher{}, v), deadline)
 	defer cancel()
 	r = r.WithContext(ctx)
 	value, err := bounded.Call(ctx, h.authorizing, "ws: Authorize", func() (any, error) { return h.cfg.Authorize(r, p) })

@@ -10,8 +10,13 @@ type timeoutKey struct{}
 // WithTimeout is context.WithTimeout, except inside another of its contexts: the outer
 // bound, which knows what the call is for, holds alone.
 func WithTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	return WithDeadline(ctx, time.Now().Add(d))
+}
+
+// WithDeadline is context.WithDeadline, with the same exception.
+func WithDeadline(ctx context.Context, at time.Time) (context.Context, context.CancelFunc) {
 	if ctx.Value(timeoutKey{}) != nil {
 		return ctx, func() {}
 	}
-	return context.WithTimeout(context.WithValue(ctx, timeoutKey{}, true), d)
+	return context.WithDeadline(context.WithValue(ctx, timeoutKey{}, true), at)
 }
