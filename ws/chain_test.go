@@ -41,7 +41,7 @@ func chain(t testing.TB, log *slog.Logger) (h http.Handler, opening []byte) {
 	login.ServeHTTP(w, httptest.NewRequest("POST", "https://app.example/login", nil))
 	cookie, _, _ := strings.Cut(w.Header().Get("Set-Cookie"), ";")
 	h = middleware.Chain(socket, middleware.AccessLog(log), middleware.Recover(log), headers.Handler, sessions.Handler)
-	return h, []byte(edited("Cookie: "+cookie))
+	return h, []byte(edited("Cookie: " + cookie))
 }
 
 // The bars of the whole chain over coder alone, for a handshake and its end.
