@@ -47,6 +47,7 @@ type Binding struct {
 	stage     atomic.Uint32
 	place     place
 	links     [indexKinds]links
+	ofSubject int32 // the length of the list of its subject, if it is the head; guarded as links are
 
 	mu       sync.Mutex // guards the fields below; orders Bind, Replace and Leave
 	expires  int64      // end of the credential; 0: none
