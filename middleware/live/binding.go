@@ -48,7 +48,8 @@ type Binding struct {
 	stage     atomic.Uint32
 	place     place
 	links     [indexKinds]links
-	prompt    bool // the member's methods return at once
+	ofSubject int32 // the length of the list of its subject, if it is the head; guarded as links are
+	prompt    bool  // the member's methods return at once
 	nexts     nexts
 
 	mu       sync.Mutex // guards the fields below; orders Bind, Replace and Leave

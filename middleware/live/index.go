@@ -31,11 +31,8 @@ const (
 )
 
 // links are a binding's neighbours in the list of one kind, guarded by the lock of the
-// shard. n is the length of the list, kept in its head.
-type links struct {
-	next, prev *Binding
-	n          int32
-}
+// shard.
+type links struct{ next, prev *Binding }
 
 // key names a list; issuer only if kind is bySubject.
 type key struct {
@@ -108,15 +105,27 @@ func (x *index) link(b *Binding, k key, most int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	head := s.heads[k.kind][h]
-	n := int32(1)
+	if k.kind == bySubject && !b.counted(head, most) {
+		return false
+	}
 	if head != nil {
-		if n += head.links[k.kind].n; int(n) > most {
-			return false
-		}
 		head.links[k.kind].prev = b
 	}
-	b.links[k.kind] = links{next: head, n: n}
+	b.links[k.kind].next = head
 	s.heads[k.kind][h] = b
+	return true
+}
+
+// counted counts b as the new head of a subject's list; false if the list is full.
+func (b *Binding) counted(head *Binding, most int) bool {
+	n := int32(1)
+	if head != nil {
+		n += head.ofSubject
+	}
+	if int(n) > most {
+		return false
+	}
+	b.ofSubject = n
 	return true
 }
 
@@ -137,15 +146,19 @@ func (x *index) unlink(b *Binding, k key) {
 	if at.next != nil {
 		at.next.links[k.kind].prev = at.prev
 	}
+	was := s.heads[k.kind][h]
+	head := was
 	switch {
 	case at.prev != nil:
 		at.prev.links[k.kind].next = at.next
-		s.heads[k.kind][h].links[k.kind].n--
 	case at.next != nil:
-		at.next.links[k.kind].n = at.n - 1
-		s.heads[k.kind][h] = at.next
+		head = at.next
+		s.heads[k.kind][h] = head
 	default:
 		delete(s.heads[k.kind], h)
+	}
+	if k.kind == bySubject {
+		was.ofSubject, head.ofSubject = 0, was.ofSubject-1
 	}
 }
 
