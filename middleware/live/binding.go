@@ -22,8 +22,8 @@ import (
 type Member interface {
 	// End begins the end of the member, for the cause. It is called with the first cause
 	// that the registry finds; and a second time, with [Revoked], if that was another one
-	// and the credential is revoked afterwards. Calls do not overlap, and none begins
-	// after the member has left.
+	// and the credential is revoked afterwards. Calls do not overlap; one may still
+	// come while the member leaves, as one of Next may.
 	End(cause *Cause)
 
 	// Next acts on the member's own deadlines and returns when it is to be called again,
