@@ -295,7 +295,7 @@ func TestConnectionsWithBadEvents(t *testing.T) {
 				badHandshakes(w, 401)
 				begun := time.Now()
 				shutdown(t.Context(), t, w.live)
-				// The spread is 5 s, and what is left of the events gets a moment.
+				// The spread is 5 s, and the last events get a moment.
 				if took := time.Since(begun); took > 10*time.Second {
 					t.Errorf("Shutdown took %v", took)
 				}

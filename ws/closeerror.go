@@ -10,7 +10,7 @@ import (
 )
 
 // CloseError is how a connection ended: the code and reason of its close frame
-// (RFC 6455 §7.4), and for the log what is behind it. The package's Err values are
+// (RFC 6455 §7.4), and for the log the error behind it. The package's Err values are
 // matched with errors.Is by code and reason, whatever their Err.
 type CloseError struct {
 	Code   websocket.StatusCode
@@ -35,11 +35,11 @@ var (
 	ErrTooBig    = &CloseError{Code: 1009, Reason: "too_big"}   // more than Limits.Message bytes or Limits.Frames frames
 	ErrInternal  = &CloseError{Code: 1011, Reason: "internal"}  // Serve failed or panicked
 	ErrDraining  = &CloseError{Code: 1012, Reason: "restart"}   // this node is going away
-	ErrSlow      = &CloseError{Code: 1013, Reason: "slow"}      // the peer does not read what it is sent
+	ErrSlow      = &CloseError{Code: 1013, Reason: "slow"}      // the peer does not read its messages
 	ErrLater     = &CloseError{Code: 1013, Reason: "later"}     // what decides could not be reached for Timeouts.Stale
 )
 
-// ErrClosed is what a [Conn] answers after Serve has returned.
+// ErrClosed is the error of a [Conn] after Serve has returned.
 var ErrClosed = &CloseError{Code: websocket.StatusNormalClosure, Reason: "", Err: errors.New("ws: closed")}
 
 // Error is the text for the log.
@@ -58,8 +58,9 @@ func (e *CloseError) Error() string {
 // is io.EOF there.
 func (e *CloseError) Unwrap() error { return e.Err }
 
-// Is matches another CloseError of the same code and reason. What the peer said is
-// none of our causes, whatever words it chose; errors.As has its code.
+// Is matches another CloseError of the same code and reason. A close
+// by the peer matches none of this package's causes, even with the same words; errors.As
+// has its code.
 func (e *CloseError) Is(target error) bool {
 	t, ok := target.(*CloseError)
 	return ok && t.Code == e.Code && t.Reason == e.Reason && t.fromPeer() == e.fromPeer()
@@ -79,19 +80,19 @@ func (e *CloseError) Retryable() bool {
 	return false
 }
 
-// Wrap is e with what is behind it.
+// Wrap returns a copy of e with err behind it.
 func (e *CloseError) Wrap(err error) *CloseError {
 	return &CloseError{Code: e.Code, Reason: e.Reason, Err: err}
 }
 
-// flushes reports whether what was queued before still goes out: where we end in
-// good order.
+// flushes reports whether the queue still goes out: it does if the connection ends in good
+// order.
 func (e *CloseError) flushes() bool {
 	return e.Code == websocket.StatusNormalClosure || e.Code == websocket.StatusGoingAway || e.Code == ErrDraining.Code ||
 		e.Code >= 4000
 }
 
-// Validate reports what may not stand in a close frame (RFC 6455 §5.5.1, §7.4).
+// Validate returns an error if e may not stand in a close frame (RFC 6455 §5.5.1, §7.4).
 func (e *CloseError) Validate() error {
 	switch {
 	case len(e.Reason) > 123:
@@ -117,7 +118,7 @@ func closeErrorOr(err error, what *CloseError) *CloseError {
 		return ErrInternal.Wrap(invalid)
 	}
 	if err != error(e) {
-		return e.Wrap(err) // what was said around it
+		return e.Wrap(err) // with the text around it
 	}
 	return e
 }

@@ -24,12 +24,12 @@ type Config struct {
 	// Origins decides which pages may open a connection (RFC 6455 §10.2, ASVS 4.4.2).
 	Origins *middleware.OriginPolicy
 
-	// Auth decides who may. The same Auth further out is not asked again.
+	// Auth decides who may. The same Auth in an outer layer is not asked again.
 	Auth *middleware.Auth
 
 	// Serve is one connection's life. Its context ends with the connection and
 	// carries the principal; its cause is the [CloseError]. Returning nil closes
-	// with 1000 once what was queued is sent, a *CloseError with its code, any
+	// with 1000 once the queue is sent, a *CloseError with its code, any
 	// other error with 1011. A panic is contained, logged and closes with 1011.
 	Serve func(ctx context.Context, c *Conn) error
 
@@ -75,16 +75,17 @@ type Config struct {
 	//	503 draining                 1012 `restart`
 	//	429, 503 otherwise           1013 `later`
 	//
-	// Whatever is not in this table stays HTTP, and so does everything beyond
-	// Limits.ExplainRefusals: a page sees 1006 there. No such connection is served. What
-	// layers in front of the handler refuse is readable inside [Handler.ExplainRefusals].
+	// Any other refusal stays HTTP, and so does every refusal beyond
+	// live.Limits.ReadableRefusals: a page sees 1006 there. No such connection is served.
+	// Refusals of layers in front of the handler are readable inside
+	// [Handler.ExplainRefusals].
 	ExplainRefusals bool
 
 	Limits   Limits
 	Timeouts Timeouts
 
 	// Log gets a line when a connection ends, and one per request unless an
-	// AccessLog further out writes it; nil: slog.Default.
+	// outer AccessLog writes it; nil: slog.Default.
 	Log *slog.Logger
 
 	// DangerouslyAllowPlaintext serves ws:// too, for a development server on
@@ -93,7 +94,7 @@ type Config struct {
 }
 
 // Limits bound what connections may use. 0 is the default, a negative value an
-// error; there is no "unlimited".
+// error; "unlimited" does not exist.
 type Limits struct {
 	Message           int // bytes of one incoming message; default 65,536; beyond: 1009
 	Frames            int // frames of one incoming message; default 1,024; beyond: 1009

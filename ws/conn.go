@@ -33,7 +33,7 @@ type Conn struct {
 	guard     guard           // around the hijacked connection
 	coder     *websocket.Conn // reads messages, through the guard
 	buffered  bufio.Reader    // coder's, between guard and coder
-	discarded bufio.Writer    // coder's; the guard drops what it writes
+	discarded bufio.Writer    // coder's; the guard drops its bytes
 	explains  bool            // it is completed only to report a refusal; never served
 	finishing bool            // guarded by deadlines
 	attached  atomic.Bool     // guard, coder and buffered are there

@@ -79,7 +79,7 @@ func (c *Conn) silent() *CloseError {
 	return ErrTimeout
 }
 
-// hurriedClose is what a peer has to answer the close frame in a shutdown that is out of
+// hurriedClose is the time that a peer has to answer the close frame in a shutdown that is out of
 // time.
 const hurriedClose = time.Second
 

@@ -59,7 +59,7 @@ func ExampleNew() {
 	visit(srv, registry)
 	// Output:
 	// GET /api/me without a credential: 401
-	// a token that nobody signed: 401
+	// an unsigned token: 401
 	// signed in: 204
 	// GET /api/me: 200 alice
 	// a socket of https://evil.example: 403
@@ -107,7 +107,7 @@ func ExampleNew_serveMux() {
 	visit(srv, registry)
 	// Output:
 	// GET /api/me without a credential: 401
-	// a token that nobody signed: 401
+	// an unsigned token: 401
 	// signed in: 204
 	// GET /api/me: 200 alice
 	// a socket of https://evil.example: 403

@@ -12,7 +12,7 @@ import (
 type guard struct {
 	net.Conn
 	c       *Conn
-	early   *bytes.Reader // what the client sent behind its handshake; nil: nothing is left
+	early   *bytes.Reader // bytes that the client sent behind its handshake; nil: none is left
 	frames  frames
 	control bucket
 	bytes   bucket
@@ -65,12 +65,12 @@ func (g *guard) Write(p []byte) (int, error) { return len(p), nil }
 // Close leaves the connection to Conn, which still owes the peer a close frame.
 func (g *guard) Close() error { return nil }
 
-// maxDiscard is how much of what a peer still sends is read after our close frame.
+// maxDiscard is how many bytes of a peer are read after our close frame.
 const maxDiscard = 1 << 20
 
 // awaitClose reads and discards until the peer's close frame is through; false
-// where it does not come before the read deadline, or within maxDiscard. Closing with bytes unread would
-// reset the connection, and our close frame with it.
+// if it does not come before the read deadline, or within maxDiscard. Closing with bytes
+// unread would reset the connection, and our close frame with it.
 func (g *guard) awaitClose() bool {
 	buf := buffers.Get().(*[]byte)
 	defer putBuffer(buf)

@@ -160,7 +160,7 @@ func (h *Handler) bind(c *Conn, r *http.Request, v *middleware.Voucher, deadline
 	return nil
 }
 
-// handshakeTimeout bounds what the Auth, its Follow and Authorize cost a handshake together;
+// handshakeTimeout bounds the Auth, its Follow and Authorize together, for one handshake;
 // then the answer is 503.
 const handshakeTimeout = 2 * time.Second
 

@@ -20,7 +20,7 @@ type handshake struct {
 
 var errZero = errors.New("ws: the zero Handler serves no request: use New")
 
-// Check decides what can be decided from the request alone, cheapest and least
+// Check makes the decisions that need the request alone, cheapest and least
 // revealing first: TLS, handshake, host, origin, subprotocol, capacity. It does not
 // authenticate and changes nothing: a ticket stays good.
 func (h *Handler) Check(r *http.Request) error {
@@ -58,8 +58,8 @@ func refuse(status int, reason middleware.Reason, err error) error {
 	return &middleware.Refusal{Status: status, Reason: reason, Err: err}
 }
 
-// checkHandshake holds the client to RFC 6455 §4.2.1, and to sending once what may
-// stand once.
+// checkHandshake holds the client to RFC 6455 §4.2.1, and to sending each header once that
+// may stand once.
 func checkHandshake(r *http.Request) error {
 	if opening.IsExtendedConnect(r) {
 		return refuse(http.StatusNotImplemented, middleware.ReasonExtendedConnect, errors.New("ws: WebSocket over HTTP/2 (RFC 8441)"))
@@ -136,8 +136,8 @@ func isKey(s string) bool {
 const maxOffered = 64
 
 // selectSubprotocol returns the first of the client's protocols that is spoken here,
-// "" where it offers none. It refuses where it offers some and none is: a browser
-// fails a connection that answers 101 without one.
+// "" if it offers none. It refuses if it offers some and none is spoken: a browser fails a
+// connection that answers 101 without one.
 func (h *Handler) selectSubprotocol(r *http.Request) (string, error) {
 	lines := r.Header["Sec-Websocket-Protocol"]
 	if len(lines) == 0 {

@@ -165,7 +165,7 @@ func (s *soak) round(t *testing.T, n int) {
 	}
 }
 
-// resources are what a process can leak.
+// resources are those that a process can leak.
 type resources struct {
 	goroutines, files int
 	heap              uint64
@@ -177,7 +177,7 @@ func (r resources) String() string {
 
 func used() (r resources) {
 	runtime.GC()
-	runtime.GC() // sync.Pool keeps what it has for one more
+	runtime.GC() // sync.Pool keeps its content for one more
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	files, _ := os.ReadDir("/proc/self/fd") // none on other systems
@@ -217,7 +217,7 @@ func TestNothingIsLeftOfConnections(t *testing.T) {
 	s.wantAllPlaces(t)
 }
 
-// manyGoroutines runs more at once than a round does: the runtime keeps what it allocates for
+// manyGoroutines runs more at once than a round does: the runtime keeps the memory that it allocates for
 // each, for the next.
 func manyGoroutines() {
 	var all sync.WaitGroup

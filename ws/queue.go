@@ -13,7 +13,7 @@ import (
 type queue struct {
 	mu       sync.Mutex
 	frames   *[]byte // nil: empty
-	messages int     // in frames, and in what the goroutine holds
+	messages int     // in frames, and in those that the goroutine holds
 	bytes    int     // their payloads
 	sending  bool    // the goroutine is there
 	dropped  bool    // nothing more of this connection goes out
@@ -102,7 +102,7 @@ func (c *Conn) sendFrames(frames []byte) {
 	}
 }
 
-// nextBatch returns the length of the frames that go out together, and what is in them.
+// nextBatch returns the length of the frames that go out together, and their content.
 func nextBatch(frames []byte) (n, messages, bytes int) {
 	for n < len(frames) {
 		header, payload := frameLen(frames[n:])

@@ -23,7 +23,7 @@ var errConcurrentRead = errors.New("ws: read: another goroutine is reading")
 // memory back, or until Serve returns.
 //
 // Serve must keep reading, or call [Conn.PushOnly]: the peer's pings and its close are
-// seen by a reader only, and a connection that nobody reads ends at Timeouts.Idle.
+// seen by a reader only, and an unread connection ends at live.Timeouts.MaxAge, or Timeouts.Idle if that is set.
 func (c *Conn) Read() (typ websocket.MessageType, p []byte, err error) {
 	if err := c.ended(); err != nil {
 		return 0, nil, err
@@ -54,7 +54,7 @@ func (c *Conn) Read() (typ websocket.MessageType, p []byte, err error) {
 	return typ, p, nil
 }
 
-// judge is what a whole message must pass.
+// judge holds a whole message to the rate and to Validate.
 func (c *Conn) judge(typ websocket.MessageType, p []byte) *CloseError {
 	now := c.h.now()
 	c.lastMessage.Store(now)
@@ -72,7 +72,7 @@ func (c *Conn) judge(typ websocket.MessageType, p []byte) *CloseError {
 	return closeErrorOr(err, ErrInvalid)
 }
 
-// refuse ends the connection for what the peer sent, and returns the cause that won.
+// refuse ends the connection because of the peer's bytes, and returns the cause that won.
 func (c *Conn) refuse(cause *CloseError) error {
 	c.end(cause)
 	c.sendClose()
@@ -140,8 +140,8 @@ func putBuffer(b *[]byte) {
 	}
 }
 
-// slurp reads one message into pooled memory, which grows with what has arrived and
-// not with what was announced.
+// slurp reads one message into pooled memory, which grows with the bytes that have
+// arrived and not with the announced length.
 func (c *Conn) slurp(r io.Reader) ([]byte, error) {
 	c.incoming = buffers.Get().(*[]byte)
 	b := *c.incoming

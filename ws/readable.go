@@ -13,8 +13,7 @@ import (
 // ExplainRefusals is a layer for handshakes on their way to this handler: a page whose
 // handshake is turned away by a layer inside it, such as a rate limit or another Auth,
 // reads why as [Config.ExplainRefusals] has it, under this handler's policies and limits.
-// Mount it outside the layers it is to speak for; where it is mounted the handler's own
-// refusals are readable, too. Everything else passes.
+// Mount it outside those layers; the handler's own refusals then are readable, too. Everything else passes.
 func (h *Handler) ExplainRefusals(next http.Handler) http.Handler {
 	if h == nil || h.front == nil {
 		return next // the zero Handler explains nothing
@@ -28,7 +27,7 @@ func (h *Handler) ExplainRefusals(next http.Handler) http.Handler {
 	})
 }
 
-// readable is the close error that says what the refusal would; nil where it stays HTTP.
+// readable returns the close error with the meaning of the refusal; nil if that stays HTTP.
 func readable(f *middleware.Refusal) *CloseError {
 	switch f.Status {
 	case http.StatusUnauthorized:

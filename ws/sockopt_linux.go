@@ -5,14 +5,14 @@ import (
 	"syscall"
 )
 
-// maxUnsent is how much of what was written the kernel may keep before it has sent it: what
-// a slow peer leaves there is in no queue of ours.
+// maxUnsent is how many written bytes the kernel may keep unsent: those that a slow peer
+// leaves there are in no queue of ours.
 const maxUnsent = 128 << 10
 
 // tcpNotSentLowat is TCP_NOTSENT_LOWAT of tcp(7), which package syscall lacks.
 const tcpNotSentLowat = 25
 
-// boundUnsent bounds what waits in the kernel, so that QueueBytes means what it says.
+// boundUnsent bounds the bytes that wait in the kernel, beside those of QueueBytes.
 func boundUnsent(conn net.Conn) {
 	if t, ok := conn.(interface{ NetConn() net.Conn }); ok {
 		conn = t.NetConn()

@@ -51,8 +51,8 @@ func checkMessage(typ websocket.MessageType, p []byte) error {
 	return errMessageType
 }
 
-// writeFrame writes one frame, in one write unless it is larger than what the pool
-// keeps.
+// writeFrame writes one frame, in one write unless it is larger than the memory that the
+// pool keeps.
 func (c *Conn) writeFrame(opcode byte, p []byte) error {
 	b := buffers.Get().(*[]byte)
 	defer putBuffer(b)
@@ -126,7 +126,7 @@ func appendHeader(b []byte, opcode byte, n int) []byte {
 	return binary.BigEndian.AppendUint64(append(b, 127), uint64(n))
 }
 
-// controlWrite bounds a frame that nobody asked for: a ping or a close frame to a
+// controlWrite bounds a frame of the handler's own: a ping or a close frame to a
 // peer whose window is full must not hold up those of the others.
 const controlWrite = time.Second
 
@@ -156,15 +156,15 @@ func (c *Conn) writeClose() {
 	var payload []byte
 	if cause.Code != websocket.StatusNoStatusRcvd {
 		payload = binary.BigEndian.AppendUint16(payload, uint16(cause.Code))
-		if !cause.fromPeer() { // what the peer said need not be said back
+		if !cause.fromPeer() { // the peer's own reason need not be repeated
 			payload = append(payload, cause.Reason...)
 		}
 	}
 	c.writeControl(opClose, payload)
 }
 
-// sayDue says what is due to the peer: a close frame, or a ping. Where something else
-// is being written, its writer comes here when it is done.
+// sayDue writes the frame that is due to the peer: a close frame, or a ping. If another
+// frame is being written, its writer comes here when it is done.
 func (c *Conn) sayDue() {
 	for c.pingDue.Load() && c.cause.Load() == nil {
 		select {

@@ -8,7 +8,7 @@ import (
 type timeoutKey struct{}
 
 // WithTimeout is context.WithTimeout, except inside another of its contexts: the outer
-// bound, which knows what the call is for, holds alone.
+// bound, which knows the purpose of the call, holds alone.
 func WithTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	return WithDeadline(ctx, time.Now().Add(d))
 }

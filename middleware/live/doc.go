@@ -22,5 +22,5 @@
 //
 // A revocation by handle ends its members at once. One of a subject has the Auth asked about
 // each of the subject's members, since only the Auth knows which credentials are meant; a
-// member about which there is no answer then ends.
+// member without an answer then ends.
 package live

@@ -62,7 +62,7 @@ func (g *Registry) emit(e Event) {
 }
 
 // mostEvents is how many events may wait: that every connection ends at once, and another
-// takes its place, is no reason to drop one.
+// takes its place, does not drop one.
 func mostEvents(l Limits) int { return 4 * max(l.Connections, 256) }
 
 func (g *Registry) deliver() {

@@ -278,7 +278,7 @@ func TestRetryAfterVariesBetween2And8(t *testing.T) {
 	}
 }
 
-// Every way out gives back what was taken: wantEmpty at the end of each.
+// Every way out gives the places back: wantEmpty at the end of each.
 func TestPlacesAreGivenBack(t *testing.T) {
 	expired := with(ann, func(p *middleware.Principal) { p.Expires = time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC) })
 	down := errors.New("down")

@@ -109,7 +109,7 @@ func (b *Binding) ask(now int64, urgency int) {
 }
 
 // reported has the Auth asked as soon as possible, because an end of the subject was
-// reported. If there is no answer then, the member ends.
+// reported. Without an answer the member ends.
 func (b *Binding) reported() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

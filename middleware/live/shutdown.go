@@ -60,7 +60,7 @@ func shutServers(ctx context.Context, servers []*http.Server) []error {
 	return errs
 }
 
-// cutTime is what the last close frames, the cut and the return of the members may take
+// cutTime is how long the last close frames, the cut and the return of the members may take
 // after ctx has ended.
 const cutTime = 3 * time.Second
 
