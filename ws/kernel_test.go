@@ -121,7 +121,10 @@ func TestKernelHoldsNothingForSlowPeers(t *testing.T) {
 		"the queue overflows":     func(c *ws.Conn, p []byte) error { return c.Send(websocket.MessageBinary, p) },
 	} {
 		for _, secured := range []bool{false, true} {
-			t.Run(name+map[bool]string{true: ", TLS"}[secured], func(t *testing.T) { slowPeers(t, secured, say) })
+			t.Run(name+map[bool]string{true: ", TLS"}[secured], func(t *testing.T) {
+				t.Parallel()
+				slowPeers(t, secured, say)
+			})
 		}
 	}
 }
