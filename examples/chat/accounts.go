@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	// hashRounds is what OWASP asks of PBKDF2 with HMAC-SHA-256 (Password Storage
-	// Cheat Sheet). The random passwords made here would do with fewer; passwords
-	// that people choose would not.
+	// hashRounds is the OWASP recommendation for PBKDF2 with HMAC-SHA-256 (Password
+	// Storage Cheat Sheet). Random passwords, as made here, need fewer rounds; passwords
+	// chosen by people need them all.
 	hashRounds = 600_000
 
 	maxPassword = 128 // bytes; a longer one is refused before it is hashed
@@ -24,7 +24,7 @@ const (
 
 var accountName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
 
-// accounts are the people who may sign in. They are made at start and never change.
+// accounts are the users that may sign in. They are created at start and never change.
 type accounts struct {
 	rounds int
 	byName map[string]passwordHash
@@ -34,8 +34,8 @@ type accounts struct {
 
 type passwordHash struct{ salt, sum []byte }
 
-// newAccounts makes one account a name and returns the passwords beside them, in the
-// order of the names. Nothing but the hashes is kept; rounds is how slow they are.
+// newAccounts creates one account for each name and returns their passwords in the same
+// order. Only the hashes are kept; rounds is the number of PBKDF2 iterations.
 func newAccounts(names []string, rounds int) (*accounts, []string, error) {
 	a := &accounts{
 		rounds: rounds,
@@ -59,15 +59,15 @@ func newAccounts(names []string, rounds int) (*accounts, []string, error) {
 		passwords = append(passwords, password)
 	}
 	if len(names) == 0 {
-		return nil, nil, errors.New("accounts: none named: nobody could sign in")
+		return nil, nil, errors.New("accounts: no names: at least one account is required")
 	}
 	var err error
 	a.decoy, err = a.hash(newPassword())
 	return a, passwords, err
 }
 
-// verify says whether the password is the account's. An unknown name costs the same
-// work as a known one, so that the time taken does not tell which names exist.
+// verify reports whether the password is the account's. An unknown name costs the same
+// work as a known one, so that the response time does not reveal which names exist.
 func (a *accounts) verify(ctx context.Context, name, password string) (bool, error) {
 	if len(password) > maxPassword {
 		return false, nil

@@ -28,14 +28,14 @@ type app struct {
 	registry *live.Registry // of all sockets
 }
 
-// newSessions is apart from newApp, because sessions may outlive the rest: in earnest
-// their store does.
+// newSessions is separate from newApp because sessions may outlive the rest of the
+// program: in a real deployment their store does.
 func newSessions(origins []string, log *slog.Logger) (*session.Manager, error) {
 	return session.New(session.Config{
-		// One issuer name for cookie and token: alice is the same principal by either.
+		// One issuer name for cookie and token: alice is the same principal with either.
 		Issuer: origins[0],
-		// Chatting counts as using the session: without it people who chat for half an
-		// hour would be signed out by the idle time-out.
+		// An open chat counts as use of the session: without this, the idle time-out
+		// would sign out users who chat for half an hour.
 		ConnectionsExtendIdle: true,
 		Log:                   log,
 	})
@@ -64,9 +64,10 @@ func newApp(origins []string, people *accounts, sessions *session.Manager, limit
 	return a, err
 }
 
-// newRegistry owns the sockets of all routes. The demo is also the target of load tests:
-// thousands of sockets, all of one account and one address. A real deployment keeps the
-// defaults, 64 for each account and a tenth of all for each address.
+// newRegistry returns the owner of the sockets of all routes. The demo is also the target
+// of load tests with thousands of sockets of one account and one address. A real
+// deployment keeps the defaults: 64 for each account, and for each address a tenth of the
+// total.
 func newRegistry(log *slog.Logger) (*live.Registry, error) {
 	const most = 15_000
 	return live.New(live.Config{
@@ -90,8 +91,8 @@ func (a *app) routes() http.Handler {
 	r.Get("/assets/*", a.page.serveAsset)
 	r.Handle(browser.Root+"*", browser.Handler())
 	r.With(a.gate.cors).Handle(seal.DirectoryPath, a.sockets.keys)
-	// The end of the chain. TLS, host and origin are asked here again, so that it is as
-	// safe without the layers above; what costs more comes after them.
+	// The end of the chain. The handlers check TLS, host and origin again, so that they
+	// are as safe without the layers above, and before they do any more expensive work.
 	r.With(a.gate.handshakes.Handler).Handle(wsPath, a.sockets.ws)
 	for path, h := range map[string]*ws.Handler{socketPath: a.sockets.socket, sealedPath: a.sockets.sealed} {
 		r.With(h.ExplainRefusals, a.gate.handshakes.Handler).Handle(path, h) // the page can say why
@@ -103,13 +104,13 @@ func (a *app) routes() http.Handler {
 		r.With(a.gate.logins.Handler).Post("/login", a.login)
 		r.With(a.gate.cookie.Handler).Post("/logout", a.logout)
 		r.With(a.gate.either.Handler).Get("/api/me", a.me)
-		// By the cookie only: a token that could fetch the next one would never end.
+		// With the cookie only: a token that could fetch its successor would never end.
 		r.With(a.gate.cookie.Handler).Post("/api/token", a.issuer.serveToken)
 	})
 
 	r.Group(func(r chi.Router) {
-		// Pages elsewhere read the refusal of the limit, too, and their preflights are not
-		// counted. What costs more comes after it.
+		// CORS comes first, so that pages of other origins can read the refusal of the
+		// rate limit and their preflights are not counted. Expensive layers come last.
 		r.Use(a.gate.cors, a.gate.tickets.Handler, a.sessions.Handler, a.gate.origins.Handler, a.gate.either.Handler)
 		r.Handle("/ticket", a.sockets.tickets.Issue())
 		r.Handle("/ticket/sealed", a.sockets.sealedTickets.Issue())

@@ -19,12 +19,12 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// patience is for one step of a page. A client that has lost its server may come back half
-// a minute later.
+// patience bounds one step of a page. A client that has lost its server may reconnect as
+// late as half a minute later.
 const patience = time.Minute
 
-// chromium is a headless Chromium with a profile of its own. It skips the test where
-// there is none; SECUREWS_ALL=1 makes that a failure.
+// chromium starts a headless Chromium with its own profile. If none is installed, the test
+// is skipped; with SECUREWS_ALL=1 it fails.
 func chromium(t *testing.T) context.Context {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
@@ -53,7 +53,7 @@ func chromium(t *testing.T) context.Context {
 	return ctx
 }
 
-// tab is a page of the browser, with what went wrong on it.
+// tab is a page of the browser, with the errors it reported.
 type tab struct {
 	context.Context
 	t       *testing.T
@@ -70,8 +70,8 @@ type frame struct {
 	payload []byte
 }
 
-// recorder runs before the page's own scripts: it keeps what sockets were asked for, how
-// they ended, and what the content security policy has stopped.
+// recorder runs before the page's own scripts. It records the sockets that were opened, how
+// they ended, and violations of the content security policy.
 const recorder = `
 window.sockets = []; window.dials = []; window.closes = []; window.violations = [];
 addEventListener("securitypolicyviolation", (e) => violations.push(e.violatedDirective + " " + e.blockedURI));
@@ -183,7 +183,7 @@ func (b *tab) waitIn(room string) {
 	b.waitFor(`document.querySelector("#state").dataset.state === "connected" && document.querySelector("#room-name").textContent === %q`, room)
 }
 
-// waitBanner waits until the banner says all of these.
+// waitBanner waits until the banner contains all of these texts.
 func (b *tab) waitBanner(words ...string) {
 	b.t.Helper()
 	want, _ := json.Marshal(words)
@@ -202,7 +202,7 @@ func (b *tab) value(format string, args ...any) string {
 	return v
 }
 
-// picture is for a person to look at, where SECUREWS_PICTURES names a directory.
+// picture saves a screenshot if SECUREWS_PICTURES names a directory.
 func (b *tab) picture(name string) {
 	b.t.Helper()
 	dir := os.Getenv("SECUREWS_PICTURES")

@@ -1,8 +1,8 @@
-// Command chat is the library's main job, end to end: accounts, sessions, access
+// Command chat is a complete application of the library: accounts, sessions, access
 // tokens, a page, and rooms over WebSockets that end with the session that opened them.
 //
 //	go run ./examples/chat
 //
-// It needs nothing but Go: certificate, accounts and passwords are made at start, and
-// gone when it stops.
+// It requires only Go: certificate, accounts and passwords are created at start and exist
+// until the process ends.
 package main

@@ -35,7 +35,7 @@ var (
 	assetPath     = regexp.MustCompile(`"(/assets/[^"]+)"`)
 )
 
-// CSP3 §7.1: a nonce is for one answer, and what carries it is what may run.
+// CSP3 §7.1: a nonce is for one response, and only scripts with that nonce may run.
 func TestDocument(t *testing.T) {
 	s := startSite(t, generous)
 	answer, body := s.get(t, "/", "")

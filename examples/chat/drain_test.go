@@ -76,7 +76,7 @@ func openSockets(t *testing.T, p *process, n int, endings chan<- ending) {
 	}
 }
 
-// silentPeer has upgraded and never answers anything, a close frame neither.
+// silentPeer has upgraded and never answers anything, not even a close frame.
 type silentPeer struct {
 	*tls.Conn
 	r *bufio.Reader
@@ -100,14 +100,14 @@ func openSilent(t *testing.T, p *process) silentPeer {
 	return silentPeer{c, r}
 }
 
-// cut is when a silent peer was told to go, and when TCP ended.
+// cut records when a silent peer received a close frame, and when TCP ended.
 type cut struct {
 	told, gone time.Time
 	code       int // of the close frame
 	err        error
 }
 
-// watch reads frames (RFC 6455 §5.2) until there are no more.
+// watch reads frames (RFC 6455 §5.2) until the connection ends.
 func (s silentPeer) watch() <-chan cut {
 	done := make(chan cut, 1)
 	go func() {
@@ -150,12 +150,12 @@ const (
 	perRoom = 4
 )
 
-// talker says numbered texts to its room from the start of the load until it is told to
-// go. What it heard, its own answers included, is for others when its ending is there.
+// talker sends numbered texts to its room from the start of the load until it is closed.
+// heard includes its own messages; other goroutines may read it after the ending is sent.
 type talker struct {
 	c       *websocket.Conn
 	name    string
-	answers atomic.Int64   // to what it said
+	answers atomic.Int64   // to its own texts
 	heard   map[string]int // number of the last text by talker
 	gap     error
 }
@@ -239,9 +239,9 @@ func answers(all []*talker) (n int64) {
 	return n
 }
 
-// checkAnswers wants what the server took from a talker to have been answered: whatever
-// anybody in its room has heard of it, it has heard itself, but for the one text that was
-// being handled when it was told to go.
+// checkAnswers checks that the server answered every text it accepted from a talker: the
+// talker itself has received each of its texts that any client in the room received, except
+// for one that was being handled when the talker was closed.
 func checkAnswers(t *testing.T, all []*talker) {
 	t.Helper()
 	for i, k := range all {
@@ -256,7 +256,7 @@ func checkAnswers(t *testing.T, all []*talker) {
 	}
 }
 
-// manySockets is a thousand, or five thousand where everything is tested.
+// manySockets is 1,000, or 5,000 if SECUREWS_ALL is set.
 func manySockets() int {
 	if os.Getenv("SECUREWS_ALL") == "1" {
 		return 5000
@@ -264,9 +264,9 @@ func manySockets() int {
 	return 1000
 }
 
-// What the server does by default, and what two programs on a few cores may add to it.
+// The server's defaults, and a tolerance for two programs on a few cores.
 const (
-	spread     = 5 * time.Second // ws.Timeouts.DrainSpread
+	spread     = 5 * time.Second // live.Timeouts.Spread
 	closeGrace = 2 * time.Second // ws.Timeouts.Close
 	drainTime  = 10 * time.Second
 	margin     = 2 * time.Second
@@ -319,8 +319,8 @@ type newcomer struct {
 	cookie string
 }
 
-// probe has handshakes answered one after the other, as many as fit in a second, and wants
-// each of them refused with 503 `draining` and a Retry-After (RFC 9110 §10.2.3).
+// probe sends handshakes one after the other for a second and checks that each of them is
+// refused with 503 `draining` and a Retry-After (RFC 9110 §10.2.3).
 func (n newcomer) probe(t *testing.T, p *process) (answered int) {
 	t.Helper()
 	for end := time.Now().Add(time.Second); time.Now().Before(end); answered++ {
@@ -339,8 +339,8 @@ func (n newcomer) probe(t *testing.T, p *process) (answered int) {
 	return answered
 }
 
-// checkSpread wants every socket to have been closed with 1012 `restart`, within the
-// default spread, and not most of them in one burst.
+// checkSpread checks that every socket was closed with 1012 `restart` within the default
+// spread, and that they were not closed in one burst.
 func checkSpread(t *testing.T, told time.Time, all []ending) {
 	t.Helper()
 	perHalfSecond := map[time.Duration]int{}
@@ -361,8 +361,8 @@ func checkSpread(t *testing.T, told time.Time, all []ending) {
 	}
 }
 
-// checkCut wants a peer that does not answer its close frame to have been cut when the
-// grace was over, and before the time to stop was.
+// checkCut checks that a peer that did not answer its close frame was cut after the grace
+// period, and before the time to stop.
 func checkCut(t *testing.T, told time.Time, c cut) {
 	t.Helper()
 	if !errors.Is(c.err, io.EOF) && !isCut(c.err) {
@@ -382,7 +382,7 @@ func checkCut(t *testing.T, told time.Time, c cut) {
 	}
 }
 
-// A second signal hastens what the first one spreads over seconds.
+// A second signal ends at once the sockets that the first one spreads over seconds.
 func TestSecondSignalHastens(t *testing.T) {
 	p := startChat(t, "-drain", "10m")
 	openSilent(t, p)
@@ -400,7 +400,7 @@ func TestSecondSignalHastens(t *testing.T) {
 	if code := p.waitExit(t, 20*time.Second); code != 0 {
 		t.Errorf("exit code %d, want 0", code)
 	}
-	// Left alone, a hundred sockets take the five seconds of Timeouts.DrainSpread.
+	// Without it, a hundred sockets take the five seconds of live.Timeouts.Spread.
 	if took := time.Since(second); took > 4*time.Second {
 		t.Errorf("%v after the second signal: nothing was hastened", took)
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/securews/securews/middleware/ticket"
 )
 
-// gate is what stands between the internet and the handlers. REST routes and handshakes
-// share every decision in it.
+// gate holds the policies between the internet and the handlers. REST routes and
+// handshakes share them.
 type gate struct {
 	headers    *middleware.Headers
 	hosts      *middleware.HostPolicy
@@ -31,20 +31,20 @@ func newGate(origins []string, sessions, tokens middleware.Authenticator, limits
 	if err != nil {
 		return g, err
 	}
-	// The strict preset: answers of the API are no pages. The page has its own.
+	// The strict preset, because the API serves no pages. The page has its own.
 	if g.headers, err = middleware.NewHeaders(middleware.HeadersConfig{}); err != nil {
 		return g, err
 	}
 	if g.hosts, err = middleware.NewHostPolicy(names...); err != nil {
 		return g, err
 	}
-	// AllowMissing is for native clients with a bearer token: they have no Origin. The
-	// cookie is never accepted without one, whatever is said here.
+	// AllowMissing is for native clients with a bearer token, which send no Origin. The
+	// cookie is never accepted without an Origin, regardless of this setting.
 	g.origins, err = middleware.NewOriginPolicy(middleware.OriginConfig{Allow: origins, AllowMissing: true})
 	if err != nil {
 		return g, err
 	}
-	// No cookies: a page at another origin has a bearer token, which it trades for tickets.
+	// No cookies: a page of another origin has a bearer token and exchanges it for tickets.
 	g.cors, err = g.origins.CORS(middleware.CORSConfig{
 		Headers: []string{"Authorization"}, Expose: []string{"Retry-After"}, MaxAge: 10 * time.Minute,
 	})
@@ -60,22 +60,22 @@ func newGate(origins []string, sessions, tokens middleware.Authenticator, limits
 	if g.handshakes, err = perMinute(limits.handshakesPerMinute, nil); err != nil {
 		return g, err
 	}
-	// A page fetches one for each handshake. The tickets' own limit is per person, and so
-	// behind what it costs to find out who that is.
+	// A page fetches a ticket for each handshake. The tickets' own limit is per principal,
+	// and therefore applies only after authentication.
 	if g.tickets, err = perMinute(limits.handshakesPerMinute, nil); err != nil {
 		return g, err
 	}
 	if g.logins, err = perMinute(limits.loginsPerMinute, nil); err != nil {
 		return g, err
 	}
-	// Whoever knows a name can use up its share and so keep its owner from signing in
-	// for a while: the price of not letting many addresses guess at one account.
+	// An attacker who knows a name can exhaust its limit and so keep its owner from signing
+	// in for a while. Without the limit, many addresses could guess one account's password.
 	g.perAccount, err = perMinute(limits.loginsPerMinute, accountOf)
 	return g, err
 }
 
-// byTicket is for the route of a socket: its tickets, and what it admits. The session's
-// cookie is not among that: a browser sends it beside the ticket, and two credentials are
+// byTicket returns the tickets of a socket's route, and its Auth. The Auth does not admit
+// the session's cookie: a browser sends it beside the ticket, and two credentials are
 // refused.
 func (g gate) byTicket(path string, store ticket.Store, tokens middleware.Authenticator) (*ticket.Tickets, *middleware.Auth, error) {
 	tickets, err := ticket.New(ticket.Config{Path: path, Auth: g.either, Origins: g.origins, Lifetime: g.ticketLife, Store: store})
@@ -86,14 +86,14 @@ func (g gate) byTicket(path string, store ticket.Store, tokens middleware.Authen
 	return tickets, auth, err
 }
 
-// perMinute limits by the client's address where key is nil.
+// perMinute limits by key, or by the client's address if key is nil.
 func perMinute(n int, key func(*http.Request) string) (*middleware.RateLimit, error) {
 	return middleware.NewRateLimit(middleware.RateLimitConfig{Events: n, Per: time.Minute, Key: key})
 }
 
 type accountKey struct{}
 
-// withAccount lets perAccount see whom a login is for, which stands in the body.
+// withAccount tells perAccount the account name of a login, which is in the body.
 func withAccount(r *http.Request, name string) *http.Request {
 	return r.WithContext(context.WithValue(r.Context(), accountKey{}, name))
 }

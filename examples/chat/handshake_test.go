@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// send writes a handshake by hand, so that what is sent is what the case says, and
-// returns the answer. Fields replace those of a good handshake without a credential;
-// an empty list leaves one out.
+// send writes a handshake byte by byte, so that it is exactly the one of the test case, and
+// returns the answer. Fields replace those of a valid handshake without a credential; an
+// empty list removes one.
 func (s *site) send(t *testing.T, c net.Conn, target string, fields http.Header) (*http.Response, string) {
 	t.Helper()
 	h := http.Header{
@@ -138,7 +138,7 @@ func TestHandshakesAreLimited(t *testing.T) {
 	checkAnswer(t, answer, body, 429, "rate_limited")
 }
 
-// A logout revokes the session before anything else: the cookie is worth nothing.
+// A logout revokes the session first: the cookie is refused from then on.
 func TestSignedOutCookie(t *testing.T) {
 	s := startSite(t, generous)
 	r, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, s.origin+"/logout", nil)
@@ -156,8 +156,8 @@ func TestSignedOutCookie(t *testing.T) {
 	checkAnswer(t, answer, body, 401, "credential_revoked")
 }
 
-// checkAnswer wants the status and the stable reason, the headers that belong to them,
-// and the security headers on every answer, the 101 too.
+// checkAnswer checks the status and the stable reason, the headers that belong to them,
+// and the security headers of every answer, the 101 included.
 func checkAnswer(t *testing.T, answer *http.Response, body string, status int, reason string) {
 	t.Helper()
 	if answer.StatusCode != status {
@@ -190,8 +190,8 @@ func checkAnswer(t *testing.T, answer *http.Response, body string, status int, r
 	checkProblem(t, answer, body, status, reason)
 }
 
-// checkProblem wants the body of RFC 9457 and nothing beside it: no word of what is
-// inside (ASVS 16.5.1).
+// checkProblem checks that the body is exactly the problem document of RFC 9457, without
+// internal details (ASVS 16.5.1).
 func checkProblem(t *testing.T, answer *http.Response, body string, status int, reason string) {
 	t.Helper()
 	if got := answer.Header.Get("Content-Type"); got != "application/problem+json; charset=utf-8" {

@@ -12,11 +12,11 @@ import (
 	"github.com/securews/securews/session"
 )
 
-// reasonWrongPassword is the application's own: one word for an unknown account and for
-// a wrong password, so that the answer does not tell which names exist.
+// reasonWrongPassword is defined by the application. It is the same for an unknown account
+// and for a wrong password, so that the answer does not reveal which names exist.
 const reasonWrongPassword middleware.Reason = "wrong_password"
 
-// identity is what the page needs to know about its user.
+// identity describes the user to the page.
 type identity struct {
 	User   string `json:"user"`
 	Method string `json:"method"`
@@ -51,8 +51,8 @@ func (a *app) login(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, identity{body.User, "session"})
 }
 
-// logout is POST /logout. The session is revoked before anything else, which closes its
-// sockets in every tab with 3000 `revoked`.
+// logout is POST /logout. The session is revoked first, which closes its sockets in every
+// tab, and those of its tokens and tickets, with 3000 `revoked`.
 func (a *app) logout(w http.ResponseWriter, r *http.Request) {
 	if err := a.sessions.Logout(r.Context()); err != nil {
 		middleware.Refuse(w, r, err)
@@ -67,19 +67,19 @@ func (a *app) me(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, identity{p.Subject, p.Method})
 }
 
-// visitor is who the page is rendered for.
+// visitor returns the user that the page is rendered for, or "".
 func (a *app) visitor(r *http.Request) string {
 	p, err := a.gate.cookie.Authenticate(r)
 	if err != nil {
-		return "" // whatever it is, the sign-in card is the answer
+		return "" // for every error the page shows the sign-in card
 	}
 	return p.Subject
 }
 
 const maxBody = 4 << 10
 
-// readJSON reads a small JSON object. That it asks for the type keeps forms of other
-// sites out, which cannot send it without a preflight.
+// readJSON reads a small JSON object. It requires the content type, which forms of other
+// sites cannot send without a preflight.
 func readJSON(w http.ResponseWriter, r *http.Request, v any) error {
 	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/json" {
 		return &middleware.Refusal{Status: http.StatusUnsupportedMediaType, Reason: "json_expected"}
@@ -89,7 +89,7 @@ func readJSON(w http.ResponseWriter, r *http.Request, v any) error {
 	err := d.Decode(v)
 	if err == nil {
 		if _, more := d.Token(); !errors.Is(more, io.EOF) {
-			err = errors.New("something behind the object")
+			err = errors.New("trailing data after the object")
 		}
 	}
 	if err != nil {
@@ -98,7 +98,7 @@ func readJSON(w http.ResponseWriter, r *http.Request, v any) error {
 	return nil
 }
 
-// writeJSON answers for one person: nothing of it is to be kept by a cache.
+// writeJSON writes an answer for one user, which no cache may store.
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")

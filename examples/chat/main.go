@@ -34,7 +34,7 @@ func main() {
 
 func run(o options, out io.Writer, log *slog.Logger) error {
 	slog.SetDefault(log)
-	// Asked for before anything is served, so that no signal finds nobody listening.
+	// Registered before the server starts, so that no signal is missed.
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
@@ -79,7 +79,7 @@ func run(o options, out io.Writer, log *slog.Logger) error {
 	return nil
 }
 
-// certificate loads the given one, or makes one for this machine.
+// certificate loads the given certificate, or creates one for this machine.
 func (o options) certificate() (tls.Certificate, error) {
 	if o.cert == "" {
 		return localcert.New()
@@ -87,8 +87,8 @@ func (o options) certificate() (tls.Certificate, error) {
 	return tls.LoadX509KeyPair(o.cert, o.key)
 }
 
-// announce prints what one needs to sign in, once, and not through the logger: logs are
-// kept and sent elsewhere, passwords are not to be.
+// announce prints the address and the passwords once. It does not use the logger, because
+// logs are stored and forwarded and must not contain passwords.
 func announce(out io.Writer, o options, origin string, passwords []string, cert tls.Certificate) {
 	fmt.Fprintf(out, "\n  Chat is at  %s\n\n  account     password\n", origin)
 	for i, name := range o.accounts {
@@ -102,10 +102,10 @@ func announce(out io.Writer, o options, origin string, passwords []string, cert 
 	}
 }
 
-// shutDown ends everything within the time given, or at once on a second signal. New
-// handshakes are refused and /ready says so from the first moment; open sockets are
-// told to come back (1012), spread over a while, so that not all do at once. Requests that
-// are left at the end are cut: that is the plan, and not a failure.
+// shutDown ends everything within the given time, or at once on a second signal. From the
+// first moment new handshakes are refused and /ready reports it. Open sockets are closed
+// with 1012, spread over time so that the clients do not all reconnect at once. Requests
+// that remain at the end are cut, which is not an error.
 func (a *app) shutDown(srv *http.Server, within time.Duration, signals <-chan os.Signal) {
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()

@@ -15,31 +15,31 @@ import (
 	"github.com/coder/websocket"
 )
 
-// subprotocol names the messages below. A client offers it, so that one day a chat.v2
-// can be spoken beside it.
+// subprotocol names the message format below. Clients offer it, so that a later chat.v2
+// can be served beside it.
 const subprotocol = "chat.v1"
 
 const (
 	maxText    = 2000 // bytes of one message
-	maxMessage = 8192 // bytes on the wire, where two bytes of text may take six (\u00e9)
+	maxMessage = 8192 // bytes on the wire; two bytes of text may take six (\u00e9)
 )
 
 var roomName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,23}$`)
 
-// request is what a client may send:
+// request is a message from a client:
 //
 //	{"type":"join","room":"lobby"}
 //	{"type":"say","text":"Hello"}
 //
-// There is no field for a name: who speaks is the connection's principal.
+// It has no field for a name: the sender is the connection's principal.
 type request struct {
 	Type string `json:"type"`
 	Room string `json:"room,omitempty"`
 	Text string `json:"text,omitempty"`
 }
 
-// validate is ws.Config.Validate: it sees every message before Serve does, and a
-// message it refuses ends the connection with 1008 `invalid` (ASVS 2.2.1).
+// validate is ws.Config.Validate: it is called for every message before Serve receives it,
+// and a message it rejects ends the connection with 1008 `invalid` (ASVS 2.2.1).
 func validate(_ context.Context, typ websocket.MessageType, p []byte) error {
 	_, err := parseMessage(typ, p)
 	return err
@@ -52,8 +52,8 @@ func parseMessage(typ websocket.MessageType, p []byte) (request, error) {
 	return parseRequest(p)
 }
 
-// parseRequest takes exactly what request describes: nothing unknown, nothing behind
-// it, nothing out of bounds.
+// parseRequest accepts exactly the messages that request describes: no unknown fields, no
+// trailing data, no value out of bounds.
 func parseRequest(p []byte) (request, error) {
 	var q request
 	d := json.NewDecoder(bytes.NewReader(p))
@@ -62,7 +62,7 @@ func parseRequest(p []byte) (request, error) {
 		return request{}, fmt.Errorf("chat: %w", err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return request{}, errors.New("chat: something behind the message")
+		return request{}, errors.New("chat: trailing data after the message")
 	}
 	switch {
 	case q.Type == "join" && q.Text == "" && roomName.MatchString(q.Room):
@@ -75,8 +75,8 @@ func parseRequest(p []byte) (request, error) {
 	return request{}, errors.New("chat: an unknown type of message")
 }
 
-// sayable keeps control characters out: the page shows text as text whatever is in it,
-// but it may be read in a log or a terminal one day.
+// sayable rejects control characters. The page shows text as text in any case, but a
+// message may also be displayed in a log or a terminal.
 func sayable(text string) bool {
 	return len(text) <= maxText && strings.TrimSpace(text) != "" &&
 		!strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' })
@@ -90,7 +90,7 @@ type post struct {
 	Text string    `json:"text"`
 }
 
-// What the server sends.
+// The messages of the server.
 type (
 	// welcome is the first message on every connection.
 	welcome struct {
@@ -98,7 +98,7 @@ type (
 		User  string   `json:"user"`
 		Rooms []string `json:"rooms"`
 	}
-	// rooms tells everybody that there is a new room.
+	// rooms tells every client that there is a new room.
 	rooms struct {
 		Type  string   `json:"type"` // "rooms"
 		Rooms []string `json:"rooms"`
@@ -110,7 +110,7 @@ type (
 		People  []string `json:"people"`
 		History []post   `json:"history"`
 	}
-	// people tells a room who is in it.
+	// people tells the clients in a room which users are in it.
 	people struct {
 		Type   string   `json:"type"` // "people"
 		Room   string   `json:"room"`
@@ -129,7 +129,7 @@ type (
 	}
 )
 
-// encode cannot fail: the types above hold nothing that JSON has no form for.
+// encode cannot fail: JSON can represent every field of the types above.
 func encode(event any) []byte {
 	b, _ := json.Marshal(event)
 	return b

@@ -40,9 +40,9 @@ func parseOptions(args []string, usage io.Writer) (options, error) {
 	f.StringVar(&o.cert, "cert", "", "certificate `file` in PEM (default: one made for localhost)")
 	f.StringVar(&o.key, "key", "", "private key `file` in PEM")
 	f.StringVar(&accounts, "accounts", "alice,bob,carol", "`names` of the accounts to make")
-	// An address may be a whole office behind one NAT, or a load test on this machine:
-	// generous, and still a bound on what one address costs before it has shown any
-	// credential.
+	// One address may be an office behind a NAT, or a load test on this machine, so the
+	// default is generous. It still bounds the work an address causes before it has
+	// presented a credential.
 	f.IntVar(&o.limits.handshakesPerMinute, "handshakes-per-minute", 10_000, "WebSocket handshakes, and requests for tickets, taken from one address, at most `n` of each at once or a minute")
 	f.IntVar(&o.limits.loginsPerMinute, "logins-per-minute", 60, "attempts to sign in taken from one address, and for one account, at most `n` at once or a minute")
 	f.DurationVar(&o.limits.ticketLife, "ticket-life", 30*time.Second, "how `long` a ticket opens a socket, from 1s to 2m")
@@ -76,8 +76,8 @@ func list(s string) []string {
 	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
-// publicOrigins are the origins of the page: what -origin says or, without it, the
-// address that is listened on.
+// publicOrigins returns the origins of the page: those of -origin or, without the flag,
+// the one of the listener's address.
 func (o options) publicOrigins(listening net.Addr) ([]string, error) {
 	if len(o.origins) > 0 {
 		return o.origins, nil
@@ -86,7 +86,7 @@ func (o options) publicOrigins(listening net.Addr) ([]string, error) {
 	return []string{origin}, err
 }
 
-// hosts are the Host values that go with the origins.
+// hosts returns the Host values of the origins.
 func hosts(origins []string) ([]string, error) {
 	out := make([]string, 0, len(origins))
 	for _, origin := range origins {

@@ -23,7 +23,7 @@ type page struct {
 	assets   fs.FS
 	prefix   string // "/assets/" and a hash of everything under it
 	headers  *middleware.Headers
-	visitor  func(r *http.Request) (user string) // "" where nobody is signed in
+	visitor  func(r *http.Request) (user string) // "" without a signed-in user
 }
 
 func newPage(visitor func(*http.Request) string) (*page, error) {
@@ -46,9 +46,9 @@ func newPage(visitor func(*http.Request) string) (*page, error) {
 	return &page{document, assets, "/assets/" + version, headers, visitor}, nil
 }
 
-// pagePolicy is what the document may do: run and style by what carries this answer's
-// nonce, load images from here, and talk to here. No text that a person typed can
-// become script, and if it did it could not run.
+// pagePolicy permits scripts and styles with this response's nonce, and images and
+// connections to this origin. Text that a user typed cannot become a script, and a script
+// without the nonce cannot run.
 func pagePolicy() middleware.CSP {
 	return middleware.CSP{
 		Nonce:               true,
@@ -59,7 +59,7 @@ func pagePolicy() middleware.CSP {
 	}
 }
 
-// serveDocument is GET /. It is made for one visitor and one nonce.
+// serveDocument is GET /. Each document is for one visitor and has its own nonce.
 func (p *page) serveDocument(w http.ResponseWriter, r *http.Request) {
 	var b bytes.Buffer
 	err := p.document.Execute(&b, struct {
@@ -69,8 +69,8 @@ func (p *page) serveDocument(w http.ResponseWriter, r *http.Request) {
 	}{
 		middleware.Nonce(r.Context()), p.prefix, p.visitor(r),
 		subprotocol, audience, sealedRoom,
-		// The client, by name, with integrity values. As HTML: html/template takes the
-		// content of a script of this type for text.
+		// The client module, by name, with integrity values. It is HTML, because
+		// html/template treats the content of a script of this type as text.
 		browser.ImportMap(),
 	})
 	if err != nil {
@@ -82,15 +82,15 @@ func (p *page) serveDocument(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(b.Bytes())
 }
 
-// assetTypes are named here because mime.TypeByExtension asks the machine.
+// assetTypes are listed here because mime.TypeByExtension depends on the host.
 var assetTypes = map[string]string{
 	".css": "text/css; charset=utf-8",
 	".js":  "text/javascript; charset=utf-8",
 	".svg": "image/svg+xml",
 }
 
-// serveAsset is GET /assets/{version}/{name}. The version is part of the path, so that
-// an answer may be kept for ever and a new release is a new address.
+// serveAsset is GET /assets/{version}/{name}. The version is part of the path, so that a
+// response may be cached for ever and a new release has a new address.
 func (p *page) serveAsset(w http.ResponseWriter, r *http.Request) {
 	name := path.Base(r.URL.Path)
 	content, err := fs.ReadFile(p.assets, name)
@@ -104,7 +104,7 @@ func (p *page) serveAsset(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(content)
 }
 
-// hashOf names a set of files by what is in them.
+// hashOf returns a hash of the names and contents of the files.
 func hashOf(files fs.FS) (string, error) {
 	h := sha256.New()
 	err := fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {

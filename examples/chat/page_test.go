@@ -11,7 +11,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// The main job: sign in, chat in two tabs, sign out in one, and both sockets end.
+// The main scenario: sign in, chat in two tabs, sign out in one, and both sockets end.
 func TestPage(t *testing.T) {
 	p := startChat(t)
 	ctx := chromium(t)
@@ -46,17 +46,18 @@ func TestPage(t *testing.T) {
 		b.noFaults()
 	}
 	noTicketIn(t, one, p.log.String())
-	// Signed out is signed out: the page loaded again asks to sign in.
+	// After a reload the page still asks to sign in.
 	two.run(chromedp.Reload(), chromedp.WaitVisible(chromedp.CSS("#user")))
 
-	// Bob was never concerned.
+	// Bob is not affected.
 	bob.say("still here")
 	bob.waitMessage("bob", "still here")
 	bob.waitFor(`closes.length === 0`)
 	bob.noFaults()
 }
 
-// noTicketIn wants a ticket for the page's socket, and no word of it in the log.
+// noTicketIn checks that the page's socket used a ticket, and that the log does not contain
+// it.
 func noTicketIn(t *testing.T, b *tab, log string) {
 	t.Helper()
 	dials := b.strings(`dials`)
@@ -70,8 +71,8 @@ func noTicketIn(t *testing.T, b *tab, log string) {
 }
 
 // foreignPage opens, in the browser in which alice is signed in, a page of another
-// origin on the same host: the cookie goes along, SameSite or not, and the origin check
-// alone stands in between.
+// origin on the same host: the browser sends the cookie regardless of SameSite, and only
+// the origin check refuses the request.
 func foreignPage(t *testing.T, ctx context.Context, p *process) {
 	t.Helper()
 	foreign := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -64,8 +64,8 @@ type process struct {
 	exited    chan struct{} // closed when it is gone
 }
 
-// startChat runs the command on a free port and reads from its standard output what a
-// person would: the address and the passwords.
+// startChat runs the command on a free port and reads the address and the passwords from
+// its standard output, as a user would.
 func startChat(t *testing.T, args ...string) *process {
 	t.Helper()
 	path, err := chat.build()
@@ -141,7 +141,7 @@ func (p *process) waitExit(t *testing.T, within time.Duration) int {
 	}
 }
 
-// insecure is a client for the certificate made at start, which nobody has signed.
+// insecure is a client that accepts the self-signed certificate created at start.
 func insecure() *http.Client {
 	return &http.Client{
 		Timeout:   30 * time.Second,
@@ -190,7 +190,7 @@ func (l *logBook) String() string {
 	return l.b.String()
 }
 
-// tail is what a failing test shows.
+// tail returns the end of the log, for the message of a failing test.
 func (l *logBook) tail() string {
 	s := l.String()
 	return s[max(0, len(s)-4000):]

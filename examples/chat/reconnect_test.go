@@ -14,8 +14,8 @@ import (
 	"github.com/securews/securews/session"
 )
 
-// The page and the terminal come back through a server that is started anew, by
-// themselves and with a ticket each time; when the session is ended, they stay away.
+// The page and the terminal reconnect automatically when the server is restarted, with a
+// new ticket each time; when the session has ended, they stop.
 func TestReconnect(t *testing.T) {
 	t.Parallel()
 	s := startSite(t, generous)
@@ -52,8 +52,8 @@ func TestReconnect(t *testing.T) {
 	page.run(chromedp.WaitVisible(chromedp.CSS("#user")))
 }
 
-// checkDials wants n sockets, each with a ticket of its own: where there is none, there is
-// no attempt.
+// checkDials checks that there were n sockets, each with its own ticket: without a ticket
+// the client does not dial.
 func checkDials(t *testing.T, b *tab, n int) {
 	t.Helper()
 	seen := map[string]bool{}
@@ -69,7 +69,7 @@ func checkDials(t *testing.T, b *tab, n int) {
 	}
 }
 
-// Whoever does not want to wait need not.
+// The user can end the wait.
 func TestReconnectNow(t *testing.T) {
 	t.Parallel()
 	s := startSite(t, generous)
@@ -83,9 +83,9 @@ func TestReconnectNow(t *testing.T) {
 	page.waitConnected()
 }
 
-// What the server says decides. After an expiry the page asks for one more ticket, and
-// where the session is over asks to sign in; an idle connection waits for a person, so that
-// a forgotten tab does not keep its session.
+// The close code of the server decides. After an expiry the page fetches one more ticket,
+// and if the session is over it asks to sign in; after an idle time-out it waits for the
+// user, so that a forgotten tab does not keep its session alive.
 func TestEndings(t *testing.T) {
 	t.Parallel()
 	s := startSite(t, generous)
@@ -110,7 +110,8 @@ func TestEndings(t *testing.T) {
 	checkDials(t, page, 3)
 }
 
-// restartWithSessions serves anew, with sessions that end after life however busy they are.
+// restartWithSessions restarts the server with sessions that end after life even if they
+// are in use.
 func (s *site) restartWithSessions(t *testing.T, life time.Duration) {
 	t.Helper()
 	s.stop(t)
@@ -121,8 +122,8 @@ func (s *site) restartWithSessions(t *testing.T, life time.Duration) {
 	s.restart(t)
 }
 
-// A process that is killed loses its accounts: the page that comes back learns that its
-// session is gone, and asks to sign in.
+// A killed process loses its accounts: the page that reconnects learns that its session has
+// ended, and asks to sign in.
 func TestKilled(t *testing.T) {
 	t.Parallel()
 	p := startChat(t)

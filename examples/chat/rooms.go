@@ -11,17 +11,17 @@ import (
 
 const (
 	maxRooms   = 32
-	maxHistory = 50 // messages that a room remembers
+	maxHistory = 50 // messages that a room keeps
 )
 
-// firstRooms are always there.
+// firstRooms always exist.
 var firstRooms = []string{"lobby", "random", "help"}
 
 // sealedRoom is the one room of the sealed connections.
 const sealedRoom = "sealed"
 
 // sender is the part of a connection that rooms need. Send queues and never blocks; a
-// client that does not read is closed with 1013 `slow` and delays nobody.
+// client that does not read is closed with 1013 `slow` and does not delay the others.
 type sender interface {
 	Send(typ websocket.MessageType, p []byte) error
 }
@@ -45,13 +45,13 @@ type room struct {
 	history []post
 }
 
-// hub is every room and every connection. Its mutex is held while a message is queued
-// to all, so that all see one order; nothing under it waits.
+// hub holds every room and every connection. Its mutex is held while a message is queued
+// for all of them, so that all see the same order; no call blocks while it is held.
 type hub struct {
-	refuses func(room string) (reason string) // "": it may be joined, or made
+	refuses func(room string) (reason string) // "": it may be joined or created
 
 	mu      sync.Mutex
-	rooms   []*room // in the order they were made
+	rooms   []*room // in the order of creation
 	clients map[*client]struct{}
 	lastID  int64
 }
@@ -93,7 +93,7 @@ func (h *hub) enter(user string, to sender) *client {
 	return c
 }
 
-// exit takes a connection out of everything.
+// exit removes a connection from the hub.
 func (h *hub) exit(c *client) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -101,7 +101,7 @@ func (h *hub) exit(c *client) {
 	h.leave(c)
 }
 
-// join moves a connection to a room, which is made if need be.
+// join moves a connection to a room, which is created if it does not exist.
 func (h *hub) join(c *client, name string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -128,7 +128,7 @@ func (h *hub) join(c *client, name string) {
 	c.send(encode(joined{"joined", r.name, r.people(), r.history}))
 }
 
-// say passes a message to everybody in the connection's room, itself included.
+// say sends a message to every client in the connection's room, itself included.
 func (h *hub) say(c *client, text string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -145,8 +145,8 @@ func (h *hub) say(c *client, text string) {
 	c.room.tell(said{"said", c.room.name, p})
 }
 
-// leave takes a connection out of its room. Only the last connection of a user is
-// news to the others.
+// leave removes a connection from its room. The others are told only if it was the user's
+// last connection there.
 func (h *hub) leave(c *client) {
 	r := c.room
 	if r == nil {
@@ -168,8 +168,8 @@ func (h *hub) find(name string) *room {
 	return h.rooms[i]
 }
 
-// add makes a room. Where there are too many, the oldest that is empty gives way, but
-// for the first ones; nil where none can.
+// add creates a room. If there are too many, it replaces the oldest empty room that is not
+// one of firstRooms; if every other room is occupied, add returns nil.
 func (h *hub) add(name string) *room {
 	if len(h.rooms) == maxRooms {
 		i := slices.IndexFunc(h.rooms, func(r *room) bool {

@@ -9,7 +9,7 @@ import (
 	"github.com/coder/websocket"
 )
 
-// inbox keeps what a connection would have been sent.
+// inbox records the messages that a connection would have been sent.
 type inbox struct{ events []event }
 
 // event is any of the server's messages.
@@ -28,7 +28,7 @@ func (b *inbox) Send(_ websocket.MessageType, p []byte) error {
 	return nil
 }
 
-// take returns what has come since the last time, of one type.
+// take returns the messages of one type that arrived since the last call.
 func (b *inbox) take(kind string) []event {
 	all := b.events
 	b.events = nil
@@ -131,7 +131,7 @@ func TestParseRequest(t *testing.T) {
 		``, `null`, `[]`, `"say"`, `{}`, `{"type":"shout","text":"x"}`,
 		`{"type":"say"}`, `{"type":"say","text":" \n "}`, `{"type":"say","text":"` + string(long) + `"}`,
 		`{"type":"say","text":"a\u0000b"}`, `{"type":"say","text":"\u001b[31m"}`,
-		`{"type":"say","text":"x","from":"bob"}`, // nobody says who he is
+		`{"type":"say","text":"x","from":"bob"}`, // a client cannot name the sender
 		`{"type":"say","text":"x","room":"help"}`,
 		`{"type":"join","room":"Lobby"}`, `{"type":"join","room":"../x"}`, `{"type":"join","room":"a b"}`,
 		`{"type":"join","room":"aaaaaaaaaaaaaaaaaaaaaaaaa"}`,

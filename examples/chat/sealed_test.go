@@ -8,8 +8,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// What is said in the sealed room leaves and reaches the page encrypted, and goes to
-// nobody else.
+// Messages of the sealed room leave and reach the page encrypted, and are delivered to no
+// other room.
 func TestSealedRoom(t *testing.T) {
 	t.Parallel()
 	p := startChat(t)
@@ -80,7 +80,8 @@ func (b *tab) framesWith(path, word string) (text, binary, shown int) {
 	return text, binary, shown
 }
 
-// The room is told apart by the server: without seals nobody gets in, nor with them out.
+// The server keeps the rooms apart: a connection without sealing cannot join the sealed
+// room, and a sealed one can join no other.
 func TestSealedRoomIsApart(t *testing.T) {
 	var plain, sealed inbox
 	h, v := newHub(), newVault()

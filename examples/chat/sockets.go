@@ -13,23 +13,23 @@ import (
 	"github.com/securews/securews/ws/seal"
 )
 
-// The routes that end in a socket. A browser sends the session's cookie with every one of
-// them; where tickets open them nobody looks at it, so that there is one credential.
+// The routes that end in a socket. A browser sends the session's cookie to all of them;
+// the routes with tickets ignore it, so that there is only one credential.
 const (
 	wsPath     = "/ws"     // the cookie, or a bearer token
 	socketPath = "/socket" // a ticket, or a bearer token: the page
-	sealedPath = "/sealed" // the same, and what it carries is encrypted beyond TLS
+	sealedPath = "/sealed" // the same, with messages encrypted inside TLS
 )
 
-// audience is what the sealed route calls itself. It is configured at both ends and no
-// Host header, which whoever is in between could choose.
+// audience is the name of the sealed route, configured at both ends. It is not taken from
+// the Host header, which a proxy could choose.
 const audience = "securews-chat"
 
-// sealKeyLife is how long a key for sealed connections is used. This process makes its
-// keys at start; one that keeps them replaces them with an overlap.
+// sealKeyLife is how long a key for sealed connections is used. This process generates its
+// keys at start; a deployment that stores them rotates them with an overlap.
 const sealKeyLife = 30 * 24 * time.Hour
 
-// sockets are the live connections of all routes.
+// sockets are the handlers of all socket routes.
 type sockets struct {
 	keys           *seal.Keyring
 	tickets        *ticket.Tickets // for socketPath
@@ -38,9 +38,10 @@ type sockets struct {
 	socket, sealed *ws.Handler
 }
 
-// newSockets makes the three. Each has an Auth of its own: what opens one opens no other.
+// newSockets returns the three handlers. Each has its own Auth: a ticket for one opens no
+// other.
 func (a *app) newSockets(tokens middleware.Authenticator) (s sockets, err error) {
-	store, err := ticket.NewMemoryStore(0) // one for both: a ticket at the other's door is used up
+	store, err := ticket.NewMemoryStore(0) // shared: a ticket presented on the wrong route is also consumed
 	if err != nil {
 		return s, err
 	}
@@ -63,8 +64,8 @@ func (a *app) newSockets(tokens middleware.Authenticator) (s sockets, err error)
 	return s, err
 }
 
-// newSealed is the end of the chain where messages come sealed. Validate would see them
-// so; converse looks at them instead.
+// newSealed returns the handler of the sealed route. Validate would see sealed records;
+// converse validates the messages instead.
 func (a *app) newSealed(cfg ws.Config) (*seal.Keyring, *ws.Handler, error) {
 	keys, err := newSealKeys()
 	if err != nil {
@@ -78,14 +79,14 @@ func (a *app) newSealed(cfg ws.Config) (*seal.Keyring, *ws.Handler, error) {
 		return nil, nil, err
 	}
 	cfg.Serve, cfg.Validate = sealer.Serve(a.serveSealed), nil
-	cfg.Subprotocols = sealer.Subprotocols(subprotocol) // and not the plain one: nothing to be talked down to
+	cfg.Subprotocols = sealer.Subprotocols(subprotocol) // without the plain one, so that no downgrade is possible
 	cfg.Limits.Message += seal.Overhead
 	h, err := ws.New(cfg)
 	return keys, h, err
 }
 
-// newSealKeys makes a key of the suite that holds against quantum computers, and one for
-// clients that do not speak it.
+// newSealKeys generates a key of the suite that resists quantum computers, and one for
+// clients that do not support it.
 func newSealKeys() (*seal.Keyring, error) {
 	var keys []seal.Key
 	for _, suite := range []seal.Suite{seal.XWing, seal.X25519} {
@@ -98,7 +99,7 @@ func newSealKeys() (*seal.Keyring, error) {
 	return seal.NewKeyring(keys...)
 }
 
-// socketConfig is what the three have in common.
+// socketConfig is the configuration that the three handlers share.
 func (a *app) socketConfig() ws.Config {
 	return ws.Config{
 		Origins: a.gate.origins,
@@ -107,7 +108,7 @@ func (a *app) socketConfig() ws.Config {
 		Live:    a.registry,
 		Limits: ws.Limits{
 			Message: maxMessage,
-			// People do not type faster; a program that does is told 1008 `rate`.
+			// People do not type faster; a faster program is closed with 1008 `rate`.
 			MessagesPerSecond: 20,
 		},
 	}
@@ -123,14 +124,14 @@ func (a *app) serve(_ context.Context, c *ws.Conn) error {
 	return converse(a.hub, c.Principal().Subject, c)
 }
 
-// serveSealed has a hub of its own: what is said there has no way to a connection that is
-// not sealed.
+// serveSealed has its own hub: messages sent there cannot reach a connection that is not
+// sealed.
 func (a *app) serveSealed(ctx context.Context, c *seal.Conn) error {
 	p, _ := middleware.FromContext(ctx)
 	return converse(a.vault, p.Subject, c)
 }
 
-// converse is one connection's life.
+// converse serves one connection until it ends.
 func converse(h *hub, user string, c conn) error {
 	me := h.enter(user, c)
 	defer h.exit(me)

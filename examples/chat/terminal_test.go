@@ -14,7 +14,7 @@ import (
 type shell struct {
 	cmd    *exec.Cmd
 	input  io.WriteCloser
-	screen *logBook // and what goes wrong
+	screen *logBook // standard output and error
 	exited chan struct{}
 }
 
@@ -70,8 +70,8 @@ func (s *shell) waitExit(t *testing.T) int {
 	}
 }
 
-// Two terminals in the lobby, two in the sealed room: what is said in one is not heard in
-// the other. Ctrl-C is a good ending.
+// Two terminals in the lobby, two in the sealed room: the messages of one room are not
+// delivered to the other. Ctrl-C closes normally.
 func TestTerminal(t *testing.T) {
 	t.Parallel()
 	p := startChat(t)
@@ -119,7 +119,7 @@ func TestTerminalIsCareful(t *testing.T) {
 	t.Run("another certificate", func(t *testing.T) {
 		other := strings.Repeat("AB:", 31) + "AB"
 		s := startTerminal(t, p.passwords["alice"], "-origin", p.origin, "-fingerprint", other)
-		s.waitFor(t, "the server shows another certificate")
+		s.waitFor(t, "the server presented another certificate")
 		if code := s.waitExit(t); code != 1 || strings.Contains(p.log.String(), "path=/login") {
 			t.Errorf("exit code %d; the server's log:\n%s", code, p.log)
 		}

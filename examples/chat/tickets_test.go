@@ -15,8 +15,8 @@ import (
 	"github.com/securews/securews/ws/browser"
 )
 
-// elsewhere is a page at another host that knows the module and nothing of the chat. It
-// has no cookie for it: localhost and 127.0.0.1 are different sites.
+// elsewhere serves a page at another host that has the module and is not part of the chat.
+// It has no cookie of the chat: localhost and 127.0.0.1 are different sites.
 func elsewhere(t *testing.T) *httptest.Server {
 	t.Helper()
 	mux := http.NewServeMux()
@@ -32,8 +32,8 @@ func elsewhere(t *testing.T) *httptest.Server {
 	return srv
 }
 
-// attempt is a handshake with a ticket, and what comes of it: "admitted", or how the
-// socket ended. It closes what it opened.
+// attempt makes a handshake with a ticket and returns "admitted", or how the socket ended.
+// It closes the socket.
 const attempt = `
 window.attempt = (url, ticket, real = "chat.v1") => new Promise((done) => {
 	const socket = new WebSocket(url, [real, "ticket." + ticket]);
@@ -141,7 +141,7 @@ func TestTooManyHandshakesInChromium(t *testing.T) {
 	}
 }
 
-// What no browser sends is answered in HTTP.
+// A request that no browser sends is answered in HTTP.
 func TestTicketRoutes(t *testing.T) {
 	s := startSite(t, generous)
 	cookie, none := []string{s.cookie}, []string(nil)
@@ -176,8 +176,8 @@ func TestTicketRoutes(t *testing.T) {
 	}
 }
 
-// What one address costs before it has shown a good credential is bounded, in one share for
-// both routes, beside that of its handshakes. A page elsewhere can read so.
+// The requests of one address before authentication are limited, together for both ticket
+// routes and separately from its handshakes. A page of another origin can read the refusal.
 func TestTicketsAreLimited(t *testing.T) {
 	const n, elsewhere = 4, "https://other.example"
 	s := startSite(t, bounds{handshakesPerMinute: n, loginsPerMinute: n}, elsewhere)
@@ -216,8 +216,8 @@ func TestTicketsAreLimited(t *testing.T) {
 	checkAnswer(t, answer, body, 101, "")
 }
 
-// A wrong use ends a ticket: at the other door, without a subprotocol that is spoken there,
-// or in the address bar.
+// A ticket presented in an invalid request is also consumed: on the other route, without a
+// subprotocol of the route, or in the address bar.
 func TestTicketAtTheWrongDoor(t *testing.T) {
 	s := startSite(t, generous)
 	for _, tt := range []struct {

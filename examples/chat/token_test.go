@@ -114,8 +114,8 @@ func flip(signature string) string {
 	return "A" + signature[1:]
 }
 
-// What POST /api/token mints opens a socket, verifies by the published key, and comes
-// for the cookie only.
+// A token of POST /api/token opens a socket and verifies with the published key, and is
+// issued only for the cookie.
 func TestMint(t *testing.T) {
 	s := startSite(t, generous)
 	status, body := s.post(t, "/api/token", http.Header{"Cookie": {s.cookie}, "Origin": {s.origin}})

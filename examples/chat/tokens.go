@@ -19,19 +19,19 @@ import (
 )
 
 const (
-	// tokenLife is short, because whoever finds a token may use it until it ends. A
-	// socket that it opened ends with it.
+	// tokenLife is short, because a stolen token can be used until it expires. A socket
+	// that it opened ends at the same time.
 	tokenLife = 5 * time.Minute
 
 	clientID = "chat-page"
 )
 
-// issuer mints access tokens after RFC 9068 and publishes the key to verify them by.
-// It stands in for the authorisation server of a real deployment.
+// issuer mints access tokens according to RFC 9068 and publishes the key that verifies
+// them. It replaces the authorisation server of a real deployment.
 type issuer struct {
 	name   string // iss, and aud too: these tokens are for this service alone
 	key    jwk.Key
-	public []byte // the key set as it is published
+	public []byte // the published key set
 }
 
 func newIssuer(name string) (*issuer, error) {
@@ -64,8 +64,8 @@ func newIssuer(name string) (*issuer, error) {
 	return &issuer{name: name, key: key, public: doc}, err
 }
 
-// authenticator accepts the tokens of this issuer and no others, while the sessions that
-// they were issued in are alive.
+// authenticator returns an authenticator that accepts only tokens of this issuer, and only
+// while the session that a token was issued in (its sid claim) is alive.
 func (i *issuer) authenticator(sessions *session.Manager) (*bearer.Authenticator, error) {
 	return bearer.New(bearer.Config{
 		Issuer:      i.name,
@@ -78,7 +78,8 @@ func (i *issuer) authenticator(sessions *session.Manager) (*bearer.Authenticator
 	})
 }
 
-// mint returns a token for the subject that ends with the session, if it has a handle.
+// mint returns a token for the subject. If session is not empty, it is the handle of the
+// session that the token ends with.
 func (i *issuer) mint(subject, session string, now time.Time) (string, error) {
 	builder := jwt.NewBuilder().
 		Issuer(i.name).
@@ -96,15 +97,15 @@ func (i *issuer) mint(subject, session string, now time.Time) (string, error) {
 		return "", err
 	}
 	header := jws.NewHeaders()
-	if err := header.Set(jws.TypeKey, "at+jwt"); err != nil { // so that no ID token passes for one (RFC 9068 §2.1)
+	if err := header.Set(jws.TypeKey, "at+jwt"); err != nil { // so that an ID token is not accepted as one (RFC 9068 §2.1)
 		return "", err
 	}
 	signed, err := jwt.Sign(token, jwt.WithKey(jwa.EdDSA(), i.key, jws.WithProtectedHeaders(header)))
 	return string(signed), err
 }
 
-// serveToken is POST /api/token: a token for whoever is signed in, for native clients
-// that keep no cookies.
+// serveToken is POST /api/token: it mints a token for the signed-in user, bound to the
+// session, for native clients that store no cookies.
 func (i *issuer) serveToken(w http.ResponseWriter, r *http.Request) {
 	p, _ := middleware.FromContext(r.Context())
 	token, err := i.mint(p.Subject, p.SessionHandle, time.Now())

@@ -121,7 +121,7 @@ func (p *process) signal(t *testing.T) {
 	}
 }
 
-// wantExit wants exit status 0 within the given time.
+// wantExit checks that the process exits with status 0 within the given time.
 func (p *process) wantExit(t *testing.T, within time.Duration) {
 	t.Helper()
 	select {
@@ -159,7 +159,7 @@ const (
 	perUser = 50   // of the 64 of live.Limits.PerPrincipal
 )
 
-// open opens the sockets and has each echo one message; then each reads until it ends.
+// open opens the sockets, has each of them echo one message, and reads until they end.
 func (p *process) open(t *testing.T) <-chan error {
 	t.Helper()
 	endings := make(chan error, sockets)
@@ -206,7 +206,7 @@ func (p *process) dial(ctx context.Context, cookie string) (*websocket.Conn, err
 	return c, nil
 }
 
-// wantRestart wants the next n sockets to end with 1012 `restart`.
+// wantRestart checks that the next n sockets end with 1012 `restart`.
 func wantRestart(t *testing.T, endings <-chan error, n int, within time.Duration) {
 	t.Helper()
 	late := time.After(within)
@@ -223,8 +223,8 @@ func wantRestart(t *testing.T, endings <-chan error, n int, within time.Duration
 	}
 }
 
-// Faults row 27, finding L8: SIGTERM ends every socket with its word, spread over the 5 s of
-// live.Timeouts.Spread, and the process exits in order, within the 10 s of main.go.
+// Faults row 27, finding L8: SIGTERM ends every socket with its close code, spread over the
+// 5 s of live.Timeouts.Spread, and the process exits with status 0 within the 10 s of main.go.
 func TestStopEndsEverySocketWithRestart(t *testing.T) {
 	p := start(t, build(t))
 	endings := p.open(t)
@@ -233,8 +233,8 @@ func TestStopEndsEverySocketWithRestart(t *testing.T) {
 	p.wantExit(t, 10*time.Second)
 }
 
-// Faults row 27: a second SIGTERM ends at once those that the spread has left, and each of
-// them still reads its word.
+// Faults row 27: a second SIGTERM ends the remaining sockets at once, and each of them still
+// reads its close code.
 func TestSecondStopHastens(t *testing.T) {
 	p := start(t, build(t))
 	endings := p.open(t)
@@ -244,7 +244,7 @@ func TestSecondStopHastens(t *testing.T) {
 	p.signal(t)
 	wantRestart(t, endings, sockets-1, 10*time.Second)
 	p.wantExit(t, 10*time.Second)
-	// Left alone, they would take the rest of the spread, about 5 s.
+	// Without it, they would take the rest of the spread, about 5 s.
 	if took := time.Since(began); took > 4*time.Second {
 		t.Errorf("the second signal hastened nothing: %v", took)
 	}

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The README shows this program to paste: it is this file.
+// The program in the README is this file.
 func TestREADMEShowsThisFile(t *testing.T) {
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {

@@ -1,6 +1,5 @@
-// Command feed pushes the ticks of one ticker to many clients, over http.ServeMux and
-// without anybody signing in: the smallest whole program. A client that does not read
-// is cut without delaying the others.
+// Command feed pushes the ticks of one ticker to many anonymous clients, with http.ServeMux.
+// A client that does not read is cut without delaying the others.
 //
 //	go run ./examples/feed
 package main

@@ -16,7 +16,7 @@ import (
 	"github.com/securews/securews/ws"
 )
 
-// feed passes messages from one source to everybody who is connected.
+// feed passes messages from one source to every connected client.
 type feed struct {
 	mu          sync.Mutex
 	subscribers map[*ws.Conn]struct{}
@@ -24,8 +24,8 @@ type feed struct {
 
 func newFeed() *feed { return &feed{subscribers: map[*ws.Conn]struct{}{}} }
 
-// socket is the WebSocket end of the chain. The feed is public, so no credential is needed;
-// which pages may read it is still decided here.
+// socket returns the WebSocket end of the chain. The feed is public and requires no
+// credential, but the origin policy still decides which pages may read it.
 func (f *feed) socket(registry *live.Registry, origins *middleware.OriginPolicy, hosts *middleware.HostPolicy, log *slog.Logger) (*ws.Handler, error) {
 	anyone, err := middleware.NewAuth(middleware.Anonymous())
 	if err != nil {
@@ -45,7 +45,7 @@ func (f *feed) socket(registry *live.Registry, origins *middleware.OriginPolicy,
 	})
 }
 
-// serve is one connection's life: it takes what is published, and sends nothing.
+// serve serves one connection: it sends the published messages and accepts none.
 func (f *feed) serve(_ context.Context, c *ws.Conn) error {
 	f.mu.Lock()
 	f.subscribers[c] = struct{}{}
@@ -58,8 +58,8 @@ func (f *feed) serve(_ context.Context, c *ws.Conn) error {
 	return c.PushOnly()
 }
 
-// publish queues a message to everybody. Send never waits: a subscriber that does not
-// read fills its own queue, is closed, and delays nobody.
+// publish queues a message for every subscriber. Send never waits: a subscriber that does
+// not read fills its own queue and is closed, without delaying the others.
 func (f *feed) publish(p []byte) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -68,14 +68,14 @@ func (f *feed) publish(p []byte) {
 	}
 }
 
-// tick is what this feed is about.
+// tick is one message of the feed.
 type tick struct {
 	Number      int       `json:"number"`
 	At          time.Time `json:"at"`
 	Subscribers int       `json:"subscribers"`
 }
 
-// run publishes a tick every so often until ctx ends.
+// run publishes a tick at the given interval until ctx ends.
 func (f *feed) run(ctx context.Context, every time.Duration) {
 	t := time.NewTicker(every)
 	defer t.Stop()

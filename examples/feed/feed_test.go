@@ -36,7 +36,7 @@ func (l *logBook) String() string {
 	return l.b.String()
 }
 
-// startFeed serves a feed over real TLS, whose ticks the test makes by publish.
+// startFeed serves a feed over real TLS; the test publishes its messages.
 func startFeed(t *testing.T) (f *feed, srv *httptest.Server, log *logBook) {
 	t.Helper()
 	f, log = newFeed(), &logBook{}
@@ -79,7 +79,7 @@ func numbered(n uint32) []byte {
 	return p
 }
 
-// One client stops reading: it is cut with 1013, and nobody else misses a message.
+// One client stops reading: it is cut with 1013, and no other client misses a message.
 func TestSlowClientDelaysNobody(t *testing.T) {
 	const fast = 20
 	f, srv, log := startFeed(t)
@@ -123,8 +123,8 @@ func TestSlowClientDelaysNobody(t *testing.T) {
 	}
 }
 
-// smallWindow is a client whose kernel takes little on its behalf, so that not reading
-// shows soon.
+// smallWindow is a client with a small receive buffer, so that the server soon notices that
+// it does not read.
 func smallWindow(srv *httptest.Server) *http.Client {
 	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
 		c, err := new(net.Dialer).DialContext(ctx, network, addr)

@@ -14,12 +14,13 @@ var pageText string
 
 var pageTemplate = template.Must(template.New("page").Parse(pageText))
 
-// pagePolicy lets the page run and style by its nonce, and talk to here.
+// pagePolicy permits scripts and styles with the page's nonce, and connections to this
+// origin.
 func pagePolicy() middleware.CSP {
 	return middleware.CSP{Nonce: true, Img: []string{"data:"}, Connect: []string{"'self'"}, RequireTrustedTypes: true}
 }
 
-// servePage is GET /. The nonce makes it an answer for one request only.
+// servePage is GET /. The nonce makes the response valid for one request only.
 func servePage(w http.ResponseWriter, r *http.Request) {
 	var b bytes.Buffer
 	if err := pageTemplate.Execute(&b, middleware.Nonce(r.Context())); err != nil {

@@ -1,3 +1,3 @@
-// Package localcert makes the certificate that the examples serve TLS with on one's own
+// Package localcert creates the certificate with which the examples serve TLS on the local
 // machine.
 package localcert

@@ -17,9 +17,8 @@ import (
 	"time"
 )
 
-// New returns a self-signed certificate for localhost, 127.0.0.1 and ::1. Its key never
-// touches the disk, so the exception that a browser is asked to make for it is worth
-// nothing when the process has ended.
+// New returns a self-signed certificate for localhost, 127.0.0.1 and ::1. Its key is never
+// written to disk, so a browser's exception for it is harmless once the process has ended.
 func New() (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -37,7 +36,7 @@ func New() (tls.Certificate, error) {
 		NotAfter:              now.AddDate(0, 0, 30),
 		KeyUsage:              x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		BasicConstraintsValid: true, // and no CA: nobody can sign for other names with it
+		BasicConstraintsValid: true, // not a CA: it cannot sign certificates for other names
 		DNSNames:              []string{"localhost"},
 		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 	}
@@ -49,7 +48,7 @@ func New() (tls.Certificate, error) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, err
 }
 
-// Fingerprint is the certificate's SHA-256 as browsers show it, to compare.
+// Fingerprint returns the certificate's SHA-256 in the form that browsers show.
 func Fingerprint(cert tls.Certificate) string { return fingerprint(cert.Certificate[0]) }
 
 func fingerprint(der []byte) string {
@@ -60,12 +59,13 @@ func fingerprint(der []byte) string {
 var (
 	fingerprintForm = regexp.MustCompile(`^[0-9A-F]{2}(:[0-9A-F]{2}){31}$`)
 
-	// ErrOther is another certificate than the pinned one.
-	ErrOther = errors.New("the server shows another certificate")
+	// ErrOther reports a certificate other than the pinned one.
+	ErrOther = errors.New("the server presented another certificate")
 )
 
-// Pin trusts the one certificate with this Fingerprint, and no other, whoever signed it:
-// it takes the place of names and authorities. Whoever has its key is the server.
+// Pin returns a configuration that trusts only the certificate with this Fingerprint. It
+// replaces the verification of names and authorities: the holder of the certificate's key
+// is the server.
 func Pin(want string) (*tls.Config, error) {
 	want = strings.ToUpper(want)
 	if !fingerprintForm.MatchString(want) {
@@ -86,10 +86,9 @@ func Pin(want string) (*tls.Config, error) {
 	}, nil
 }
 
-// Origin is the https origin of the page at a listener's address, named by the host
-// that was asked for: "localhost:0" listening on port 4711 is https://localhost:4711.
-// The Host header of a request is no source for it: whoever sends the request chooses
-// that.
+// Origin returns the https origin of the page at a listener's address, with the requested
+// host name: "localhost:0" listening on port 4711 is https://localhost:4711. It must not be
+// taken from the Host header of a request, which the client chooses.
 func Origin(asked string, listening net.Addr) (string, error) {
 	host, _, err := net.SplitHostPort(asked)
 	if err != nil {
@@ -100,7 +99,7 @@ func Origin(asked string, listening net.Addr) (string, error) {
 		return "", err
 	}
 	if host == "" || net.ParseIP(host).IsUnspecified() {
-		host = "localhost" // every address is listened on, this is the one known to be right
+		host = "localhost" // the listener accepts every address; this one is certain to reach it
 	}
 	if port == "443" {
 		return "https://" + strings.TrimSuffix(net.JoinHostPort(host, ""), ":"), nil

@@ -15,7 +15,7 @@ import (
 	"github.com/securews/securews/ws/redial"
 )
 
-// account is somebody who is signed in: the cookie of the session is in the jar.
+// account is a signed-in user: the cookie of the session is in the jar.
 type account struct {
 	origin string
 	http   *http.Client
@@ -59,12 +59,12 @@ func signIn(ctx context.Context, o options, password string) (*account, error) {
 // noRedirect keeps a 307 from taking the password to another host.
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// tickets is a source of one ticket a dial. The jar's cookie pays for them.
+// tickets returns a source that fetches one ticket for each dial, with the jar's cookie.
 func (a *account) tickets(route string) (redial.Source, error) {
 	source, err := redial.NewTicket(redial.TicketConfig{
 		URL: a.origin + route, HTTPClient: a.http,
-		// A cookie is a browser's credential, and counts with an Origin only. The
-		// ticket is then good for this one.
+		// A cookie is a browser's credential and is accepted only with an Origin. The
+		// ticket is then valid for this origin.
 		Authorize: func(r *http.Request, _ bool) error {
 			r.Header.Set("Origin", a.origin)
 			return nil
@@ -79,7 +79,8 @@ func (a *account) tickets(route string) (redial.Source, error) {
 	}, nil
 }
 
-// final ends everything where waiting would not help: the server is another one now.
+// final makes an error permanent if waiting cannot help: the server's certificate has
+// changed.
 func final(err error) error {
 	if errors.Is(err, localcert.ErrOther) {
 		return redial.Permanent(err)

@@ -1,6 +1,6 @@
-// Command client is a terminal for examples/chat: a line typed is a message sent. It
-// comes back by itself when the connection is lost, and with -seal encrypts what it says
-// for the server alone, beyond TLS.
+// Command client is a terminal for examples/chat: each line typed is sent as a message. It
+// reconnects automatically when the connection is lost, and with -seal encrypts its
+// messages for the server inside TLS.
 //
 //	go run ./examples/chat/client -fingerprint 12:34:… -user alice
 //
@@ -66,7 +66,7 @@ func parseOptions(args []string, usage io.Writer) (o options, err error) {
 	return o, nil
 }
 
-// quitTime is how long a good ending may take.
+// quitTime bounds a normal closure.
 const quitTime = 3 * time.Second
 
 func run(o options, in io.Reader, out io.Writer) error {
@@ -86,14 +86,14 @@ func run(o options, in io.Reader, out io.Writer) error {
 	t := &terminal{options: o, account: acc, screen: screen, quit: quit, lines: make(chan string)}
 	go func() {
 		for input.Scan() {
-			t.lines <- input.Text() // waits while there is no connection
+			t.lines <- input.Text() // blocks while disconnected
 		}
 		stop()
 	}()
 	return t.run()
 }
 
-// terminal is what stays while connections come and go.
+// terminal is the state that outlives connections.
 type terminal struct {
 	options
 	account *account
@@ -101,7 +101,7 @@ type terminal struct {
 	screen  *log.Logger
 	quit    context.Context
 	lines   chan string
-	last    post        // that was shown: a room tells its last ones on every join
+	last    post        // the last one shown: a room sends its history on every join
 	online  atomic.Bool // serve runs, and ends when quit does
 }
 
@@ -118,7 +118,7 @@ func (t *terminal) run() error {
 	defer cancel()
 	context.AfterFunc(t.quit, func() {
 		if t.online.Load() {
-			time.AfterFunc(quitTime, cancel) // serve says goodbye first
+			time.AfterFunc(quitTime, cancel) // serve closes the connection first
 		} else {
 			cancel()
 		}
@@ -131,7 +131,7 @@ func (t *terminal) run() error {
 	return err
 }
 
-// tell is redial's OnState.
+// tell is the OnState callback of redial.
 func (t *terminal) tell(s redial.State) {
 	t.online.Store(s.Phase == redial.Connected)
 	switch s.Phase {

@@ -8,13 +8,12 @@ import (
 	"github.com/securews/securews/ws/seal"
 )
 
-// audience is what the sealed route calls itself.
+// audience is the configured name of the sealed route.
 const audience = "securews-chat"
 
-// sealer seals connections to one server, whose keys it looks up again before each of
-// them: they are rotated. They come over TLS to the certificate that is trusted, as the
-// messages do. Who wants to be safe from that server's TLS, too, pins the keys themselves
-// (seal.ParsePublicKey).
+// sealer seals connections to one server. It fetches the server's keys again before each
+// connection, because they are rotated. The keys come over the same TLS as the messages;
+// a client that must not trust the server's TLS pins the keys (seal.ParsePublicKey).
 type sealer struct {
 	account *account
 	user    string
@@ -33,7 +32,7 @@ func (s *sealer) look(ctx context.Context) error {
 	}
 	client, err := seal.NewClient(seal.ClientConfig{
 		Keys: keys, Audience: audience, App: subprotocol,
-		// What the server knows of this connection, and binds it to.
+		// The server binds the keys to the same values.
 		Origin: s.account.origin, Principal: s.user,
 	})
 	if err != nil {
@@ -45,7 +44,7 @@ func (s *sealer) look(ctx context.Context) error {
 
 func (s *sealer) subprotocols() []string { return s.client.Load().Subprotocols() }
 
-// before looks for keys before every ticket.
+// before fetches the keys before every ticket.
 func (s *sealer) before(tickets redial.Source) redial.Source {
 	return func(ctx context.Context, renew bool) (redial.Credential, error) {
 		if err := s.look(ctx); err != nil {

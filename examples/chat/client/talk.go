@@ -18,7 +18,7 @@ const (
 	maxText     = 2000 // bytes of one message, by the server's rule
 )
 
-// config is the client of the route that the options ask for.
+// config returns the configuration for the route that the options select.
 func (t *terminal) config() (redial.Config, error) {
 	cfg := redial.Config{
 		URL:          "wss" + strings.TrimPrefix(t.origin, "https") + "/socket",
@@ -87,8 +87,8 @@ type post struct {
 	At         time.Time
 }
 
-// talk sends the lines that are typed and shows what arrives, until the connection ends or
-// the user wants to.
+// talk sends the lines that are typed and shows the messages that arrive, until the
+// connection ends or the user quits.
 func (t *terminal) talk(c conn, greeting string) error {
 	t.screen.Print("* ", greeting)
 	if err := c.WriteJSON(request{Type: "join", Room: t.room}); err != nil {
@@ -107,7 +107,7 @@ func (t *terminal) talk(c conn, greeting string) error {
 		case err := <-ended:
 			return err
 		case <-t.quit.Done():
-			err := c.Close(websocket.StatusNormalClosure, "") // sealed, it says that nothing follows
+			err := c.Close(websocket.StatusNormalClosure, "") // on a sealed connection, sends a close record first
 			<-ended
 			return err
 		}
@@ -140,7 +140,7 @@ func (t *terminal) listen(c conn) error {
 		case "joined":
 			t.screen.Printf("* in %s: %s", plain(e.Room), plain(strings.Join(e.People, ", ")))
 			for _, p := range e.History {
-				if p.after(t.last) { // what was missed
+				if p.after(t.last) { // sent while disconnected
 					t.show(p)
 				}
 			}
@@ -159,13 +159,13 @@ func (t *terminal) show(p post) {
 	t.screen.Printf("%s %s: %s", p.At.Local().Format("15:04"), plain(p.From), plain(p.Text))
 }
 
-// after compares times first: the server counts anew when it is started again.
+// after compares times first, because the server restarts its IDs when it restarts.
 func (p post) after(q post) bool {
 	return p.At.After(q.At) || p.At.Equal(q.At) && p.ID > q.ID
 }
 
-// plain takes out what would command a terminal: escape sequences, and characters that
-// turn the direction of writing.
+// plain replaces characters that control a terminal: those of escape sequences, and those
+// that change the direction of text.
 func plain(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
