@@ -75,7 +75,7 @@ func visit(srv *http.Server, registry *live.Registry) {
 	v.Jar, _ = cookiejar.New(nil)
 
 	fmt.Println("GET /api/me without a credential:", v.ask("GET", "/api/me", ""))
-	fmt.Println("a token that nobody signed:", v.ask("GET", "/api/me", "Bearer e30.e30.AA"))
+	fmt.Println("an unsigned token:", v.ask("GET", "/api/me", "Bearer e30.e30.AA"))
 	fmt.Println("signed in:", v.ask("POST", "/login", ""))
 	fmt.Println("GET /api/me:", v.ask("GET", "/api/me", ""))
 	if c := v.dial("https://evil.example"); c != nil {
