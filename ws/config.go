@@ -13,6 +13,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/securews/securews/internal/opening"
+	"github.com/securews/securews/internal/setting"
 	"github.com/securews/securews/middleware"
 	"github.com/securews/securews/middleware/live"
 )
@@ -169,20 +170,20 @@ func (cfg Config) compile() (Config, error) {
 
 func (l *Limits) compile() error {
 	d := defaultLimits
-	perSecond := fill("Limits.MessagesPerSecond", &l.MessagesPerSecond, d.MessagesPerSecond)
-	message := fill("Limits.Message", &l.Message, d.Message)
+	perSecond := setting.Fill("ws", "Limits.MessagesPerSecond", &l.MessagesPerSecond, d.MessagesPerSecond)
+	message := setting.Fill("ws", "Limits.Message", &l.Message, d.Message)
 	d.MessageBurst = 2 * min(l.MessagesPerSecond, math.MaxInt/2)
 	d.BytesPerSecond = max(1, product(max(1, l.MessagesPerSecond), max(1, l.Message))/4)
-	bytes := fill("Limits.BytesPerSecond", &l.BytesPerSecond, d.BytesPerSecond)
+	bytes := setting.Fill("ws", "Limits.BytesPerSecond", &l.BytesPerSecond, d.BytesPerSecond)
 	d.ByteBurst = max(product(4, max(1, l.BytesPerSecond)), product(2, max(1, l.Message)))
 	errs := []error{
 		message, perSecond, bytes,
-		fill("Limits.Frames", &l.Frames, d.Frames),
-		fill("Limits.MessageBurst", &l.MessageBurst, d.MessageBurst),
-		fill("Limits.ByteBurst", &l.ByteBurst, d.ByteBurst),
-		fill("Limits.ControlPerSecond", &l.ControlPerSecond, d.ControlPerSecond),
-		fill("Limits.QueueBytes", &l.QueueBytes, d.QueueBytes),
-		fill("Limits.QueueMessages", &l.QueueMessages, d.QueueMessages),
+		setting.Fill("ws", "Limits.Frames", &l.Frames, d.Frames),
+		setting.Fill("ws", "Limits.MessageBurst", &l.MessageBurst, d.MessageBurst),
+		setting.Fill("ws", "Limits.ByteBurst", &l.ByteBurst, d.ByteBurst),
+		setting.Fill("ws", "Limits.ControlPerSecond", &l.ControlPerSecond, d.ControlPerSecond),
+		setting.Fill("ws", "Limits.QueueBytes", &l.QueueBytes, d.QueueBytes),
+		setting.Fill("ws", "Limits.QueueMessages", &l.QueueMessages, d.QueueMessages),
 	}
 	if errors.Join(errs...) == nil && l.ByteBurst < l.Message {
 		errs = append(errs, fmt.Errorf("ws: Limits.ByteBurst: %d is less than Limits.Message, %d: a message of that size could never come", l.ByteBurst, l.Message))
@@ -201,30 +202,13 @@ func product(a, b int) int {
 func (t *Timeouts) compile() error {
 	d := defaultTimeouts
 	errs := []error{
-		fill("Timeouts.Message", &t.Message, d.Message),
-		fill("Timeouts.FirstMessage", &t.FirstMessage, 0),
-		fill("Timeouts.Write", &t.Write, d.Write),
-		fill("Timeouts.Idle", &t.Idle, 0),
-		fill("Timeouts.Heartbeat", &t.Heartbeat, d.Heartbeat),
-		fill("Timeouts.Pong", &t.Pong, d.Pong),
-		fill("Timeouts.Close", &t.Close, d.Close),
+		setting.Fill("ws", "Timeouts.Message", &t.Message, d.Message),
+		setting.Fill("ws", "Timeouts.FirstMessage", &t.FirstMessage, 0),
+		setting.Fill("ws", "Timeouts.Write", &t.Write, d.Write),
+		setting.Fill("ws", "Timeouts.Idle", &t.Idle, 0),
+		setting.Fill("ws", "Timeouts.Heartbeat", &t.Heartbeat, d.Heartbeat),
+		setting.Fill("ws", "Timeouts.Pong", &t.Pong, d.Pong),
+		setting.Fill("ws", "Timeouts.Close", &t.Close, d.Close),
 	}
 	return errors.Join(errs...)
-}
-
-// maxTimeout keeps sums of times from overflowing.
-const maxTimeout = 10 * 365 * 24 * time.Hour
-
-// fill puts the default in the place of 0.
-func fill[T int | time.Duration](name string, v *T, def T) error {
-	if *v < 0 {
-		return fmt.Errorf("ws: %s: %v is negative; 0 is the default, %v, and there is no unlimited", name, *v, def)
-	}
-	if d, ok := any(*v).(time.Duration); ok && d > maxTimeout {
-		return fmt.Errorf("ws: %s: %v is longer than ten years; there is no unlimited", name, d)
-	}
-	if *v == 0 {
-		*v = def
-	}
-	return nil
 }

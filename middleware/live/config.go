@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/securews/securews/internal/setting"
 	"github.com/securews/securews/middleware"
 )
 
@@ -65,14 +66,14 @@ func (cfg Config) compile() (Config, error) {
 
 func (l *Limits) compile() error {
 	d := defaultLimits
-	connections := fill("Limits.Connections", &l.Connections, d.Connections)
+	connections := setting.Fill("live", "Limits.Connections", &l.Connections, d.Connections)
 	d.PerPrincipal = min(d.PerPrincipal, max(1, l.Connections))
 	d.PerAddress = max(1, l.Connections/10)
 	errs := []error{
 		connections,
-		fill("Limits.PerPrincipal", &l.PerPrincipal, d.PerPrincipal),
-		fill("Limits.PerAddress", &l.PerAddress, d.PerAddress),
-		fill("Limits.ReadableRefusals", &l.ReadableRefusals, d.ReadableRefusals),
+		setting.Fill("live", "Limits.PerPrincipal", &l.PerPrincipal, d.PerPrincipal),
+		setting.Fill("live", "Limits.PerAddress", &l.PerAddress, d.PerAddress),
+		setting.Fill("live", "Limits.ReadableRefusals", &l.ReadableRefusals, d.ReadableRefusals),
 	}
 	if connections == nil {
 		errs = append(errs, within("Limits.PerPrincipal", l.PerPrincipal, l.Connections), within("Limits.PerAddress", l.PerAddress, l.Connections))
@@ -89,32 +90,15 @@ func within(name string, n, connections int) error {
 
 func (t *Timeouts) compile() error {
 	d := defaultTimeouts
-	recheck := fill("Timeouts.Recheck", &t.Recheck, d.Recheck)
+	recheck := setting.Fill("live", "Timeouts.Recheck", &t.Recheck, d.Recheck)
 	d.Stale = max(d.Stale, 3*t.Recheck)
-	stale := fill("Timeouts.Stale", &t.Stale, d.Stale)
+	stale := setting.Fill("live", "Timeouts.Stale", &t.Stale, d.Stale)
 	if stale == nil && recheck == nil && t.Stale < 2*t.Recheck {
 		stale = fmt.Errorf("live: Timeouts.Stale: %v is less than twice Timeouts.Recheck, %v: members would end before they are asked about", t.Stale, t.Recheck)
 	}
 	return errors.Join(
 		recheck, stale,
-		fill("Timeouts.MaxAge", &t.MaxAge, d.MaxAge),
-		fill("Timeouts.Spread", &t.Spread, d.Spread),
+		setting.Fill("live", "Timeouts.MaxAge", &t.MaxAge, d.MaxAge),
+		setting.Fill("live", "Timeouts.Spread", &t.Spread, d.Spread),
 	)
-}
-
-// maxTimeout keeps sums of times from overflowing.
-const maxTimeout = 10 * 365 * 24 * time.Hour
-
-// fill replaces 0 by the default.
-func fill[T int | time.Duration](name string, v *T, def T) error {
-	if *v < 0 {
-		return fmt.Errorf("live: %s: %v is negative; 0 is the default, %v, and there is no unlimited", name, *v, def)
-	}
-	if d, ok := any(*v).(time.Duration); ok && d > maxTimeout {
-		return fmt.Errorf("live: %s: %v is longer than ten years; there is no unlimited", name, d)
-	}
-	if *v == 0 {
-		*v = def
-	}
-	return nil
 }

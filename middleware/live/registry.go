@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/securews/securews/internal/setting"
 	"github.com/securews/securews/middleware"
 )
 
@@ -65,7 +66,7 @@ func (g *Registry) Now() int64 { return 1 + int64(time.Since(g.start)) }
 // does not move it; 0: too far away to matter, since every member ends before.
 func (g *Registry) until(t time.Time) int64 {
 	d := time.Until(t)
-	if t.IsZero() || d > maxTimeout {
+	if t.IsZero() || d > setting.MaxTime {
 		return 0
 	}
 	return max(1, g.Now()+int64(d))

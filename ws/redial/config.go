@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/securews/securews/internal/setting"
 )
 
 // Config is what [New] compiles. URL is required.
@@ -139,11 +141,11 @@ func wrong(format string, args ...any) error { return fmt.Errorf("redial: "+form
 func (b *Backoff) compile() error {
 	d := defaultBackoff
 	err := errors.Join(
-		fill("Backoff.Min", &b.Min, d.Min),
-		fill("Backoff.Max", &b.Max, max(d.Max, b.Min)),
-		fill("Backoff.RetryAfter", &b.RetryAfter, d.RetryAfter),
+		setting.Fill("redial", "Backoff.Min", &b.Min, d.Min),
+		setting.Fill("redial", "Backoff.Max", &b.Max, max(d.Max, b.Min)),
+		setting.Fill("redial", "Backoff.RetryAfter", &b.RetryAfter, d.RetryAfter),
 	)
-	err = errors.Join(err, fill("Backoff.Spread", &b.Spread, min(d.Spread, max(b.Max, 0))))
+	err = errors.Join(err, setting.Fill("redial", "Backoff.Spread", &b.Spread, min(d.Spread, max(b.Max, 0))))
 	if err == nil && (b.Min > b.Max || b.Spread > b.Max) {
 		err = wrong("Backoff: Max, %v, is less than Min, %v, or Spread, %v", b.Max, b.Min, b.Spread)
 	}
@@ -153,41 +155,24 @@ func (b *Backoff) compile() error {
 func (l *Limits) compile() error {
 	d := defaultLimits
 	return errors.Join(
-		fill("Limits.Message", &l.Message, d.Message),
-		fill("Limits.QueueBytes", &l.QueueBytes, d.QueueBytes),
-		fill("Limits.QueueMessages", &l.QueueMessages, d.QueueMessages),
+		setting.Fill("redial", "Limits.Message", &l.Message, d.Message),
+		setting.Fill("redial", "Limits.QueueBytes", &l.QueueBytes, d.QueueBytes),
+		setting.Fill("redial", "Limits.QueueMessages", &l.QueueMessages, d.QueueMessages),
 	)
 }
 
 func (t *Timeouts) compile() error {
 	d := defaultTimeouts
 	err := errors.Join(
-		fill("Timeouts.Dial", &t.Dial, d.Dial),
-		fill("Timeouts.Write", &t.Write, d.Write),
-		fill("Timeouts.Heartbeat", &t.Heartbeat, d.Heartbeat),
-		fill("Timeouts.Pong", &t.Pong, d.Pong),
-		fill("Timeouts.Close", &t.Close, d.Close),
-		fill("Timeouts.Stable", &t.Stable, d.Stable),
+		setting.Fill("redial", "Timeouts.Dial", &t.Dial, d.Dial),
+		setting.Fill("redial", "Timeouts.Write", &t.Write, d.Write),
+		setting.Fill("redial", "Timeouts.Heartbeat", &t.Heartbeat, d.Heartbeat),
+		setting.Fill("redial", "Timeouts.Pong", &t.Pong, d.Pong),
+		setting.Fill("redial", "Timeouts.Close", &t.Close, d.Close),
+		setting.Fill("redial", "Timeouts.Stable", &t.Stable, d.Stable),
 	)
 	if t.Close > 5*time.Second {
 		err = errors.Join(err, wrong("Timeouts.Close: %v is more than 5s", t.Close))
 	}
 	return err
-}
-
-// maxTimeout keeps sums of times from overflowing.
-const maxTimeout = 10 * 365 * 24 * time.Hour
-
-// fill puts the default in the place of 0.
-func fill[T int | time.Duration](name string, v *T, def T) error {
-	if *v < 0 {
-		return wrong("%s: %v is negative; 0 is the default, %v, and there is no unlimited", name, *v, def)
-	}
-	if d, ok := any(*v).(time.Duration); ok && d > maxTimeout {
-		return wrong("%s: %v is longer than ten years; there is no unlimited", name, d)
-	}
-	if *v == 0 {
-		*v = def
-	}
-	return nil
 }
