@@ -18,6 +18,7 @@ var imports = map[string][]string{
 	"internal/bounded":    {},
 	"internal/contextkey": {},
 	"internal/opening":    {},
+	"internal/setting":    {},
 	"middleware": {
 		module + "/internal/...",
 		"golang.org/x/time/rate", "github.com/rs/cors",
