@@ -47,8 +47,8 @@ func TestEventsComeInOrder(t *testing.T) {
 	})
 }
 
-// Faults row 37: Events that do not return keep a bounded number of events; what is dropped
-// is counted in the log once they return.
+// Faults row 37: Events that do not return keep a bounded number of events; those that are dropped
+// are counted in the log once they return.
 func TestEventsThatBlockAreBounded(t *testing.T) {
 	release := make(chan struct{})
 	taken := 0
