@@ -28,7 +28,8 @@ type Config struct {
 	// refused with 503. Default 1 s, at most 10 s.
 	StoreTimeout time.Duration
 
-	// Idle ends a session without requests. Default 30 min, at least 1 s.
+	// Idle ends a session without requests. Default 30 min, or Absolute if that is
+	// shorter; at least 1 s.
 	Idle time.Duration
 
 	// ConnectionsExtendIdle says that an open connection counts as use of the session:

@@ -31,7 +31,9 @@ func (m *Manager) Logout(ctx context.Context) error {
 }
 
 // LogoutEverywhere ends all sessions of the subject that began before now, and their
-// connections (ASVS 7.4.3, 7.4.5). It needs neither a request nor the store: the records
+// connections (ASVS 7.4.3, 7.4.5), and those of tickets and of tokens with a sid that were
+// issued in them. A token without one does not end; bearer.Config.Revocations says what
+// reaches it. It needs neither a request nor the store: the records
 // are refused, and expire by themselves. A login right after it is good. The cut-off is
 // this node's clock, to the nanosecond, so the clocks of the nodes must agree.
 func (m *Manager) LogoutEverywhere(ctx context.Context, subject string) error {

@@ -18,7 +18,8 @@ import (
 	"github.com/securews/securews/middleware/live"
 )
 
-// Config is what [New] compiles. Origins, Auth and Serve are required.
+// Config is what [New] compiles. Origins, Auth, Live and Serve are required; in every other
+// field zero means the documented default.
 type Config struct {
 	_ [0]func()
 
@@ -32,13 +33,21 @@ type Config struct {
 	// carries the principal; its cause is the [CloseError]. Returning nil closes
 	// with 1000 once the queue is sent, a *CloseError with its code, any
 	// other error with 1011. A panic is contained, logged and closes with 1011.
+	//
+	// It must read, or call [Conn.PushOnly], all the time: a peer that leaves is noticed
+	// by a reader or by a write that fails, and not by waiting for the context. See
+	// [Conn.Read].
 	Serve func(ctx context.Context, c *Conn) error
 
 	// Authorize decides whether this principal may open this connection, while it is
 	// still HTTP, and may hand a value over to Serve: [Conn.Value]. A [middleware.Refusal]
 	// is answered unchanged, any other error with 403; a panic with 500. If Auth and
 	// Authorize together have no answer within 2 s, that is 503, and the request's context
-	// ends.
+	// ends. Nil: whoever Auth admits.
+	//
+	// It is asked once, and not at a recheck: a permission that is taken back later ends
+	// the connection by [live.Registry.End], or by an Auth whose Alive answers
+	// [middleware.Forbidden].
 	Authorize func(r *http.Request, p middleware.Principal) (value any, err error)
 
 	// Validate sees every message before Read returns it (ASVS 2.2.1, 2.2.2). A
@@ -52,10 +61,13 @@ type Config struct {
 	// process is usual: live.New(live.Config{}).
 	Live *live.Registry
 
-	// Hosts, if set, are the Host values served (DNS rebinding).
+	// Hosts are the Host values served (DNS rebinding); nil: all, or those that a
+	// HostPolicy in front admits.
 	Hosts *middleware.HostPolicy
 
-	// Proxies, if set, may say that the client's side was https.
+	// Proxies may say that the client's side was https; nil: only TLS to this server
+	// counts. A [middleware.Proxies] in front as a layer does not change that: name it
+	// here, too.
 	Proxies *middleware.Proxies
 
 	// Subprotocols are those spoken here. A client that offers some is answered
@@ -115,7 +127,7 @@ type Timeouts struct {
 	FirstMessage time.Duration // from the upgrade to the end of the first message; default: none, for connections that only listen; beyond: 3008 `timeout`
 	Write        time.Duration // without progress of a write; default 10 s; beyond: cut, 1013 `slow`
 	Idle         time.Duration // without a message either way; default: none, since a peer that answers pings is there; beyond: 3008 `idle`
-	Heartbeat    time.Duration // silence of the peer before it is pinged, less up to a fifth of jitter; default 25 s; a ping that takes a second to write: 1013 `slow`
+	Heartbeat    time.Duration // silence of the peer before it is pinged, while Serve reads, less up to a fifth of jitter; default 25 s; a ping that takes a second to write: 1013 `slow`
 	Pong         time.Duration // from the ping to any byte; default 10 s; beyond: cut, 3008 `timeout`
 	Close        time.Duration // for the peer to answer a close frame; default 2 s; then TCP is cut
 }

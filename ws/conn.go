@@ -65,8 +65,9 @@ type Conn struct {
 }
 
 // ID returns the id of the connection in logs and in the Securews-Connection header of the
-// 101: the one that the credential reserved, as a ticket does, or else 128 random bits. It
-// is not secret and grants nothing.
+// 101, and in live.Registry.List: the one that the credential reserved, as a ticket does, else
+// that of the request in the access log, else 128 random bits. It is not secret and grants
+// nothing.
 func (c *Conn) ID() string { return c.binding.ID() }
 
 // Principal returns the principal that opened the connection.

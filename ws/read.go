@@ -22,8 +22,10 @@ var errConcurrentRead = errors.New("ws: read: another goroutine is reading")
 // has passed the message. p belongs to the caller until the next Read, which takes the
 // memory back, or until Serve returns.
 //
-// Serve must keep reading, or call [Conn.PushOnly]: the peer's pings and its close are
-// seen by a reader only, and an unread connection ends at live.Timeouts.MaxAge, or Timeouts.Idle if that is set.
+// Serve must keep reading, or call [Conn.PushOnly]: the peer's pings, pongs and close are
+// seen by a reader only. An unread connection is pinged only once: after its peer has left
+// it goes on until a write fails, its credential ends, or Timeouts.Idle, if that is set, or
+// live.Timeouts.MaxAge is over.
 func (c *Conn) Read() (typ websocket.MessageType, p []byte, err error) {
 	if err := c.ended(); err != nil {
 		return 0, nil, err

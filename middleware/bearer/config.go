@@ -74,7 +74,11 @@ type Config struct {
 	// ticket.
 	FromSubprotocol bool
 
-	// Revocations is asked on every request; nil: no token can be revoked here.
+	// Revocations is asked on every request; nil: no token can be revoked here, and tokens
+	// end with the sessions of Sessions or when they expire. If it is also that of
+	// session.Config, and the two Issuers are equal, session.Manager.LogoutEverywhere
+	// revokes the subject's tokens too, those without a sid included. iat counts whole
+	// seconds: a token minted in the same second as a revocation of its subject is refused.
 	Revocations middleware.Revocations
 
 	// Sessions has the sessions that tokens are issued in: a *session.Manager. The sid

@@ -164,7 +164,9 @@ func (a *Authenticator) ask(ctx context.Context, p middleware.Principal) error {
 
 // Follow calls fn with every later revocation of Config.Revocations and Config.Sessions,
 // until stop is called. A revocation of a subject that comes from Sessions is also
-// reported with this issuer, so that it covers the subject's tokens too.
+// reported with this issuer, so that the subject's tokens are asked about: those with the
+// sid of a session that it ended are over. It does not reach a token without a sid; see
+// Config.Revocations.
 func (a *Authenticator) Follow(fn func(middleware.Revocation)) (stop func()) {
 	if a == nil || a.keys == nil {
 		return func() {}

@@ -11,12 +11,14 @@ import (
 // Cause is why a member ends. The values of this package are matched with errors.Is by code
 // and reason, whatever their Err.
 type Cause struct {
-	Code   uint16 // of the close frame (RFC 6455 §7.4)
-	Reason string // a stable word
+	Code   uint16 // of the close frame (RFC 6455 §7.4); what may not stand in one ends a WebSocket with 1011
+	Reason string // a stable word, at most 123 bytes
 	Err    error  // for the log only
 }
 
-// The causes that the registry ends members with.
+// The causes that the registry ends members with. Serve of package ws gets the same codes
+// and words as ws.ErrExpired, ErrReauth, ErrRevoked, ErrForbidden, ErrDraining and ErrLater,
+// which these values do not match in errors.Is.
 var (
 	Expired   = &Cause{Code: 3000, Reason: "expired"}   // the credential ended
 	Reauth    = &Cause{Code: 3000, Reason: "reauth"}    // Timeouts.MaxAge is reached

@@ -15,7 +15,11 @@ type Info struct {
 	Opened        time.Time
 }
 
-// List returns the members of the subject, the newest first.
+// List returns the members of the issuer's subject, the newest first; empty if there are
+// none. A principal of a token has the token's issuer, and that of a ticket the issuer of
+// the credential it was issued for: if the sessions have another one, a user's connections
+// are the lists of both. With session.Config.Issuer set to the tokens' issuer, one list has
+// all.
 func (g *Registry) List(issuer, subject string) []Info {
 	if g.zero() {
 		return nil
@@ -33,8 +37,9 @@ func (g *Registry) List(issuer, subject string) []Info {
 	return list
 }
 
-// End ends one member of the subject by its id; false if there is none. A nil cause is
-// [Revoked].
+// End ends one member of the subject by its id, with the principal's issuer as in
+// [Registry.List]; false if there is none. A nil cause is [Revoked], which tells the client
+// to stop. The credential stays good: with it, the client may open another connection.
 func (g *Registry) End(issuer, subject, id string, cause *Cause) bool {
 	if g.zero() {
 		return false

@@ -25,7 +25,8 @@ import (
 // When ctx ends, the members that are left are told at once and cut, and the servers are
 // closed; that takes up to 3 s more. A cancelled ctx thus hastens, for a second signal.
 //
-// It returns nil if every member has ended. http.Server.Shutdown alone does not wait for
+// It returns nil if every member of this registry has ended; another registry's go on.
+// http.Server.Shutdown alone does not wait for
 // connections that were upgraded, nor for functions of RegisterOnShutdown. A second call
 // hastens the first if its ctx ends sooner.
 func (g *Registry) Shutdown(ctx context.Context, servers ...*http.Server) error {

@@ -23,7 +23,8 @@ type Config struct {
 
 	// Path is the one path that tickets open, as in the URL of the request that the
 	// Tickets redeem: "/ws". Another route has Tickets, and an Auth, of its own, which
-	// may share the Store; the same path on two hosts is two routes that must not. Write
+	// may share the Store; the same path on two hosts is two routes that must not. It is
+	// compared as it is: a router's pattern, such as "/ws/{id}", opens nothing. Write
 	// variable parts of the route into the query.
 	Path string
 
