@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// attempts is where a client stands in its back-off, and whether it has tried a new
-// credential already.
+// attempts is the state of a client's back-off, and whether it has already tried a new
+// credential.
 type attempts struct {
 	cfg     Backoff
 	step    int  // doublings of Min; -1: nothing has failed
@@ -15,10 +15,10 @@ type attempts struct {
 
 func newAttempts(cfg Backoff) attempts { return attempts{cfg: cfg, step: -1} }
 
-// succeeded is told that a connection has lived long enough.
+// succeeded resets the back-off after a connection that lived long enough.
 func (a *attempts) succeeded() { a.step, a.refused = -1, false }
 
-// window is the longest the next delay may be, without a Retry-After.
+// window returns the upper bound of the next delay, without a Retry-After.
 func (a *attempts) window() time.Duration {
 	w := a.cfg.Min
 	for range a.step {
@@ -30,12 +30,12 @@ func (a *attempts) window() time.Duration {
 	return min(w, a.cfg.Max)
 }
 
-// next returns the delay after another failure; lost: of a connection, not of a dial.
-func (a *attempts) next(lost bool, retryAfter time.Duration) time.Duration {
+// next returns the delay after another failure: of an open connection, or else of a dial.
+func (a *attempts) next(opened bool, retryAfter time.Duration) time.Duration {
 	if a.step < 62 {
 		a.step++
 	}
-	for lost && a.window() < a.cfg.Spread {
+	for opened && a.window() < a.cfg.Spread {
 		a.step++
 	}
 	return min(retryAfter, a.cfg.RetryAfter) + rand.N(a.window()+1)

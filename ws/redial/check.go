@@ -14,14 +14,14 @@ import (
 	"github.com/securews/securews/internal/opening"
 )
 
-// checkURL keeps what it quotes to scheme and host: the rest may hold a secret.
+// checkURL quotes only scheme and host in its errors: the rest may contain a secret.
 func checkURL(raw string, plaintext bool) error {
 	u, err := url.Parse(raw)
 	switch {
 	case raw == "":
-		return wrong("URL: empty: name the server, wss://…")
+		return wrong("URL: empty: want wss://…")
 	case err != nil:
-		return wrong("URL: it does not parse")
+		return wrong("URL: does not parse")
 	case u.Hostname() == "" || u.Opaque != "":
 		return wrong("URL: no host")
 	}
@@ -29,9 +29,9 @@ func checkURL(raw string, plaintext bool) error {
 	switch {
 	case u.Scheme == "wss":
 	case u.Scheme != "ws":
-		errs = append(errs, wrong("URL: the scheme is %q, not wss", u.Scheme))
+		errs = append(errs, wrong("URL: scheme %q: want wss", u.Scheme))
 	case !loopback(u.Hostname()):
-		errs = append(errs, wrong("URL: ws:// to %s: everybody on the way could read and write (ASVS 4.4.1)", u.Hostname()))
+		errs = append(errs, wrong("URL: ws:// to %s: without TLS any host on the path can read and change messages (ASVS 4.4.1)", u.Hostname()))
 	case !plaintext:
 		errs = append(errs, wrong("URL: ws:// without DangerouslyAllowPlaintext"))
 	}
@@ -81,12 +81,12 @@ func checkSubprotocols(list []string) error {
 	return errors.Join(errs...)
 }
 
-// checkHeader refuses what the handshake or a Credential says.
+// checkHeader rejects the fields that belong to the handshake or to a Credential.
 func checkHeader(h http.Header) error {
 	var errs []error
 	for name, values := range h {
 		if slices.ContainsFunc(values, func(v string) bool { return !isFieldValue(v) }) {
-			errs = append(errs, wrong("Header: %s: a value holds control characters", name))
+			errs = append(errs, wrong("Header: %s: a value contains control characters", name))
 		}
 		switch canonical := http.CanonicalHeaderKey(name); {
 		case !opening.IsToken(name):
@@ -96,13 +96,14 @@ func checkHeader(h http.Header) error {
 		case canonical == "Origin":
 			errs = append(errs, wrong("Header: Origin: use Config.Origin"))
 		case canonical == "Host", canonical == "Connection", canonical == "Upgrade", strings.HasPrefix(canonical, "Sec-"):
-			errs = append(errs, wrong("Header: %s is the handshake's own", canonical))
+			errs = append(errs, wrong("Header: %s is set by the handshake", canonical))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// checkClient refuses the settings with which TLS proves nothing, or little.
+// checkClient rejects settings that disable the verification of certificates or permit
+// obsolete versions of TLS.
 func checkClient(c *http.Client) error {
 	transport := http.DefaultTransport
 	if c != nil && c.Transport != nil {
@@ -115,7 +116,7 @@ func checkClient(c *http.Client) error {
 	var errs []error
 	cfg := t.TLSClientConfig
 	if cfg.InsecureSkipVerify && cfg.VerifyConnection == nil {
-		errs = append(errs, wrong("HTTPClient: InsecureSkipVerify without VerifyConnection: anybody could be the server"))
+		errs = append(errs, wrong("HTTPClient: InsecureSkipVerify without VerifyConnection: any host could impersonate the server"))
 	}
 	if cfg.MinVersion != 0 && cfg.MinVersion < tls.VersionTLS12 {
 		errs = append(errs, wrong("HTTPClient: MinVersion below TLS 1.2 (RFC 8996)"))
@@ -136,7 +137,7 @@ func checkRetryCodes(codes []websocket.StatusCode) error {
 	return errors.Join(errs...)
 }
 
-// isFieldValue follows RFC 9110 §5.5: net/http sends no other.
+// isFieldValue reports whether s is a field value (RFC 9110 §5.5), which net/http requires.
 func isFieldValue(s string) bool {
 	return strings.IndexFunc(s, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) < 0
 }

@@ -11,7 +11,8 @@ import (
 	"github.com/securews/securews/ws"
 )
 
-// Client keeps one connection. It is safe for concurrent use. The zero value refuses.
+// Client keeps one connection open. It is safe for concurrent use. The zero value refuses
+// every call.
 type Client struct {
 	cfg     Config
 	client  *http.Client
@@ -21,32 +22,32 @@ type Client struct {
 
 var (
 	errZero    = errors.New("redial: the zero Client: make one with New")
-	errRunning = errors.New("redial: run: Run is under way already")
+	errRunning = errors.New("redial: run: already running")
 	errServe   = errors.New("redial: run: serve is nil")
 )
 
-// New compiles a configuration, or reports everything that is wrong with it.
+// New compiles a configuration, or returns an error that lists every problem in it.
 func New(cfg Config) (*Client, error) {
 	cfg, err := cfg.compile()
 	if err != nil {
 		return nil, err
 	}
-	client := staying(cfg.HTTPClient)
+	client := withoutRedirects(cfg.HTTPClient)
 	client.Timeout = 0
 	return &Client{cfg: cfg, client: client, queue: newQueue(cfg.Limits)}, nil
 }
 
-// Run connects and calls serve for each connection, one at a time, until there is
-// nothing to come back for. Then it returns: nil if serve did; ctx's cause; what serve
-// or a [Source] returned; or what the server said, a [*ws.CloseError] or a
+// Run connects and calls serve for each connection, one at a time, until a reconnect
+// cannot help. It returns nil if serve returned nil; else the cause of ctx, the error of
+// serve or of a [Source], or the server's answer: a [*ws.CloseError] or a
 // [*HandshakeError].
 //
-// serve's context ends with the connection; its cause is the [ws.CloseError]. If serve
-// returns while the connection lives, nil closes it with 1000 once what was queued is
-// sent and ends Run; a *CloseError closes it with its code and is judged as if the
-// server had sent it; any other error closes it with 1011 and ends Run. When the
-// connection has ended before, its cause decides and not what serve returns, unless
-// that is [Permanent].
+// The context of serve ends with the connection; its cause is the [ws.CloseError]. If serve
+// returns while the connection lives, nil closes it with 1000 once the queued messages are
+// sent, and ends Run; a *CloseError closes it with its code and is treated as if the server
+// had sent it; any other error closes it with 1011 and ends Run. If the connection has
+// ended before, its cause decides and the result of serve is ignored, unless that is
+// [Permanent].
 func (c *Client) Run(ctx context.Context, serve func(ctx context.Context, c *Conn) error) error {
 	switch {
 	case c == nil || c.queue == nil:
@@ -58,7 +59,7 @@ func (c *Client) Run(ctx context.Context, serve func(ctx context.Context, c *Con
 	}
 	defer c.running.Store(false)
 	c.queue.start()
-	var err error = ws.ErrInternal // should serve panic
+	var err error = ws.ErrInternal // if serve panics
 	defer func() {
 		for _, m := range c.queue.stop() {
 			c.undelivered(m, false, err)
@@ -71,15 +72,15 @@ func (c *Client) Run(ctx context.Context, serve func(ctx context.Context, c *Con
 
 func (c *Client) run(ctx context.Context, serve func(context.Context, *Conn) error) error {
 	tries := newAttempts(c.cfg.Backoff)
-	var conn *Conn // opened already, by a renewal
+	var conn *Conn // already opened, by a renewal
 	for renew := false; ; {
 		err := error(nil)
 		if conn == nil {
 			c.cfg.OnState(State{Phase: Connecting})
 			conn, err = c.dial(ctx, ctx, renew)
 		}
-		lost := conn != nil
-		if lost {
+		opened := conn != nil
+		if opened {
 			old := conn
 			conn, err = c.live(ctx, old, serve)
 			if old.lived >= c.cfg.Timeouts.Stable {
@@ -89,39 +90,39 @@ func (c *Client) run(ctx context.Context, serve func(context.Context, *Conn) err
 		if conn != nil && err == error(ErrRenewed) {
 			continue
 		}
-		v, err := c.decide(ctx, &tries, err, lost)
-		if v.stop {
-			conn.discard()
+		d, err := c.decide(ctx, &tries, err, opened)
+		if d.stop {
+			conn.endUnused()
 			return err
 		}
 		if conn != nil {
 			continue
 		}
 		var none *noCredential
-		renew = v.renew || renew && errors.As(err, &none) // what was refused is not shown again
-		c.cfg.OnState(State{Phase: Waiting, Delay: v.wait, Cause: err})
-		if err := sleep(ctx, v.wait); err != nil {
+		renew = d.renew || renew && errors.As(err, &none) // a refused credential is not sent again
+		c.cfg.OnState(State{Phase: Waiting, Delay: d.wait, Cause: err})
+		if err := sleep(ctx, d.wait); err != nil {
 			return err
 		}
 	}
 }
 
-// decide says what follows from err, and with what Run ends if it is to.
-func (c *Client) decide(ctx context.Context, tries *attempts, err error, lost bool) (verdict, error) {
+// decide returns the decision that follows from err, and the error of Run if it stops.
+func (c *Client) decide(ctx context.Context, tries *attempts, err error, opened bool) (decision, error) {
 	switch {
 	case err == nil:
-		return verdict{stop: true}, nil
+		return decision{stop: true}, nil
 	case ctx.Err() != nil:
-		return verdict{stop: true}, context.Cause(ctx)
+		return decision{stop: true}, context.Cause(ctx)
 	}
-	v := tries.judge(&c.cfg, err, lost)
-	if v.stop {
+	d := tries.decide(&c.cfg, err, opened)
+	if d.stop {
 		err = unmarked(err)
 	}
-	return v, err
+	return d, err
 }
 
-// unmarked takes Permanent's mark off.
+// unmarked removes the mark of Permanent.
 func unmarked(err error) error {
 	if p, ok := err.(*permanent); ok {
 		return p.error
@@ -144,5 +145,5 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// jittered is d less up to a fifth, so that what began together does not go on so.
+// jittered returns d less up to a fifth, so that clients that started together spread out.
 func jittered(d time.Duration) time.Duration { return d - rand.N(d/5+1) }

@@ -40,7 +40,7 @@ func TestEchoAndNormalEnd(t *testing.T) {
 		if err := <-r.done; err != nil {
 			t.Errorf("Run: %v, want nil: serve returned nil", err)
 		}
-		if got := len(r.phases(redial.Connected)); got != 1 {
+		if got := len(r.phases(redial.Open)); got != 1 {
 			t.Errorf("%d connections", got)
 		}
 	})

@@ -17,44 +17,44 @@ import (
 type Config struct {
 	_ [0]func()
 
-	// URL is where to connect: wss, without user, fragment or credential.
+	// URL is the address of the server: wss, without user, fragment or credential.
 	URL string
 
-	// Origin is sent as such if set (RFC 6454). Servers demand it of browsers; one
-	// that demands it of everybody is told here what to see.
+	// Origin, if set, is sent as the Origin header (RFC 6454). Servers require it of
+	// browsers; set it for a server that requires it of every client.
 	Origin string
 
-	// Subprotocols are offered, preferred first. If there are any the server must
-	// select one of them, or Run ends: nobody then guesses what is spoken.
+	// Subprotocols are offered, preferred first. If any are given, the server must select
+	// one of them, or Run ends.
 	Subprotocols []string
 
-	// Header is sent with every handshake, beside what the handshake itself needs.
-	// Credentials do not belong here.
+	// Header is sent with every handshake, beside the fields of the handshake itself. It
+	// must not contain credentials.
 	Header http.Header
 
-	// Credential is asked before every dial; nil: none is sent. See [Bearer] and
+	// Credential is called before every dial; nil: no credential is sent. See [Bearer] and
 	// [NewTicket].
 	Credential Source
 
-	// HTTPClient dials; nil: one with http.DefaultTransport. Its CheckRedirect and
-	// Timeout have no effect: redirects are not followed, and Timeouts.Dial rules.
+	// HTTPClient dials; nil: one with http.DefaultTransport. Its CheckRedirect and Timeout
+	// have no effect: redirects are not followed, and Timeouts.Dial applies.
 	HTTPClient *http.Client
 
-	// Greet, if set, runs before the connection's serve and before what was queued
-	// goes out: a hello, a subscription. An error ends the connection as one of
-	// serve's does.
+	// Greet, if set, runs on every connection before serve and before the queued messages
+	// are sent, for instance to subscribe. An error ends the connection as an error of serve
+	// does.
 	Greet func(ctx context.Context, c *Conn) error
 
-	// OnState is told what happens, in order and by one goroutine at a time, which
-	// is Run's: it must not block.
+	// OnState is called for every change of state, in order and by one goroutine at a time,
+	// that of Run. It must not block.
 	OnState func(State)
 
-	// OnUndelivered is told of every message that was accepted by a Send and not
-	// handed to the network whole. It must not block. A payload is the callee's.
+	// OnUndelivered is called for every message that a Send accepted and that was not
+	// handed to the network completely. It must not block. It may keep the payload.
 	OnUndelivered func(Undelivered)
 
-	// RetryCodes are close codes after which to come back beside those of
-	// [ws.CloseError.Retry]: 1000, 1005, 1008, 1014 and the application's 4000-4999.
+	// RetryCodes are further close codes after which to reconnect, beside those of
+	// [ws.CloseError.Retryable]: 1000, 1005, 1008, 1014 and the application's 4000-4999.
 	RetryCodes []websocket.StatusCode
 
 	Backoff  Backoff
@@ -62,42 +62,42 @@ type Config struct {
 	Timeouts Timeouts
 
 	// DangerouslyAllowPlaintext permits ws:// to a loopback address or localhost,
-	// for a development server. No name permits it further (ASVS 4.4.1, 12.2.1).
+	// for a development server. Nothing permits it to other hosts (ASVS 4.4.1, 12.2.1).
 	DangerouslyAllowPlaintext bool
 }
 
-// Backoff is how long to wait between two dials: a random time in [0, window], where
-// the window starts at Min and doubles up to Max (full jitter). 0 is the default, a
-// negative value an error.
+// Backoff bounds the wait between two dials: a random time in [0, window]. The window
+// starts at Min and doubles up to Max (full jitter). 0 is the default, a negative value an
+// error.
 type Backoff struct {
 	Min time.Duration // first window; default 0.5 s
 	Max time.Duration // last window; default 30 s
 
-	// Spread is the first window after a connection was lost: whoever loses a server
-	// does so together with everybody else. Default 8 s: of any number of clients at
-	// most an eighth come back in one second. At most Max.
+	// Spread is the first window after an open connection was lost, because all clients of
+	// a failed server lose their connections at the same moment. Default 8 s: at most an
+	// eighth of them return in any one second. At most Max.
 	Spread time.Duration
 
-	// RetryAfter is the most that a server's Retry-After (RFC 9110 §10.2.3) is
-	// believed; the random time comes on top. Default 5 min.
+	// RetryAfter caps a server's Retry-After (RFC 9110 §10.2.3); the random time is added
+	// to it. Default 5 min.
 	RetryAfter time.Duration
 }
 
 // Limits bound memory. 0 is the default, a negative value an error.
 type Limits struct {
 	Message       int // bytes of one incoming message; default 1 MiB; beyond: 1009, which ends Run
-	QueueBytes    int // of messages that wait to be sent; default 1 MiB; beyond: Send refuses
-	QueueMessages int // default 1,024; beyond: Send refuses
+	QueueBytes    int // of messages that wait to be sent; default 1 MiB; beyond: [ErrQueueFull]
+	QueueMessages int // default 1,024; beyond: [ErrQueueFull]
 }
 
-// Timeouts bound how long things may take. 0 is the default, a negative value an error.
+// Timeouts bound the steps of a connection. 0 is the default, a negative value an error.
 type Timeouts struct {
 	Dial      time.Duration // for the credential, and again for the handshake; default 10 s
-	Write     time.Duration // of one message; default 10 s; beyond: the connection is lost
+	Write     time.Duration // of one message; default 10 s; beyond: the connection is cut
 	Heartbeat time.Duration // silence of the server before it is pinged, less up to a fifth of jitter; default 25 s
 	Pong      time.Duration // from the ping to any byte; default 10 s; beyond: cut, 3008 `timeout`
 	Close     time.Duration // for the server to answer a close frame; default 2 s, at most 5 s; then TCP is cut
-	Stable    time.Duration // a connection's age from which it counts as a success; default 10 s
+	Stable    time.Duration // age at which a connection counts as a success; default 10 s
 }
 
 var (
@@ -111,7 +111,7 @@ var (
 	}
 )
 
-// compile fills in the defaults and reports everything that is wrong.
+// compile fills in the defaults and reports every problem.
 func (cfg Config) compile() (Config, error) {
 	err := errors.Join(
 		checkURL(cfg.URL, cfg.DangerouslyAllowPlaintext), checkOrigin(cfg.Origin), checkSubprotocols(cfg.Subprotocols),

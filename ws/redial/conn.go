@@ -15,10 +15,10 @@ import (
 
 // Conn is one connection, for the time of its serve call. Read, ReadJSON and PushOnly
 // belong to one goroutine at a time; everything else is safe for concurrent use. After
-// serve has returned every method that can fails.
+// serve has returned, every method that returns an error fails.
 //
-// As with [ws.Conn], serve must keep reading: one message waits for Read, and behind it
-// the server's pings and its close frame.
+// As with [ws.Conn], serve must keep reading: the server's pings and its close frame are
+// processed only after the messages before them have been read.
 type Conn struct {
 	client      *Client
 	id          string
@@ -32,20 +32,20 @@ type Conn struct {
 
 	reading  chan struct{} // held while reading
 	messages chan message  // from the reader
-	taken    chan struct{} // to the reader: the last message's memory is free
-	holding  bool          // guarded by reading: a message is out
-	waiting  atomic.Bool   // the reader waits for serve, and sees nothing of the server
+	taken    chan struct{} // to the reader: the memory of the last message is free
+	holding  bool          // guarded by reading: serve has a message
+	waiting  atomic.Bool   // the reader waits for serve, and does not read from the server
 	handed   atomic.Int64  // when it last did so, on the wire's clock
 
 	layer    atomic.Pointer[Layer]
 	layered  chan struct{} // closed when there is a layer
-	retiring atomic.Bool   // its successor is open, and it says goodbye
+	replaced atomic.Bool   // its successor is open, and it is being closed
 
 	cause   atomic.Pointer[ws.CloseError] // the first one wins
 	over    chan struct{}                 // closed when there is a cause
 	opened  time.Time
 	lived   time.Duration  // set before over is closed
-	workers sync.WaitGroup // reader, heartbeat, closer, sender
+	workers sync.WaitGroup // reader, heartbeat, closing handshake, sender
 }
 
 type message struct {
@@ -62,14 +62,14 @@ func (c *Client) newConn(life context.Context, coder *websocket.Conn, w *wire, h
 		layered: make(chan struct{}), over: make(chan struct{}), opened: time.Now(),
 	}
 	conn.ctx, conn.cancel = context.WithCancelCause(life)
-	conn.workers.Add(1) // the closer, which every connection gets
+	conn.workers.Add(1) // the closing handshake, which every connection performs
 	coder.SetReadLimit(int64(c.cfg.Limits.Message))
 	conn.workers.Go(conn.readAll)
 	conn.workers.Go(conn.heartbeat)
 	return conn
 }
 
-// idOf reads the name that the server gives a connection, if it is one: a short token.
+// idOf returns the connection's ID in the server's logs, or "" if it is not a short token.
 func idOf(h http.Header) string {
 	id := h.Get("Securews-Connection")
 	if len(id) > 128 || !opening.IsToken(id) {
@@ -78,16 +78,16 @@ func idOf(h http.Header) string {
 	return id
 }
 
-// ID names the connection in the server's logs, from the Securews-Connection header of
-// its 101; other servers give none.
+// ID returns the ID of the connection in the server's logs, from the Securews-Connection
+// header of its 101; "" with other servers.
 func (c *Conn) ID() string { return c.id }
 
-// Subprotocol returns what the server has selected.
+// Subprotocol returns the subprotocol that the server has selected.
 func (c *Conn) Subprotocol() string { return c.subprotocol }
 
 // Close ends the connection with the code and reason, without waiting for the server's
-// answer; an earlier cause stays. What follows for Run, [ws.CloseError.Retryable] and
-// Config.RetryCodes say.
+// answer; an earlier cause stays. [ws.CloseError.Retryable] and Config.RetryCodes decide
+// whether Run reconnects.
 func (c *Conn) Close(code websocket.StatusCode, reason string) error {
 	cause := &ws.CloseError{Code: code, Reason: reason}
 	if err := cause.Validate(); err != nil {
@@ -100,13 +100,13 @@ func (c *Conn) Close(code websocket.StatusCode, reason string) error {
 // ended returns the cause, nil while the connection lives.
 func (c *Conn) ended() error {
 	if cause := c.cause.Load(); cause != nil {
-		<-c.ctx.Done() // at once: who learns of the end finds the context ended
+		<-c.ctx.Done() // soon: a caller that learns of the end finds the context ended
 		return cause
 	}
 	return nil
 }
 
-// end makes cause the connection's, if it is the first, and has it closed.
+// end records the cause, if it is the first, and starts the closing handshake.
 func (c *Conn) end(cause *ws.CloseError) {
 	if !c.cause.CompareAndSwap(nil, cause) {
 		return
@@ -114,12 +114,12 @@ func (c *Conn) end(cause *ws.CloseError) {
 	c.lived = time.Since(c.opened)
 	close(c.over)
 	c.cancel(cause)
-	go c.shut(cause)
+	go c.closingHandshake(cause)
 }
 
-// shut says what there is to say, waits for the answer, and closes TCP: all of it
-// within Timeouts.Close.
-func (c *Conn) shut(cause *ws.CloseError) {
+// closingHandshake sends the close frame, waits for the answer, and closes TCP, within
+// Timeouts.Close (RFC 6455 §7.1.2).
+func (c *Conn) closingHandshake(cause *ws.CloseError) {
 	defer c.workers.Done()
 	timer := time.AfterFunc(c.client.cfg.Timeouts.Close, c.wire.cut)
 	defer timer.Stop()
@@ -130,8 +130,8 @@ func (c *Conn) shut(cause *ws.CloseError) {
 	_ = c.coder.CloseNow()
 }
 
-// discard closes a connection that nobody will serve.
-func (c *Conn) discard() {
+// endUnused ends a connection that will not be served.
+func (c *Conn) endUnused() {
 	if c == nil {
 		return
 	}
@@ -139,8 +139,8 @@ func (c *Conn) discard() {
 	c.workers.Wait()
 }
 
-// lost ends a connection whose network is gone.
-func (c *Conn) lost(err error) {
+// cut ends a connection whose network has failed.
+func (c *Conn) cut(err error) {
 	c.end(&ws.CloseError{Code: websocket.StatusAbnormalClosure, Err: err})
 	c.wire.cut()
 }

@@ -12,29 +12,29 @@ import (
 	"github.com/securews/securews/internal/opening"
 )
 
-// Source makes the credential of one dial. A client never asks twice at a time. If
-// renew is true the last one was refused or is about to expire, and a cached one will
-// not do. An error is tried again after a back-off; a [*HandshakeError] counts as
-// the server's answer, and [Permanent] ends Run. It must give up when ctx ends, which is
-// after Timeouts.Dial at the latest: Run waits for it.
+// Source returns the credential of one dial. A client never calls it concurrently. If
+// renew is true, the last credential was refused or is about to expire, and a cached one
+// must not be returned. After an error it is called again after a back-off; a
+// [*HandshakeError] counts as the server's answer, and [Permanent] ends Run. It must return
+// when ctx ends, after Timeouts.Dial at the latest: Run waits for it.
 type Source func(ctx context.Context, renew bool) (Credential, error)
 
-// Credential is what one handshake shows, exactly one of the ways a constructor below
-// names. It is a secret: it prints as nothing.
+// Credential is the credential of one handshake, made by one of the constructors below. It
+// is secret: fmt and log/slog print only its type.
 type Credential struct {
 	_ [0]func()
 
-	// Expires is when a connection opened with it would end; a client reconnects
-	// with a new one before, after seven to nine tenths of the time. Zero: it does
-	// not end, or nobody knows.
+	// Expires is when a connection opened with it would end. A client reconnects with a
+	// new credential before, after seven to nine tenths of the time. Zero: never, or
+	// unknown.
 	Expires time.Time
 
-	// Renew, if set, is when to reconnect with a new one, less up to a fifth of the
-	// time until then, so that what began together is not renewed together.
+	// Renew, if set, is when to reconnect with a new credential, less up to a fifth of the
+	// time until then, so that clients that started together spread out.
 	Renew time.Time
 
 	way    way
-	secret *string // behind a pointer: fmt calls no String method of what is in an unexported field
+	secret *string // behind a pointer: fmt calls no String method of a value in an unexported field
 }
 
 type way int
@@ -52,22 +52,25 @@ const (
 	bearerPrefix = "base64url.bearer.authorization."
 )
 
-// BearerToken is sent as `Authorization: Bearer` (RFC 6750): the way of native clients.
+// BearerToken returns a Credential that is sent as `Authorization: Bearer` (RFC 6750), the
+// usual one of native clients.
 func BearerToken(token string) Credential { return Credential{way: wayHeader, secret: &token} }
 
-// BearerSubprotocol is sent as a subprotocol, base64url, beside a real one, for
-// servers that expect of everybody what browsers can send.
+// BearerSubprotocol returns a Credential that is sent in base64url as a subprotocol beside
+// a real one, for servers that expect tokens in the form that browsers can send.
 func BearerSubprotocol(token string) Credential {
 	return Credential{way: wayBearerSubprotocol, secret: &token}
 }
 
-// SingleUse is a ticket sent as the subprotocol `ticket.<t>` beside a real one.
+// SingleUse returns a Credential for a ticket, which is sent as the subprotocol
+// `ticket.<t>` beside a real one.
 func SingleUse(ticket string) Credential {
 	return Credential{way: wayTicketSubprotocol, secret: &ticket}
 }
 
-// SingleUseQuery is a ticket sent as `?ticket=`. Whatever logs URLs on the way sees
-// it; that it is good only once makes it the one secret that may stand there.
+// SingleUseQuery returns a Credential for a ticket, which is sent as `?ticket=`. Proxies
+// that log URLs log it too; this is acceptable only because it is consumed by its first
+// use.
 func SingleUseQuery(ticket string) Credential {
 	return Credential{way: wayTicketQuery, secret: &ticket}
 }
@@ -82,19 +85,19 @@ func (Credential) GoString() string { return "redial.Credential" }
 func (Credential) LogValue() slog.Value { return slog.StringValue("redial.Credential") }
 
 var (
-	errNoSubprotocol = errors.New("redial: a credential sent as a subprotocol stands beside a real one, and Subprotocols is empty")
-	errNotSendable   = errors.New("redial: the credential is empty or holds bytes that its place does not allow")
+	errNoSubprotocol = errors.New("redial: a credential sent as a subprotocol requires a real one beside it, and Subprotocols is empty")
+	errNotSendable   = errors.New("redial: the credential is empty or contains bytes that cannot be sent in its place")
 )
 
-// handshake is what one dial sends.
+// handshake is the request of one dial.
 type handshake struct {
 	url          string
 	header       http.Header
-	subprotocols []string // the real ones first: a server that takes the first takes one of them
+	subprotocols []string // the real ones first, for servers that select the first
 	secrets      secrets
 }
 
-// add puts the credential in its place.
+// add adds the credential to the request.
 func (hs *handshake) add(c Credential) error {
 	if c.way == wayNone {
 		return nil
@@ -137,7 +140,7 @@ func (hs *handshake) add(c Credential) error {
 	return nil
 }
 
-// isToken68 follows RFC 9110 §11.2, with = anywhere.
+// isToken68 reports whether s is a token68 (RFC 9110 §11.2), with = allowed anywhere.
 func isToken68(s string) bool {
 	for i := range len(s) {
 		c := s[i]

@@ -68,10 +68,10 @@ func TestCredentialsThatCannotBeSentEndRun(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				nobody := &refusing{}
-				r := start(t, nil, redial.Config{HTTPClient: &http.Client{Transport: nobody}, Credential: give(c)}, nil)
-				if err := <-r.done; err == nil || nobody.dials != 0 || strings.Contains(err.Error(), "secret") {
-					t.Errorf("Run: %v after %d dials", err, nobody.dials)
+				unused := &refusing{}
+				r := start(t, nil, redial.Config{HTTPClient: &http.Client{Transport: unused}, Credential: give(c)}, nil)
+				if err := <-r.done; err == nil || unused.dials != 0 || strings.Contains(err.Error(), "secret") {
+					t.Errorf("Run: %v after %d dials", err, unused.dials)
 				}
 			})
 		})

@@ -13,8 +13,8 @@ import (
 	"github.com/coder/websocket"
 )
 
-// dial asks for a credential and opens a connection with it. ctx bounds the dial, life
-// the connection.
+// dial gets a credential and opens a connection with it. ctx bounds the dial, life the
+// connection.
 func (c *Client) dial(ctx, life context.Context, renew bool) (*Conn, error) {
 	hs := handshake{url: c.cfg.URL, header: c.cfg.Header.Clone(), subprotocols: c.cfg.Subprotocols}
 	cred, err := c.credential(ctx, renew)
@@ -49,12 +49,12 @@ func (c *Client) credential(ctx context.Context, renew bool) (Credential, error)
 	return cred, nil
 }
 
-// noCredential is a Source's failure: what was asked of it is still to come.
+// noCredential is the failure of a Source: the next call must ask for the same again.
 type noCredential struct{ error }
 
 func (n *noCredential) Unwrap() error { return n.error }
 
-// shake is the handshake (RFC 6455 §4.1). Its context bounds no more than that.
+// shake performs the handshake (RFC 6455 §4.1). Its context does not bound the connection.
 func (c *Client) shake(ctx context.Context, hs *handshake, w *wire) (*websocket.Conn, *http.Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeouts.Dial)
 	defer cancel()
@@ -73,7 +73,7 @@ func (c *Client) shake(ctx context.Context, hs *handshake, w *wire) (*websocket.
 	case res == nil:
 		return nil, nil, fmt.Errorf("redial: dial: %w", hs.secrets.redacted(withoutURL(err)))
 	case res.StatusCode != http.StatusSwitchingProtocols:
-		body, _ := io.ReadAll(res.Body) // coder has bounded it
+		body, _ := io.ReadAll(res.Body) // bounded by coder
 		return nil, nil, refusedBy("handshake", res.StatusCode, res.Header, body, hs.secrets)
 	}
 	if selected := res.Header.Values("Sec-WebSocket-Protocol"); len(selected) > 0 {
@@ -82,8 +82,8 @@ func (c *Client) shake(ctx context.Context, hs *handshake, w *wire) (*websocket.
 	return nil, nil, fmt.Errorf("redial: dial: %w", hs.secrets.redacted(err))
 }
 
-// once has a handshake written one time only. net/http repeats a GET by itself where a
-// connection it has kept turns out to be dead, and the credential was shown already.
+// once prevents a handshake from being written twice. net/http repeats a GET automatically
+// if a reused connection turns out to be dead, after the credential has been sent.
 func once(ctx context.Context, w *wire) context.Context {
 	ctx, cancel := context.WithCancelCause(ctx)
 	var shown atomic.Bool
@@ -100,13 +100,13 @@ func once(ctx context.Context, w *wire) context.Context {
 }
 
 var (
-	errShown     = errors.New("redial: the connection broke when the handshake had been sent")
-	errHandshake = errors.New("redial: the 101 breaks RFC 6455 §4.1")
-	errSelected  = errors.New("redial: the server selected none of Subprotocols, or what was not offered (RFC 6455 §4.1)")
+	errShown     = errors.New("redial: the connection broke after the handshake was sent")
+	errHandshake = errors.New("redial: the 101 violates RFC 6455 §4.1")
+	errSelected  = errors.New("redial: the server selected none of Subprotocols, or one that was not offered (RFC 6455 §4.1)")
 )
 
-// checkSelected demands one of the real subprotocols, letter by letter as browsers
-// do, and none where none was offered.
+// checkSelected requires one of the real subprotocols, compared case-sensitively as
+// browsers do, and none if none was offered.
 func (c *Client) checkSelected(h http.Header) error {
 	selected := h.Values("Sec-WebSocket-Protocol")
 	if len(c.cfg.Subprotocols) == 0 && len(selected) == 0 {

@@ -54,8 +54,8 @@ func echoServer() (srv *httptest.Server, url string) {
 	return srv, "wss" + strings.TrimPrefix(srv.URL, "https") + "/ws"
 }
 
-// A client that comes back until the server says that there is nothing to come back
-// for. What it sends while it is away waits.
+// A client that reconnects until serve is done. Messages that it sends while disconnected
+// are queued.
 func ExampleNew() {
 	srv, url := echoServer()
 	defer srv.Close()
@@ -79,7 +79,7 @@ func ExampleNew() {
 	err = client.Run(context.Background(), func(_ context.Context, c *redial.Conn) error {
 		_, p, err := c.Read()
 		if err != nil {
-			return err // Run knows whether to come back
+			return err // Run decides whether to reconnect
 		}
 		fmt.Printf("%s\n", p)
 		return nil // done: Run closes with 1000 and returns
@@ -90,7 +90,7 @@ func ExampleNew() {
 	// <nil>
 }
 
-// A native client: an access token for every dial, a new one before it expires.
+// A native client with an access token for every dial, and a new one before it expires.
 func ExampleBearer() {
 	token := func(_ context.Context, renew bool) (string, time.Time, error) {
 		// Ask the identity provider; from a cache, unless renew is set.
@@ -121,7 +121,7 @@ func ExampleNewTicket() {
 	// Output: true <nil>
 }
 
-// What Run returned says what to do next.
+// The error of Run tells how to continue.
 func ExampleClient_Run() {
 	next := func(err error) string {
 		var answered *redial.HandshakeError
@@ -133,7 +133,7 @@ func ExampleClient_Run() {
 		case errors.Is(err, ws.ErrRevoked), errors.Is(err, ws.ErrExpired):
 			return "sign in again"
 		case errors.Is(err, io.EOF):
-			return "the server has said goodbye"
+			return "the server closed normally"
 		}
 		return err.Error()
 	}

@@ -18,7 +18,7 @@ import (
 	"github.com/securews/securews/ws/wstest"
 )
 
-// slow takes up to a time for every request, and counts how many are under way.
+// slow delays every request by up to a given time, and counts the requests in progress.
 type slow struct {
 	below          http.RoundTripper
 	up             time.Duration
@@ -37,8 +37,8 @@ func (s *slow) RoundTrip(r *http.Request) (*http.Response, error) {
 	return s.below.RoundTrip(r)
 }
 
-// A day of connections that end at any time, beside their renewals: of dials and of
-// calls for credentials there is never more than one.
+// A day of connections that end at any time, beside their renewals: there is never more
+// than one dial, or one call for a credential, at a time.
 func TestNeverMoreThanOneDialInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		causes := []*ws.CloseError{ws.ErrDraining, ws.ErrExpired, ws.ErrSlow}
@@ -60,14 +60,14 @@ func TestNeverMoreThanOneDialInFlight(t *testing.T) {
 		}, nil)
 		time.Sleep(24 * time.Hour)
 		r.stop()
-		t.Logf("%d dials, %d connections", transport.all.Load(), len(r.phases(redial.Connected)))
+		t.Logf("%d dials, %d connections", transport.all.Load(), len(r.phases(redial.Open)))
 		if transport.most.Load() != 1 || transport.all.Load() < 500 {
 			t.Errorf("%d at a time, of %d", transport.most.Load(), transport.all.Load())
 		}
 	})
 }
 
-// account authenticates everybody for ten minutes.
+// account authenticates every request for ten minutes.
 type account struct{}
 
 func (account) Ambient() bool { return false }

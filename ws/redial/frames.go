@@ -5,19 +5,20 @@ import (
 	"errors"
 )
 
-// errMasked is a frame that only a client may send.
+// errMasked reports a frame that only a client may send.
 var errMasked = errors.New("redial: a server's frame is masked (RFC 6455 §5.1)")
 
-// frames follows a server's frames as their bytes pass. A client must close when one is
-// masked, which coder does not look at: its payload would be delivered as it is.
+// frames parses a server's frame headers as the bytes pass. A client must close the
+// connection if a frame is masked; coder does not check this and would deliver the masked
+// payload.
 type frames struct {
 	header [10]byte
 	have   int    // bytes of header so far
-	left   uint64 // payload still to come in this frame
+	left   uint64 // bytes of payload that remain in this frame
 }
 
-// feed takes the next bytes and returns how many of them stand before the header of a
-// masked frame: all, if there is none.
+// feed parses the next bytes and returns how many of them precede the header of a masked
+// frame: all of them if no frame is masked.
 func (f *frames) feed(p []byte) (sound int) {
 	for i := 0; i < len(p); {
 		if f.left > 0 {
@@ -37,7 +38,7 @@ func (f *frames) feed(p []byte) (sound int) {
 	return len(p)
 }
 
-// measure ends a header that is whole (RFC 6455 §5.2).
+// measure reads the payload length once the header is complete (RFC 6455 §5.2).
 func (f *frames) measure() {
 	switch short := f.header[1]; {
 	case f.have < 2:

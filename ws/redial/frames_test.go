@@ -15,8 +15,8 @@ import (
 	"github.com/securews/securews/ws/redial"
 )
 
-// A client must close when a server masks a frame (RFC 6455 §5.1), in whatever pieces it
-// comes; what came before is delivered.
+// A client must close when a server masks a frame (RFC 6455 §5.1), however the bytes are
+// split; the messages before it are delivered.
 func TestMaskedFrames(t *testing.T) {
 	long := strings.Repeat("x", 300)
 	for _, tt := range []struct {

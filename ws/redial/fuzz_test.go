@@ -43,7 +43,7 @@ func FuzzTicketAnswer(f *testing.F) {
 	})
 }
 
-// However the bytes come in, the same frame is found to be masked.
+// However the bytes are split, the same frame is found to be masked.
 func FuzzServerFrames(f *testing.F) {
 	for _, s := range []string{"\x81\x02hi", "\x81\x82\x01\x02\x03\x04..", "\x82\x7e\x00\x01x\x88\x80", "\x82\x7f\xff\xff\xff\xff\xff\xff\xff\xff", ""} {
 		f.Add([]byte(s), uint8(1))
@@ -64,7 +64,7 @@ func FuzzServerFrames(f *testing.F) {
 			}
 			rest = rest[len(next):]
 		}
-		// Of a header that is cut in two, the first byte has passed.
+		// If a header is split, its first byte has already passed.
 		if got != want && got != want+1 {
 			t.Errorf("%x in pieces of %d: %d sound bytes, whole %d", p, piece, got, want)
 		}

@@ -7,9 +7,9 @@ import (
 	"github.com/securews/securews/ws"
 )
 
-// heartbeat pings a server that has been silent, and ends one that stays so. It asks
-// nothing of the server while the reader waits for serve: the answer would stand
-// behind the message that serve does not take.
+// heartbeat pings a server that has been silent, and cuts the connection if it does not
+// answer. It expects no answer while the reader waits for serve, since the pong is behind
+// the message that serve has not read.
 func (c *Conn) heartbeat() {
 	every := jittered(c.client.cfg.Timeouts.Heartbeat)
 	timer := time.NewTimer(every)

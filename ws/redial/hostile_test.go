@@ -30,8 +30,8 @@ func raw(t *testing.T, answer func(r *http.Request) string) http.Handler {
 	})
 }
 
-// A redirect is never followed (protocol: a credential would go along), and ends Run
-// wherever it leads.
+// A redirect is never followed, because the credential would be sent to its target, and
+// ends Run for every target.
 func TestRedirectsThatNobodyCanRead(t *testing.T) {
 	for _, to := range []string{"", "/elsewhere", "https://evil.example/", "http://[::1", "://", "%zz"} {
 		for _, status := range []int{301, 302, 303, 307, 308} {
@@ -57,8 +57,7 @@ func TestRedirectsThatNobodyCanRead(t *testing.T) {
 	}
 }
 
-// What a server echoes of the request is quoted by net/http and by coder, but for the
-// credential.
+// net/http and coder quote answers that echo the request; the credential is redacted.
 func TestErrorsDoNotQuoteTheCredential(t *testing.T) {
 	answers := map[string]string{
 		"no HTTP":              "HTTP/1.1 %s\r\n\r\n",
@@ -113,7 +112,7 @@ func TestErrorsDoNotQuoteTheCredential(t *testing.T) {
 	}
 }
 
-// net/http repeats a GET whose kept connection has died over it. A ticket is shown once.
+// net/http repeats a GET whose reused connection has died. A ticket is sent only once.
 func TestACredentialIsWrittenOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
@@ -151,7 +150,7 @@ func TestACredentialIsWrittenOnce(t *testing.T) {
 	})
 }
 
-// An answer that is no switch of protocols is tried again, and holds up nobody.
+// After an answer that does not switch protocols the client tries again, without delay.
 func TestMalformedSwitches(t *testing.T) {
 	for name, answer := range map[string]string{
 		"without Upgrade and Connection": "HTTP/1.1 101 Switching Protocols\r\n\r\n",
@@ -169,7 +168,7 @@ func TestMalformedSwitches(t *testing.T) {
 				<-dials
 				<-dials
 				synctest.Wait()
-				cancelled := time.Now() // in the midst of a dial, where it takes its time
+				cancelled := time.Now() // during a dial, if that takes time
 				r.stop()
 				if took := time.Since(cancelled); took > 0 {
 					t.Errorf("Run returned %v after its context had ended", took)
@@ -179,8 +178,8 @@ func TestMalformedSwitches(t *testing.T) {
 	}
 }
 
-// serve is done while the connection lives: that ends Run, whatever becomes of what was
-// queued.
+// If serve returns nil while the connection lives, Run ends, whether or not the queue could
+// be sent.
 func TestNilEndsRunThoughTheConnectionIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		first := true
@@ -210,7 +209,7 @@ func TestNilEndsRunThoughTheConnectionIsLost(t *testing.T) {
 	})
 }
 
-// What counts is how long the connection has lived, not how long serve took afterwards.
+// A success is measured by the life of the connection, not by the time serve takes after it.
 func TestSuccessIsTheConnectionsAge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, n := counted(t, closing(t, 3000, "expired"))
@@ -238,7 +237,7 @@ func TestServeThatReturnsANilCloseError(t *testing.T) {
 	})
 }
 
-// A Source that panics does so in Run, on whichever dial.
+// A panic of a Source reaches the caller of Run, on every dial.
 func TestPanicInSourcePasses(t *testing.T) {
 	for _, call := range []int{1, 2} {
 		t.Run(fmt.Sprint("call ", call), func(t *testing.T) {
@@ -257,7 +256,7 @@ func TestPanicInSourcePasses(t *testing.T) {
 						t.Errorf("recovered %v", p)
 					}
 					if len(client.phases(redial.Closed)) != 1 {
-						t.Error("nobody was told")
+						t.Error("OnState was not called with Closed")
 					}
 				}()
 				t.Errorf("Run: %v", client.Run(t.Context(), listen))
@@ -266,7 +265,7 @@ func TestPanicInSourcePasses(t *testing.T) {
 	}
 }
 
-// Those who wait for a call share its failure, too, but for the asker's own end.
+// Callers that wait for a call share its failure, unless its own context ended.
 func TestSharedTokenSourceSharesItsErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		away, calls := &net.OpError{Op: "dial", Err: errors.New("away")}, 0

@@ -24,13 +24,13 @@ import (
 	"github.com/securews/securews/ws/redial"
 )
 
-// Show 3, with real sockets: the client against the servers of others, and the clients
-// of others against the library's server.
+// Show 3, with real sockets: the client against other servers, and other clients against
+// the library's server.
 
-// browserModule is where the pinned npm packages are.
+// browserModule is the directory of the pinned npm packages.
 const browserModule = "../browser"
 
-// missing skips what needs a program that is not there; SECUREWS_ALL=1 makes that a failure.
+// missing skips a test whose program is not installed; with SECUREWS_ALL=1 it fails.
 func missing(t *testing.T, what, install string) {
 	t.Helper()
 	if os.Getenv("SECUREWS_ALL") == "1" {
@@ -109,7 +109,7 @@ func coderServer(w http.ResponseWriter, r *http.Request) {
 }
 
 func gorillaServer(w http.ResponseWriter, r *http.Request) {
-	up := gorilla.Upgrader{Subprotocols: []string{"chat.v1"}, WriteBufferSize: 3} // frames of 3 bytes, where NextWriter is used
+	up := gorilla.Upgrader{Subprotocols: []string{"chat.v1"}, WriteBufferSize: 3} // frames of 3 bytes with NextWriter
 	c, err := up.Upgrade(w, r, nil)
 	if err != nil {
 		return
@@ -186,8 +186,8 @@ func npmServer(t *testing.T) redial.Config {
 	return redial.Config{URL: "ws://127.0.0.1:" + strings.TrimSpace(port), DangerouslyAllowPlaintext: true}
 }
 
-// visit has one connection after the other ended in another way, and comes back until
-// it must not.
+// visit asks the server to end each connection in another way, and reconnects until Run
+// ends.
 func visit(t *testing.T, cfg redial.Config) {
 	ends := []struct {
 		say  string
@@ -231,7 +231,7 @@ func visit(t *testing.T, cfg redial.Config) {
 	}
 }
 
-// converse says one thing of each kind.
+// converse sends one message of each kind.
 func converse(c *redial.Conn) error {
 	for _, m := range []struct {
 		typ       websocket.MessageType

@@ -90,7 +90,7 @@ func closing(t *testing.T, code websocket.StatusCode, reason string) http.Handle
 	})
 }
 
-// lasting serves a connection for so long, and then ends it.
+// lasting serves a connection for the given time, and then ends it.
 func lasting(d time.Duration, cause *ws.CloseError) func(context.Context, *ws.Conn) error {
 	return func(_ context.Context, c *ws.Conn) error {
 		t := time.AfterFunc(d, func() { _ = c.Close(cause.Code, cause.Reason) })
@@ -109,7 +109,7 @@ func answering(status int, header ...string) http.Handler {
 	})
 }
 
-// run is a client and what it did.
+// run is a client and a record of its events.
 type run struct {
 	*redial.Client
 	t      *testing.T
@@ -198,7 +198,7 @@ func (r *run) undelivered() []redial.Undelivered {
 	return slices.Clone(r.lost)
 }
 
-// refusing is a transport to nobody.
+// refusing is a transport that refuses every request.
 type refusing struct{ dials int }
 
 func (r *refusing) RoundTrip(*http.Request) (*http.Response, error) {
@@ -215,7 +215,7 @@ func counted(t *testing.T, h http.Handler) (*wstest.Server, *atomic.Int64) {
 	})), n
 }
 
-// upgrade answers 101 and gives the connection away, for servers that misbehave.
+// upgrade answers 101 and returns the connection, for servers that misbehave.
 func upgrade(t *testing.T, w http.ResponseWriter, r *http.Request) net.Conn {
 	t.Helper()
 	conn, _, err := http.NewResponseController(w).Hijack()
@@ -228,7 +228,7 @@ func upgrade(t *testing.T, w http.ResponseWriter, r *http.Request) net.Conn {
 	return conn
 }
 
-// codeOf is the code in a connection's ending, 0 where there is none.
+// codeOf returns the close code of an error, or 0.
 func codeOf(err error) websocket.StatusCode {
 	var closed *ws.CloseError
 	if errors.As(err, &closed) {

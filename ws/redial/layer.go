@@ -9,24 +9,24 @@ import (
 	"github.com/securews/securews/ws"
 )
 
-// Layer changes what goes out over a connection, as a sealed one does (package seal).
+// Layer transforms the messages that are sent over a connection, as package seal does.
 type Layer = interface {
-	// Write sends a message by [Conn.Write], changed. It returns an error only where
-	// the connection has ended or is being closed: [ws.ErrClosed] itself where goodbye
-	// has been said and nothing of the message was sent.
+	// Write transforms a message and sends it with [Conn.Write]. It returns an error only
+	// if the connection has ended or is being closed: exactly [ws.ErrClosed] if CloseWrite
+	// was called before and nothing of the message was sent.
 	Write(typ websocket.MessageType, p []byte) error
 
-	// CloseWrite tells the server, in a bounded time, that nothing follows.
+	// CloseWrite announces to the server, in bounded time, that no message follows.
 	CloseWrite() error
 }
 
-// SendThrough has everything that [Client.Send] and [Conn.Send] queue written by l from
-// now on, and l say goodbye where the connection is renewed, or ended by a serve that
-// returns nil or a [ws.CloseError]. Only the first call counts.
+// SendThrough makes l write everything that [Client.Send] and [Conn.Send] queue from now
+// on. l.CloseWrite is called before the connection is closed because it was renewed, or
+// because serve returned nil or a [ws.CloseError]. Only the first call has an effect.
 //
-// Where the server has selected a sealed subprotocol, [ws.SealedPrefix] and a name, the
-// queue waits for it: nothing of it ever goes out unsealed. Connect in package seal calls
-// it; Config.Greet is the place to connect in where a greeting is to be first.
+// If the server has selected a sealed subprotocol, [ws.SealedPrefix] and a name, the queue
+// waits for this call: no queued message is ever sent unsealed. Connect in package seal
+// calls it; to send a greeting first, connect in Config.Greet.
 func (c *Conn) SendThrough(l Layer) {
 	if c.layer.CompareAndSwap(nil, &l) {
 		close(c.layered)
@@ -35,7 +35,8 @@ func (c *Conn) SendThrough(l Layer) {
 
 func (c *Conn) sealed() bool { return strings.HasPrefix(c.subprotocol, ws.SealedPrefix) }
 
-// awaitLayer reports whether the queue may go out; it waits for what seals it.
+// awaitLayer waits for the layer of a sealed connection and reports whether the queue may
+// be sent.
 func (c *Conn) awaitLayer() bool {
 	if !c.sealed() {
 		return true
@@ -48,7 +49,7 @@ func (c *Conn) awaitLayer() bool {
 	}
 }
 
-// writeQueued sends a message of the queue; begun: some of it may be on its way.
+// writeQueued sends a queued message; begun reports whether part of it may have been sent.
 func (c *Conn) writeQueued(typ websocket.MessageType, p []byte) (begun bool, err error) {
 	l := c.layer.Load()
 	if l == nil {
@@ -61,34 +62,34 @@ func (c *Conn) writeQueued(typ websocket.MessageType, p []byte) (begun bool, err
 	return err != error(ws.ErrClosed), err
 }
 
-// closeWrite lets the layer say goodbye on a connection that is about to be closed, for as
-// long as that lives.
+// closeWrite calls the layer's CloseWrite on a connection that is about to be closed, and
+// waits for it or for the end of the connection.
 func (c *Conn) closeWrite() {
 	l := c.layer.Load()
 	if l == nil || c.ended() != nil {
 		return
 	}
-	said := make(chan struct{})
+	done := make(chan struct{})
 	go func() {
-		defer close(said)
+		defer close(done)
 		_ = (*l).CloseWrite()
 	}()
 	select {
-	case <-said:
+	case <-done:
 	case <-c.over:
 	}
 }
 
-// retireGrace is short, because the successor is not served before: what is still queued
-// then goes out over that one.
-const retireGrace = 2 * time.Second
+// replacedGrace is short, because the successor is not served before the end. Messages that
+// are still queued then are sent over the successor.
+const replacedGrace = 2 * time.Second
 
-// retire ends a connection whose successor is open.
-func (c *Conn) retire() {
-	late := time.AfterFunc(retireGrace, func() { c.end(ErrRenewed) })
+// endReplaced ends a connection whose successor is open.
+func (c *Conn) endReplaced() {
+	late := time.AfterFunc(replacedGrace, func() { c.end(ErrRenewed) })
 	defer late.Stop()
 	c.flush()
-	c.retiring.Store(true)
+	c.replaced.Store(true)
 	c.closeWrite()
 	c.end(ErrRenewed)
 }

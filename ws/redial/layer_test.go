@@ -17,12 +17,12 @@ import (
 	"github.com/securews/securews/ws/redial"
 )
 
-// layer is one that takes its time to say goodbye.
+// layer is a Layer with a slow CloseWrite.
 type layer struct {
 	c       *redial.Conn
-	goodbye time.Duration
+	delay   time.Duration
 	closing atomic.Bool
-	words   string // what goodbye sends, if anything
+	words   string // the message that CloseWrite sends, if any
 }
 
 func (l *layer) Write(typ websocket.MessageType, p []byte) error {
@@ -37,12 +37,12 @@ func (l *layer) CloseWrite() error {
 	if l.words != "" {
 		_ = l.c.Write(websocket.MessageText, []byte(l.words))
 	}
-	time.Sleep(l.goodbye)
+	time.Sleep(l.delay)
 	return nil
 }
 
-// renewing is a client whose connections are renewed after a minute, and served with a
-// layer each.
+// renewing starts a client whose connections are renewed after a minute, and served with
+// one layer each.
 func renewing(t *testing.T, b *inbox, make func(*redial.Conn) *layer, serve func(context.Context, *redial.Conn, *layer) error) *run {
 	t.Helper()
 	_, s := server(t, ws.Config{Serve: b.serve, Limits: ws.Limits{MessagesPerSecond: 10_000}})
@@ -57,13 +57,13 @@ func renewing(t *testing.T, b *inbox, make func(*redial.Conn) *layer, serve func
 	return r
 }
 
-// While a connection that has been renewed says goodbye, what is sent waits for its
-// successor, and serve stumbling over the goodbye ends nothing.
+// During the CloseWrite of a renewed connection, messages wait for its successor, and an
+// error of serve caused by the CloseWrite does not end Run.
 func TestSendWhileARenewedConnectionSaysGoodbye(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b inbox
 		var serves atomic.Int64
-		r := renewing(t, &b, func(c *redial.Conn) *layer { return &layer{c: c, goodbye: time.Second} }, func(ctx context.Context, c *redial.Conn, l *layer) error {
+		r := renewing(t, &b, func(c *redial.Conn) *layer { return &layer{c: c, delay: time.Second} }, func(ctx context.Context, c *redial.Conn, l *layer) error {
 			serves.Add(1)
 			tick := time.NewTicker(100 * time.Millisecond)
 			defer tick.Stop()
@@ -96,18 +96,19 @@ func TestSendWhileARenewedConnectionSaysGoodbye(t *testing.T) {
 	})
 }
 
-// A goodbye without end does not keep the successor waiting: its server would give up.
+// A CloseWrite that does not return does not delay the successor, whose server would time
+// out.
 func TestGoodbyeOfARenewedConnectionIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b inbox
 		var began []time.Time
-		r := renewing(t, &b, func(c *redial.Conn) *layer { return &layer{c: c, goodbye: 20 * time.Second} }, func(ctx context.Context, c *redial.Conn, _ *layer) error {
+		r := renewing(t, &b, func(c *redial.Conn) *layer { return &layer{c: c, delay: 20 * time.Second} }, func(ctx context.Context, c *redial.Conn, _ *layer) error {
 			began = append(began, time.Now())
 			return listen(ctx, c)
 		})
 		time.Sleep(5 * time.Minute)
 		r.stop()
-		opened := r.phases(redial.Connected)
+		opened := r.phases(redial.Open)
 		if len(began) < 4 || len(began) != len(opened) || len(r.phases(redial.Waiting)) != 0 {
 			t.Fatalf("%d connections served, %d opened, %d waits", len(began), len(opened), len(r.phases(redial.Waiting)))
 		}
@@ -119,7 +120,8 @@ func TestGoodbyeOfARenewedConnectionIsBounded(t *testing.T) {
 	})
 }
 
-// A server may answer the goodbye at once: that is the renewal's end, and not Run's.
+// A server may close in answer to the CloseWrite: that counts as the renewal and does not
+// end Run.
 func TestServerThatAnswersTheGoodbye(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var served atomic.Int64
@@ -135,10 +137,10 @@ func TestServerThatAnswersTheGoodbye(t *testing.T) {
 			return redial.Credential{Renew: time.Now().Add(time.Minute)}, nil
 		}})
 		r.run(func(ctx context.Context, c *redial.Conn) error {
-			c.SendThrough(&layer{c: c, goodbye: time.Second, words: "bye"})
+			c.SendThrough(&layer{c: c, delay: time.Second, words: "bye"})
 			err := listen(ctx, c)
 			if served.Add(1)%2 == 0 && errors.Is(err, io.EOF) {
-				return nil // as one does who takes it for the server's end
+				return nil // as if the server had ended the conversation
 			}
 			return err
 		})

@@ -105,7 +105,7 @@ func TestRenewalThatFailsIsTriedAgainWhileTheOldOneLives(t *testing.T) {
 				}}, nil)
 				time.Sleep(9*time.Minute + 59*time.Second)
 				synctest.Wait()
-				if len(r.phases(redial.Waiting))+len(r.phases(redial.Closed)) != 0 || len(r.phases(redial.Connected)) != 1 {
+				if len(r.phases(redial.Waiting))+len(r.phases(redial.Closed)) != 0 || len(r.phases(redial.Open)) != 1 {
 					t.Error("the old connection did not live on")
 				}
 				if !tt.dials(int(dials.Load())) {
@@ -149,7 +149,7 @@ func TestCredentialOfSecondsIsNoTightLoop(t *testing.T) {
 	})
 }
 
-// Row 10: gone within interval and timeout, and back.
+// Row 10: the connection is cut within interval and timeout, and the client reconnects.
 func TestHalfOpenConnectionIsFoundAndReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, s := server(t, ws.Config{})
@@ -160,7 +160,7 @@ func TestHalfOpenConnectionIsFoundAndReplaced(t *testing.T) {
 			return err
 		})
 		time.Sleep(10 * time.Minute) // heartbeats keep it
-		if len(r.phases(redial.Connected)) != 1 {
+		if len(r.phases(redial.Open)) != 1 {
 			t.Fatal("a good connection was ended")
 		}
 		lost := time.Now()
@@ -175,7 +175,7 @@ func TestHalfOpenConnectionIsFoundAndReplaced(t *testing.T) {
 		}
 		time.Sleep(8 * time.Second)
 		synctest.Wait()
-		if len(r.phases(redial.Connected)) != 2 {
+		if len(r.phases(redial.Open)) != 2 {
 			t.Error("not back after Spread")
 		}
 		r.stop()
@@ -202,13 +202,13 @@ func TestServeThatIsBusyIsNotTheServersFault(t *testing.T) {
 			}
 			return nil
 		})
-		if err := <-r.done; err != nil || len(r.phases(redial.Connected)) != 1 {
-			t.Errorf("Run: %v after %d connections", err, len(r.phases(redial.Connected)))
+		if err := <-r.done; err != nil || len(r.phases(redial.Open)) != 1 {
+			t.Errorf("Run: %v after %d connections", err, len(r.phases(redial.Open)))
 		}
 	})
 }
 
-// Row 12: a server that does not answer the close frame, or answers and does not let go.
+// Row 12: a server that does not answer the close frame, or answers and keeps TCP open.
 func TestCloseIsBounded(t *testing.T) {
 	silent := func(w http.ResponseWriter, r *http.Request) {
 		c, err := websocket.Accept(w, r, nil)
@@ -301,7 +301,7 @@ func TestWhatServeReturnsDecidesWhileTheConnectionLives(t *testing.T) {
 	tests := map[string]struct {
 		err     error
 		code    websocket.StatusCode // the server sees
-		returns error                // of Run; nil and comes: it comes back
+		returns error                // of Run; nil and comes: it reconnects
 		comes   bool
 	}{
 		"nil":                     {nil, 1000, nil, false},
@@ -410,8 +410,8 @@ func TestServersThatBreakTheProtocol(t *testing.T) {
 	}
 }
 
-// A write that fails while the reader answers a ping is the network's doing, and no
-// breach of the protocol: a client must come back from it.
+// A write that fails while the reader answers a ping is a network failure, not a protocol
+// violation: the client must reconnect.
 func TestPongThatCannotBeWrittenIsALostConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dials := 0
@@ -422,7 +422,7 @@ func TestPongThatCannotBeWrittenIsALostConnection(t *testing.T) {
 				return
 			}
 			conn := upgrade(t, w, r)
-			_ = s.Listener.Conns()[0].CloseWrite() // the client hears, and can say nothing
+			_ = s.Listener.Conns()[0].CloseWrite() // the client can read, but not write
 			_, _ = conn.Write([]byte{0x89, 0})
 		}))
 		var first error
@@ -493,7 +493,7 @@ func TestOneRunAtATime(t *testing.T) {
 		r.run(nil) // but one after the other
 		time.Sleep(time.Second)
 		r.stop()
-		if len(r.phases(redial.Connected)) != 2 {
+		if len(r.phases(redial.Open)) != 2 {
 			t.Error("the second Run did not connect")
 		}
 	})

@@ -11,47 +11,49 @@ import (
 	"github.com/securews/securews/ws"
 )
 
-// ErrRenewed ends a connection whose successor, with a new credential, is open.
+// ErrRenewed is the cause of a connection that ended because its successor, with a new
+// credential, is open.
 var ErrRenewed = &ws.CloseError{Code: websocket.StatusNormalClosure, Reason: "renewed", Err: io.EOF}
 
-// live is one connection's life: it returns when every goroutine of the connection
-// has ended, with what Run has to judge, and the connection a renewal has opened.
+// live serves one connection. When every goroutine of the connection has ended, it returns
+// the error that decides whether Run reconnects, and the connection that a renewal has
+// opened.
 func (c *Client) live(ctx context.Context, conn *Conn, serve func(context.Context, *Conn) error) (next *Conn, err error) {
 	stop := context.AfterFunc(ctx, func() {
 		conn.end(&ws.CloseError{Code: websocket.StatusGoingAway, Err: context.Cause(ctx)})
 	})
 	defer stop()
 	r := c.startRenewal(ctx, conn)
-	settled := false
+	finished := false
 	defer func() {
-		if !settled { // serve panics
+		if !finished { // serve panicked
 			conn.end(ws.ErrInternal)
 			r.stop()
-			r.next.discard()
+			r.next.endUnused()
 			conn.workers.Wait()
 		}
 	}()
-	c.cfg.OnState(State{Phase: Connected, ID: conn.id})
-	err = conn.settle(conn.converse(serve))
-	settled = true
+	c.cfg.OnState(State{Phase: Open, ID: conn.id})
+	err = conn.finish(conn.converse(serve))
+	finished = true
 	conn.workers.Wait()
 	r.stop()
 	for _, m := range c.queue.take(conn) {
 		c.undelivered(m, false, conn.ended())
 	}
 	if r.err != nil && err != nil && r.next == nil && c.comesBack(err) {
-		err = Permanent(r.err) // there will be no new credential
+		err = Permanent(r.err) // the source has no new credential
 	}
 	return r.next, err
 }
 
-// comesBack reports whether err is one after which Run would dial.
+// comesBack reports whether Run would dial after err.
 func (c *Client) comesBack(err error) bool {
 	tries := newAttempts(c.cfg.Backoff)
-	return !tries.judge(&c.cfg, err, true).stop
+	return !tries.decide(&c.cfg, err, true).stop
 }
 
-// converse runs the application's part.
+// converse runs Greet and serve.
 func (c *Conn) converse(serve func(context.Context, *Conn) error) error {
 	if greet := c.client.cfg.Greet; greet != nil {
 		if err := greet(c.ctx, c); err != nil {
@@ -64,14 +66,14 @@ func (c *Conn) converse(serve func(context.Context, *Conn) error) error {
 
 var errNilCloseError = errors.New("redial: run: serve returned a nil *CloseError")
 
-// settle ends the connection for what serve returned, where it lives still, and
-// returns what decides: see [Client.Run].
-func (c *Conn) settle(err error) error {
+// finish ends the connection, if it still lives, according to the result of serve, and
+// returns the error that decides: see [Client.Run].
+func (c *Conn) finish(err error) error {
 	if err == nil && c.ended() == nil {
 		c.flush()
 		c.closeWrite()
 		c.end(&ws.CloseError{Code: websocket.StatusNormalClosure})
-		return nil // whatever came in between
+		return nil // even if the connection has ended meanwhile
 	}
 	var final *permanent
 	var own *ws.CloseError
@@ -79,15 +81,15 @@ func (c *Conn) settle(err error) error {
 		err = errNilCloseError
 	}
 	decides := err
-	if c.retiring.Load() {
-		<-c.over // serve may have stumbled over the goodbye
+	if c.replaced.Load() {
+		<-c.over // serve may have failed because of the CloseWrite
 	}
 	switch {
 	case err == nil:
-		return c.outcome()
+		return c.finalCause()
 	case errors.As(err, &own) && own.Validate() == nil:
 		c.closeWrite()
-		own = &ws.CloseError{Code: own.Code, Reason: own.Reason, Err: own.Err} // told from a cause that serve passes on
+		own = &ws.CloseError{Code: own.Code, Reason: own.Reason, Err: own.Err} // a copy, to distinguish it from a cause that serve returned
 	default:
 		own = &ws.CloseError{Code: ws.ErrInternal.Code, Reason: ws.ErrInternal.Reason, Err: err}
 		decides = Permanent(err)
@@ -96,19 +98,19 @@ func (c *Conn) settle(err error) error {
 	if errors.As(err, &final) || c.cause.Load() == own {
 		return decides
 	}
-	return c.outcome()
+	return c.finalCause()
 }
 
-// outcome is how the connection has ended: by a renewal also where the server answered the
-// goodbye before we had closed.
-func (c *Conn) outcome() error {
-	if c.retiring.Load() && c.cause.Load().Err == io.EOF {
+// finalCause returns the cause of the end: the renewal also if the server closed in answer
+// to the CloseWrite, before this side had closed.
+func (c *Conn) finalCause() error {
+	if c.replaced.Load() && c.cause.Load().Err == io.EOF {
 		return ErrRenewed
 	}
 	return c.ended()
 }
 
-// flush waits until everything queued is written, as long as that may take.
+// flush waits until the queue is empty, for at most Timeouts.Write.
 func (c *Conn) flush() {
 	t := time.NewTimer(c.client.cfg.Timeouts.Write)
 	defer t.Stop()
@@ -126,7 +128,7 @@ type renewal struct {
 
 	// Set when done is closed.
 	next     *Conn
-	err      error // why there will be none
+	err      error // why there is none
 	panicked any   // by the Source
 }
 
@@ -147,14 +149,14 @@ func (c *Client) startRenewal(ctx context.Context, conn *Conn) *renewal {
 			}
 		}()
 		if r.next, r.err = c.renew(during, ctx, wait); r.next != nil {
-			conn.retire()
+			conn.endReplaced()
 		}
 	}()
 	return r
 }
 
-// renewIn is when to replace a credential, but not before its connection counts as a
-// success.
+// renewIn returns the time until a credential is to be replaced, which is not before its
+// connection counts as a success.
 func (c *Client) renewIn(cred *Credential) (time.Duration, bool) {
 	left := time.Until(cred.Expires)
 	wait := left / 10 * 9
@@ -168,7 +170,7 @@ func (c *Client) renewIn(cred *Credential) (time.Duration, bool) {
 	return wait, cred.Expires.IsZero() || wait < left
 }
 
-// renew dials until it succeeds, ctx ends or there is nothing to try again for.
+// renew dials until it succeeds, ctx ends or another attempt cannot help.
 func (c *Client) renew(ctx, life context.Context, wait time.Duration) (*Conn, error) {
 	tries := newAttempts(c.cfg.Backoff)
 	for {
@@ -182,16 +184,16 @@ func (c *Client) renew(ctx, life context.Context, wait time.Duration) (*Conn, er
 		if ctx.Err() != nil {
 			return nil, nil
 		}
-		v := tries.judge(&c.cfg, err, false)
-		if v.stop {
+		d := tries.decide(&c.cfg, err, false)
+		if d.stop {
 			return nil, unmarked(err)
 		}
-		wait = v.wait
+		wait = d.wait
 	}
 }
 
-// stop waits for the dial under way, if there is one, to be given up. A Source's panic
-// goes on here, where Run's caller can recover it, as that of a first dial does.
+// stop cancels the dial in progress, if there is one, and waits for its end. A panic of the
+// Source continues here, so that the caller of Run can recover it, as that of a first dial.
 func (r *renewal) stop() {
 	r.cancel()
 	<-r.done

@@ -8,29 +8,30 @@ import (
 )
 
 var (
-	// ErrQueueFull is Send's answer when Limits.QueueMessages or Limits.QueueBytes
-	// wait already. The message was not taken.
+	// ErrQueueFull is returned by Send if the message would exceed Limits.QueueMessages or
+	// Limits.QueueBytes. The message was not queued.
 	ErrQueueFull = errors.New("redial: send: the queue is full")
 
-	// ErrStopped is Send's answer when Run has ended. The message was not taken.
+	// ErrStopped is returned by Send after Run has ended. The message was not queued.
 	ErrStopped = errors.New("redial: send: Run has ended")
 )
 
-// Undelivered is a message that a Send took and that was not handed to the network
-// whole.
+// Undelivered is a message that a Send queued and that was not handed to the network
+// completely.
 type Undelivered struct {
 	Type    websocket.MessageType
 	Payload []byte
 
-	// Begun: the connection ended during its write. It may have arrived.
+	// Begun reports that the connection ended during the write. The message may have
+	// arrived.
 	Begun bool
 
-	// Cause is why Run ended, nil where serve returned nil; for a message of [Conn.Send],
-	// or one that was begun, why the connection did.
+	// Cause is why Run ended, nil if serve returned nil; for a message of [Conn.Send], or
+	// one that was begun, why the connection ended.
 	Cause error
 }
 
-// queue holds what has been sent and not yet written, in order, across connections.
+// queue holds the messages that were sent and not yet written, in order, across connections.
 type queue struct {
 	limits Limits
 
@@ -45,7 +46,7 @@ type queue struct {
 type queued struct {
 	typ     websocket.MessageType
 	payload []byte
-	only    *Conn // over this connection or not at all; nil: over any
+	only    *Conn // if set, the only connection it may be sent over
 }
 
 func newQueue(limits Limits) *queue { return &queue{limits: limits, more: make(chan struct{}, 1)} }
@@ -91,7 +92,7 @@ func (q *queue) pop() {
 	q.tellEmpty()
 }
 
-// whenEmpty is closed when everything has been written.
+// whenEmpty returns a channel that is closed when every message has been written.
 func (q *queue) whenEmpty() <-chan struct{} {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -103,7 +104,7 @@ func (q *queue) whenEmpty() <-chan struct{} {
 	return empty
 }
 
-// tellEmpty lets go who waits for an empty queue, if it is one.
+// tellEmpty wakes the callers of whenEmpty if the queue is empty.
 func (q *queue) tellEmpty() {
 	if len(q.waiting) == 0 && q.empty != nil {
 		close(q.empty)
@@ -117,7 +118,7 @@ func (q *queue) start() {
 	q.stopped = false
 }
 
-// take removes what belongs to the connection alone.
+// take removes and returns the messages that may only be sent over the connection.
 func (q *queue) take(c *Conn) (left []queued) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -135,7 +136,7 @@ func (q *queue) take(c *Conn) (left []queued) {
 	return left
 }
 
-// stop refuses what comes, and returns what is left.
+// stop makes push fail from now on, and returns the messages that are left.
 func (q *queue) stop() []queued {
 	q.mu.Lock()
 	defer q.mu.Unlock()

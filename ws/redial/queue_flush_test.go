@@ -16,6 +16,6 @@ func TestWhenEmptyAfterTheLastWasTaken(t *testing.T) {
 	select {
 	case <-q.whenEmpty():
 	default:
-		t.Error("an empty queue is not empty: settle waits for Timeouts.Write")
+		t.Error("an empty queue is not empty: finish waits for Timeouts.Write")
 	}
 }

@@ -19,7 +19,7 @@ import (
 	"github.com/securews/securews/ws/wstest"
 )
 
-// inbox is a server that notes what it is sent.
+// inbox is a server that records the messages it receives.
 type inbox struct {
 	mu  sync.Mutex
 	got []string
@@ -96,8 +96,8 @@ func TestMessagesSentWhileDownArriveInOrder(t *testing.T) {
 	})
 }
 
-// What was taken arrives or is reported, once; what is reported as not begun has not
-// arrived.
+// A queued message arrives or is reported, once; a message that is reported as not begun
+// has not arrived.
 func TestEveryMessageArrivesOrIsReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b inbox
@@ -140,8 +140,8 @@ func TestEveryMessageArrivesOrIsReported(t *testing.T) {
 				t.Errorf("%s was handed to a connection that lived and did not arrive", text)
 			}
 		}
-		if len(r.phases(redial.Connected)) < 8 {
-			t.Errorf("%d connections", len(r.phases(redial.Connected)))
+		if len(r.phases(redial.Open)) < 8 {
+			t.Errorf("%d connections", len(r.phases(redial.Open)))
 		}
 	})
 }
@@ -188,7 +188,7 @@ func TestConnSendBelongsToItsConnection(t *testing.T) {
 			if n++; n == 1 {
 				must(t, c.Send(websocket.MessageText, []byte("delivered")))
 				synctest.Wait()
-				must(t, c.Close(3008, "timeout")) // to come back
+				must(t, c.Close(3008, "timeout")) // so that the client reconnects
 				if err := c.Send(websocket.MessageText, []byte("late")); err == nil {
 					t.Error("Send on an ended connection")
 				}

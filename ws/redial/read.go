@@ -14,24 +14,24 @@ import (
 	"github.com/securews/securews/ws"
 )
 
-// errConcurrentRead is a mistake in serve, not an ending.
+// errConcurrentRead reports a bug in serve; it does not end the connection.
 var errConcurrentRead = errors.New("redial: read: another goroutine is reading")
 
-// errPeer stands behind a cause that the server named.
+// errPeer is wrapped by a cause that the server sent.
 var errPeer = fromServer{}
 
 type fromServer struct{}
 
 func (fromServer) Error() string { return "redial: closed by the server" }
 
-// FromPeer lets package seal, which believes no word that is not sealed, tell such a cause
-// from the client's own.
+// FromPeer lets package seal, which does not trust a reason that is not sealed, distinguish
+// such a cause from the client's own.
 func (fromServer) FromPeer() bool { return true }
 
-// Read returns the next message. It takes no context: it ends when the connection
-// does, with the [ws.CloseError] that says why; that of a server which closed normally
-// is io.EOF to errors.Is. Text is valid UTF-8, but under [ws.SealedPrefix]. p belongs to
-// the caller until the next Read, which takes the memory back.
+// Read returns the next message. It takes no context: it returns when the connection ends,
+// with the [ws.CloseError] that is the cause, which matches io.EOF in errors.Is if the
+// server closed normally. Text is valid UTF-8, except under [ws.SealedPrefix]. p belongs to
+// the caller until the next Read, which reuses the memory.
 func (c *Conn) Read() (typ websocket.MessageType, p []byte, err error) {
 	if err := c.ended(); err != nil {
 		return 0, nil, err
@@ -59,8 +59,8 @@ func (c *Conn) Read() (typ websocket.MessageType, p []byte, err error) {
 	}
 }
 
-// ReadJSON reads the next message, which must be text, into v. An error that is not
-// the connection's ending is [ws.ErrInvalid] to errors.Is.
+// ReadJSON reads the next message, which must be text, into v. If the message is not valid,
+// the error matches [ws.ErrInvalid] in errors.Is and the connection continues.
 func (c *Conn) ReadJSON(v any) error {
 	typ, p, err := c.Read()
 	if err != nil {
@@ -77,8 +77,9 @@ func (c *Conn) ReadJSON(v any) error {
 	return nil
 }
 
-// PushOnly serves a connection that only sends: it answers control frames until the
-// connection ends and returns the cause. A message from the server ends it with 1003.
+// PushOnly serves a connection on which only the client sends: it answers control frames
+// until the connection ends and returns the cause. A message from the server ends it with
+// 1003.
 func (c *Conn) PushOnly() error {
 	if _, _, err := c.Read(); err != nil {
 		return err
@@ -87,9 +88,9 @@ func (c *Conn) PushOnly() error {
 	return c.ended()
 }
 
-// readAll is the reader: the one goroutine that reads, so that nothing has to break
-// off a read. When the connection has ended on this side it reads on, to see the
-// server's close frame, until TCP is closed.
+// readAll is the only goroutine that reads, so that no read has to be interrupted. After
+// the connection has ended on this side it continues to read, to receive the server's close
+// frame, until TCP is closed.
 func (c *Conn) readAll() {
 	var memory []byte
 	for {
@@ -102,7 +103,7 @@ func (c *Conn) readAll() {
 			c.end(ws.ErrUTF8)
 		}
 		if memory = p[:0]; cap(memory) > 64<<10 {
-			memory = nil // a rare large message does not stay
+			memory = nil // do not keep the memory of a rare large message
 		}
 		if !c.hand(message{typ, p}) {
 			memory = nil // serve may still look at it
@@ -110,7 +111,8 @@ func (c *Conn) readAll() {
 	}
 }
 
-// hand gives a message to Read and waits until it is done with; false: it may not be.
+// hand passes a message to Read and waits until its memory may be reused; it returns false
+// if serve may still use it.
 func (c *Conn) hand(m message) bool {
 	if c.ended() != nil {
 		return false
@@ -133,10 +135,10 @@ func (c *Conn) hand(m message) bool {
 	}
 }
 
-// next reads one message into memory, which grows with what has arrived and not with
-// what was announced.
+// next reads one message into memory, which grows with the bytes that have arrived and not
+// with the announced length.
 func (c *Conn) next(memory []byte) (websocket.MessageType, []byte, error) {
-	// A context that cannot end: one that does has coder cut TCP without a close frame.
+	// A context that never ends, because coder cuts TCP without a close frame when it does.
 	typ, r, err := c.coder.Reader(context.Background())
 	if err != nil {
 		return 0, nil, err
@@ -156,7 +158,7 @@ func (c *Conn) next(memory []byte) (websocket.MessageType, []byte, error) {
 	}
 }
 
-// failed turns coder's error into the cause.
+// failed ends the connection with the cause that coder's error stands for.
 func (c *Conn) failed(err error) {
 	var peer websocket.CloseError
 	switch {
@@ -166,9 +168,9 @@ func (c *Conn) failed(err error) {
 		c.end(ws.ErrTooBig)
 	case c.wire.broken.Load(), c.ended() != nil, errors.Is(err, net.ErrClosed), errors.Is(err, context.DeadlineExceeded):
 		if errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF // without a close frame it is no normal end
+			err = io.ErrUnexpectedEOF // without a close frame the end is not normal
 		}
-		c.lost(err)
+		c.cut(err)
 	default:
 		c.end(&ws.CloseError{Code: ws.ErrProtocol.Code, Reason: ws.ErrProtocol.Reason, Err: err})
 	}

@@ -2,9 +2,9 @@ package redial
 
 import "net/http"
 
-// staying is a copy of the client, or one of its own, that follows no redirect: a
-// credential would go along.
-func staying(c *http.Client) *http.Client {
+// withoutRedirects returns a copy of the client, or a new one, that follows no redirect,
+// because the credential would be sent to the other host.
+func withoutRedirects(c *http.Client) *http.Client {
 	var client http.Client
 	if c != nil {
 		client = *c
@@ -12,16 +12,16 @@ func staying(c *http.Client) *http.Client {
 	if client.Transport == nil {
 		client.Transport = http.DefaultTransport
 	}
-	client.Transport = stay{client.Transport}
+	client.Transport = dropLocation{client.Transport}
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &client
 }
 
-// stay hides where an answer redirects to: net/http would make an error of an address that
-// it cannot read, and quote it.
-type stay struct{ below http.RoundTripper }
+// dropLocation removes the Location of a redirect: net/http would return an error that
+// quotes an address it cannot parse.
+type dropLocation struct{ below http.RoundTripper }
 
-func (s stay) RoundTrip(r *http.Request) (*http.Response, error) {
+func (s dropLocation) RoundTrip(r *http.Request) (*http.Response, error) {
 	res, err := s.below.RoundTrip(r)
 	if err == nil && res.StatusCode >= 300 && res.StatusCode < 400 {
 		res.Header.Del("Location")

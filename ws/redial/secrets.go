@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// secrets are what a request shows and no error may tell: net/http and coder quote answers
-// that they do not understand, and an answer may quote the request.
+// secrets are the parts of a request that no error may contain: net/http and coder quote
+// answers that they cannot parse, and an answer may quote the request.
 type secrets []string
 
-// add takes a secret, as it is written. One of a few letters is none, and would be found
-// everywhere.
+// add adds a secret in each form that is sent. A value of less than 8 bytes is not treated
+// as secret, since it would match unrelated text.
 func (s *secrets) add(written ...string) {
 	for _, secret := range written {
 		if len(secret) >= 8 {
@@ -20,7 +20,7 @@ func (s *secrets) add(written ...string) {
 	}
 }
 
-// secretsOf finds them in a request that somebody else has authorised.
+// secretsOf finds the secrets of a request that a callback has authorised.
 func secretsOf(h http.Header) (s secrets) {
 	for _, name := range []string{"Authorization", "Cookie"} {
 		for _, value := range h.Values(name) {
@@ -39,7 +39,7 @@ func (s secrets) redact(text string) string {
 	return text
 }
 
-// redacted is err, or its text where that quotes a secret.
+// redacted returns err, or an error with its redacted text if that quotes a secret.
 func (s secrets) redacted(err error) error {
 	if text := err.Error(); s.in(text) {
 		return errors.New(s.redact(text))

@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// Bearer makes a [Source] of access tokens, sent in the Authorization header. Clients
-// that share it share its calls too: those that ask while one is under way get its
-// answer, or its error unless that is of the asker's own context. token is told by renew
-// that a cached one will not do; its expiry may be zero.
+// Bearer returns a [Source] of access tokens, sent in the Authorization header. Clients
+// may share it: calls that arrive while another is in progress get the result of that call,
+// unless it failed because its own context ended. If renew is true, token must not return a
+// cached token. The expiry may be zero.
 func Bearer(token func(ctx context.Context, renew bool) (token string, expires time.Time, err error)) Source {
 	if token == nil {
 		return nil
@@ -29,14 +29,14 @@ func Bearer(token func(ctx context.Context, renew bool) (token string, expires t
 	return s.credential
 }
 
-// shared lets one caller at a time ask; those who waited take what it was told.
+// shared makes one call at a time; callers that waited for it get its result.
 type shared struct {
-	turn    chan struct{} // held while asking; guards what follows
+	turn    chan struct{} // held during a call; guards the fields below
 	ask     Source
 	last    Credential
 	err     error
 	renewed bool
-	ended   time.Time // of the call that answered last and err
+	ended   time.Time // end of the call that set last and err
 }
 
 func (s *shared) credential(ctx context.Context, renew bool) (Credential, error) {
@@ -61,43 +61,43 @@ func (s *shared) credential(ctx context.Context, renew bool) (Credential, error)
 type TicketConfig struct {
 	_ [0]func()
 
-	// URL is the ticket route, https (http to a loopback address where the
-	// connection's own URL may be ws://).
+	// URL is the ticket route: https, or http to a loopback address or localhost with
+	// DangerouslyAllowPlaintext.
 	URL string
 
-	// HTTPClient posts; nil: one with http.DefaultTransport. A cookie jar in it is
-	// one way to be known to the ticket route.
+	// HTTPClient sends the requests; nil: one with http.DefaultTransport. With a cookie
+	// jar, it can authenticate to the ticket route by a cookie.
 	HTTPClient *http.Client
 
-	// Authorize, if set, puts into each request what the ticket route asks for: an
-	// Authorization header, an Origin. It is told by renew that the last ticket was
-	// refused or the connection is about to expire.
+	// Authorize, if set, adds to each request the fields that the ticket route requires,
+	// such as an Authorization header or an Origin. If renew is true, the last ticket was refused or
+	// the connection is about to expire.
 	Authorize func(r *http.Request, renew bool) error
 
-	// Query sends the ticket as `?ticket=` and not as a subprotocol.
+	// Query sends the ticket as `?ticket=` instead of as a subprotocol.
 	Query bool
 
 	// DangerouslyAllowPlaintext permits http:// to a loopback address or localhost.
 	DangerouslyAllowPlaintext bool
 }
 
-// NewTicket makes a [Source] that posts to a ticket route before every dial. A 401
-// from there is a refused credential, a 403 ends Run, Retry-After is respected.
+// NewTicket returns a [Source] that posts to a ticket route before every dial. A 401 of
+// that route counts as a refused credential, a 403 ends Run, Retry-After is respected.
 func NewTicket(cfg TicketConfig) (Source, error) {
 	u, err := url.Parse(cfg.URL)
 	var errs []error
 	switch {
 	case cfg.URL == "" || err != nil || u.Host == "" || u.User != nil || u.Fragment != "":
-		errs = append(errs, wrong("TicketConfig.URL: not an absolute https URL without user and fragment"))
+		errs = append(errs, wrong("TicketConfig.URL: want an absolute https URL without user and fragment"))
 	case u.Scheme == "https", u.Scheme == "http" && loopback(u.Hostname()) && cfg.DangerouslyAllowPlaintext:
 	default:
-		errs = append(errs, wrong("TicketConfig.URL: the scheme is %q, not https", u.Scheme))
+		errs = append(errs, wrong("TicketConfig.URL: scheme %q: want https", u.Scheme))
 	}
 	errs = append(errs, checkClient(cfg.HTTPClient))
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	cfg.HTTPClient = staying(cfg.HTTPClient)
+	cfg.HTTPClient = withoutRedirects(cfg.HTTPClient)
 	return cfg.fetch, nil
 }
 
@@ -118,7 +118,7 @@ func (cfg *TicketConfig) fetch(ctx context.Context, renew bool) (Credential, err
 		return Credential{}, fmt.Errorf("redial: ticket: %w", shown.redacted(withoutURL(err)))
 	}
 	defer res.Body.Close()
-	if res.StatusCode == http.StatusSwitchingProtocols { // what follows is no body, and no context ends it
+	if res.StatusCode == http.StatusSwitchingProtocols { // the body is a connection, which no context ends
 		return Credential{}, refusedBy("ticket", res.StatusCode, nil, nil, shown)
 	}
 	body, err := io.ReadAll(io.LimitReader(res.Body, 16<<10))
@@ -132,7 +132,7 @@ func (cfg *TicketConfig) fetch(ctx context.Context, renew bool) (Credential, err
 }
 
 // parse reads {"ticket","cid","expires_in","refresh_after","subprotocol"}. expires_in is
-// the ticket's own end and of no matter to the connection.
+// the lifetime of the ticket, not of the connection, and is ignored.
 func (cfg *TicketConfig) parse(h http.Header, body []byte, asked time.Time) (Credential, error) {
 	var answer struct {
 		Ticket       string `json:"ticket"`
@@ -142,7 +142,7 @@ func (cfg *TicketConfig) parse(h http.Header, body []byte, asked time.Time) (Cre
 		return Credential{}, Permanent(errors.New("redial: ticket: the answer is not JSON"))
 	}
 	if err := json.Unmarshal(body, &answer); err != nil || answer.Ticket == "" {
-		return Credential{}, Permanent(errors.New("redial: ticket: the answer holds none")) // not err: it may quote the ticket
+		return Credential{}, Permanent(errors.New("redial: ticket: the answer contains no ticket")) // not err, which may quote the ticket
 	}
 	c := SingleUse(answer.Ticket)
 	if cfg.Query {

@@ -2,34 +2,34 @@ package redial
 
 import "time"
 
-// State is what Config.OnState is told.
+// State is the argument of Config.OnState.
 type State struct {
 	Phase Phase
-	ID    string        // of the connection, where the server gives it one; Connected
+	ID    string        // of the connection, if the server assigns one; Open
 	Delay time.Duration // until the next dial; Waiting
-	Cause error         // why; Waiting and Closed. nil at Closed: serve returned nil
+	Cause error         // of Waiting and Closed. nil at Closed: serve returned nil
 }
 
-// Phase is where a client stands.
+// Phase is the phase of a client. The names are those of the states in ws/browser.
 type Phase int
 
-// A client begins with Connecting, which leads to Connected, Waiting or Closed. Connected
-// leads to Waiting or Closed, and to Connected where a connection took the place of another
-// before its credential expired. Waiting leads to Connecting or Closed.
+// A client begins with Connecting, which leads to Open, Waiting or Closed. Open leads to
+// Waiting or Closed, and to Open when a connection is replaced before its credential
+// expires. Waiting leads to Connecting or Closed.
 const (
 	Connecting Phase = iota + 1
-	Connected
+	Open
 	Waiting
 	Closed
 )
 
-// String is the phase's word.
+// String returns the phase in lower case.
 func (p Phase) String() string {
 	switch p {
 	case Connecting:
 		return "connecting"
-	case Connected:
-		return "connected"
+	case Open:
+		return "open"
 	case Waiting:
 		return "waiting"
 	case Closed:

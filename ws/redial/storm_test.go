@@ -48,7 +48,7 @@ func (h *histogram) begin() {
 	h.from = time.Now()
 }
 
-// result is what has been counted.
+// result holds the counts.
 func (h *histogram) result() *histogram {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -79,10 +79,10 @@ func (h *histogram) String() string {
 	return b.String()
 }
 
-// crowd is many clients of one server, which can go and come back.
+// crowd is many clients of one server, which can be stopped and restarted.
 type crowd struct {
 	t        *testing.T
-	listener atomic.Pointer[wstest.Listener] // nil: nobody listens
+	listener atomic.Pointer[wstest.Listener] // nil: the server is down
 	registry *live.Registry
 	server   *http.Server
 	back     *histogram // connections since restart
@@ -91,7 +91,7 @@ type crowd struct {
 	clients  sync.WaitGroup
 }
 
-// gather connects n clients, over plain connections in memory: TLS would only cost time.
+// gather connects n clients, over plain connections in memory, without the cost of TLS.
 func gather(t *testing.T, n int) *crowd {
 	c := &crowd{t: t, back: &histogram{}}
 	c.up()
@@ -136,7 +136,7 @@ func (c *crowd) up() {
 	c.listener.Store(l)
 }
 
-// kill ends the server as SIGKILL does: every connection at once, without a word.
+// kill ends the server as SIGKILL does: every connection at once, without a close frame.
 func (c *crowd) kill() {
 	l := c.listener.Swap(nil)
 	_ = c.server.Close()

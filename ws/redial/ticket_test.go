@@ -20,7 +20,7 @@ const route = wstest.URL + "/ws/ticket"
 func TestATicketForEveryDial(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := handler(t, ws.Config{Subprotocols: []string{"chat.v1"}, Serve: lasting(time.Minute, ws.ErrDraining)})
-		issued, redeemed := 0, 0
+		issued, consumed := 0, 0
 		mux := http.NewServeMux()
 		mux.HandleFunc("POST /ws/ticket", func(w http.ResponseWriter, r *http.Request) {
 			issued++
@@ -31,8 +31,8 @@ func TestATicketForEveryDial(t *testing.T) {
 			_, _ = fmt.Fprintf(w, `{"ticket":"t%d","cid":"c","expires_in":30,"refresh_after":0,"subprotocol":"ticket.t%[1]d"}`, issued)
 		})
 		mux.HandleFunc("/ws", func(w http.ResponseWriter, r *http.Request) {
-			redeemed++
-			want := fmt.Sprintf("chat.v1,ticket.t%d", redeemed)
+			consumed++
+			want := fmt.Sprintf("chat.v1,ticket.t%d", consumed)
 			if got := r.Header.Get("Sec-WebSocket-Protocol"); got != want {
 				t.Errorf("offered %q, want %q", got, want)
 			}
@@ -52,8 +52,8 @@ func TestATicketForEveryDial(t *testing.T) {
 		r := start(t, s, redial.Config{Subprotocols: []string{"chat.v1"}, Credential: source}, nil)
 		time.Sleep(10 * time.Minute)
 		r.stop()
-		if issued != redeemed || issued < 8 {
-			t.Errorf("%d issued, %d redeemed", issued, redeemed)
+		if issued != consumed || issued < 8 {
+			t.Errorf("%d issued, %d consumed", issued, consumed)
 		}
 	})
 }

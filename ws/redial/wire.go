@@ -10,17 +10,17 @@ import (
 	"time"
 )
 
-// wire is the connection below coder's frames: it remembers when the last byte came,
-// which coder does not show, and can be cut.
+// wire is the connection below coder's frames. It records when the last byte arrived, which
+// coder does not expose, and can be cut.
 type wire struct {
 	io.ReadWriteCloser          // the body of the 101
-	raw                net.Conn // below TLS; nil where the transport does not tell
+	raw                net.Conn // below TLS; nil if the transport does not expose it
 	start              time.Time
 	lastByte           atomic.Int64 // nanoseconds since start
 	broken             atomic.Bool  // a read or write has failed: coder's error is the network's
-	frames             frames       // what the server sends; the reader's
-	masked             bool         // one of them is: the reader's, too
-	keep               func() bool  // takes the dial's hold on the connection off; false: it has been cut
+	frames             frames       // of the server; used by the reader only
+	masked             bool         // a frame was masked; used by the reader only
+	keep               func() bool  // detaches the connection from the dial's context; false: it was cut
 }
 
 func (w *wire) now() int64 { return int64(time.Since(w.start)) }
@@ -54,8 +54,8 @@ func (w *wire) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// cut closes TCP without another word: on TLS a close_notify could wait for 5 s for a
-// peer that does not read.
+// cut closes TCP immediately: with TLS, a close_notify could block for 5 s on a peer that
+// does not read.
 func (w *wire) cut() {
 	if w.raw != nil {
 		_ = w.raw.Close()
@@ -64,14 +64,15 @@ func (w *wire) cut() {
 	_ = w.Close()
 }
 
-// tap puts a wire below what a transport has upgraded. Until wire.keep is called, the
-// wire is cut with the request's context: coder reads on in a 101 that it refuses.
+// tap inserts a wire below the connection that a transport has upgraded. Until wire.keep is
+// called, the wire is cut when the request's context ends, because coder continues to read
+// from a 101 that it rejects.
 type tap struct {
 	below http.RoundTripper
 	wire  *wire
 }
 
-var errNotWritable = errors.New("redial: the HTTPClient's Transport does not give the connection away: its 101 has no writable body")
+var errNotWritable = errors.New("redial: HTTPClient: the Transport does not hand over the connection: its 101 has no writable body")
 
 func (t *tap) RoundTrip(r *http.Request) (*http.Response, error) {
 	res, err := t.below.RoundTrip(r)
@@ -82,7 +83,7 @@ func (t *tap) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !ok {
 		_ = res.Body.Close()
 		if res.Header.Get("Upgrade") == "" || res.Header.Get("Connection") == "" {
-			return nil, errHandshake // net/http does not take it for a switch either
+			return nil, errHandshake // net/http does not treat it as a protocol switch either
 		}
 		return nil, Permanent(errNotWritable)
 	}
@@ -93,7 +94,7 @@ func (t *tap) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// rawConn is the socket below TLS.
+// rawConn returns the socket below TLS.
 func rawConn(c net.Conn) net.Conn {
 	if t, ok := c.(interface{ NetConn() net.Conn }); ok {
 		return t.NetConn()

@@ -14,13 +14,13 @@ import (
 var (
 	errMessageType = errors.New("redial: write: the type is neither text nor binary")
 	errTextNotUTF8 = errors.New("redial: write: text that is not UTF-8 (RFC 6455 §8.1)")
-	errStalled     = errors.New("redial: write: the server takes nothing for Timeouts.Write")
+	errStalled     = errors.New("redial: write: not complete within Timeouts.Write")
 )
 
-// Write sends a message and returns when the kernel has taken it, at the latest after
-// Timeouts.Write, when the connection is lost. It does not wait for what Send has
-// queued. After an error the message may or may not have arrived; it is not sent again
-// and not reported to Config.OnUndelivered.
+// Write sends a message and returns when the kernel has accepted it. After Timeouts.Write
+// the connection is cut. It does not wait for the messages that Send has queued. After an
+// error the message may or may not have arrived; it is not sent again and not reported to
+// Config.OnUndelivered.
 func (c *Conn) Write(typ websocket.MessageType, p []byte) error {
 	if err := checkMessage(typ, p); err != nil {
 		return err
@@ -38,9 +38,9 @@ func (c *Conn) WriteJSON(v any) error {
 	return c.Write(websocket.MessageText, p)
 }
 
-// Send queues a message for this connection alone, behind what is queued already, and
-// never waits; p is copied. If the connection ends first, the message is reported to
-// Config.OnUndelivered.
+// Send queues a message for this connection alone, behind the messages that are already
+// queued, and never waits; p is copied. If the connection ends first, the message is
+// reported to Config.OnUndelivered.
 func (c *Conn) Send(typ websocket.MessageType, p []byte) error {
 	if err := checkMessage(typ, p); err != nil {
 		return err
@@ -51,10 +51,10 @@ func (c *Conn) Send(typ websocket.MessageType, p []byte) error {
 	return c.client.queue.push(queued{typ, p, c})
 }
 
-// Send queues a message and never waits: it leaves over the connection there is, or
-// over the next, in the order of Send; p is copied. With more queued than Limits
-// allow it answers [ErrQueueFull], and once Run has ended [ErrStopped]. Before the
-// first Run messages are queued as well.
+// Send queues a message and never waits. Messages are sent in the order of Send over the
+// current connection or the next one; p is copied. If the queue is full, Send returns
+// [ErrQueueFull], and after Run has ended [ErrStopped]. Messages may be queued before the
+// first Run.
 func (c *Client) Send(typ websocket.MessageType, p []byte) error {
 	if c == nil || c.queue == nil {
 		return errZero
@@ -78,25 +78,25 @@ func checkMessage(typ websocket.MessageType, p []byte) error {
 	return errMessageType
 }
 
-// write sends one message; begun: some of it may be on its way.
+// write sends one message; begun reports whether part of it may have been sent.
 func (c *Conn) write(typ websocket.MessageType, p []byte) (begun bool, err error) {
 	if err := c.ended(); err != nil {
 		return false, err
 	}
-	timer := time.AfterFunc(c.client.cfg.Timeouts.Write, func() { c.lost(errStalled) })
+	timer := time.AfterFunc(c.client.cfg.Timeouts.Write, func() { c.cut(errStalled) })
 	defer timer.Stop()
 	if err := c.coder.Write(context.Background(), typ, p); err != nil {
 		select {
-		case <-c.over: // our close frame was first
+		case <-c.over: // this side has already ended the connection
 		default:
-			c.lost(err)
+			c.cut(err)
 		}
 		return true, c.ended()
 	}
 	return true, nil
 }
 
-// send is the sender: it empties the queue while the connection lives.
+// send writes the queued messages until the connection ends.
 func (c *Conn) send() {
 	if !c.awaitLayer() {
 		return

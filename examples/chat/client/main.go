@@ -133,7 +133,7 @@ func (t *terminal) run() error {
 
 // tell is the OnState callback of redial.
 func (t *terminal) tell(s redial.State) {
-	t.online.Store(s.Phase == redial.Connected)
+	t.online.Store(s.Phase == redial.Open)
 	switch s.Phase {
 	case redial.Connecting:
 		t.screen.Print("* connecting")
