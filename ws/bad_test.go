@@ -419,8 +419,10 @@ func (w *badWorld) wantClosed(all []answered, code uint16, reason string, latest
 		each.Go(func() {
 			c := &raw{w.t, a.conn, bufio.NewReader(a.conn)}
 			opcode, payload, err := c.next()
-			if want := string(binary.BigEndian.AppendUint16(nil, code)) + reason; opcode != 8 || payload != want || time.Since(begun) > latest {
-				w.t.Errorf("opcode %d, %q, %v after %v; want a close frame %d %q within %v", opcode, payload, err, time.Since(begun), code, reason, latest)
+			want := string(binary.BigEndian.AppendUint16(nil, code)) + reason
+			if opcode != 8 || payload != want || time.Since(begun) > latest {
+				w.t.Errorf("opcode %d, %q, %v after %v; want a close frame %d %q within %v",
+					opcode, payload, err, time.Since(begun), code, reason, latest)
 			}
 			_ = a.conn.Close()
 		})

@@ -137,7 +137,8 @@ func (p *process) wantExit(t *testing.T, within time.Duration) {
 // signIn returns the value of a Cookie header.
 func (p *process) signIn(t *testing.T, user string) string {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.origin+"/login", strings.NewReader(url.Values{"user": {user}}.Encode()))
+	form := strings.NewReader(url.Values{"user": {user}}.Encode())
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.origin+"/login", form)
 	if err != nil {
 		t.Fatal(err)
 	}

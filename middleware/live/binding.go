@@ -49,7 +49,6 @@ type Binding struct {
 	place     place
 	links     [indexKinds]links
 	ofSubject int32 // the length of the list of its subject, if it is the head; guarded as links are
-	prompt    bool  // the member's methods return at once
 	nexts     nexts
 
 	mu       sync.Mutex // guards the fields below; orders Bind, Replace and Leave
@@ -121,7 +120,7 @@ func (b *Binding) Bind(ctx context.Context, v *middleware.Voucher, m Member) err
 	if err != nil {
 		return middleware.Unavailable(err)
 	}
-	b.member, b.prompt = m, isPrompt(m)
+	b.setMember(m)
 	b.follow.Store(f)
 	b.id = cmp.Or(p.Connection, middleware.RequestID(ctx))
 	if b.id == "" {

@@ -47,7 +47,7 @@ func (b *Binding) end(cause *Cause) {
 	c := b.decide(cause)
 	switch {
 	case c == nil:
-	case b.prompt:
+	case b.nexts.prompt():
 		b.tellEach(c)
 	default:
 		go b.tellEach(c)
@@ -100,11 +100,16 @@ func (b *Binding) tell(cause *Cause) {
 // does not return holds up nothing else.
 type prompt interface{ Prompt(contextkey.Ours) }
 
-func isPrompt(m Member) bool { _, ok := m.(prompt); return ok }
+func (b *Binding) setMember(m Member) {
+	b.member = m
+	if _, ok := m.(prompt); ok {
+		b.nexts.state.Store(neverWaits)
+	}
+}
 
 // nextOf returns what Next returns; 0 if that is not known yet, and Hasten will say it.
 func (b *Binding) nextOf(now int64) (due int64) {
-	if b.prompt {
+	if b.nexts.prompt() {
 		return b.callNext(now)
 	}
 	if b.nexts.begin() {
@@ -127,12 +132,15 @@ func (b *Binding) callNexts() {
 }
 
 // nexts is whether Next is being called, and is to be called again.
-type nexts struct{ state atomic.Uint32 }
+type nexts struct{ state atomic.Uint32 } // one word, which keeps a Binding within 256 B
 
 const (
 	nextCalled = iota + 1
 	nextAgain
+	neverWaits // for good: the methods of the member return at once
 )
+
+func (n *nexts) prompt() bool { return n.state.Load() == neverWaits }
 
 // begin reports whether the caller is to call.
 func (n *nexts) begin() bool {

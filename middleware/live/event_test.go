@@ -67,8 +67,8 @@ func TestEventsThatBlockAreBounded(t *testing.T) {
 		}
 		close(release)
 		synctest.Wait()
-		if taken != 1+4*256 || !strings.Contains(w.log.String(), "dropped=976") || strings.Count(w.log.String(), "\n") != 1 {
-			t.Errorf("called %d times:\n%s", taken, w.log)
+		if s := w.log.String(); taken != 1+4*256 || !strings.Contains(s, "dropped=976") || strings.Count(s, "\n") != 1 {
+			t.Errorf("called %d times:\n%s", taken, s)
 		}
 	})
 }
@@ -82,7 +82,8 @@ func TestEventsThatPanicAreLoggedAtABoundedRate(t *testing.T) {
 			}
 			time.Sleep(11 * time.Second)
 		}
-		if s := w.log.String(); strings.Count(s, "Config.Events panicked") != 3 || strings.Contains(s, "hunter2") || !strings.Contains(s, "panics=100") {
+		s := w.log.String()
+		if strings.Count(s, "Config.Events panicked") != 3 || strings.Contains(s, "hunter2") || !strings.Contains(s, "panics=100") {
 			t.Errorf("want three lines without the value:\n%s", s)
 		}
 	})

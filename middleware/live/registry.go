@@ -139,7 +139,8 @@ func (g *Registry) Explain(b *Binding, m Member) bool {
 		return false
 	}
 	b.init(g, explaining)
-	b.member, b.prompt, b.id = m, isPrompt(m), rand.Text()
+	b.setMember(m)
+	b.id = rand.Text()
 	if g.await(1); g.draining.Load() != 0 {
 		g.await(-1)
 		b.stage.Store(explainingLate)
