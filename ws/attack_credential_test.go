@@ -1,6 +1,8 @@
 package ws_test
 
 import (
+	"context"
+	"io"
 	"log/slog"
 	"net/http"
 	"testing"
@@ -88,4 +90,34 @@ func TestLogoutBetweenTheLoadAndTheAuth(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The attack: a message of many MiB is on its way when the credential is revoked (CWE-613).
+// What was not handed to the kernel by then does not go out.
+func TestRestOfALargeMessageDoesNotFollowARevocation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		revocations := middleware.NewRevocations()
+		n := start(t, ws.Config{Auth: revokedBy(t, revocations), Serve: func(_ context.Context, c *ws.Conn) error {
+			return c.Write(websocket.MessageBinary, make([]byte, 64<<20))
+		}})
+		c := n.connect("ann")
+		c.SetReadLimit(-1)
+		_, r, err := c.Reader(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, after, revoked := 0, 0, false
+		for buf := make([]byte, 64<<10); err == nil; time.Sleep(10 * time.Millisecond) {
+			var k int
+			if k, err = io.ReadFull(r, buf); revoked {
+				after += k
+			} else if before += k; before >= 1<<20 {
+				revoke(t, revocations, middleware.Revocation{SessionHandle: "s-ann"})
+				revoked = true
+			}
+		}
+		if after > 512<<10 {
+			t.Errorf("%d KiB arrived after the revocation", after>>10)
+		}
+	})
 }
