@@ -18,10 +18,10 @@ import (
 // panics are logged at Error, refusals at Warn, the rest at Info. A server error because the
 // client has left is at Warn.
 //
-// An attacker chooses how often a request is refused. Of the lines at Warn, an AccessLog
-// writes 100 at once and then 10 a second for each Reason. It counts the others, and the next
-// line of that Reason has the number as "suppressed" (ASVS 16.3.1). Lines at Error and at
-// Info are never suppressed.
+// An attacker chooses how often a request is refused, also with 503, by taking what there is
+// of something. Of the lines of refusals, an AccessLog writes 100 at once and then 10 a second
+// for each Reason. It counts the others, and the next line of that Reason has the number as
+// "suppressed" (ASVS 16.3.1). Those of panics and at Info are never suppressed.
 //
 // Inside another AccessLog it adds nothing. A nil logger is [slog.Default].
 func AccessLog(log *slog.Logger) Middleware {
@@ -81,7 +81,7 @@ func (rec *accessRecord) write(log *slog.Logger, limit *refusalLimit, r *http.Re
 		return
 	}
 	var suppressed int64
-	if level == slog.LevelWarn {
+	if rec.reason != "" && stack == "" && (panicked == nil || panicked == http.ErrAbortHandler) {
 		var ok bool
 		if suppressed, ok = limit.allow(rec.reason); !ok {
 			return

@@ -55,7 +55,7 @@ func TestAccessLogLimitsRefusals(t *testing.T) {
 			{0, 150, "a", 100, "[]"},
 			{0, 1, "b", 1, "[]"}, // each reason has a share of its own
 			{0, 300, "-", 300, "[]"},
-			{0, 300, "down", 300, "[]"},
+			{0, 300, "down", 100, "[]"}, // a server error
 			{99 * time.Millisecond, 1, "a", 0, "[]"},
 			{time.Millisecond, 3, "a", 1, "[51]"},
 			{time.Second, 20, "a", 10, "[2]"},

@@ -157,7 +157,7 @@ func (a *Auth) vouch(r *http.Request) (*Voucher, error) {
 	if v, ok := VoucherFrom(r.Context()); ok && v.auth == a {
 		return v, nil
 	}
-	v := &Voucher{auth: a, asked: time.Now()}
+	v := &Voucher{auth: a, asked: askedSince(r.Context())}
 	if !a.direct {
 		ctx, cancel := bounded.WithTimeout(r.Context(), authTimeout)
 		defer cancel()
@@ -169,22 +169,23 @@ func (a *Auth) vouch(r *http.Request) (*Voucher, error) {
 	if v.principal, err = a.recognize(r); err != nil {
 		return nil, a.WithChallenge(err)
 	}
-	if t := a.Loaded(r); !t.IsZero() && t.Before(v.asked) {
-		v.asked = t
-	}
 	return v, nil
 }
 
-// Loaded is [Loader]'s, for an Auth inside another one.
-func (a *Auth) Loaded(r *http.Request) (earliest time.Time) {
-	for i := range a.list {
-		if l, ok := a.list[i].Authenticator.(Loader); ok {
-			if t := l.Loaded(r); earliest.IsZero() || !t.IsZero() && t.Before(earliest) {
-				earliest = t
-			}
+// askedSince returns the moment from which on an answer about the request's credential may
+// come: now, unless authenticators may rely on what an outer layer was told. It is called
+// before they are: what is too old for them then is not for the voucher.
+func askedSince(ctx context.Context) time.Time {
+	asked := time.Now()
+	if v, ok := VoucherFrom(ctx); ok && v.asked.Before(asked) {
+		asked = v.asked // of an Auth that is one of them, or within one
+	}
+	if l, ok := ctx.Value(contextkey.Loaded{}).(contextkey.Loader); ok {
+		if t := l.Loaded(); !t.IsZero() && t.Before(asked) {
+			asked = t
 		}
 	}
-	return earliest
+	return asked
 }
 
 // BoundsItself reports whether each authenticator of this Auth bounds how long it takes. It

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"reflect"
-	"time"
 
 	"github.com/securews/securews/internal/bounded"
 )
@@ -56,14 +55,6 @@ type Asker interface {
 	// Asks returns those that Authenticate and Alive ask. It is constant, and no chain of
 	// Asks leads back to the Asker.
 	Asks() []Revocable
-}
-
-// Loader is an [Authenticator] with a layer of its own, which may have asked about the
-// credential of a request before Authenticate is called, as that of package session does.
-type Loader interface {
-	// Loaded returns when the layer began to ask; the zero time if Authenticate asked
-	// itself. A [Voucher] counts from then.
-	Loaded(r *http.Request) time.Time
 }
 
 // Challenger is an [Authenticator] that names its scheme in WWW-Authenticate

@@ -65,7 +65,8 @@ func Unavailable(err error) error {
 // client (ASVS 16.5.1); [AccessLog] logs it. Without an AccessLog around, only a contained
 // panic is logged, to [slog.Default].
 //
-// A handshake that is refused ends its connection. Headers that outer layers have set stay,
+// A 401 without a WWW-Authenticate gets that of the Auth around, or Bearer: RFC 9110 §15.5.2
+// requires a scheme. A handshake that is refused ends its connection. Headers that outer layers have set stay,
 // except those that describe a body.
 func Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if p, ok := errors.AsType[*bounded.PanicError](err); ok && recordOf(r.Context()) == nil {
@@ -85,6 +86,9 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	setProblemHeader(w.Header(), f.Header)
+	if f.Status == http.StatusUnauthorized && len(w.Header()["Www-Authenticate"]) == 0 {
+		w.Header()["Www-Authenticate"] = challengesOf(r.Context())
+	}
 	setConnection(w.Header(), r.ProtoMajor, opening.IsHandshake(r))
 	w.WriteHeader(f.Status)
 	if r.Method != http.MethodHead {

@@ -167,9 +167,14 @@ func (a *Auth) Alive(ctx context.Context, p Principal) error {
 	return alive(ctx, a.revocables, p)
 }
 
-// Follow follows every [Revocable] of this Auth, see there.
+// Follow follows every [Revocable] of this Auth, see there. If one panics, none is followed.
 func (a *Auth) Follow(fn func(Revocation)) (stop func()) {
 	var stops []func()
+	defer func() {
+		if stop == nil {
+			stopAll(stops)()
+		}
+	}()
 	if a != nil {
 		for _, x := range a.revocables {
 			stops = append(stops, x.Follow(fn))

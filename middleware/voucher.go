@@ -59,10 +59,14 @@ func FromContext(ctx context.Context) (Principal, bool) {
 // context ctx is, for handlers behind it that refuse the credential after all. Without an
 // Auth it names Bearer, since RFC 9110 §15.5.2 requires a scheme.
 func WithChallenge(ctx context.Context, err error) error {
-	if v, ok := VoucherFrom(ctx); ok {
-		return v.auth.WithChallenge(err)
+	return (&Auth{challenges: challengesOf(ctx)}).WithChallenge(err)
+}
+
+func challengesOf(ctx context.Context) []string {
+	if v, ok := VoucherFrom(ctx); ok && len(v.auth.challenges) > 0 {
+		return slices.Clone(v.auth.challenges)
 	}
-	return (&Auth{challenges: []string{"Bearer"}}).WithChallenge(err)
+	return []string{"Bearer"}
 }
 
 // WithChallenge returns err with the WWW-Authenticate that RFC 9110 §15.5.2 requires of

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/securews/securews/internal/bounded"
+	"github.com/securews/securews/internal/contextkey"
 	"github.com/securews/securews/middleware"
 )
 
@@ -45,7 +46,7 @@ func (m *Manager) Authenticate(r *http.Request) (middleware.Principal, error) {
 		return m.principal(handle, rec), nil
 	case !m.live(rec, time.Now()):
 		return middleware.Principal{}, middleware.ErrNoCredential
-	case !m.Loaded(r).IsZero():
+	case !st.own().IsZero():
 		return m.principal(handle, rec), nil
 	}
 	ctx, cancel := m.bounded(r.Context())
@@ -59,13 +60,20 @@ func (m *Manager) Authenticate(r *http.Request) (middleware.Principal, error) {
 // loadedFor is how long the answer that a request was loaded with counts for it.
 const loadedFor = time.Second
 
-// Loaded is [middleware.Loader]'s: when Handler asked about the request's session, if it did
-// within the last second. A later Authenticate asks again.
-func (m *Manager) Loaded(r *http.Request) time.Time {
-	st := m.stateFrom(r.Context())
-	if st == nil {
-		return time.Time{}
+// Loaded is [contextkey.Loader]'s: when Handler asked about the request's session, or that
+// of another Manager further out, if it did within the last second. A later Authenticate
+// asks again.
+func (st *state) Loaded() time.Time {
+	loaded := st.own()
+	if outer, ok := st.Context.Value(contextkey.Loaded{}).(contextkey.Loader); ok {
+		if t := outer.Loaded(); loaded.IsZero() || !t.IsZero() && t.Before(loaded) {
+			return t
+		}
 	}
+	return loaded
+}
+
+func (st *state) own() time.Time {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	if time.Since(st.loaded) >= loadedFor {

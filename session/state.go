@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/securews/securews/internal/contextkey"
 	"github.com/securews/securews/middleware"
 )
 
@@ -56,7 +57,7 @@ type stateKey struct{ m *Manager }
 
 // Value implements context.Context.
 func (st *state) Value(key any) any {
-	if key == (stateKey{st.m}) {
+	if key == (stateKey{st.m}) || key == (contextkey.Loaded{}) {
 		return st
 	}
 	return st.Context.Value(key)

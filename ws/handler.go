@@ -40,7 +40,8 @@ func New(cfg Config) (*Handler, error) {
 	h.controlRate = newRate(limits.ControlPerSecond, min(10*min(limits.ControlPerSecond, 1<<20), 1<<20))
 	h.pingers = newPool(64, (*Conn).sayDue)
 	h.closers = newPool(256, (*Conn).sendClose) // no ping to a stalled peer delays a revocation
-	h.front = middleware.AccessLog(cfg.Log)(http.HandlerFunc(h.serve))
+	// Stripped before a subprotocol is chosen; the AccessLog writes none of what is stripped.
+	h.front = middleware.AccessLog(cfg.Log)(cfg.Auth.Strip(http.HandlerFunc(h.serve)))
 	if cfg.ExplainRefusals {
 		h.front = h.ExplainRefusals(h.front)
 	}
@@ -56,7 +57,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		middleware.Refuse(w, r, errZero)
 		return
 	}
-	h.front.ServeHTTP(w, h.cfg.Auth.Stripped(r)) // before any log, and before a subprotocol is chosen
+	h.front.ServeHTTP(w, r)
 }
 
 // serve refuses a stripped request, or upgrades it and starts the connection.
@@ -70,13 +71,29 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 	c, err := h.open(w, r, hs)
 	switch {
 	case errors.Is(err, errAnswered):
-		middleware.Annotate(r.Context(), slog.Any("cause", err))
-		panic(http.ErrAbortHandler)
+		h.abort(r, err)
 	case err != nil:
 		h.refuse(w, r, err)
 	default:
 		go c.run()
 	}
+}
+
+// abort ends a request whose answer has begun and cannot be completed.
+func (h *Handler) abort(r *http.Request, err error) {
+	if !h.logPanic(r, err) {
+		middleware.Annotate(r.Context(), slog.Any("cause", err))
+	}
+	panic(http.ErrAbortHandler)
+}
+
+// logPanic logs the panic in err that no refusal shows; false if there is none.
+func (h *Handler) logPanic(r *http.Request, err error) bool {
+	p, ok := errors.AsType[*bounded.PanicError](err)
+	if ok {
+		h.cfg.Log.Error("ws: panic during the upgrade", "id", middleware.RequestID(r.Context()), "cause", err, "stack", p.Stack)
+	}
+	return ok
 }
 
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {

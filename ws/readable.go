@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 
+	"github.com/securews/securews/internal/bounded"
 	"github.com/securews/securews/internal/contextkey"
 	"github.com/securews/securews/middleware"
 )
@@ -59,25 +60,44 @@ func (h *Handler) explain(w http.ResponseWriter, r *http.Request, f *middleware.
 	if cause == nil || len(r.Header["Origin"]) == 0 || canHijack(w) != nil {
 		return false // a client without an Origin is not a page: it can read the answer
 	}
-	r = h.cfg.Auth.Stripped(r)
-	hs, err := h.parse(r)
-	if err != nil {
-		return false
-	}
-	c := &Conn{h: h, origin: hs.origin, subprotocol: hs.subprotocol, explains: true}
-	if !h.cfg.Live.Explain(&c.binding, (*member)(c)) {
-		return false
-	}
-	c.init(r, nil)
-	c.end(cause.Wrap(f))
-	if err := c.accept(w, r); err != nil {
-		c.abandon()
-		if errors.Is(err, errAnswered) {
-			panic(http.ErrAbortHandler)
-		}
+	c, err := h.complete(w, r, cause.Wrap(f))
+	switch {
+	case errors.Is(err, errAnswered):
+		h.abort(r, err)
+	case err != nil:
+		h.logPanic(r, err)
 		return false
 	}
 	middleware.Annotate(r.Context(), slog.String("connection", c.ID()), slog.Int("code", int(cause.Code)))
 	go c.finish(cause)
 	return true
+}
+
+var errNoRoom = errors.New("ws: Limits.ReadableRefusals is reached")
+
+// complete is explain's [Handler.open].
+func (h *Handler) complete(w http.ResponseWriter, r *http.Request, cause *CloseError) (_ *Conn, err error) {
+	defer bounded.Contain(&err)
+	r = h.cfg.Auth.Stripped(r)
+	hs, err := h.parse(r)
+	if err != nil {
+		return nil, err
+	}
+	c := &Conn{h: h, origin: hs.origin, subprotocol: hs.subprotocol, explains: true}
+	if !h.cfg.Live.Explain(&c.binding, (*member)(c)) {
+		return nil, errNoRoom
+	}
+	opened := false
+	defer func() {
+		if !opened {
+			c.abandon()
+		}
+	}()
+	c.init(r, nil)
+	c.end(cause)
+	if err := c.accept(w, r); err != nil {
+		return nil, err
+	}
+	opened = true
+	return c, nil
 }

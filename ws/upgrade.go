@@ -14,6 +14,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/securews/securews/internal/bounded"
 	"github.com/securews/securews/internal/contextkey"
 	"github.com/securews/securews/middleware"
 )
@@ -112,15 +113,9 @@ func (w *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if c.subprotocol != "" {
 		w.Header()["Sec-WebSocket-Protocol"] = []string{c.subprotocol}
 	}
-	w.ResponseWriter.WriteHeader(http.StatusSwitchingProtocols)
-	writeHeaderNow(w.ResponseWriter)
-	control := http.NewResponseController(w.ResponseWriter)
-	conn, rw, err := control.Hijack()
+	conn, rw, err := takeOver(w.ResponseWriter)
 	if err != nil {
-		// If a layer keeps the panic that follows from net/http, the answer fails, and
-		// net/http reads no further request.
-		_ = control.SetWriteDeadline(time.Unix(1, 0))
-		return nil, nil, fmt.Errorf("%w: %w", errAnswered, err)
+		return nil, nil, err
 	}
 	g := &c.guard
 	g.Conn, g.c = conn, c
@@ -134,6 +129,24 @@ func (w *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	w.pair = bufio.ReadWriter{Reader: &c.buffered, Writer: &c.discarded}
 	boundUnsent(conn)
 	return g, &w.pair, nil
+}
+
+// takeOver sends the 101 and takes the connection out of net/http. If a layer does not let
+// that happen, or panics, its error is errAnswered.
+func takeOver(w http.ResponseWriter) (conn net.Conn, rw *bufio.ReadWriter, err error) {
+	control := http.NewResponseController(w)
+	defer func() {
+		if err != nil {
+			// If a layer keeps the panic that follows from net/http, the answer fails, and
+			// net/http reads no further request.
+			_ = control.SetWriteDeadline(time.Unix(1, 0))
+			err = fmt.Errorf("%w: %w", errAnswered, err)
+		}
+	}()
+	defer bounded.Contain(&err)
+	w.WriteHeader(http.StatusSwitchingProtocols)
+	writeHeaderNow(w)
+	return control.Hijack()
 }
 
 // writeHeaderNow has a writer send its header that would wait for the body, as gin's does.

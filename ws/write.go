@@ -85,8 +85,13 @@ func (c *Conn) put(frames, rest []byte) error {
 		return cause // nothing follows a close frame (RFC 6455 §5.5.1), or the loss of the credential
 	}
 	defer c.writeSince.Store(0)
+	begun := false
 	for _, p := range [...][]byte{frames, rest} {
-		for len(p) > 0 {
+		for ; len(p) > 0; begun = true {
+			if cause := c.cause.Load(); begun && cause != nil && cause.Reason == ErrRevoked.Reason {
+				c.cut() // the rest is not for this peer, and no close frame can stand within a frame
+				return cause
+			}
 			n := min(len(p), maxWrite)
 			c.progress()
 			if _, err := c.guard.Conn.Write(p[:n]); err != nil {

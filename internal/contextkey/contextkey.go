@@ -12,10 +12,20 @@ type (
 	// context of a connection.
 	RequestID struct{}
 
+	// Loaded is the key of the [Loader] of a request.
+	Loaded struct{}
+
 	// Explain is the key of the func(http.ResponseWriter, *http.Request, error) bool that
 	// may answer a refusal in place of middleware.Refuse.
 	Explain struct{}
 )
+
+// Loader is a layer that asks about the credential of a request before its Authenticator is
+// called, which may rely on that answer.
+type Loader interface {
+	// Loaded returns when the layer began to ask; the zero time if its answer counts no more.
+	Loaded() time.Time
+}
 
 // Ours is an argument that only packages of this module can give: [Key]. The zero Ours is
 // not it, because other code can make one: it can infer the type, or write a literal.
