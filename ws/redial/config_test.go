@@ -20,7 +20,7 @@ func TestConfigErrors(t *testing.T) {
 		want []string
 	}{
 		"zero":                    {redial.Config{}, []string{"URL: empty"}},
-		"no wss":                  {redial.Config{URL: "https://app.example/ws"}, []string{`URL: the scheme is "https"`}},
+		"no wss":                  {redial.Config{URL: "https://app.example/ws"}, []string{`URL: scheme "https"`}},
 		"relative":                {redial.Config{URL: "/ws"}, []string{"URL: no host"}},
 		"no host":                 {redial.Config{URL: "wss:///ws"}, []string{"URL: no host"}},
 		"plaintext to a name":     {redial.Config{URL: "ws://app.example", DangerouslyAllowPlaintext: true}, []string{"ws:// to app.example"}},

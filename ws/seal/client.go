@@ -12,14 +12,14 @@ import (
 	"github.com/securews/securews/ws"
 )
 
-// Client opens sealed connections to one service. It is safe for concurrent use. The
-// zero value refuses every connection.
+// Client opens sealed connections to one service. It is safe for concurrent use. The zero
+// value refuses every connection.
 type Client struct {
 	cfg ClientConfig // without its PSK
 	psk func() PSK   // as in Server
 }
 
-// NewClient compiles a configuration, or reports everything that is wrong with it.
+// NewClient compiles a configuration, or returns an error that lists every problem in it.
 func NewClient(cfg ClientConfig) (*Client, error) {
 	cfg, err := cfg.compile()
 	if err != nil {
@@ -30,16 +30,17 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 	return &Client{cfg, func() PSK { return psk }}, nil
 }
 
-// Subprotocols returns what the handshake has to offer.
+// Subprotocols returns the subprotocols that the handshake must offer.
 func (cl *Client) Subprotocols() []string { return cl.cfg.Policy.subprotocols(cl.cfg.App) }
 
 // Connect exchanges keys over a connection that has just been opened, within 5 s, and
-// returns when the server has proved that it holds one of Keys. The connection is
-// closed where it fails: with [ErrDecrypt] if the server negotiated anything but the
-// sealed subprotocol, and for whatever was changed on its way. An end before that is
-// io.ErrUnexpectedEOF, as in [Conn.Read].
+// returns when the server has proved that it holds one of Keys. If it fails, the
+// connection is closed: with [ErrDecrypt] if the server did not negotiate the sealed
+// subprotocol, or if anything was changed in transit. If the connection ends before that,
+// the error is io.ErrUnexpectedEOF, as in [Conn.Read].
 //
-// What a redial.Client has queued, and queues, goes out through the sealed connection.
+// The messages in the queue of a redial.Client, present and future, are sent through the
+// sealed connection.
 func (cl *Client) Connect(ctx context.Context, m Messages) (*Conn, error) {
 	c := newConn(m, cl.cfg.QueueBytes, cl.cfg.QueueMessages)
 	switch got := m.Subprotocol(); {
@@ -78,8 +79,8 @@ func (cl *Client) Connect(ctx context.Context, m Messages) (*Conn, error) {
 	return c, nil
 }
 
-// queueing is a connection with a queue of its own, which is not to go out past the seal:
-// a redial.Conn.
+// queueing is a connection with its own queue, which must not be sent unsealed: a
+// redial.Conn.
 type queueing interface {
 	SendThrough(l interface {
 		Write(typ websocket.MessageType, p []byte) error
@@ -87,7 +88,7 @@ type queueing interface {
 	})
 }
 
-// choose takes the first offer that is made with a key of ours.
+// choose returns the key of the first offer that is one of Keys.
 func (cl *Client) choose(offers []offer) (PublicKey, bool) {
 	now := time.Now()
 	for _, o := range offers {
@@ -124,7 +125,7 @@ func (cl *Client) answer(c *Conn, first []byte) (second []byte, ok bool) {
 	return second, err == nil
 }
 
-// control is a control record's payload. Only the first record of a server is one.
+// control is the payload of a control record. Only the first record of a server is one.
 type control struct {
 	T   string `json:"t"`
 	CID string `json:"cid"`

@@ -13,61 +13,60 @@ import (
 	"github.com/securews/securews/ws"
 )
 
-// Policy says what to do with a connection whose negotiated subprotocol is not a
-// sealed one.
+// Policy decides about connections whose negotiated subprotocol is not a sealed one.
 type Policy int
 
 const (
-	// PolicyRequired, the zero value, closes it.
+	// PolicyRequired, the zero value, closes them.
 	PolicyRequired Policy = iota
 
-	// DangerouslyOptional lets it through in plain text. Whoever can change the handshake
-	// can have that: it is for the time in which clients are moved over, no longer.
+	// DangerouslyOptional admits them in plain text. An attacker who can change the
+	// handshake can bring that about: use it only while clients are being migrated.
 	DangerouslyOptional
 )
 
-// PSK is a key that both ends were given beforehand: 32 random bytes, or none. A
-// connection opens only where both have the same. It does not show itself in logs.
+// PSK is a pre-shared key: 32 random bytes, or none. A connection opens only if both ends
+// have the same key. fmt, log/slog and encoding/json print it redacted.
 type PSK []byte
 
-// String shows nothing.
+// String returns "[redacted]".
 func (PSK) String() string { return "[redacted]" }
 
-// Format shows nothing, whatever the verb.
+// Format writes "[redacted]" for every verb.
 func (PSK) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[redacted]") }
 
-// LogValue shows nothing.
+// LogValue returns "[redacted]".
 func (PSK) LogValue() slog.Value { return slog.StringValue("[redacted]") }
 
-// MarshalText shows nothing: a log in JSON may get the Config around it.
+// MarshalText returns "[redacted]", for a Config that is logged as JSON.
 func (PSK) MarshalText() ([]byte, error) { return []byte("[redacted]"), nil }
 
 // Config is what [NewServer] compiles. Keys and Audience are required.
 type Config struct {
 	_ [0]func()
 
-	// Keys are those of the server, and change as they are rotated.
+	// Keys are the keys of the server. They may be replaced while it runs.
 	Keys *Keyring
 
-	// Audience names this service, and is the same here and in its clients. It is not
-	// the Host, which whoever is in between could choose.
+	// Audience names this service, and must be the same here and in its clients. It is not
+	// taken from the Host header, which a proxy could choose.
 	Audience string
 
-	// Suites are those offered, the preferred first; nil: XWing, X25519, P256.
+	// Suites are the offered suites, the preferred first; nil: XWing, X25519, P256.
 	Suites []Suite
 
 	// Policy is for connections without a sealed subprotocol.
 	Policy Policy
 
-	// Principal returns the word for a principal that the client knows as well, such as
-	// its Subject; nil: every connection's is "".
+	// Principal returns the name of a principal, which the client must know as well, such
+	// as its Subject; nil: "" for every connection.
 	Principal func(middleware.Principal) string
 
 	// PSK, if set, is mixed into every connection's keys.
 	PSK PSK
 
-	// QueueBytes and QueueMessages bound what Send has taken and the network not yet;
-	// 0: 1 MiB and 1,024. Beyond: 1013 `slow`.
+	// QueueBytes and QueueMessages bound the messages that Send has queued; 0: 1 MiB and
+	// 1,024. Beyond: 1013 `slow`.
 	QueueBytes, QueueMessages int
 }
 
@@ -75,28 +74,28 @@ type Config struct {
 type ClientConfig struct {
 	_ [0]func()
 
-	// Keys are those of the server, pinned or from its directory.
+	// Keys are the public keys of the server, pinned or from its directory.
 	Keys []PublicKey
 
-	// Audience is the server's.
+	// Audience is that of the server.
 	Audience string
 
 	// App is the application's subprotocol, without the prefix of the sealed one.
 	App string
 
-	// Origin is what the handshake's Origin header says, "" where it sends none.
+	// Origin is the Origin header of the handshake, "" if it sends none.
 	Origin string
 
-	// Principal is what the server's Config.Principal returns for this client.
+	// Principal is the name that the server's Config.Principal returns for this client.
 	Principal string
 
-	// Suites are those accepted; nil: XWing, X25519, P256. The server's order counts.
+	// Suites are the accepted suites; nil: XWing, X25519, P256. The server's order applies.
 	Suites []Suite
 
 	// Policy is for connections without a sealed subprotocol.
 	Policy Policy
 
-	// PSK is the server's.
+	// PSK is that of the server.
 	PSK PSK
 
 	// QueueBytes and QueueMessages are as in [Config].
@@ -106,7 +105,7 @@ type ClientConfig struct {
 func (cfg Config) compile() (Config, error) {
 	var errs []error
 	if cfg.Keys == nil {
-		errs = append(errs, errors.New("seal: Keys: nil: clients could encrypt to nobody"))
+		errs = append(errs, errors.New("seal: Keys: nil: want a Keyring, see NewKeyring"))
 	}
 	if !cfg.Policy.valid() {
 		errs = append(errs, fmt.Errorf("seal: Policy: %d is none", cfg.Policy))
@@ -135,11 +134,11 @@ func (cfg ClientConfig) compile() (ClientConfig, error) {
 	return cfg, errors.Join(errs...)
 }
 
-// checkKeys wants one that can be used: a connection would not say why it cannot. Keys
-// that have ended are no mistake of the configuration: they all do, in time.
+// checkKeys requires at least one usable key, because a connection would not report why it
+// failed. A key that has expired is not an error: every key does at some time.
 func (cfg *ClientConfig) checkKeys() error {
 	if len(cfg.Keys) == 0 {
-		return errors.New("seal: Keys: none: there is nobody to encrypt to")
+		return errors.New("seal: Keys: none: want a public key of the server")
 	}
 	var errs []error
 	usable := false
@@ -150,15 +149,15 @@ func (cfg *ClientConfig) checkKeys() error {
 		usable = usable || slices.Contains(cfg.Suites, k.suite)
 	}
 	if len(errs) == 0 && !usable {
-		errs = append(errs, errors.New("seal: Keys: each is of none of Suites"))
+		errs = append(errs, errors.New("seal: Keys: no key is of one of Suites"))
 	}
 	return errors.Join(errs...)
 }
 
 func (p Policy) valid() bool { return p == PolicyRequired || p == DangerouslyOptional }
 
-// subprotocols lists those of the applications: the sealed ones, which come first, and
-// where the policy allows it the plain ones.
+// subprotocols returns the sealed subprotocols of the applications, and after them the
+// plain ones if the policy admits those.
 func (p Policy) subprotocols(apps ...string) []string {
 	var all []string
 	for _, app := range apps {
@@ -170,7 +169,8 @@ func (p Policy) subprotocols(apps ...string) []string {
 	return all
 }
 
-// isApp keeps to a part of what RFC 9110 §5.6.2 lets be a token.
+// isApp reports whether s is an application's name: a subset of the tokens of RFC 9110
+// §5.6.2.
 func isApp(s string) bool {
 	return len(s) > 0 && len(s) <= 64 && strings.IndexFunc(s, func(c rune) bool {
 		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("-_.", c))
@@ -179,17 +179,17 @@ func isApp(s string) bool {
 
 func checkAudience(s string) error {
 	if s == "" || len(s) > 255 {
-		return fmt.Errorf("seal: Audience: %d bytes; the service's name takes 1 to 255", len(s))
+		return fmt.Errorf("seal: Audience: %d bytes: want a name of 1 to 255", len(s))
 	}
 	return nil
 }
 
 func checkPSK(k PSK) error {
 	if len(k) != 0 && len(k) != 32 {
-		return fmt.Errorf("seal: PSK: %d bytes; it has 32, random ones, or there is none", len(k))
+		return fmt.Errorf("seal: PSK: %d bytes: want 32 random bytes, or none", len(k))
 	}
 	if len(k) != 0 && bytes.Count(k, []byte{0}) == len(k) {
-		return errors.New("seal: PSK: zeros only; nobody has drawn it")
+		return errors.New("seal: PSK: all zeros: want 32 random bytes")
 	}
 	return nil
 }
@@ -205,7 +205,7 @@ func fillSuites(s *[]Suite) error {
 	}
 	for i, suite := range *s {
 		if _, ok := suite.algorithms(); !ok || slices.Contains((*s)[:i], suite) {
-			return fmt.Errorf("seal: Suites: %v is none, or given twice", suite)
+			return fmt.Errorf("seal: Suites: %v is unknown or given twice", suite)
 		}
 	}
 	return nil
@@ -213,7 +213,7 @@ func fillSuites(s *[]Suite) error {
 
 func fillQueue(bytes, messages *int) error {
 	if *bytes < 0 || *messages < 0 {
-		return errors.New("seal: QueueBytes, QueueMessages: negative; 0 is the default, and there is no unlimited")
+		return errors.New("seal: QueueBytes, QueueMessages: negative; 0 is the default; unlimited is not supported")
 	}
 	if *bytes == 0 {
 		*bytes = 1 << 20

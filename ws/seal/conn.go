@@ -14,36 +14,36 @@ import (
 	"github.com/securews/securews/ws"
 )
 
-// Conn is a connection whose messages are sealed, of either side. Read and ReadJSON
-// belong to one goroutine at a time; everything else is safe for concurrent use.
-// Nothing else may read or write the connection underneath.
+// Conn is either end of a connection whose messages are sealed. Read and ReadJSON belong to
+// one goroutine at a time; everything else is safe for concurrent use. Nothing else may
+// read or write the connection underneath.
 type Conn struct {
 	m        Messages
 	id       string
 	in       *direction // nil: plain text
 	out      outbox
-	readErr  error // how reading ended
-	notified bool  // the peer has said that it is done
+	readErr  error // set when reading has ended
+	notified bool  // the peer has sent its close record
 	closed   atomic.Bool
 
-	goodbye atomic.Bool // is being said, or has been
-	said    chan struct{}
-	saidErr error // set before said is closed
+	finishing atomic.Bool // CloseWrite was called
+	finished    chan struct{}
+	finishErr error // set before finished is closed
 }
 
-// goodbyeGrace is for the records before the last to go out.
-const goodbyeGrace = 5 * time.Second
+// closeWriteGrace bounds the time in which the records before the last are sent.
+const closeWriteGrace = 5 * time.Second
 
 func newConn(m Messages, queueBytes, queueMessages int) *Conn {
-	return &Conn{m: m, said: make(chan struct{}), out: outbox{m: m, bytes: queueBytes, messages: queueMessages}}
+	return &Conn{m: m, finished: make(chan struct{}), out: outbox{m: m, bytes: queueBytes, messages: queueMessages}}
 }
 
-// Sealed reports whether messages are encrypted: always, unless PolicyPreferred let
-// the connection through without.
+// Sealed reports whether messages are encrypted: always, unless DangerouslyOptional admitted
+// the connection in plain text.
 func (c *Conn) Sealed() bool { return c.in != nil }
 
-// ID is the server's name for the connection, see [ws.Conn.ID]; on the client it came
-// sealed, and is "" in plain text.
+// ID returns the server's id of the connection, see [ws.Conn.ID]. The client receives it
+// sealed; in plain text it is "" there.
 func (c *Conn) ID() string { return c.id }
 
 // Subprotocol returns the negotiated subprotocol, with the prefix of a sealed one.
@@ -52,11 +52,11 @@ func (c *Conn) Subprotocol() string { return c.m.Subprotocol() }
 // Read returns the next message. Text is valid UTF-8. p belongs to the caller until
 // the next Read.
 //
-// Where the peer has said that nothing follows, the error is io.EOF to errors.Is; where
-// the connection ended without that, something may have been cut off and it is
-// io.ErrUnexpectedEOF. errors.As finds a [ws.CloseError] in either, with the code of the
-// close frame, which, other than the messages, whoever is in between may have written.
-// Anything that was changed on its way is [ErrDecrypt].
+// The error matches io.EOF in errors.Is if the peer has announced that no message follows.
+// If the connection ended without that, messages may have been cut off, and the error
+// matches io.ErrUnexpectedEOF. In both cases errors.As finds a [ws.CloseError] with the
+// code of the close frame, which, unlike the messages, a proxy may have forged. If anything
+// was changed in transit, the error is [ErrDecrypt].
 func (c *Conn) Read() (typ websocket.MessageType, p []byte, err error) {
 	if c.in == nil {
 		return c.m.Read()
@@ -82,7 +82,7 @@ func (c *Conn) Read() (typ websocket.MessageType, p []byte, err error) {
 	return 0, nil, c.readErr
 }
 
-// next opens the next record, whatever it is.
+// next opens the next record, of any type.
 func (c *Conn) next() (recordType, []byte, error) {
 	typ, p, err := c.m.Read()
 	if err != nil {
@@ -96,7 +96,7 @@ func (c *Conn) next() (recordType, []byte, error) {
 	return 0, nil, c.fail()
 }
 
-// ended is what an error of the connection underneath means.
+// ended returns the error of Read for an error of the connection underneath.
 func (c *Conn) ended(err error) error {
 	c.in.erase()
 	var end error
@@ -124,7 +124,7 @@ var (
 	errTextNotUTF8 = errors.New("seal: write: text that is not UTF-8")
 )
 
-// kindOf is the record type of a message, and checks it.
+// kindOf checks a message and returns its record type.
 func kindOf(typ websocket.MessageType, p []byte) (recordType, error) {
 	switch {
 	case typ == websocket.MessageBinary:
@@ -144,8 +144,8 @@ func plainType(kind recordType) websocket.MessageType {
 	return websocket.MessageBinary
 }
 
-// Write sends a message and returns when the network has taken it, after all that was
-// written or queued before. p may be used again when it returns.
+// Write sends a message, after all that were written or queued before, and returns when the
+// network has accepted it. p may be used again when it returns.
 func (c *Conn) Write(typ websocket.MessageType, p []byte) error {
 	kind, err := kindOf(typ, p)
 	if err != nil {
@@ -169,7 +169,7 @@ func (c *Conn) Send(typ websocket.MessageType, p []byte) error {
 		return err
 	}
 	c.out.stop(ws.ErrSlow)
-	go func() { _ = c.m.Close(ws.ErrSlow.Code, ws.ErrSlow.Reason) }() // which may wait
+	go func() { _ = c.m.Close(ws.ErrSlow.Code, ws.ErrSlow.Reason) }() // may block
 	return ws.ErrSlow
 }
 
@@ -182,8 +182,8 @@ func (c *Conn) WriteJSON(v any) error {
 	return c.Write(websocket.MessageText, p)
 }
 
-// ReadJSON reads the next message, which must be text, into v. An error that is not
-// the connection's ending is [ws.ErrInvalid].
+// ReadJSON reads the next message, which must be text, into v. If the message is not valid,
+// the error is [ws.ErrInvalid] and the connection continues.
 func (c *Conn) ReadJSON(v any) error {
 	typ, p, err := c.Read()
 	if err != nil {
@@ -197,9 +197,10 @@ func (c *Conn) ReadJSON(v any) error {
 	return &ws.CloseError{Code: ws.ErrInvalid.Code, Reason: ws.ErrInvalid.Reason, Err: err}
 }
 
-// Close tells the peer, sealed, that nothing follows what was written and queued, and
-// closes with the code and reason, which are not sealed. Those that may not stand in a
-// close frame are an error and change nothing. Read then ends with [ws.ErrClosed].
+// Close sends a sealed close record after the messages that were written and queued, and
+// then closes with the code and reason, which are not sealed. If a close frame may not
+// contain them, Close returns an error and changes nothing. Read then returns
+// [ws.ErrClosed].
 func (c *Conn) Close(code websocket.StatusCode, reason string) error {
 	if err := (&ws.CloseError{Code: code, Reason: reason}).Validate(); err != nil {
 		return err
@@ -209,23 +210,23 @@ func (c *Conn) Close(code websocket.StatusCode, reason string) error {
 	return c.m.Close(code, reason)
 }
 
-// CloseWrite tells the peer, sealed, that nothing follows what was written and queued, and
-// returns when that has gone out, after 5 s at the latest. Whatever is written later fails
-// with [ws.ErrClosed]. Reading goes on. In plain text there are no such words, and it
-// waits for the queue only.
+// CloseWrite sends a sealed close record after the messages that were written and queued,
+// and returns when that has been sent, after 5 s at the latest. Later writes fail with
+// [ws.ErrClosed]. Reading continues. In plain text there is no close record, and CloseWrite
+// only waits for the queue.
 func (c *Conn) CloseWrite() error {
-	if c.goodbye.CompareAndSwap(false, true) {
-		c.saidErr = c.sayGoodbye()
-		close(c.said)
+	if c.finishing.CompareAndSwap(false, true) {
+		c.finishErr = c.writeClose()
+		close(c.finished)
 	}
-	<-c.said // whoever comes second waits as well
-	return c.saidErr
+	<-c.finished // later calls wait as well
+	return c.finishErr
 }
 
-func (c *Conn) sayGoodbye() error {
+func (c *Conn) writeClose() error {
 	done := make(chan error, 1)
 	c.out.finish(recordClose, ws.ErrClosed, done)
-	grace := time.NewTimer(goodbyeGrace)
+	grace := time.NewTimer(closeWriteGrace)
 	defer grace.Stop()
 	select {
 	case err := <-done:

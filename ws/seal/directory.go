@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// DirectoryPath is where a server's public keys are looked for.
+// DirectoryPath is the path at which clients look up a server's public keys.
 const DirectoryPath = "/.well-known/wss-keys"
 
 const (
@@ -23,9 +23,9 @@ const (
 
 var errDirectory = errors.New("seal: directory")
 
-// appendDirectory writes the keys as {"keys":[{"kid","kem","pk","not_after"}]}: kid and
-// pk in base64url without padding, kem as the number of RFC 9180 §7.1, not_after in
-// seconds since 1970.
+// appendDirectory appends the keys as {"keys":[{"kid","kem","pk","not_after"}]}: kid and pk
+// in base64url without padding, kem as the number of RFC 9180 §7.1, not_after in seconds
+// since 1970.
 func appendDirectory(b []byte, keys []Key) []byte {
 	b = append(b, `{"keys":[`...)
 	for i, k := range keys {
@@ -38,9 +38,8 @@ func appendDirectory(b []byte, keys []Key) []byte {
 	return append(b, "]}\n"...)
 }
 
-// ParseDirectory reads what a [Keyring] serves, the first key first. Keys of suites
-// that are not spoken here are left out; of those that are, one mistake makes the
-// whole directory an error. It may be empty.
+// ParseDirectory parses the document that a [Keyring] serves, in its order. Keys of unknown
+// suites are skipped; a mistake in any other key is an error. The result may be empty.
 func ParseDirectory(b []byte) ([]PublicKey, error) {
 	if len(b) > maxDirectory {
 		return nil, fmt.Errorf("%w: more than %d bytes", errDirectory, maxDirectory)
@@ -104,11 +103,11 @@ func parseEntry(e map[string]json.RawMessage) (k PublicKey, known bool, err erro
 	return k, true, nil
 }
 
-// decodeStrict reads one JSON value and nothing behind it. null, which encoding/json
-// leaves be, is a mistake here, and so is what is missing.
+// decodeStrict parses one JSON value without trailing data. A missing value is an error,
+// and so is null, which encoding/json ignores.
 func decodeStrict(b []byte, v any) error {
 	if trimmed := bytes.TrimSpace(b); len(trimmed) == 0 || string(trimmed) == "null" {
-		return fmt.Errorf("%w: something is missing", errDirectory)
+		return fmt.Errorf("%w: a value is missing", errDirectory)
 	}
 	if err := json.Unmarshal(b, v); err != nil {
 		return fmt.Errorf("%w: %w", errDirectory, err)
@@ -116,12 +115,12 @@ func decodeStrict(b []byte, v any) error {
 	return nil
 }
 
-// FetchKeys gets a server's directory. The address is https; redirects are followed to
-// https alone. client nil is http.DefaultClient; ctx bounds the whole.
+// FetchKeys gets a server's directory. The address must be https; redirects are followed to
+// https only. A nil client is http.DefaultClient; ctx bounds the call.
 //
-// Keys that come over the same TLS as the messages they protect keep a secret from who
-// reads along behind that TLS, not from who can put keys of its own in their place: pin
-// them with [ParsePublicKey] where it matters.
+// Keys that arrive over the same TLS as the messages protect against passive readers behind
+// that TLS, not against an attacker who can replace the keys. To be safe from both, pin the
+// keys with [ParsePublicKey].
 func FetchKeys(ctx context.Context, client *http.Client, address string) ([]PublicKey, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "https" {
@@ -155,7 +154,7 @@ func httpsOnly(also func(*http.Request, []*http.Request) error) func(*http.Reque
 	return func(req *http.Request, via []*http.Request) error {
 		switch {
 		case req.URL.Scheme != "https":
-			return errors.New("redirected to where there is no TLS")
+			return errors.New("redirected to an address without TLS")
 		case also != nil:
 			return also(req, via)
 		case len(via) >= 10:

@@ -1,26 +1,30 @@
-// Package seal encrypts the payload of WebSocket messages between a client and the
-// server that serves it, inside the TLS that both speak: HPKE (RFC 9180) agrees on
-// keys, AES-GCM seals each message, and both ends know that nothing was left out.
+// Package seal encrypts the payload of WebSocket messages between a client and a server,
+// inside TLS: HPKE (RFC 9180) agrees on keys, AES-GCM seals each message, and both ends
+// detect missing messages.
 //
-// It protects against whoever handles the frames between the two ends of TLS and the
-// two ends of the application, and only reads along, or changes what it likes where
-// the client holds a pinned key: a proxy or CDN that ends TLS and logs bodies, a relay,
-// a debugging tap behind them. Such a one learns the lengths and times of messages and
-// which of the two keys changes when, and nothing else; whatever it changes, leaves
-// out, repeats, moves or brings from elsewhere ends the connection.
+// # Protection
 //
-// It does not protect a page against whoever serves that page: the script and the key
-// come from there, and a CDN that is willing to change them reads everything. A native
-// client with a pinned key ([ParsePublicKey]) is safe from that as well. It does not
-// hide who talks to whom, how much and when. It does not prove to the server who the
-// client is: that is the credential's part, and who ends TLS sees the credential and can
-// open a sealed connection of his own with it. A [PSK] shuts him out. Who gets a
-// server's private key reads what was sent under it, in the past too: keys are to be
-// rotated, and destroyed. And it is no reason for ws://.
+// It protects against parties between the end of TLS and the end of the application: a
+// proxy or CDN that terminates TLS and logs bodies, a relay, a debugging tap behind them.
+// They may only read or, if the client has a pinned key, also change the frames. They learn
+// the lengths and times of messages and when each key is updated, and nothing else. Any
+// frame that is changed, dropped, repeated, reordered or inserted ends the connection.
 //
-// A [Server] wraps the Serve of a [ws.Handler], a [Client] any connection that has the
-// methods of [Messages]: those of ws.Conn, of the reconnecting client, and by [Dialed]
-// of coder's. Both end in the same [Conn]. Its subprotocol is "hpke1." and the
-// application's; a client whose [Policy] is the zero value closes if anything else was
+// # Limits
+//
+// It does not protect a page against the host that serves the page: a CDN that changes the
+// script or the key reads everything. A native client with a pinned key ([ParsePublicKey])
+// is safe from that as well. It does not hide the parties, the number and the times of
+// messages. It does not authenticate the client, which is the purpose of the credential; a
+// party that terminates TLS sees the credential and can open its own sealed connection with
+// it, unless there is a [PSK]. The holder of a server's private key can read everything that
+// was ever sent under it, so keys must be rotated and destroyed. It does not replace wss://.
+//
+// # Use
+//
+// A [Server] wraps the Serve function of a [ws.Handler]. A [Client] wraps any connection
+// with the methods of [Messages]: a ws.Conn, a redial.Conn, or one of coder/websocket by
+// [Dialed]. Both result in a [Conn]. The subprotocol is "hpke1." and that of the
+// application; a client with the zero [Policy] closes the connection if another one was
 // negotiated. The wire format is in testdata/vectors.json, with every intermediate value.
 package seal

@@ -10,28 +10,27 @@ const (
 	helloClient  = 0x02
 	helloVersion = 0x01
 
-	serverHelloHead = 37 // up to and with the number of suites
+	serverHelloHead = 37 // including the number of suites
 	offerSize       = 14
 	clientHelloHead = 20 // up to enc
 )
 
 type kid [8]byte
 
-// offer is one suite under one key, as it stands in both hellos.
+// offer is one suite with one key, as encoded in both hellos.
 type offer struct {
 	kid            kid
 	kem, kdf, aead uint16
 }
 
-// serverHello is what a server says first: a random value of its own, and the keys it
-// would be spoken to with, the preferred one first.
+// serverHello is the first message of a server: a random value, and the keys it offers, the
+// preferred one first.
 type serverHello struct {
 	random [32]byte
 	offers []offer // 1 to 255
 }
 
-// clientHello names one of the offers, exactly as it was made, and carries the
-// encapsulated key.
+// clientHello repeats one of the offers, byte for byte, and contains the encapsulated key.
 type clientHello struct {
 	offer
 	enc []byte
@@ -61,8 +60,8 @@ func (h serverHello) bytes() []byte {
 	return b
 }
 
-// parseServerHello accepts what bytes writes and nothing else. Suites that are not
-// known here are kept: they are somebody else's.
+// parseServerHello accepts exactly the encodings that bytes produces. Offers of unknown
+// suites are kept, for other clients.
 func parseServerHello(b []byte) (h serverHello, ok bool) {
 	if len(b) < serverHelloHead || !bytes.Equal(b[:4], []byte{helloServer, helloVersion, 0, 0}) {
 		return h, false
@@ -87,8 +86,8 @@ func (h clientHello) bytes() []byte {
 	return append(b, h.enc...)
 }
 
-// parseClientHello accepts what bytes writes and nothing else. enc is part of b; its
-// length is that of a suite of ours.
+// parseClientHello accepts exactly the encodings that bytes produces. enc is part of b; its
+// length is that of the suite.
 func parseClientHello(b []byte) (h clientHello, ok bool) {
 	if len(b) < clientHelloHead || !bytes.Equal(b[:4], []byte{helloClient, helloVersion, 0, 0}) {
 		return h, false

@@ -13,12 +13,12 @@ import (
 // Key is a server's private key for one suite. The zero Key opens nothing.
 type Key struct {
 	suite    Suite
-	private  func() hpke.PrivateKey // fmt sees nothing in a func; a wrong verb prints what is behind a pointer
+	private  func() hpke.PrivateKey // fmt cannot print a func's result; with a wrong verb it follows a pointer
 	id       kid
 	notAfter time.Time
 }
 
-// PublicKey is what a client knows of a [Key]. The zero PublicKey is no key.
+// PublicKey is the public part of a [Key]. The zero PublicKey is not a key.
 type PublicKey struct {
 	suite    Suite
 	public   hpke.PublicKey
@@ -26,9 +26,9 @@ type PublicKey struct {
 	notAfter time.Time
 }
 
-var errNotAfter = errors.New("seal: key: it needs an end")
+var errNotAfter = errors.New("seal: key: notAfter is zero: want a time")
 
-// GenerateKey makes a key that is used until notAfter.
+// GenerateKey returns a new key that is used until notAfter.
 func GenerateKey(s Suite, notAfter time.Time) (Key, error) {
 	alg, ok := s.algorithms()
 	if !ok {
@@ -41,7 +41,7 @@ func GenerateKey(s Suite, notAfter time.Time) (Key, error) {
 	return newKey(s, private, notAfter)
 }
 
-// ParseKey reads what [Key.Bytes] wrote.
+// ParseKey parses the output of [Key.Bytes].
 func ParseKey(s Suite, private []byte, notAfter time.Time) (Key, error) {
 	alg, ok := s.algorithms()
 	if !ok {
@@ -49,7 +49,7 @@ func ParseKey(s Suite, private []byte, notAfter time.Time) (Key, error) {
 	}
 	k, err := alg.kem.NewPrivateKey(private)
 	if err != nil {
-		return Key{}, fmt.Errorf("seal: key: not a private key of %v", s) // the cause could quote it
+		return Key{}, fmt.Errorf("seal: key: not a private key of %v", s) // without the cause, which could quote it
 	}
 	return newKey(s, k, notAfter)
 }
@@ -61,8 +61,8 @@ func newKey(s Suite, private hpke.PrivateKey, notAfter time.Time) (Key, error) {
 	return Key{s, func() hpke.PrivateKey { return private }, keyID(s, private.PublicKey().Bytes()), notAfter.Truncate(time.Second)}, nil
 }
 
-// Bytes is the private key for the place where secrets are kept, in the form of
-// RFC 9180 §7.1.2; of X-Wing its seed of 32 bytes.
+// Bytes returns the private key, to be kept in a secret store, in the form of RFC 9180
+// §7.1.2; for X-Wing, its seed of 32 bytes.
 func (k Key) Bytes() ([]byte, error) {
 	if k.private == nil {
 		return nil, errors.New("seal: key: the zero Key")
@@ -70,7 +70,7 @@ func (k Key) Bytes() ([]byte, error) {
 	return k.private().Bytes()
 }
 
-// Public is the key to give to clients.
+// Public returns the public key, which is given to clients.
 func (k Key) Public() PublicKey {
 	if k.private == nil {
 		return PublicKey{}
@@ -78,17 +78,17 @@ func (k Key) Public() PublicKey {
 	return PublicKey{k.suite, k.private().PublicKey(), k.id, k.notAfter}
 }
 
-// String names the key without showing it.
+// String returns the suite and the key's identifier, without the key.
 func (k Key) String() string { return k.Public().String() }
 
-// GoString is String: %#v shows no more.
+// GoString returns String, so that %#v prints no secret.
 func (k Key) GoString() string { return k.String() }
 
-// LogValue is String.
+// LogValue returns String.
 func (k Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
-// ParsePublicKey reads a key that is pinned in a client. A zero notAfter is for as
-// long as the server offers it.
+// ParsePublicKey parses a key that is pinned in a client. With a zero notAfter it is used
+// for as long as the server offers it.
 func ParsePublicKey(s Suite, public []byte, notAfter time.Time) (PublicKey, error) {
 	alg, ok := s.algorithms()
 	if !ok {
@@ -104,10 +104,10 @@ func ParsePublicKey(s Suite, public []byte, notAfter time.Time) (PublicKey, erro
 	return PublicKey{s, pk, keyID(s, public), notAfter}, nil
 }
 
-// Suite is the one that the key belongs to.
+// Suite returns the suite of the key.
 func (k PublicKey) Suite() Suite { return k.suite }
 
-// Bytes is the key as ParsePublicKey takes it.
+// Bytes returns the key in the form that ParsePublicKey accepts.
 func (k PublicKey) Bytes() []byte {
 	if k.public == nil {
 		return nil
@@ -115,10 +115,10 @@ func (k PublicKey) Bytes() []byte {
 	return k.public.Bytes()
 }
 
-// NotAfter is when it is used no more; zero: nobody said.
+// NotAfter returns the time after which the key is not used; zero: unknown.
 func (k PublicKey) NotAfter() time.Time { return k.notAfter }
 
-// String names the key: the suite and the identifier that both hellos carry.
+// String returns the suite and the key's identifier in both hellos.
 func (k PublicKey) String() string { return fmt.Sprintf("%v %x", k.suite, k.id) }
 
 func (k PublicKey) offer() offer {
@@ -126,7 +126,7 @@ func (k PublicKey) offer() offer {
 	return offer{k.id, uint16(k.suite), hpke.HKDFSHA256().ID(), alg.aead.ID()}
 }
 
-// ended reports whether the key has had its time.
+// ended reports whether notAfter is set and reached.
 func ended(notAfter, now time.Time) bool { return !notAfter.IsZero() && !now.Before(notAfter) }
 
 func keyID(s Suite, public []byte) kid {

@@ -15,10 +15,10 @@ import (
 // maxKeys bounds the ServerHello and the directory.
 const maxKeys = 16
 
-// Keyring holds the keys that a server may be spoken to with, and answers for
-// [DirectoryPath]. It is safe for concurrent use. The zero Keyring has no keys.
+// Keyring holds the keys that a server offers, and is the handler of [DirectoryPath]. It is
+// safe for concurrent use. The zero Keyring has no keys.
 type Keyring struct {
-	keys atomic.Pointer[[]Key] // the one that lasts longest first
+	keys atomic.Pointer[[]Key] // by notAfter, latest first
 }
 
 // NewKeyring returns a ring of the keys.
@@ -30,14 +30,14 @@ func NewKeyring(keys ...Key) (*Keyring, error) {
 	return r, nil
 }
 
-// Replace puts other keys in the place of all that are there. To rotate, keep the old
-// key beside its successor until its end, so that clients which still know only the
-// old one get in; the newest, which is the one that lasts longest, is offered first.
-// Connections that are open are not touched.
+// Replace replaces all keys of the ring. To rotate, keep the old key beside its successor
+// until its end, so that clients which know only the old one can still connect. The newest
+// key, which is the one that lasts longest, is offered first. Open connections are not
+// affected.
 func (r *Keyring) Replace(keys ...Key) error {
 	var errs []error
 	if len(keys) == 0 || len(keys) > maxKeys {
-		errs = append(errs, fmt.Errorf("seal: keyring: %d keys; it takes 1 to %d", len(keys), maxKeys))
+		errs = append(errs, fmt.Errorf("seal: keyring: %d keys: want 1 to %d", len(keys), maxKeys))
 	}
 	seen := map[kid]bool{}
 	for i, k := range keys {
@@ -47,7 +47,7 @@ func (r *Keyring) Replace(keys ...Key) error {
 		case seen[k.id]:
 			errs = append(errs, fmt.Errorf("seal: keyring: key %d, %v, is given twice", i, k))
 		case ended(k.notAfter, time.Now()):
-			errs = append(errs, fmt.Errorf("seal: keyring: key %d, %v, has ended %v", i, k, k.notAfter))
+			errs = append(errs, fmt.Errorf("seal: keyring: key %d, %v, has expired at %v", i, k, k.notAfter))
 		}
 		seen[k.id] = true
 	}
@@ -79,8 +79,8 @@ func (r *Keyring) offered(suites []Suite) []Key {
 	return keys
 }
 
-// ServeHTTP answers GET and HEAD with the public keys, the newest first. The answer
-// may be cached for a minute: a key is in use as soon as it is in the ring.
+// ServeHTTP answers GET and HEAD with the public keys, the newest first. The response may
+// be cached for a minute; a key is offered to clients as soon as it is in the ring.
 func (r *Keyring) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if req.Method != http.MethodGet && req.Method != http.MethodHead {
 		middleware.Refuse(w, req, &middleware.Refusal{
@@ -93,5 +93,5 @@ func (r *Keyring) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "public, max-age=60")
 	h.Set("X-Content-Type-Options", "nosniff")
-	_, _ = w.Write(appendDirectory(nil, r.live())) // net/http keeps the body of a HEAD to itself
+	_, _ = w.Write(appendDirectory(nil, r.live())) // net/http drops the body of a HEAD
 }

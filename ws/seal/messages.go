@@ -12,11 +12,11 @@ import (
 	"github.com/securews/securews/ws"
 )
 
-// Messages is the connection underneath. [ws.Conn] is one, and so is whatever else has
-// its methods; [Dialed] makes one of a *websocket.Conn.
+// Messages is the connection underneath: a [ws.Conn], a redial.Conn, a *websocket.Conn
+// through [Dialed], or any other type with these methods.
 //
-// Read's p may be written to until the next Read: records are opened where they are.
-// Write must not keep p.
+// The caller may write to the p of Read until the next Read, because records are opened in
+// place. Write must not keep p.
 type Messages interface {
 	Read() (typ websocket.MessageType, p []byte, err error)
 	Write(typ websocket.MessageType, p []byte) error
@@ -24,23 +24,23 @@ type Messages interface {
 	Subprotocol() string
 }
 
-// Dialed is a client's connection as Messages, for as long as ctx: when that ends, TCP
-// is cut. Its read limit, of 32 KiB unless c.SetReadLimit was called, counts records:
-// [Overhead] more than the payload.
+// Dialed returns a client's connection as Messages. When ctx ends, TCP is cut. The read
+// limit, 32 KiB unless c.SetReadLimit was called, counts records, which are [Overhead]
+// bytes longer than their payload.
 func Dialed(ctx context.Context, c *websocket.Conn) Messages {
 	ctx, cancel := context.WithCancel(ctx)
 	return &dialed{c, ctx, cancel}
 }
 
-// dialed keeps a context, because coder's methods take one and a read that it cancels
-// kills the connection: it can only be the connection's own.
+// dialed keeps a context because coder's methods require one, and a read whose context ends
+// cuts the connection: so it has to be the context of the connection.
 type dialed struct {
 	*websocket.Conn
 	ctx    context.Context
 	cancel context.CancelFunc
 }
 
-// closeGrace is for the peer to answer a close frame.
+// closeGrace bounds the wait for the peer's answer to a close frame.
 const closeGrace = 2 * time.Second
 
 func (d *dialed) Read() (websocket.MessageType, []byte, error) { return d.Conn.Read(d.ctx) }
@@ -53,10 +53,10 @@ func (d *dialed) Close(code websocket.StatusCode, reason string) error {
 	return d.Conn.Close(code, reason)
 }
 
-// ErrDecrypt is how everything ends that is not exactly as it must be: a hello, a key,
-// a suite, what both ends must have in common, or a record. It says no more than that,
-// to the peer and here, so that nobody can ask with it. The connection is closed with
-// the same word.
+// ErrDecrypt is the only error for a hello, a key, a suite, a shared parameter or a record
+// that is not exactly right. It does not tell the peer or the caller which of them it was,
+// so that an attacker cannot use it as an oracle. The connection is closed with the same
+// reason.
 var ErrDecrypt = &ws.CloseError{Code: websocket.StatusPolicyViolation, Reason: "decrypt"}
 
 // refused closes a connection with the one error.
@@ -65,14 +65,14 @@ func refused(m Messages) error {
 	return ErrDecrypt
 }
 
-// unannounced is an end that the peer did not announce under seal. errors.As has its
-// code and reason; to errors.Is they are no cause of ours, since whoever is in between
-// may have chosen the words.
+// unannounced is an end that the peer did not announce under seal. errors.As finds its code
+// and reason; errors.Is does not match them with the causes of ws, since a proxy may have
+// forged them.
 type unannounced struct{ seen *ws.CloseError }
 
 func (e unannounced) Error() string { return e.seen.Error() }
 
-// Unwrap leaves the CloseError out, which would match by its words.
+// Unwrap skips the CloseError, which would match by code and reason.
 func (e unannounced) Unwrap() error { return e.seen.Err }
 
 func (e unannounced) As(target any) bool {
@@ -83,9 +83,9 @@ func (e unannounced) As(target any) bool {
 	return ok
 }
 
-// ending is a connection's end as Read returns it: the close code that was seen, which
-// nobody vouches for, and how: io.EOF where the peer had said that it was done,
-// io.ErrUnexpectedEOF where something may be missing.
+// ending returns the error of Read for the end of a connection: the close code that was
+// received, which is not authenticated, and how: io.EOF if the peer had sent its close
+// record, io.ErrUnexpectedEOF if messages may be missing.
 func ending(err, how error) *ws.CloseError {
 	end := &ws.CloseError{Code: websocket.StatusAbnormalClosure, Err: how}
 	var ours *ws.CloseError
@@ -96,11 +96,11 @@ func ending(err, how error) *ws.CloseError {
 	case errors.As(err, &coders):
 		end.Code, end.Reason = coders.Code, coders.Reason
 	}
-	var peers interface{ FromPeer() bool } // behind a redial.Conn's CloseError; a ws.Conn's matches none of our causes
+	var peers interface{ FromPeer() bool } // wrapped by a redial.Conn's CloseError; a ws.Conn's matches no cause of ws
 	switch {
 	case how == io.EOF || errors.Is(err, io.EOF):
 	case ours != nil && errors.As(ours.Err, &peers) && peers.FromPeer():
-		end.Err = fmt.Errorf("%w: %v", how, err) // wrapped, it would match by its words
+		end.Err = fmt.Errorf("%w: %v", how, err) // if wrapped, it would match by code and reason
 	default:
 		end.Err = fmt.Errorf("%w: %w", how, err)
 	}

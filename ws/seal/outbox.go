@@ -6,9 +6,10 @@ import (
 	"github.com/coder/websocket"
 )
 
-// outbox numbers, seals and sends what goes out, in one order: a record that overtook
-// another would end the connection. Sealing is done under the lock, waiting is not:
-// one goroutine at a time writes, and leaves what has piled up meanwhile to another.
+// outbox numbers, seals and sends the outgoing records in one order, because a record out
+// of order would end the connection. Records are sealed with the lock held and written
+// without it: one goroutine at a time writes, and starts another for the records that were
+// added meanwhile.
 type outbox struct {
 	m               Messages
 	bytes, messages int // the most that may wait
@@ -16,19 +17,19 @@ type outbox struct {
 	mu      sync.Mutex
 	out     *direction // nil: plain text
 	waiting []outgoing
-	head    int // what is before it has gone out
+	head    int // index of the first that has not been sent
 	held    int // bytes that are waiting or being written
 	busy    bool
-	err     error // why no more is taken
+	err     error // if set, why no more records are accepted
 }
 
 type outgoing struct {
 	typ    websocket.MessageType
 	record *[]byte
-	done   chan<- error // of who waits for it, or nil; there is room in it
+	done   chan<- error // of a waiting caller, or nil; buffered
 }
 
-// records holds the memory of records on their way out.
+// records holds the memory of outgoing records.
 var records = sync.Pool{New: func() any {
 	b := make([]byte, 0, 4<<10)
 	return &b
@@ -44,7 +45,7 @@ func putRecord(b *[]byte) {
 	}
 }
 
-// write sends a record and returns when the network has taken it.
+// write sends a record and returns when the network has accepted it.
 func (o *outbox) write(typ recordType, p []byte) error {
 	o.mu.Lock()
 	if o.err != nil {
@@ -69,7 +70,7 @@ func (o *outbox) write(typ recordType, p []byte) error {
 	return <-done
 }
 
-// queue takes a record and never waits; false where there is no room.
+// queue adds a record and never waits; it returns false if the queue is full.
 func (o *outbox) queue(typ recordType, p []byte) (bool, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -86,8 +87,8 @@ func (o *outbox) queue(typ recordType, p []byte) (bool, error) {
 	return true, nil
 }
 
-// finish takes a last record and nothing after it. What waits still goes out; done
-// hears when the last has.
+// finish adds a last record and makes later writes fail. Queued records are still sent;
+// done receives the result of the last one.
 func (o *outbox) finish(typ recordType, why error, done chan<- error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -97,7 +98,7 @@ func (o *outbox) finish(typ recordType, why error, done chan<- error) {
 	}
 	o.err = why
 	if o.out == nil {
-		// Plain text has no such record; an empty place in the queue stands for it.
+		// Plain text has no such record; an empty entry in the queue replaces it.
 		o.waiting = append(o.waiting, outgoing{done: done})
 	} else if _, err := o.add(typ, nil, done); err != nil {
 		done <- err
@@ -116,8 +117,8 @@ func (o *outbox) start() {
 	}
 }
 
-// add seals a record and puts it in line, after a key update where one is due. It is
-// called with mu held and returns how many messages it was.
+// add seals a record and appends it to the queue, after a key update if one is due. It is
+// called with mu held and returns the number of messages it added.
 func (o *outbox) add(typ recordType, p []byte, done chan<- error) (n int, err error) {
 	if o.out == nil {
 		b := records.Get().(*[]byte)
@@ -146,8 +147,8 @@ func (o *outbox) seal(typ recordType, p []byte, done chan<- error) error {
 	return nil
 }
 
-// push makes room in place where most of the queue has gone out: one that is never
-// empty would grow with every message, for as long as a peer reads just slowly enough.
+// push first compacts the queue if most of it has been sent. Otherwise a queue that is never
+// empty, because the peer reads slowly, would grow with every message.
 func (o *outbox) push(m outgoing) {
 	if len(o.waiting) == cap(o.waiting) && o.head > len(o.waiting)/2 {
 		n := copy(o.waiting, o.waiting[o.head:])
@@ -158,8 +159,8 @@ func (o *outbox) push(m outgoing) {
 	o.held += len(*m.record)
 }
 
-// send writes the next n messages, or all if n is negative, and sees to it that the
-// others follow. Its caller has made the outbox busy.
+// send writes the next n messages, or all if n is negative, and starts a goroutine for the
+// others. The caller must have set busy.
 func (o *outbox) send(n int) error {
 	for ; n != 0; n-- {
 		next, ok := o.pop()
@@ -172,7 +173,7 @@ func (o *outbox) send(n int) error {
 		}
 		if err != nil {
 			o.stop(err)
-			o.pop() // nothing: it ends being busy
+			o.pop() // the queue is empty: this resets busy
 			return err
 		}
 	}
@@ -198,8 +199,8 @@ func (o *outbox) emit(m outgoing) error {
 	return err
 }
 
-// pop takes the next message; where there is none, nobody is busy any more. The queue
-// keeps its memory for the next, if it is not much.
+// pop removes and returns the next message; if the queue is empty it resets busy. An empty
+// queue keeps its memory if that is small.
 func (o *outbox) pop() (m outgoing, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -218,7 +219,7 @@ func (o *outbox) pop() (m outgoing, ok bool) {
 	return m, true
 }
 
-// stop drops what waits and takes no more.
+// stop drops the queue and makes later writes fail.
 func (o *outbox) stop(err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

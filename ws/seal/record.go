@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Overhead is how many bytes a record has more than its payload: type, epoch and the
-// tag. [github.com/securews/securews/ws.Limits].Message counts records.
+// Overhead is the length of a record minus that of its payload: type, epoch and tag.
+// [github.com/securews/securews/ws.Limits].Message counts records.
 const Overhead = 2 + 16
 
 type recordType byte
@@ -23,23 +23,23 @@ const (
 )
 
 const (
-	epochRecords = 1 << 20   // a key seals this many records, and the key update after them
-	epochAge     = time.Hour // ... for no longer than this
+	epochRecords = 1 << 20   // records that a key may seal, and one key update after them
+	epochAge     = time.Hour // time for which a key is used
 )
 
-var errExhausted = errors.New("seal: the key has sealed all it may")
+var errExhausted = errors.New("seal: the key has reached its limit of records")
 
-// direction is one direction of a connection: its key, and the number of the next
-// record. That number is never told nor taken: both ends count. A direction belongs
-// to one goroutine at a time.
+// direction is one direction of a connection: its key, and the number of the next record.
+// The number is not transmitted: both ends count. A direction belongs to one goroutine at a
+// time.
 type direction struct {
-	secret  []byte // of this epoch; the next one's comes from it
+	secret  []byte // of this epoch; that of the next is derived from it
 	keySize int
 	aead    cipher.AEAD
 	iv      [12]byte
-	nonce   [12]byte // scratch: on the stack it would escape
+	nonce   [12]byte // scratch space, to avoid an allocation
 	seq     uint64   // of the next record in this epoch
-	epoch   byte     // modulo 256: it sorts nothing, the key does
+	epoch   byte     // modulo 256; not relied on, since each epoch has its own key
 	began   time.Time
 }
 
@@ -49,12 +49,12 @@ func newDirection(secret []byte, keySize int) *direction {
 	return d
 }
 
-// derive takes key and IV from the secret.
+// derive derives key and IV from the secret.
 func (d *direction) derive() {
 	key := expand(d.secret, labelKey, d.keySize)
 	block, err := aes.NewCipher(key)
 	if err != nil {
-		panic(err) // the size is a suite's
+		panic(err) // the size is that of a suite
 	}
 	clear(key)
 	if d.aead, err = cipher.NewGCM(block); err != nil {
@@ -66,7 +66,7 @@ func (d *direction) derive() {
 	d.seq, d.began = 0, time.Now()
 }
 
-// update goes to the next epoch and erases this one's secret.
+// update begins the next epoch and erases the secret of this one.
 func (d *direction) update() {
 	next := expand(d.secret, labelUpd, len(d.secret))
 	d.erase()
@@ -75,8 +75,8 @@ func (d *direction) update() {
 	d.derive()
 }
 
-// erase forgets what can be forgotten: the AES key schedule is the runtime's and goes
-// with the garbage.
+// erase overwrites the secrets, except for the AES key schedule, which is left to the
+// garbage collector.
 func (d *direction) erase() {
 	clear(d.secret)
 	clear(d.iv[:])
@@ -84,16 +84,17 @@ func (d *direction) erase() {
 	d.aead = nil
 }
 
-// next is the nonce of the record at hand: the IV with the number in its last 8 bytes.
+// next returns the nonce of the next record: the IV with its last 8 bytes XORed with the
+// record number.
 func (d *direction) next() []byte {
 	d.nonce = d.iv
 	binary.BigEndian.PutUint64(d.nonce[4:], binary.BigEndian.Uint64(d.iv[4:])^d.seq)
 	return d.nonce[:]
 }
 
-// spent reports whether a record of the type is beyond what the key may do. The key
-// update after the last record is not.
-func (d *direction) spent(typ recordType) bool {
+// exhausted reports whether the key may not be used for another record of the type. After
+// the last record, one key update is still permitted.
+func (d *direction) exhausted(typ recordType) bool {
 	return d.aead == nil || d.seq > epochRecords || d.seq == epochRecords && typ != recordUpdate
 }
 
@@ -104,7 +105,7 @@ func (d *direction) due() bool {
 
 // seal appends the record to dst.
 func (d *direction) seal(dst []byte, typ recordType, p []byte) ([]byte, error) {
-	if d.spent(typ) {
+	if d.exhausted(typ) {
 		return dst, errExhausted
 	}
 	dst = append(dst, byte(typ), d.epoch)
@@ -113,10 +114,10 @@ func (d *direction) seal(dst []byte, typ recordType, p []byte) ([]byte, error) {
 	return dst, nil
 }
 
-// open decrypts a record where it is. If it is not the very next one of its peer, the
-// direction is at its end and nothing of it is left in record.
+// open decrypts a record in place. If it is not exactly the next record of the peer, the
+// direction cannot be used any more, and record contains no plain text.
 func (d *direction) open(record []byte) (typ recordType, p []byte, ok bool) {
-	if len(record) < Overhead || record[1] != d.epoch || d.spent(recordType(record[0])) {
+	if len(record) < Overhead || record[1] != d.epoch || d.exhausted(recordType(record[0])) {
 		d.erase()
 		return 0, nil, false
 	}

@@ -8,14 +8,15 @@ import (
 	"math"
 )
 
-// binding is what both ends must have in common, beside the hellos.
+// binding holds the parameters that both ends must agree on, beside the hellos.
 type binding struct {
 	audience, origin, subprotocol, principal string
 }
 
-var errTooLong = errors.New("seal: audience, origin, subprotocol or principal takes more than 65,535 bytes")
+var errTooLong = errors.New("seal: audience, origin, subprotocol or principal is longer than 65,535 bytes")
 
-// info is HPKE's: it ties the keys to the ServerHello and to the binding.
+// info returns the info parameter of HPKE, which ties the keys to the ServerHello and to
+// the binding.
 func (v binding) info(serverHello []byte) ([]byte, error) {
 	sum := sha256.Sum256(serverHello)
 	b := append([]byte("wss-hpke/1\x00"), sum[:]...)
@@ -29,7 +30,7 @@ func (v binding) info(serverHello []byte) ([]byte, error) {
 	return b, nil
 }
 
-// transcript is SHA-256 over both hellos.
+// transcript returns the SHA-256 of both hellos.
 func transcript(serverHello, clientHello []byte) [sha256.Size]byte {
 	h := sha256.New()
 	h.Write(serverHello)
@@ -50,8 +51,9 @@ const (
 	labelUpd = "wss-hpke/1 upd"
 )
 
-// secret is a direction's first. A pre-shared key goes in as the salt of HKDF-Extract
-// over what HPKE exported (RFC 5869 §2.2): who lacks either has nothing.
+// secret returns the first secret of a direction. A pre-shared key is the salt of an
+// HKDF-Extract over the secret that HPKE exports (RFC 5869 §2.2): both are required to
+// compute the result.
 func secret(x exporter, label string, th [sha256.Size]byte, psk []byte) ([]byte, error) {
 	exported, err := x.Export(label+string(th[:]), 32)
 	if err != nil || len(psk) == 0 {
@@ -62,8 +64,8 @@ func secret(x exporter, label string, th [sha256.Size]byte, psk []byte) ([]byte,
 	return mixed, err
 }
 
-// expand derives what hangs on a direction's secret. It cannot fail: the lengths are
-// constants far below HKDF's bound.
+// expand derives a value from the secret of a direction. It cannot fail: the lengths are
+// constants far below the bound of HKDF.
 func expand(secret []byte, label string, n int) []byte {
 	b, err := hkdf.Expand(sha256.New, secret, label, n)
 	if err != nil {
@@ -72,7 +74,7 @@ func expand(secret []byte, label string, n int) []byte {
 	return b
 }
 
-// directions are both ways of a connection: the label of what comes in is the peer's.
+// directions returns both directions of a connection; in and out are their labels.
 func directions(x exporter, in, out string, th [sha256.Size]byte, psk PSK, keySize int) (from, to *direction, err error) {
 	a, err := secret(x, in, th, psk)
 	if err != nil {

@@ -15,19 +15,19 @@ import (
 	"github.com/securews/securews/ws"
 )
 
-// helloTimeout is for the peer's part of the key exchange.
+// helloTimeout bounds the peer's part of the key exchange.
 const helloTimeout = 5 * time.Second
 
-var errNoKey = errors.New("seal: no key in the ring is in use")
+var errNoKey = errors.New("seal: the ring has no key of Suites that has not expired")
 
 // Server seals the connections of a [ws.Handler]. It is safe for concurrent use. The
 // zero value refuses every connection.
 type Server struct {
 	cfg Config     // without its PSK
-	psk func() PSK // fmt calls no methods in unexported fields, and sees nothing in a func
+	psk func() PSK // fmt calls no methods of unexported fields, and cannot print a func's result
 }
 
-// NewServer compiles a configuration, or reports everything that is wrong with it.
+// NewServer compiles a configuration, or returns an error that lists every problem in it.
 func NewServer(cfg Config) (*Server, error) {
 	cfg, err := cfg.compile()
 	if err != nil {
@@ -38,12 +38,11 @@ func NewServer(cfg Config) (*Server, error) {
 	return &Server{cfg, func() PSK { return psk }}, nil
 }
 
-// Subprotocols returns what ws.Config.Subprotocols has to list for the applications.
+// Subprotocols returns the value of ws.Config.Subprotocols for the applications.
 func (s *Server) Subprotocols(apps ...string) []string { return s.cfg.Policy.subprotocols(apps...) }
 
-// Serve makes a ws.Config.Serve of one for sealed connections: it calls Accept, then
-// serve, and where that returns nil or a [ws.CloseError] tells the peer, sealed, that
-// nothing follows.
+// Serve returns a function for ws.Config.Serve. It calls Accept, then serve, and if that
+// returns nil or a [ws.CloseError], [Conn.CloseWrite].
 func (s *Server) Serve(serve func(ctx context.Context, c *Conn) error) func(context.Context, *ws.Conn) error {
 	return func(ctx context.Context, raw *ws.Conn) error {
 		c, err := s.Accept(ctx, raw)
@@ -59,14 +58,15 @@ func (s *Server) Serve(serve func(ctx context.Context, c *Conn) error) func(cont
 	}
 }
 
-// Accept exchanges keys with the client and says that it is ready. The peer has 5 s;
-// then the connection is closed with [ws.ErrTimeout]. Every other mistake of the
-// peer's closes it with [ErrDecrypt]. An end before the keys are agreed is
-// io.ErrUnexpectedEOF, as in [Conn.Read]. Who accepts by hand ends with [Conn.Close].
+// Accept exchanges keys with the client and sends the ready record. If the peer has not
+// answered after 5 s, the connection is closed with [ws.ErrTimeout]. Every other mistake of
+// the peer closes it with [ErrDecrypt]. If the connection ends before the keys are agreed,
+// the error is io.ErrUnexpectedEOF, as in [Conn.Read]. A caller of Accept must end the
+// connection with [Conn.Close].
 //
-// ws.Limits.Message counts records: [Overhead] more than the payload, and at least
-// 1,140 for the largest hello. ws.Config.Validate sees hellos and records as well, and
-// not what is in them.
+// ws.Limits.Message counts records, which are [Overhead] bytes longer than their payload,
+// and must be at least 1,140 for the largest hello. ws.Config.Validate is called with
+// hellos and sealed records.
 func (s *Server) Accept(ctx context.Context, raw *ws.Conn) (*Conn, error) {
 	who := ""
 	if s.cfg.Principal != nil {
@@ -119,8 +119,8 @@ func (s *Server) accept(ctx context.Context, m Messages, id, origin, principal s
 	return c, nil
 }
 
-// agree derives the keys from the ClientHello; false where it is not exactly what
-// answers the ServerHello.
+// agree derives the keys from the ClientHello; it returns false if that is not a valid
+// answer to the ServerHello.
 func (c *Conn) agree(keys []Key, v binding, first, second []byte, psk PSK) bool {
 	hello, ok := parseClientHello(second)
 	if !ok {
@@ -145,9 +145,9 @@ func (c *Conn) agree(keys []Key, v binding, first, second []byte, psk PSK) bool 
 	return false
 }
 
-// inTime runs the exchange of hellos, which ctx and helloTimeout end by closing the
-// connection. It is closed whatever the exchange fails of. An end in the midst of it is
-// one that nobody has announced.
+// inTime runs the exchange of hellos. When ctx ends, or after helloTimeout, it closes the
+// connection; it also does so if the exchange fails. An end during the exchange is
+// unannounced.
 func inTime(ctx context.Context, m Messages, exchange func() error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, helloTimeout, ws.ErrTimeout)
 	defer cancel()
@@ -169,10 +169,10 @@ func inTime(ctx context.Context, m Messages, exchange func() error) error {
 			return err // the caller's
 		}
 	}
-	_ = m.Close(websocket.StatusGoingAway, "") // nobody else will: there is no Conn
+	_ = m.Close(websocket.StatusGoingAway, "") // the caller has no Conn to close it with
 	end := ending(err, io.ErrUnexpectedEOF)
 	if end.Code != websocket.StatusAbnormalClosure {
-		end.Err = io.ErrUnexpectedEOF // and none of the causes behind it
+		end.Err = io.ErrUnexpectedEOF // without the causes behind it
 	}
 	return unannounced{end}
 }

@@ -6,21 +6,20 @@ import (
 	"fmt"
 )
 
-// Suite is one of the algorithm sets this package speaks, named by the identifier of
-// its KEM (RFC 9180 §7.1). The KDF is HKDF-SHA256 in all of them. The set is closed:
-// an algorithm that is not here has no value.
+// Suite is a set of algorithms, named by the identifier of its KEM (RFC 9180 §7.1). The KDF
+// is HKDF-SHA256 in all of them. No other suites are supported.
 type Suite uint16
 
 const (
-	XWing  Suite = 0x647a // MLKEM768-X25519 with AES-256-GCM: holds against a quantum computer, too
+	XWing  Suite = 0x647a // MLKEM768-X25519 with AES-256-GCM: resists quantum computers
 	X25519 Suite = 0x0020 // DHKEM(X25519, HKDF-SHA256) with AES-128-GCM
 	P256   Suite = 0x0010 // DHKEM(P-256, HKDF-SHA256) with AES-128-GCM
 )
 
-// defaultSuites is the order of preference where none is given.
+// defaultSuites returns the suites, in order of preference, if none are given.
 func defaultSuites() []Suite { return []Suite{XWing, X25519, P256} }
 
-// String names the suite for logs.
+// String returns the name of the suite.
 func (s Suite) String() string {
 	switch s {
 	case XWing:
@@ -33,7 +32,7 @@ func (s Suite) String() string {
 	return fmt.Sprintf("Suite(%#04x)", uint16(s))
 }
 
-// algorithms is what a suite consists of.
+// algorithms are the parts of a suite.
 type algorithms struct {
 	kem     hpke.KEM
 	aead    hpke.AEAD
