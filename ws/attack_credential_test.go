@@ -286,3 +286,32 @@ func TestShutdownDuringHandshakes(t *testing.T) {
 		})
 	}
 }
+
+// The attack: while a write keeps the close frame back, a message arrives from a peer whose
+// credential is gone. Nobody sees it.
+func TestMessageAfterARevocationIsNotValidated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		revocations := middleware.NewRevocations()
+		seen := 0
+		n := start(t, ws.Config{
+			Auth:     revokedBy(t, revocations),
+			Validate: func(context.Context, websocket.MessageType, []byte) error { seen++; return nil },
+			Serve: func(_ context.Context, c *ws.Conn) error {
+				go func() { _ = c.Write(websocket.MessageBinary, make([]byte, 64<<20)) }()
+				_, _, err := c.Read()
+				return err
+			},
+		})
+		c := n.connect("ann")
+		synctest.Wait()
+		revoke(t, revocations, middleware.Revocation{SessionHandle: "s-ann"})
+		if err := c.Write(t.Context(), websocket.MessageText, []byte("transfer")); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if seen != 0 {
+			t.Error("Validate saw it")
+		}
+		time.Sleep(time.Minute)
+	})
+}

@@ -47,6 +47,9 @@ func (c *Conn) Read() (typ websocket.MessageType, p []byte, err error) {
 	if err != nil {
 		return 0, nil, c.failedRead(err)
 	}
+	if err := c.ended(); err != nil { // what comes after the end is shown to no one
+		return 0, nil, err
+	}
 	if cause := c.judge(typ, p); cause != nil {
 		return 0, nil, c.refuse(cause)
 	}
