@@ -197,10 +197,10 @@ func TestEndOfASessionAtEveryMomentOfTheHandshake(t *testing.T) {
 				t.Run(fmt.Sprintf("%s, %s, %v", moment, name, first), func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
 						s := startSite(t, live.Config{}, session.Config{})
-						var now string
+						var now atomic.Value // the moment to come
+						now.Store("")
 						at := func(m string) {
-							if m == now {
-								now = ""
+							if now.CompareAndSwap(m, "") {
 								time.Sleep(time.Millisecond) // Before is a time
 								end(s)
 								time.Sleep(time.Millisecond)
@@ -223,7 +223,7 @@ func TestEndOfASessionAtEveryMomentOfTheHandshake(t *testing.T) {
 						if !first {
 							_ = s.open()
 						}
-						now = moment
+						now.Store(moment)
 						c, res, err := s.Dial(t.Context(), "/", &websocket.DialOptions{HTTPHeader: http.Header{"Origin": {wstest.URL}, "Cookie": {s.cookie}}})
 						if err == nil {
 							wantEnding(t, c, 3000, "revoked", 0, time.Second)
@@ -231,7 +231,7 @@ func TestEndOfASessionAtEveryMomentOfTheHandshake(t *testing.T) {
 							t.Errorf("%v %v", res, err)
 						}
 						time.Sleep(time.Minute)
-						if now != "" {
+						if now.Load() != "" {
 							t.Errorf("the moment %q did not come", now)
 						}
 					})

@@ -177,7 +177,7 @@ func (h *Handler) bind(c *Conn, r *http.Request, v *middleware.Voucher, deadline
 }
 
 // handshakeTimeout bounds the Auth, its Follow and Authorize together, for one handshake;
-// then the answer is 503.
+// then the answer is 503. It bounds the write of the 101, too.
 const handshakeTimeout = 2 * time.Second
 
 func (h *Handler) authorize(r *http.Request, v *middleware.Voucher, p middleware.Principal, deadline time.Time) (any, error) {

@@ -27,8 +27,9 @@ func (b blocking) WithGroup(string) slog.Handler { return b }
 // The attack: a member that does not return, and a log that blocks when that is reported.
 // The deadlines of the other members are kept.
 func TestLogThatBlocksHoldsNoDeadline(t *testing.T) {
-	until := make(chan struct{})
-	inBubble(t, Config{Log: slog.New(blocking{until})}, func(t *testing.T, w *world) {
+	inBubble(t, Config{}, func(t *testing.T, w *world) {
+		until := make(chan struct{})
+		w.cfg.Log = slog.New(blocking{until})
 		stuck := w.joinAs(&fake{stays: true}, w.auth, ann)
 		w.store.revoke(names["session"])
 		time.Sleep(time.Minute)
