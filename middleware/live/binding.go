@@ -93,8 +93,16 @@ func (b *Binding) Principal() middleware.Principal {
 	return middleware.Principal{}
 }
 
-// Shared is Principal without the copy, for the packages of this module.
-func (b *Binding) Shared(contextkey.Ours) *middleware.Principal { return b.principal.Load() }
+// Shared returns the current principal, which every holder shares and none changes; nil
+// before Bind. It is for the packages of this module, which pass contextkey.Key(); anything
+// else gets a copy.
+func (b *Binding) Shared(key contextkey.Ours) *middleware.Principal {
+	if !key.Valid() {
+		p := b.Principal()
+		return &p
+	}
+	return b.principal.Load()
+}
 
 var (
 	errOrder     = errors.New("live: Bind: call Registry.Reserve first, and Bind once")
