@@ -36,7 +36,7 @@ func (h *Handler) Check(r *http.Request) error {
 // parse reads the handshake of a stripped request, or refuses it.
 func (h *Handler) parse(r *http.Request) (hs handshake, err error) {
 	if !h.cfg.DangerouslyAllowPlaintext && !h.cfg.Proxies.Secure(r) {
-		return hs, refuse(http.StatusForbidden, middleware.ReasonTLSRequired, errors.New("ws: the request came in the clear")) // ASVS 4.4.1
+		return hs, refusal(http.StatusForbidden, middleware.ReasonTLSRequired, errors.New("ws: the request came in the clear")) // ASVS 4.4.1
 	}
 	if err := checkHandshake(r); err != nil {
 		return hs, err
@@ -54,7 +54,7 @@ func (h *Handler) parse(r *http.Request) (hs handshake, err error) {
 	return hs, err
 }
 
-func refuse(status int, reason middleware.Reason, err error) error {
+func refusal(status int, reason middleware.Reason, err error) error {
 	return &middleware.Refusal{Status: status, Reason: reason, Err: err}
 }
 
@@ -62,7 +62,7 @@ func refuse(status int, reason middleware.Reason, err error) error {
 // may stand once.
 func checkHandshake(r *http.Request) error {
 	if opening.IsExtendedConnect(r) {
-		return refuse(http.StatusNotImplemented, middleware.ReasonExtendedConnect, errors.New("ws: WebSocket over HTTP/2 (RFC 8441)"))
+		return refusal(http.StatusNotImplemented, middleware.ReasonExtendedConnect, errors.New("ws: WebSocket over HTTP/2 (RFC 8441)"))
 	}
 	if !opening.IsHandshake(r) || r.ProtoMajor > 1 {
 		f := &middleware.Refusal{Status: http.StatusUpgradeRequired, Reason: middleware.ReasonUpgradeRequired, Err: errors.New("ws: not a handshake")}
@@ -85,7 +85,7 @@ func checkHandshake(r *http.Request) error {
 		}
 	}
 	if flaw := handshakeFlaw(r); flaw != "" {
-		return refuse(http.StatusBadRequest, middleware.ReasonBadHandshake, errors.New("ws: handshake: "+flaw))
+		return refusal(http.StatusBadRequest, middleware.ReasonBadHandshake, errors.New("ws: handshake: "+flaw))
 	}
 	return nil
 }
@@ -149,7 +149,7 @@ func (h *Handler) selectSubprotocol(r *http.Request) (string, error) {
 		for offered := range strings.SplitSeq(line, ",") {
 			offered = strings.Trim(offered, " \t")
 			if !opening.IsToken(offered) || slices.Contains(seen, offered) || len(seen) == maxOffered {
-				return "", refuse(http.StatusBadRequest, middleware.ReasonBadHandshake, fmt.Errorf("ws: handshake: Sec-WebSocket-Protocol is not a list of up to %d different tokens", maxOffered))
+				return "", refusal(http.StatusBadRequest, middleware.ReasonBadHandshake, fmt.Errorf("ws: handshake: Sec-WebSocket-Protocol is not a list of up to %d different tokens", maxOffered))
 			}
 			seen = append(seen, offered)
 			if chosen == "" && slices.Contains(h.cfg.Subprotocols, offered) {
@@ -158,7 +158,7 @@ func (h *Handler) selectSubprotocol(r *http.Request) (string, error) {
 		}
 	}
 	if chosen == "" {
-		return "", refuse(http.StatusBadRequest, middleware.ReasonSubprotocol, errors.New("ws: none of the offered subprotocols is spoken here"))
+		return "", refusal(http.StatusBadRequest, middleware.ReasonSubprotocol, errors.New("ws: none of the offered subprotocols is spoken here"))
 	}
 	return chosen, nil
 }
