@@ -95,7 +95,7 @@ func (rec *accessRecord) write(log *slog.Logger, limit *refusalLimit, r *http.Re
 		slog.Int64("bytes", rec.writer.bytes),
 		slog.Duration("took", time.Since(start)),
 		slog.String("client", clientAddress(r)),
-		slog.String("id", *rec.id),
+		slog.String("id", *rec.lockedID()),
 	)
 	if o := r.Header["Origin"]; len(o) > 0 {
 		attrs = append(attrs, slog.String("origin", strings.Join(o, ", "))) // Join copies no single one

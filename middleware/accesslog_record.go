@@ -14,7 +14,7 @@ type accessRecordKey struct{} // *accessRecord
 // RequestID returns the id that [AccessLog] gave the request; "" without one.
 func RequestID(ctx context.Context) string {
 	if rec := recordOf(ctx); rec != nil {
-		return *rec.id
+		return *rec.requestID()
 	}
 	if id, ok := ctx.Value(contextkey.RequestID{}).(*string); ok && id != nil {
 		return *id
@@ -36,9 +36,9 @@ func Annotate(ctx context.Context, attrs ...slog.Attr) {
 type accessRecord struct {
 	context.Context
 	writer countingWriter
-	id     *string // apart, because it may outlive the rest
 
 	mu        sync.Mutex
+	id        *string // nil: not yet asked for; apart, because it may outlive the rest
 	reason    Reason
 	err       error
 	principal *Principal
@@ -48,8 +48,7 @@ type accessRecord struct {
 }
 
 func newAccessRecord(ctx context.Context) *accessRecord {
-	id := rand.Text()
-	rec := &accessRecord{Context: ctx, id: &id}
+	rec := &accessRecord{Context: ctx}
 	rec.attrs = rec.room[:0]
 	return rec
 }
@@ -60,9 +59,24 @@ func (rec *accessRecord) Value(key any) any {
 	case accessRecordKey{}:
 		return rec
 	case contextkey.RequestID{}:
-		return rec.id
+		return rec.requestID()
 	}
 	return rec.Context.Value(key)
+}
+
+// requestID makes the id when it is asked for: a refused request may do without.
+func (rec *accessRecord) requestID() *string {
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	return rec.lockedID()
+}
+
+func (rec *accessRecord) lockedID() *string {
+	if rec.id == nil {
+		id := rand.Text()
+		rec.id = &id
+	}
+	return rec.id
 }
 
 func recordOf(ctx context.Context) *accessRecord {

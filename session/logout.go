@@ -41,7 +41,7 @@ func (m *Manager) LogoutEverywhere(ctx context.Context, subject string) error {
 	if subject == "" {
 		return errors.New("session: logout everywhere: the subject is empty")
 	}
-	ctx, cancel := m.bounded(ctx)
+	ctx, cancel := m.committing()
 	defer cancel()
 	return m.revokeBefore(ctx, subject, time.Now().Round(0))
 }
@@ -85,7 +85,7 @@ func (m *Manager) LogoutOthers(ctx context.Context) error {
 // or `credential_revoked`.
 func (m *Manager) End(ctx context.Context, subject, handle string) error {
 	defer m.outdated(ctx)
-	ctx, cancel := m.bounded(ctx)
+	ctx, cancel := m.committing()
 	defer cancel()
 	if !isHandle(handle) {
 		return refused(errGone)

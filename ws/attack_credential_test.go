@@ -1,10 +1,16 @@
 package ws_test
 
 import (
+	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -119,5 +125,193 @@ func TestRestOfALargeMessageDoesNotFollowARevocation(t *testing.T) {
 		if after > 512<<10 {
 			t.Errorf("%d KiB arrived after the revocation", after>>10)
 		}
+	})
+}
+
+// moments calls at when a handshake reaches the moment of that name.
+type moments struct{ at func(moment string) }
+
+func (m moments) Ambient() bool { return false }
+
+func (m moments) Authenticate(*http.Request) (middleware.Principal, error) {
+	m.at("within the Auth, behind the sessions")
+	return middleware.Principal{}, middleware.ErrNoCredential
+}
+
+func (m moments) Alive(context.Context, middleware.Principal) error {
+	m.at("while the Auth asks the others")
+	return nil
+}
+
+func (m moments) Follow(func(middleware.Revocation)) (stop func()) { return func() {} }
+
+type hijacking struct {
+	unwrapped
+	at func(moment string)
+}
+
+func (h hijacking) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	h.at("before Hijack")
+	defer h.at("after Hijack")
+	return http.NewResponseController(h.w).Hijack()
+}
+
+// The attack: the session ends at a moment of the handshake at which nobody looks (CWE-367).
+// There is none: the answer is 401, or the connection ends at once with 3000 `revoked`.
+func TestEndOfASessionAtEveryMomentOfTheHandshake(t *testing.T) {
+	ends := map[string]func(s *site){
+		"Logout":           func(s *site) { s.visit("/logout") },
+		"LogoutEverywhere": func(s *site) { s.visit("/everywhere") },
+		"Login":            func(s *site) { s.visit("/login") },
+		"End": func(s *site) {
+			list, err := s.Sessions(context.Background(), "alice")
+			if err != nil || len(list) == 0 {
+				panic(err)
+			}
+			for _, info := range list {
+				if err := s.End(context.Background(), "alice", info.Handle); err != nil {
+					panic(err)
+				}
+			}
+		},
+		"a revocation without issuer": func(s *site) {
+			if err := s.Revocations().Revoke(context.Background(), middleware.Revocation{Subject: "alice"}); err != nil {
+				panic(err)
+			}
+		},
+		"more revocations than are remembered": func(s *site) {
+			s.visit("/everywhere")
+			for i := range 2000 {
+				if err := s.Revocations().Revoke(context.Background(), middleware.Revocation{TokenHandle: strconv.Itoa(i)}); err != nil {
+					panic(err)
+				}
+			}
+		},
+	}
+	for _, moment := range []string{
+		"before the Auth", "within the Auth, behind the sessions", "while the Auth asks the others",
+		"in Authorize", "before Hijack", "after Hijack", "in Serve",
+	} {
+		for name, end := range ends {
+			for _, first := range []bool{false, true} { // the Auth's first voucher, or a later one
+				t.Run(fmt.Sprintf("%s, %s, %v", moment, name, first), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						s := startSite(t, live.Config{}, session.Config{})
+						var now string
+						at := func(m string) {
+							if m == now {
+								now = ""
+								time.Sleep(time.Millisecond) // Before is a time
+								end(s)
+								time.Sleep(time.Millisecond)
+							}
+						}
+						h := handler(t, ws.Config{
+							Auth: auth(t, s.Manager, moments{at}), Log: slog.New(slog.DiscardHandler),
+							Authorize: func(*http.Request, middleware.Principal) (any, error) { at("in Authorize"); return nil, nil },
+							Serve: func(ctx context.Context, c *ws.Conn) error {
+								at("in Serve")
+								return echo(ctx, c)
+							},
+						})
+						outer := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+							at("before the Auth")
+							h.ServeHTTP(hijacking{unwrapped{w}, at}, r)
+						})
+						s.Server = wstest.NewServer(t, s.Handler(outer))
+						s.visit("/login")
+						if !first {
+							_ = s.open()
+						}
+						now = moment
+						c, res, err := s.Dial(t.Context(), "/", &websocket.DialOptions{HTTPHeader: http.Header{"Origin": {wstest.URL}, "Cookie": {s.cookie}}})
+						if err == nil {
+							wantEnding(t, c, 3000, "revoked", 0, time.Second)
+						} else if res == nil || res.StatusCode != http.StatusUnauthorized {
+							t.Errorf("%v %v", res, err)
+						}
+						time.Sleep(time.Minute)
+						if now != "" {
+							t.Errorf("the moment %q did not come", now)
+						}
+					})
+				})
+			}
+		}
+	}
+}
+
+// The attack: handshakes under way when a shutdown begins. Each is refused with 503, or its
+// connection reads 1012: none is cut without a word, and none outlives the shutdown.
+func TestShutdownDuringHandshakes(t *testing.T) {
+	for name, timeout := range map[string]time.Duration{"without haste": time.Hour, "in 3 s": 3 * time.Second, "at once": 0} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				slow := user{principal: func(name string) (middleware.Principal, error) {
+					n, _ := strconv.Atoi(name)
+					time.Sleep(time.Duration(n) * 10 * time.Millisecond)
+					return middleware.Principal{Issuer: "test", Subject: name}, nil
+				}}
+				n := start(t, ws.Config{Auth: auth(t, slow)})
+				var accepted, refused atomic.Int32
+				var clients sync.WaitGroup
+				for i := range 200 {
+					clients.Go(func() {
+						time.Sleep(time.Duration(i) * 7 * time.Millisecond)
+						c, res, err := n.try(strconv.Itoa(i % 150))
+						switch {
+						case err == nil:
+							accepted.Add(1)
+							wantEnding(t, c, 1012, "restart", 0, time.Minute)
+						case res == nil || res.StatusCode != http.StatusServiceUnavailable:
+							t.Errorf("%v %v", res, err)
+						default:
+							refused.Add(1)
+						}
+					})
+				}
+				time.Sleep(time.Second)
+				ctx, cancel := context.WithTimeout(t.Context(), timeout)
+				defer cancel()
+				var calls sync.WaitGroup
+				for range 2 {
+					calls.Go(func() { shutdown(ctx, t, n.live) })
+				}
+				calls.Wait()
+				clients.Wait()
+				if a, r := accepted.Load(), refused.Load(); a < 50 || r < 50 {
+					t.Errorf("%d accepted, %d refused: the shutdown was not among them", a, r)
+				}
+			})
+		})
+	}
+}
+
+// The attack: while a write keeps the close frame back, a message arrives from a peer whose
+// credential is gone. Nobody sees it.
+func TestMessageAfterARevocationIsNotValidated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		revocations := middleware.NewRevocations()
+		seen := 0
+		n := start(t, ws.Config{
+			Auth:     revokedBy(t, revocations),
+			Validate: func(context.Context, websocket.MessageType, []byte) error { seen++; return nil },
+			Serve: func(_ context.Context, c *ws.Conn) error {
+				go func() { _ = c.Write(websocket.MessageBinary, make([]byte, 64<<20)) }()
+				_, _, err := c.Read()
+				return err
+			},
+		})
+		c := n.connect("ann")
+		synctest.Wait()
+		revoke(t, revocations, middleware.Revocation{SessionHandle: "s-ann"})
+		if err := c.Write(t.Context(), websocket.MessageText, []byte("transfer")); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if seen != 0 {
+			t.Error("Validate saw it")
+		}
+		time.Sleep(time.Minute)
 	})
 }

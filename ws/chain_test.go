@@ -107,3 +107,44 @@ func cpuTime(b *testing.B) time.Duration {
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
+
+// nowhere is a ResponseWriter that keeps only its header.
+type nowhere struct{ header http.Header }
+
+func (w *nowhere) Header() http.Header         { return w.header }
+func (w *nowhere) Write(p []byte) (int, error) { return len(p), nil }
+func (w *nowhere) WriteHeader(int)             {}
+
+// refusedOrigin is the path that an attacker chooses: a handshake of a foreign page.
+func refusedOrigin(t testing.TB) (ask func()) {
+	h := handler(t, ws.Config{Auth: auth(t, middleware.Anonymous()), Log: slog.New(slog.DiscardHandler)})
+	r := httptest.NewRequest("GET", "https://app.example/ws", nil)
+	for name, value := range map[string]string{
+		"Origin": "https://evil.example", "Connection": "Upgrade", "Upgrade": "websocket",
+		"Sec-Websocket-Version": "13", "Sec-Websocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+	} {
+		r.Header[name] = []string{value}
+	}
+	w := &nowhere{http.Header{}}
+	return func() {
+		clear(w.header)
+		h.ServeHTTP(w, r)
+	}
+}
+
+func BenchmarkRefusedOrigin(b *testing.B) {
+	ask := refusedOrigin(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		ask()
+	}
+}
+
+// A refused origin costs the whole handler, its access log included, at most four
+// allocations: an attacker chooses this path.
+func TestRefusedOriginAllocatesLittle(t *testing.T) {
+	skipUnderRace(t)
+	if n := testing.AllocsPerRun(1000, refusedOrigin(t)); n > 4 {
+		t.Errorf("%v allocations, want at most 4", n)
+	}
+}

@@ -34,9 +34,9 @@ type Config struct {
 	// with 1000 once the queue is sent, a *CloseError with its code, any
 	// other error with 1011. A panic is contained, logged and closes with 1011.
 	//
-	// It must read, or call [Conn.PushOnly], all the time: a peer that leaves is noticed
-	// by a reader or by a write that fails, and not by waiting for the context. See
-	// [Conn.Read].
+	// It should read, or call [Conn.PushOnly], all the time: a reader notices at once that
+	// the peer has left. If it waits for the context instead, a failing ping tells, one
+	// or two heartbeats later; see [Conn.Read].
 	Serve func(ctx context.Context, c *Conn) error
 
 	// Authorize decides whether this principal may open this connection, while it is

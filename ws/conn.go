@@ -38,8 +38,8 @@ type Conn struct {
 	finishing bool            // guarded by deadlines
 	attached  atomic.Bool     // guard, coder and buffered are there
 	closeSent atomic.Bool
-	pingDue   atomic.Bool // to be written by the next writer
-	pingOwed  atomic.Bool // no pong has come since the last ping
+	pingDue   atomic.Bool  // to be written by the next writer
+	pingsOwed atomic.Int32 // pings that no pong has answered yet
 
 	reading  sync.Mutex    // held by the reader; finish alone waits for it, having made the read return
 	writing  chan struct{} // held while writing a frame

@@ -106,17 +106,21 @@ func (c *Conn) cutIfDue(now int64, hurry bool) int64 {
 func (c *Conn) heartbeat(now int64) int64 {
 	t := &c.h.cfg.Timeouts
 	heard := c.lastByte.Load()
-	if pinged := c.pinged.Load(); heard < pinged {
-		return max(c.whileRead(pinged, t.Pong), now+int64(tick))
-	}
 	if c.pingDue.Load() {
 		return now + int64(tick) // still to be written
 	}
 	// Up to a fifth earlier, so that connections opened together do not beat
 	// together, and never later than stated.
 	every := int64(float64(t.Heartbeat-tick) * (1 - c.binding.Jitter()/5))
-	if now < heard+every {
-		return heard + every
+	last := heard
+	if pinged := c.pinged.Load(); heard < pinged {
+		if due := c.whileRead(pinged, t.Pong); due != 0 {
+			return max(due, now+int64(tick))
+		}
+		last = pinged // unread, so no answer is seen: a ping whose write fails tells that the peer has left
+	}
+	if now < last+every {
+		return last + every
 	}
 	c.pingDue.Store(true)
 	c.h.pingers.add(c)

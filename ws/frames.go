@@ -20,7 +20,7 @@ const (
 // reader would wait for, answer for ever or allocate for is cut first: it judges a
 // frame by its header, before the payload is there, and text byte by byte.
 type frames struct {
-	pingOwed  *atomic.Bool // a ping of ours has no answer yet
+	pingsOwed *atomic.Int32 // pings of ours that no pong has answered yet
 	header    [14]byte
 	have      uint8 // bytes of header so far
 	inMessage bool  // a data message is open (RFC 6455 §5.4)
@@ -139,7 +139,7 @@ func (f *frames) control(opcode byte, fin bool, bucket *bucket, now int64) *Clos
 	switch {
 	case opcode > opPong, !fin, f.header[1]&0x7f > 125:
 		return ErrProtocol
-	case opcode == opClose, opcode == opPong && f.pingOwed != nil && f.pingOwed.Swap(false):
+	case opcode == opClose, opcode == opPong && f.answersPing():
 		return nil // an answer to our ping is not the peer's rate
 	case !bucket.take(now):
 		return ErrRate
@@ -156,6 +156,19 @@ func (f *frames) payload(p []byte) *CloseError {
 		return ErrUTF8
 	}
 	return nil
+}
+
+// answersPing takes a pong for the answer to a ping of ours, if there is one without.
+func (f *frames) answersPing() bool {
+	if f.pingsOwed == nil {
+		return false
+	}
+	for {
+		n := f.pingsOwed.Load()
+		if n == 0 || f.pingsOwed.CompareAndSwap(n, n-1) {
+			return n > 0
+		}
+	}
 }
 
 // ended is called after every header and payload byte and acts at a frame's last.

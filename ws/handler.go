@@ -98,8 +98,7 @@ func (h *Handler) logPanic(r *http.Request, err error) bool {
 
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	reason := middleware.ReasonInternal
-	var f *middleware.Refusal
-	if errors.As(err, &f) && f != nil {
+	if f, ok := errors.AsType[*middleware.Refusal](err); ok && f != nil {
 		reason = f.Reason
 	}
 	h.cfg.Live.Refused(reason)

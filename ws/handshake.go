@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/securews/securews/internal/bounded"
 	"github.com/securews/securews/internal/opening"
 	"github.com/securews/securews/middleware"
 )
@@ -23,7 +24,8 @@ var errZero = errors.New("ws: the zero Handler serves no request: use New")
 // Check makes the decisions that need the request alone, cheapest and least
 // revealing first: TLS, handshake, host, origin, subprotocol, capacity. It does not
 // authenticate and changes nothing: a ticket stays good.
-func (h *Handler) Check(r *http.Request) error {
+func (h *Handler) Check(r *http.Request) (err error) {
+	defer bounded.Contain(&err)
 	if h == nil || h.front == nil {
 		return errZero
 	}

@@ -23,9 +23,9 @@ var errConcurrentRead = errors.New("ws: read: another goroutine is reading")
 // memory back, or until Serve returns.
 //
 // Serve must keep reading, or call [Conn.PushOnly]: the peer's pings, pongs and close are
-// seen by a reader only. An unread connection is pinged only once: after its peer has left
-// it goes on until a write fails, its credential ends, or Timeouts.Idle, if that is set, or
-// live.Timeouts.MaxAge is over.
+// seen by a reader only. An unread connection is pinged, but no answer is seen: after its
+// peer has left it goes on until the network reports that to the write of a ping, its
+// credential ends, or Timeouts.Idle, if that is set, or live.Timeouts.MaxAge is over.
 func (c *Conn) Read() (typ websocket.MessageType, p []byte, err error) {
 	if err := c.ended(); err != nil {
 		return 0, nil, err
@@ -46,6 +46,9 @@ func (c *Conn) Read() (typ websocket.MessageType, p []byte, err error) {
 	}
 	if err != nil {
 		return 0, nil, c.failedRead(err)
+	}
+	if err := c.ended(); err != nil { // what comes after the end is shown to no one
+		return 0, nil, err
 	}
 	if cause := c.judge(typ, p); cause != nil {
 		return 0, nil, c.endNow(cause)

@@ -120,7 +120,7 @@ func (w *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	g := &c.guard
 	g.Conn, g.c = conn, c
 	g.control, g.bytes = bucket{rate: &c.h.controlRate}, bucket{rate: &c.h.byteRate}
-	g.frames.pingOwed = &c.pingOwed
+	g.frames.pingsOwed = &c.pingsOwed
 	g.frames.text.checked = !strings.HasPrefix(c.subprotocol, SealedPrefix)
 	if early, _ := rw.Reader.Peek(rw.Reader.Buffered()); len(early) > 0 {
 		g.early = bytes.NewReader(bytes.Clone(early))

@@ -179,7 +179,7 @@ func (c *Conn) sendDue() {
 		}
 		if c.pingDue.Swap(false) && c.cause.Load() == nil {
 			c.pinged.Store(c.h.now()) // before the answer can be there
-			c.pingOwed.Store(true)
+			c.pingsOwed.Add(1)
 			c.writeControl(opPing, nil)
 		}
 		<-c.writing

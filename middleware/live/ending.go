@@ -188,7 +188,8 @@ func (b *Binding) reportStuck(now, ended int64) int64 {
 	}
 	b.ending.stuck = true
 	p := *b.principal.Load()
-	b.registry.cfg.Log.Error("live: a member has not returned 10 s after its end; what it holds cannot be taken back", "id", b.id, "principal", p)
+	// Apart: a log that blocks does not hold the deadlines of all the others.
+	go b.registry.cfg.Log.Error("live: a member has not returned 10 s after its end; what it holds cannot be taken back", "id", b.id, "principal", p)
 	b.registry.emit(Event{Kind: Stuck, ID: b.id, Principal: p, Lasted: time.Duration(now - b.opened)})
 	return 0
 }

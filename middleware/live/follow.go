@@ -90,15 +90,20 @@ func (x *follows) find(g *Registry, a *middleware.Auth) *follow {
 
 func (f *follow) begin() {
 	defer close(f.done)
+	f.err = errNotFollowed // unless Follow returns: runtime.Goexit ends it too
 	defer func() {
 		if v := recover(); v != nil {
 			f.err = fmt.Errorf("live: Follow: %w", bounded.Panicked(v))
+		}
+		if f.err != nil {
 			f.registry.unfollow(f)
 		}
 	}()
 	f.stop = f.auth.Follow(f.revoked)
-	f.began = f.registry.Now()
+	f.began, f.err = f.registry.Now(), nil
 }
+
+var errNotFollowed = errors.New("live: an authenticator's Follow called runtime.Goexit")
 
 // unfollow has the next voucher of the Auth try again.
 func (g *Registry) unfollow(f *follow) {

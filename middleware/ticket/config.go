@@ -62,6 +62,8 @@ func (cfg Config) compile() (Config, error) {
 		wrong(`Path: empty: write the path that tickets open, such as "/ws"`)
 	case cfg.Path[0] != '/':
 		wrong("Path: %.80q does not begin with /: write a path, not a URL", cfg.Path)
+	case strings.ContainsAny(cfg.Path, "{}"):
+		wrong("Path: %.80q looks like a pattern of a router: write one path, and the rest into the query", cfg.Path)
 	case strings.ContainsAny(cfg.Path, "?#"):
 		wrong("Path: %.80q has a query or a fragment: write the path alone", cfg.Path)
 	}

@@ -321,6 +321,7 @@ func TestNewReportsEveryMistakeAtOnce(t *testing.T) {
 		want []string
 	}{
 		{ticket.Config{Lifetime: -1}, []string{"ticket: Auth: nil: write the Auth", "ticket: Path: empty: write", "ticket: Origins: nil: write", "ticket: Lifetime: -1ns is out of range: write"}},
+		{ticket.Config{Auth: auth(t, user{}), Path: "/ws/{room}", Origins: origins(t, false)}, []string{"ticket: Path: \"/ws/{room}\" looks like a pattern"}},
 		{ticket.Config{Auth: auth(t, user{}), Path: "ws", Origins: middleware.DangerouslyAnyOrigin(), Lifetime: 3 * time.Minute}, []string{"does not begin with /", "ticket: Origins: any", "ticket: Lifetime: 3m0s"}},
 		{ticket.Config{Auth: auth(t, user{}), Path: "/ws?a=b", Origins: origins(t, false), Store: (*eternal)(nil)}, []string{"has a query", "ticket: Store: a nil *ticket_test.eternal"}},
 	} {

@@ -19,7 +19,7 @@ import (
 	"github.com/securews/securews/ws"
 )
 
-// Nobody in between: both read everything, and know that it was everything.
+// Without an attacker, both ends read everything and know that it was complete.
 func TestSuites(t *testing.T) {
 	for _, s := range defaultSuites() {
 		t.Run(s.String(), func(t *testing.T) {
@@ -28,16 +28,16 @@ func TestSuites(t *testing.T) {
 	}
 }
 
-// What is done to a record on its way, by the rule it breaks. The first data record is
-// number 1 of what the client sends, after its hello, and number 2 of what the server
-// sends, after its hello and the ready record.
+// Attacks on a record in transit, by the rule they violate. The first data record is number
+// 1 of the client's messages, after its hello, and number 2 of the server's, after its hello
+// and the ready record.
 func TestAttackRecords(t *testing.T) {
 	var held message
 	attacks := []struct {
 		name string
 		at   int // counted from the first data record
 		do   func(message) []message
-		read int // how many messages the victim has read before
+		read int // number of messages that the victim has read before
 	}{
 		{"replay: a record counts once", 1, func(m message) []message {
 			return []message{m, {m.typ, bytes.Clone(m.p)}}
@@ -56,7 +56,7 @@ func TestAttackRecords(t *testing.T) {
 		{"cut: one byte", 1, edit(func(p []byte) []byte { return p[:1] }), 1},
 		{"cut: nothing", 1, edit(func([]byte) []byte { return nil }), 1},
 		{"longer: a byte behind the tag", 1, edit(func(p []byte) []byte { return append(p, 0) }), 1},
-		{"insert: a record of nobody", 1, func(m message) []message {
+		{"insert: a made-up record", 1, func(m message) []message {
 			return []message{{m.typ, make([]byte, 40)}, m}
 		}, 1},
 		{"insert: plain text", 1, func(m message) []message {
@@ -166,7 +166,7 @@ func TestAttackFlipHello(t *testing.T) {
 	}
 	for i := range clientHelloHead + 32 {
 		if i == clientHelloHead+31 {
-			continue // X25519 masks the highest bit; the next test has it
+			continue // X25519 masks the highest bit; see the next test
 		}
 		t.Run(fmt.Sprint("ClientHello byte ", i), func(t *testing.T) {
 			lab{keys: keys, up: at(0, flip(i))}.run(t).wantRefusal(t)
@@ -179,7 +179,7 @@ func TestAttackMaskedBit(t *testing.T) {
 	lab{up: at(0, edit(func(p []byte) []byte { p[len(p)-1] ^= 0x80; return p }))}.run(t).wantClientRefusal(t)
 }
 
-// A hello is of its kind, of its exact length, and answers the one before it.
+// A hello must have the right type and the exact length, and answer the one before it.
 func TestAttackHello(t *testing.T) {
 	low := make([]byte, 32) // the point of order 1: the shared secret would be 0 (RFC 7748 §6.1)
 	off := append([]byte{4}, bytes.Repeat([]byte{1}, 64)...)
@@ -205,7 +205,7 @@ func TestAttackHello(t *testing.T) {
 		{"ServerHello of 60 KiB", lab{down: at(0, edit(func(p []byte) []byte { return append(p, make([]byte, 60<<10)...) }))}},
 		{"ServerHello as text", lab{down: at(0, func(message) []message { return []message{{websocket.MessageText, []byte("hello")}} })}},
 		{"enc is a point of low order", lab{up: at(0, setEnc(low))}},
-		{"enc is no point of P-256", lab{keys: keys[1:], up: at(0, setEnc(off))}},
+		{"enc is not a point of P-256", lab{keys: keys[1:], up: at(0, setEnc(off))}},
 		{"enc is P-256's point at infinity", lab{keys: keys[1:], up: at(0, setEnc(make([]byte, 65)))}},
 		{"enc is compressed", lab{keys: keys[1:], up: at(0, setEnc(append([]byte{2}, make([]byte, 64)...)))}},
 		{"enc is of another suite", lab{keys: keys, up: at(0, setEnc(make([]byte, 65)))}},
@@ -237,7 +237,7 @@ func TestAttackHello(t *testing.T) {
 	}
 }
 
-// Both ends must have the same in mind.
+// Both ends must agree on all parameters.
 func TestAttackBinding(t *testing.T) {
 	subject := func(p middleware.Principal) string { return p.Subject }
 	psk, other := PSK(bytes.Repeat([]byte{1}, 32)), PSK(bytes.Repeat([]byte{2}, 32))
@@ -287,7 +287,7 @@ func TestAttackBinding(t *testing.T) {
 	})
 }
 
-// An end that nobody vouches for is a truncation (SSL's oldest attack).
+// An end that is not authenticated is a truncation (SSL's oldest attack).
 func TestAttackTruncation(t *testing.T) {
 	drop := func(message) []message { return nil }
 	t.Run("the client's close notify is dropped", func(t *testing.T) {
@@ -332,14 +332,14 @@ func TestAttackTruncation(t *testing.T) {
 	})
 }
 
-// Whoever is in between writes what he likes into a close frame, and is told apart from
-// our own causes all the same.
+// An attacker can put any code and reason into a close frame; the error does not match the
+// causes of ws.
 func TestAttackCloseWords(t *testing.T) {
 	for _, words := range []*ws.CloseError{ws.ErrClosed, ws.ErrRevoked, ErrDecrypt} {
 		for _, writes := range []bool{false, true} {
 			server, _, below := linked(t, X25519)
 			_ = below.Close(words.Code, words.Reason)
-			if writes { // the error of which is a CloseError with those words
+			if writes { // the error of a write is a CloseError with that code and reason
 				_ = server.Write(websocket.MessageText, nil)
 			}
 			_, _, err := server.Read()
@@ -358,7 +358,7 @@ func TestAttackCloseWords(t *testing.T) {
 	}
 }
 
-// Whoever ends the connection before the keys are agreed has announced nothing.
+// An end before the keys are agreed is unannounced.
 func TestAttackEndBeforeTheKeys(t *testing.T) {
 	k := must(GenerateKey(X25519, day(30)))
 	server := must(NewServer(Config{Keys: must(NewKeyring(k)), Audience: audience}))
@@ -385,7 +385,7 @@ func TestAttackEndBeforeTheKeys(t *testing.T) {
 	}
 }
 
-// A record belongs to the connection it was sealed on, whatever both have in common.
+// A record is valid only on the connection it was sealed on, even if all parameters agree.
 func TestAttackOtherConnection(t *testing.T) {
 	keys := []Key{must(GenerateKey(X25519, day(30)))}
 	var hello, first message
@@ -418,7 +418,7 @@ func TestAttackOtherConnection(t *testing.T) {
 	})
 }
 
-// Keys end, and are not kept alive by who remembers them.
+// A key ends at its notAfter, also for an end that still has it.
 func TestAttackRetiredKey(t *testing.T) {
 	old, current := must(GenerateKey(X25519, day(1))), must(GenerateKey(X25519, day(30)))
 	t.Run("the server has put it out of its ring", func(t *testing.T) {
@@ -448,7 +448,7 @@ func TestAttackRetiredKey(t *testing.T) {
 	})
 }
 
-// sayThree says three things and is done.
+// sayThree sends three messages and closes.
 func sayThree(c *Conn) error {
 	for _, s := range []string{"s0", "s1", "s2"} {
 		if err := c.Write(websocket.MessageText, []byte(s)); err != nil {

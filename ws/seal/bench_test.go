@@ -16,7 +16,7 @@ import (
 
 var sizes = []int{125, 1 << 10, 16 << 10}
 
-// raw is the limit: AES-GCM of the standard library with a counter as nonce.
+// raw is the reference: AES-GCM of the standard library with a counter as nonce.
 type raw struct {
 	aead  cipher.AEAD
 	nonce [12]byte
@@ -33,8 +33,8 @@ func (r *raw) next() []byte {
 	return r.nonce[:]
 }
 
-// rewind keeps a direction's key for longer than it may be used, so that key updates,
-// once in 2^20 records, do not blur the figure.
+// rewind uses a direction's key for longer than is permitted, so that key updates, once in
+// 2^20 records, do not distort the figure.
 func rewind(d *direction) {
 	if d.seq == epochRecords {
 		d.seq = 0
@@ -42,9 +42,9 @@ func rewind(d *direction) {
 }
 
 // BenchmarkSeal and BenchmarkOpen print the time of one record beside that of raw
-// AES-GCM, which takes turns with it in the same run, and the ratio of the two. Either
-// is the fastest turn: what else the machine does is no part of it. They fail above 1.3
-// times the raw cipher, and with the first allocation.
+// AES-GCM, which is measured alternately in the same run, and the ratio of the two. Each is
+// the fastest of its turns, to exclude other load on the machine. They fail above 1.3 times
+// the raw cipher, and with the first allocation.
 func BenchmarkSeal(b *testing.B) {
 	eachSize(b, func(size, keySize int) (ours, limit func()) {
 		d, r := newDirection(seed("bench"), keySize), newRaw(keySize)
@@ -88,11 +88,11 @@ func BenchmarkOpen(b *testing.B) {
 const (
 	perTurn  = 100
 	mostXRaw = 1.3
-	settled  = 20_000 // records from which the fastest turn means something
+	enough   = 20_000 // records from which the fastest turn is meaningful
 )
 
-// eachSize lets ours and the limit take turns. A machine that is busy is given ten times
-// as many before the ratio counts.
+// eachSize measures ours and the reference alternately. On a busy machine it makes ten times
+// as many turns before the ratio counts.
 func eachSize(b *testing.B, make func(size, keySize int) (ours, limit func())) {
 	for _, keySize := range []int{16, 32} {
 		for _, size := range sizes {
@@ -104,11 +104,11 @@ func eachSize(b *testing.B, make func(size, keySize int) (ours, limit func())) {
 				a, z := time.Hour, time.Hour
 				slow := func() bool { return float64(a) > mostXRaw*float64(z) }
 				b.ReportAllocs()
-				for n := 0; n < b.N || b.N >= settled && slow() && n < 10*b.N; n += 2 * perTurn {
+				for n := 0; n < b.N || b.N >= enough && slow() && n < 10*b.N; n += 2 * perTurn {
 					z = min(z, turn(limit))
 					a = min(a, turn(ours))
 				}
-				if b.N >= settled && slow() {
+				if b.N >= enough && slow() {
 					b.Errorf("%v for %d records beside %v, want at most %v times that", a, perTurn, z, mostXRaw)
 				}
 				b.ReportMetric(0, "ns/op")
@@ -143,7 +143,7 @@ func fastest(b *testing.B, f func() error) {
 	b.ReportMetric(float64(best)/perTurn, "ns/message")
 }
 
-// BenchmarkOthers is what else there is: HPKE's own Seal, and a JWE for each message.
+// BenchmarkOthers measures the alternatives: HPKE's own Seal, and a JWE for each message.
 func BenchmarkOthers(b *testing.B) {
 	for _, size := range sizes {
 		p := make([]byte, size)
@@ -164,7 +164,7 @@ func BenchmarkOthers(b *testing.B) {
 	}
 }
 
-// BenchmarkExchange is both hellos and the ready record, of both sides together.
+// BenchmarkExchange measures both hellos and the ready record, for both sides together.
 func BenchmarkExchange(b *testing.B) {
 	for _, s := range defaultSuites() {
 		b.Run(s.String(), func(b *testing.B) {
@@ -177,8 +177,7 @@ func BenchmarkExchange(b *testing.B) {
 	}
 }
 
-// A record costs no memory: not sealed, not opened, and not on its way through Write
-// and Read.
+// A record causes no allocation, neither in seal and open nor in Write and Read.
 func TestNoAllocations(t *testing.T) {
 	for _, s := range defaultSuites() {
 		server, client, _ := linked(t, s)
@@ -215,7 +214,7 @@ func TestNoAllocations(t *testing.T) {
 	}
 }
 
-// loop is a connection whose one message comes back.
+// loop is a connection that echoes its one message.
 type loop struct {
 	Messages
 	b []byte

@@ -27,7 +27,7 @@ type Conn struct {
 	closed   atomic.Bool
 
 	finishing atomic.Bool // CloseWrite was called
-	finished    chan struct{}
+	finished  chan struct{}
 	finishErr error // set before finished is closed
 }
 
@@ -212,8 +212,8 @@ func (c *Conn) Close(code websocket.StatusCode, reason string) error {
 
 // CloseWrite sends a sealed close record after the messages that were written and queued,
 // and returns when that has been sent, after 5 s at the latest. Later writes fail with
-// [ws.ErrClosed]. Reading continues. In plain text there is no close record, and CloseWrite
-// only waits for the queue.
+// [ws.ErrClosed]. Reading continues. Plain text has no close record: CloseWrite then only
+// waits for the queue.
 func (c *Conn) CloseWrite() error {
 	if c.finishing.CompareAndSwap(false, true) {
 		c.finishErr = c.writeClose()

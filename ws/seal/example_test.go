@@ -20,8 +20,7 @@ import (
 	"github.com/securews/securews/ws/seal"
 )
 
-// A server whose connections are sealed, on http.ServeMux, and a client that has its
-// key pinned.
+// A server with sealed connections on http.ServeMux, and a client that pins its key.
 func ExampleNewServer() {
 	key, err := seal.GenerateKey(seal.XWing, time.Now().AddDate(0, 3, 0))
 	if err != nil {
@@ -104,8 +103,8 @@ func ExampleNewServer() {
 	// you said hello <nil>, hpke1.chat
 }
 
-// The directory on chi, and a rotation: the old key stays beside the new one for the
-// clients that know only it.
+// The directory on chi, and a rotation: the old key stays beside the new one for clients
+// that know only the old one.
 func ExampleNewKeyring() {
 	first, err := seal.GenerateKey(seal.X25519, time.Now().Add(24*time.Hour))
 	if err != nil {
@@ -133,13 +132,13 @@ func ExampleNewKeyring() {
 	// 2 <nil> true
 }
 
-// A client names every mistake of its configuration at once.
+// NewClient reports every mistake of a configuration at once.
 func ExampleNewClient() {
 	_, err := seal.NewClient(seal.ClientConfig{App: "chat v1", PSK: seal.PSK("hunter2")})
 	fmt.Println(err)
 	// Output:
-	// seal: Keys: none: there is nobody to encrypt to
+	// seal: Keys: none: want a public key of the server
 	// seal: App: "chat v1": letters, digits, '-', '_' and '.', up to 64
-	// seal: Audience: 0 bytes; the service's name takes 1 to 255
-	// seal: PSK: 7 bytes; it has 32, random ones, or there is none
+	// seal: Audience: 0 bytes: want a name of 1 to 255
+	// seal: PSK: 7 bytes: want 32 random bytes, or none
 }

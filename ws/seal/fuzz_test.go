@@ -20,8 +20,7 @@ func seeds(f *testing.F, pick func(sessionVector) []byte) {
 	f.Add([]byte{2, 1, 0, 0})
 }
 
-// What is accepted as a hello is written back as the same bytes: nothing in it was
-// overlooked.
+// An accepted hello is encoded to the same bytes again: no part of it is ignored.
 func FuzzServerHello(f *testing.F) {
 	seeds(f, func(s sessionVector) []byte { return s.ServerHello })
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -41,7 +40,7 @@ func FuzzClientHello(f *testing.F) {
 		if newConn(nil, 0, 0).agree(keys, binding{}, nil, b, nil) {
 			t.Errorf("%x names a key of ours", b) // 64 bits would have to be guessed
 		}
-		// The keys that it names are put in, so that enc is looked at.
+		// Insert the keys that it names, so that enc is parsed.
 		if len(b) >= clientHelloHead {
 			for _, k := range keys {
 				b = bytes.Clone(b)
@@ -52,8 +51,7 @@ func FuzzClientHello(f *testing.F) {
 	})
 }
 
-// Whatever comes, a direction opens its own next record and nothing else, and after
-// anything else it opens nothing at all.
+// A direction opens only exactly its next record; after any other input it opens nothing.
 func FuzzRecord(f *testing.F) {
 	sealed := func(typ recordType, p string) []byte {
 		return must(newDirection(seed("fuzz"), 16).seal(nil, typ, []byte(p)))
@@ -81,7 +79,7 @@ func FuzzRecord(f *testing.F) {
 	})
 }
 
-// What is accepted as a directory holds keys that name themselves.
+// The keys of an accepted directory have the identifiers that the directory gives.
 func FuzzDirectory(f *testing.F) {
 	f.Add(appendDirectory(nil, []Key{must(GenerateKey(X25519, day(1))), must(GenerateKey(P256, day(1)))}))
 	f.Add([]byte(`{"keys":[{"kem":999},null]}`))

@@ -39,8 +39,8 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// lab is one connection with somebody in between. The server says "s0", "s1", "s2",
-// the client "c0", "c1", "c2" and that it is done; both read until it ends.
+// lab is one connection with an attacker in between. The server sends "s0", "s1", "s2", the
+// client "c0", "c1", "c2" and a close record; both read until it ends.
 type lab struct {
 	keys       []Key
 	server     Config
@@ -48,7 +48,7 @@ type lab struct {
 	ws         ws.Config
 	offered    []string // in place of the client's subprotocols
 	up, down   func(i int, m message) []message
-	quiet      bool // the client says nothing at all
+	quiet      bool // the client sends nothing
 	serverTask func(context.Context, *Conn) error
 	clientTask func(context.Context, *Conn) error
 }
@@ -58,7 +58,7 @@ type message struct {
 	p   []byte
 }
 
-// seen is what each end made of it.
+// seen records the result at each end.
 type seen struct {
 	server, client         []string
 	serverErr, clientErr   error
@@ -67,7 +67,7 @@ type seen struct {
 
 func day(n int) time.Time { return time.Now().Add(time.Duration(n) * 24 * time.Hour) }
 
-// run is in a bubble of its own.
+// run runs the lab in its own synctest bubble.
 func (l lab) run(t *testing.T) (s seen) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) { s = l.connect(t) })
@@ -176,7 +176,7 @@ func drain(m Messages) error {
 	}
 }
 
-// talk says three things and reads until the end; who reads "bye" is done as well.
+// talk sends three messages and reads until the end, or until it reads "bye".
 func talk(c *Conn, who string) (got []string, err error) {
 	for _, n := range []string{"0", "1", "2"} {
 		if err := c.Write(websocket.MessageText, []byte(who+n)); err != nil {
@@ -203,8 +203,8 @@ func closed(_ websocket.MessageType, _ []byte, err error) ws.CloseError {
 	return ws.CloseError{Code: end.Code, Reason: end.Reason}
 }
 
-// between is the client's connection with somebody in between, who sees and sends what
-// he likes in either direction. The hellos are number 0.
+// between is the client's connection with an attacker in between, which can change, drop and
+// insert messages in either direction. The hellos are number 0.
 type between struct {
 	Messages
 	up, down func(i int, m message) []message
@@ -213,7 +213,7 @@ type between struct {
 	ups     int
 	downs   int
 	pending []message
-	err     error // the first of reading
+	err     error // the first read error
 }
 
 func (b *between) Write(typ websocket.MessageType, p []byte) error {
@@ -232,7 +232,7 @@ func (b *between) Write(typ websocket.MessageType, p []byte) error {
 	return nil
 }
 
-// Close of coder reads the peer's close frame, and tells it where it is another.
+// coder's Close reads the peer's close frame, and returns an error if that has another code.
 func (b *between) Close(code websocket.StatusCode, reason string) error {
 	err := b.Messages.Close(code, reason)
 	if b.err == nil {
@@ -279,8 +279,8 @@ func edit(f func(p []byte) []byte) func(message) []message {
 
 var decryptCode = ws.CloseError{Code: 1008, Reason: "decrypt"}
 
-// wantServerRefusal is what every attack on what the client sends ends in: the server
-// has read only what came before, closes with 1008 `decrypt`, and says nothing else.
+// wantServerRefusal checks the result of every attack on the client's messages: the server
+// has read only those before it, closes with 1008 `decrypt`, and sends nothing else.
 func (s seen) wantServerRefusal(t *testing.T, read ...string) {
 	t.Helper()
 	if s.serverErr != ErrDecrypt {
@@ -294,7 +294,7 @@ func (s seen) wantServerRefusal(t *testing.T, read ...string) {
 	}
 }
 
-// wantClientRefusal is the same for what the server sends.
+// wantClientRefusal is the same for the server's messages.
 func (s seen) wantClientRefusal(t *testing.T, read ...string) {
 	t.Helper()
 	if s.clientErr != ErrDecrypt {
@@ -308,8 +308,8 @@ func (s seen) wantClientRefusal(t *testing.T, read ...string) {
 	}
 }
 
-// wantRefusal is for a hello: whichever end notices, both see the same close, and
-// neither has read anything.
+// wantRefusal is the same for a hello: both ends see the same close, whichever detected the
+// attack, and neither has read a message.
 func (s seen) wantRefusal(t *testing.T) {
 	t.Helper()
 	if s.serverErr == ErrDecrypt {

@@ -32,7 +32,7 @@ var errNotAfter = errors.New("seal: key: notAfter is zero: want a time")
 func GenerateKey(s Suite, notAfter time.Time) (Key, error) {
 	alg, ok := s.algorithms()
 	if !ok {
-		return Key{}, fmt.Errorf("seal: key: %v is no suite", s)
+		return Key{}, fmt.Errorf("seal: key: %v: unknown suite", s)
 	}
 	private, err := alg.kem.GenerateKey()
 	if err != nil {
@@ -45,7 +45,7 @@ func GenerateKey(s Suite, notAfter time.Time) (Key, error) {
 func ParseKey(s Suite, private []byte, notAfter time.Time) (Key, error) {
 	alg, ok := s.algorithms()
 	if !ok {
-		return Key{}, fmt.Errorf("seal: key: %v is no suite", s)
+		return Key{}, fmt.Errorf("seal: key: %v: unknown suite", s)
 	}
 	k, err := alg.kem.NewPrivateKey(private)
 	if err != nil {
@@ -92,7 +92,7 @@ func (k Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
 func ParsePublicKey(s Suite, public []byte, notAfter time.Time) (PublicKey, error) {
 	alg, ok := s.algorithms()
 	if !ok {
-		return PublicKey{}, fmt.Errorf("seal: key: %v is no suite", s)
+		return PublicKey{}, fmt.Errorf("seal: key: %v: unknown suite", s)
 	}
 	if len(public) != alg.pkSize {
 		return PublicKey{}, fmt.Errorf("seal: key: %d bytes; a public key of %v has %d", len(public), s, alg.pkSize)

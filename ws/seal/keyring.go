@@ -80,7 +80,7 @@ func (r *Keyring) offered(suites []Suite) []Key {
 }
 
 // ServeHTTP answers GET and HEAD with the public keys, the newest first. The response may
-// be cached for a minute; a key is offered to clients as soon as it is in the ring.
+// be cached for a minute; clients are offered a key from the moment it is in the ring.
 func (r *Keyring) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if req.Method != http.MethodGet && req.Method != http.MethodHead {
 		middleware.Refuse(w, req, &middleware.Refusal{

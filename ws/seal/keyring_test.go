@@ -17,8 +17,8 @@ import (
 	"github.com/securews/securews/ws/wstest"
 )
 
-// A rotation: the new key comes beside the old one and is offered first; a client that
-// knows either gets in; when the old one's time is over, it is gone by itself.
+// A rotation: the new key is added beside the old one and offered first; a client that knows
+// either can connect; the old key is removed automatically when it ends.
 func TestRotation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		old, next, hybrid := must(GenerateKey(X25519, day(10))), must(GenerateKey(X25519, day(40))), must(GenerateKey(XWing, day(5)))
@@ -56,7 +56,7 @@ func TestRotation(t *testing.T) {
 	})
 }
 
-// A connection that is open goes on while the keys change.
+// An open connection continues while the keys change.
 func TestRotationMidStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		old := must(GenerateKey(X25519, day(1)))
@@ -75,8 +75,7 @@ func TestRotationMidStream(t *testing.T) {
 	})
 }
 
-// A ring takes only keys that can be used, says everything that is wrong, and then
-// keeps what it had.
+// A ring accepts only usable keys, reports every problem, and on an error keeps its keys.
 func TestKeyringMistakes(t *testing.T) {
 	good := must(GenerateKey(P256, day(1)))
 	past := must(GenerateKey(P256, time.Now().Add(-time.Minute)))
@@ -85,7 +84,7 @@ func TestKeyringMistakes(t *testing.T) {
 	if err == nil {
 		t.Fatal("taken")
 	}
-	for _, what := range []string{"key 0 is the zero Key", "key 1", "has ended", "key 3", "given twice"} {
+	for _, what := range []string{"key 0 is the zero Key", "key 1", "has expired", "key 3", "given twice"} {
 		if !strings.Contains(err.Error(), what) {
 			t.Errorf("%v does not say %q", err, what)
 		}
@@ -101,7 +100,7 @@ func TestKeyringMistakes(t *testing.T) {
 	}
 }
 
-// A key goes to where secrets are kept and comes back; nothing else shows it.
+// A key survives a round trip through a secret store, and is not printed by anything else.
 func TestKeyForms(t *testing.T) {
 	for _, s := range defaultSuites() {
 		k := must(GenerateKey(s, day(1)))
@@ -144,9 +143,8 @@ func TestKeyForms(t *testing.T) {
 	}
 }
 
-// Nothing shows a secret where it is a field of something else, of which fmt calls no
-// methods if the field is unexported, whatever the verb, and encoding/json none of
-// those for logs.
+// A secret in a field of another type is not printed either. For an unexported field fmt
+// calls none of its methods, with any verb, and encoding/json does not call LogValue.
 func TestSecretsInside(t *testing.T) {
 	for _, s := range defaultSuites() {
 		k, psk := must(GenerateKey(s, day(1))), PSK(seed("pre-shared key"))
@@ -187,8 +185,8 @@ func wantNoSecret(t *testing.T, what, shown string, secrets ...[]byte) {
 
 func second[T any](_ T, err error) error { return err }
 
-// GET and HEAD are answered, cacheable for a minute; what else comes is 405 with Allow
-// (RFC 9110 §15.5.6). The client's parser reads the very same keys.
+// GET and HEAD are answered, cacheable for a minute; other methods get 405 with Allow (RFC
+// 9110 §15.5.6). The client's parser returns the same keys.
 func TestDirectoryHandler(t *testing.T) {
 	keys := []Key{must(GenerateKey(X25519, day(1))), must(GenerateKey(XWing, day(3))), must(GenerateKey(P256, day(2)))}
 	ring := must(NewKeyring(keys...))
@@ -235,7 +233,7 @@ func TestDirectoryHandler(t *testing.T) {
 	}
 }
 
-// What a directory may be, and what makes it worthless.
+// Valid and invalid directories.
 func TestParseDirectory(t *testing.T) {
 	k := must(GenerateKey(X25519, day(1)))
 	id, pk := base64.RawURLEncoding.EncodeToString(k.id[:]), base64.RawURLEncoding.EncodeToString(k.Public().Bytes())
@@ -282,14 +280,14 @@ func TestParseDirectory(t *testing.T) {
 		}
 	}
 	if !json.Valid(appendDirectory(nil, nil)) || !json.Valid(appendDirectory(nil, []Key{k, k})) {
-		t.Error("what is served is no JSON")
+		t.Error("the response is not JSON")
 	}
 }
 
-// Everything that is wrong with a configuration is said at once.
+// Every problem of a configuration is reported at once.
 func TestConfigMistakes(t *testing.T) {
 	_, err := NewServer(Config{Policy: 7, Suites: []Suite{XWing, XWing}, PSK: make(PSK, 32), QueueBytes: -1})
-	for _, what := range []string{"Keys", "Audience", "Policy", "Suites", "PSK: zeros only", "QueueBytes"} {
+	for _, what := range []string{"Keys", "Audience", "Policy", "Suites", "PSK: all zeros", "QueueBytes"} {
 		if err == nil || !strings.Contains(err.Error(), "seal: "+what) {
 			t.Errorf("%v does not name %s", err, what)
 		}
@@ -309,7 +307,7 @@ func TestConfigMistakes(t *testing.T) {
 		what string
 	}{
 		{ClientConfig{}, "Keys: none"},
-		{ClientConfig{Keys: []PublicKey{hybrid}, Suites: []Suite{X25519}}, "Keys: each is of none of Suites"},
+		{ClientConfig{Keys: []PublicKey{hybrid}, Suites: []Suite{X25519}}, "Keys: no key is of one of Suites"},
 	} {
 		if _, err := NewClient(tt.cfg); err == nil || !strings.Contains(err.Error(), tt.what) {
 			t.Errorf("%v, want %s", err, tt.what)

@@ -17,14 +17,14 @@ import (
 	"github.com/securews/securews/ws/wstest"
 )
 
-// Both ends of this module are Messages as they are, and a sealed Conn is one, too.
+// The connections of ws and redial implement Messages, and so does a sealed Conn.
 var (
 	_ Messages = (*ws.Conn)(nil)
 	_ Messages = (*redial.Conn)(nil)
 	_ Messages = (*Conn)(nil)
 )
 
-// The reconnecting client seals every connection anew, with keys of its own.
+// The reconnecting client seals every connection with new keys.
 func TestRedial(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := must(GenerateKey(XWing, day(30)))
@@ -45,7 +45,7 @@ func TestRedial(t *testing.T) {
 					return err
 				}
 				if rounds++; rounds < 3 {
-					return ws.ErrDraining // as in a restart: come back
+					return ws.ErrDraining // as in a restart: reconnect
 				}
 				return nil
 			}),
@@ -107,8 +107,8 @@ func (b *broken) Close(websocket.StatusCode, string) error { b.closed++; return 
 
 func (b *broken) Subprotocol() string { return "hpke1.chat" }
 
-// Where the connection dies among the hellos it is closed, since who called has no
-// Conn to do it with: the context of Dialed would stay behind.
+// If the connection breaks during the hellos it is closed, since the caller has no Conn to
+// close it with: the context of Dialed would leak.
 func TestHelloBroken(t *testing.T) {
 	k := must(GenerateKey(X25519, day(1)))
 	client := must(NewClient(ClientConfig{Keys: []PublicKey{k.Public()}, Audience: audience, App: "chat"}))

@@ -15,8 +15,8 @@ import (
 	"github.com/securews/securews/ws"
 )
 
-// Whoever writes or queues, in whatever order: the records arrive in the order of
-// their numbers, each sender's messages in the order in which it sent them.
+// With concurrent writes and sends, the records arrive in the order of their numbers, and
+// each sender's messages in the order in which it sent them.
 func TestOutboxOrder(t *testing.T) {
 	server, client, _ := linked(t, X25519)
 	const senders, each = 8, 300
@@ -60,14 +60,14 @@ func TestOutboxOrder(t *testing.T) {
 	}
 }
 
-// A peer that does not read holds up nobody who queues, and is closed with 1013 `slow`
-// when too much has piled up.
+// A peer that does not read never blocks a Send, and is closed with 1013 `slow` when the
+// queue is full.
 func TestSendSlow(t *testing.T) {
 	for _, c := range []struct {
 		name                  string
 		bytes, messages, want int
 	}{
-		{"by messages", 1 << 20, 5, 6}, // one more is on its way
+		{"by messages", 1 << 20, 5, 6}, // one more is being written
 		{"by bytes", 5 * (100 + Overhead), 1000, 5},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -97,7 +97,7 @@ func TestSendSlow(t *testing.T) {
 	}
 }
 
-// A queue that is never empty takes no more memory than what is in it.
+// A queue that is never empty uses memory in proportion to its messages.
 func TestQueueMemory(t *testing.T) {
 	server, _, below := linked(t, X25519)
 	below.writeBlocks = make(chan struct{})
@@ -141,7 +141,7 @@ func TestWriteRefusals(t *testing.T) {
 	}
 }
 
-// A network that fails is told to everybody who waits, and to who comes later.
+// A network failure is reported to every waiting call, and to later ones.
 func TestWriteFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, client, below := linked(t, X25519)
@@ -168,7 +168,7 @@ func TestWriteFails(t *testing.T) {
 	})
 }
 
-// Close waits for what was queued, and no longer than 5 s.
+// Close waits for the queued messages, but no longer than 5 s.
 func TestCloseBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, _, below := linked(t, X25519)
@@ -182,7 +182,7 @@ func TestCloseBounded(t *testing.T) {
 	})
 }
 
-// After Close nothing is taken, and reading ends without being called a truncation.
+// After Close writes fail, and reading ends without an error for truncation.
 func TestAfterClose(t *testing.T) {
 	server, client, _ := linked(t, X25519)
 	_ = client.Send(websocket.MessageText, []byte("last"))
@@ -205,7 +205,7 @@ func TestAfterClose(t *testing.T) {
 	}
 }
 
-// JSON there and back, and what is none.
+// JSON there and back, and messages that are not JSON.
 func TestJSON(t *testing.T) {
 	server, client, _ := linked(t, X25519)
 	type point struct{ X, Y int }
@@ -230,7 +230,7 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// However many close, what was queued goes out before any of them closes.
+// With concurrent calls of Close, the queued messages are sent before any of them closes.
 func TestCloseTwiceCutsNothingOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, client, below := linked(t, X25519)
@@ -255,14 +255,14 @@ func TestCloseTwiceCutsNothingOff(t *testing.T) {
 	})
 }
 
-// Who has said goodbye reads on, and still sees a truncation for what it is.
+// After CloseWrite reading continues, and still detects a truncation.
 func TestCloseWrite(t *testing.T) {
 	for name, ends := range map[string]struct {
 		end  func(peer *Conn)
 		want error
 	}{
-		"the peer says goodbye, too": {func(peer *Conn) { _ = peer.Close(websocket.StatusNormalClosure, "") }, io.EOF},
-		"the connection is cut":      {func(peer *Conn) { _ = peer.m.Close(websocket.StatusNormalClosure, "") }, io.ErrUnexpectedEOF},
+		"the peer sends a close record, too": {func(peer *Conn) { _ = peer.Close(websocket.StatusNormalClosure, "") }, io.EOF},
+		"the connection is cut":              {func(peer *Conn) { _ = peer.m.Close(websocket.StatusNormalClosure, "") }, io.ErrUnexpectedEOF},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, client, _ := linked(t, X25519)

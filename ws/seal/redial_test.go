@@ -21,12 +21,12 @@ import (
 	"github.com/securews/securews/ws/wstest"
 )
 
-// listener is a server for sealed connections that notes what it is told, how each
-// connection ends for it, and what goes by in the clear.
+// listener is a server for sealed connections. It records the messages, how each connection
+// ends, and messages in plain text.
 type listener struct {
 	*wstest.Server
 	client *Client
-	says   *ws.CloseError // in a close frame, without a goodbye, as soon as it is sealed
+	says   *ws.CloseError // sent in a close frame, without a close record, right after the key exchange
 
 	mu    sync.Mutex
 	heard []string
@@ -93,7 +93,7 @@ func listenTo(c *Conn) error {
 	}
 }
 
-// check wants what was heard, and that nothing went by in the clear.
+// check compares the messages received, and checks that none was in plain text.
 func (l *listener) check(t *testing.T, heard ...string) {
 	t.Helper()
 	l.mu.Lock()
@@ -106,8 +106,8 @@ func (l *listener) check(t *testing.T, heard ...string) {
 	}
 }
 
-// What the reconnecting client has queued goes out sealed, on whichever connection, and
-// behind the greeting; where serve takes its time to seal, it waits.
+// The queue of the reconnecting client is sent sealed, on every connection and behind the
+// greeting; until serve has sealed the connection, it waits.
 func TestQueueGoesOutSealed(t *testing.T) {
 	connectInServe := func(l *listener, cfg *redial.Config) func(context.Context, *redial.Conn) error {
 		return func(ctx context.Context, raw *redial.Conn) error {
@@ -166,7 +166,8 @@ func TestQueueGoesOutSealed(t *testing.T) {
 	}
 }
 
-// Nothing seals the connection: then nothing goes out over it, and it is reported.
+// If the connection is never sealed, no queued message is sent over it, and the messages are
+// reported.
 func TestQueueOfAConnectionThatNobodySeals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newListener(t)
@@ -187,8 +188,8 @@ func TestQueueOfAConnectionThatNobodySeals(t *testing.T) {
 	})
 }
 
-// Where the client ends a connection in good order, to renew it or because serve is done,
-// the server is told so under seal.
+// If the client closes a connection normally, to renew it or because serve is done, it sends
+// a close record.
 func TestRedialSaysGoodbye(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newListener(t)
@@ -223,8 +224,8 @@ func TestRedialSaysGoodbye(t *testing.T) {
 	})
 }
 
-// What redial tells of a close frame is hearsay on a sealed connection: its words are no
-// cause of ours, though Run, which trusts TLS, goes by them.
+// On a sealed connection the close frame that redial reports is not authenticated: it does
+// not match a cause of ws, although Run, which trusts TLS, acts on it.
 func TestRedialHearsay(t *testing.T) {
 	for _, words := range []*ws.CloseError{ws.ErrRevoked, ws.ErrForbidden, ErrDecrypt} {
 		synctest.Test(t, func(t *testing.T) {

@@ -166,7 +166,7 @@ func inTime(ctx context.Context, m Messages, exchange func() error) error {
 	if !intime {
 		var seen *ws.CloseError
 		if err = context.Cause(ctx); err == ws.ErrTimeout || !errors.As(err, &seen) {
-			return err // the caller's
+			return err // of the caller's context
 		}
 	}
 	_ = m.Close(websocket.StatusGoingAway, "") // the caller has no Conn to close it with

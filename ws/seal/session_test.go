@@ -19,7 +19,7 @@ import (
 	"github.com/securews/securews/ws"
 )
 
-// linked are two ends of a sealed connection in memory.
+// linked returns the two ends of a sealed connection in memory.
 func linked(t testing.TB, s Suite) (server, client *Conn, below *pipe) {
 	t.Helper()
 	return linkedBy(t, must(GenerateKey(s, day(30))))
@@ -43,7 +43,7 @@ func linkedBy(t testing.TB, k Key) (server, client *Conn, below *pipe) {
 	return server, client, a
 }
 
-// A server says the connection's id, sealed, and the client knows it.
+// A server sends the connection's id, sealed, to the client.
 func TestReady(t *testing.T) {
 	server, client, _ := linked(t, X25519)
 	if client.ID() != "CID" || server.ID() != "CID" || !client.Sealed() || client.Subprotocol() != "hpke1.chat" {
@@ -51,8 +51,8 @@ func TestReady(t *testing.T) {
 	}
 }
 
-// A hello that does not come within 5 s ends the connection with 3008 `timeout`, and
-// the error of Accept and of Connect is ws.ErrTimeout.
+// If no hello arrives within 5 s, the connection is closed with 3008 `timeout`, and the
+// error of Accept and of Connect is ws.ErrTimeout.
 func TestHelloTimeout(t *testing.T) {
 	t.Run("the client is silent", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -124,7 +124,7 @@ func TestKeyUpdateByTime(t *testing.T) {
 	})
 }
 
-// The same after 2^20 records; and the secret of the old epoch is gone.
+// The same after 2^20 records; the secret of the old epoch is erased.
 func TestKeyUpdateByCount(t *testing.T) {
 	server, client, _ := linked(t, X25519)
 	client.out.out.seq, server.in.seq = epochRecords-1, epochRecords-1
@@ -152,7 +152,7 @@ func TestKeyUpdateByCount(t *testing.T) {
 	}
 }
 
-// The epoch's byte goes round; its keys do not.
+// The epoch's byte wraps around; its keys do not repeat.
 func TestEpochModulo(t *testing.T) {
 	server, client, _ := linked(t, P256)
 	for range 300 {
@@ -169,7 +169,7 @@ func TestEpochModulo(t *testing.T) {
 	}
 }
 
-// A key refuses to seal or open more than it may, however it got there.
+// A key seals and opens no more records than permitted.
 func TestNonceLimit(t *testing.T) {
 	key := must(hex.DecodeString(strings.Repeat("07", 32)))
 	for _, seq := range []uint64{epochRecords, epochRecords + 1, 1<<32 - 1, 1<<64 - 1} {
@@ -201,7 +201,7 @@ func TestNonce(t *testing.T) {
 	}
 }
 
-// Types that are sealed properly and mean nothing, or in the wrong place.
+// Properly sealed records of unknown types, or in the wrong place.
 func TestProtocolOfRecords(t *testing.T) {
 	cases := []struct {
 		name, p string
@@ -238,7 +238,7 @@ func TestProtocolOfRecords(t *testing.T) {
 	}
 }
 
-// The first record is ready, and is what it says.
+// The first record must be a valid ready record.
 func TestReadyRecord(t *testing.T) {
 	for _, c := range []struct {
 		typ  recordType
@@ -271,9 +271,9 @@ func TestReadyRecord(t *testing.T) {
 	}
 }
 
-// With a policy of preferred on both sides, plain text goes through as it is, and the
-// ends know.
-func TestPolicyPreferred(t *testing.T) {
+// With DangerouslyOptional on both sides, plain text is passed through, and Sealed reports
+// it.
+func TestDangerouslyOptional(t *testing.T) {
 	both := lab{server: Config{Policy: DangerouslyOptional}, client: ClientConfig{Policy: DangerouslyOptional}}
 	t.Run("sealed where both can", func(t *testing.T) {
 		l := both
@@ -311,7 +311,7 @@ func TestPolicyPreferred(t *testing.T) {
 	})
 }
 
-// The zero Server, the zero Client and a ring without keys serve nobody.
+// The zero Server, the zero Client and a ring without keys refuse every connection.
 func TestZeroRefuses(t *testing.T) {
 	for _, sub := range []string{"", "chat", "hpke1.", "hpke1.chat"} {
 		a, b := newPipe(sub)
@@ -329,8 +329,8 @@ func TestZeroRefuses(t *testing.T) {
 	}
 }
 
-// The file of test vectors, read as another implementation would: hellos and records
-// come from it, the keys from its private key alone.
+// The file of test vectors, read as by another implementation: hellos and records come from
+// it, the keys are derived from its private key.
 func TestVectorsAsRecipient(t *testing.T) {
 	var v vectors
 	if err := json.Unmarshal(must(os.ReadFile(vectorsFile)), &v); err != nil {

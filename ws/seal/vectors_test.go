@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// update writes testdata/vectors.json anew; without it the test holds the file to the
-// code. Nothing in it is drawn at random, so that two runs write the same file.
+// update rewrites testdata/vectors.json; without it the test compares the file with the
+// code. The file contains no random values, so that every run writes the same one.
 var update = flag.Bool("update", false, "write testdata/vectors.json")
 
 const vectorsFile = "testdata/vectors.json"
@@ -109,7 +109,7 @@ func vectorNotes() []string {
 	}
 }
 
-// seed is 32 bytes that depend on the words only.
+// seed returns 32 bytes that depend on the words only.
 func seed(words string) []byte {
 	sum := sha256.Sum256([]byte("securews test vector: " + words))
 	return sum[:]
@@ -129,7 +129,7 @@ func vectorKey(t *testing.T, s Suite, words string) Key {
 	return k
 }
 
-// encapsulate is the sender's part with an ephemeral key that is not drawn.
+// encapsulate is the sender's part with a fixed ephemeral key.
 func encapsulate(t *testing.T, k Key) (enc, ephemeralSeed, private []byte) {
 	t.Helper()
 	if k.suite != XWing {
@@ -276,7 +276,7 @@ func makeVectors(t *testing.T) vectors {
 	return v
 }
 
-// The file is what this code writes, byte for byte: what other implementations read
+// The file is exactly the output of this code, so that the format for other implementations
 // does not change unnoticed.
 func TestVectors(t *testing.T) {
 	want, err := json.MarshalIndent(makeVectors(t), "", " ")

@@ -12,11 +12,11 @@ import (
 	"time"
 )
 
-// authority issues a certificate for whatever name a client asks for. Its times are
-// relative to time.Now, which in a synctest bubble starts with the year 2000.
+// authority issues a certificate for every name that a client requests. Its times are
+// relative to time.Now, which in a synctest bubble starts in the year 2000.
 type authority struct {
 	cert *x509.Certificate
-	key  *ecdsa.PrivateKey // the leaves' key too
+	key  *ecdsa.PrivateKey // also of the leaf certificates
 }
 
 func newAuthority() (*authority, error) {
@@ -49,7 +49,8 @@ func (a *authority) pool() *x509.CertPool {
 	return p
 }
 
-// issue is a tls.Config's GetCertificate. A client that dials an address sends no name.
+// issue is the GetCertificate of a tls.Config. A client that dials an IP address sends no
+// name.
 func (a *authority) issue(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	leaf := &x509.Certificate{
 		NotBefore:   time.Now().Add(-time.Hour),

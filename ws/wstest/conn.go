@@ -8,20 +8,21 @@ import (
 	"time"
 )
 
-// DefaultBuffer is what a direction of a connection holds before its writer blocks.
+// DefaultBuffer is the number of bytes that a direction of a connection holds before its
+// writer blocks.
 const DefaultBuffer = 64 << 10
 
-// Conn is one end of a connection in memory. Its methods may be called by several
-// goroutines at once; errors are [*net.OpError], as from a socket.
+// Conn is one end of a connection in memory. It is safe for concurrent use. Errors are
+// [*net.OpError], as those of a socket.
 type Conn struct {
 	in, out       *stream
 	local, remote net.Addr
 	peer          *Conn
 }
 
-// Pipe returns the two ends of a connection that holds up to buffer bytes a direction,
-// [DefaultBuffer] if that is not positive. Ends made inside a synctest bubble belong
-// to it.
+// Pipe returns the two ends of a connection that holds up to buffer bytes in each
+// direction, [DefaultBuffer] if that is not positive. Ends made inside a synctest bubble
+// belong to it.
 func Pipe(buffer int) (client, server *Conn) {
 	return pipe(buffer, tcpAddr(clientAddr, firstPort), tcpAddr(serverAddr, serverPort))
 }
@@ -41,7 +42,7 @@ func tcpAddr(ip netip.Addr, port uint16) net.Addr {
 	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(ip, port))
 }
 
-// Read returns what the peer has written. It waits for the first byte until the read
+// Read reads bytes that the peer has written. It waits for the first byte until the read
 // deadline ([os.ErrDeadlineExceeded]) or [Conn.Close] ([net.ErrClosed]), and returns
 // [io.EOF] once the peer has closed and its bytes are read.
 func (c *Conn) Read(p []byte) (int, error) {
@@ -49,16 +50,16 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return n, c.opError("read", err)
 }
 
-// Write puts p into the buffer and waits for room where it is full, until the write
-// deadline ([os.ErrDeadlineExceeded]) or [Conn.Close] ([net.ErrClosed]). Once the peer
-// has closed it fails with [syscall.EPIPE].
+// Write copies p into the buffer. If that is full, it waits for space until the write
+// deadline ([os.ErrDeadlineExceeded]) or [Conn.Close] ([net.ErrClosed]). Once the peer has
+// closed it fails with [syscall.EPIPE].
 func (c *Conn) Write(p []byte) (int, error) {
 	n, err := c.out.write(p)
 	return n, c.opError("write", err)
 }
 
-// Close ends both directions. The peer still reads what is in its buffer, then EOF;
-// what this end has not read is dropped (a socket would answer it with a reset).
+// Close closes both directions. The peer still reads the bytes in its buffer, then EOF.
+// Bytes that this end has not read are dropped (a socket would answer them with a reset).
 func (c *Conn) Close() error {
 	_ = c.out.endWrite()
 	if !c.in.endRead() {
@@ -67,7 +68,8 @@ func (c *Conn) Close() error {
 	return nil
 }
 
-// CloseWrite gives the peer EOF after the bytes in its buffer; reading goes on.
+// CloseWrite closes the writing direction: the peer reads EOF after the bytes in its
+// buffer. Reading continues.
 func (c *Conn) CloseWrite() error {
 	if !c.out.endWrite() {
 		return c.opError("close", net.ErrClosed)
@@ -75,32 +77,31 @@ func (c *Conn) CloseWrite() error {
 	return nil
 }
 
-// Blackhole makes the connection half-open, as when a host loses its power or its
-// network: from now on neither end receives anything, the end of the other included.
-// Nobody acknowledges either, so a writer goes on until its buffer is full and then
-// blocks. There is no way back.
+// Blackhole makes the connection half-open, as when a host loses power or its network: from
+// now on neither end receives anything, not even EOF. Bytes are not acknowledged either, so
+// a writer continues until its buffer is full and then blocks. It cannot be undone.
 func (c *Conn) Blackhole() {
 	c.in.lose()
 	c.out.lose()
 }
 
-// LocalAddr is a [*net.TCPAddr].
+// LocalAddr returns a [*net.TCPAddr].
 func (c *Conn) LocalAddr() net.Addr { return c.local }
 
-// RemoteAddr is a [*net.TCPAddr]: the request's RemoteAddr on a server.
+// RemoteAddr returns a [*net.TCPAddr]: on a server, the RemoteAddr of the request.
 func (c *Conn) RemoteAddr() net.Addr { return c.remote }
 
-// SetDeadline sets both deadlines, on the clock of the bubble the connection is in.
+// SetDeadline sets both deadlines, on the clock of the connection's bubble.
 func (c *Conn) SetDeadline(t time.Time) error {
 	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
 
-// SetReadDeadline bounds Reads, those under way included; zero means no bound.
+// SetReadDeadline bounds Reads, including those in progress; zero means no bound.
 func (c *Conn) SetReadDeadline(t time.Time) error {
 	return c.opError("set", c.in.setReadDeadline(t))
 }
 
-// SetWriteDeadline bounds Writes, those under way included; zero means no bound.
+// SetWriteDeadline bounds Writes, including those in progress; zero means no bound.
 func (c *Conn) SetWriteDeadline(t time.Time) error {
 	return c.opError("set", c.out.setWriteDeadline(t))
 }

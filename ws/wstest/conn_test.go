@@ -23,7 +23,7 @@ func TestPipeIsANetConn(t *testing.T) {
 	})
 }
 
-// inBubble runs f in fake time with a pipe of 4 bytes a direction.
+// inBubble runs f in fake time with a pipe of 4 bytes in each direction.
 func inBubble(t *testing.T, f func(t *testing.T, c, s *wstest.Conn)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -35,7 +35,7 @@ func inBubble(t *testing.T, f func(t *testing.T, c, s *wstest.Conn)) {
 
 func TestWriteIsBuffered(t *testing.T) {
 	inBubble(t, func(t *testing.T, c, s *wstest.Conn) {
-		write(t, c, "ping") // nobody reads yet
+		write(t, c, "ping") // before the peer reads
 		write(t, s, "pong")
 		read(t, s, "ping")
 		read(t, c, "pong")
@@ -94,7 +94,7 @@ func TestDeadlinesInFakeTime(t *testing.T) {
 				}
 				start := time.Now()
 				must(t, tt.set(c, start.Add(time.Hour)))
-				go func() { // a later one replaces it while the call is under way
+				go func() { // a later one replaces it during the call
 					time.Sleep(time.Minute)
 					must(t, tt.set(c, start.Add(2*time.Hour)))
 				}()
@@ -200,10 +200,10 @@ func TestBlackholeDeliversNothing(t *testing.T) {
 	inBubble(t, func(t *testing.T, c, s *wstest.Conn) {
 		write(t, s, "up")
 		c.Blackhole()
-		write(t, c, "ping") // as far as this end knows
+		write(t, c, "ping") // succeeds, because this end cannot know
 		must(t, c.SetDeadline(time.Now().Add(time.Hour)))
 		if _, err := writeOne(c); !errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Errorf("nobody acknowledges: write into the full buffer: %v, want a timeout", err)
+			t.Errorf("without acknowledgements: write into the full buffer: %v, want a timeout", err)
 		}
 		must(t, s.SetReadDeadline(time.Now().Add(time.Hour)))
 		if n, err := readOne(s); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {

@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// Addresses of documentation (RFC 5737), so that a mistake never reaches a host.
+// Addresses for documentation (RFC 5737), so that a mistake never reaches a host.
 var (
 	clientAddr = netip.MustParseAddr("192.0.2.1")
 	serverAddr = netip.MustParseAddr("192.0.2.80")
@@ -21,12 +21,12 @@ const (
 	portCount  = 1 << 14
 )
 
-// Listener is a [net.Listener] whose connections never leave the process. Make it with
-// [NewListener]; inside a synctest bubble it belongs to that bubble. Every name and
-// port dialed leads to it.
+// Listener is a [net.Listener] whose connections stay in the process. Create it with
+// [NewListener]; inside a synctest bubble it belongs to that bubble. Dials to every name and
+// port reach it.
 type Listener struct {
-	// Buffer is what a direction of a connection holds before its writer blocks; 0 is
-	// [DefaultBuffer]. Set it before the first Dial.
+	// Buffer is the number of bytes that a direction of a connection holds before its
+	// writer blocks; 0 is [DefaultBuffer]. Set it before the first Dial.
 	Buffer int
 
 	backlog chan *Conn
@@ -35,7 +35,7 @@ type Listener struct {
 
 	mu     sync.Mutex
 	dialed uint32
-	conns  []*Conn // the client's ends; those closed at both ends leave at the next Dial
+	conns  []*Conn // the client's ends; those closed at both ends are removed by the next Dial
 }
 
 // NewListener returns a listener that is ready for Accept and Dial.
@@ -58,20 +58,20 @@ func (l *Listener) Accept() (net.Conn, error) {
 	return nil, &net.OpError{Op: "accept", Net: "tcp", Addr: l.Addr(), Err: net.ErrClosed}
 }
 
-// Close ends Accept and refuses further Dials. Connections live on.
+// Close makes Accept and further Dials fail. Open connections are not affected.
 func (l *Listener) Close() error {
 	l.once.Do(func() { close(l.done) })
 	return nil
 }
 
-// Addr is 192.0.2.80:443.
+// Addr returns 192.0.2.80:443.
 func (l *Listener) Addr() net.Addr { return tcpAddr(serverAddr, serverPort) }
 
-// Dial connects from 192.0.2.1 and a port of its own. It waits until the connection is
-// accepted or ctx ends; a closed listener refuses with [syscall.ECONNREFUSED].
+// Dial connects from 192.0.2.1 and a new port. It waits until the connection is accepted or
+// ctx ends. If the listener is closed it fails with [syscall.ECONNREFUSED].
 func (l *Listener) Dial(ctx context.Context) (net.Conn, error) { return l.DialFrom(ctx, clientAddr) }
 
-// DialContext is [Listener.Dial] for http.Transport: network and addr do not matter.
+// DialContext is [Listener.Dial] for http.Transport. It ignores network and addr.
 func (l *Listener) DialContext(ctx context.Context, _, _ string) (net.Conn, error) {
 	return l.Dial(ctx)
 }
@@ -101,8 +101,8 @@ func (l *Listener) connect(ip netip.Addr) *Conn {
 	return client
 }
 
-// Conns returns the client's ends of the connections of which an end is still open, in
-// the order of their Dials: the way to [Conn.Blackhole] below an http.Client and its TLS.
+// Conns returns the client's ends of the connections with an open end, in the order of
+// their Dials. It gives access to [Conn.Blackhole] below an http.Client and its TLS.
 func (l *Listener) Conns() []*Conn {
 	l.mu.Lock()
 	defer l.mu.Unlock()

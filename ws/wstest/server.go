@@ -12,8 +12,8 @@ import (
 	"github.com/coder/websocket"
 )
 
-// URL is where a [Server] takes itself to be. Its certificate is good for every other
-// host name as well.
+// URL is the address of a [Server]. Its certificate is valid for every other host name as
+// well.
 const URL = "https://app.example"
 
 // Server serves HTTPS on a [Listener] until its test ends.
@@ -24,15 +24,15 @@ type Server struct {
 	client   *http.Client
 }
 
-// NewServer serves h over TLS until the test ends; then it closes every connection,
-// sockets included, so that a synctest bubble can end as well.
+// NewServer serves h over TLS until the test ends. Then it closes every connection,
+// including hijacked ones, so that a synctest bubble can end.
 func NewServer(t testing.TB, h http.Handler) *Server {
 	t.Helper()
 	return Start(t, &http.Server{Handler: h})
 }
 
-// Start is [NewServer] for a server with its own limits. It fills in the certificate
-// of srv.TLSConfig and leaves the rest alone.
+// Start is [NewServer] for a configured server. It sets the certificate of srv.TLSConfig
+// and changes nothing else.
 func Start(t testing.TB, srv *http.Server) *Server {
 	t.Helper()
 	roots, err := newAuthority()
@@ -63,7 +63,7 @@ func Start(t testing.TB, srv *http.Server) *Server {
 // any host name, from 192.0.2.1.
 func (s *Server) Client() *http.Client { return s.client }
 
-// ClientFrom returns another such client, at another address.
+// ClientFrom returns another such client, with another address.
 func (s *Server) ClientFrom(ip netip.Addr) *http.Client {
 	tr := &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -75,8 +75,8 @@ func (s *Server) ClientFrom(ip netip.Addr) *http.Client {
 	return &http.Client{Transport: tr}
 }
 
-// Dial opens a WebSocket at path below [URL], through [Server.Client] unless opts names
-// another client. A refused handshake returns the response beside the error.
+// Dial opens a WebSocket at path below [URL], with [Server.Client] unless opts has another
+// client. If the handshake is refused, it returns the response and an error.
 func (s *Server) Dial(ctx context.Context, path string, opts *websocket.DialOptions) (*websocket.Conn, *http.Response, error) {
 	o := websocket.DialOptions{}
 	if opts != nil {

@@ -10,17 +10,17 @@ import (
 	"time"
 )
 
-// stream is one direction of a connection. Whoever waits does so in cond.Wait, which
-// is durably blocking (testing/synctest), and holds no lock meanwhile.
+// stream is one direction of a connection. Calls wait in cond.Wait, which is durably
+// blocking (testing/synctest), without holding a lock.
 type stream struct {
 	mu      sync.Mutex
 	cond    sync.Cond // any field below has changed
 	buf     bytes.Buffer
 	limit   int  // buf.Len() never exceeds it
-	writing bool // a Write is under way; others wait, so that their bytes do not mix
+	writing bool // a Write is in progress; others wait, so that their bytes do not mix
 	ended   bool // the writer has closed: EOF after buf
 	gone    bool // the reader has closed
-	lost    bool // nothing gets through, the two above included
+	lost    bool // nothing is delivered, the two above included
 
 	readBy, writeBy deadline
 }
@@ -83,7 +83,7 @@ func (s *stream) write(p []byte) (n int, err error) {
 	}
 }
 
-// update changes the stream's state and wakes everybody who waits on it.
+// update changes the stream's state and wakes all waiting calls.
 func (s *stream) update(change func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -91,7 +91,8 @@ func (s *stream) update(change func()) {
 	s.cond.Broadcast()
 }
 
-// endWrite is the writer's close, endRead the reader's. Both report whether they were first.
+// endWrite closes the writer's side, endRead the reader's. Both report whether the call was
+// the first.
 func (s *stream) endWrite() (first bool) {
 	s.update(func() {
 		first, s.ended = !s.ended, true
@@ -132,7 +133,8 @@ func (s *stream) setWriteDeadline(t time.Time) (err error) {
 	return err
 }
 
-// deadline wakes a stream when it passes. The stream's lock guards it.
+// deadline wakes the waiting calls of a stream when it passes. It is guarded by the stream's
+// lock.
 type deadline struct {
 	at    time.Time // zero: none
 	timer *time.Timer
@@ -147,9 +149,9 @@ func (d *deadline) set(t time.Time, s *stream) {
 		return
 	}
 	wait := time.Until(t)
-	d.at = time.Now().Add(wait) // on the clock that the timer runs by, whatever t was read from
+	d.at = time.Now().Add(wait) // on the timer's clock, even if t has no monotonic reading
 	switch {
-	case wait <= 0: // update wakes those who wait
+	case wait <= 0: // update wakes the waiting calls
 	case d.timer == nil:
 		d.timer = time.AfterFunc(wait, func() { s.update(func() {}) })
 	default:
