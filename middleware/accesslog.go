@@ -87,7 +87,26 @@ func (rec *accessRecord) write(log *slog.Logger, limit *refusalLimit, r *http.Re
 			return
 		}
 	}
-	attrs := append(make([]slog.Attr, 0, 16),
+	attrs := rec.appendRequest(make([]slog.Attr, 0, 16), r, status, start)
+	if rec.reason != "" {
+		attrs = append(attrs, slog.String("reason", string(rec.reason)), slog.Any("cause", rec.err))
+	}
+	if suppressed > 0 {
+		attrs = append(attrs, slog.Int64("suppressed", suppressed))
+	}
+	if stack != "" {
+		attrs = append(attrs, slog.String("stack", stack))
+	}
+	if panicked != nil {
+		attrs = append(attrs, slog.Bool("panic", true))
+	}
+	log.LogAttrs(r.Context(), level, "request", append(attrs, rec.attrs...)...)
+}
+
+// appendRequest appends what every line says; the caller has made the room, which thus needs
+// no allocation.
+func (rec *accessRecord) appendRequest(attrs []slog.Attr, r *http.Request, status int, start time.Time) []slog.Attr {
+	attrs = append(attrs,
 		slog.String("method", r.Method),
 		slog.String("host", r.Host),
 		slog.String("path", r.URL.Path),
@@ -103,17 +122,5 @@ func (rec *accessRecord) write(log *slog.Logger, limit *refusalLimit, r *http.Re
 	if rec.principal != nil {
 		attrs = append(attrs, rec.principalAttr())
 	}
-	if rec.reason != "" {
-		attrs = append(attrs, slog.String("reason", string(rec.reason)), slog.Any("cause", rec.err))
-	}
-	if suppressed > 0 {
-		attrs = append(attrs, slog.Int64("suppressed", suppressed))
-	}
-	if stack != "" {
-		attrs = append(attrs, slog.String("stack", stack))
-	}
-	if panicked != nil {
-		attrs = append(attrs, slog.Bool("panic", true))
-	}
-	log.LogAttrs(r.Context(), level, "request", append(attrs, rec.attrs...)...)
+	return attrs
 }

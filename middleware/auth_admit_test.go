@@ -1,7 +1,6 @@
 package middleware_test
 
 import (
-	"errors"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -63,9 +62,10 @@ func TestAuthChallenges(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			var f *middleware.Refusal
-			if !errors.As(middleware.WithChallenge(r.Context(), wanting), &f) || strings.Join(f.Header["Www-Authenticate"], ", ") != tt.want {
-				t.Errorf("%v: %q, want %q", tt.header, f.Header, tt.want)
+			rec := httptest.NewRecorder()
+			middleware.Refuse(rec, r, wanting)
+			if got := strings.Join(rec.Result().Header["Www-Authenticate"], ", "); got != tt.want {
+				t.Errorf("%v: %q, want %q", tt.header, got, tt.want)
 			}
 		}
 	})

@@ -7,6 +7,8 @@ import (
 	"strings"
 )
 
+var errNoAuth = errors.New("middleware: RequireScope: no Auth is in front of it")
+
 // RequireScope refuses a request whose principal lacks any of the scopes: 403
 // `insufficient_scope` with the challenge of RFC 6750 §3.1, or 401 without an outer
 // [Auth].
@@ -16,10 +18,7 @@ func RequireScope(scopes ...string) Middleware {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			v, ok := VoucherFrom(r.Context())
 			if !ok {
-				Refuse(w, r, WithChallenge(r.Context(), &Refusal{
-					Status: http.StatusUnauthorized, Reason: ReasonNoCredential,
-					Err: errors.New("middleware: scope: no Auth in front"),
-				}))
+				Refuse(w, r, Unauthorized(ReasonNoCredential, errNoAuth))
 				return
 			}
 			for _, s := range scopes {

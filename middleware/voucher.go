@@ -55,13 +55,8 @@ func FromContext(ctx context.Context) (Principal, bool) {
 	return v.Principal(), true
 }
 
-// WithChallenge is [Auth.WithChallenge] of the Auth that vouched for the request whose
-// context ctx is, for handlers behind it that refuse the credential after all. Without an
-// Auth it names Bearer, since RFC 9110 §15.5.2 requires a scheme.
-func WithChallenge(ctx context.Context, err error) error {
-	return (&Auth{challenges: challengesOf(ctx)}).WithChallenge(err)
-}
-
+// challengesOf returns what a 401 names behind the Auth that vouched for the request; without
+// one it is Bearer.
 func challengesOf(ctx context.Context) []string {
 	if v, ok := VoucherFrom(ctx); ok && len(v.auth.challenges) > 0 {
 		return slices.Clone(v.auth.challenges)
@@ -70,7 +65,8 @@ func challengesOf(ctx context.Context) []string {
 }
 
 // WithChallenge returns err with the WWW-Authenticate that RFC 9110 §15.5.2 requires of
-// every 401, if err is a [Refusal] of that status without one.
+// every 401, if err is a [Refusal] of that status without one. It is for handlers that call
+// this Auth themselves; behind [Auth.Handler] and [Auth.Admit], [Refuse] adds the same.
 func (a *Auth) WithChallenge(err error) error {
 	f, ok := errors.AsType[*Refusal](err)
 	if a == nil || !ok || f == nil || f.Status != http.StatusUnauthorized || f.Header.Get("WWW-Authenticate") != "" || len(a.challenges) == 0 {

@@ -43,7 +43,7 @@ type Config struct {
 	// still HTTP, and may hand a value over to Serve: [Conn.Value]. A [middleware.Refusal]
 	// is answered unchanged, any other error with 403; a panic with 500. If Auth and
 	// Authorize together have no answer within 2 s, that is 503, and the request's context
-	// ends. Nil: whoever Auth admits.
+	// ends. Nil: every principal that Auth admits.
 	//
 	// It is asked once, and not at a recheck: a permission that is taken back later ends
 	// the connection by [live.Registry.End], or by an Auth whose Alive answers
@@ -160,7 +160,7 @@ func (cfg Config) compile() (Config, error) {
 		report("Live: nil: nothing would bound and end the connections; set live.New(live.Config{}), one for all handlers")
 	}
 	if cfg.Origins != nil && cfg.Origins.AllowsAny() && cfg.Auth.Ambient() {
-		report("Origins: any origin together with a credential that browsers send unasked: every page on the internet could act as the user")
+		report("Origins: any origin together with a credential that browsers send automatically: every page on the internet could act as the user")
 	}
 	seen := map[string]bool{}
 	for _, s := range cfg.Subprotocols {

@@ -133,9 +133,9 @@ func TestAnyOriginTogetherWithAnAmbientCredentialIsAnError(t *testing.T) {
 		auth     *middleware.Auth
 		mistakes []string
 	}{
-		{"a cookie alone", authOf(t, cookie{}), []string{"Origins: any origin together with a credential that browsers send unasked"}},
+		{"a cookie alone", authOf(t, cookie{}), []string{"Origins: any origin together with a credential that browsers send automatically"}},
 		{"a cookie or nothing", authOf(t, cookie{}, middleware.Anonymous()),
-			[]string{"Origins: any origin together with a credential that browsers send unasked"}},
+			[]string{"Origins: any origin together with a credential that browsers send automatically"}},
 		{"nothing", authOf(t, middleware.Anonymous()), nil},
 	}
 	for _, tt := range tests {

@@ -150,9 +150,9 @@ func (c *Conn) endSoon(cause *CloseError) {
 
 func (c *Conn) cutAt() int64 { return c.endedAt.Load() + int64(c.h.cfg.Timeouts.Close) }
 
-// lost ends a connection whose network is gone. A stream that stops without a close
+// endAbnormally ends a connection whose network is gone. A stream that stops without a close
 // frame is not a normal end.
-func (c *Conn) lost(err error) {
+func (c *Conn) endAbnormally(err error) {
 	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}

@@ -38,7 +38,7 @@ func New(cfg Config) (*Handler, error) {
 	h.messageRate = newRate(limits.MessagesPerSecond, limits.MessageBurst)
 	h.byteRate = newRate(limits.BytesPerSecond, limits.ByteBurst)
 	h.controlRate = newRate(limits.ControlPerSecond, min(10*min(limits.ControlPerSecond, 1<<20), 1<<20))
-	h.pingers = newPool(64, (*Conn).sayDue)
+	h.pingers = newPool(64, (*Conn).sendDue)
 	h.closers = newPool(256, (*Conn).sendClose) // no ping to a stalled peer delays a revocation
 	// Stripped before a subprotocol is chosen; the AccessLog writes none of what is stripped.
 	h.front = middleware.AccessLog(cfg.Log)(cfg.Auth.Strip(http.HandlerFunc(h.serve)))

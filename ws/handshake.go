@@ -38,7 +38,7 @@ func (h *Handler) Check(r *http.Request) (err error) {
 // parse reads the handshake of a stripped request, or refuses it.
 func (h *Handler) parse(r *http.Request) (hs handshake, err error) {
 	if !h.cfg.DangerouslyAllowPlaintext && !h.cfg.Proxies.Secure(r) {
-		return hs, refuse(http.StatusForbidden, middleware.ReasonTLSRequired, errors.New("ws: the request came in the clear")) // ASVS 4.4.1
+		return hs, refusal(http.StatusForbidden, middleware.ReasonTLSRequired, errPlaintext) // ASVS 4.4.1
 	}
 	if err := checkHandshake(r); err != nil {
 		return hs, err
@@ -56,7 +56,13 @@ func (h *Handler) parse(r *http.Request) (hs handshake, err error) {
 	return hs, err
 }
 
-func refuse(status int, reason middleware.Reason, err error) error {
+// They name no value: that of a subprotocol may be a credential.
+var (
+	errPlaintext   = errors.New("ws: handshake: the request came without TLS; if a proxy ends it, see Config.Proxies, and on a development server Config.DangerouslyAllowPlaintext")
+	errSubprotocol = errors.New("ws: handshake: Sec-WebSocket-Protocol: none of those that the client offers is in Config.Subprotocols")
+)
+
+func refusal(status int, reason middleware.Reason, err error) error {
 	return &middleware.Refusal{Status: status, Reason: reason, Err: err}
 }
 
@@ -64,10 +70,10 @@ func refuse(status int, reason middleware.Reason, err error) error {
 // may stand once.
 func checkHandshake(r *http.Request) error {
 	if opening.IsExtendedConnect(r) {
-		return refuse(http.StatusNotImplemented, middleware.ReasonExtendedConnect, errors.New("ws: WebSocket over HTTP/2 (RFC 8441)"))
+		return refusal(http.StatusNotImplemented, middleware.ReasonExtendedConnect, errors.New("ws: handshake: WebSocket over HTTP/2 (RFC 8441) is not served"))
 	}
 	if !opening.IsHandshake(r) || r.ProtoMajor > 1 {
-		f := &middleware.Refusal{Status: http.StatusUpgradeRequired, Reason: middleware.ReasonUpgradeRequired, Err: errors.New("ws: not a handshake")}
+		f := &middleware.Refusal{Status: http.StatusUpgradeRequired, Reason: middleware.ReasonUpgradeRequired, Err: errors.New("ws: handshake: no Upgrade header that names websocket, or not HTTP/1.1")}
 		if r.ProtoMajor == 1 { // such headers make an HTTP/2 answer malformed (RFC 9113 §8.2.2)
 			f.Header = http.Header{"Upgrade": {"websocket"}, "Connection": {"Upgrade"}}
 		}
@@ -76,18 +82,18 @@ func checkHandshake(r *http.Request) error {
 	if r.Method != http.MethodGet {
 		return &middleware.Refusal{
 			Status: http.StatusMethodNotAllowed, Reason: middleware.ReasonMethodNotAllowed,
-			Header: http.Header{"Allow": {"GET"}}, Err: fmt.Errorf("ws: a handshake by %q", r.Method),
+			Header: http.Header{"Allow": {"GET"}}, Err: fmt.Errorf("ws: handshake: the method is %.300q, want GET", r.Method),
 		}
 	}
 	if v := r.Header["Sec-Websocket-Version"]; len(v) != 1 || v[0] != "13" {
 		return &middleware.Refusal{
 			Status: http.StatusUpgradeRequired, Reason: middleware.ReasonWebSocketVersion,
 			Header: http.Header{"Sec-Websocket-Version": {"13"}, "Upgrade": {"websocket"}, "Connection": {"Upgrade"}}, // RFC 9110 §15.5.22
-			Err:    fmt.Errorf("ws: Sec-WebSocket-Version %q", v),                                                     // RFC 6455 §4.4
+			Err:    fmt.Errorf("ws: handshake: Sec-WebSocket-Version is %.300q, want 13 once", v),                     // RFC 6455 §4.4
 		}
 	}
 	if flaw := handshakeFlaw(r); flaw != "" {
-		return refuse(http.StatusBadRequest, middleware.ReasonBadHandshake, errors.New("ws: handshake: "+flaw))
+		return refusal(http.StatusBadRequest, middleware.ReasonBadHandshake, errors.New("ws: handshake: "+flaw))
 	}
 	return nil
 }
@@ -151,7 +157,7 @@ func (h *Handler) selectSubprotocol(r *http.Request) (string, error) {
 		for offered := range strings.SplitSeq(line, ",") {
 			offered = strings.Trim(offered, " \t")
 			if !opening.IsToken(offered) || slices.Contains(seen, offered) || len(seen) == maxOffered {
-				return "", refuse(http.StatusBadRequest, middleware.ReasonBadHandshake, fmt.Errorf("ws: handshake: Sec-WebSocket-Protocol is not a list of up to %d different tokens", maxOffered))
+				return "", refusal(http.StatusBadRequest, middleware.ReasonBadHandshake, fmt.Errorf("ws: handshake: Sec-WebSocket-Protocol is not a list of up to %d different tokens", maxOffered))
 			}
 			seen = append(seen, offered)
 			if chosen == "" && slices.Contains(h.cfg.Subprotocols, offered) {
@@ -160,7 +166,7 @@ func (h *Handler) selectSubprotocol(r *http.Request) (string, error) {
 		}
 	}
 	if chosen == "" {
-		return "", refuse(http.StatusBadRequest, middleware.ReasonSubprotocol, errors.New("ws: none of the offered subprotocols is spoken here"))
+		return "", refusal(http.StatusBadRequest, middleware.ReasonSubprotocol, errSubprotocol)
 	}
 	return chosen, nil
 }

@@ -84,7 +84,7 @@ func (c *Conn) sendQueued() {
 		c.sendFrames(*frames)
 		putBuffer(frames)
 	}
-	c.sayDue()
+	c.sendDue()
 }
 
 // sendFrames writes finished frames, several small ones at once.

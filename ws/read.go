@@ -51,7 +51,7 @@ func (c *Conn) Read() (typ websocket.MessageType, p []byte, err error) {
 		return 0, nil, err
 	}
 	if cause := c.judge(typ, p); cause != nil {
-		return 0, nil, c.refuse(cause)
+		return 0, nil, c.endNow(cause)
 	}
 	if err := c.ended(); err != nil {
 		return 0, nil, err
@@ -77,8 +77,9 @@ func (c *Conn) judge(typ websocket.MessageType, p []byte) *CloseError {
 	return closeErrorOr(err, ErrInvalid)
 }
 
-// refuse ends the connection because of the peer's bytes, and returns the cause that won.
-func (c *Conn) refuse(cause *CloseError) error {
+// endNow is end with the close frame, for a goroutine that may write it; it returns the cause
+// that won.
+func (c *Conn) endNow(cause *CloseError) error {
 	c.end(cause)
 	c.sendClose()
 	return c.ended()
@@ -92,17 +93,17 @@ func (c *Conn) failedRead(err error) error {
 	peer, closed := errors.AsType[websocket.CloseError](err)
 	switch {
 	case c.guard.failed != nil:
-		return c.refuse(c.guard.failed)
+		return c.endNow(c.guard.failed)
 	case closed && !utf8.ValidString(peer.Reason):
-		return c.refuse(ErrUTF8) // RFC 6455 §5.5.1
+		return c.endNow(ErrUTF8) // RFC 6455 §5.5.1
 	case closed:
-		return c.refuse(peerClosed(peer))
+		return c.endNow(peerClosed(peer))
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, net.ErrClosed):
-		return c.refuse(ErrTimeout) // coder gives a control frame 5 s to be complete
+		return c.endNow(ErrTimeout) // coder gives a control frame 5 s to be complete
 	case c.guard.frames.sawClose:
-		return c.refuse(ErrProtocol.Wrap(err)) // a close frame that cannot be read
+		return c.endNow(ErrProtocol.Wrap(err)) // a close frame that cannot be read
 	}
-	c.lost(err)
+	c.endAbnormally(err)
 	return c.ended()
 }
 
@@ -197,5 +198,5 @@ func (c *Conn) PushOnly() error {
 	if _, _, err := c.Read(); err != nil {
 		return err
 	}
-	return c.refuse(ErrReadOnly)
+	return c.endNow(ErrReadOnly)
 }

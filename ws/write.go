@@ -75,7 +75,7 @@ func (c *Conn) transmit(frames, rest []byte, messages int) error {
 		c.sent.Add(int64(messages))
 	}
 	<-c.writing
-	c.sayDue()
+	c.sendDue()
 	return err
 }
 
@@ -95,7 +95,7 @@ func (c *Conn) put(frames, rest []byte) error {
 			n := min(len(p), maxWrite)
 			c.progress()
 			if _, err := c.guard.Conn.Write(p[:n]); err != nil {
-				c.lost(err)
+				c.endAbnormally(err)
 				return c.ended()
 			}
 			p = p[n:]
@@ -168,9 +168,9 @@ func (c *Conn) writeClose() {
 	c.writeControl(opClose, payload)
 }
 
-// sayDue writes the frame that is due to the peer: a close frame, or a ping. If another
+// sendDue writes the frame that is due to the peer: a close frame, or a ping. If another
 // frame is being written, its writer comes here when it is done.
-func (c *Conn) sayDue() {
+func (c *Conn) sendDue() {
 	for c.pingDue.Load() && c.cause.Load() == nil {
 		select {
 		case c.writing <- struct{}{}:

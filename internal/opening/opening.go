@@ -15,9 +15,6 @@ const (
 	BearerPrefix = "base64url.bearer.authorization.securews."
 )
 
-// SealedPrefix is the prefix of the subprotocols of sealed connections (package seal).
-const SealedPrefix = "hpke1."
-
 // Subprotocols is the canonical key of Sec-WebSocket-Protocol in a header.
 const Subprotocols = "Sec-Websocket-Protocol"
 

@@ -67,9 +67,8 @@ const (
 )
 
 func (b *Binding) init(g *Registry, stage uint32) {
-	now := g.Now()
-	b.registry, b.jitter, b.opened = g, mathrand.Float32(), now
-	b.question.good, b.question.due = now, now+b.recheckPause()
+	b.registry, b.jitter, b.opened = g, mathrand.Float32(), g.Now()
+	b.question.renew(b)
 	b.stage.Store(stage)
 }
 
@@ -93,12 +92,20 @@ func (b *Binding) Principal() middleware.Principal {
 	return middleware.Principal{}
 }
 
-// Shared is Principal without the copy, for the packages of this module.
-func (b *Binding) Shared(contextkey.Ours) *middleware.Principal { return b.principal.Load() }
+// Shared returns the current principal, which every holder shares and none changes; nil
+// before Bind. It is for the packages of this module, which pass contextkey.Key(); anything
+// else gets a copy.
+func (b *Binding) Shared(key contextkey.Ours) *middleware.Principal {
+	if !key.Valid() {
+		p := b.Principal()
+		return &p
+	}
+	return b.principal.Load()
+}
 
 var (
 	errOrder     = errors.New("live: Bind: call Registry.Reserve first, and Bind once")
-	errNoVoucher = errors.New("live: Bind: no voucher: the request has passed no middleware.Auth")
+	errNoVoucher = errors.New("live: no voucher: the request has passed no middleware.Auth")
 )
 
 // Bind enters the member under the voucher's principal, or refuses: 401
@@ -106,19 +113,12 @@ var (
 // `unavailable` if the Auth cannot be followed or asked. From then on the member may be
 // ended, also if Bind returns an error. ctx bounds the question to the Auth.
 func (b *Binding) Bind(ctx context.Context, v *middleware.Voucher, m Member) error {
-	switch {
-	case b.stage.Load() != reserved || b.member != nil:
+	if b.stage.Load() != reserved || b.member != nil {
 		return errOrder
-	case v == nil:
-		return errNoVoucher
 	}
-	p := v.Shared(contextkey.Key())
-	if err := expired(p); err != nil {
-		return err
-	}
-	f, err := b.registry.follow(ctx, v.Auth())
+	f, p, err := b.registry.vouched(ctx, v)
 	if err != nil {
-		return middleware.Unavailable(err)
+		return err
 	}
 	b.setMember(m)
 	b.follow.Store(f)
@@ -132,11 +132,21 @@ func (b *Binding) Bind(ctx context.Context, v *middleware.Voucher, m Member) err
 	return f.since(ctx, v, p)
 }
 
-func expired(p *middleware.Principal) error {
-	if p.Expires.IsZero() || time.Until(p.Expires) > 0 {
-		return nil
+// vouched returns the principal of a voucher and its Auth, which is followed; or the refusal
+// of a credential that has expired, or of an Auth that cannot be followed.
+func (g *Registry) vouched(ctx context.Context, v *middleware.Voucher) (*follow, *middleware.Principal, error) {
+	if v == nil {
+		return nil, nil, errNoVoucher
 	}
-	return middleware.Unauthorized(middleware.ReasonCredentialExpired, errors.New("live: the credential has ended"))
+	p := v.Shared(contextkey.Key())
+	if !p.Expires.IsZero() && time.Until(p.Expires) <= 0 {
+		return nil, nil, middleware.Unauthorized(middleware.ReasonCredentialExpired, fmt.Errorf("live: the credential expired at %v", p.Expires))
+	}
+	f, err := g.follow(ctx, v.Auth())
+	if err != nil {
+		return nil, nil, middleware.Unavailable(err)
+	}
+	return f, p, nil
 }
 
 func (b *Binding) enter(p *middleware.Principal) error {

@@ -70,7 +70,7 @@ func (h *polls) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.until = h.registry.Now() + int64(time.Minute)
 	v, _ := middleware.VoucherFrom(r.Context())
 	if err := p.binding.Bind(r.Context(), v, p); err != nil {
-		middleware.Refuse(w, r, middleware.WithChallenge(r.Context(), err))
+		middleware.Refuse(w, r, err)
 		return
 	}
 	p.binding.Open()
@@ -82,7 +82,7 @@ func (h *polls) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case <-r.Context().Done():
 	case cause := <-p.ended:
 		p.binding.Leave(cause)
-		middleware.Refuse(w, r, middleware.WithChallenge(r.Context(), refusalOf(cause)))
+		middleware.Refuse(w, r, refusalOf(cause))
 	}
 }
 

@@ -68,7 +68,7 @@ func (g *Registry) follow(ctx context.Context, a *middleware.Auth) (*follow, err
 	case <-ctx.Done():
 		return nil, fmt.Errorf("live: Follow: %w", ctx.Err())
 	case <-t.C:
-		return nil, errors.New("live: an authenticator's Follow does not return")
+		return nil, fmt.Errorf("live: Follow: an authenticator has not returned from it within %v", followTimeout)
 	}
 }
 

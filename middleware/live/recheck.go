@@ -36,7 +36,7 @@ func (q *question) lastGood(answered int64) int64 {
 	return q.good + max(0, answered-q.waits)
 }
 
-// renew takes the voucher of a new credential for a good answer.
+// renew takes the voucher of a credential for a good answer.
 func (q *question) renew(b *Binding) {
 	now := b.registry.Now()
 	q.good, q.waits, q.due, q.settled, q.queued = now, 0, now+b.recheckPause(), q.reports, [2]bool{}

@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 
-	"github.com/securews/securews/internal/contextkey"
 	"github.com/securews/securews/middleware"
 )
 
 var (
 	errIdentity = errors.New("live: Replace: the voucher is of another issuer or subject")
-	errLeft     = errors.New("live: the member has ended")
+	errLeft     = errors.New("live: the member has ended or left")
 )
 
 // Replace replaces the principal by that of a newer voucher of the same issuer and subject,
@@ -18,16 +17,9 @@ var (
 // the member keeps the old one. If the new credential is revoked meanwhile, or the Auth
 // cannot be asked whether it was, the member ends.
 func (b *Binding) Replace(ctx context.Context, v *middleware.Voucher) error {
-	if v == nil {
-		return errNoVoucher
-	}
-	p := v.Shared(contextkey.Key())
-	if err := expired(p); err != nil {
-		return err
-	}
-	f, err := b.registry.follow(ctx, v.Auth())
+	f, p, err := b.registry.vouched(ctx, v)
 	if err != nil {
-		return middleware.Unavailable(err)
+		return err
 	}
 	if err := f.since(ctx, v, p); err != nil {
 		return err

@@ -141,12 +141,14 @@ func (g *Registry) drainAt(b *Binding) int64 {
 	return began + int64(b.Jitter()*float64(g.spread.Load()))
 }
 
+var errNotReady = errors.New("live: Ready: Shutdown has begun, or this is the zero Registry")
+
 // Ready returns the handler of a readiness probe: 200 until Shutdown is called, then 503
 // `draining`.
 func (g *Registry) Ready() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if g.zero() || g.draining.Load() != 0 {
-			middleware.Refuse(w, r, g.refuse(http.StatusServiceUnavailable, middleware.ReasonDraining, errors.New("live: not ready")))
+			middleware.Refuse(w, r, g.refuse(http.StatusServiceUnavailable, middleware.ReasonDraining, errNotReady))
 			return
 		}
 		h := w.Header()
