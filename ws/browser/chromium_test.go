@@ -221,7 +221,7 @@ func TestChromiumSeals(t *testing.T) {
 			p.exchange()
 			p.do(options{"send": "bye"})
 			if e := p.state("closed").Ending; e.Code != 1000 || e.Truncated {
-				t.Errorf("%+v, want 1000 and the sealed goodbye before it", e)
+				t.Errorf("%+v, want 1000 and the close record before it", e)
 			}
 			s.alone()
 		})

@@ -1,9 +1,9 @@
-// A ticket as it is offered, and what a source's failure says.
+// The subprotocol of a ticket, and the failures of a source.
 
 import type { Ticket } from "./api.js";
 import { TicketError } from "./ticket.js";
 
-/** protocolOf is what to offer for a ticket; it must be base64url, or no browser dials. */
+/** protocolOf returns the subprotocol of a ticket; it must be base64url, or browsers refuse to dial. */
 export function protocolOf(ticket: Ticket): string {
   const protocol = ticket.subprotocol ?? (ticket.ticket && `ticket.${ticket.ticket}`);
   if (!/^ticket\.[\w-]+$/.test(protocol)) {
@@ -12,7 +12,7 @@ export function protocolOf(ticket: Ticket): string {
   return protocol;
 }
 
-/** refusal reads what a source has thrown; anything else than a TicketError is no answer. */
+/** refusal returns the error of a source as a TicketError, with status 0 if it is another error. */
 export function refusal(err: unknown): TicketError {
   // Not instanceof: the page may have loaded this module twice.
   const { status, reason, retryAfter } = (err ?? {}) as Partial<TicketError>;

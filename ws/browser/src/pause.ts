@@ -1,4 +1,4 @@
-/** pause ends after ms, or at once when the signal does. */
+/** pause resolves after ms, or at once when the signal is aborted. */
 export function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {

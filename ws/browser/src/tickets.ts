@@ -1,4 +1,4 @@
-// A ticket per dial.
+// One ticket for each dial.
 
 import type { Ticket } from "./api.js";
 import { protocolOf } from "./credential.js";
@@ -6,7 +6,7 @@ import { pause } from "./pause.js";
 import type { Settings } from "./settings.js";
 import { TicketError } from "./ticket.js";
 
-/** obtain asks the source, for no longer than the dial may take. */
+/** obtain calls the source, and waits no longer than a dial may take. */
 export async function obtain(cfg: Settings, signal: AbortSignal, renew: boolean): Promise<Ticket | undefined> {
   if (!cfg.ticket) {
     return undefined;
@@ -15,7 +15,7 @@ export async function obtain(cfg: Settings, signal: AbortSignal, renew: boolean)
   const stop = new AbortController();
   signal.addEventListener("abort", () => stop.abort(), { signal: stop.signal });
   try {
-    // A source that does not heed its signal is not waited for.
+    // The race ends also if the source ignores its signal.
     const got = await Promise.race([
       cfg.ticket({ signal: stop.signal, renew }),
       pause(cfg.times.connect, stop.signal).then(() => {
@@ -31,8 +31,8 @@ export async function obtain(cfg: Settings, signal: AbortSignal, renew: boolean)
 }
 
 /**
- * isLater reports whether a new ticket's credential outlives that of the last: where it is
- * the same one, what is left of it is less than half.
+ * isLater reports whether the credential of a new ticket outlives that of the last. If it is
+ * the same one, less than half of its time remains.
  */
 export function isLater(refreshAfter: number | undefined, last: number): boolean {
   return !refreshAfter || refreshAfter > last / 2;
