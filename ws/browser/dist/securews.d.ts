@@ -48,7 +48,7 @@ export interface Ticket {
     cid?: string;
 }
 /**
- * Called before every attempt. signal is aborted when the result is no longer needed. renew is
+ * Called before every attempt. signal is aborted once the result is not needed. renew is
  * true if the credential behind the last ticket has expired, until a ticket is returned.
  */
 export type TicketSource = (how: {

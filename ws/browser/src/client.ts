@@ -34,7 +34,7 @@ export class Reconnecting extends EventTarget implements Client {
   #backoff: Backoff;
   #delay: Delay | undefined;
   #notBefore = 0; // set by Retry-After
-  #expired = false; // the credential has, and there was no ticket or stable connection since
+  #expired = false; // the credential has, with neither a ticket nor a stable connection since
   #closing: Ending | undefined; // set by close()
   #stop = new AbortController(); // aborted by close()
 

@@ -103,7 +103,7 @@ test("required: a server that selects the plain subprotocol is left", async (t) 
   assert.deepEqual(peer.socket.sent, []);
 });
 
-test("preferred: sealed first, plain if the server selects that", async (t) => {
+test("dangerouslyOptional: sealed first, plain if the server selects that", async (t) => {
   const { client, peer, seen } = await dial(t, { policy: "dangerouslyOptional" });
   assert.deepEqual(peer.socket.protocols, ["hpke1.chat", "chat"]);
   peer.socket.open("chat");

@@ -55,7 +55,7 @@ export async function fetchDirectory(url: string): Promise<PublicKey[]> {
   return keysOf(await read(answer, maxDirectory, new TypeError("securews: directory: too long")));
 }
 
-/** Directory remembers what it fetched for a while. */
+/** Directory caches the keys of an address. */
 export class Directory {
   #keys: Promise<PublicKey[]> | undefined;
   #fetched = 0;
