@@ -3,17 +3,15 @@
 
 import type { Client, Data, Ending, Message, State, StateChange, Ticket, Undelivered } from "./api.js";
 import { Backoff } from "./backoff.js";
-import { protocolOf, refusal } from "./credential.js";
-import { Delay } from "./delay.js";
+import { isLater, obtain, protocolOf, refusal } from "./credential.js";
+import { Delay, pause } from "./delay.js";
 import { closedHere, comesBack, lapsed, meaning, refused } from "./endings.js";
 import { Inboxes } from "./inbox.js";
 import { Life } from "./life.js";
 import { Link, type Ended } from "./link.js";
 import { Outbox, sizeOf } from "./outbox.js";
-import { pause } from "./pause.js";
 import type { Settings } from "./settings.js";
 import { longestRetryAfter } from "./ticket.js";
-import { isLater, obtain } from "./tickets.js";
 import { offline, watch, type Wake } from "./wake.js";
 
 // A server may open a connection only to close it with a readable reason. Until a message
