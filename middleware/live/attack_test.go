@@ -50,3 +50,16 @@ func TestFollowThatEndsItsGoroutine(t *testing.T) {
 		wantRefusal(t, w.try(&fake{}, w.voucherOf(a, ann)), 503, "unavailable", "Follow")
 	})
 }
+
+// The attack: a voucher is kept until its credential has run out, which no event reports,
+// and opens a member then. One as old as a recheck is asked about.
+func TestOldVoucherIsAskedAbout(t *testing.T) {
+	inBubble(t, Config{}, func(t *testing.T, w *world) {
+		w.join(ann).Leave(nil) // the Auth is followed
+		time.Sleep(time.Second)
+		v := w.voucher(ann)
+		time.Sleep(time.Hour)
+		w.store.learn(names["session"])
+		wantRefusal(t, w.try(&fake{}, v), 401, "credential_revoked")
+	})
+}
