@@ -21,8 +21,8 @@ import (
 type Auth struct {
 	bounded.Self
 
-	list       []member
-	revocables []revocableMember // of list, and of all that those ask
+	list       []calledAuthenticator
+	revocables []calledRevocable // of list, and of all that those ask
 	anonymous  bool
 	direct     bool // each of list and revocables bounds itself
 	challenges []string
@@ -65,7 +65,7 @@ func (a *Auth) add(x Authenticator) error {
 		return err
 	}
 	inner, nested := x.(*Auth)
-	a.list = append(a.list, member{Authenticator: x, calls: callerOf(x), ambient: x.Ambient(), nested: nested})
+	a.list = append(a.list, calledAuthenticator{Authenticator: x, calls: callerOf(x), ambient: x.Ambient(), nested: nested})
 	a.direct = a.direct && boundsItself(x)
 	if c, ok := x.(Challenger); ok {
 		if challenge := c.Challenge(); challenge != "" {
@@ -125,7 +125,7 @@ func (a *Auth) zero() bool { return a == nil || len(a.list) == 0 && !a.anonymous
 
 // Ambient reports whether any of the authenticators is ambient.
 func (a *Auth) Ambient() bool {
-	return a != nil && slices.ContainsFunc(a.list, func(m member) bool { return m.ambient })
+	return a != nil && slices.ContainsFunc(a.list, func(m calledAuthenticator) bool { return m.ambient })
 }
 
 // Authenticate returns the request's principal. A principal that this same Auth already

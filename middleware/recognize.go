@@ -15,13 +15,13 @@ import (
 // authTimeout bounds what authenticators that do not bound themselves cost a request, in all.
 const authTimeout = 2 * time.Second
 
-// member is an authenticator of an Auth.
-type member struct {
+// calledAuthenticator is an authenticator of an Auth, and how it is called.
+type calledAuthenticator struct {
 	Authenticator
 	calls   bounded.Caller
 	ambient bool
 	nested  bool              // an Auth, which demands the Origin itself
-	others  []revocableMember // asked about its principals, beside itself
+	others  []calledRevocable // asked about its principals, beside itself
 }
 
 // recognize asks each authenticator for its credential, and the others about the principal.
@@ -72,21 +72,21 @@ func undecided(r *http.Request, err error) bool {
 	return panicked || r.Context().Err() != nil
 }
 
-func (m *member) authenticate(r *http.Request) (Principal, error) {
+func (m *calledAuthenticator) authenticate(r *http.Request) (Principal, error) {
 	if m.calls.Direct() {
 		return m.ask(r)
 	}
 	return m.askBounded(r)
 }
 
-func (m *member) ask(r *http.Request) (p Principal, err error) {
+func (m *calledAuthenticator) ask(r *http.Request) (p Principal, err error) {
 	defer bounded.Contain(&err)
 	return m.Authenticator.Authenticate(r)
 }
 
 // askBounded gives the authenticator a header of its own, which it may still read after the
 // request has ended.
-func (m *member) askBounded(r *http.Request) (Principal, error) {
+func (m *calledAuthenticator) askBounded(r *http.Request) (Principal, error) {
 	own := r.WithContext(r.Context())
 	own.Header = maps.Clone(r.Header)
 	p, err := bounded.Call(r.Context(), m.calls, "middleware: Auth", func() (Principal, error) {
@@ -110,7 +110,7 @@ func (a *Auth) Consume(r *http.Request) {
 	a.consume(r, a.list)
 }
 
-func (a *Auth) consume(r *http.Request, list []member) {
+func (a *Auth) consume(r *http.Request, list []calledAuthenticator) {
 	if !consumes(list) {
 		return
 	}
@@ -119,7 +119,7 @@ func (a *Auth) consume(r *http.Request, list []member) {
 	a.consumeEach(r.WithContext(ctx), list)
 }
 
-func consumes(list []member) bool {
+func consumes(list []calledAuthenticator) bool {
 	for i := range list {
 		if _, ok := list[i].Authenticator.(Consumer); ok {
 			return true
@@ -137,7 +137,7 @@ type lasting struct {
 
 func (l lasting) Value(key any) any { return l.values.Value(key) }
 
-func (a *Auth) consumeEach(r *http.Request, list []member) {
+func (a *Auth) consumeEach(r *http.Request, list []calledAuthenticator) {
 	for i := range list {
 		m := &list[i]
 		if nested, ok := m.Authenticator.(*Auth); ok {
@@ -160,7 +160,7 @@ func (a *Auth) consumeEach(r *http.Request, list []member) {
 	}
 }
 
-func (m *member) consume(r *http.Request, c Consumer) {
+func (m *calledAuthenticator) consume(r *http.Request, c Consumer) {
 	if !m.calls.Direct() {
 		own := r.WithContext(r.Context())
 		own.Header = maps.Clone(r.Header)

@@ -73,8 +73,8 @@ func (a *Auth) compile() error {
 			errs = append(errs, fmt.Errorf("middleware: NewAuth: %T: %w", a.list[i].Authenticator, err))
 		}
 		for _, x := range asked[i] {
-			if !slices.ContainsFunc(a.revocables, func(y revocableMember) bool { return sameRevocable(x, y.Revocable) }) {
-				a.revocables, from = append(a.revocables, revocableMember{x, callerOf(x)}), append(from, i)
+			if !slices.ContainsFunc(a.revocables, func(y calledRevocable) bool { return sameRevocable(x, y.Revocable) }) {
+				a.revocables, from = append(a.revocables, calledRevocable{x, callerOf(x)}), append(from, i)
 				a.direct = a.direct && boundsItself(x)
 			}
 		}
@@ -107,13 +107,14 @@ func callerOf(x Authenticator) bounded.Caller {
 	return bounded.NewCaller(x)
 }
 
-type revocableMember struct {
+// calledRevocable is a Revocable of an Auth, and how it is called.
+type calledRevocable struct {
 	Revocable
 	calls bounded.Caller
 }
 
 // alive asks each of list; the first error is returned: a Refusal, or a contained panic.
-func alive(ctx context.Context, list []revocableMember, p Principal) error {
+func alive(ctx context.Context, list []calledRevocable, p Principal) error {
 	for i := range list {
 		if err := list[i].alive(ctx, p); err != nil {
 			return err
@@ -122,7 +123,7 @@ func alive(ctx context.Context, list []revocableMember, p Principal) error {
 	return nil
 }
 
-func (x *revocableMember) alive(ctx context.Context, p Principal) (err error) {
+func (x *calledRevocable) alive(ctx context.Context, p Principal) (err error) {
 	if x.calls.Direct() {
 		err = x.ask(ctx, p)
 	} else {
@@ -140,12 +141,12 @@ func (x *revocableMember) alive(ctx context.Context, p Principal) (err error) {
 	return Unavailable(err)
 }
 
-func (x *revocableMember) ask(ctx context.Context, p Principal) (err error) {
+func (x *calledRevocable) ask(ctx context.Context, p Principal) (err error) {
 	defer bounded.Contain(&err)
 	return x.Alive(ctx, p)
 }
 
-func (x *revocableMember) askBounded(ctx context.Context, p Principal) error {
+func (x *calledRevocable) askBounded(ctx context.Context, p Principal) error {
 	_, err := bounded.Call(ctx, x.calls, "middleware: Auth", func() (struct{}, error) {
 		return struct{}{}, x.Alive(ctx, p)
 	})

@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// askTimeout bounds one question. No request waits for it, so it is longer than the
-	// bound of an Auth for a request.
+	// askTimeout bounds one question. No request waits for it, so it is longer than what an
+	// Auth has for a request.
 	askTimeout = 5 * time.Second
 
 	// retryRecheck is when a question without an answer is asked again, less up to half.
@@ -23,7 +23,7 @@ type question struct {
 	waits   int64   // since when it waits to be asked; 0: it does not
 	good    int64   // when the last good answer came, plus the time spent waiting since
 	reports uint32  // that the subject ended
-	settled uint32  // how many of those a good answer followed
+	cleared uint32  // how many of those a good answer followed
 	queued  [2]bool // whether it is in questions.waiting
 }
 
@@ -39,14 +39,15 @@ func (q *question) lastGood(answered int64) int64 {
 // renew takes the voucher of a credential for a good answer.
 func (q *question) renew(b *Binding) {
 	now := b.registry.Now()
-	q.good, q.waits, q.due, q.settled, q.queued = now, 0, now+b.recheckPause(), q.reports, [2]bool{}
+	q.good, q.waits, q.due, q.cleared, q.queued = now, 0, now+b.recheckPause(), q.reports, [2]bool{}
 }
 
 func (b *Binding) recheckPause() int64 {
 	return int64(float32(b.registry.cfg.Timeouts.Recheck) * (1 - b.jitter/5))
 }
 
-// wake is the wheel's call: it acts on the deadlines that are due and returns when to be called again.
+// wake is called by the wheel: it acts on the deadlines that are due, and returns when it is
+// to be called again.
 func (b *Binding) wake(now int64) int64 {
 	due := int64(0)
 	if b.ending.at.Load() == 0 {
@@ -140,7 +141,7 @@ func (f *follow) ask(b *Binding) {
 		f.answered.Store(f.registry.Now())
 	}
 	for _, x := range group {
-		if cause := x.settle(cause, err); cause != nil {
+		if cause := x.takeAnswer(cause, err); cause != nil {
 			x.end(cause)
 		}
 	}
@@ -201,9 +202,9 @@ func sameCredential(p, q *middleware.Principal) bool {
 	return p.SessionHandle == q.SessionHandle && p.TokenHandle == q.TokenHandle && p.Issuer == q.Issuer && p.Subject == q.Subject
 }
 
-// settle takes the answer: it returns the cause if the member ends, or plans the next
+// takeAnswer returns the cause if the answer ends the member, or plans the next
 // question.
-func (a asked) settle(cause *Cause, err error) *Cause {
+func (a asked) takeAnswer(cause *Cause, err error) *Cause {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	q, now, pause := &a.question, a.registry.Now(), a.recheckPause()
@@ -215,8 +216,8 @@ func (a asked) settle(cause *Cause, err error) *Cause {
 	case q.reports != a.reports:
 		return nil // the question about the newest report is still to be asked
 	case err == nil:
-		q.good, q.settled = now, a.reports
-	case q.settled != a.reports:
+		q.good, q.cleared = now, a.reports
+	case q.cleared != a.reports:
 		return Later.Wrap(err)
 	default:
 		pause = min(pause, int64(float32(retryRecheck)*(1-a.jitter/2)))

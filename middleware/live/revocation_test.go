@@ -293,7 +293,7 @@ func TestReportsAndAnswersInterleaved(t *testing.T) {
 			t.Fatal("it cannot be asked about")
 		}
 		var wg sync.WaitGroup
-		wg.Go(func() { question.settle(nil, nil) })
+		wg.Go(func() { question.takeAnswer(nil, nil) })
 		w.store.revoke(names["subject"])
 		wg.Wait()
 		for deadline := time.Now().Add(5 * time.Second); f.ended() == "" && time.Now().Before(deadline); {
