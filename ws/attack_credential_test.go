@@ -99,7 +99,7 @@ func TestLogoutBetweenTheLoadAndTheAuth(t *testing.T) {
 }
 
 // The attack: a message of many MiB is on its way when the credential is revoked (CWE-613).
-// What was not handed to the kernel by then does not go out.
+// Bytes that the kernel does not have by then do not go out.
 func TestRestOfALargeMessageDoesNotFollowARevocation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		revocations := middleware.NewRevocations()
@@ -156,7 +156,7 @@ func (h hijacking) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return http.NewResponseController(h.w).Hijack()
 }
 
-// The attack: the session ends at a moment of the handshake at which nobody looks (CWE-367).
+// The attack: the session ends at a moment of the handshake between two checks (CWE-367).
 // There is none: the answer is 401, or the connection ends at once with 3000 `revoked`.
 func TestEndOfASessionAtEveryMomentOfTheHandshake(t *testing.T) {
 	ends := map[string]func(s *site){
@@ -288,7 +288,7 @@ func TestShutdownDuringHandshakes(t *testing.T) {
 }
 
 // The attack: while a write keeps the close frame back, a message arrives from a peer whose
-// credential is gone. Nobody sees it.
+// credential is gone. It shows on no page.
 func TestMessageAfterARevocationIsNotValidated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		revocations := middleware.NewRevocations()

@@ -40,7 +40,7 @@ func New(cfg Config) (*Handler, error) {
 	h.controlRate = newRate(limits.ControlPerSecond, min(10*min(limits.ControlPerSecond, 1<<20), 1<<20))
 	h.pingers = newPool(64, (*Conn).sendDue)
 	h.closers = newPool(256, (*Conn).sendClose) // no ping to a stalled peer delays a revocation
-	// Stripped before a subprotocol is chosen; the AccessLog writes none of what is stripped.
+	// Stripped before a subprotocol is chosen; the AccessLog writes no credential.
 	h.front = middleware.AccessLog(cfg.Log)(cfg.Auth.Strip(http.HandlerFunc(h.serve)))
 	if cfg.ExplainRefusals {
 		h.front = h.ExplainRefusals(h.front)
