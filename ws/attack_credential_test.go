@@ -288,7 +288,7 @@ func TestShutdownDuringHandshakes(t *testing.T) {
 }
 
 // The attack: while a write keeps the close frame back, a message arrives from a peer whose
-// credential is gone. It shows on no page.
+// credential is gone. Validate does not see it.
 func TestMessageAfterARevocationIsNotValidated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		revocations := middleware.NewRevocations()
