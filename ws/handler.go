@@ -105,7 +105,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	middleware.Refuse(w, r, err)
 }
 
-// open takes a place in the registry, establishes who asks, and upgrades. Every way out of
+// open takes a place in the registry, authenticates, and upgrades. Every way out of
 // it but the last, a panic too, gives the place back.
 func (h *Handler) open(w http.ResponseWriter, r *http.Request, hs handshake) (_ *Conn, err error) {
 	defer bounded.Contain(&err)

@@ -26,9 +26,8 @@ import (
 // closed; that takes up to 3 s more. A cancelled ctx thus hastens, for a second signal.
 //
 // It returns nil if every member of this registry has ended; another registry's go on.
-// http.Server.Shutdown alone does not wait for
-// connections that were upgraded, nor for functions of RegisterOnShutdown. A second call
-// hastens the first if its ctx ends sooner.
+// http.Server.Shutdown alone does not wait for connections that were upgraded, nor for
+// functions of RegisterOnShutdown. A second call hastens the first if its ctx ends sooner.
 func (g *Registry) Shutdown(ctx context.Context, servers ...*http.Server) error {
 	var errs []error
 	if !g.zero() {
