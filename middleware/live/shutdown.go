@@ -29,19 +29,17 @@ import (
 // http.Server.Shutdown alone does not wait for connections that were upgraded, nor for
 // functions of RegisterOnShutdown. A second call hastens the first if its ctx ends sooner.
 func (g *Registry) Shutdown(ctx context.Context, servers ...*http.Server) error {
-	var errs []error
-	if !g.zero() {
-		errs = append(errs, g.drain(ctx))
-		g.stopFollowing()
+	if g.zero() {
+		return shutServers(ctx, servers)
 	}
-	errs = append(errs, shutServers(ctx, servers)...)
-	if !g.zero() {
-		g.flushEvents()
-	}
-	return errors.Join(errs...)
+	drained := g.drain(ctx)
+	g.stopFollowing()
+	shut := shutServers(ctx, servers)
+	g.flushEvents()
+	return errors.Join(drained, shut)
 }
 
-func shutServers(ctx context.Context, servers []*http.Server) []error {
+func shutServers(ctx context.Context, servers []*http.Server) error {
 	errs := make([]error, len(servers))
 	var done sync.WaitGroup
 	for i, s := range servers {
@@ -57,7 +55,7 @@ func shutServers(ctx context.Context, servers []*http.Server) []error {
 		})
 	}
 	done.Wait()
-	return errs
+	return errors.Join(errs...)
 }
 
 // cutTime is how long the last close frames, the cut and the return of the members may take
