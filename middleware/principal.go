@@ -73,8 +73,8 @@ var (
 )
 
 // HeldBy returns nil if the request proves possession of the keys in Binding, or if there
-// are none; otherwise a [Refusal] of 401 `credential_invalid`. A certificate is proved by the TLS connection of the request, r.TLS, so TLS must
-// end in this process.
+// are none; otherwise a [Refusal] of 401 `credential_invalid`. A certificate is proved by
+// the TLS connection of the request, r.TLS, so TLS must end in this process.
 func (p Principal) HeldBy(r *http.Request) error {
 	switch {
 	case p.Binding.KeyThumbprint != "":

@@ -66,8 +66,8 @@ func Unavailable(err error) error {
 // panic is logged, to [slog.Default].
 //
 // A 401 without a WWW-Authenticate gets that of the Auth around, or Bearer: RFC 9110 §15.5.2
-// requires a scheme. A handshake that is refused ends its connection. Headers that outer layers have set stay,
-// except those that describe a body.
+// requires a scheme. A handshake that is refused ends its connection. Headers that outer
+// layers have set stay, except those that describe a body.
 func Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if p, ok := errors.AsType[*bounded.PanicError](err); ok && recordOf(r.Context()) == nil {
 		logPanic(nil, err, p)

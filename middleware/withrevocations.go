@@ -84,10 +84,14 @@ func (a *revocable) validate() error {
 // share one list, which is then asked once.
 type listed struct {
 	bounded.Self
-	anonymous // it authenticates no request
-	list      Revocations
-	calls     bounded.Caller
+	list  Revocations
+	calls bounded.Caller
 }
+
+// Authenticate finds no credential: a list recognizes none.
+func (*listed) Authenticate(*http.Request) (Principal, error) { return Principal{}, ErrNoCredential }
+
+func (*listed) Ambient() bool { return false }
 
 var errRevoked = errors.New("middleware: the credential is revoked")
 

@@ -11,7 +11,7 @@ import (
 
 // CloseError is how a connection ended: the code and reason of its close frame
 // (RFC 6455 §7.4), and for the log the error behind it. The package's Err values are
-// matched with errors.Is by code and reason, whatever their Err.
+// matched with errors.Is by code and reason; Err is not compared.
 type CloseError struct {
 	Code   websocket.StatusCode
 	Reason string // a stable word, at most 123 bytes

@@ -26,7 +26,7 @@ type Config struct {
 	// Origins decides which pages may open a connection (RFC 6455 §10.2, ASVS 4.4.2).
 	Origins *middleware.OriginPolicy
 
-	// Auth decides who may. The same Auth in an outer layer is not asked again.
+	// Auth decides which principals may. The same Auth in an outer layer is not asked again.
 	Auth *middleware.Auth
 
 	// Serve is one connection's life. Its context ends with the connection and

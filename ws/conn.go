@@ -104,7 +104,7 @@ func (c *Conn) Close(code websocket.StatusCode, reason string) error {
 // ended returns the cause, nil while the connection lives.
 func (c *Conn) ended() error {
 	if cause := c.cause.Load(); cause != nil {
-		<-c.ctx.Done() // at once: who learns of the end finds the context ended
+		<-c.ctx.Done() // at once: a caller that learns of the end finds the context ended
 		return cause
 	}
 	return nil
@@ -201,7 +201,7 @@ func (c *Conn) finish(cause *CloseError) {
 		c.cut() // and a writer with it
 	}
 	c.queue.wait()
-	c.writing <- struct{}{} // who writes is cut by the wheel in time
+	c.writing <- struct{}{} // a writer is cut by the wheel in time
 	c.writeClose()
 	<-c.writing
 	final := c.cause.Load()

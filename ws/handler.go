@@ -105,9 +105,10 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	middleware.Refuse(w, r, err)
 }
 
-// open takes a place in the registry, establishes who asks, and upgrades. Every way out of
+// open takes a place in the registry, authenticates, and upgrades. Every way out of
 // it but the last, a panic too, gives the place back.
 func (h *Handler) open(w http.ResponseWriter, r *http.Request, hs handshake) (_ *Conn, err error) {
+	defer bounded.Contain(&err)
 	c := &Conn{h: h, origin: hs.origin, subprotocol: hs.subprotocol}
 	deadline := time.Now().Add(handshakeTimeout)
 	if err := h.cfg.Live.Reserve(&c.binding, r); err != nil {
@@ -115,9 +116,6 @@ func (h *Handler) open(w http.ResponseWriter, r *http.Request, hs handshake) (_ 
 	}
 	opened := false
 	defer func() {
-		if v := recover(); v != nil {
-			err = errors.Join(bounded.Panicked(v), err)
-		}
 		if !opened {
 			c.abandon()
 		}

@@ -14,7 +14,8 @@ import (
 // ExplainRefusals is a layer for handshakes on their way to this handler: a page whose
 // handshake is turned away by a layer inside it, such as a rate limit or another Auth,
 // reads why as [Config.ExplainRefusals] has it, under this handler's policies and limits.
-// Mount it outside those layers; the handler's own refusals then are readable, too. Everything else passes.
+// Mount it outside those layers; the handler's own refusals then are readable, too.
+// Everything else passes.
 func (h *Handler) ExplainRefusals(next http.Handler) http.Handler {
 	if h == nil || h.front == nil {
 		return next // the zero Handler explains nothing

@@ -9,9 +9,9 @@ import (
 )
 
 // Cause is why a member ends. The values of this package are matched with errors.Is by code
-// and reason, whatever their Err.
+// and reason; Err is not compared.
 type Cause struct {
-	Code   uint16 // of the close frame (RFC 6455 §7.4); what may not stand in one ends a WebSocket with 1011
+	Code   uint16 // of the close frame (RFC 6455 §7.4); a code that no close frame may have ends a WebSocket with 1011
 	Reason string // a stable word, at most 123 bytes
 	Err    error  // for the log only
 }

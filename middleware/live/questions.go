@@ -6,13 +6,19 @@ import "sync"
 // of requests.
 const maxAsking = 64
 
+// The urgency of a question: after a revocation of its subject, it comes before the others.
+const (
+	routine = iota
+	urgent
+)
+
 // questions are the bindings of one Auth that wait to be asked about, on goroutines that
 // are there only while there is work.
 type questions struct {
 	task func(*Binding)
 
 	mu      sync.Mutex
-	waiting [2][]*Binding // the urgent ones in waiting[1]
+	waiting [2][]*Binding // by urgency
 	workers int
 }
 

@@ -24,7 +24,7 @@ type question struct {
 	good    int64   // when the last good answer came, plus the time spent waiting since
 	reports uint32  // that the subject ended
 	cleared uint32  // how many of those a good answer followed
-	queued  [2]bool // whether it is in questions.waiting
+	queued  [2]bool // whether it is in questions.waiting, by urgency
 }
 
 // lastGood is good with the present wait. Time spent waiting does not count as time without
@@ -73,7 +73,7 @@ func (b *Binding) check(now int64) (due int64, cause *Cause) {
 	t := b.times()
 	due, cause = next(now, t)
 	if cause == nil && past(t.recheck, now) {
-		b.ask(now, 0)
+		b.ask(now, routine)
 	}
 	return due, cause
 }
@@ -115,7 +115,7 @@ func (b *Binding) reported() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.question.reports++
-	b.ask(b.registry.Now(), 1)
+	b.ask(b.registry.Now(), urgent)
 }
 
 // asked is a binding that a question is about, its principal then, and how many reports that

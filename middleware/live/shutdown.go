@@ -26,23 +26,20 @@ import (
 // closed; that takes up to 3 s more. A cancelled ctx thus hastens, for a second signal.
 //
 // It returns nil if every member of this registry has ended; another registry's go on.
-// http.Server.Shutdown alone does not wait for
-// connections that were upgraded, nor for functions of RegisterOnShutdown. A second call
-// hastens the first if its ctx ends sooner.
+// http.Server.Shutdown alone does not wait for connections that were upgraded, nor for
+// functions of RegisterOnShutdown. A second call hastens the first if its ctx ends sooner.
 func (g *Registry) Shutdown(ctx context.Context, servers ...*http.Server) error {
-	var errs []error
-	if !g.zero() {
-		errs = append(errs, g.drain(ctx))
-		g.stopFollowing()
+	if g.zero() {
+		return shutServers(ctx, servers)
 	}
-	errs = append(errs, shutServers(ctx, servers)...)
-	if !g.zero() {
-		g.flushEvents()
-	}
-	return errors.Join(errs...)
+	drained := g.drain(ctx)
+	g.stopFollowing()
+	shut := shutServers(ctx, servers)
+	g.flushEvents()
+	return errors.Join(drained, shut)
 }
 
-func shutServers(ctx context.Context, servers []*http.Server) []error {
+func shutServers(ctx context.Context, servers []*http.Server) error {
 	errs := make([]error, len(servers))
 	var done sync.WaitGroup
 	for i, s := range servers {
@@ -58,7 +55,7 @@ func shutServers(ctx context.Context, servers []*http.Server) []error {
 		})
 	}
 	done.Wait()
-	return errs
+	return errors.Join(errs...)
 }
 
 // cutTime is how long the last close frames, the cut and the return of the members may take
