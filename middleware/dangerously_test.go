@@ -23,6 +23,7 @@ var dangerous = map[string]string{
 	"ws.DangerouslyAllowPlaintext":              "handshakes and messages cross the network without TLS",
 	"ws/redial.DangerouslyAllowPlaintext":       "the client sends its credential without TLS to this machine",
 	"ws/seal.DangerouslyOptional":               "an attacker who changes the handshake turns payload encryption off",
+	"ws/browser/src: dangerouslyOptional":       "an attacker who changes the handshake turns payload encryption off",
 	"ws/browser/src: dangerouslyAllowPlaintext": "the page sends its credential without TLS to this machine",
 }
 
