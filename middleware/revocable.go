@@ -173,7 +173,7 @@ func (a *Auth) Follow(fn func(Revocation)) (stop func()) {
 	var stops []func()
 	defer func() {
 		if stop == nil {
-			stopAll(stops)()
+			bounded.StopAll(stops)()
 		}
 	}()
 	if a != nil {
@@ -181,17 +181,7 @@ func (a *Auth) Follow(fn func(Revocation)) (stop func()) {
 			stops = append(stops, x.Follow(fn))
 		}
 	}
-	return stopAll(stops)
-}
-
-func stopAll(stops []func()) func() {
-	return func() {
-		for _, stop := range stops {
-			if stop != nil {
-				stop()
-			}
-		}
-	}
+	return bounded.StopAll(stops)
 }
 
 // CanRevoke reports whether any credential of this Auth can end before it expires.

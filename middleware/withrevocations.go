@@ -43,7 +43,7 @@ func (a *revocable) Follow(fn func(Revocation)) (stop func()) {
 	if inner, ok := a.Authenticator.(Revocable); ok {
 		stops = append(stops, inner.Follow(fn))
 	}
-	return stopAll(stops)
+	return bounded.StopAll(stops)
 }
 
 func (a *revocable) Challenge() string {

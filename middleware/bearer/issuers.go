@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/securews/securews/internal/bounded"
 	"github.com/securews/securews/middleware"
 )
 
@@ -110,7 +111,7 @@ func (s *Issuers) Follow(fn func(middleware.Revocation)) (stop func()) {
 			stops = append(stops, a.Follow(fn))
 		}
 	}
-	return stopAll(stops)
+	return bounded.StopAll(stops)
 }
 
 // Asks returns the Sessions of every Authenticator: see [middleware.Asker].

@@ -184,17 +184,7 @@ func (a *Authenticator) Follow(fn func(middleware.Revocation)) (stop func()) {
 			}
 		}))
 	}
-	return stopAll(stops)
-}
-
-func stopAll(stops []func()) func() {
-	return func() {
-		for _, stop := range stops {
-			if stop != nil {
-				stop()
-			}
-		}
-	}
+	return bounded.StopAll(stops)
 }
 
 // Asks returns Config.Sessions, if there are any: see [middleware.Asker].
