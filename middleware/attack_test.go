@@ -110,3 +110,23 @@ func TestBoundThatWasTakenAwayIsSetAgain(t *testing.T) {
 		t.Error("no bound")
 	}
 }
+
+// The attack: code of a connection sends requests through handlers by the connection's
+// context, which has its voucher. It is none when the connection has ended.
+func TestVoucherOfAContextThatHasEnded(t *testing.T) {
+	t.Parallel()
+	auth := mustAuth(t, &headerCredential{header: "X-Bearer"})
+	ctx, cancel := context.WithCancel(t.Context())
+	admitted, err := auth.Admit(requestWith("GET", "/", "X-Bearer", "ann").WithContext(ctx))
+	if err != nil {
+		t.Fatal(err)
+	}
+	later := requestWith("GET", "/").WithContext(admitted.Context())
+	if status, _ := answer(t, auth.Handler(http.HandlerFunc(whoami)), later); status != 200 {
+		t.Errorf("before: %d", status)
+	}
+	cancel()
+	if status, _ := answer(t, auth.Handler(http.HandlerFunc(whoami)), later); status < 400 {
+		t.Errorf("afterwards: %d", status)
+	}
+}

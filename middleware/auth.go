@@ -154,7 +154,7 @@ func (a *Auth) vouch(r *http.Request) (*Voucher, error) {
 	if a.zero() {
 		return nil, Unauthorized(ReasonNoCredential, errZeroAuth)
 	}
-	if v, ok := VoucherFrom(r.Context()); ok && v.auth == a {
+	if v := a.earlier(r); v != nil {
 		return v, nil
 	}
 	v := &Voucher{auth: a, asked: askedSince(r.Context())}
@@ -194,10 +194,14 @@ func (a *Auth) BoundsItself(key contextkey.Ours) bool { return key.Valid() && a.
 
 var errZeroAuth = errors.New("middleware: Auth: the zero Auth admits no request")
 
-// vouchedFor reports whether this Auth has admitted the request in an outer layer.
-func (a *Auth) vouchedFor(r *http.Request) bool {
+// earlier returns the voucher of this Auth in an outer layer. One in a context that has ended
+// is none: the context of a connection ends with its credential.
+func (a *Auth) earlier(r *http.Request) *Voucher {
 	v, ok := VoucherFrom(r.Context())
-	return ok && v.auth == a
+	if !ok || v.auth != a || r.Context().Err() != nil {
+		return nil
+	}
+	return v
 }
 
 // Admit returns the request with its principal in the context and without the credentials
@@ -208,7 +212,7 @@ func (a *Auth) Admit(r *http.Request) (*http.Request, error) {
 	if err != nil {
 		return r, err
 	}
-	vouched := a.vouchedFor(r)
+	vouched := a.earlier(r) != nil
 	v, err := a.Vouch(r)
 	if err != nil || vouched {
 		return r, err

@@ -104,7 +104,7 @@ func (m *calledAuthenticator) askBounded(r *http.Request) (Principal, error) {
 // a valid request that comes at the wrong time keeps its credential. It takes at most 2 s
 // in all. Beyond 256 calls at once it does nothing.
 func (a *Auth) Consume(r *http.Request) {
-	if a.zero() || a.vouchedFor(r) {
+	if a.zero() || a.earlier(r) != nil {
 		return
 	}
 	a.consume(r, a.list)
@@ -141,7 +141,7 @@ func (a *Auth) consumeEach(r *http.Request, list []calledAuthenticator) {
 	for i := range list {
 		m := &list[i]
 		if nested, ok := m.Authenticator.(*Auth); ok {
-			if !nested.zero() && !nested.vouchedFor(r) {
+			if !nested.zero() && nested.earlier(r) == nil {
 				nested.consumeEach(r, nested.list)
 			}
 			continue

@@ -99,7 +99,7 @@ func TestLogoutBetweenTheLoadAndTheAuth(t *testing.T) {
 }
 
 // The attack: a message of many MiB is on its way when the credential is revoked (CWE-613).
-// What was not handed to the kernel by then does not go out.
+// Bytes that the kernel does not have by then do not go out.
 func TestRestOfALargeMessageDoesNotFollowARevocation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		revocations := middleware.NewRevocations()
@@ -156,7 +156,7 @@ func (h hijacking) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return http.NewResponseController(h.w).Hijack()
 }
 
-// The attack: the session ends at a moment of the handshake at which nobody looks (CWE-367).
+// The attack: the session ends at a moment of the handshake between two checks (CWE-367).
 // There is none: the answer is 401, or the connection ends at once with 3000 `revoked`.
 func TestEndOfASessionAtEveryMomentOfTheHandshake(t *testing.T) {
 	ends := map[string]func(s *site){
@@ -197,10 +197,10 @@ func TestEndOfASessionAtEveryMomentOfTheHandshake(t *testing.T) {
 				t.Run(fmt.Sprintf("%s, %s, %v", moment, name, first), func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
 						s := startSite(t, live.Config{}, session.Config{})
-						var now string
+						var now atomic.Value // the moment to come
+						now.Store("")
 						at := func(m string) {
-							if m == now {
-								now = ""
+							if now.CompareAndSwap(m, "") {
 								time.Sleep(time.Millisecond) // Before is a time
 								end(s)
 								time.Sleep(time.Millisecond)
@@ -223,7 +223,7 @@ func TestEndOfASessionAtEveryMomentOfTheHandshake(t *testing.T) {
 						if !first {
 							_ = s.open()
 						}
-						now = moment
+						now.Store(moment)
 						c, res, err := s.Dial(t.Context(), "/", &websocket.DialOptions{HTTPHeader: http.Header{"Origin": {wstest.URL}, "Cookie": {s.cookie}}})
 						if err == nil {
 							wantEnding(t, c, 3000, "revoked", 0, time.Second)
@@ -231,7 +231,7 @@ func TestEndOfASessionAtEveryMomentOfTheHandshake(t *testing.T) {
 							t.Errorf("%v %v", res, err)
 						}
 						time.Sleep(time.Minute)
-						if now != "" {
+						if now.Load() != "" {
 							t.Errorf("the moment %q did not come", now)
 						}
 					})
@@ -288,7 +288,7 @@ func TestShutdownDuringHandshakes(t *testing.T) {
 }
 
 // The attack: while a write keeps the close frame back, a message arrives from a peer whose
-// credential is gone. Nobody sees it.
+// credential is gone. Validate does not see it.
 func TestMessageAfterARevocationIsNotValidated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		revocations := middleware.NewRevocations()

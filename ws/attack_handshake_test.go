@@ -15,6 +15,7 @@ import (
 	"github.com/securews/securews/middleware"
 	"github.com/securews/securews/middleware/live"
 	"github.com/securews/securews/ws"
+	"github.com/securews/securews/ws/wstest"
 )
 
 // bombed is an outer layer's writer that panics with a secret in the named method.
@@ -141,3 +142,44 @@ func (s stripping) Stripped(r *http.Request) *http.Request {
 }
 
 func passing(h http.Handler) http.Handler { return h }
+
+// The attack: the answer before leaves no room in the kernel for the 101, and the client
+// does not read. The place comes back.
+func TestUpgradeOfAClientThatDoesNotRead(t *testing.T) {
+	for what, line := range map[string]string{"a member": "X-User: ann", "a readable refusal": "X-User:"} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := registry(t, live.Config{Limits: live.Limits{Connections: 1, ReadableRefusals: 1}})
+				h := handler(t, ws.Config{DangerouslyAllowPlaintext: true, Live: g, ExplainRefusals: true, Auth: auth(t, user{})})
+				size := 0
+				mux := http.NewServeMux()
+				mux.Handle("/ws", h)
+				mux.HandleFunc("/fill", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, size)) })
+				l := servePlain(t, mux)
+				const fill = "GET /fill HTTP/1.1\r\nHost: app.example\r\n\r\n"
+				dial := func(requests string) net.Conn {
+					conn, err := l.Dial(t.Context())
+					if err != nil {
+						t.Fatal(err)
+					}
+					_, _ = io.WriteString(conn, requests)
+					return conn
+				}
+				size = 10_000
+				conn := dial(strings.Replace(fill, "\r\n\r\n", "\r\nConnection: close\r\n\r\n", 1))
+				b, _ := io.ReadAll(conn)
+				_ = conn.Close()
+				size += wstest.DefaultBuffer - 100 - len(b)
+				conn = dial(fill + edited(line))
+				time.Sleep(2 * time.Minute)
+				if err := g.Check(); err != nil {
+					t.Errorf("a place is held: %v", err)
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				shutdown(ctx, t, g)
+				_ = conn.Close()
+			})
+		})
+	}
+}

@@ -44,10 +44,11 @@ func chain(t testing.TB, log *slog.Logger) (h http.Handler, opening []byte) {
 	return h, []byte(edited("Cookie: " + cookie))
 }
 
-// The bars of the whole chain over coder alone, for a handshake and its end.
+// The bars of the whole chain over coder alone, for a handshake and its end. A pool that a
+// collection has emptied meanwhile costs up to two more than is measured.
 const (
-	chainAllocs       = 22 // without log lines; the aim is 20
-	loggedChainAllocs = 25 // with two lines of JSON
+	chainAllocs       = 24 // without log lines; 22 measured, and the aim is 20
+	loggedChainAllocs = 27 // with two lines of JSON; 25 measured
 )
 
 func TestWholeChainAllocatesLittleMoreThanCoder(t *testing.T) {

@@ -40,7 +40,7 @@ func New(cfg Config) (*Handler, error) {
 	h.controlRate = newRate(limits.ControlPerSecond, min(10*min(limits.ControlPerSecond, 1<<20), 1<<20))
 	h.pingers = newPool(64, (*Conn).sendDue)
 	h.closers = newPool(256, (*Conn).sendClose) // no ping to a stalled peer delays a revocation
-	// Stripped before a subprotocol is chosen; the AccessLog writes none of what is stripped.
+	// Stripped before a subprotocol is chosen; the AccessLog writes no credential.
 	h.front = middleware.AccessLog(cfg.Log)(cfg.Auth.Strip(http.HandlerFunc(h.serve)))
 	if cfg.ExplainRefusals {
 		h.front = h.ExplainRefusals(h.front)
@@ -175,7 +175,7 @@ func (h *Handler) bind(c *Conn, r *http.Request, v *middleware.Voucher, deadline
 }
 
 // handshakeTimeout bounds the Auth, its Follow and Authorize together, for one handshake;
-// then the answer is 503.
+// then the answer is 503. It bounds the write of the 101, too.
 const handshakeTimeout = 2 * time.Second
 
 func (h *Handler) authorize(r *http.Request, v *middleware.Voucher, p middleware.Principal, deadline time.Time) (any, error) {

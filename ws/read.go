@@ -47,7 +47,7 @@ func (c *Conn) Read() (typ websocket.MessageType, p []byte, err error) {
 	if err != nil {
 		return 0, nil, c.failedRead(err)
 	}
-	if err := c.ended(); err != nil { // what comes after the end is shown to no one
+	if err := c.ended(); err != nil { // a message after the end is not returned
 		return 0, nil, err
 	}
 	if cause := c.judge(typ, p); cause != nil {

@@ -102,7 +102,9 @@ func (w *hijacker) Write(p []byte) (int, error) { return len(p), nil }
 // errAnswered is the error of an upgrade that failed after its 101 was handed to the outer
 // layers. It cannot be answered in another way, and nothing that follows on the connection
 // may be served as HTTP.
-var errAnswered = errors.New("ws: upgrade: an outer layer does not pass Hijack on after the 101")
+var errAnswered = errors.New("ws: upgrade: the connection was not handed over after the 101")
+
+var errUnread = errors.New("the client does not read")
 
 // Hijack answers 101 through the outer layers, so that they see it, and takes the
 // connection over.
@@ -132,9 +134,10 @@ func (w *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 }
 
 // takeOver sends the 101 and takes the connection out of net/http. If a layer does not let
-// that happen, or panics, its error is errAnswered.
+// that happen, or panics, or the client does not take the 101, its error is errAnswered.
 func takeOver(w http.ResponseWriter) (conn net.Conn, rw *bufio.ReadWriter, err error) {
 	control := http.NewResponseController(w)
+	deadline := time.Now().Add(handshakeTimeout) // an answer before this one may fill the kernel
 	defer func() {
 		if err != nil {
 			// If a layer keeps the panic that follows from net/http, the answer fails, and
@@ -144,9 +147,15 @@ func takeOver(w http.ResponseWriter) (conn net.Conn, rw *bufio.ReadWriter, err e
 		}
 	}()
 	defer bounded.Contain(&err)
+	_ = control.SetWriteDeadline(deadline)
 	w.WriteHeader(http.StatusSwitchingProtocols)
 	writeHeaderNow(w)
-	return control.Hijack()
+	conn, rw, err = control.Hijack() // which lifts the deadline
+	if err == nil && !time.Now().Before(deadline) {
+		_ = conn.Close()
+		return nil, nil, errUnread
+	}
+	return conn, rw, err
 }
 
 // writeHeaderNow has a writer send its header that would wait for the body, as gin's does.

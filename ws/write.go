@@ -18,7 +18,8 @@ var (
 
 // Write sends a message and returns when the kernel has taken it. A peer that takes nothing
 // for Timeouts.Write is cut, with 1013 `slow`; a slow one that makes progress is not. It
-// does not wait for what Send has queued. p may be used again when it returns.
+// does not wait for what Send has queued. A large message is cut off when the credential is
+// revoked. p may be used again when it returns.
 func (c *Conn) Write(typ websocket.MessageType, p []byte) error {
 	if err := checkMessage(typ, p); err != nil {
 		return err

@@ -305,7 +305,7 @@ func TestStopClosesEverySocket(t *testing.T) {
 	checkSpread(t, told, append(first, collect(t, endings, n-1)...))
 	checkAnswers(t, load)
 	if answers(load) == before {
-		t.Error("nobody was answered after SIGTERM: there was no load")
+		t.Error("no text was answered after SIGTERM: there was no load")
 	}
 	if code := p.waitExit(t, drainTime+margin); code != 0 {
 		t.Errorf("exit code %d, want 0", code)

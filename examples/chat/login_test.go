@@ -24,8 +24,8 @@ func TestAccounts(t *testing.T) {
 		want                 bool
 	}{
 		{"the right password", "alice", passwords[0], true},
-		{"somebody else's", "alice", passwords[1], false},
-		{"nobody's account", "mallory", passwords[0], false},
+		{"another account's password", "alice", passwords[1], false},
+		{"an unknown account", "mallory", passwords[0], false},
 		{"none at all", "alice", "", false},
 		{"a very long one", "alice", strings.Repeat("a", 1<<20), false},
 	}

@@ -124,7 +124,7 @@ func TestTerminalIsCareful(t *testing.T) {
 			t.Errorf("exit code %d; the server's log:\n%s", code, p.log)
 		}
 	})
-	t.Run("a certificate that nobody trusts", func(t *testing.T) {
+	t.Run("an untrusted certificate", func(t *testing.T) {
 		s := startTerminal(t, p.passwords["alice"], "-origin", p.origin)
 		if code := s.waitExit(t); code != 1 || strings.Contains(p.log.String(), "path=/login") {
 			t.Errorf("exit code %d; the server's log:\n%s", code, p.log)

@@ -113,7 +113,7 @@ func TestSlowClientDelaysNobody(t *testing.T) {
 			select {
 			case <-received:
 			case <-time.After(time.Minute):
-				t.Fatalf("message %d has not reached everybody", n)
+				t.Fatalf("message %d has not reached every client", n)
 			}
 		}
 	}

@@ -106,6 +106,11 @@ func (s *Issuers) Alive(ctx context.Context, p middleware.Principal) error {
 // Follow follows every Authenticator, see [Authenticator.Follow].
 func (s *Issuers) Follow(fn func(middleware.Revocation)) (stop func()) {
 	var stops []func()
+	defer func() {
+		if stop == nil { // one panicked: none is followed
+			stopAll(stops)()
+		}
+	}()
 	if s != nil {
 		for _, a := range s.list {
 			stops = append(stops, a.Follow(fn))

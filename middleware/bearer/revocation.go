@@ -172,6 +172,11 @@ func (a *Authenticator) Follow(fn func(middleware.Revocation)) (stop func()) {
 		return func() {}
 	}
 	var stops []func()
+	defer func() {
+		if stop == nil { // one panicked: none is followed
+			stopAll(stops)()
+		}
+	}()
 	if a.asking.revocations != nil {
 		stops = append(stops, a.asking.revocations.Follow(fn))
 	}

@@ -27,8 +27,9 @@ func (b blocking) WithGroup(string) slog.Handler { return b }
 // The attack: a member that does not return, and a log that blocks when that is reported.
 // The deadlines of the other members are kept.
 func TestLogThatBlocksHoldsNoDeadline(t *testing.T) {
-	until := make(chan struct{})
-	inBubble(t, Config{Log: slog.New(blocking{until})}, func(t *testing.T, w *world) {
+	inBubble(t, Config{}, func(t *testing.T, w *world) {
+		until := make(chan struct{})
+		w.cfg.Log = slog.New(blocking{until})
 		stuck := w.joinAs(&fake{stays: true}, w.auth, ann)
 		w.store.revoke(names["session"])
 		time.Sleep(time.Minute)
@@ -47,5 +48,18 @@ func TestFollowThatEndsItsGoroutine(t *testing.T) {
 		broken.follow = runtime.Goexit
 		a := authOver(t, broken)
 		wantRefusal(t, w.try(&fake{}, w.voucherOf(a, ann)), 503, "unavailable", "Follow")
+	})
+}
+
+// The attack: a voucher is kept until its credential has run out, which no event reports,
+// and opens a member then. One as old as a recheck is asked about.
+func TestOldVoucherIsAskedAbout(t *testing.T) {
+	inBubble(t, Config{}, func(t *testing.T, w *world) {
+		w.join(ann).Leave(nil) // the Auth is followed
+		time.Sleep(time.Second)
+		v := w.voucher(ann)
+		time.Sleep(time.Hour)
+		w.store.learn(names["session"])
+		wantRefusal(t, w.try(&fake{}, v), 401, "credential_revoked")
 	})
 }

@@ -17,8 +17,9 @@
 // A member is entered in the index first. Then the registry compares the time at which the
 // Auth began to ask with the revocations that arrived since: one that arrived later is
 // found there, or finds the member in the index. The Auth is asked a second time only if
-// that comparison cannot tell: for its first voucher, after a revocation of the subject, and
-// after more than a thousand revocations since it began to ask.
+// that comparison cannot tell: for its first voucher, after a revocation of the subject,
+// after more than a thousand revocations since it began to ask, and when that is as long ago
+// as Timeouts.Recheck.
 //
 // A revocation by handle ends its members at once. One of a subject has the Auth asked about
 // each of the subject's members, since only the Auth knows which credentials are meant; a

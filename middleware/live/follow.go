@@ -200,9 +200,10 @@ func (f *follow) since(ctx context.Context, v *middleware.Voucher, p *middleware
 var errRevoked = errors.New("live: the credential was revoked while the request was under way")
 
 // compare looks through the ring, from the newest back. open means that the ring does not
-// tell: it does not reach back to asked, or a revocation of the subject is in it.
+// tell: it does not reach back to asked, or a revocation of the subject is in it, or it is
+// time to ask anyway, because credentials also end without one.
 func (f *follow) compare(asked int64, p *middleware.Principal) (revoked, open bool) {
-	if asked <= f.began {
+	if g := f.registry; asked <= f.began || g.Now()-asked >= int64(g.cfg.Timeouts.Recheck) {
 		open = f.auth.CanRevoke()
 	}
 	f.mu.Lock()

@@ -8,7 +8,7 @@ import (
 	"github.com/securews/securews/ws/redial"
 )
 
-// accepts is whether the module would dial ws:// at each of the hosts it is given.
+// accepts returns whether the module would dial ws:// at each of the hosts.
 const accepts = `
 import { connect } from "./dist/securews.js";
 const dials = (host) => {
@@ -21,8 +21,8 @@ const dials = (host) => {
 };
 console.log(JSON.stringify(JSON.parse(process.argv[1]).map(dials)));`
 
-// Without TLS both clients dial this machine alone, under the same names: 127.0.0.0/8 and
-// ::1 (RFC 6890), and localhost, but nothing below it, which is for a resolver to answer.
+// Without TLS both clients dial only this machine, with the same names: 127.0.0.0/8 and ::1
+// (RFC 6890), and localhost, but no name below it, which a resolver would answer.
 func TestPlaintextStaysOnThisMachine(t *testing.T) {
 	hosts := []string{
 		"localhost", "LOCALHOST:8080", "127.0.0.1", "127.255.0.9:1", "[::1]", "[0:0:0:0:0:0:0:1]:8080", "[::ffff:127.0.0.1]",

@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// What builds the modules is installed by this, from the repository's root.
+// The command that installs the toolchain, from the root of the repository.
 const install = "npm ci --ignore-scripts --prefix ws/browser"
 
 func node(t *testing.T) string {
@@ -21,8 +21,8 @@ func node(t *testing.T) string {
 	return tool(t, "node")
 }
 
-// tool returns the program: node, or npm that comes with it. It skips the test where it, or
-// what npm installs, is missing; SECUREWS_ALL=1 makes that a failure.
+// tool returns the path of node or npm. If that or the toolchain is not installed, the test is
+// skipped; with SECUREWS_ALL=1 it fails.
 func tool(t *testing.T, name string) string {
 	t.Helper()
 	program, err := exec.LookPath(name)
@@ -38,7 +38,7 @@ func tool(t *testing.T, name string) string {
 	return ""
 }
 
-// run is node with arguments, and its output.
+// run runs node and returns its output.
 func run(t *testing.T, args ...string) string {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), node(t), args...).CombinedOutput()
@@ -48,7 +48,7 @@ func run(t *testing.T, args ...string) string {
 	return string(out)
 }
 
-// dist is what the committed sources and toolchain build, byte for byte.
+// The committed sources and toolchain build exactly the files in dist.
 func TestDistIsBuiltFromSrc(t *testing.T) {
 	node(t)
 	out := t.TempDir()
@@ -84,8 +84,8 @@ func TestNode(t *testing.T) {
 	t.Log(out[strings.LastIndex(out, "\n# tests"):])
 }
 
-// importer is a program in TypeScript that has the package by its name: it compiles where
-// the types are found, and are not any.
+// importer is a TypeScript program that imports the package by its name. It compiles only if
+// the types are found and are not any.
 const importer = `
 import { connect, fetchTicket, TicketError, type Client, type Ending, type Ticket } from "securews";
 import { seal, type SealOptions } from "securews/seal";
@@ -102,7 +102,8 @@ connect({});
 seal({});
 `
 
-// What npm would publish is installed elsewhere, without a network, and found by its name.
+// The files that npm would publish are installed in another directory, without a network, and
+// imported by name.
 func TestPackage(t *testing.T) {
 	node(t)
 	npm := tool(t, "npm")
@@ -143,7 +144,7 @@ func TestPackage(t *testing.T) {
 		"--moduleResolution", "nodenext", filepath.Join(away, "importer.mts"))
 }
 
-// filesOf is what a .tgz holds, sorted.
+// filesOf returns the names of the files in a .tgz, sorted.
 func filesOf(t *testing.T, path string) (names []string) {
 	t.Helper()
 	f := must(os.Open(path))(t)
@@ -161,7 +162,7 @@ func filesOf(t *testing.T, path string) (names []string) {
 	}
 }
 
-// The lock file names versions and hashes, no place to get them from.
+// The lock file contains versions and hashes, but no addresses of registries.
 func TestLockFileNamesNoHost(t *testing.T) {
 	lock, err := os.ReadFile("package-lock.json")
 	if err != nil {

@@ -38,7 +38,7 @@ func chromium(t *testing.T) string {
 	return ""
 }
 
-// serveDocument is the page, under a strict policy: nothing runs without the nonce.
+// serveDocument serves the page with a strict policy: no script runs without the nonce.
 func serveDocument(mux *http.ServeMux, o options) {
 	mux.Handle(browser.Root, browser.Handler())
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
@@ -58,7 +58,7 @@ func serveDocument(mux *http.ServeMux, o options) {
 	}
 }
 
-// told is where a page tells what it sees, and asks what to do.
+// told is the route to which a page reports events, and from which it fetches commands.
 func told(p *page) (http.Handler, io.WriteCloser) {
 	r, w := io.Pipe()
 	todo := json.NewDecoder(r)
@@ -86,8 +86,8 @@ func told(p *page) (http.Handler, io.WriteCloser) {
 	return mux, w
 }
 
-// browse opens the page in a Chromium of its own, at https://app.example. The site must
-// not have been started.
+// browse opens the page in a new Chromium, at https://app.example. The site must not have
+// been started.
 func (s *site) browse(o options) *page {
 	s.t.Helper()
 	program := chromium(s.t)
@@ -117,7 +117,7 @@ func (s *site) browse(o options) *page {
 		"--ignore-certificate-errors", "--user-data-dir="+s.t.TempDir(),
 		fmt.Sprintf("--host-resolver-rules=MAP app.example:443 %s,MAP control.example:443 %s", s.addr, aside.Listener.Addr()),
 		origin+"/")
-	cmd.Stderr = io.Discard // a pipe, which its children have too: Wait waits until they let go of the profile
+	cmd.Stderr = io.Discard // a pipe that its children inherit: Wait waits until they have closed the profile
 	cmd.WaitDelay = 5 * time.Second
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
@@ -221,7 +221,7 @@ func TestChromiumSeals(t *testing.T) {
 			p.exchange()
 			p.do(options{"send": "bye"})
 			if e := p.state("closed").Ending; e.Code != 1000 || e.Truncated {
-				t.Errorf("%+v, want 1000 and the sealed goodbye before it", e)
+				t.Errorf("%+v, want 1000 and the close record before it", e)
 			}
 			s.alone()
 		})

@@ -1,23 +1,22 @@
-// Package browser is the client for pages: an ES module that opens a WebSocket which
-// comes back by itself, with a ticket for every attempt, and a second one that seals what
-// it carries. Both are built from src/ by a pinned toolchain (npm run build) and are
-// embedded here as they are committed, with their types beside them.
+// Package browser is the client for pages: an ES module with a WebSocket that reconnects
+// automatically, with a ticket for every attempt, and a second module that seals its
+// messages. Both are built from src/ by a pinned toolchain (npm run build); the committed
+// files are embedded here.
 //
-// Mount the handler, and let the page import what it serves:
+// Mount the handler, and import a module in the page:
 //
 //	mux.Handle(browser.Root, browser.Handler())
 //
 //	import { connect } from "/securews/securews.js";
 //	import { seal } from "/securews/seal.js";
 //
-// That address is asked again for each page, and answered with 304 until the module
-// changes. [Module.Path] is the one that holds a hash of the content and may be kept for
-// ever; [ImportMap] gives a page both modules by name, under such paths and with
-// integrity values:
+// Browsers request that address again for each page, and get 304 until the module changes.
+// [Module.Path] contains a hash of the content and may be cached for ever. [ImportMap] gives
+// a page both modules by name, with such paths and with integrity values:
 //
 //	<script type="importmap" nonce="{{.Nonce}}">{{.ImportMap}}</script>
 //	import { connect } from "securews";
 //
-// The modules need nothing of a Content-Security-Policy but to be let run, and to connect:
-// no eval, no inline code, no worker, no WebAssembly; they write no HTML.
+// A Content-Security-Policy has to permit only the script and its connections: the modules
+// use no eval, no inline code, no worker and no WebAssembly, and write no HTML.
 package browser

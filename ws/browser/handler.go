@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// Handler serves the modules below [Root], by GET and HEAD. Under [Module.Path] an answer
-// may be kept for ever; under Root and the file's name it is asked for again each time,
-// and answered with 304 while it is the same. It is safe for concurrent use.
+// Handler serves the modules below [Root], for GET and HEAD. A response for [Module.Path] may
+// be cached for ever; one for Root and the file's name must be revalidated, with 304 if it
+// has not changed. The handler is safe for concurrent use.
 func Handler() http.Handler {
 	mux := http.NewServeMux()
 	for i := range files {
@@ -38,8 +38,8 @@ func serve(m Module, cache string) http.HandlerFunc {
 	}
 }
 
-// takesGzip reads Accept-Encoding (RFC 9110 §12.5.3). What it does not understand, and
-// "*", is answered without an encoding, which is always right.
+// takesGzip reports whether Accept-Encoding admits gzip (RFC 9110 §12.5.3). For "*" and for
+// values it cannot parse it returns false: a response without encoding is always correct.
 func takesGzip(lines []string) bool {
 	for entry := range strings.SplitSeq(strings.Join(lines, ","), ",") {
 		coding, weight, _ := strings.Cut(entry, ";")

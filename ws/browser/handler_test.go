@@ -86,8 +86,8 @@ func TestPathHoldsTheContentsHash(t *testing.T) {
 	}
 }
 
-// What is not there is not found; above all not an old or foreign hash, whose answer
-// would be kept for ever.
+// Unknown paths are not found, in particular those with an old or foreign hash, whose
+// response would be cached for ever.
 func TestOthersAreNotFound(t *testing.T) {
 	for _, path := range []string{
 		"/securews/", "/securews/securews.d.ts", "/securews/000000000000000000000000/securews.js", "/securews.js",
@@ -142,7 +142,7 @@ func TestGzipWhereItIsAccepted(t *testing.T) {
 	}
 }
 
-// The module that every page loads stays small.
+// The module that every page loads is small.
 func TestClientIsSmall(t *testing.T) {
 	n := len(body(t, get(t, browser.Client.Path(), "Accept-Encoding", "gzip")))
 	t.Logf("%s: %d bytes gzipped", browser.Client, n)
@@ -176,7 +176,7 @@ func TestImportMap(t *testing.T) {
 	}
 }
 
-// What a strict Content-Security-Policy with Trusted Types forbids is not in the modules.
+// The modules contain nothing that a strict Content-Security-Policy with Trusted Types forbids.
 func TestNothingForAPolicyToForbid(t *testing.T) {
 	forbidden := regexp.MustCompile(`\beval\b|new Function|\bFunction\(|innerHTML|outerHTML|insertAdjacentHTML|document\.write|new (Shared)?Worker|WebAssembly|\bimport\(|importScripts|["` + "`" + `]data:|["` + "`" + `]blob:`)
 	for _, m := range modules {
@@ -204,7 +204,7 @@ func ExampleHandler() {
 	// public, max-age=31536000, immutable
 }
 
-// What doc.go shows reaches the page as it is.
+// The import map of doc.go is not escaped by html/template.
 func TestImportMapPassesATemplate(t *testing.T) {
 	page := template.Must(template.New("").Parse(`<script type="importmap" nonce="n">{{.}}</script>`))
 	var b strings.Builder

@@ -35,7 +35,7 @@ func must[T any](v T, err error) func(t *testing.T) T {
 	}
 }
 
-// holder is the credential that tickets are issued for.
+// holder authenticates the requests for tickets.
 type holder struct {
 	mu    sync.Mutex
 	lives []time.Duration // of the credential, one after the other; then for ever
@@ -65,13 +65,13 @@ func (h *holder) refuse(err error) {
 type site struct {
 	t       *testing.T
 	addr    string
-	cfg     ws.Config // Serve, and what else a test sets
+	cfg     ws.Config // Serve, and the fields that a test sets
 	holder  *holder
 	issuing *middleware.Auth
 	tickets *ticket.Tickets
 	revoked middleware.Revocations
 	more    func(*http.ServeMux)
-	slow    time.Duration // how long the first ticket is on its way
+	slow    time.Duration // delay of the first ticket
 
 	live *live.Registry
 	srv  *httptest.Server
@@ -108,7 +108,7 @@ func raise(most *atomic.Int64, n int64) {
 	}
 }
 
-// start serves; the first time at a port of its own.
+// start starts the server; the first time at a new port.
 func (s *site) start() {
 	s.t.Helper()
 	s.live = must(live.New(live.Config{Timeouts: live.Timeouts{Spread: time.Millisecond}}))(s.t)
@@ -138,7 +138,7 @@ func (s *site) start() {
 	s.srv.StartTLS()
 }
 
-// late hands on what is written after a while.
+// late delays the writes of a response.
 type late struct {
 	http.ResponseWriter
 	by time.Duration
@@ -149,7 +149,7 @@ func (l *late) Write(p []byte) (int, error) {
 	return l.ResponseWriter.Write(p)
 }
 
-// firstTicketIsOld has tickets live for 1 s, and the first one be on its way for longer.
+// firstTicketIsOld limits tickets to 1 s, and delays the first one for longer.
 func (s *site) firstTicketIsOld() {
 	s.t.Helper()
 	const life = time.Second
@@ -158,7 +158,7 @@ func (s *site) firstTicketIsOld() {
 	s.slow = life + 50*time.Millisecond
 }
 
-// kill ends everything without a word.
+// kill ends the server without close frames.
 func (s *site) kill() {
 	if s.srv == nil {
 		return
@@ -166,13 +166,13 @@ func (s *site) kill() {
 	_ = s.srv.Listener.Close()
 	s.srv.CloseClientConnections()
 	ctx, cancel := context.WithCancel(context.Background())
-	cancel() // what is hijacked is cut by a shutdown that has no time
+	cancel() // a shutdown without time cuts hijacked connections
 	_ = s.live.Shutdown(ctx)
 	s.srv.Close()
 	s.srv = nil
 }
 
-// drain ends as a deployment does: 1012 for every connection.
+// drain ends the server as a deployment does: 1012 for every connection.
 func (s *site) drain() {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), 10*time.Second)
@@ -184,10 +184,10 @@ func (s *site) drain() {
 	s.srv = nil
 }
 
-// options are those of the client, for test/live/client.js.
+// options are the options of the client, for test/live/client.js.
 type options map[string]any
 
-// fast are times for tests; what is stable lives 10 s all the same.
+// fast are times for tests; a stable connection still has to live for 10 s.
 var fast = options{"first": 20, "longest": 200, "spread": 50}
 
 func (s *site) dial(more options) *page {

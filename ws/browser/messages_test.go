@@ -19,8 +19,8 @@ type numbered struct {
 	Heard   int64 // from the client on this connection
 }
 
-// inOrder checks that within a connection each message is the very next. Numbers begin anew
-// with each connection, or go on with some left out.
+// inOrder checks that within a connection each message has the next number. With a new
+// connection numbers start again, or continue with some missing.
 func inOrder(t *testing.T, who string, anew bool, heard []numbered) {
 	t.Helper()
 	last := numbered{Conn: 1, N: -1}
@@ -37,7 +37,7 @@ func inOrder(t *testing.T, who string, anew bool, heard []numbered) {
 	t.Logf("%s heard %d messages over %d connections", who, len(heard), last.Conn)
 }
 
-// numbers sends its own on every connection, and notes those of the client.
+// numbers sends its own numbers on every connection, and records those of the client.
 type numbers struct {
 	conns atomic.Int64
 	mu    sync.Mutex
@@ -76,8 +76,8 @@ func (n *numbers) all() []numbered {
 	return slices.Clone(n.heard)
 }
 
-// Both ends number what they send while the server restarts three times. When it does not
-// come back, the client says what it could not send.
+// Both ends number their messages while the server restarts three times. When it stays down,
+// the client reports the messages that it could not send.
 func TestMessagesInOrderOnceOrReported(t *testing.T) {
 	for where, run := range map[string]func(*site, options) *page{
 		"Node": func(s *site, o options) *page {

@@ -16,7 +16,7 @@ import (
 //go:embed dist/securews.js dist/seal.js
 var dist embed.FS
 
-// Root is where [Handler] is mounted.
+// Root is the path at which [Handler] is mounted.
 const Root = "/securews/"
 
 // Module is one of the two modules.
@@ -24,24 +24,24 @@ type Module int
 
 const (
 	Client Module = iota // connect
-	Seal                 // seal: what encrypts the payload
+	Seal                 // seal: encrypts the payload
 )
 
 var files = [...]string{Client: "securews.js", Seal: "seal.js"}
 
-// built is a module and what hangs on its content.
+// built is a module and the values derived from its content.
 type built struct {
 	content, gzipped []byte
 	sri              string // SRI §3.1
 	tag              string // an entity tag without its quotes
 }
 
-// modules are built once: nothing can change them.
+// modules are computed once: they never change.
 var modules = sync.OnceValue(func() (all [len(files)]built) {
 	for m, name := range files {
 		content, err := dist.ReadFile("dist/" + name)
 		if err != nil {
-			panic(err) // the embedding is the compiler's
+			panic(err) // the file is embedded by the compiler
 		}
 		sum := sha512.Sum384(content)
 		tag := sha256.Sum256(content)
@@ -63,21 +63,22 @@ func compress(p []byte) []byte {
 	return b.Bytes()
 }
 
-// String is the name of the module's file.
+// String returns the name of the module's file.
 func (m Module) String() string { return files[m] }
 
-// Path is where [Handler] serves the module to be kept for ever: its content is part of
-// the path.
+// Path returns the path at which [Handler] serves the module to be cached for ever: it
+// contains a hash of the content.
 func (m Module) Path() string { return Root + modules()[m].tag + "/" + files[m] }
 
-// SRI is the module's integrity value (Subresource Integrity §3.1).
+// SRI returns the module's integrity value (Subresource Integrity §3.1).
 func (m Module) SRI() string { return modules()[m].sri }
 
-// ImportMap gives a page the modules as "securews" and "securews/seal". Browsers that
-// know the integrity part of import maps check it, the others pass over it. It is
-// HTML to html/template, which takes an import map for no JavaScript.
+// ImportMap returns the import map of a page, with the modules as "securews" and
+// "securews/seal". Browsers that do not support the integrity part of import maps ignore it.
+// The result is template.HTML, because html/template does not treat an import map as
+// JavaScript.
 func ImportMap() template.HTML {
-	// Paths and hashes have no character that would end a script element.
+	// Paths and hashes contain no character that ends a script element.
 	b, _ := json.Marshal(struct {
 		Imports   map[string]string `json:"imports"`
 		Integrity map[string]string `json:"integrity"`

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// line is what the client tells.
+// line is a report of the client.
 type line struct {
 	State  string
 	Ending *ending
@@ -23,10 +23,10 @@ type line struct {
 	Undelivered *string
 	Why         string
 
-	// A page alone has these.
+	// Only a page reports these.
 	Fault  string
 	Over   bool // for good
-	Timers int  // that are under way then
+	Timers int  // that are still running
 }
 
 type ending struct {
@@ -36,7 +36,7 @@ type ending struct {
 	Truncated    bool
 }
 
-// page is a running client and everything it has told.
+// page is a running client and its reports.
 type page struct {
 	t     *testing.T
 	in    io.WriteCloser
@@ -53,7 +53,7 @@ func (p *page) do(what options) {
 
 var errEnded = errors.New("the client has ended")
 
-// until reads on to the first line that fits.
+// until reads up to the first line that matches.
 func (p *page) until(what string, fits func(line) bool) line {
 	p.t.Helper()
 	late := time.After(30 * time.Second)
@@ -106,7 +106,7 @@ func (p *page) end() {
 	}
 }
 
-// replacesItsTicket is how a client begins whose first ticket is old.
+// replacesItsTicket checks the first reports of a client whose first ticket is old.
 func (p *page) replacesItsTicket(s *site) {
 	p.t.Helper()
 	if e := p.state("waiting").Ending; e.Code != 1006 {
@@ -118,7 +118,7 @@ func (p *page) replacesItsTicket(s *site) {
 	}
 }
 
-// count is how many lines fit of those read so far.
+// count returns how many of the lines read so far match.
 func (p *page) count(fits func(line) bool) (n int) {
 	for _, l := range p.all {
 		if fits(l) {

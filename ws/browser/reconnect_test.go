@@ -172,7 +172,7 @@ func TestTicketRouteRefuses(t *testing.T) {
 	}
 }
 
-// A page reads why a handshake is refused, and keeps what waited.
+// A page reads why a handshake is refused, and keeps its queue.
 func TestReadableRefusal(t *testing.T) {
 	s := newSite(t, ws.Config{Serve: echo, ExplainRefusals: true})
 	s.start()

@@ -83,7 +83,7 @@ func TestSealedWithGo(t *testing.T) {
 				p.exchange()
 				p.do(options{"send": "bye"})
 				if e := p.state("closed").Ending; e.Code != 1000 || e.Truncated {
-					t.Errorf("%s: %+v, want 1000 and the sealed goodbye before it", how, e)
+					t.Errorf("%s: %+v, want 1000 and the close record before it", how, e)
 				}
 			}
 			s.alone()

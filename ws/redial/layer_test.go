@@ -108,6 +108,7 @@ func TestGoodbyeOfARenewedConnectionIsBounded(t *testing.T) {
 		})
 		time.Sleep(5 * time.Minute)
 		r.stop()
+		time.Sleep(time.Minute) // for a CloseWrite that has just begun
 		opened := r.phases(redial.Open)
 		if len(began) < 4 || len(began) != len(opened) || len(r.phases(redial.Waiting)) != 0 {
 			t.Fatalf("%d connections served, %d opened, %d waits", len(began), len(opened), len(r.phases(redial.Waiting)))

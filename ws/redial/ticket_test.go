@@ -125,7 +125,7 @@ func TestTicketRouteAnswers(t *testing.T) {
 func TestTicketConfigErrors(t *testing.T) {
 	for name, cfg := range map[string]redial.TicketConfig{
 		"zero": {}, "plaintext": {URL: "http://app.example/t", DangerouslyAllowPlaintext: true},
-		"unasked": {URL: "http://localhost/t"}, "wss": {URL: "wss://app.example/t"}, "user": {URL: "https://u:p@app.example/t"},
+		"http without the option": {URL: "http://localhost/t"}, "wss": {URL: "wss://app.example/t"}, "user": {URL: "https://u:p@app.example/t"},
 	} {
 		if _, err := redial.NewTicket(cfg); err == nil {
 			t.Errorf("%s: no error", name)

@@ -108,7 +108,7 @@ func (cfg Config) compile() (Config, error) {
 		errs = append(errs, errors.New("seal: Keys: nil: want a Keyring, see NewKeyring"))
 	}
 	if !cfg.Policy.valid() {
-		errs = append(errs, fmt.Errorf("seal: Policy: %d is none", cfg.Policy))
+		errs = append(errs, fmt.Errorf("seal: Policy: %d: want PolicyRequired or DangerouslyOptional", cfg.Policy))
 	}
 	cfg.PSK = slices.Clone(cfg.PSK)
 	errs = append(errs, checkAudience(cfg.Audience), checkPSK(cfg.PSK),
@@ -124,7 +124,7 @@ func (cfg ClientConfig) compile() (ClientConfig, error) {
 		errs = append(errs, fmt.Errorf("seal: App: %q: letters, digits, '-', '_' and '.', up to 64", cfg.App))
 	}
 	if !cfg.Policy.valid() {
-		errs = append(errs, fmt.Errorf("seal: Policy: %d is none", cfg.Policy))
+		errs = append(errs, fmt.Errorf("seal: Policy: %d: want PolicyRequired or DangerouslyOptional", cfg.Policy))
 	}
 	if _, err := (binding{"", cfg.Origin, "", cfg.Principal}).info(nil); err != nil {
 		errs = append(errs, err)

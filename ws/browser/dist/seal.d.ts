@@ -1,29 +1,29 @@
 import type { Sealing } from "./securews.js";
-/** A public key of the server that the page knows beforehand. */
+/** A public key of the server that the page knows in advance. */
 export interface PinnedKey {
     suite: "X-Wing" | "X25519" | "P-256";
     /** base64url without padding, or the bytes. */
     pk: string | Uint8Array;
 }
 export interface SealOptions {
-    /** What the server is configured to be called; not taken from its address. */
+    /** The configured name of the server; not taken from its address. */
     audience: string;
-    /** required (the default): a connection that is not sealed is closed. preferred: it is used. */
-    policy?: "required" | "preferred";
-    /** Keys that are trusted, and no others. */
+    /** A connection that is not sealed is closed if required (the default), and used if dangerouslyOptional. */
+    policy?: "required" | "dangerouslyOptional";
+    /** The only trusted keys. */
     keys?: readonly PinnedKey[];
-    /** Where keys are looked up if none is pinned; default /.well-known/wss-keys at the server. */
+    /** The address of the directory if no key is pinned; default /.well-known/wss-keys at the server. */
     directory?: string | URL;
-    /** Which suites may be spoken; default all three. The server prefers. */
+    /** The accepted suites; default all three. The server's order applies. */
     suites?: readonly PinnedKey["suite"][];
-    /** Who is connecting, as the server binds it; default "". */
+    /** The name of the user that the server binds the keys to; default "". */
     principal?: string | (() => string);
-    /** The Origin of the handshake; default that of the page, "" where there is none. */
+    /** The Origin of the handshake; default that of the page, "" without a page. */
     origin?: string;
-    /** 32 bytes that both ends have. */
+    /** A pre-shared key of 32 bytes. */
     psk?: Uint8Array;
     /** Allows a directory over http:, on localhost and loopback addresses only. */
     dangerouslyAllowPlaintext?: boolean;
 }
-/** Seals what a client of connect() sends and receives. */
+/** Seals the messages of a client of connect(). */
 export declare function seal(options: SealOptions): Sealing;

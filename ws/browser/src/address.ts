@@ -1,4 +1,4 @@
-// Which addresses may be dialled: encrypted ones, and for development this machine's.
+// The addresses that may be dialled: encrypted ones, and for development those of this machine.
 
 const local = /^(localhost|127\.[\d.]+|\[::(1|ffff:7f..:.+)\])$/; // as URL writes them
 
@@ -19,14 +19,14 @@ function resolve(what: string, address: string | URL, secure: string, plain: str
   return url;
 }
 
-/** socketURL is where to dial: wss:, or what is relative to a page. */
+/** socketURL returns the address to dial: wss:, or relative to a page. */
 export function socketURL(address: string | URL, plaintext: boolean): string {
   const url = new URL(address, page());
   url.protocol = url.protocol.replace(/^http/, "ws");
   return resolve("url", url, "wss:", "ws:", plaintext).href;
 }
 
-/** routeURL is where to ask for something over HTTP. */
+/** routeURL returns the address of an HTTP route. */
 export function routeURL(what: string, address: string | URL, plaintext: boolean): string {
   return resolve(what, address, "https:", "http:", plaintext).href;
 }

@@ -1,6 +1,6 @@
-// What a server answers over HTTP, read no further than it may be long.
+// HTTP responses, read up to a limit.
 
-/** read is the JSON of an answer. Beyond most bytes it lets go of the rest, and throws tooLong. */
+/** read returns the JSON of a response. If that is longer than most bytes, it throws tooLong. */
 export async function read(answer: Response, most: number, tooLong: Error): Promise<any> {
   const body = answer.body!.getReader();
   const utf8 = new TextDecoder();

@@ -1,38 +1,38 @@
-/** What can be sent: text, or bytes. */
+/** A message to send: text or bytes. */
 export type Data = string | ArrayBuffer | ArrayBufferView;
 
-/** What arrives: text, or bytes. */
+/** A received message: text or bytes. */
 export type Message = string | ArrayBuffer;
 
 export type State = "connecting" | "open" | "waiting" | "closed";
 
-/** How a connection, or an attempt at one, ended. */
+/** The end of a connection, or of an attempt at one. */
 export interface Ending {
-  /** The close code (RFC 6455 section 7.4); 0 where it did not come to a WebSocket. */
+  /** The close code (RFC 6455 section 7.4); 0 if no WebSocket was created. */
   code: number;
   /** The stable word of the close frame or of the ticket route. */
   reason: string;
-  /** The same for people. */
+  /** The cause in a sentence for users. */
   text: string;
-  /** The status of the ticket route, where that is what failed. */
+  /** The status of the ticket route, if its request failed. */
   status?: number;
   /**
-   * What follows. retry: the client comes back after a delay. renew: it does so once, with
-   * a new credential. sign-in: a person must sign in. stop: coming back would not help.
+   * The reaction. retry: the client reconnects after a delay. renew: it does so once, with a
+   * new credential. sign-in: the user must sign in. stop: a reconnect would not help.
    */
   next: "retry" | "renew" | "sign-in" | "stop";
-  /** A sealed connection ended without the peer's sealed goodbye: code and reason are hearsay. */
+  /** A sealed connection ended without the peer's close record: code and reason are not authenticated. */
   truncated?: boolean;
 }
 
 /** The detail of a "state" event. */
 export interface StateChange {
   state: State;
-  /** How the last connection or attempt ended, for waiting and closed. */
+  /** The end of the last connection or attempt, for waiting and closed. */
   ending?: Ending;
   /** For waiting: the milliseconds until the next attempt. */
   delay?: number;
-  /** For open: it took the place of one whose credential was about to end. */
+  /** For open: it replaced a connection whose credential was about to end. */
   renewed?: boolean;
 }
 
@@ -43,24 +43,24 @@ export interface Undelivered {
   why: "full" | "closed";
 }
 
-/** What the ticket route answers. Times are in seconds. */
+/** The answer of the ticket route. Times are in seconds. */
 export interface Ticket {
   ticket: string;
-  /** What to offer for it; "ticket." and the ticket unless given. */
+  /** The subprotocol to offer; default "ticket." and the ticket. */
   subprotocol?: string;
   expires_in?: number;
-  /** When to open another connection, before the credential behind this one ends. */
+  /** When to open another connection, before the credential of this one ends. */
   refresh_after?: number;
   cid?: string;
 }
 
 /**
- * Asked before every attempt. signal is aborted when the answer is no longer waited for.
- * renew: the credential behind the last ticket has expired, and there was none since.
+ * Called before every attempt. signal is aborted once the result is not needed. renew is
+ * true if the credential behind the last ticket has expired, until a ticket is returned.
  */
 export type TicketSource = (how: { signal: AbortSignal; renew: boolean }) => Promise<Ticket | string>;
 
-/** The part of the WebSocket interface that is used; npm's ws has it too. */
+/** The part of the WebSocket interface that is used; npm's ws implements it too. */
 export interface Socket {
   binaryType: string;
   readonly protocol: string;
@@ -72,63 +72,63 @@ export interface Socket {
   onclose: ((event: never) => void) | null;
   send(data: string | ArrayBuffer | Uint8Array<ArrayBuffer>): void;
   close(code?: number, reason?: string): void;
-  /** Ends at once what does not answer close, where there is such a thing (npm's ws). */
+  /** Cuts a connection whose peer does not answer close, if available (npm's ws). */
   terminate?(): void;
 }
 
 export interface Heartbeat {
   /** Milliseconds without a message before ping is sent. */
   every: number;
-  /** Milliseconds in which any message must follow; default 10,000. */
+  /** Milliseconds within which any message must arrive; default 10,000. */
   timeout?: number;
-  /** The message that the server answers. */
+  /** Returns a message that the server answers. */
   ping: () => Data;
 }
 
 export interface Options {
   /** wss:, or relative to the page. */
   url: string | URL;
-  /** The subprotocols the application speaks; required with a ticket. */
+  /** The subprotocols of the application; required with a ticket. */
   protocols?: string | readonly string[];
-  /** Where to POST for a ticket, or what fetches one, before every attempt. */
+  /** The route to POST to for a ticket, or a function that fetches one, before every attempt. */
   ticket?: string | URL | TicketSource;
-  /** Whether cookies go along to the ticket route; default "same-origin". */
+  /** Whether cookies are sent to the ticket route; default "same-origin". */
   credentials?: "omit" | "same-origin" | "include";
-  /** What seal() of securews/seal returned. */
+  /** The result of seal() of securews/seal. */
   seal?: Sealing;
   /**
-   * What is sent first on every connection, before anything that waited. Where it throws, or
-   * returns what is no Data, that is reported as an uncaught error is, and the connection
-   * goes on without a hello.
+   * Returns the messages that are sent first on every connection, before the queue. If it
+   * throws, or returns a value that is not Data, that is reported as an uncaught error, and the
+   * connection continues without a hello.
    */
   hello?: () => Data | readonly Data[] | undefined;
-  /** For servers whose pings do not reach this page's code: a ping of the application. */
+  /** A ping of the application, since the server's pings are not visible to scripts. */
   heartbeat?: Heartbeat;
   /**
-   * What may wait; default 256 messages and 1 MiB. bytes bounds what an open connection has
-   * yet to put on the wire, too: nothing larger can be sent at all.
+   * The bounds of the queue; default 256 messages and 1 MiB. bytes also bounds the messages
+   * that an open connection has yet to put on the wire: a larger message cannot be sent.
    */
   queue?: { messages?: number; bytes?: number };
-  /** How many messages an iterator may be behind; default 1,024. */
+  /** The number of unread messages that an iterator holds; default 1,024. */
   inbox?: number;
   /** Milliseconds; the defaults are in brackets. */
   times?: {
-    /** The first delay's upper bound (500). It doubles with every failure. */
+    /** The upper bound of the first delay (500). It doubles with every failure. */
     first?: number;
     /** The longest delay (30,000). */
     longest?: number;
-    /** The first bound after an open connection was lost, as everybody's may have been (8,000). */
+    /** The first bound after an open connection was lost, since all clients may have lost theirs (8,000). */
     spread?: number;
-    /** How long a connection lives before its attempt was a success (10,000). */
+    /** The age at which a connection counts as a success (10,000). */
     stable?: number;
-    /** For the ticket, and for the handshakes that follow it (15,000). */
+    /** For the ticket, and again for the handshakes after it (15,000). */
     connect?: number;
     /** For the peer to answer a close frame (2,000). */
     close?: number;
-    /** A standstill of all timers that is taken for a sleep (90,000). */
+    /** The standstill of all timers that counts as a sleep (90,000). */
     sleep?: number;
   };
-  /** A WebSocket class, for where there is none or to give it options (Node). */
+  /** A WebSocket class, if the platform has none or to set its options (Node). */
   WebSocket?: new (url: string, protocols: string[]) => Socket;
   /** Allows ws: and http:, to localhost and loopback addresses (127.0.0.0/8, ::1) only. */
   dangerouslyAllowPlaintext?: boolean;
@@ -140,23 +140,23 @@ export interface ClientEvents {
   undelivered: CustomEvent<Undelivered>;
 }
 
-/** A connection that comes back by itself, until close() or until that would not help. */
+/** A connection that reconnects automatically, until close() or until that would not help. */
 export interface Client extends EventTarget, AsyncIterable<Message> {
   readonly state: State;
   /** The subprotocol of the open connection, else "". */
   readonly protocol: string;
-  /** Whether what is sent now is encrypted beyond TLS. */
+  /** Whether messages sent now are encrypted inside TLS. */
   readonly sealed: boolean;
   /** Resolves when the client has ended for good. */
   readonly closed: Promise<Ending>;
   /**
-   * Hands data to the connection, or to the queue while there is none. false: either had no
-   * room for it (queue), or the client has ended; an "undelivered" event tells the same.
+   * Passes data to the connection or, while there is none, to the queue. Returns false if that
+   * is full (queue) or the client has ended; an "undelivered" event reports the same.
    */
   send(data: Data): boolean;
-  /** Ends the wait before the next attempt, unless the server named its length. */
+  /** Ends the wait before the next attempt, but not before a Retry-After of the server. */
   retry(): void;
-  /** Ends the client. What still waits is undelivered. */
+  /** Ends the client. Queued messages are reported as undelivered. */
   close(code?: number, reason?: string): Promise<Ending>;
   addEventListener<K extends keyof ClientEvents>(
     type: K,
@@ -180,38 +180,38 @@ export interface Client extends EventTarget, AsyncIterable<Message> {
   ): void;
 }
 
-/** What a sealing layer is given on each connection. */
+/** The connection, as a sealing layer sees it. */
 export interface Wire {
   url: string;
   protocol: string;
   send(frame: Uint8Array<ArrayBuffer>): void;
   deliver(message: Message): void;
   ready(): void;
-  /** Ends the connection, which cannot be trusted. */
+  /** Ends the connection for good: it cannot be trusted. */
   fail(): void;
-  /** Ends the connection, which may be tried again. */
-  lost(): void;
-  /** The peer has said its goodbye: nothing follows but the end, and nothing is sent. */
-  goodbye(): void;
+  /** Cuts the connection; the client may reconnect. */
+  cut(): void;
+  /** The peer has sent its close record: no message follows, and none is sent. */
+  peerClosed(): void;
 }
 
 /** One connection's sealing layer. */
 export interface Sealed {
-  /** Takes every message of the socket. */
+  /** Called with every message of the socket. */
   receive(frame: Message): void;
   send(data: Data): void;
-  /** The bytes that wait to be sealed. */
+  /** The number of bytes that wait to be sealed. */
   readonly buffered: number;
-  /** Sends the goodbye, after everything before it. */
+  /** Sends a close record, after the messages before it. */
   finish(): Promise<void>;
-  /** Waits for what was received, and forgets the keys; whether the peer's goodbye was part of it. */
+  /** Waits for the received messages, erases the keys, and reports whether the peer's close record arrived. */
   drained(): Promise<boolean>;
 }
 
-/** Made by seal() of securews/seal. */
+/** The result of seal() of securews/seal. */
 export interface Sealing {
   /** The subprotocols to offer for those of the application. */
   offer(protocols: readonly string[]): string[];
-  /** Called when the socket opens. undefined: this connection is not sealed; false: it may not be. */
+  /** Called when the socket opens. undefined: the connection is not sealed; false: it must be closed. */
   start(wire: Wire): Sealed | undefined | false;
 }

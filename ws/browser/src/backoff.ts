@@ -1,4 +1,4 @@
-// Exponential back-off with full jitter: a delay anywhere below a bound that doubles.
+// Exponential back-off with full jitter: a random delay below a bound that doubles.
 
 import type { Ending } from "./api.js";
 
@@ -8,14 +8,14 @@ export class Backoff {
 
   constructor(private readonly times: { first: number; longest: number; spread: number }) {}
 
-  /** stable starts anew: a connection has lived. */
+  /** stable resets the back-off, after a connection that lived long enough. */
   stable(): void {
     this.#failures = 0;
     this.#renewed = false;
   }
 
-  /** next is the delay after an end, or undefined where the client must stop. */
-  next({ next }: Ending, lost: boolean): number | undefined {
+  /** next returns the delay after an end, or undefined if the client must stop. */
+  next({ next }: Ending, opened: boolean): number | undefined {
     const { first, longest, spread } = this.times;
     if (next === "renew" && !this.#renewed) {
       this.#renewed = true;
@@ -24,14 +24,14 @@ export class Backoff {
     if (next !== "retry") {
       return undefined;
     }
-    // Whoever loses a server does so together with everybody else.
-    while (lost && first * 2 ** this.#failures < spread) {
+    // All clients of a failed server lose their connections at the same moment.
+    while (opened && first * 2 ** this.#failures < spread) {
       this.#failures++;
     }
     return Math.random() * Math.min(first * 2 ** this.#failures++, longest);
   }
 
-  /** soon is short, and not the same for everybody. */
+  /** soon returns a short random delay. */
   soon(): number {
     return Math.random() * this.times.first;
   }

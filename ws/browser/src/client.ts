@@ -1,42 +1,40 @@
-// The life of a client: one loop, so that there is never more than one dial in flight. A
-// renewal dials beside an open connection, and the loop waits for both.
+// The client. It is one loop, so that there is never more than one dial in flight. A renewal
+// dials beside an open connection, and the loop waits for both.
 
 import type { Client, Data, Ending, Message, State, StateChange, Ticket, Undelivered } from "./api.js";
 import { Backoff } from "./backoff.js";
-import { protocolOf, refusal } from "./credential.js";
-import { Delay } from "./delay.js";
+import { isLater, obtain, protocolOf, refusal } from "./credential.js";
+import { Delay, pause } from "./delay.js";
 import { closedHere, comesBack, lapsed, meaning, refused } from "./endings.js";
 import { Inboxes } from "./inbox.js";
 import { Life } from "./life.js";
 import { Link, type Ended } from "./link.js";
 import { Outbox, sizeOf } from "./outbox.js";
-import { pause } from "./pause.js";
 import type { Settings } from "./settings.js";
 import { longestRetryAfter } from "./ticket.js";
-import { isLater, obtain } from "./tickets.js";
 import { offline, watch, type Wake } from "./wake.js";
 
-// A server may open a connection only to close it with a readable reason. What waited
-// stays here, and what is to be renewed stays open, until a message has come or this long.
+// A server may open a connection only to close it with a readable reason. Until a message
+// arrives, or for this time, the queue is held and a connection to be renewed stays open.
 const holdTime = 100;
 
 export class Reconnecting extends EventTarget implements Client {
   state: State = "connecting";
   readonly closed: Promise<Ending>;
 
-  #link: Link | undefined; // the dial or connection at hand
+  #link: Link | undefined; // the current dial or connection
   #life: Life | undefined; // of the connection
   #next: Link | undefined; // the dial of a renewal
-  #orphaned: Ended | undefined; // how the connection ended while #next was under way
+  #orphaned: Ended | undefined; // the end of the connection, if that ended during the dial of #next
   #ended!: (how: Ended) => void; // tells the loop
   #outbox: Outbox;
   #inboxes: Inboxes;
   #backoff: Backoff;
   #delay: Delay | undefined;
-  #notBefore = 0; // what Retry-After said
-  #expired = false; // the credential, and no ticket has followed, nor a stable connection
-  #closing: Ending | undefined; // what close() makes of it all
-  #stop = new AbortController(); // ends what close() must not wait for
+  #notBefore = 0; // set by Retry-After
+  #expired = false; // the credential has, with neither a ticket nor a stable connection since
+  #closing: Ending | undefined; // set by close()
+  #stop = new AbortController(); // aborted by close()
 
   constructor(private readonly cfg: Settings) {
     super();
@@ -93,14 +91,14 @@ export class Reconnecting extends EventTarget implements Client {
   }
 
   async #run(): Promise<Ending> {
-    await undefined; // whoever connects can listen first
+    await undefined; // the caller of connect() can add listeners first
     for (;;) {
       const { how, end } = await this.#attempt();
       const delay = this.#closing ? undefined : this.#after(how, end);
       if (delay === undefined) {
         return this.#finish(how);
       }
-      this.#delay = new Delay(delay); // before anybody hears of it, and ends it
+      this.#delay = new Delay(delay); // before listeners are called, which may end it
       this.#change({ state: "waiting", ending: how, delay });
       await this.#delay.over;
       this.#delay = undefined;
@@ -110,7 +108,7 @@ export class Reconnecting extends EventTarget implements Client {
     }
   }
 
-  /** #attempt is a ticket, a dial, and the connection to its end. */
+  /** #attempt fetches a ticket, dials, and waits for the end of the connection. */
   async #attempt(): Promise<{ how: Ending; end?: Ended }> {
     if (this.state !== "connecting") {
       this.#change({ state: "connecting" });
@@ -138,7 +136,7 @@ export class Reconnecting extends EventTarget implements Client {
     return refused(status, reason);
   }
 
-  /** #dial tells how a dial ended only if it did not become the connection. */
+  /** #dial calls failed only if the dial did not become the connection. */
   #dial(ticket: Ticket | undefined, failed: (how: Ended) => void): Link | undefined {
     try {
       const open = (): void => this.#opened(link, ticket?.refresh_after ?? 0);
@@ -157,19 +155,19 @@ export class Reconnecting extends EventTarget implements Client {
             this.#message(data);
           }
         },
-        ended: (how) => (how.opened && link !== this.#next ? this.#lost(link, how) : failed(how)),
+        ended: (how) => (how.opened && link !== this.#next ? this.#linkEnded(link, how) : failed(how)),
       });
       if (this.#closing) {
-        void link.close(this.#closing.code, this.#closing.reason); // called by the WebSocket class
+        void link.close(this.#closing.code, this.#closing.reason); // close() was called by the WebSocket class
       }
       return link;
     } catch (err) {
-      failed({ code: 0, reason: String(err), opened: false }); // the browser would not dial
+      failed({ code: 0, reason: String(err), opened: false }); // the browser refuses to dial
       return undefined;
     }
   }
 
-  /** #opened makes a dial the connection, in the place of one that it renews. */
+  /** #opened makes a dial the connection, and closes the one that it renews. */
   #opened(link: Link, refreshAfter: number): void {
     const old = link === this.#next && !this.#orphaned ? this.#link : undefined;
     this.#next = this.#orphaned = undefined;
@@ -183,7 +181,7 @@ export class Reconnecting extends EventTarget implements Client {
       },
       renew: (after) => void this.#renew(after),
     });
-    this.#outbox.hold(link, holdTime); // what hello() sends follows it, too
+    this.#outbox.hold(link, holdTime); // before hello(), which may call send()
     this.cfg.hello().forEach((data) => link.send(data));
     if (old || link.sealed || this.#outbox.size === 0) {
       this.#outbox.release(link);
@@ -192,8 +190,8 @@ export class Reconnecting extends EventTarget implements Client {
     void old?.close(1000, "renewed");
   }
 
-  /** #lost is the end of what was open: the connection, or one that was renewed. */
-  #lost(link: Link, how: Ended): void {
+  /** #linkEnded handles the end of an open connection, or of one that was renewed. */
+  #linkEnded(link: Link, how: Ended): void {
     if (link !== this.#link) {
       return;
     }
@@ -210,7 +208,7 @@ export class Reconnecting extends EventTarget implements Client {
     }
   }
 
-  /** #renew opens a second connection with a new credential; the first lives until then. */
+  /** #renew opens a second connection with a new credential; the first stays open until then. */
   async #renew(after: number): Promise<void> {
     const { over } = this.#life!;
     for (let failures = 0; !over.aborted; failures++) {
@@ -224,7 +222,7 @@ export class Reconnecting extends EventTarget implements Client {
         this.#next = this.#dial(ticket, () => this.#notRenewed());
       } catch (err) {
         if (this.#noTicket(err).next !== "retry") {
-          return; // the connection lives as long as the server lets it
+          return; // the connection lasts until the server ends it
         }
         delay = Math.max(this.#held(), delay);
       }
@@ -252,26 +250,26 @@ export class Reconnecting extends EventTarget implements Client {
     this.dispatchEvent(new MessageEvent("message", { data }));
   }
 
-  /** #after is how long to wait after an end, or undefined where the client stops. */
+  /** #after returns the delay after an end, or undefined if the client stops. */
   #after(how: Ending, end: Ended | undefined): number | undefined {
-    // Without tickets a refused handshake looks like a lost one (1006). After `expired`
-    // it is taken for what it most likely is.
+    // Without tickets a refused handshake looks like a failed one (1006). After `expired` it
+    // is most likely a refusal.
     if (this.#expired && end && !end.opened) {
       return undefined;
     }
     this.#expired ||= how.next === "renew";
-    const delay = this.#backoff.next(how, !!end?.opened && !end.dropped);
+    const delay = this.#backoff.next(how, !!end?.opened && !end.cut);
     return delay === undefined ? delay : Math.max(offline() ? this.cfg.times.longest : 0, delay + this.#held());
   }
 
-  /** #held is what is left of Retry-After, and no more of it than it can have been: clocks are set back. */
+  /** #held returns the rest of Retry-After, capped because the clock may have been set back. */
   #held(): number {
     const now = Date.now();
     this.#notBefore = Math.min(this.#notBefore, now + longestRetryAfter);
     return Math.max(0, this.#notBefore - now);
   }
 
-  /** #woke looks after a connection that may be dead, or hastens the next one. */
+  /** #woke replaces a connection that may be dead, or brings the next attempt forward. */
   #woke(why: Wake): void {
     this.#delay?.hasten(Math.max(this.#backoff.soon(), this.#held()));
     if (this.state !== "open") {
@@ -280,7 +278,7 @@ export class Reconnecting extends EventTarget implements Client {
     if (this.#life?.pulse) {
       this.#life.pulse.ask();
     } else if (why !== "visible") {
-      this.#link!.drop(); // whoever slept, or changed networks, was given up by the server
+      this.#link!.cut(); // after a sleep or a change of network, the server has ended it
     }
   }
 

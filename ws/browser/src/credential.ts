@@ -1,9 +1,11 @@
-// A ticket as it is offered, and what a source's failure says.
+// One ticket for each dial: its source, its subprotocol, and the failures of the source.
 
 import type { Ticket } from "./api.js";
+import { pause } from "./delay.js";
+import type { Settings } from "./settings.js";
 import { TicketError } from "./ticket.js";
 
-/** protocolOf is what to offer for a ticket; it must be base64url, or no browser dials. */
+/** protocolOf returns the subprotocol of a ticket; it must be base64url, or browsers refuse to dial. */
 export function protocolOf(ticket: Ticket): string {
   const protocol = ticket.subprotocol ?? (ticket.ticket && `ticket.${ticket.ticket}`);
   if (!/^ticket\.[\w-]+$/.test(protocol)) {
@@ -12,9 +14,41 @@ export function protocolOf(ticket: Ticket): string {
   return protocol;
 }
 
-/** refusal reads what a source has thrown; anything else than a TicketError is no answer. */
+/** refusal returns the error of a source as a TicketError, with status 0 if it is another error. */
 export function refusal(err: unknown): TicketError {
   // Not instanceof: the page may have loaded this module twice.
   const { status, reason, retryAfter } = (err ?? {}) as Partial<TicketError>;
   return typeof status === "number" ? new TicketError(status, reason, retryAfter) : new TicketError(0, "unreachable");
+}
+
+/** obtain calls the source, and waits no longer than a dial may take. */
+export async function obtain(cfg: Settings, signal: AbortSignal, renew: boolean): Promise<Ticket | undefined> {
+  if (!cfg.ticket) {
+    return undefined;
+  }
+  signal.throwIfAborted();
+  const stop = new AbortController();
+  signal.addEventListener("abort", () => stop.abort(), { signal: stop.signal });
+  try {
+    // The race ends also if the source ignores its signal.
+    const got = await Promise.race([
+      cfg.ticket({ signal: stop.signal, renew }),
+      pause(cfg.times.connect, stop.signal).then(() => {
+        throw new TicketError(0, "timeout");
+      }),
+    ]);
+    const ticket = typeof got === "string" ? { ticket: got } : got;
+    protocolOf(ticket);
+    return ticket;
+  } finally {
+    stop.abort();
+  }
+}
+
+/**
+ * isLater reports whether the credential of a new ticket outlives that of the last. If it is
+ * the same one, less than half of its time remains.
+ */
+export function isLater(refreshAfter: number | undefined, last: number): boolean {
+  return !refreshAfter || refreshAfter > last / 2;
 }

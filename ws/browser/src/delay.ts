@@ -1,4 +1,4 @@
-// The wait before the next attempt, hastened by what wakes it.
+// Waiting: before the next attempt, which can be shortened, and until a signal.
 
 export class Delay {
   readonly over: Promise<void>;
@@ -12,7 +12,7 @@ export class Delay {
     this.#timer = setTimeout(this.#done, ms);
   }
 
-  /** hasten ends it in ms at the latest. What should be over slept: timers stand still meanwhile. */
+  /** hasten ends it in ms at the latest. An overdue timer was stopped by a sleep, and is restarted. */
   hasten(ms: number): void {
     const now = Date.now();
     if (now + ms < this.#due || this.#due < now) {
@@ -26,4 +26,20 @@ export class Delay {
     clearTimeout(this.#timer);
     this.#done();
   }
+}
+
+/** pause resolves after ms, or at once when the signal is aborted. */
+export function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", done);
+    if (signal.aborted) {
+      done();
+    }
+  });
 }

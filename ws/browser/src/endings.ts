@@ -1,4 +1,4 @@
-// What an end means: for people, and for what to do next.
+// The meaning of an end: a text for users, and the reaction.
 
 import type { Ending } from "./api.js";
 import type { Ended } from "./link.js";
@@ -29,10 +29,10 @@ const known: Record<string, [text: string, next: Next]> = {
   "4008": ["The encryption could not be trusted", "stop"],
 };
 
-/** meaning is the ending of a socket. */
+/** meaning returns the ending of a socket. */
 export function meaning({ code, reason, truncated }: Ended): Ending {
   if (truncated && (code === 1000 || code === 1005)) {
-    // Whoever cut it may have written the close frame, too: its "all is well" does not count.
+    // An attacker who cut it may have forged the close frame: a normal closure does not count.
     [code, reason] = [1006, "truncated"];
   }
   const said: [string, Next] = ["The connection was closed", "stop"]; // 1000, 1005, and codes of the application
@@ -40,7 +40,7 @@ export function meaning({ code, reason, truncated }: Ended): Ending {
   return { code, reason, text, next, ...(truncated && { truncated }) };
 }
 
-/** closedHere is what close() did. */
+/** closedHere returns the ending of close(). */
 export function closedHere(code: number, reason: string): Ending {
   return { code, reason, text: "Closed", next: "stop" };
 }
@@ -50,12 +50,12 @@ export function comesBack({ next }: Ending): boolean {
   return next === "renew" || next === "retry";
 }
 
-/** lapsed is the end of a client that would have come back, had its credential been renewed. */
+/** lapsed returns the end of a client that could not renew its credential. */
 export function lapsed(how: Ending): Ending {
   return comesBack(how) ? { ...how, text: "Please sign in", next: "sign-in" } : how;
 }
 
-/** refused is an attempt that ended at the ticket route. */
+/** refused returns the ending of an attempt that failed at the ticket route. */
 export function refused(status: number, reason: string): Ending {
   const [text, next] = answered(status);
   return { code: 0, status, reason, text, next };

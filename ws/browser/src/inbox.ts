@@ -1,4 +1,4 @@
-// Async iterators over the messages: each sees what arrives from its making on.
+// Async iterators over the messages: each sees the messages that arrive after its creation.
 
 import type { Ending, Message } from "./api.js";
 
@@ -23,7 +23,7 @@ class Inbox implements AsyncIterableIterator<Message> {
     }
   }
 
-  /** end lets the reader have what is there, then ends: with an error unless it was in good order. */
+  /** end ends the iterator after its pending messages, with an error unless the closure was normal. */
   end({ code, reason, text }: Ending): void {
     const word = [code || "", reason].join(" ").trim();
     this.#end(code === 1000 || code === 1005 ? undefined : new Error(`securews: ${text} (${word})`));

@@ -1,4 +1,4 @@
-// What runs beside an open connection: the proof that it is stable, the renewal, the
+// The timers of an open connection: the one after which it is stable, the renewal, the
 // heartbeat.
 
 import type { Link } from "./link.js";
@@ -9,7 +9,7 @@ const longestTimer = 2 ** 31 - 1;
 
 export interface LifeEvents {
   stable(): void;
-  /** The credential should be renewed; after is how many seconds it was good for. */
+  /** The credential should be renewed; after is the number of seconds it was valid. */
   renew(after: number): void;
 }
 
@@ -21,16 +21,16 @@ export class Life {
   constructor(cfg: Settings, link: Link, refreshAfter: number, events: LifeEvents) {
     this.#timers = [setTimeout(() => events.stable(), cfg.times.stable)];
     if (refreshAfter > 0) {
-      // Not before the connection counts as a success: no answer makes a storm.
+      // Not before the connection counts as a success, so that no answer causes a tight loop.
       const ms = Math.min(Math.max(cfg.times.stable, refreshAfter * 1000 * (1 - Math.random() / 10)), longestTimer);
       this.#timers.push(setTimeout(() => events.renew(refreshAfter), ms));
     }
     if (cfg.heartbeat) {
-      this.pulse = new Pulse(cfg.heartbeat, (ping) => link.send(ping), () => link.drop());
+      this.pulse = new Pulse(cfg.heartbeat, (ping) => link.send(ping), () => link.cut());
     }
   }
 
-  /** over is aborted when the connection is. */
+  /** over is aborted when the connection ends. */
   get over(): AbortSignal {
     return this.#over.signal;
   }

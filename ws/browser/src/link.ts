@@ -1,10 +1,10 @@
-// One dial, and the life of its socket.
+// One dial, and its socket.
 
 import type { Data, Message, Sealed, Socket } from "./api.js";
 import { own } from "./outbox.js";
 import type { Settings } from "./settings.js";
 
-/** JavaScript may send 1000 and 3000-4999 only: 4002 stands for 1002, 4008 for 1008. */
+/** JavaScript may send 1000 and 3000-4999 only: 4002 replaces 1002, 4008 replaces 1008. */
 export const closeProtocol = 4002;
 export const closePolicy = 4008;
 
@@ -13,7 +13,7 @@ export interface Ended {
   reason: string;
   opened: boolean;
   truncated?: boolean;
-  dropped?: boolean; // by drop: nobody else has lost anything
+  cut?: boolean; // by cut(): other clients are not affected
 }
 
 export interface LinkEvents {
@@ -25,10 +25,10 @@ export interface LinkEvents {
 export class Link {
   #socket: Socket;
   #sealed: Sealed | undefined;
-  #state: "dialling" | "open" | "goodbye" | "closing" | "ended" = "dialling";
+  #state: "dialling" | "open" | "peer closed" | "closing" | "ended" = "dialling";
   #opened = false;
-  #dropped = false;
-  #local: { code: number; reason: string } | undefined; // how this side ended it
+  #cut = false;
+  #local: { code: number; reason: string } | undefined; // set if this side ended it
   #timer: ReturnType<typeof setTimeout>;
 
   /** ticket is offered beside the real subprotocols, never to be selected. */
@@ -44,7 +44,7 @@ export class Link {
     socket.onopen = () => this.#handshake();
     socket.onmessage = (event: { data: Message }) => this.#receive(event.data);
     socket.onclose = (event: { code: number; reason: string }) => void this.#closed(event.code, event.reason);
-    this.#timer = setTimeout(() => this.#state === "dialling" && this.#lost(), cfg.times.connect);
+    this.#timer = setTimeout(() => this.#state === "dialling" && this.#timedOut(), cfg.times.connect);
   }
 
   get protocol(): string {
@@ -55,7 +55,7 @@ export class Link {
     return this.#sealed !== undefined;
   }
 
-  /** live reports whether what is sent still goes out. */
+  /** live reports whether messages can be sent. */
   get live(): boolean {
     return this.#state === "open" && this.#socket.readyState === 1;
   }
@@ -72,24 +72,24 @@ export class Link {
     }
   }
 
-  /** close ends in good order: after everything that was sent. */
+  /** close closes normally: after the messages that were sent. */
   async close(code: number, reason: string): Promise<void> {
     if (this.#state === "closing") {
       return;
     }
     if (this.#state === "open" && this.#sealed) {
-      this.#leave(code, reason);
+      this.#beginEnd(code, reason);
       try {
         await this.#sealed.finish();
-      } catch {} // without a sealed goodbye, then
+      } catch {} // close without the close record
     }
     this.#end(code, reason);
   }
 
-  /** drop ends a connection that is taken for dead, without waiting for it. */
-  drop(): void {
-    this.#dropped = true;
-    this.#lost();
+  /** cut ends a connection that seems dead, without waiting for the peer. */
+  cut(): void {
+    this.#cut = true;
+    this.#timedOut();
     this.#ended();
   }
 
@@ -99,7 +99,7 @@ export class Link {
     if (this.#state !== "dialling") {
       return;
     }
-    // Firefox opens where nothing was selected.
+    // Firefox opens a connection even if no subprotocol was selected.
     if (offer.length > 0 ? !offer.includes(protocol) : protocol !== "") {
       return this.#end(closeProtocol, "protocol");
     }
@@ -113,8 +113,8 @@ export class Link {
         this.#end(closePolicy, "decrypt");
         this.#ended();
       },
-      lost: () => this.#lost(),
-      goodbye: () => this.#goodbye(),
+      cut: () => this.#timedOut(),
+      peerClosed: () => this.#peerClosed(),
     });
     if (sealed === false) {
       return this.#end(closePolicy, "not_sealed");
@@ -147,29 +147,29 @@ export class Link {
     }
   }
 
-  /** #goodbye is the last that is sealed; the end of the socket follows, or else it is lost. */
-  #goodbye(): void {
+  /** #peerClosed follows the peer's close record; the socket must end soon, or it is cut. */
+  #peerClosed(): void {
     if (this.#state === "open") {
-      this.#state = "goodbye";
-      this.#within(() => this.drop());
+      this.#state = "peer closed";
+      this.#within(() => this.cut());
     }
   }
 
-  /** #lost is the end of what is taken for dead. */
-  #lost(): void {
+  /** #timedOut ends a connection that seems dead. */
+  #timedOut(): void {
     this.#end(3008, "timeout", 1006);
   }
 
-  /** #end closes the socket; local is the code this side goes by. */
+  /** #end closes the socket; local is the code that this side reports. */
   #end(code: number, reason: string, local = code): void {
     if (this.#state !== "ended") {
-      this.#leave(code, reason, local);
+      this.#beginEnd(code, reason, local);
       this.#socket.close(code, reason);
     }
   }
 
-  /** #leave begins the end. It is over in closeTime, whatever peer and sealing layer do. */
-  #leave(code: number, reason: string, local = code): void {
+  /** #beginEnd bounds the end by times.close, regardless of peer and sealing layer. */
+  #beginEnd(code: number, reason: string, local = code): void {
     if (this.#state !== "closing") {
       this.#state = "closing";
       this.#local = { code: local, reason };
@@ -186,15 +186,15 @@ export class Link {
     this.#timer = setTimeout(late, this.cfg.times.close);
   }
 
-  /** #closed follows the end of the socket. What came before it may still be sealed. */
+  /** #closed follows the end of the socket. Messages before it may still have to be opened. */
   async #closed(code: number, reason: string): Promise<void> {
     const ended = (truncated: boolean): void => this.#ended({ code, reason, truncated });
     if (!this.#local) {
       this.#within(() => ended(true));
     }
     try {
-      const goodbye = (await this.#sealed?.drained()) ?? true;
-      ended(!goodbye && this.#opened);
+      const complete = (await this.#sealed?.drained()) ?? true;
+      ended(!complete && this.#opened);
     } catch {
       ended(true);
     }
@@ -204,13 +204,13 @@ export class Link {
     if (this.#state === "ended") {
       return;
     }
-    this.#socket.onopen = this.#socket.onmessage = null; // but onclose: see drained
+    this.#socket.onopen = this.#socket.onmessage = null; // onclose stays: see drained
     clearTimeout(this.#timer);
     this.#state = "ended";
     this.events.ended({
       ...(this.#local ?? theirs!),
       opened: this.#opened,
-      ...(this.#dropped && { dropped: true }),
+      ...(this.#cut && { cut: true }),
     });
   }
 }

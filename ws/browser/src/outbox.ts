@@ -1,4 +1,4 @@
-// What waits for a connection: bounded, first in first out.
+// The queue of messages for the next connection: bounded, first in first out.
 
 import type { Data } from "./api.js";
 
@@ -12,7 +12,7 @@ export function sizeOf(data: Data): number {
   return size;
 }
 
-/** own copies bytes, so that what is sent later is what was given now. */
+/** own copies bytes, so that later changes by the caller have no effect. */
 export function own(data: Data): string | Uint8Array<ArrayBuffer> {
   if (typeof data === "string") {
     return data;
@@ -50,7 +50,7 @@ export class Outbox {
     return true;
   }
 
-  /** shift takes the oldest. */
+  /** shift removes and returns the oldest. */
   shift(): Data | undefined {
     const data = this.#waiting.shift();
     if (data !== undefined) {
@@ -63,7 +63,7 @@ export class Outbox {
     return this.#held !== undefined;
   }
 
-  /** hold keeps everything for a moment, or until release. */
+  /** hold delays sending for ms, or until release. */
   hold(outlet: Outlet, ms: number): void {
     this.#held = setTimeout(() => this.release(outlet), ms);
   }
@@ -74,7 +74,7 @@ export class Outbox {
     this.#held = undefined;
   }
 
-  /** release hands on everything, in order, while the outlet takes it. */
+  /** release sends the queue, in order, while the outlet is live. */
   release(outlet: Outlet): void {
     this.keep();
     while (outlet.live && this.size > 0) {

@@ -8,12 +8,12 @@ export class Pulse {
   constructor(
     private readonly heartbeat: Required<Heartbeat>,
     private readonly send: (ping: ReturnType<Heartbeat["ping"]>) => void,
-    private readonly lost: () => void,
+    private readonly cut: () => void,
   ) {
     this.beat();
   }
 
-  /** beat is a sign of life. */
+  /** beat restarts the interval: the peer is alive. */
   beat(): void {
     this.stop();
     this.#timer = setTimeout(() => this.ask(), this.heartbeat.every);
@@ -22,7 +22,7 @@ export class Pulse {
   /** ask sends a ping now. */
   ask(): void {
     this.stop();
-    this.#timer = setTimeout(this.lost, this.heartbeat.timeout);
+    this.#timer = setTimeout(this.cut, this.heartbeat.timeout);
     this.send(this.heartbeat.ping());
   }
 

@@ -1,4 +1,4 @@
-// Options with their defaults in, and everything that is wrong with them.
+// The options, validated and with their defaults.
 
 import type { Data, Heartbeat, Options, Sealing, Socket, Ticket } from "./api.js";
 import { routeURL, socketURL } from "./address.js";
@@ -40,7 +40,7 @@ function protocolsOf(protocols: string | readonly string[]): string[] {
   return list;
 }
 
-/** numbers fills in the defaults; anything but a number above zero is a mistake. */
+/** numbers fills in the defaults; each value must be a number above zero. */
 function numbers<T extends Record<string, number>>(what: string, given: Partial<T> | undefined, defaults: T): T {
   const all: Record<string, number> = { ...defaults };
   for (const [name, value] of Object.entries(given ?? {})) {
@@ -77,11 +77,11 @@ function ticketSource(o: Options): Settings["ticket"] {
 function hello(o: Options): readonly Data[] {
   try {
     const first = [o.hello?.() ?? []].flat() as Data[];
-    first.forEach(sizeOf); // throws where it is none
+    first.forEach(sizeOf); // throws if one is not Data
     return first;
   } catch (err) {
     queueMicrotask(() => {
-      throw err; // reported like a listener's mistake
+      throw err; // reported like an error of a listener
     });
     return [];
   }

@@ -3,11 +3,11 @@ import { read } from "./answer.js";
 
 export const longestRetryAfter = 300_000; // beyond 2^31 a timer would end at once
 const longestAnswer = 16 << 10;
-const patience = 300; // with the reason of a refusal: its status decides
+const patience = 300; // for the reason of a refusal, whose status decides
 
-/** The ticket route refused. A TicketSource may throw it too: the status decides what follows. */
+/** A refusal of the ticket route. A TicketSource may throw it too; its status decides the reaction. */
 export class TicketError extends Error {
-  /** Milliseconds to wait at least (Retry-After), up to 5 minutes. */
+  /** The least time to wait in milliseconds (Retry-After), up to 5 minutes. */
   readonly retryAfter: number;
 
   constructor(
@@ -21,12 +21,12 @@ export class TicketError extends Error {
   }
 }
 
-/** Retry-After is seconds or a date (RFC 9110 section 10.2.3). */
+/** retryAfter parses seconds or a date (RFC 9110 section 10.2.3). */
 function retryAfter(header: string): number {
   return /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - Date.now();
 }
 
-/** Fetches a ticket: POST, without following redirects, and nothing is kept in a cache. */
+/** Fetches a ticket with a POST, without following redirects and without a cache. */
 export async function fetchTicket(url: string | URL, init: RequestInit = {}): Promise<Ticket> {
   const answer = await fetch(url, { method: "POST", cache: "no-store", redirect: "manual", ...init });
   const { status, headers } = answer;

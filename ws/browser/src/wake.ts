@@ -1,4 +1,4 @@
-// When to look again: the machine woke, the page is back, the network is.
+// Events after which to check the connection: the machine woke, the page or the network is back.
 
 export type Wake = "slept" | "online" | "visible";
 
@@ -6,13 +6,13 @@ const tick = 10_000;
 
 export const offline = (): boolean => globalThis.navigator?.onLine === false;
 
-/** watch calls back until it is stopped. Where there is no page, only sleep is seen. */
+/** watch calls woke until it is stopped. Outside of pages it detects only sleep. */
 export function watch(sleep: number, woke: (why: Wake) => void): () => void {
   let last = Date.now();
   const look = (): void => {
     const gap = Date.now() - last;
     last = Date.now();
-    // Hidden pages get their timers once a minute: that is not a sleep.
+    // Hidden pages run their timers once a minute: that is not a sleep.
     if (gap > sleep + tick) {
       woke("slept");
     }

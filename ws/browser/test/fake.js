@@ -1,4 +1,4 @@
-// A WebSocket that does what the test says, and time that moves when the test says so.
+// A WebSocket and a clock that are controlled by the test.
 
 export class FakeSocket {
   static all = [];
@@ -65,7 +65,7 @@ export class FakeSocket {
   }
 }
 
-// settle lets promises run; timers stand still meanwhile.
+// settle runs pending promises without advancing the timers.
 export async function settle() {
   for (let i = 0; i < 20; i++) await Promise.resolve();
 }
@@ -89,7 +89,7 @@ export function fakeTime(t, random = 0.5) {
   };
 }
 
-// watch notes a client's states and messages.
+// watch records a client's states and messages.
 export function watch(client) {
   const seen = { states: [], messages: [], undelivered: [] };
   client.addEventListener("state", ({ detail }) => seen.states.push(detail));
@@ -98,7 +98,7 @@ export function watch(client) {
   return seen;
 }
 
-// endless is an answer that never ends, and how much of it was read.
+// endless is a response that never ends; it records how much of it was read.
 export function endless(status) {
   const read = { bytes: 0, cancelled: false };
   const spaces = new Uint8Array(1024).fill(32);

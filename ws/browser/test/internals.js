@@ -1,4 +1,4 @@
-// The parts of the sealing module that tests look into, built from its sources.
+// The internal parts of the sealing module that are tested, built from its sources.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -126,7 +126,7 @@ test("an iterator ends with an error where the client could not go on", async (t
   assert.equal((await messages.next()).done, true);
 });
 
-test("an iterator that nobody reads is bounded, and the others go on", async (t) => {
+test("an unread iterator is bounded, and the others continue", async (t) => {
   fakeTime(t);
   const client = open({ inbox: 2 });
   const idle = client[Symbol.asyncIterator]();

@@ -21,13 +21,13 @@ const refused = {
   "a subprotocol twice": { protocols: ["chat", "chat"] },
   "a subprotocol that would be taken for a ticket": { protocols: ["ticket.x"] },
   "a time that is not above zero": { times: { first: 0 } },
-  "an option that nobody knows": { protocol: "chat" },
-  "a time that nobody knows": { times: { frist: 1 } },
+  "an unknown option": { protocol: "chat" },
+  "an unknown time": { times: { frist: 1 } },
   "a time as text": { times: { sleep: "90000" } },
   "a time that is a bigint": { times: { first: 5n } },
   "a hello that is not a function": { hello: "hello" },
   "a heartbeat without a ping": { heartbeat: { every: 1000 } },
-  "a heartbeat's time that nobody knows": { heartbeat: { evry: 1000, ping: () => "ping" } },
+  "an unknown time of a heartbeat": { heartbeat: { evry: 1000, ping: () => "ping" } },
 };
 for (const [name, options] of Object.entries(refused)) {
   test(`refused: ${name}`, () => {

@@ -10,7 +10,7 @@ const v = JSON.parse(readFileSync(file, "utf8")).sessions[1]; // X25519
 export const pinned = { suite: "X25519", pk: hex(v.server_public) };
 export const binding = { audience: "chat.example", origin: "", subprotocol: "hpke1.chat", principal: "alice" };
 
-// until waits for something that WebCrypto does in its own time.
+// until waits for a condition that depends on WebCrypto.
 export async function until(what) {
   for (const end = performance.now() + 20_000; performance.now() < end; ) {
     const got = what();
@@ -28,12 +28,12 @@ export class Peer {
     this.taken = 0;
   }
 
-  // frame is the next thing that the client sent.
+  // frame returns the next frame that the client sent.
   async frame() {
     return until(() => this.socket.sent[this.taken] && this.socket.sent[this.taken++]);
   }
 
-  // shake says hello and derives the keys; ready is left to the caller.
+  // shake sends the hello and derives the keys; the caller sends ready.
   async shake({ bound = {}, offers = [hex(v.kid)], subprotocol = "hpke1.chat" } = {}) {
     const b = { ...binding, ...bound };
     const suite = suiteOf(v.kem);

@@ -23,7 +23,7 @@ test("the delay's bound doubles from 0.5 s to 30 s, and all of it is jitter", as
   assert.equal(FakeSocket.most, 1);
 });
 
-test("after a lost connection the bound starts at 8 s: everybody may have lost theirs", async (t) => {
+test("after a lost connection the bound starts at 8 s: all clients may have lost theirs", async (t) => {
   for (const code of [1001, 1006, 1011, 1012, 1013, 3008]) {
     const pass = fakeTime(t);
     const client = open();

@@ -70,7 +70,7 @@ test("the server changes its key", async (t) => {
   assert.deepEqual(seen.messages, ["next epoch"]);
 });
 
-test("close() says a sealed goodbye, after everything before it", async (t) => {
+test("close() sends a close record, after everything before it", async (t) => {
   const { client, peer } = await open(t);
   client.send("last");
   const ended = client.close();
@@ -78,7 +78,7 @@ test("close() says a sealed goodbye, after everything before it", async (t) => {
   assert.equal((await ended).code, 1000);
 });
 
-test("an end without a sealed goodbye is truncation", async (t) => {
+test("an end without a close record is truncation", async (t) => {
   const { client, seen, peer } = await open(t);
   peer.socket.end(1000, "");
   await until(() => client.state === "waiting");
@@ -103,8 +103,8 @@ test("required: a server that selects the plain subprotocol is left", async (t) 
   assert.deepEqual(peer.socket.sent, []);
 });
 
-test("preferred: sealed first, plain if the server selects that", async (t) => {
-  const { client, peer, seen } = await dial(t, { policy: "preferred" });
+test("dangerouslyOptional: sealed first, plain if the server selects that", async (t) => {
+  const { client, peer, seen } = await dial(t, { policy: "dangerouslyOptional" });
   assert.deepEqual(peer.socket.protocols, ["hpke1.chat", "chat"]);
   peer.socket.open("chat");
   peer.socket.receive("hello");
@@ -136,8 +136,8 @@ const attacks = {
   "a second ready": (p) => p.ready(),
   "an unknown type": (p) => p.record(0x15, ""),
   "a key update with a payload": (p) => p.record(0x13, "x"),
-  "a goodbye with a payload": (p) => p.record(0x14, "x"),
-  "a message after the goodbye": (p) => p.record(0x14, "").then(() => p.record(0x10, "x")),
+  "a close record with a payload": (p) => p.record(0x14, "x"),
+  "a message after the close record": (p) => p.record(0x14, "").then(() => p.record(0x10, "x")),
   "text that is not UTF-8": async (p) => p.send(await p.out.seal(0x10, new Uint8Array([0xff]))),
   "a record left out": async (p) => (await p.out.seal(0x10, new Uint8Array()), await p.record(0x10, "x")),
   "a record twice": async (p) => {
@@ -236,7 +236,7 @@ test("keys are fetched again for a new one, though the clock was set back", asyn
   }
 });
 
-test("after the server's goodbye nothing is sent: it waits for the next connection", async (t) => {
+test("after the server's close record nothing is sent: it waits for the next connection", async (t) => {
   const { client, seen, peer } = await open(t, {}, { times: { close: 200, first: 1, spread: 1 } });
   await peer.record(0x14, "");
   await new Promise((resolve) => setTimeout(resolve, 50));
@@ -270,7 +270,7 @@ test("a broken record while the renewal dials ends the client", async (t) => {
   await refused(client, peer.socket);
 });
 
-test("nothing follows the goodbye: a hello that closes is not sent after it", async (t) => {
+test("nothing follows the close record: a hello that closes is not sent after it", async (t) => {
   const { client, peer } = await dial(t, {}, { hello: () => (void client.close(), "hello") });
   await peer.shake();
   await peer.ready();

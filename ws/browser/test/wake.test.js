@@ -29,7 +29,7 @@ test("after a sleep the connection is taken for dead", async (t) => {
   const client = open();
   await settle();
   FakeSocket.last.open();
-  FakeSocket.last.answersClose = false; // nobody is there any more
+  FakeSocket.last.answersClose = false; // the peer is gone
   await pass(60_000); // a hidden page's timers: no sleep
   assert.equal(client.state, "open");
   t.mock.timers.setTime(Date.now() + 3_600_000);

@@ -1,4 +1,4 @@
-// A server on npm's ws, for interop_test.go: echo, and the words that end a connection.
+// A server on npm's ws, for interop_test.go: echo, and commands that end a connection.
 // node ws-server.mjs <directory that has ws in its node_modules>
 import { createRequire } from "node:module";
 

@@ -1,6 +1,6 @@
-// The REST routes. Cookies go along by themselves; scripts cannot read them.
+// The REST routes. The browser sends the cookies automatically; scripts cannot read them.
 
-// call returns { ok, status, body }; ok is false and status 0 where nobody answered.
+// call returns { ok, status, body }; if there is no answer, ok is false and status 0.
 async function call(method, path, body) {
   const options = { method, headers: { Accept: "application/json" }, cache: "no-store" };
   if (body !== undefined) {

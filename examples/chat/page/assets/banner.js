@@ -1,5 +1,5 @@
-// The banner above the composer: what happens to the connection, and in how many seconds
-// it comes back. The countdown is not read out; the text before it is.
+// The banner above the composer: the state of the connection, and the seconds until the next
+// attempt. Screen readers announce the text before the countdown, but not the countdown.
 
 const $ = (id) => document.getElementById(id);
 
@@ -17,10 +17,10 @@ function put(text, { tone = "bad", button = "" } = {}) {
 
 export const clear = () => put("");
 
-// tell is about something that leaves the connection as it is.
+// tell shows a notice that does not concern the connection.
 export const tell = (text) => put(text);
 
-// over is an end after which a person decides.
+// over shows an end after which the user decides.
 export const over = (text) => put(text, { button: "Reconnect" });
 
 // waiting counts down to the next attempt.
@@ -36,7 +36,7 @@ export function waiting(text, delay) {
   ticking = setInterval(count, 250);
 }
 
-// trying is an attempt after another has failed: the text stays.
+// trying shows an attempt after a failed one: the text stays.
 export function trying() {
   if ($("banner").hidden) return;
   clearInterval(ticking);

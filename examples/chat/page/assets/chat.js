@@ -11,7 +11,7 @@ const $ = (id) => document.getElementById(id);
 const { sealedRoom } = document.body.dataset;
 let user = document.body.dataset.user; // filled in by the server, "" when signed out
 let rooms = [];
-let room = ""; // that is shown
+let room = ""; // the one that is shown
 let wanted = sessionStorage.getItem("room") ?? "lobby"; // joined first on every connection
 let client = null;
 
@@ -58,7 +58,7 @@ async function dial() {
     banner.over("The server cannot be reached."); // for the module that seals
     return;
   }
-  if (!user || client || sealed !== (wanted === sealedRoom)) { // gone on meanwhile
+  if (!user || client || sealed !== (wanted === sealedRoom)) { // changed meanwhile
     mine.close();
     return;
   }
@@ -148,8 +148,8 @@ $("sign-out").addEventListener("click", async () => {
   $("sign-out").disabled = true;
   const answer = await api.signOut();
   $("sign-out").disabled = false;
-  // The server closes the sockets of this session in every tab, this one included;
-  // that is what brings the sign-in card back. Where it does not, say so.
+  // The server closes the sockets of this session in every tab, including this one, which
+  // then shows the sign-in card. If the request fails, say so.
   if (answer.status === 401) leave("You are signed out.");
   else if (!answer.ok) banner.tell(answer.status ? refusal(answer.status, answer.body.reason) : "The server cannot be reached: you are still signed in.");
   else if (user && client?.state !== "open") leave("You are signed out.");
@@ -164,7 +164,7 @@ $("new-room-form").addEventListener("submit", (event) => {
 $("composer").addEventListener("submit", (event) => {
   event.preventDefault();
   const text = $("text").value.trim();
-  // What is typed while there is no connection stays where it is.
+  // While disconnected, the typed text stays in the field.
   if (text && client?.state === "open" && client.send(JSON.stringify({ type: "say", text }))) {
     $("text").value = "";
     view.toEnd();

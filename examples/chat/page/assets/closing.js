@@ -1,8 +1,8 @@
-// What the end of a connection, or of an attempt at one, means to people. What follows
-// from it the library's module has decided, but for one case.
+// Texts for the end of a connection, or of an attempt at one. The library's module decides
+// the reaction, except in one case.
 
-// Words of this application for what the server says in its close frames (a code and a
-// stable word, RFC 6455 section 7.4). The module has words for all the others.
+// Texts of this application for close frames of the server (a code and a stable word, RFC
+// 6455 section 7.4). The module has texts for all the others.
 const ours = {
   "3000 revoked": "Signed out: session revoked",
   "3000 expired": "Signed out: the session has expired",
@@ -14,7 +14,7 @@ const ours = {
   "4008 decrypt": "Closed: the encryption cannot be trusted",
 };
 
-// meaning puts an Ending of the module into words.
+// meaning returns the text for an Ending of the module.
 export function meaning({ code, reason, status, text }) {
   if (status) return refusal(status, reason);
   if (!code) return `${text}.`;
@@ -22,11 +22,11 @@ export function meaning({ code, reason, status, text }) {
   return `${ours[word] ?? text} (${word}).`;
 }
 
-// isIdle is the case: a person decides whether to come back. Otherwise a forgotten tab
-// would keep its session alive for ever.
+// isIdle reports that one case: the user decides whether to reconnect. Otherwise a forgotten
+// tab would keep its session alive for ever.
 export const isIdle = ({ code, reason }) => code === 3008 && reason === "idle";
 
-// refusal puts the stable reason of a refused request (RFC 9457 body) into words.
+// refusal returns the text for the stable reason of a refused request (RFC 9457 body).
 export function refusal(status, reason) {
   switch (reason) {
     case "wrong_password": return "That account and password do not go together.";
@@ -43,7 +43,7 @@ export function refusal(status, reason) {
   return `That did not work (${status}${reason ? ` ${reason}` : ""}).`;
 }
 
-// unable is why the server did not do what a message asked for.
+// unable returns the text for a message that the server could not carry out.
 export function unable(reason) {
   switch (reason) {
     case "too_many_rooms": return "There are too many rooms already.";

@@ -1,10 +1,10 @@
-// Everything that writes into the document. Whatever a person typed goes in by
-// textContent only, so that no message is ever read as markup.
+// Everything that writes into the document. Text of users is inserted only with textContent,
+// so that no message is ever interpreted as markup.
 
 const $ = (id) => document.getElementById(id);
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
-const together = 5 * 60_000; // messages of one person this close share a heading
+const together = 5 * 60_000; // messages of one user within this time share a heading
 
 export function show(view) {
   document.documentElement.dataset.view = view;
@@ -119,8 +119,8 @@ function avatar(name, size) {
   return e;
 }
 
-// dress gives a name its letter and one of eight colours, by class: the page's policy
-// allows no style attribute.
+// dress sets the letter of a name and one of eight colours, with a class, because the page's
+// policy forbids style attributes.
 function dress(e, name) {
   let sum = 0;
   for (const c of name) sum = (sum * 31 + c.codePointAt(0)) >>> 0;

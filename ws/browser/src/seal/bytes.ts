@@ -1,4 +1,4 @@
-// Bytes, and the three primitives that all else is made of.
+// Bytes, and the three primitives that the rest is built on.
 
 export type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -7,7 +7,7 @@ const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 export const encode = (text: string): Bytes => utf8.encode(text) as Bytes;
 
-/** decode throws where the bytes are not UTF-8. */
+/** decode throws if the bytes are not UTF-8. */
 export const decode = (bytes: Bytes): string => strict.decode(bytes);
 
 export function concat(...parts: Uint8Array[]): Bytes {
@@ -24,7 +24,7 @@ export const u16 = (n: number): Bytes => new Uint8Array([n >> 8, n & 0xff]);
 
 export const equal = (a: Bytes, b: Bytes): boolean => a.length === b.length && a.every((byte, i) => byte === b[i]);
 
-/** fromBase64url takes the one way to write each value, without padding. */
+/** fromBase64url accepts only the canonical encoding, without padding. */
 export function fromBase64url(text: string): Bytes {
   if (!/^[\w-]*$/.test(text)) {
     throw new TypeError("securews: not base64url");

@@ -5,7 +5,7 @@ import { clientHello, offerOf, offers } from "./hello.js";
 import type { PublicKey } from "./keys.js";
 import { Direction } from "./record.js";
 
-/** What both ends must have in common, beside the hellos. */
+/** The parameters that both ends must agree on, beside the hellos. */
 export interface Binding {
   audience: string;
   origin: string;
@@ -13,7 +13,7 @@ export interface Binding {
   principal: string;
 }
 
-/** choose takes the first offer of the server whose key is known, or undefined. */
+/** choose returns the key of the server's first offer that is known, or undefined. */
 export function choose(hello: Bytes, keys: readonly PublicKey[]): PublicKey | undefined {
   const now = Date.now();
   const known = keys.filter((k) => !k.notAfter || now < k.notAfter);
@@ -32,7 +32,7 @@ async function info(serverHello: Bytes, b: Binding): Promise<Bytes> {
   return concat(encode("wss-hpke/1\0"), await sha256(serverHello), ...prefixed);
 }
 
-/** shake answers a ServerHello. ekm makes the answer reproducible, for test vectors alone. */
+/** shake answers a ServerHello. ekm makes the answer reproducible, for test vectors only. */
 export async function shake(
   serverHello: Bytes,
   key: PublicKey,

@@ -3,10 +3,10 @@
 import { concat, equal, u16, type Bytes } from "./bytes.js";
 import type { PublicKey } from "./keys.js";
 
-const head = 37; // of the ServerHello, with the number of suites
+const head = 37; // of the ServerHello, including the number of suites
 const size = 14; // of an offer: kid, KEM, KDF, AEAD
 
-/** offers returns the offers of a ServerHello as they stand in it, or undefined. */
+/** offers returns the encoded offers of a ServerHello, or undefined if it is malformed. */
 export function offers(hello: Bytes): Bytes[] | undefined {
   const start = new Uint8Array([1, 1, 0, 0]);
   const count = hello[head - 1] ?? 0;
@@ -16,7 +16,7 @@ export function offers(hello: Bytes): Bytes[] | undefined {
   return Array.from({ length: count }, (_, i) => hello.slice(head + i * size, head + (i + 1) * size));
 }
 
-/** offerOf is how a server offers a key. */
+/** offerOf encodes a key as an offer. */
 export function offerOf({ kid, suite }: PublicKey): Bytes {
   return concat(kid, u16(suite.kem), u16(suite.kdf), u16(suite.aead));
 }

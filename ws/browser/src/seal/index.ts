@@ -5,7 +5,7 @@ import { Directory, publicKey, type PublicKey } from "./keys.js";
 import { Session } from "./session.js";
 import { suites, type Suite } from "./suite.js";
 
-/** A public key of the server that the page knows beforehand. */
+/** A public key of the server that the page knows in advance. */
 export interface PinnedKey {
   suite: "X-Wing" | "X25519" | "P-256";
   /** base64url without padding, or the bytes. */
@@ -13,39 +13,39 @@ export interface PinnedKey {
 }
 
 export interface SealOptions {
-  /** What the server is configured to be called; not taken from its address. */
+  /** The configured name of the server; not taken from its address. */
   audience: string;
-  /** required (the default): a connection that is not sealed is closed. preferred: it is used. */
-  policy?: "required" | "preferred";
-  /** Keys that are trusted, and no others. */
+  /** A connection that is not sealed is closed if required (the default), and used if dangerouslyOptional. */
+  policy?: "required" | "dangerouslyOptional";
+  /** The only trusted keys. */
   keys?: readonly PinnedKey[];
-  /** Where keys are looked up if none is pinned; default /.well-known/wss-keys at the server. */
+  /** The address of the directory if no key is pinned; default /.well-known/wss-keys at the server. */
   directory?: string | URL;
-  /** Which suites may be spoken; default all three. The server prefers. */
+  /** The accepted suites; default all three. The server's order applies. */
   suites?: readonly PinnedKey["suite"][];
-  /** Who is connecting, as the server binds it; default "". */
+  /** The name of the user that the server binds the keys to; default "". */
   principal?: string | (() => string);
-  /** The Origin of the handshake; default that of the page, "" where there is none. */
+  /** The Origin of the handshake; default that of the page, "" without a page. */
   origin?: string;
-  /** 32 bytes that both ends have. */
+  /** A pre-shared key of 32 bytes. */
   psk?: Uint8Array;
   /** Allows a directory over http:, on localhost and loopback addresses only. */
   dangerouslyAllowPlaintext?: boolean;
 }
 
-const keep = 600_000; // how long keys of a directory are used without asking again
+const keep = 600_000; // how long the keys of a directory are used before it is fetched again
 
 const prefix = "hpke1.";
 
 function suiteNamed(name: string): Suite {
   const suite = suites.find((s) => s.name === name);
   if (!suite) {
-    throw new TypeError(`securews: seal: ${name} is no suite`);
+    throw new TypeError(`securews: seal: ${name}: unknown suite`);
   }
   return suite;
 }
 
-/** bytesOf takes 8-bit arrays alone: a number, or wider elements, would become other bytes. */
+/** bytesOf accepts only 8-bit arrays: a number, or wider elements, would become other bytes. */
 function bytesOf(what: string, given: unknown): Bytes {
   if (!ArrayBuffer.isView(given) || (given as Uint8Array).length !== given.byteLength) {
     throw new TypeError(`securews: seal: ${what}: not bytes`);
@@ -71,7 +71,7 @@ function lookup(o: SealOptions): (url: string, fresh: boolean) => Promise<Public
   const directories = new Map<string, Directory>();
   const at = (server: string): string =>
     routeURL("directory", new URL(o.directory ?? "/.well-known/wss-keys", server), !!o.dangerouslyAllowPlaintext);
-  at("https://any.example"); // throws where the directory is none, whatever the server is called
+  at("https://any.example"); // throws if the directory is not valid for any server
   return (socket, fresh) => {
     const url = at(socket.replace(/^ws/, "http"));
     const directory = directories.get(url) ?? new Directory(url);
@@ -83,14 +83,14 @@ function lookup(o: SealOptions): (url: string, fresh: boolean) => Promise<Public
 const isText = (given: unknown): boolean => typeof given === "string";
 const isFilled = (given: unknown): boolean => Array.isArray(given) && given.length > 0;
 
-/** What each option must be where it is given. One that is not here is misspelt, and would not protect. */
+/** The rules for the options that are given. An unknown one may be misspelt, and is an error. */
 const rules: Record<keyof SealOptions, [must: string, holds: (given: unknown) => boolean]> = {
   audience: ["text", (given) => isText(given) && given !== ""],
-  policy: ["required or preferred", (given) => given === "required" || given === "preferred"],
+  policy: ["required or dangerouslyOptional", (given) => given === "required" || given === "dangerouslyOptional"],
   keys: ["a list with a key in it", isFilled],
   directory: ["an address", (given) => isText(given) || given instanceof URL],
   suites: ["a list with a suite in it", isFilled],
-  principal: ["text, or what returns it", (given) => isText(given) || typeof given === "function"],
+  principal: ["text or a function", (given) => isText(given) || typeof given === "function"],
   origin: ["text", isText],
   psk: ["32 bytes", (given) => bytesOf("psk", given).length === 32],
   dangerouslyAllowPlaintext: ["true or false", (given) => typeof given === "boolean"],
@@ -108,10 +108,10 @@ function check(o: SealOptions): void {
   }
 }
 
-/** Seals what a client of connect() sends and receives. */
+/** Seals the messages of a client of connect(). */
 export function seal(options: SealOptions): Sealing {
   check(options);
-  const required = options.policy !== "preferred";
+  const required = options.policy !== "dangerouslyOptional";
   const allowed = options.suites?.map(suiteNamed) ?? suites;
   const keys = lookup(options);
   const psk = options.psk && new Uint8Array(options.psk);

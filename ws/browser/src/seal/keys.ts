@@ -8,12 +8,12 @@ export interface PublicKey {
   suite: Suite;
   kid: Bytes;
   pk: Bytes;
-  notAfter: number; // milliseconds since 1970; 0: nobody said
+  notAfter: number; // milliseconds since 1970; 0: unknown
 }
 
 const maxDirectory = 64 << 10;
 const maxKeys = 32;
-const longestFetch = 10_000; // everybody waits for one that hangs
+const longestFetch = 10_000; // every connection waits for it
 
 export async function publicKey(suite: Suite, pk: Bytes, notAfter: number): Promise<PublicKey> {
   if (pk.length !== suite.publicSize) {
@@ -23,7 +23,7 @@ export async function publicKey(suite: Suite, pk: Bytes, notAfter: number): Prom
   return { suite, kid, pk, notAfter };
 }
 
-/** keysOf a directory skips keys of unknown suites; one mistake in a known one spoils it all. */
+/** keysOf skips the keys of unknown suites; a mistake in any other key is an error. */
 export async function keysOf({ keys }: { keys?: unknown }): Promise<PublicKey[]> {
   if (!Array.isArray(keys) || keys.length > maxKeys) {
     throw new TypeError("securews: directory: keys");
@@ -55,14 +55,14 @@ export async function fetchDirectory(url: string): Promise<PublicKey[]> {
   return keysOf(await read(answer, maxDirectory, new TypeError("securews: directory: too long")));
 }
 
-/** Directory remembers what it fetched for a while. */
+/** Directory caches the keys of an address. */
 export class Directory {
   #keys: Promise<PublicKey[]> | undefined;
   #fetched = 0;
 
   constructor(private readonly url: string) {}
 
-  /** keys fetches anew where what it has is older than maxAge milliseconds, or the clock was set back. */
+  /** keys fetches again if its keys are older than maxAge milliseconds, or the clock was set back. */
   keys(maxAge: number): Promise<PublicKey[]> {
     if (!this.#keys || Math.abs(Date.now() - this.#fetched) > maxAge) {
       this.#fetched = Date.now();

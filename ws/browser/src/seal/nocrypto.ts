@@ -1,3 +1,3 @@
-// Stands in build.js for Node's module of that name, which what is bundled would load
-// where there is no WebCrypto.
+// Replaces Node's crypto module in build.js, which the bundled packages would load without
+// WebCrypto.
 export const webcrypto = undefined;

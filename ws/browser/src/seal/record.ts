@@ -1,12 +1,12 @@
-// One direction of a connection: its key, and the number of the next record. The number
-// is never told nor taken: both ends count.
+// One direction of a connection: its key, and the number of the next record. The number is
+// not transmitted: both ends count.
 
 import { concat, expand, type Bytes } from "./bytes.js";
 
 export const type = { text: 0x10, binary: 0x11, control: 0x12, update: 0x13, close: 0x14 } as const;
 
 const overhead = 18;
-const epochRecords = 2 ** 20; // sealed by one key, and the key update after them
+const epochRecords = 2 ** 20; // records that a key may seal, and one key update after them
 const epochAge = 3_600_000;
 
 export class Direction {
@@ -38,7 +38,7 @@ export class Direction {
     return concat(head, new Uint8Array(await crypto.subtle.encrypt(gcm(nonce, head), this.key, payload)));
   }
 
-  /** open throws unless the record is the very next one. */
+  /** open throws unless the record is exactly the next one. */
   async open(record: Bytes): Promise<{ kind: number; payload: Bytes }> {
     const kind = record[0] ?? 0;
     if (record.length < overhead || record[1] !== (this.#epoch & 0xff)) {
@@ -50,7 +50,7 @@ export class Direction {
     return { kind, payload: new Uint8Array(plain) };
   }
 
-  /** update goes to the next epoch and erases this one's secret. */
+  /** update begins the next epoch and erases the secret of this one. */
   async update(): Promise<void> {
     const next = await expand(this.secret, "wss-hpke/1 upd", 32);
     this.erase();
@@ -66,14 +66,14 @@ export class Direction {
     this.iv.fill(0);
   }
 
-  /** #check refuses to seal or open more than one key may, and with it to wrap. */
+  /** #check throws if the key has reached its limit of records, so that numbers never wrap. */
   #check(kind: number): void {
     if (this.seq > epochRecords || (this.seq === epochRecords && kind !== type.update)) {
       throw new Error("securews: exhausted");
     }
   }
 
-  /** #next is the IV with the number in its last 8 bytes. */
+  /** #next returns the IV with its last 8 bytes XORed with the record number. */
   #next(): Bytes {
     const nonce = this.iv.slice();
     const last = new DataView(nonce.buffer, 8);

@@ -1,5 +1,5 @@
-// One sealed connection. WebCrypto answers later, so each direction is a chain: what came
-// first is sealed or opened first.
+// One sealed connection. WebCrypto is asynchronous, so each direction is a chain of promises
+// that keeps the order of the records.
 
 import type { Data, Message, Sealed, Wire } from "../api.js";
 import { decode, encode, type Bytes } from "./bytes.js";
@@ -8,7 +8,7 @@ import type { PublicKey } from "./keys.js";
 import { type, type Direction } from "./record.js";
 
 export interface SessionConfig {
-  /** keys returns those that may be spoken to; fresh asks for the newest. */
+  /** keys returns the accepted keys; with fresh, they are fetched again. */
   keys: (fresh: boolean) => Promise<PublicKey[]>;
   binding: Binding;
   psk: Bytes | undefined;
@@ -21,13 +21,13 @@ export class Session implements Sealed {
   #s2c: Direction | undefined;
   #pending = 0;
   #finished = false;
-  #state: "hello" | "confirm" | "open" | "goodbye" | "failed" = "hello";
+  #state: "hello" | "confirm" | "open" | "peer closed" | "failed" = "hello";
 
   constructor(
     private readonly cfg: SessionConfig,
     private readonly wire: Wire,
   ) {
-    cfg.keys(false).catch(() => {}); // on their way while the hello is
+    cfg.keys(false).catch(() => {}); // fetched while the hello is in transit
   }
 
   receive(frame: Message): void {
@@ -53,12 +53,12 @@ export class Session implements Sealed {
     await this.#in;
     this.#c2s?.erase();
     this.#s2c?.erase();
-    return this.#state === "goodbye";
+    return this.#state === "peer closed";
   }
 
   #write(kind: number, payload: Bytes): void {
     if (this.#finished) {
-      return; // nothing follows the goodbye
+      return; // no record follows the close record
     }
     this.#pending += payload.length;
     this.#out = this.#out
@@ -80,7 +80,7 @@ export class Session implements Sealed {
     if (this.#state === "failed") {
       return;
     }
-    if (typeof frame === "string" || this.#state === "goodbye") {
+    if (typeof frame === "string" || this.#state === "peer closed") {
       return this.#fail();
     }
     const bytes = new Uint8Array(frame);
@@ -98,7 +98,7 @@ export class Session implements Sealed {
     const key = await this.#choose(serverHello);
     if (key === "unreachable") {
       this.#state = "failed";
-      return this.wire.lost();
+      return this.wire.cut();
     }
     if (!key) {
       return this.#fail();
@@ -118,7 +118,7 @@ export class Session implements Sealed {
     }
   }
 
-  /** #confirm takes the first record: it shows that the server has the key. */
+  /** #confirm checks the first record, which proves that the server has the key. */
   #confirm(kind: number, payload: Bytes): void {
     const ready = kind === type.control ? JSON.parse(decode(payload)) : undefined;
     const { t, cid } = ready ?? {};
@@ -137,14 +137,14 @@ export class Session implements Sealed {
     } else if (kind === type.update && payload.length === 0) {
       await this.#s2c!.update();
     } else if (kind === type.close && payload.length === 0) {
-      this.#state = "goodbye";
-      this.wire.goodbye();
+      this.#state = "peer closed";
+      this.wire.peerClosed();
     } else {
       this.#fail();
     }
   }
 
-  /** #fail is the one answer to everything that is wrong. */
+  /** #fail is the same for every error, so that it reveals nothing. */
   #fail(): void {
     if (this.#state !== "failed") {
       this.#state = "failed";

@@ -1,5 +1,5 @@
-// The algorithm sets, named by their KEM (RFC 9180 section 7.1). The KDF is HKDF-SHA256
-// in all of them.
+// The sets of algorithms, named by their KEM (RFC 9180 section 7.1). The KDF is HKDF-SHA256 in
+// all of them.
 
 import { Aes128Gcm, Aes256Gcm, CipherSuite, DhkemP256HkdfSha256, HkdfSha256 } from "@hpke/core";
 import { DhkemX25519HkdfSha256 } from "@hpke/dhkem-x25519";
@@ -17,8 +17,8 @@ export interface Suite {
   hpke: CipherSuite;
 }
 
-// X25519 comes from the package that X-Wing brings along: browsers that lack it in
-// WebCrypto can speak it, too.
+// X25519 comes from a package that X-Wing depends on, so that browsers without X25519 in
+// WebCrypto support it, too.
 export const suites: readonly Suite[] = [
   {
     name: "X-Wing",

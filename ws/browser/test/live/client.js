@@ -1,5 +1,5 @@
-// A client that tells on stdout, a line of JSON each, what it sees, and does what stdin
-// says. Its options are the first argument; what JSON cannot say is made here.
+// A client that reports its events on stdout, as lines of JSON, and reads commands from stdin.
+// Its options are the first argument; those that JSON cannot represent are created here.
 
 import { createInterface } from "node:readline";
 import WebSocket from "ws";
@@ -26,7 +26,7 @@ async function fetchOne({ signal, renew }) {
   return refresh ? got : { ...got, refresh_after: 0 };
 }
 
-// The client looks for a sleep every 10 s; here also when the test says so.
+// The client checks for a sleep every 10 s; here also on command.
 let look;
 const { setInterval } = globalThis;
 globalThis.setInterval = (run, ms) => setInterval((look = run), ms);

@@ -1,4 +1,4 @@
-// What a client tells the test, and does for it, in Node and in a page alike.
+// The reports of a client to the test, and its commands, both in Node and in a page.
 
 const hex = (buffer) => Array.from(new Uint8Array(buffer), (b) => b.toString(16).padStart(2, "0")).join("");
 const bytesOf = (text) => Uint8Array.from(text.match(/../g), (b) => parseInt(b, 16));
@@ -9,14 +9,14 @@ export function report(client, tell) {
   client.addEventListener("undelivered", ({ detail }) => tell({ undelivered: detail.data, why: detail.why }));
 }
 
-// wake is what has the client look at the clock.
+// wake makes the client look at the clock.
 export function obey(client, { send, bytes, count, sleep, close }, wake) {
   if (send !== undefined) client.send(send);
   if (bytes !== undefined) client.send(bytesOf(bytes));
   if (count !== undefined) clearTimeout(counting);
   if (count) sendNumbers(client);
   if (sleep) {
-    // The machine slept for an hour: the clock says so.
+    // The machine slept for an hour, according to the clock.
     const now = Date.now;
     Date.now = () => now() + 3_600_000;
     wake();

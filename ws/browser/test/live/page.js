@@ -1,5 +1,5 @@
-// What client.js does, in a page: it tells and asks a server of the test's own, which
-// goes on while the other is away.
+// The same as client.js, in a page: it sends reports to and gets commands from a separate
+// server of the test, which continues while the other is down.
 
 import { connect, fetchTicket } from "securews";
 import { seal } from "securews/seal";
@@ -7,7 +7,7 @@ import { obey, report } from "./orders.js";
 
 const { control, sealed, refresh, ...options } = JSON.parse(document.body.dataset.options);
 
-// What is to be told while something is goes along next time, all of it at once.
+// Reports made during a request are sent together in the next one.
 let untold = [];
 let telling = false;
 async function tell(what) {
@@ -22,11 +22,11 @@ document.addEventListener("securitypolicyviolation", (e) => tell({ fault: `${e.v
 window.addEventListener("error", (e) => tell({ fault: e.message }));
 window.addEventListener("unhandledrejection", (e) => tell({ fault: String(e.reason) }));
 
-// Without the planned reconnect, the server ends what has expired.
+// Without the planned reconnect, the server ends connections that have expired.
 const plain = async ({ signal }) => ({ ...(await fetchTicket(options.ticket, { signal })), refresh_after: 0 });
 const ticket = refresh === false ? plain : options.ticket;
 
-// The timers under way are what a client could still come back by.
+// A client that has running timers could still reconnect.
 const timers = new Set();
 const { setTimeout, clearTimeout, setInterval, clearInterval } = window;
 const started = (timer) => (timers.add(timer), timer);
