@@ -108,7 +108,7 @@ func (s *Issuers) Follow(fn func(middleware.Revocation)) (stop func()) {
 	var stops []func()
 	defer func() {
 		if stop == nil { // one panicked: none is followed
-			stopAll(stops)()
+			bounded.StopAll(stops)()
 		}
 	}()
 	if s != nil {

@@ -174,7 +174,7 @@ func (a *Authenticator) Follow(fn func(middleware.Revocation)) (stop func()) {
 	var stops []func()
 	defer func() {
 		if stop == nil { // one panicked: none is followed
-			stopAll(stops)()
+			bounded.StopAll(stops)()
 		}
 	}()
 	if a.asking.revocations != nil {
