@@ -170,28 +170,13 @@ func (a *Auth) Alive(ctx context.Context, p Principal) error {
 
 // Follow follows every [Revocable] of this Auth, see there. If one panics, none is followed.
 func (a *Auth) Follow(fn func(Revocation)) (stop func()) {
-	var stops []func()
-	defer func() {
-		if stop == nil {
-			stopAll(stops)()
-		}
-	}()
+	var follows []func(func(Revocation)) func()
 	if a != nil {
 		for _, x := range a.revocables {
-			stops = append(stops, x.Follow(fn))
+			follows = append(follows, x.Follow)
 		}
 	}
-	return stopAll(stops)
-}
-
-func stopAll(stops []func()) func() {
-	return func() {
-		for _, stop := range stops {
-			if stop != nil {
-				stop()
-			}
-		}
-	}
+	return bounded.FollowAll(fn, follows...)
 }
 
 // CanRevoke reports whether any credential of this Auth can end before it expires.

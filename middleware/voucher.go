@@ -55,8 +55,8 @@ func FromContext(ctx context.Context) (Principal, bool) {
 	return v.Principal(), true
 }
 
-// challengesOf returns what a 401 names behind the Auth that vouched for the request; without
-// one it is Bearer.
+// challengesOf returns the challenges of the Auth that vouched for the request, which a 401
+// behind it names; without one, Bearer.
 func challengesOf(ctx context.Context) []string {
 	if v, ok := VoucherFrom(ctx); ok && len(v.auth.challenges) > 0 {
 		return slices.Clone(v.auth.challenges)

@@ -39,11 +39,10 @@ func (a *revocable) Alive(ctx context.Context, p Principal) error {
 }
 
 func (a *revocable) Follow(fn func(Revocation)) (stop func()) {
-	stops := []func(){a.listed.Follow(fn)}
 	if inner, ok := a.Authenticator.(Revocable); ok {
-		stops = append(stops, inner.Follow(fn))
+		return bounded.FollowAll(fn, a.listed.Follow, inner.Follow)
 	}
-	return stopAll(stops)
+	return a.listed.Follow(fn)
 }
 
 func (a *revocable) Challenge() string {

@@ -61,7 +61,7 @@ func (m *Manager) Authenticate(r *http.Request) (middleware.Principal, error) {
 const loadedFor = time.Second
 
 // Loaded is [contextkey.Loader]'s: when Handler asked about the request's session, or that
-// of another Manager further out, if it did within the last second. A later Authenticate
+// of an outer Manager, if it did within the last second. A later Authenticate
 // asks again.
 func (st *state) Loaded() time.Time {
 	loaded := st.own()

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/securews/securews/internal/bounded"
 	"github.com/securews/securews/middleware"
 )
 
@@ -104,18 +105,13 @@ func (s *Issuers) Alive(ctx context.Context, p middleware.Principal) error {
 
 // Follow follows every Authenticator, see [Authenticator.Follow].
 func (s *Issuers) Follow(fn func(middleware.Revocation)) (stop func()) {
-	var stops []func()
-	defer func() {
-		if stop == nil { // one panicked: none is followed
-			stopAll(stops)()
-		}
-	}()
+	var follows []func(func(middleware.Revocation)) func()
 	if s != nil {
 		for _, a := range s.list {
-			stops = append(stops, a.Follow(fn))
+			follows = append(follows, a.Follow)
 		}
 	}
-	return stopAll(stops)
+	return bounded.FollowAll(fn, follows...)
 }
 
 // Asks returns the Sessions of every Authenticator: see [middleware.Asker].

@@ -171,35 +171,25 @@ func (a *Authenticator) Follow(fn func(middleware.Revocation)) (stop func()) {
 	if a == nil || a.keys == nil {
 		return func() {}
 	}
-	var stops []func()
-	defer func() {
-		if stop == nil { // one panicked: none is followed
-			stopAll(stops)()
-		}
-	}()
+	var follows []func(func(middleware.Revocation)) func()
 	if a.asking.revocations != nil {
-		stops = append(stops, a.asking.revocations.Follow(fn))
+		follows = append(follows, a.asking.revocations.Follow)
 	}
 	if a.asking.sessions != nil {
-		stops = append(stops, a.asking.sessions.Follow(func(v middleware.Revocation) {
-			fn(v)
-			if v.Subject != "" && v.Issuer != "" && v.Issuer != a.profile.issuer {
-				v.Issuer, v.SessionHandle, v.TokenHandle = a.profile.issuer, "", ""
-				fn(v)
-			}
-		}))
+		follows = append(follows, a.followSessions)
 	}
-	return stopAll(stops)
+	return bounded.FollowAll(fn, follows...)
 }
 
-func stopAll(stops []func()) func() {
-	return func() {
-		for _, stop := range stops {
-			if stop != nil {
-				stop()
-			}
+// followSessions reports each revocation of a subject under this issuer, too.
+func (a *Authenticator) followSessions(fn func(middleware.Revocation)) (stop func()) {
+	return a.asking.sessions.Follow(func(v middleware.Revocation) {
+		fn(v)
+		if v.Subject != "" && v.Issuer != "" && v.Issuer != a.profile.issuer {
+			v.Issuer, v.SessionHandle, v.TokenHandle = a.profile.issuer, "", ""
+			fn(v)
 		}
-	}
+	})
 }
 
 // Asks returns Config.Sessions, if there are any: see [middleware.Asker].
