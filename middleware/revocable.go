@@ -49,10 +49,10 @@ func reach(found []Revocable, x Authenticator) ([]Revocable, error) {
 	}
 	for _, y := range next {
 		if isNil(y) {
-			return nil, errors.New("Asks: one is nil")
+			return nil, errors.New("one of its Asks is nil")
 		}
 		if len(found) > mostAsked {
-			return nil, fmt.Errorf("Asks: more than %d: it must not lead back to itself", mostAsked)
+			return nil, fmt.Errorf("its Asks are more than %d: they must not lead back to itself", mostAsked)
 		}
 		var err error
 		if found, err = reach(found, y); err != nil {

@@ -219,7 +219,6 @@ func (*nilAsker) Asks() []middleware.Revocable { var c *counting; return []middl
 
 type circular struct {
 	uncomparable
-	funcCredential
 }
 
 func (circular) Ambient() bool { return false }
@@ -232,8 +231,8 @@ func TestNewAuthRefusesWhatCannotBeAsked(t *testing.T) {
 	t.Parallel()
 	bearer := &headerCredential{header: "X-Bearer"}
 	_, err := middleware.NewAuth(&nilAsker{}, circular{uncomparable: uncomparable{counting: newCounting("X-Odd")}})
-	wantErrors(t, err, "middleware: NewAuth: *middleware_test.nilAsker: Asks: one is nil",
-		"middleware: NewAuth: middleware_test.circular: Asks: more than 64: it must not lead back to itself")
+	wantErrors(t, err, "middleware: NewAuth: *middleware_test.nilAsker: one of its Asks is nil",
+		"middleware: NewAuth: middleware_test.circular: its Asks are more than 64: they must not lead back to itself")
 	_, err = middleware.NewAuth(
 		middleware.WithRevocations(nil, middleware.NewRevocations()), middleware.WithRevocations(bearer, nil),
 		middleware.WithRevocations(middleware.Anonymous(), middleware.NewRevocations()),

@@ -32,6 +32,8 @@ type Manager struct {
 // marked says that a Manager bounds its calls to Store and Revocations.
 type marked = bounded.Self
 
+var _ = (&Manager{}).marked // read by bounded.BoundsItself
+
 var (
 	_ middleware.Revocable  = (*Manager)(nil)
 	_ middleware.Challenger = (*Manager)(nil)

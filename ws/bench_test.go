@@ -116,8 +116,10 @@ var echoSizes = []int{125, 4096}
 
 func BenchmarkEcho(b *testing.B) {
 	for _, size := range echoSizes {
-		for name, h := range map[string]http.Handler{"securews": guarded(b, slog.DiscardHandler, ws.Config{}),
-			"coder": http.HandlerFunc(coderAlone)} {
+		for name, h := range map[string]http.Handler{
+			"securews": guarded(b, slog.DiscardHandler, ws.Config{}),
+			"coder":    http.HandlerFunc(coderAlone),
+		} {
 			b.Run(fmt.Sprintf("%dB/%s", size, name), func(b *testing.B) {
 				srv := httptest.NewServer(h)
 				defer srv.Close()

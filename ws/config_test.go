@@ -134,8 +134,10 @@ func TestAnyOriginTogetherWithAnAmbientCredentialIsAnError(t *testing.T) {
 		mistakes []string
 	}{
 		{"a cookie alone", authOf(t, cookie{}), []string{"Origins: any origin together with a credential that browsers send automatically"}},
-		{"a cookie or nothing", authOf(t, cookie{}, middleware.Anonymous()),
-			[]string{"Origins: any origin together with a credential that browsers send automatically"}},
+		{
+			"a cookie or nothing", authOf(t, cookie{}, middleware.Anonymous()),
+			[]string{"Origins: any origin together with a credential that browsers send automatically"},
+		},
 		{"nothing", authOf(t, middleware.Anonymous()), nil},
 	}
 	for _, tt := range tests {
@@ -346,8 +348,11 @@ func TestLimitsThatContradict(t *testing.T) {
 		"a burst of bytes that is smaller than a message": {Limits{Message: 2000, ByteBurst: 1999}, Timeouts{}, "Limits.ByteBurst"},
 		"a burst of bytes that is a message":              {Limits{Message: 2000, ByteBurst: 2000}, Timeouts{}, ""},
 		"the default burst follows a larger message":      {Limits{Message: 64 << 20}, Timeouts{}, ""},
-		"pings of ours that are more frequent than controls": {Limits{ControlPerSecond: 1},
-			Timeouts{Heartbeat: 300 * time.Millisecond}, ""},
+		"pings of ours that are more frequent than controls": {
+			Limits{ControlPerSecond: 1},
+			Timeouts{Heartbeat: 300 * time.Millisecond},
+			"",
+		},
 	} {
 		cfg := complete(t)
 		cfg.Limits, cfg.Timeouts = tt.limits, tt.timeouts

@@ -217,8 +217,10 @@ func TestServeThatNeverReturnsProperly(t *testing.T) {
 			var e *ws.CloseError
 			return e
 		}, 1011, "internal"},
-		"another connection's 1006 may not be sent": {func(context.Context, *ws.Conn) error { return &ws.CloseError{Code: 1006} },
-			1011, "internal"},
+		"another connection's 1006 may not be sent": {
+			func(context.Context, *ws.Conn) error { return &ws.CloseError{Code: 1006} },
+			1011, "internal",
+		},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -82,8 +82,10 @@ var frameTable = []struct {
 	{"§5.5: control payload of 125 bytes", stream(sent(0x89, 125), sent(0x8A, 125)), nil, nil},
 	{"§5.5.1: a close frame", sent(0x88, 2), nil, nil},
 	{"§5.5.1: whatever follows a close frame is ignored", stream(sent(0x88, 2), []byte("GET / HTTP/1.1\r\n\r\n")), nil, nil},
-	{"§5.5.1: violations that follow a close frame are too", stream(sent(0x88, 0), sent(0xFF, 5), announced(0x81, math.MaxUint64)),
-		nil, nil},
+	{
+		"§5.5.1: violations that follow a close frame are too", stream(sent(0x88, 0), sent(0xFF, 5), announced(0x81, math.MaxUint64)),
+		nil, nil,
+	},
 
 	{"§5.2: RSV1 without an extension", sent(0x81, 5), sent(0xC1, 5), ErrProtocol},
 	{"§5.2: RSV2", sent(0x81, 5), sent(0xA1, 5), ErrProtocol},
@@ -102,8 +104,10 @@ var frameTable = []struct {
 	{"§5.2: a 64 bit length of all ones", nil, announced(0x81, math.MaxUint64), ErrProtocol},
 	{"§5.2: the highest bit set on a ping", nil, announced(0x89, 1<<63), ErrProtocol},
 	{"§5.2: the highest bit set, and nothing behind the length", nil, announced(0x82, 1<<63)[:10], ErrProtocol},
-	{"§5.2: 125 bytes announced with a 16 bit length", nil, append([]byte{0x82, 0xFE, 0, 125, 0, 0, 0, 0}, make([]byte, 125)...),
-		ErrProtocol},
+	{
+		"§5.2: 125 bytes announced with a 16 bit length", nil, append([]byte{0x82, 0xFE, 0, 125, 0, 0, 0, 0}, make([]byte, 125)...),
+		ErrProtocol,
+	},
 	{"§5.2: 1 byte announced with a 64 bit length", nil, append(announced(0x82, 1), 0), ErrProtocol},
 	{"§5.2: 65535 bytes announced with a 64 bit length", nil, announced(0x82, 65535), ErrProtocol},
 	{"§5.4: a continuation of nothing", sent(0x81, 5), sent(0x80, 5), ErrProtocol},
@@ -123,13 +127,19 @@ var frameTable = []struct {
 	{"§10.4: 2^63-1 bytes announced (nats-server CVE-2026-27889)", sent(0x01, 5), announced(0x80, math.MaxInt64), ErrTooBig},
 	{"§10.4: fragments that add up to more than the limit", stream(sent(0x01, 500), sent(0x00, 500)), sent(0x80, 1), ErrTooBig},
 	{"§10.4: fragments that are announced to add up to more", sent(0x01, 1000), announced(0x00, 1<<62), ErrTooBig},
-	{"§10.4: more fragments than allowed (ws CVE-2026-48779)", stream(sent(0x01, 1), sent(0x00, 1), sent(0x00, 1), sent(0x00, 1)),
-		sent(0x80, 1), ErrTooBig},
-	{"§10.4: more empty fragments than allowed", stream(sent(0x01, 0), sent(0x00, 0), sent(0x00, 0), sent(0x00, 0)), sent(0x00, 0),
-		ErrTooBig},
+	{
+		"§10.4: more fragments than allowed (ws CVE-2026-48779)", stream(sent(0x01, 1), sent(0x00, 1), sent(0x00, 1), sent(0x00, 1)),
+		sent(0x80, 1), ErrTooBig,
+	},
+	{
+		"§10.4: more empty fragments than allowed", stream(sent(0x01, 0), sent(0x00, 0), sent(0x00, 0), sent(0x00, 0)), sent(0x00, 0),
+		ErrTooBig,
+	},
 	{"§5.5.2: more pings at once than allowed", stream(sent(0x89, 0), sent(0x89, 5), sent(0x8A, 0)), sent(0x89, 0), ErrRate},
-	{"§5.5.3: more pongs at once than allowed", stream(sent(0x8A, 0), sent(0x81, 9), sent(0x8A, 0), sent(0x8A, 0)), sent(0x8A, 125),
-		ErrRate},
+	{
+		"§5.5.3: more pongs at once than allowed", stream(sent(0x8A, 0), sent(0x81, 9), sent(0x8A, 0), sent(0x8A, 0)), sent(0x8A, 125),
+		ErrRate,
+	},
 }
 
 // However the network cuts a stream, the verdict is the same, and all that stands

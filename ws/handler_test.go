@@ -15,8 +15,10 @@ func TestEchoOverTLS(t *testing.T) {
 	g := registry(t, live.Config{})
 	srv := httptest.NewTLSServer(handler(t, ws.Config{Live: g}))
 	defer srv.Close()
-	c, _, err := websocket.Dial(t.Context(), srv.URL, &websocket.DialOptions{HTTPClient: srv.Client(),
-		HTTPHeader: http.Header{"Origin": {"https://app.example"}}})
+	c, _, err := websocket.Dial(t.Context(), srv.URL, &websocket.DialOptions{
+		HTTPClient: srv.Client(),
+		HTTPHeader: http.Header{"Origin": {"https://app.example"}},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

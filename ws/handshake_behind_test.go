@@ -31,8 +31,10 @@ func TestWrapperThatHidesHijackIsNamedInTheLog(t *testing.T) {
 		{"a wrapper that embeds the interface", func(h http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(hiding{w}, r) })
 		}, "ws_test.hiding"},
-		{"http.TimeoutHandler", func(h http.Handler) http.Handler { return http.TimeoutHandler(h, time.Minute, "") },
-			"*http.timeoutWriter"},
+		{
+			"http.TimeoutHandler", func(h http.Handler) http.Handler { return http.TimeoutHandler(h, time.Minute, "") },
+			"*http.timeoutWriter",
+		},
 		{"behind one that can be unwrapped", func(h http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				h.ServeHTTP(chimiddleware.NewWrapResponseWriter(hiding{w}, 1), r)

@@ -30,8 +30,12 @@ func TestInternalsStayInTheLog(t *testing.T) {
 		{"of Auth, in a refusal", ws.Config{Auth: auth(t, admit(func(*http.Request) (middleware.Principal, error) {
 			return middleware.Principal{}, &middleware.Refusal{Status: 503, Reason: middleware.ReasonUnavailable, Err: boom}
 		}))}, 503, "unavailable"},
-		{"of Authorize", ws.Config{Authorize: func(*http.Request, middleware.Principal) (any, error) { return nil, boom }}, 403,
-			"forbidden"},
+		{
+			"of Authorize",
+			ws.Config{Authorize: func(*http.Request, middleware.Principal) (any, error) { return nil, boom }},
+			403,
+			"forbidden",
+		},
 		{"of Authorize, in a refusal of its own", ws.Config{Authorize: func(*http.Request, middleware.Principal) (any, error) {
 			return nil, fmt.Errorf("room: %w", &middleware.Refusal{Status: 404, Reason: "no_such_room", Err: boom})
 		}}, 404, "no_such_room"},

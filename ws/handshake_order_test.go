@@ -87,8 +87,12 @@ func TestPlaintextIsRefused(t *testing.T) {
 		status   int
 	}{
 		{"in the clear", ws.Config{}, nil, 403},
-		{"in the clear, whatever the client says of it", ws.Config{},
-			[]string{"X-Forwarded-Proto: https", "Forwarded: proto=https", "X-Forwarded-Ssl: on"}, 403},
+		{
+			"in the clear, whatever the client says of it",
+			ws.Config{},
+			[]string{"X-Forwarded-Proto: https", "Forwarded: proto=https", "X-Forwarded-Ssl: on"},
+			403,
+		},
 		{"in the clear, by a proxy that is not trusted", ws.Config{Proxies: elsewhere}, []string{"X-Forwarded-Proto: https"}, 403},
 		{"in the clear, by a trusted proxy that says nothing", ws.Config{Proxies: behind}, nil, 403},
 		{"in the clear, by a trusted proxy that says http", ws.Config{Proxies: behind}, []string{"X-Forwarded-Proto: http"}, 403},

@@ -138,7 +138,8 @@ func slowPeers(t *testing.T, secured bool, say func(*ws.Conn, []byte) error) {
 			ends <- e
 		}
 	}})
-	n := serveKernel(t, secured, ws.Config{Live: g, Timeouts: ws.Timeouts{Write: 2 * time.Second},
+	n := serveKernel(t, secured, ws.Config{
+		Live: g, Timeouts: ws.Timeouts{Write: 2 * time.Second},
 		Serve: func(ctx context.Context, c *ws.Conn) error {
 			for i := 0; ; i++ {
 				if i == 12 { // of the 16 that QueueBytes holds
@@ -151,7 +152,8 @@ func slowPeers(t *testing.T, secured bool, say func(*ws.Conn, []byte) error) {
 					return err
 				}
 			}
-		}})
+		},
+	})
 	_, text, _ := net.SplitHostPort(n.Listener.Addr().String())
 	port, _ := strconv.Atoi(text)
 	for range peers {

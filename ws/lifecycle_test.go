@@ -33,26 +33,32 @@ func TestConnectionEndsWithItsDeadlines(t *testing.T) {
 		earliest, latest time.Duration
 	}{
 		{"at the credential's end", time.Hour, long, long, 3000, "expired", time.Hour, time.Hour + time.Second},
-		{"at its maximum age, less up to a tenth of jitter", 0, long, 2 * time.Hour, 3000, "reauth", 108 * time.Minute,
-			2*time.Hour + time.Second},
+		{
+			"at its maximum age, less up to a tenth of jitter", 0, long, 2 * time.Hour, 3000, "reauth", 108 * time.Minute,
+			2*time.Hour + time.Second,
+		},
 		{"after the default maximum age of 24 h", 0, long, 0, 3000, "reauth", 24 * 54 * time.Minute, 24*time.Hour + time.Second},
 		{"when idle, though it answers heartbeats", 0, 10 * time.Minute, 0, 3008, "idle", 10 * time.Minute, 10*time.Minute + time.Second},
 		{"never because it is idle, by default", 0, 0, 0, 3000, "reauth", 24 * 54 * time.Minute, 24*time.Hour + time.Second},
-		{"at the earliest of them", 5 * time.Minute, 6 * time.Minute, 7 * time.Minute, 3000, "expired", 5 * time.Minute,
-			5*time.Minute + time.Second},
+		{
+			"at the earliest of them", 5 * time.Minute, 6 * time.Minute, 7 * time.Minute, 3000, "expired", 5 * time.Minute,
+			5*time.Minute + time.Second,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				of := live.Config{Timeouts: live.Timeouts{MaxAge: tt.maxAge}}
-				n := startLive(t, of, ws.Config{Timeouts: ws.Timeouts{Idle: tt.idle},
+				n := startLive(t, of, ws.Config{
+					Timeouts: ws.Timeouts{Idle: tt.idle},
 					Auth: auth(t, user{func(name string) (middleware.Principal, error) {
 						p := middleware.Principal{Issuer: "test", Subject: name}
 						if tt.expires > 0 {
 							p.Expires = time.Now().Add(tt.expires)
 						}
 						return p, nil
-					}})})
+					}}),
+				})
 				wantEnding(t, n.connect("ann"), tt.code, tt.reason, tt.earliest, tt.latest)
 			})
 		})
@@ -123,8 +129,10 @@ func TestRevocationClosesItsConnections(t *testing.T) {
 		{"of a subject", middleware.Revocation{Issuer: "test", Subject: "ann"}, "ann"},
 		{"of a subject under any issuer", middleware.Revocation{Subject: "ann"}, "ann"},
 		{"of another issuer's subject", middleware.Revocation{Issuer: "other", Subject: "ann"}, ""},
-		{"of a subject before it signed in", middleware.Revocation{Subject: "ann",
-			Before: time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC)}, ""},
+		{"of a subject before it signed in", middleware.Revocation{
+			Subject: "ann",
+			Before:  time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC),
+		}, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -202,18 +210,28 @@ func TestRecheckDecides(t *testing.T) {
 		reason           string
 		earliest, latest time.Duration
 	}{
-		{"a lost session ends it", &middleware.Refusal{Status: 401, Reason: middleware.ReasonNoCredential}, 3000, "expired",
-			4 * minute, 5*minute + time.Second},
-		{"a revoked session ends it", &middleware.Refusal{Status: 401, Reason: middleware.ReasonCredentialRevoked}, 3000, "revoked",
-			4 * minute, 5*minute + time.Second},
-		{"a lost permission ends it", &middleware.Refusal{Status: 403, Reason: middleware.ReasonForbidden}, 3003, "forbidden",
-			4 * minute, 5*minute + time.Second},
-		{"a close error, which is not an answer, is endured for Stale", &ws.CloseError{Code: 4001, Reason: "banned"}, 1013, "later",
-			15 * minute, 15*minute + 11*time.Second},
+		{
+			"a lost session ends it", &middleware.Refusal{Status: 401, Reason: middleware.ReasonNoCredential}, 3000, "expired",
+			4 * minute, 5*minute + time.Second,
+		},
+		{
+			"a revoked session ends it", &middleware.Refusal{Status: 401, Reason: middleware.ReasonCredentialRevoked}, 3000, "revoked",
+			4 * minute, 5*minute + time.Second,
+		},
+		{
+			"a lost permission ends it", &middleware.Refusal{Status: 403, Reason: middleware.ReasonForbidden}, 3003, "forbidden",
+			4 * minute, 5*minute + time.Second,
+		},
+		{
+			"a close error, which is not an answer, is endured for Stale", &ws.CloseError{Code: 4001, Reason: "banned"}, 1013, "later",
+			15 * minute, 15*minute + 11*time.Second,
+		},
 		{"a store that is down is endured for Stale", errors.New("down"), 1013, "later", 15 * minute, 15*minute + 11*time.Second},
 		{"so is a nil *Refusal, which says nothing", (*middleware.Refusal)(nil), 1013, "later", 15 * minute, 15*minute + 11*time.Second},
-		{"so is one that refuses with 503", &middleware.Refusal{Status: 503, Reason: middleware.ReasonUnavailable}, 1013, "later",
-			15 * minute, 15*minute + 11*time.Second},
+		{
+			"so is one that refuses with 503", &middleware.Refusal{Status: 503, Reason: middleware.ReasonUnavailable}, 1013, "later",
+			15 * minute, 15*minute + 11*time.Second,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -237,15 +255,20 @@ func TestServeDecidesHowAConnectionEnds(t *testing.T) {
 	}{
 		{"nil is a normal end", func(context.Context, *ws.Conn) error { return nil }, 1000, ""},
 		{"an error is ours, and stays with us", func(context.Context,
-			*ws.Conn) error {
+			*ws.Conn,
+		) error {
 			return errors.New("pq: password authentication failed")
 		}, 1011, "internal"},
-		{"a CloseError is sent", func(context.Context, *ws.Conn) error { return &ws.CloseError{Code: 4000, Reason: "game over"} },
-			4000, "game over"},
+		{
+			"a CloseError is sent", func(context.Context, *ws.Conn) error { return &ws.CloseError{Code: 4000, Reason: "game over"} },
+			4000, "game over",
+		},
 		{"one that may not be sent is not", func(context.Context, *ws.Conn) error { return &ws.CloseError{Code: 1015} }, 1011, "internal"},
 		{"a panic is contained", func(context.Context, *ws.Conn) error { panic("secret payload") }, 1011, "internal"},
-		{"Close wins over what follows", func(_ context.Context, c *ws.Conn) error { _ = c.Close(4002, "kicked"); return nil },
-			4002, "kicked"},
+		{
+			"Close wins over what follows", func(_ context.Context, c *ws.Conn) error { _ = c.Close(4002, "kicked"); return nil },
+			4002, "kicked",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -60,7 +60,10 @@ func TestPanicsAtTheHandshake(t *testing.T) {
 		status int
 		reason string
 	}{
-		{"Authenticate", 500, "internal"}, {"Alive", 500, "internal"}, {"Revoked", 500, "internal"}, {"Authorize", 500, "internal"},
+		{"Authenticate", 500, "internal"},
+		{"Alive", 500, "internal"},
+		{"Revoked", 500, "internal"},
+		{"Authorize", 500, "internal"},
 		{"Follow", 503, "unavailable"},
 	} {
 		t.Run(tt.in, func(t *testing.T) {

@@ -61,12 +61,24 @@ func TestReadableRefusals(t *testing.T) {
 				errors.New("s3cret")
 		}}, 3003, "forbidden", "forbidden"},
 		{"not allowed by scope", ws.Config{Auth: auth(t, refusing(403, "insufficient_scope"))}, 3003, "forbidden", "insufficient_scope"},
-		{"not allowed, though the word is another's", ws.Config{Auth: auth(t, refusing(403, "credential_revoked"))}, 3003,
-			"forbidden", "credential_revoked"},
-		{"the store down, though the word is another's", ws.Config{Auth: auth(t, refusing(503, "credential_expired"))}, 1013,
-			"later", "credential_expired"},
-		{"a limit of one's own, though the word is another's", ws.Config{Auth: auth(t, refusing(429, "draining"))}, 1013, "later",
-			"draining"},
+		{
+			"not allowed, though the word is another's",
+			ws.Config{Auth: auth(t, refusing(403, "credential_revoked"))},
+			3003,
+			"forbidden", "credential_revoked",
+		},
+		{
+			"the store down, though the word is another's",
+			ws.Config{Auth: auth(t, refusing(503, "credential_expired"))},
+			1013,
+			"later", "credential_expired",
+		},
+		{
+			"a limit of one's own, though the word is another's",
+			ws.Config{Auth: auth(t, refusing(429, "draining"))},
+			1013, "later",
+			"draining",
+		},
 		{"a nil *Refusal of Authorize", ws.Config{Authorize: func(*http.Request, middleware.Principal) (any, error) {
 			var f *middleware.Refusal
 			return nil, f
@@ -110,16 +122,25 @@ func TestOtherRefusalsStayHTTP(t *testing.T) {
 		status int
 		reason string
 	}{
-		{"an origin that is not on the list", ws.Config{Auth: expired}, []string{"Origin: https://evil.example"}, 403,
-			"origin_not_allowed"},
+		{
+			"an origin that is not on the list",
+			ws.Config{Auth: expired},
+			[]string{"Origin: https://evil.example"},
+			403,
+			"origin_not_allowed",
+		},
 		{"a native client, without an origin", ws.Config{Auth: expired, Origins: native}, []string{"Origin"}, 401, "credential_expired"},
 		{"a host that is none of ours", ws.Config{Auth: expired, Hosts: hosts(t)}, []string{"Host: evil.example"}, 421, "host_not_allowed"},
 		{"a key that is none", ws.Config{Auth: expired}, []string{"Sec-WebSocket-Key: x"}, 400, "bad_handshake"},
 		{"another version", ws.Config{Auth: expired}, []string{"Sec-WebSocket-Version: 8"}, 426, "websocket_version"},
 		{"no subprotocol in common", ws.Config{Auth: expired}, []string{"Sec-WebSocket-Protocol: x"}, 400, "subprotocol"},
 		{"two credentials", ws.Config{Auth: auth(t, refusing(400, "multiple_credentials"))}, nil, 400, "multiple_credentials"},
-		{"a status that is not in the table, whatever the word", ws.Config{Auth: auth(t, refusing(404, "credential_expired"))}, nil,
-			404, "credential_expired"},
+		{
+			"a status that is not in the table, whatever the word",
+			ws.Config{Auth: auth(t, refusing(404, "credential_expired"))},
+			nil,
+			404, "credential_expired",
+		},
 		{"nor is 500 in it", ws.Config{Auth: auth(t, refusing(500, "draining"))}, nil, 500, "draining"},
 		{"a fault of ours", ws.Config{Auth: auth(t, admit(func(*http.Request) (middleware.Principal, error) {
 			return middleware.Principal{}, errors.New("s3cret")
@@ -150,8 +171,10 @@ func hosts(t *testing.T) *middleware.HostPolicy {
 // The subprotocol is selected anyway: a browser fails a connection without one.
 func TestReadableRefusalSelectsASubprotocol(t *testing.T) {
 	n := readably(t, live.Config{}, ws.Config{Auth: auth(t, refusing(403, "forbidden")), Subprotocols: []string{"chat"}})
-	c, res, err := n.Dial(t.Context(), "/", &websocket.DialOptions{HTTPHeader: http.Header{"Origin": {wstest.URL}},
-		Subprotocols: []string{"x", "chat"}})
+	c, res, err := n.Dial(t.Context(), "/", &websocket.DialOptions{
+		HTTPHeader:   http.Header{"Origin": {wstest.URL}},
+		Subprotocols: []string{"x", "chat"},
+	})
 	if err != nil || res.Header.Get("Sec-WebSocket-Protocol") != "chat" {
 		t.Fatalf("%v, %v", res, err)
 	}
@@ -233,8 +256,10 @@ func TestDrainWaitsForReadableRefusals(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				n := readably(t, live.Config{}, ws.Config{Auth: auth(t, refusing(401, "credential_expired")),
-					Timeouts: ws.Timeouts{Close: 3 * time.Second}})
+				n := readably(t, live.Config{}, ws.Config{
+					Auth:     auth(t, refusing(401, "credential_expired")),
+					Timeouts: ws.Timeouts{Close: 3 * time.Second},
+				})
 				silent := attack(t, n.Server)
 				synctest.Wait()
 				ctx, cancel := context.WithTimeout(t.Context(), tt.within)

@@ -133,8 +133,10 @@ func TestSlowAndRevokedPeersAreReset(t *testing.T) {
 			t.Run(tt.sentence+map[bool]string{true: ", TLS"}[secured], func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					list := middleware.NewRevocations()
-					n := serveLingering(t, secured, ws.Config{Auth: revokedBy(t, list), Serve: tt.serve,
-						DangerouslyAllowPlaintext: !secured})
+					n := serveLingering(t, secured, ws.Config{
+						Auth: revokedBy(t, list), Serve: tt.serve,
+						DangerouslyAllowPlaintext: !secured,
+					})
 					synctest.Wait()
 					if tt.revoke {
 						revoke(t, list, middleware.Revocation{SessionHandle: "s-ann"})

@@ -57,7 +57,7 @@ func TestCall(t *testing.T) {
 		if !ok || err.Error() != "store: panic: string" || !strings.Contains(p.Stack, "bounded_test.go") {
 			t.Errorf("%s: a panic: %v", name, err)
 		}
-		_, err = call(func() (int, error) { var m map[string]int; m["x"] = 1; return 0, nil })
+		_, err = call(func() (int, error) { nilMap()["x"] = 1; return 0, nil })
 		if err == nil || err.Error() != "store: panic: assignment to entry in nil map" {
 			t.Errorf("%s: a runtime error: %v", name, err)
 		}
@@ -114,3 +114,5 @@ func TestContain(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func nilMap() map[string]int { return nil }

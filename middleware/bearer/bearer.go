@@ -33,6 +33,8 @@ type Authenticator struct {
 // marked says that an Authenticator bounds its waits for keys, Revocations and Sessions.
 type marked = bounded.Self
 
+var _, _ = Authenticator{}.marked, Issuers{}.marked // read by bounded.BoundsItself
+
 // New returns an Authenticator, or everything that is wrong with the Config.
 //
 // It does not wait for the issuer: a goroutine fetches the keys until

@@ -207,18 +207,18 @@ func (c Config) validateSource() (errs []error) {
 		}
 	}
 	if given != 1 {
-		errs = append(errs, fmt.Errorf("Keys: %d of JWKS, Keys and Discovery are given: write exactly one", given))
+		errs = append(errs, mistake("Keys", "%d of JWKS, Keys and Discovery are given: write exactly one", given))
 	}
 	if c.JWKS != "" {
 		if err := checkURL(c.JWKS); err != nil {
-			errs = append(errs, fmt.Errorf("JWKS: %w", err))
+			errs = append(errs, mistake("JWKS", "%w", err))
 		}
 	}
 	if c.Discovery {
 		if err := checkURL(c.Issuer); err != nil {
-			errs = append(errs, fmt.Errorf("Issuer: with Discovery: %w", err))
+			errs = append(errs, mistake("Issuer", "with Discovery: %w", err))
 		} else if strings.Contains(c.Issuer, "?") {
-			errs = append(errs, errors.New("Issuer: has a query: with Discovery, write a URL without one (RFC 8414 §2)"))
+			errs = append(errs, mistake("Issuer", "has a query: with Discovery, write a URL without one (RFC 8414 §2)"))
 		}
 	}
 	return errs
@@ -247,4 +247,9 @@ func isName(s string) bool {
 func isNilPointer(x any) bool {
 	v := reflect.ValueOf(x)
 	return v.Kind() == reflect.Pointer && v.IsNil()
+}
+
+// mistake is an error of the field.
+func mistake(field, format string, args ...any) error {
+	return fmt.Errorf(field+": "+format, args...)
 }

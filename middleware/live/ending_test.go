@@ -42,7 +42,7 @@ func TestStepOfTheWallClockDoesNotMatter(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, Config{})
 			p := with(ann, func(p *middleware.Principal) { p.Expires = time.Now().Add(90 * time.Second).Round(0) }) // as one that is read
-			early := &fake{} // not open: the goroutine of the wheel would read the clock beside the step
+			early := &fake{}                                                                                        // not open: the goroutine of the wheel would read the clock beside the step
 			if err := w.Reserve(&early.Binding, requestFrom("192.0.2.1:1")); err != nil {
 				t.Fatal(err)
 			}

@@ -25,6 +25,8 @@ type Tickets struct {
 // marked says that Tickets bound their calls to the Store and to Config.Auth.
 type marked = bounded.Self
 
+var _, _ = Tickets{}.marked, (&MemoryStore{}).marked // read by bounded.BoundsItself
+
 // New returns the Tickets of a Config, or reports everything that is wrong with it.
 func New(cfg Config) (*Tickets, error) {
 	cfg, err := cfg.compile()
