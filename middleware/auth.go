@@ -192,6 +192,8 @@ func askedSince(ctx context.Context) time.Time {
 // is for the packages of this module, which pass contextkey.Key().
 func (a *Auth) BoundsItself(key contextkey.Ours) bool { return key.Valid() && a.direct }
 
+var errNotOurs = errors.New("middleware: Auth: Vouch is for the packages of this module: use Admit")
+
 var errZeroAuth = errors.New("middleware: Auth: the zero Auth admits no request")
 
 // earlier returns the voucher of this Auth in an outer layer. One in a context that has ended
@@ -213,7 +215,7 @@ func (a *Auth) Admit(r *http.Request) (*http.Request, error) {
 		return r, err
 	}
 	vouched := a.earlier(r) != nil
-	v, err := a.Vouch(r)
+	v, err := a.Vouch(contextkey.Key(), r)
 	if err != nil || vouched {
 		return r, err
 	}
@@ -221,8 +223,12 @@ func (a *Auth) Admit(r *http.Request) (*http.Request, error) {
 }
 
 // Vouch is [Auth.Admit] without the copies of the request: it returns the voucher that
-// Admit puts into the context. r is one that [Auth.Stripped] has returned.
-func (a *Auth) Vouch(r *http.Request) (*Voucher, error) {
+// Admit puts into the context. r is one that [Auth.Stripped] has returned. It is for the
+// packages of this module, which pass contextkey.Key().
+func (a *Auth) Vouch(key contextkey.Ours, r *http.Request) (*Voucher, error) {
+	if !key.Valid() {
+		return nil, errNotOurs
+	}
 	v, err := a.vouch(r)
 	if err == nil {
 		recordPrincipal(r.Context(), &v.principal)

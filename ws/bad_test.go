@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/securews/securews/internal/contextkey"
 	"github.com/securews/securews/middleware"
 	"github.com/securews/securews/middleware/live"
 	"github.com/securews/securews/middleware/ticket"
@@ -336,7 +337,7 @@ func (m *badMember) joins(w *badWorld, a *middleware.Auth) {
 	w.t.Helper()
 	r, _ := http.NewRequestWithContext(w.t.Context(), http.MethodGet, "/", nil)
 	r.Header.Set("X-User", "ann")
-	v, err := a.Vouch(r)
+	v, err := a.Vouch(contextkey.Key(), r)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -128,7 +128,7 @@ func (h *Handler) open(w http.ResponseWriter, r *http.Request, hs handshake) (_ 
 		defer cancel()
 		r = r.WithContext(ctx)
 	}
-	v, err := h.cfg.Auth.Vouch(r)
+	v, err := h.cfg.Auth.Vouch(contextkey.Key(), r)
 	if err != nil {
 		return nil, err
 	}

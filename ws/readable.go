@@ -85,7 +85,7 @@ func (h *Handler) complete(w http.ResponseWriter, r *http.Request, cause *CloseE
 		return nil, err
 	}
 	c := &Conn{h: h, origin: hs.origin, subprotocol: hs.subprotocol, explains: true}
-	if !h.cfg.Live.Explain(&c.binding, (*member)(c)) {
+	if !h.cfg.Live.Explain(contextkey.Key(), &c.binding, (*member)(c)) {
 		return nil, errNoRoom
 	}
 	opened := false

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/securews/securews/internal/contextkey"
 	"github.com/securews/securews/middleware"
 )
 
@@ -81,7 +82,7 @@ func TestZeroRegistryAdmitsNothing(t *testing.T) {
 	for name, g := range map[string]*Registry{"nil": nil, "zero": {}} {
 		t.Run(name, func(t *testing.T) {
 			var b Binding
-			if g.Check() == nil || g.Reserve(&b, requestFrom("192.0.2.1:1")) == nil || g.Explain(&b, &fake{}) {
+			if g.Check() == nil || g.Reserve(&b, requestFrom("192.0.2.1:1")) == nil || g.Explain(contextkey.Key(), &b, &fake{}) {
 				t.Error("admitted")
 			}
 			if g.List("i", "ann") != nil || g.End("i", "ann", "1", Revoked) {
@@ -351,10 +352,10 @@ func TestPlacesAreGivenBack(t *testing.T) {
 func TestReadableRefusalsAreBoundedAndNoMembers(t *testing.T) {
 	inBubble(t, Config{Limits: Limits{Connections: 1, ReadableRefusals: 2}}, func(t *testing.T, w *world) {
 		var first, second, third, fourth fake
-		if !w.Explain(&first.Binding, &first) || !w.Explain(&second.Binding, &second) {
+		if !w.Explain(contextkey.Key(), &first.Binding, &first) || !w.Explain(contextkey.Key(), &second.Binding, &second) {
 			t.Fatal("refused")
 		}
-		if w.Explain(&third.Binding, &third) {
+		if w.Explain(contextkey.Key(), &third.Binding, &third) {
 			t.Error("a third is admitted")
 		}
 		third.Leave(nil)
@@ -363,7 +364,7 @@ func TestReadableRefusalsAreBoundedAndNoMembers(t *testing.T) {
 		}
 		first.Leave(nil)
 		first.Leave(nil)
-		if !w.Explain(&fourth.Binding, &fourth) {
+		if !w.Explain(contextkey.Key(), &fourth.Binding, &fourth) {
 			t.Error("the place is not given back")
 		}
 		second.Leave(nil)

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/securews/securews/internal/contextkey"
 	"github.com/securews/securews/internal/setting"
 	"github.com/securews/securews/middleware"
 )
@@ -129,9 +130,10 @@ func (g *Registry) Reserve(b *Binding, r *http.Request) error {
 
 // Explain reserves a place for a connection that is completed only to report a refusal. It
 // has no principal, is not ended by the registry and does not count as a member; false if
-// Limits.ReadableRefusals is reached. Shutdown waits for it only if it came before.
-func (g *Registry) Explain(b *Binding, m Member) bool {
-	if g.zero() {
+// Limits.ReadableRefusals is reached. Shutdown waits for it only if it came before. It is
+// for the packages of this module, which pass contextkey.Key().
+func (g *Registry) Explain(key contextkey.Ours, b *Binding, m Member) bool {
+	if g.zero() || !key.Valid() {
 		return false
 	}
 	if g.explaining.Add(1) > int64(g.cfg.Limits.ReadableRefusals) {

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/securews/securews/internal/contextkey"
 	"github.com/securews/securews/middleware"
 )
 
@@ -170,7 +171,7 @@ func TestErrorOfShutdownSaysWhatIsLeft(t *testing.T) {
 		if err := w.Reserve(&opening.Binding, requestFrom("192.0.2.1:1")); err != nil {
 			t.Fatal(err)
 		}
-		if !w.Explain(&explained.Binding, &explained) {
+		if !w.Explain(contextkey.Key(), &explained.Binding, &explained) {
 			t.Fatal("refused")
 		}
 		explained.Binding.Open()
@@ -221,12 +222,12 @@ func TestMemberThatIsBeingOpenedEndsAfterOpen(t *testing.T) {
 func TestExplanationsBeforeShutdownAreWaitedFor(t *testing.T) {
 	inBubble(t, Config{}, func(t *testing.T, w *world) {
 		var before, after fake
-		if !w.Explain(&before.Binding, &before) {
+		if !w.Explain(contextkey.Key(), &before.Binding, &before) {
 			t.Fatal("refused")
 		}
 		done := w.background(t.Context())
 		synctest.Wait()
-		if !w.Explain(&after.Binding, &after) {
+		if !w.Explain(contextkey.Key(), &after.Binding, &after) {
 			t.Fatal("refused while draining: clients would not learn why")
 		}
 		time.Sleep(3 * time.Second)
