@@ -82,7 +82,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 // abort ends a request whose answer has begun and cannot be completed.
 func (h *Handler) abort(r *http.Request, err error) {
 	if !h.logPanic(r, err) {
-		middleware.Annotate(r.Context(), slog.Any("cause", err))
+		h.cfg.Log.Error("ws: an upgrade failed after its 101", "id", middleware.RequestID(r.Context()), "cause", err)
 	}
 	panic(http.ErrAbortHandler)
 }
