@@ -2,6 +2,7 @@ package live
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"net"
 	"net/http"
@@ -76,4 +77,17 @@ func within10s[T any](t *testing.T, what string, c <-chan T) (v T) {
 		t.Errorf("%s: not within 10 s", what)
 	}
 	return v
+}
+
+// readHead reads the head of a response byte by byte, and nothing behind it.
+func readHead(conn net.Conn) (*http.Response, error) {
+	var b []byte
+	for !bytes.HasSuffix(b, []byte("\r\n\r\n")) {
+		c := make([]byte, 1)
+		if _, err := conn.Read(c); err != nil {
+			return nil, err
+		}
+		b = append(b, c...)
+	}
+	return http.ReadResponse(bufio.NewReader(bytes.NewReader(b)), nil)
 }
