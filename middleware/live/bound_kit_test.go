@@ -23,18 +23,22 @@ func (w *world) front(next http.Handler) http.Handler {
 	})
 }
 
-func (w *world) signOut(session string) { w.store.revoke(middleware.Revocation{SessionHandle: session}) }
+func (w *world) signOut(session string) {
+	w.store.revoke(middleware.Revocation{SessionHandle: session})
+}
 
 // settled wants that all members leave within a second.
 func (w *world) settled() {
 	w.t.Helper()
 	for range 200 {
-		if w.open.Load() == 0 {
+		w.Registry.mu.Lock()
+		awaited := w.awaited
+		w.Registry.mu.Unlock()
+		if awaited == 0 { // the last step of Leave
 			break
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
-	time.Sleep(5 * time.Millisecond)
 	w.wantEmpty()
 }
 
@@ -90,4 +94,15 @@ func readHead(conn net.Conn) (*http.Response, error) {
 		b = append(b, c...)
 	}
 	return http.ReadResponse(bufio.NewReader(bytes.NewReader(b)), nil)
+}
+
+func dialRaw(t *testing.T, s *httptest.Server) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", s.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	return conn
 }

@@ -182,7 +182,7 @@ func (c *conn) pass(p []byte) (n int, err error) {
 	return n, err
 }
 
-// writeRest writes the rest of the frame under way, and drops what follows, so that a
+// writeRest writes the rest of the frame under way, and drops the bytes behind it, so that a
 // handler which answers the close frame does not fail.
 func (c *conn) writeRest(p []byte) (int, error) {
 	c.mu.Lock()

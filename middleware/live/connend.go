@@ -119,7 +119,7 @@ func (c *conn) shut(answered bool) {
 		return
 	}
 	raw := c.Conn
-	if t, ok := raw.(interface{ NetConn() net.Conn }); ok { // TLS would wait to say goodbye
+	if t, ok := raw.(interface{ NetConn() net.Conn }); ok { // TLS would wait to write its alert
 		raw = t.NetConn()
 	}
 	if t, ok := raw.(interface{ SetLinger(sec int) error }); ok && (c.reset.Load() || !c.said.Load()) {

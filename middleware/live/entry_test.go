@@ -36,7 +36,7 @@ func answer(h http.Handler, r *http.Request) (rec *httptest.ResponseRecorder) {
 	return rec
 }
 
-// What makes a response a member, and what does not.
+// A response becomes a member by the events of this table, and by no other.
 func TestEntry(t *testing.T) {
 	for _, test := range []struct {
 		name    string
@@ -214,7 +214,7 @@ func wantUpgradeEnded(t *testing.T, w *world, h http.Handler, step int) {
 	}
 }
 
-// Limits refuse before a byte is out, and count what is out already.
+// Limits refuse before a byte is out, and count a response that is out already.
 func TestLimitsOfTheLayer(t *testing.T) {
 	for _, test := range []struct {
 		name    string
@@ -276,8 +276,8 @@ func TestNested(t *testing.T) {
 	})
 }
 
-// What a handler leaves behind when it returns does not become a member, and reaches no
-// other response.
+// The context and the writer of a handler that has returned do not make a member, and reach
+// no other response.
 func TestAfterTheReturn(t *testing.T) {
 	inBubble(t, Config{}, func(t *testing.T, w *world) {
 		var ctx context.Context

@@ -16,10 +16,10 @@ type head struct {
 	bytes []byte
 }
 
-// maxHead bounds what is kept.
+// maxHead bounds the bytes that are kept.
 const maxHead = 64 << 10
 
-// writeHead takes bytes of the head, and passes what it has when the head is whole or turns
+// writeHead takes bytes of the head, and passes them when the head is whole or turns
 // out not to be one. writing is held.
 func (c *conn) writeHead(p []byte) (int, error) {
 	h := c.head

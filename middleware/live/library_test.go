@@ -207,7 +207,7 @@ func TestLibrariesEndWithTheirCredential(t *testing.T) {
 	}
 }
 
-// A peer that does not read: the connection is cut at the grace, whatever the handler does.
+// A peer that does not read: the connection is cut at the grace.
 func TestStuckWriterIsCutAtTheGrace(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"plain", "TLS"} {

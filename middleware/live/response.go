@@ -46,7 +46,7 @@ type response struct {
 	timer    *time.Timer // of the next step of an end
 }
 
-// written is what the handler has written so far.
+// written is the state of the body so far.
 type written struct {
 	bytes    int64
 	last     [4]byte
@@ -64,7 +64,7 @@ type outcome struct {
 	at    int64
 }
 
-// serve calls the handler, and completes or aborts what it leaves.
+// serve calls the handler, and completes or aborts the response that it leaves.
 func (w *response) serve(waits bool) {
 	if waits {
 		w.before = maps.Clone(w.Header())

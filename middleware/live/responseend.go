@@ -129,8 +129,8 @@ func (w *response) complete() {
 	}
 }
 
-// partial reports whether a handler that has returned since the end may have given up. One
-// that has written since is believed to have said what it wanted.
+// partial reports whether a handler that has returned since the end may have given up. A
+// handler that has written since is believed to have finished.
 func (b *written) partial(h http.Header) bool {
 	if b.after || b.bytes == 0 && !b.flushed {
 		return false

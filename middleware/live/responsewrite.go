@@ -15,14 +15,14 @@ const countedAt = 64 << 10
 
 var errReturned = errors.New("live: Handler: a write after the handler has returned")
 
-// start passes a header on; status 0: the write that follows implies it. An event stream
-// is a member before.
-func (w *response) start(status int) {
-	if w.out.Load() && status == 0 {
+// start is called before a header is passed on. An event stream and an upgrade are members
+// before.
+func (w *response) start(upgrade bool) {
+	if w.out.Load() {
 		return
 	}
 	events := isMediaType(w.Header().Get("Content-Type"), eventStream)
-	if events || status == http.StatusSwitchingProtocols {
+	if events || upgrade {
 		_ = w.enter()
 	}
 	w.writing.Lock()
@@ -31,13 +31,8 @@ func (w *response) start(status int) {
 		w.body.refused = true
 		return
 	}
-	if !w.out.Load() {
-		w.events.Store(events && w.Header().Get("Content-Encoding") == "" && w.request.Method != http.MethodHead)
-		w.out.Store(true)
-	}
-	if status != 0 {
-		w.ResponseWriter.WriteHeader(status)
-	}
+	w.events.Store(events && w.Header().Get("Content-Encoding") == "" && w.request.Method != http.MethodHead)
+	w.out.Store(true)
 }
 
 // shut returns why nothing more of the handler's is to go out. writing is held.
@@ -61,9 +56,8 @@ func (w *response) shut() error {
 // WriteHeader implements http.ResponseWriter.
 func (w *response) WriteHeader(status int) {
 	if status >= 200 || status == http.StatusSwitchingProtocols {
-		w.start(status)
-		w.wrote(0)
-		return
+		w.start(status == http.StatusSwitchingProtocols)
+		defer w.wrote(0)
 	}
 	w.writing.Lock()
 	defer w.writing.Unlock()
@@ -74,7 +68,7 @@ func (w *response) WriteHeader(status int) {
 
 // Write implements http.ResponseWriter.
 func (w *response) Write(p []byte) (int, error) {
-	w.start(0)
+	w.start(false)
 	n, total, err := w.write(p)
 	w.wrote(total)
 	return n, err
@@ -112,7 +106,7 @@ func (w *response) wrote(total int64) {
 // ReadFrom lets io.Copy use that of net/http, and with it sendfile. It copies in portions,
 // between which an end is seen.
 func (w *response) ReadFrom(src io.Reader) (n int64, err error) {
-	w.start(0)
+	w.start(false)
 	to, ok := w.ResponseWriter.(io.ReaderFrom)
 	if !ok || w.events.Load() {
 		return io.Copy(struct{ io.Writer }{w}, src)
@@ -157,7 +151,7 @@ func (w *response) Flush() { _ = w.FlushError() }
 // FlushError is the method that http.ResponseController prefers to Flush.
 func (w *response) FlushError() error {
 	_ = w.enter()
-	w.start(0)
+	w.start(false)
 	err := w.flush()
 	w.wrote(0)
 	return err

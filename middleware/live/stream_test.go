@@ -141,8 +141,8 @@ func TestEventStreamOfASilentHandlerEndsAtOnce(t *testing.T) {
 	})
 }
 
-// What a safe request has not been answered yet becomes a refusal with the outer headers,
-// and without those of the handler.
+// A safe request without an answer yet is refused, with the headers of outer layers. Another
+// one is cut.
 func TestLongPollBecomesARefusal(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
