@@ -111,6 +111,9 @@ func (h *Handler) open(w http.ResponseWriter, r *http.Request, hs handshake) (_ 
 	defer bounded.Contain(&err)
 	c := &Conn{h: h, origin: hs.origin, subprotocol: hs.subprotocol}
 	deadline := time.Now().Add(handshakeTimeout)
+	if layer, ok := r.Context().Value(contextkey.Layer{}).(contextkey.Yielder); ok {
+		layer.Yield(contextkey.Key(), h.cfg.Auth) // the connection counts once, and ends by its own member
+	}
 	if err := h.cfg.Live.Reserve(&c.binding, r); err != nil {
 		return nil, err
 	}

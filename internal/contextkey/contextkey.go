@@ -18,7 +18,18 @@ type (
 	// Explain is the key of the func(http.ResponseWriter, *http.Request, error) bool that
 	// may answer a refusal in place of middleware.Refuse.
 	Explain struct{}
+
+	// Layer is the key of the [Yielder] that binds the response to a request.
+	Layer struct{}
 )
+
+// Yielder is a layer that binds a response. A handler behind it which binds the connection
+// of that response by itself takes it over.
+type Yielder interface {
+	// Yield gives the place of the response back, and lets the connection pass from now on,
+	// if auth is the Auth that the layer relies on. It may be called more than once.
+	Yield(key Ours, auth any)
+}
 
 // Loader is a layer that asks about the credential of a request before its Authenticator is
 // called, which may rely on that answer.

@@ -113,6 +113,15 @@ var (
 // `unavailable` if the Auth cannot be followed or asked. From then on the member may be
 // ended, also if Bind returns an error. ctx bounds the question to the Auth.
 func (b *Binding) Bind(ctx context.Context, v *middleware.Voucher, m Member) error {
+	perPrincipal := 0
+	if b.registry != nil {
+		perPrincipal = b.registry.cfg.Limits.PerPrincipal
+	}
+	return b.bind(ctx, v, m, perPrincipal)
+}
+
+// bind binds a member of a principal that has fewer than perPrincipal.
+func (b *Binding) bind(ctx context.Context, v *middleware.Voucher, m Member, perPrincipal int) error {
 	if b.stage.Load() != reserved || b.member != nil {
 		return errOrder
 	}
@@ -126,7 +135,7 @@ func (b *Binding) Bind(ctx context.Context, v *middleware.Voucher, m Member) err
 	if b.id == "" {
 		b.id = rand.Text()
 	}
-	if err := b.enter(p); err != nil {
+	if err := b.enter(p, perPrincipal); err != nil {
 		return err
 	}
 	return f.since(ctx, v, p)
@@ -149,7 +158,7 @@ func (g *Registry) vouched(ctx context.Context, v *middleware.Voucher) (*follow,
 	return f, p, nil
 }
 
-func (b *Binding) enter(p *middleware.Principal) error {
+func (b *Binding) enter(p *middleware.Principal, perPrincipal int) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.stage.Load() != reserved {
@@ -157,8 +166,8 @@ func (b *Binding) enter(p *middleware.Principal) error {
 	}
 	g := b.registry
 	b.principal.Store(p)
-	if !g.index.add(b, p, g.cfg.Limits.PerPrincipal) {
-		return g.refuse(http.StatusTooManyRequests, middleware.ReasonTooManyConnections, fmt.Errorf("live: Limits.PerPrincipal is reached: %d", g.cfg.Limits.PerPrincipal))
+	if !g.index.add(b, p, perPrincipal) {
+		return g.refuse(http.StatusTooManyRequests, middleware.ReasonTooManyConnections, fmt.Errorf("live: Limits.PerPrincipal is reached: %d", perPrincipal))
 	}
 	b.expires = g.until(p.Expires)
 	b.stage.Store(bound)

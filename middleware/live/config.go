@@ -43,17 +43,18 @@ type Limits struct {
 
 // Timeouts bound how long a credential is trusted without asking, and how a shutdown is
 // spread. 0 is the default, a negative value an error. They are kept with a resolution of a
-// quarter of a second.
+// quarter of a second, Grace exactly.
 type Timeouts struct {
 	Recheck time.Duration // between two questions to the Auth whether a credential is good, less up to a fifth of jitter; default 5 min
 	Stale   time.Duration // since its last good answer, without the time in which it waits to be asked while the Auth answers about others; default 15 min or 3 × Recheck, at least 2 × Recheck; beyond: 1013 `later`
 	MaxAge  time.Duration // of a connection, less up to a tenth of jitter; default 24 h; beyond: 3000 `reauth`
+	Grace   time.Duration // for what [Registry.Handler] binds: from the end of the context to refused writes, and from there to the cut; of a hijacked connection, from the close frame to the cut; default 1 s
 	Spread  time.Duration // over which Shutdown spreads the ends, at most half of the time that its context leaves; default 5 s
 }
 
 var (
 	defaultLimits   = Limits{Connections: 10_000, PerPrincipal: 64, ReadableRefusals: 64}
-	defaultTimeouts = Timeouts{Recheck: 5 * time.Minute, Stale: 15 * time.Minute, MaxAge: 24 * time.Hour, Spread: 5 * time.Second}
+	defaultTimeouts = Timeouts{Recheck: 5 * time.Minute, Stale: 15 * time.Minute, MaxAge: 24 * time.Hour, Grace: time.Second, Spread: 5 * time.Second}
 )
 
 // compile fills in the defaults and reports everything that is wrong.
@@ -99,6 +100,7 @@ func (t *Timeouts) compile() error {
 	return errors.Join(
 		recheck, stale,
 		setting.Fill("live", "Timeouts.MaxAge", &t.MaxAge, d.MaxAge),
+		setting.Fill("live", "Timeouts.Grace", &t.Grace, d.Grace),
 		setting.Fill("live", "Timeouts.Spread", &t.Spread, d.Spread),
 	)
 }

@@ -67,7 +67,7 @@ func TestDefaults(t *testing.T) {
 	if want := (Limits{Connections: 10_000, PerPrincipal: 64, PerAddress: 1_000, ReadableRefusals: 64}); g.cfg.Limits != want {
 		t.Errorf("limits %+v, want %+v", g.cfg.Limits, want)
 	}
-	if want := (Timeouts{Recheck: 5 * time.Minute, Stale: 15 * time.Minute, MaxAge: 24 * time.Hour, Spread: 5 * time.Second}); g.cfg.Timeouts != want {
+	if want := (Timeouts{Recheck: 5 * time.Minute, Stale: 15 * time.Minute, MaxAge: 24 * time.Hour, Grace: time.Second, Spread: 5 * time.Second}); g.cfg.Timeouts != want {
 		t.Errorf("timeouts %+v, want %+v", g.cfg.Timeouts, want)
 	}
 	if g, err = New(Config{Limits: Limits{Connections: 5}, Timeouts: Timeouts{Recheck: time.Hour}}); err != nil {

@@ -111,21 +111,31 @@ func (g *Registry) Reserve(b *Binding, r *http.Request) error {
 	if err := g.Check(); err != nil {
 		return err
 	}
-	share, ok := g.addresses.enter(g.clientKey(r), g.cfg.Limits.PerAddress)
-	if !ok {
-		return g.refuse(http.StatusTooManyRequests, middleware.ReasonTooManyConnections, fmt.Errorf(
-			"live: Limits.PerAddress is reached: %d from %s; if that is a proxy, name it in middleware.ProxiesConfig.Trusted and set Config.Proxies",
-			g.cfg.Limits.PerAddress, r.RemoteAddr))
+	others, err := g.reserve(b, r, g.cfg.Limits.PerAddress)
+	if err != nil {
+		return err
 	}
-	b.init(g, reserved)
-	b.share = share
-	others := g.open.Add(1) - 1
-	g.await(1)
 	if err := g.room(others); err != nil { // again, now that the place is taken
 		b.Leave(nil)
 		return err
 	}
 	return nil
+}
+
+// reserve counts a place, of at most perAddress of the client's address, and returns how
+// many others there are.
+func (g *Registry) reserve(b *Binding, r *http.Request, perAddress int) (others int64, err error) {
+	share, ok := g.addresses.enter(g.clientKey(r), perAddress)
+	if !ok {
+		return 0, g.refuse(http.StatusTooManyRequests, middleware.ReasonTooManyConnections, fmt.Errorf(
+			"live: Limits.PerAddress is reached: %d from %s; if that is a proxy, name it in middleware.ProxiesConfig.Trusted and set Config.Proxies",
+			perAddress, r.RemoteAddr))
+	}
+	b.init(g, reserved)
+	b.share = share
+	others = g.open.Add(1) - 1
+	g.await(1)
+	return others, nil
 }
 
 // Explain reserves a place for a connection that is completed only to report a refusal. It

@@ -1,0 +1,245 @@
+package live
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/securews/securews/internal/opening"
+)
+
+// conn is a hijacked connection that a response was taken over by. It passes bytes, and
+// counts the frames in both directions if it becomes a WebSocket.
+type conn struct {
+	net.Conn            // of net/http, or of a layer in front
+	w         *response // whose place it keeps
+	handshake bool      // the request asked for a WebSocket
+
+	writing sync.Mutex // held while writing to the peer
+	head    *head      // the response head under way; nil: it is out. Guarded by writing, as the next fields are
+	sent    frameCount
+	raw     bool // the head was not that of a WebSocket
+	broken  bool // a write has failed
+
+	reading  sync.Mutex // held while reading from the peer for the handler
+	early    []byte     // what net/http had read; guarded by reading, as the next fields are
+	received frameCount
+	settled  bool // nothing more is read for the handler
+	clean    bool // then: it has read whole frames
+
+	closing atomic.Pointer[Cause]
+	said    atomic.Bool // the close frame is out
+	reset   atomic.Bool // nothing that waits in the kernel is for the peer
+
+	mu     sync.Mutex // never held while waiting; orders deadlines and Close with the end
+	served int        // bytes of the close frame that the handler has read
+	handed bool       // the handler has read it, or has closed
+	closed bool       // TCP is
+	timers [2]*time.Timer
+}
+
+func (w *response) hijack() (net.Conn, *bufio.ReadWriter, error) {
+	w.life.Lock()
+	yielded := w.yielded
+	w.life.Unlock()
+	control := http.NewResponseController(w.ResponseWriter)
+	if yielded {
+		return control.Hijack()
+	}
+	if err := w.enter(); err != nil && !w.out.Load() {
+		w.refusing.Store(true)
+		return nil, nil, err
+	}
+	inner, rw, err := control.Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	c := &conn{Conn: inner, w: w, handshake: opening.IsHandshake(w.request)}
+	if !w.out.Load() && c.handshake {
+		c.head = &head{outer: w.Header()}
+	}
+	c.raw = !c.handshake
+	if early, _ := rw.Reader.Peek(rw.Reader.Buffered()); len(early) > 0 {
+		c.early = bytes.Clone(early)
+	}
+	rw.Reader.Reset(c)
+	rw.Writer.Reset(c)
+	w.attach(c)
+	return c, rw, nil
+}
+
+// attach hands the place of the response to the connection.
+func (w *response) attach(c *conn) {
+	w.life.Lock()
+	w.conn = c
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+	o := w.ended.Load()
+	w.life.Unlock()
+	switch {
+	case o == nil:
+	case o.cause == nil:
+		c.end(Later.Wrap(o.err))
+	default:
+		c.end(o.cause)
+	}
+}
+
+// Read implements net.Conn. After the end it returns a close frame as though the peer had
+// sent it, so that the handler ends by its normal path; and then the cause.
+func (c *conn) Read(p []byte) (int, error) {
+	n, err := c.read(p)
+	if n > 0 || err == nil || c.closing.Load() == nil {
+		return n, err
+	}
+	return c.readEnd(p)
+}
+
+var errSettled = errors.New("live: the connection has ended")
+
+func (c *conn) read(p []byte) (n int, err error) {
+	c.reading.Lock()
+	defer c.reading.Unlock()
+	switch {
+	case c.settled, c.closing.Load() != nil:
+		return 0, errSettled
+	case len(c.early) > 0:
+		n = copy(p, c.early)
+		c.early = c.early[n:]
+	default:
+		n, err = c.Conn.Read(p)
+	}
+	if c.handshake {
+		c.received.pass(p[:n])
+	}
+	return n, err
+}
+
+// settle says whether the handler has read whole frames, now that it reads no more.
+func (c *conn) settle() (clean bool) {
+	c.reading.Lock()
+	defer c.reading.Unlock()
+	if !c.settled {
+		c.settled = true
+		c.clean = c.handshake && c.received.boundary() && !c.received.closed
+	}
+	return c.clean
+}
+
+func (c *conn) readEnd(p []byte) (int, error) {
+	cause := c.closing.Load()
+	clean := c.settle()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !clean {
+		c.hand()
+		return 0, cause
+	}
+	frame := closeFrame(cause, true)
+	if c.served == len(frame) {
+		return 0, cause
+	}
+	n := copy(p, frame[c.served:]) // perhaps byte by byte
+	if c.served += n; c.served == len(frame) {
+		c.hand()
+	}
+	return n, nil
+}
+
+// Write implements net.Conn.
+func (c *conn) Write(p []byte) (int, error) {
+	n, err := c.write(p)
+	if c.closing.Load() != nil {
+		c.sayClose()
+	}
+	return n, err
+}
+
+func (c *conn) write(p []byte) (n int, err error) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	if c.head != nil {
+		return c.writeHead(p)
+	}
+	if c.closing.Load() != nil {
+		return c.writeRest(p)
+	}
+	return c.pass(p)
+}
+
+func (c *conn) pass(p []byte) (n int, err error) {
+	n, err = c.Conn.Write(p)
+	if !c.raw {
+		c.sent.pass(p[:n])
+	}
+	c.broken = c.broken || err != nil
+	return n, err
+}
+
+// writeRest writes the rest of the frame under way, and drops the bytes behind it, so that a
+// handler which answers the close frame does not fail.
+func (c *conn) writeRest(p []byte) (int, error) {
+	c.mu.Lock()
+	closed := c.closed
+	c.mu.Unlock()
+	if closed || c.raw {
+		return 0, c.closing.Load()
+	}
+	if rest := c.sent.rest(p); rest > 0 && !c.broken {
+		if n, err := c.pass(p[:rest]); err != nil {
+			return n, err
+		}
+	}
+	return len(p), nil
+}
+
+// Close implements net.Conn. During the end it does not cut the grace short.
+func (c *conn) Close() error {
+	c.mu.Lock()
+	if c.closing.Load() != nil || c.closed {
+		c.hand()
+		c.mu.Unlock()
+		return nil
+	}
+	c.closed = true
+	c.mu.Unlock()
+	defer c.w.binding.Leave(completed)
+	return c.Conn.Close()
+}
+
+// CloseWrite shuts down the writing side, as that of a TCP connection does.
+func (c *conn) CloseWrite() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing.Load() != nil {
+		return nil
+	}
+	if x, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return x.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
+// SetDeadline implements net.Conn. During the end it does nothing, as the other two.
+func (c *conn) SetDeadline(t time.Time) error { return c.setDeadline(t, c.Conn.SetDeadline) }
+
+// SetReadDeadline implements net.Conn.
+func (c *conn) SetReadDeadline(t time.Time) error { return c.setDeadline(t, c.Conn.SetReadDeadline) }
+
+// SetWriteDeadline implements net.Conn.
+func (c *conn) SetWriteDeadline(t time.Time) error { return c.setDeadline(t, c.Conn.SetWriteDeadline) }
+
+func (c *conn) setDeadline(t time.Time, set func(time.Time) error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing.Load() != nil {
+		return nil
+	}
+	return set(t)
+}

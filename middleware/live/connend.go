@@ -1,0 +1,150 @@
+package live
+
+import (
+	"encoding/binary"
+	"errors"
+	"net"
+	"time"
+)
+
+// handTime is how long a handler that has read the close frame has to return from that read
+// before the context of its request ends: some libraries report the context in its place.
+const handTime = 50 * time.Millisecond
+
+// end begins the end. It does not wait.
+func (c *conn) end(cause *Cause) {
+	if errors.Is(cause, Revoked) {
+		c.reset.Store(true)
+	}
+	c.mu.Lock()
+	first := !c.closed && c.closing.CompareAndSwap(nil, cause)
+	if first {
+		grace := c.w.layer.registry.cfg.Timeouts.Grace
+		c.timers[0] = time.AfterFunc(grace, c.cut)
+		c.timers[1] = time.AfterFunc(max(grace/4, handTime), c.cancel) // for a handler that does not read
+		_ = c.Conn.SetWriteDeadline(time.Time{})
+	}
+	c.mu.Unlock()
+	if first {
+		go c.finish()
+	}
+}
+
+func (c *conn) cancel() { c.w.cancel(c.closing.Load()) }
+
+// hand says that the handler knows of the end. mu is held.
+func (c *conn) hand() {
+	if !c.handed && c.timers[1] != nil {
+		c.handed = true
+		c.timers[1].Reset(handTime)
+	}
+}
+
+// sayClose writes the close frame, if a frame can begin. If something else is being written,
+// that writer calls it afterwards.
+func (c *conn) sayClose() {
+	if !c.writing.TryLock() {
+		return
+	}
+	raw := c.raw
+	switch {
+	case raw, c.broken, c.head != nil, c.said.Load(), !c.sent.boundary():
+	case c.sent.closed:
+		c.said.Store(true)
+	default:
+		_, err := c.pass(closeFrame(c.closing.Load(), false))
+		c.said.Store(err == nil)
+	}
+	c.writing.Unlock()
+	if raw {
+		c.cut()
+		c.cancel()
+	}
+}
+
+// finish takes the connection from the first step of its end to the last: close frame, the
+// handler's read, the peer's answer, TCP.
+func (c *conn) finish() {
+	c.sayClose()
+	c.interrupt(time.Unix(1, 0))
+	c.settle() // when the handler's read has returned
+	c.interrupt(time.Time{})
+	if c.awaitAnswer() && c.said.Load() {
+		c.shut(true)
+	}
+}
+
+func (c *conn) interrupt(t time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closed {
+		_ = c.Conn.SetReadDeadline(t)
+	}
+}
+
+// awaitAnswer reads until the peer's close frame (RFC 6455 §7.1.1); false if TCP ends
+// before. A peer that has closed its side may still read the rest of a frame.
+func (c *conn) awaitAnswer() bool {
+	c.received.pass(c.early)
+	b := make([]byte, 512)
+	for !c.received.closed {
+		n, err := c.Conn.Read(b)
+		c.received.pass(b[:n])
+		if err != nil && !c.received.closed {
+			if c.said.Load() {
+				c.cut()
+			}
+			return false
+		}
+	}
+	return true
+}
+
+// cut closes TCP without another word. A connection whose peer is slow, or whose credential
+// was revoked, is reset, so that the kernel keeps nothing for it.
+func (c *conn) cut() { c.shut(false) }
+
+func (c *conn) shut(answered bool) {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return
+	}
+	c.closed = true
+	c.timers[0].Stop()
+	c.mu.Unlock()
+	defer c.w.binding.Leave(c.closing.Load())
+	if answered {
+		_ = c.Conn.Close()
+		return
+	}
+	raw := c.Conn
+	if t, ok := raw.(interface{ NetConn() net.Conn }); ok { // TLS would wait to write its alert
+		raw = t.NetConn()
+	}
+	if t, ok := raw.(interface{ SetLinger(sec int) error }); ok && (c.reset.Load() || !c.said.Load()) {
+		_ = t.SetLinger(0)
+	}
+	_ = raw.Close()
+}
+
+// closeFrame returns the close frame of a cause (RFC 6455 §5.5.1). As a frame of the peer it
+// is masked, by a key of zeros (RFC 6455 §5.3).
+func closeFrame(cause *Cause, masked bool) []byte {
+	code, reason := cause.Code, cause.Reason
+	if !sendable(code) || len(reason) > 123 {
+		code, reason = 1011, ""
+	}
+	b := make([]byte, 0, 8+len(reason))
+	if masked {
+		b = append(b, 0x88, 0x80|byte(2+len(reason)), 0, 0, 0, 0)
+	} else {
+		b = append(b, 0x88, byte(2+len(reason)))
+	}
+	return append(binary.BigEndian.AppendUint16(b, code), reason...)
+}
+
+// sendable reports whether a server may send the code (RFC 6455 §7.4).
+func sendable(code uint16) bool {
+	return code >= 1000 && code <= 1014 && code != 1004 && code != 1005 && code != 1006 && code != 1010 || code >= 3000 && code <= 4999
+}

@@ -1,0 +1,123 @@
+package live
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/securews/securews/internal/contextkey"
+	"github.com/securews/securews/internal/opening"
+	"github.com/securews/securews/middleware"
+)
+
+// Handler binds each response of next to the credential that the [middleware.Auth] in front
+// has vouched for. It is to be mounted behind that Auth; without one, it answers 500 and
+// logs that once. Behind itself it does nothing for the same voucher.
+//
+// A response becomes a member of the registry before next is called if the request is a
+// WebSocket handshake or accepts text/event-stream; otherwise at the first Done of the
+// request's context, the first Flush or Hijack, and before the header if its type is
+// text/event-stream. A limit then refuses with 429 or 503. A response that is longer than
+// 64 KiB, or whose header has been written before, is counted, and no limit refuses it.
+// Shorter ones are not members.
+//
+// When the credential ends, the context of the request ends with the [*Cause]:
+//
+//   - A response to a safe request (RFC 9110 §9.2.1) without a header yet becomes a problem,
+//     such as 401 `credential_revoked`, when next returns.
+//   - A text/event-stream without a Content-Encoding ends, between two events, with the event
+//     "end" whose data is {"code":3000,"reason":"revoked"}.
+//   - Writes fail with the cause after Timeouts.Grace; those of an event stream at the next
+//     end of an event, if the cause is [Revoked] or [Forbidden]. After a second Grace, reads
+//     and writes that wait are cut by deadlines. Unless it is an event stream, a response
+//     that next has not completed is aborted, so that it does not look complete.
+//   - A hijacked WebSocket, of any library, gets a close frame with code and reason at the
+//     next boundary of its frames, and nothing after it. What next reads is the same close
+//     frame, as though the peer had sent it, or the cause if it is within a frame; the
+//     context ends after that. What next writes is dropped. TCP is closed when the peer
+//     has answered, or after Grace.
+//   - Another hijacked connection is cut.
+//
+// A hijacked connection stays a member until it is closed, also when next has returned. One
+// that next never closes stays until Timeouts.MaxAge. A connection that next does not take
+// from net/http is not bound. A ws.Handler behind it takes its connections over.
+func (g *Registry) Handler(next http.Handler) http.Handler {
+	return &layer{registry: g, next: next}
+}
+
+// layer is one use of [Registry.Handler].
+type layer struct {
+	registry *Registry
+	next     http.Handler
+
+	noVoucher, noDeadlines sync.Once // each is logged once
+}
+
+var errNotAuthenticated = errors.New("live: Handler: the request has passed no middleware.Auth: mount Auth.Handler in front")
+
+func (l *layer) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	if l.registry.zero() {
+		middleware.Refuse(rw, r, errZero)
+		return
+	}
+	v, ok := middleware.VoucherFrom(r.Context())
+	if !ok {
+		l.noVoucher.Do(func() { l.registry.cfg.Log.Error(errNotAuthenticated.Error(), "route", routeOf(r)) })
+		middleware.Refuse(rw, r, errNotAuthenticated)
+		return
+	}
+	outer, ok := r.Context().Value(contextkey.Layer{}).(*response)
+	if ok && outer.layer.registry == l.registry && outer.voucher == v {
+		l.next.ServeHTTP(rw, r)
+		return
+	}
+	w := &response{ResponseWriter: rw, layer: l, request: r, voucher: v}
+	w.serve(opening.IsHandshake(r) || accepts(r.Header, eventStream))
+}
+
+func routeOf(r *http.Request) string {
+	if r.Pattern != "" {
+		return r.Pattern
+	}
+	return r.URL.Path
+}
+
+const eventStream = "text/event-stream"
+
+// accepts reports whether a media type is named in Accept (RFC 9110 §12.5.1).
+func accepts(h http.Header, mediaType string) bool {
+	return slices.ContainsFunc(h["Accept"], func(line string) bool {
+		for element := range strings.SplitSeq(line, ",") {
+			if isMediaType(element, mediaType) {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+func isMediaType(value, mediaType string) bool {
+	name, _, _ := strings.Cut(value, ";")
+	return strings.EqualFold(strings.Trim(name, " \t"), mediaType)
+}
+
+// logNoDeadlines reports a layer in front that hides the deadlines of the connection: a
+// handler that waits in a write cannot be cut.
+func (l *layer) logNoDeadlines(w http.ResponseWriter, r *http.Request) {
+	for {
+		if _, ok := w.(deadliner); ok {
+			return
+		}
+		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			break
+		}
+		w = u.Unwrap()
+	}
+	l.noDeadlines.Do(func() {
+		l.registry.cfg.Log.Warn("live: Handler: a layer in front hides SetWriteDeadline, so a handler that waits in a write cannot be cut: give its ResponseWriter an Unwrap method",
+			"route", routeOf(r), "writer", typeName(w))
+	})
+}

@@ -1,0 +1,298 @@
+package live
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	coder "github.com/coder/websocket"
+	gorilla "github.com/gorilla/websocket"
+	xnet "golang.org/x/net/websocket"
+)
+
+// A library upgrades and echoes; the result is the error of its read, which ended the
+// handler.
+type library struct {
+	name string
+	echo func(compress bool, rw http.ResponseWriter, r *http.Request) error
+	code func(error) int // of the close frame that the handler has read; 0: not told
+}
+
+var libraries = []library{
+	{"coder, reading with a context of its own", echoCoder(func(*http.Request) context.Context { return context.Background() }), coderCode},
+	{"coder, reading with the context of the request", echoCoder((*http.Request).Context), coderCode},
+	{"gorilla", echoGorilla, gorillaCode},
+	{"x/net", echoXNet, nil},
+}
+
+func coderCode(err error) int { return int(coder.CloseStatus(err)) }
+
+func gorillaCode(err error) int {
+	var e *gorilla.CloseError
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return 0
+}
+
+func echoCoder(ctx func(*http.Request) context.Context) func(bool, http.ResponseWriter, *http.Request) error {
+	return func(compress bool, rw http.ResponseWriter, r *http.Request) error {
+		mode := coder.CompressionDisabled
+		if compress {
+			mode = coder.CompressionContextTakeover
+		}
+		c, err := coder.Accept(rw, r, &coder.AcceptOptions{CompressionMode: mode, InsecureSkipVerify: true})
+		if err != nil {
+			return err
+		}
+		defer c.CloseNow()
+		c.SetReadLimit(1 << 20)
+		for {
+			kind, p, err := c.Read(ctx(r))
+			if err != nil {
+				return err
+			}
+			if err := c.Write(ctx(r), kind, p); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func echoGorilla(compress bool, rw http.ResponseWriter, r *http.Request) error {
+	up := gorilla.Upgrader{EnableCompression: compress, CheckOrigin: func(*http.Request) bool { return true }}
+	c, err := up.Upgrade(rw, r, nil)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	for {
+		kind, p, err := c.ReadMessage()
+		if err != nil {
+			return err
+		}
+		if err := c.WriteMessage(kind, p); err != nil {
+			return err
+		}
+	}
+}
+
+func echoXNet(_ bool, rw http.ResponseWriter, r *http.Request) (err error) {
+	s := xnet.Server{Handler: func(c *xnet.Conn) {
+		for err == nil {
+			var p []byte
+			if err = xnet.Message.Receive(c, &p); err == nil {
+				err = xnet.Message.Send(c, p)
+			}
+		}
+	}}
+	s.ServeHTTP(rw, r)
+	return err
+}
+
+// serve runs the handler on a server of the given kind.
+func serve(t *testing.T, h http.Handler, kind string) *httptest.Server {
+	t.Helper()
+	s := httptest.NewUnstartedServer(h)
+	switch kind {
+	case "plain":
+		s.Start()
+	case "HTTP/2":
+		s.EnableHTTP2 = true
+		s.StartTLS()
+	default:
+		s.StartTLS()
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+func (w *world) connect(s *httptest.Server, session string, compress bool) (*gorilla.Conn, *http.Response) {
+	w.t.Helper()
+	d := gorilla.Dialer{EnableCompression: compress, WriteBufferSize: 1 << 17, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // the server of this test
+	c, resp, err := d.Dial("ws"+s.URL[len("http"):], http.Header{"Session": {session}, "Origin": {s.URL}})
+	if err != nil {
+		w.t.Fatal(err, resp)
+	}
+	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	return c, resp
+}
+
+func echoes(t *testing.T, c *gorilla.Conn, size int) {
+	t.Helper()
+	want := bytes.Repeat([]byte("a"), size)
+	if err := c.WriteMessage(gorilla.BinaryMessage, want); err != nil {
+		t.Fatal(err)
+	}
+	if _, got, err := c.ReadMessage(); err != nil || !bytes.Equal(got, want) {
+		t.Fatalf("echo of %d B: %d B, %v", size, len(got), err)
+	}
+}
+
+func wantClosed(t *testing.T, c *gorilla.Conn, code int, reason string) {
+	t.Helper()
+	_, _, err := c.ReadMessage()
+	var e *gorilla.CloseError
+	if !errors.As(err, &e) || e.Code != code || e.Text != reason {
+		t.Errorf("the client has read %v, want %d %s", err, code, reason)
+	}
+}
+
+var endings = []struct {
+	name   string
+	end    func(w *world, session string)
+	code   int
+	reason string
+}{
+	{"revoked", (*world).signOut, 3000, "revoked"},
+	{"expired", func(w *world, _ string) { w.endAll(Expired) }, 3000, "expired"},
+	{"restart", func(w *world, _ string) {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := w.Shutdown(ctx); err != nil {
+			w.t.Error(err)
+		}
+	}, 1012, "restart"},
+}
+
+// endAll ends all members of ann.
+func (w *world) endAll(cause *Cause) {
+	for _, b := range w.index.subject(ann.Issuer, ann.Subject) {
+		b.end(cause)
+	}
+}
+
+// Every library, plain and over TLS, with compression and without: the client reads code and
+// reason, the handler ends by its normal path, the 101 has the header of outer layers, and
+// nothing is left.
+func TestLibrariesEndWithTheirCredential(t *testing.T) {
+	t.Parallel()
+	for _, lib := range libraries {
+		for _, kind := range []string{"plain", "TLS"} {
+			for _, compress := range []bool{false, true} {
+				for _, ending := range endings {
+					name := lib.name + "/" + kind + "/" + map[bool]string{false: "uncompressed", true: "compressed"}[compress] + "/" + ending.name
+					t.Run(name, func(t *testing.T) {
+						t.Parallel()
+						w := newWorld(t, Config{Timeouts: Timeouts{Spread: time.Millisecond}})
+						errs := make(chan error, 1)
+						s := serve(t, w.front(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+							errs <- lib.echo(compress, rw, r)
+						})), kind)
+						c, resp := w.connect(s, "session", compress)
+						defer c.Close()
+						if resp.Header.Get("X-Outer") == "" {
+							t.Error("the header of an outer layer is not on the 101")
+						}
+						echoes(t, c, 100)
+						echoes(t, c, 70_000)
+						go ending.end(w, "session")
+						wantClosed(t, c, ending.code, ending.reason)
+						err := within10s(t, "the handler's end", errs)
+						if lib.code != nil && lib.code(err) != ending.code {
+							t.Errorf("the handler has read %v, want the close frame %d", err, ending.code)
+						}
+						w.settled()
+					})
+				}
+			}
+		}
+	}
+}
+
+// A peer that does not read: the connection is cut at the grace.
+func TestStuckWriterIsCutAtTheGrace(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"plain", "TLS"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, Config{Timeouts: Timeouts{Grace: 300 * time.Millisecond}})
+			stuck, ended := make(chan struct{}), make(chan error, 1)
+			s := serve(t, w.front(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+				up := gorilla.Upgrader{}
+				c, err := up.Upgrade(rw, r, nil)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer c.Close()
+				close(stuck)
+				for err == nil {
+					err = c.WriteMessage(gorilla.BinaryMessage, make([]byte, 1<<20))
+				}
+				ended <- err
+			})), kind)
+			c, _ := w.connect(s, "session", false)
+			defer c.Close()
+			<-stuck
+			time.Sleep(200 * time.Millisecond)
+			began := time.Now()
+			w.signOut("session")
+			within10s(t, "the cut", ended)
+			if took := time.Since(began); took < 250*time.Millisecond || took > 600*time.Millisecond {
+				t.Errorf("cut after %v, want 300 ms", took)
+			}
+			w.settled()
+		})
+	}
+}
+
+// A peer that reads again within the grace gets the rest of the frame, then the close frame.
+func TestStuckWriterCompletesItsFrameWithinTheGrace(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Config{Timeouts: Timeouts{Grace: 3 * time.Second}})
+	h := w.front(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		rw.WriteHeader(http.StatusSwitchingProtocols)
+		conn, _, err := rw.(http.Hijacker).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		for err == nil {
+			if _, err = conn.Write(buildFrame(0x82, make([]byte, 5000), false)); r.Context().Err() != nil {
+				break
+			}
+		}
+		_ = conn.Close()
+	}))
+	client, returned := w.dial(h, "session")
+	defer client.Close()
+	if _, err := io.ReadFull(client, make([]byte, 100)); err != nil {
+		t.Fatal(err)
+	}
+	w.signOut("session")
+	time.Sleep(100 * time.Millisecond)
+	if _, err := io.ReadFull(client, make([]byte, 4904)); err != nil {
+		t.Fatal(err)
+	}
+	frames, code, reason, err := readEnding(&answering{Conn: client})
+	if code != 3000 || reason != "revoked" || frames != 0 || err != nil {
+		t.Errorf("%d %s after %d frames, %v", code, reason, frames, err)
+	}
+	within10s(t, "the handler's return", returned)
+	w.settled()
+}
+
+// answering answers a close frame once it has been read.
+type answering struct {
+	net.Conn
+	read int
+}
+
+func (c *answering) Read(p []byte) (int, error) {
+	if c.read == 11 {
+		if _, err := c.Conn.Write(buildFrame(0x88, []byte{0x0b, 0xb8}, true)); err != nil {
+			return 0, err
+		}
+	}
+	n, err := c.Conn.Read(p)
+	c.read += n
+	return n, err
+}

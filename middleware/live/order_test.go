@@ -1,0 +1,170 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-chi/chi/v5/middleware"
+
+	ours "github.com/securews/securews/middleware"
+)
+
+// opaque hides everything of the writer behind it but the three methods of the interface.
+func opaque(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(struct{ http.ResponseWriter }{rw}, r)
+	})
+}
+
+// An event stream ends among other layers, of a handler that obeys and of a deaf one. The
+// last event is there wherever the layer sees an unencoded stream.
+func TestEventStreamEndsAmongOtherLayers(t *testing.T) {
+	t.Parallel()
+	compress := middleware.Compress(5, "text/event-stream")
+	for _, order := range []struct {
+		name          string
+		outer, inner  func(http.Handler) http.Handler
+		withoutReason bool
+	}{
+		{name: "AccessLog and Recover outside", outer: func(h http.Handler) http.Handler { return ours.AccessLog(nil)(ours.Recover(nil)(h)) }},
+		{name: "AccessLog and Recover inside", inner: func(h http.Handler) http.Handler { return ours.AccessLog(nil)(ours.Recover(nil)(h)) }},
+		{name: "chi Compress outside", outer: compress},
+		{name: "chi Compress inside", inner: compress, withoutReason: true},
+		{name: "chi Timeout inside", inner: middleware.Timeout(time.Minute)},
+		{name: "chi Throttle inside", inner: middleware.Throttle(10)},
+		{name: "chi WrapResponseWriter inside", inner: func(h http.Handler) http.Handler {
+			return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+				h.ServeHTTP(middleware.NewWrapResponseWriter(rw, r.ProtoMajor), r)
+			})
+		}},
+		{name: "a writer without Unwrap outside", outer: opaque},
+	} {
+		for _, deaf := range []bool{false, true} {
+			name := order.name + map[bool]string{false: ", obedient", true: ", deaf"}[deaf]
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				bothHTTP(t, func(t *testing.T, w *world, kind string) {
+					h := http.Handler(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { sayEvents(rw, r, deaf) }))
+					if order.inner != nil {
+						h = order.inner(h)
+					}
+					if h = w.front(h); order.outer != nil {
+						h = order.outer(h)
+					}
+					s := serve(t, h, kind)
+					time.AfterFunc(50*time.Millisecond, func() { w.signOut("session") })
+					_, body := get(t, s, "session", http.MethodGet, "Accept", "text/event-stream")
+					got, err := body()
+					if !order.withoutReason && (err != nil || !strings.HasSuffix(got, "\n\n"+farewell)) {
+						t.Errorf("read %q, %v", got[:min(100, len(got))], err)
+					}
+					if order.withoutReason && (deaf && err == nil || strings.Contains(got, "event: end")) {
+						t.Errorf("read %q, %v", got[:min(100, len(got))], err)
+					}
+					w.settled()
+				})
+			})
+		}
+	}
+}
+
+func sayEvents(rw http.ResponseWriter, r *http.Request, deaf bool) {
+	rw.Header().Set("Content-Type", "text/event-stream")
+	for {
+		if _, err := io.WriteString(rw, "data: 1\n\n"); err != nil {
+			return
+		}
+		_ = http.NewResponseController(rw).Flush()
+		time.Sleep(5 * time.Millisecond)
+		if !deaf && r.Context().Err() != nil {
+			return
+		}
+	}
+}
+
+// A layer in front that hides the deadlines is reported at the first entry, once.
+func TestHiddenDeadlinesAreReported(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Config{})
+	s := serve(t, opaque(w.front(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { r.Context().Done() }))), "plain")
+	for range 2 {
+		_, body := get(t, s, "session", http.MethodGet)
+		if _, err := body(); err != nil {
+			t.Error(err)
+		}
+	}
+	if n := strings.Count(w.log.String(), "hides SetWriteDeadline"); n != 1 {
+		t.Errorf("%d times in %s", n, w.log)
+	}
+}
+
+// A handler that waits for the body of an upload is cut after two graces; its read fails.
+func TestUploadIsCut(t *testing.T) {
+	t.Parallel()
+	bothHTTP(t, func(t *testing.T, w *world, kind string) {
+		errs := make(chan error, 1)
+		s := serve(t, w.front(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			r.Context().Done()
+			time.AfterFunc(20*time.Millisecond, func() { w.signOut("session") })
+			_, err := io.Copy(io.Discard, r.Body)
+			errs <- err
+		})), kind)
+		body, end := io.Pipe()
+		defer end.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		r, _ := http.NewRequestWithContext(ctx, http.MethodPut, s.URL, body)
+		r.Header.Set("Session", "session")
+		go func() {
+			_, _ = end.Write([]byte("begun"))
+			if err := within10s(t, "the handler's read", errs); err == nil {
+				t.Error("the handler has read all")
+			}
+			_ = end.CloseWithError(io.ErrUnexpectedEOF) // net/http's client waits for its own writer
+		}()
+		if res, err := s.Client().Do(r); err == nil {
+			t.Errorf("answered %d", res.StatusCode)
+		}
+		w.settled()
+	})
+}
+
+// io.Copy reaches the ReadFrom of net/http, with the source itself, so that it can use
+// sendfile.
+func TestReadFromIsKept(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Config{})
+	src := strings.NewReader(strings.Repeat("a", 1<<20))
+	to := &readerFrom{ResponseWriter: &discard{http.Header{}}}
+	w.front(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		if n, err := rw.(io.ReaderFrom).ReadFrom(io.LimitReader(src, 1_000_000)); n != 1_000_000 || err != nil {
+			t.Error(n, err)
+		}
+	})).ServeHTTP(to, request("session", http.MethodGet))
+	if to.n != 1_000_000 || to.source != io.Reader(src) {
+		t.Errorf("%d B from %T", to.n, to.source)
+	}
+	w.settled()
+}
+
+type readerFrom struct {
+	http.ResponseWriter
+	n      int64
+	source io.Reader
+}
+
+func (w *readerFrom) ReadFrom(src io.Reader) (int64, error) {
+	l, ok := src.(*io.LimitedReader)
+	if !ok {
+		return 0, errors.New("not a LimitedReader")
+	}
+	w.source = l.R
+	n, err := io.Copy(io.Discard, src)
+	w.n += n
+	return n, err
+}

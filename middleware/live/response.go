@@ -1,0 +1,202 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/securews/securews/internal/contextkey"
+	"github.com/securews/securews/middleware"
+)
+
+// response is a response that can be bound: the writer and the context that the handler
+// gets, and the member that the registry ends.
+type response struct {
+	http.ResponseWriter // of the layers in front
+	layer               *layer
+	request             *http.Request // of the layers in front
+	voucher             *middleware.Voucher
+
+	entry   sync.Once
+	entered atomic.Bool // the three fields below are there
+	inner   context.Context
+	cancel  context.CancelCauseFunc
+	binding *Binding
+	before  http.Header // as it was before the handler; nil: not known
+
+	ended    atomic.Pointer[outcome]
+	refusing atomic.Bool // the handler has had its time: its writes fail
+	out      atomic.Bool // the header has been passed on
+	events   atomic.Bool // it is a text/event-stream without an encoding
+
+	writing sync.Mutex // held while the response is written
+	body    written    // guarded by writing
+
+	life     sync.Mutex // never held while waiting; guards the fields below
+	returned bool
+	yielded  bool
+	cutting  bool // deadlines have been set in the past
+	conn     *conn
+	timer    *time.Timer // of the next step of an end
+}
+
+// written is the state of the body so far.
+type written struct {
+	bytes    int64
+	last     [4]byte
+	flushed  bool
+	after    bool // since the end
+	refused  bool // a part of it
+	said     bool // the last event
+	returned bool
+}
+
+// outcome is why a response ends: the cause, or the refusal of its entry.
+type outcome struct {
+	err   error
+	cause *Cause // nil: it was refused
+	at    int64
+}
+
+// serve calls the handler, and completes or aborts the response that it leaves.
+func (w *response) serve(waits bool) {
+	if waits {
+		w.before = maps.Clone(w.Header())
+		if err := w.enter(); err != nil {
+			w.finish()
+			w.refuse(w.ended.Load())
+			return
+		}
+	}
+	defer w.finish()
+	r := w.request.WithContext((*lazyContext)(w))
+	if r.Body != nil && r.Body != http.NoBody {
+		r.Body = &requestBody{r.Body, w}
+	}
+	if r.ProtoMajor == 1 {
+		w.layer.next.ServeHTTP(response1{w}, r)
+	} else {
+		w.layer.next.ServeHTTP(response2{w}, r)
+	}
+	w.complete()
+}
+
+// enter makes the response a member, unless it is one. Its error is why the response has
+// ended.
+func (w *response) enter() error {
+	w.entry.Do(w.join)
+	if o := w.ended.Load(); o != nil {
+		return o.err
+	}
+	return nil
+}
+
+func (w *response) join() {
+	ctx := w.request.Context()
+	w.inner, w.cancel = context.WithCancelCause(ctx)
+	w.binding = new(Binding)
+	w.entered.Store(true)
+	if err := w.bind(ctx); err != nil {
+		w.binding.Leave(nil)
+		w.refused(err)
+		return
+	}
+	w.layer.logNoDeadlines(w.ResponseWriter, w.request)
+	w.binding.Open()
+}
+
+// bind enters the registry. A limit can refuse only if the header has not been passed on.
+func (w *response) bind(ctx context.Context) error {
+	g, b := w.layer.registry, w.binding
+	if !w.out.Load() {
+		if err := g.Reserve(b, w.request); err != nil {
+			return err
+		}
+		return b.Bind(ctx, w.voucher, (*responseMember)(w))
+	}
+	if _, err := g.reserve(b, w.request, unlimited); err != nil {
+		return err
+	}
+	return b.bind(ctx, w.voucher, (*responseMember)(w), unlimited)
+}
+
+// refused ends a response that has not become a member.
+func (w *response) refused(err error) {
+	g := w.layer.registry
+	if w.out.Load() {
+		cause, _ := causeOf(err)
+		if cause == nil {
+			cause = Later.Wrap(err)
+		}
+		w.end(cause)
+		return
+	}
+	if f, ok := errors.AsType[*middleware.Refusal](err); ok && f != nil {
+		g.Refused(f.Reason)
+	}
+	w.ended.CompareAndSwap(nil, &outcome{err: err, at: g.Now()})
+	w.cancel(err)
+}
+
+// finish takes the response off the books, except for a hijacked connection. No call for
+// the response reaches net/http afterwards.
+func (w *response) finish() {
+	w.entry.Do(func() {}) // not any more
+	w.writing.Lock()
+	w.body.returned = true
+	w.writing.Unlock()
+	w.life.Lock()
+	w.returned = true
+	conn, timer := w.conn, w.timer
+	w.life.Unlock()
+	if conn != nil || !w.entered.Load() {
+		return
+	}
+	if timer != nil {
+		timer.Stop()
+	}
+	w.cancel(context.Canceled)
+	w.binding.Leave(w.endedWith())
+}
+
+// completed is the cause of a member that ended by itself.
+var completed = &Cause{Code: 1000}
+
+func (w *response) endedWith() *Cause {
+	if o := w.ended.Load(); o != nil && o.cause != nil {
+		return o.cause
+	}
+	return completed
+}
+
+// Yield lets a ws.Handler take the connection over, if it relies on the same Auth.
+func (w *response) Yield(key contextkey.Ours, auth any) {
+	if !key.Valid() || auth != any(w.voucher.Auth()) || !w.entered.Load() {
+		return
+	}
+	w.life.Lock()
+	w.yielded = true
+	w.life.Unlock()
+	w.binding.Leave(completed)
+}
+
+// requestBody is a request's body. It fails when the writes of the response do.
+type requestBody struct {
+	io.ReadCloser
+	w *response
+}
+
+func (b *requestBody) Read(p []byte) (int, error) {
+	if o := b.w.ended.Load(); o != nil && b.w.refusing.Load() {
+		return 0, o.err
+	}
+	return b.ReadCloser.Read(p)
+}
+
+func typeName(x any) string { return fmt.Sprintf("%T", x) }

@@ -1,0 +1,175 @@
+package live
+
+import (
+	"errors"
+	"maps"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/securews/securews/internal/contextkey"
+	"github.com/securews/securews/middleware"
+)
+
+// responseMember is a response as the registry sees it.
+type responseMember response
+
+// Prompt says that the methods return at once.
+func (*responseMember) Prompt(contextkey.Ours) {}
+
+// End is [Member]'s.
+func (m *responseMember) End(cause *Cause) { (*response)(m).end(cause) }
+
+// Next is [Member]'s. Grace has timers of its own; a shutdown that is out of time does not
+// wait for them.
+func (m *responseMember) Next(now int64, hurry bool) int64 {
+	w := (*response)(m)
+	o := w.ended.Load()
+	switch {
+	case o == nil || !hurry:
+		return 0
+	case now < o.at+int64(time.Second):
+		return o.at + int64(time.Second)
+	}
+	w.refusing.Store(true)
+	w.cut()
+	return 0
+}
+
+// end begins the end. It does not wait.
+func (w *response) end(cause *Cause) {
+	o := &outcome{err: cause, cause: cause, at: w.layer.registry.Now()}
+	w.life.Lock()
+	first := w.ended.CompareAndSwap(nil, o)
+	if !first && final(cause) {
+		w.ended.Store(o)
+	}
+	conn := w.conn
+	if first && conn == nil && !w.returned {
+		w.timer = time.AfterFunc(w.layer.registry.cfg.Timeouts.Grace, w.graceOver)
+	}
+	w.life.Unlock()
+	if conn != nil {
+		conn.end(cause)
+		return
+	}
+	w.cancel(cause)
+	if w.events.Load() && final(cause) {
+		go w.endEvents()
+	}
+}
+
+// final reports whether nothing more is for the peer of a cause.
+func final(cause *Cause) bool {
+	return errors.Is(cause, Revoked) || errors.Is(cause, Forbidden)
+}
+
+// graceOver refuses further writes, and plans the cut.
+func (w *response) graceOver() {
+	w.refusing.Store(true)
+	w.endEvents()
+	w.life.Lock()
+	defer w.life.Unlock()
+	if !w.returned && w.conn == nil {
+		w.timer = time.AfterFunc(w.layer.registry.cfg.Timeouts.Grace, w.cut)
+	}
+}
+
+type deadliner interface{ SetWriteDeadline(time.Time) error }
+
+// cut ends reads and writes that wait. On HTTP/1.1 a deadline in the past damages the
+// record that TLS is sending, so it is set only if a write waits; on HTTP/2 it resets the
+// stream. After the handler has returned, it would concern another request.
+func (w *response) cut() {
+	w.life.Lock()
+	defer w.life.Unlock()
+	if w.conn != nil {
+		w.conn.cut()
+		return
+	}
+	if w.returned {
+		return
+	}
+	w.cutting = true
+	control := http.NewResponseController(w.ResponseWriter)
+	if w.request.Body != nil && w.request.Body != http.NoBody {
+		_ = control.SetReadDeadline(time.Unix(1, 0))
+	}
+	idle := w.writing.TryLock()
+	if idle {
+		w.writing.Unlock()
+	}
+	if !idle || w.request.ProtoMajor == 2 {
+		_ = control.SetWriteDeadline(time.Unix(1, 0))
+	}
+}
+
+// complete decides what becomes of the response of a handler that has returned, if its
+// credential has ended.
+func (w *response) complete() {
+	w.life.Lock()
+	hijacked := w.conn != nil || w.yielded
+	w.life.Unlock()
+	o := w.ended.Load()
+	if o == nil || hijacked {
+		return
+	}
+	w.writing.Lock()
+	defer w.writing.Unlock()
+	switch {
+	case !w.out.Load() && (o.cause == nil || isSafe(w.request.Method)):
+		w.body.returned = true
+		w.refuse(o)
+	case !w.out.Load():
+		panic(http.ErrAbortHandler) // whether the request took effect is not known
+	case w.events.Load():
+		w.sayLast(o)
+	case w.body.refused, w.body.partial(w.Header()):
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// partial reports whether a handler that has returned since the end may have given up. A
+// handler that has written since is believed to have finished.
+func (b *written) partial(h http.Header) bool {
+	if b.after || b.bytes == 0 && !b.flushed {
+		return false
+	}
+	length, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64)
+	return err != nil || length != b.bytes
+}
+
+// refuse answers in place of the handler. The header of an early entry is restored.
+func (w *response) refuse(o *outcome) {
+	if w.before != nil {
+		h := w.Header()
+		clear(h)
+		maps.Copy(h, w.before)
+	}
+	err := o.err
+	if o.cause != nil {
+		err = refusalOf(o.cause)
+	}
+	middleware.Refuse(w.ResponseWriter, w.request, middleware.WithChallenge(w.request.Context(), err))
+}
+
+func refusalOf(cause *Cause) error {
+	switch {
+	case errors.Is(cause, Revoked):
+		return middleware.Unauthorized(middleware.ReasonCredentialRevoked, cause)
+	case errors.Is(cause, Forbidden):
+		return middleware.Forbidden(cause)
+	case errors.Is(cause, Restart), errors.Is(cause, Later):
+		return middleware.Unavailable(cause)
+	}
+	return middleware.Unauthorized(middleware.ReasonCredentialExpired, cause)
+}
+
+// isSafe follows RFC 9110 §9.2.1.
+func isSafe(method string) bool {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
+		return true
+	}
+	return false
+}

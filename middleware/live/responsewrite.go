@@ -1,0 +1,218 @@
+package live
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"math"
+	"net"
+	"net/http"
+	"time"
+)
+
+// countedAt is how long a response is that becomes a member though it does not wait.
+const countedAt = 64 << 10
+
+var errReturned = errors.New("live: Handler: a write after the handler has returned")
+
+// start is called before a header is passed on. An event stream and an upgrade are members
+// before.
+func (w *response) start(upgrade bool) {
+	if w.out.Load() {
+		return
+	}
+	events := isMediaType(w.Header().Get("Content-Type"), eventStream)
+	if events || upgrade {
+		_ = w.enter()
+	}
+	w.writing.Lock()
+	defer w.writing.Unlock()
+	if w.shut() != nil {
+		w.body.refused = true
+		return
+	}
+	w.events.Store(events && w.Header().Get("Content-Encoding") == "" && w.request.Method != http.MethodHead)
+	w.out.Store(true)
+}
+
+// shut returns why nothing more of the handler's is to go out. writing is held.
+func (w *response) shut() error {
+	o := w.ended.Load()
+	switch {
+	case w.body.returned:
+		return errReturned
+	case o == nil:
+		return nil
+	case o.cause == nil, w.refusing.Load(), w.body.said:
+		return o.err
+	case !final(o.cause):
+		return nil
+	case !w.out.Load() && isSafe(w.request.Method), w.events.Load() && w.body.betweenEvents():
+		return o.err
+	}
+	return nil
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w *response) WriteHeader(status int) {
+	if status >= 200 || status == http.StatusSwitchingProtocols {
+		w.start(status == http.StatusSwitchingProtocols)
+		defer w.wrote(0)
+	}
+	w.writing.Lock()
+	defer w.writing.Unlock()
+	if w.shut() == nil {
+		w.ResponseWriter.WriteHeader(status)
+	}
+}
+
+// Write implements http.ResponseWriter.
+func (w *response) Write(p []byte) (int, error) {
+	w.start(false)
+	n, total, err := w.write(p)
+	w.wrote(total)
+	return n, err
+}
+
+func (w *response) write(p []byte) (n int, total int64, err error) {
+	w.writing.Lock()
+	defer w.writing.Unlock()
+	if err := w.shut(); err != nil {
+		w.body.refused = true
+		return 0, 0, err
+	}
+	n, err = w.ResponseWriter.Write(p)
+	if w.body.wrote(int64(n), w.ended.Load() != nil); w.events.Load() {
+		w.body.remember(p[:n])
+	}
+	return n, w.body.bytes, err
+}
+
+func (b *written) wrote(n int64, ended bool) {
+	b.bytes += n
+	b.after = b.after || ended
+}
+
+// wrote is called after every write, when writing is free.
+func (w *response) wrote(total int64) {
+	if total >= countedAt {
+		_ = w.enter()
+	}
+	if w.ended.Load() != nil {
+		w.endEvents()
+	}
+}
+
+// ReadFrom lets io.Copy use that of net/http, and with it sendfile. It copies in portions,
+// between which an end is seen.
+func (w *response) ReadFrom(src io.Reader) (n int64, err error) {
+	w.start(false)
+	to, ok := w.ResponseWriter.(io.ReaderFrom)
+	if !ok || w.events.Load() {
+		return io.Copy(struct{ io.Writer }{w}, src)
+	}
+	all, ok := src.(*io.LimitedReader) // net unwraps only one
+	if !ok {
+		all = &io.LimitedReader{R: src, N: math.MaxInt64}
+	}
+	for all.N > 0 && err == nil {
+		part := io.LimitedReader{R: all.R, N: min(all.N, countedAt)}
+		if w.entered.Load() {
+			part.N = min(all.N, 4*countedAt)
+		}
+		size := part.N
+		var m, total int64
+		m, total, err = w.readFrom(to, &part)
+		n += m
+		all.N -= size - part.N
+		w.wrote(total)
+		if part.N > 0 {
+			break // the end of src
+		}
+	}
+	return n, err
+}
+
+func (w *response) readFrom(to io.ReaderFrom, part *io.LimitedReader) (n, total int64, err error) {
+	w.writing.Lock()
+	defer w.writing.Unlock()
+	if err := w.shut(); err != nil {
+		w.body.refused = true
+		return 0, 0, err
+	}
+	n, err = to.ReadFrom(part)
+	w.body.wrote(n, w.ended.Load() != nil)
+	return n, w.body.bytes, err
+}
+
+// Flush implements http.Flusher.
+func (w *response) Flush() { _ = w.FlushError() }
+
+// FlushError is the method that http.ResponseController prefers to Flush.
+func (w *response) FlushError() error {
+	_ = w.enter()
+	w.start(false)
+	err := w.flush()
+	w.wrote(0)
+	return err
+}
+
+func (w *response) flush() error {
+	w.writing.Lock()
+	defer w.writing.Unlock()
+	if err := w.shut(); err != nil {
+		w.body.refused = true
+		return err
+	}
+	w.body.flushed = true
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// Unwrap serves http.ResponseController.
+func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// SetReadDeadline is the method that http.ResponseController calls. It does not undo a cut.
+func (w *response) SetReadDeadline(t time.Time) error {
+	return w.setDeadline(t, (*http.ResponseController).SetReadDeadline)
+}
+
+// SetWriteDeadline is the method that http.ResponseController calls. It does not undo a cut.
+func (w *response) SetWriteDeadline(t time.Time) error {
+	return w.setDeadline(t, (*http.ResponseController).SetWriteDeadline)
+}
+
+func (w *response) setDeadline(t time.Time, set func(*http.ResponseController, time.Time) error) error {
+	w.life.Lock()
+	defer w.life.Unlock()
+	switch {
+	case w.returned:
+		return errReturned
+	case w.cutting:
+		return nil
+	}
+	return set(http.NewResponseController(w.ResponseWriter), t)
+}
+
+// response1 is a response of HTTP/1.1, whose connection can be hijacked.
+type response1 struct{ *response }
+
+// Hijack implements http.Hijacker.
+func (w response1) Hijack() (net.Conn, *bufio.ReadWriter, error) { return w.hijack() }
+
+// response2 is a response of HTTP/2.
+type response2 struct{ *response }
+
+// Push implements http.Pusher.
+func (w response2) Push(target string, opts *http.PushOptions) error {
+	for x := w.ResponseWriter; x != nil; {
+		if p, ok := x.(http.Pusher); ok {
+			return p.Push(target, opts)
+		}
+		u, ok := x.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			break
+		}
+		x = u.Unwrap()
+	}
+	return http.ErrNotSupported
+}
