@@ -150,7 +150,7 @@ func (w *response) refuse(o *outcome) {
 	if o.cause != nil {
 		err = refusalOf(o.cause)
 	}
-	middleware.Refuse(w.ResponseWriter, w.request, middleware.WithChallenge(w.request.Context(), err))
+	middleware.Refuse(w.ResponseWriter, w.request, err)
 }
 
 func refusalOf(cause *Cause) error {
