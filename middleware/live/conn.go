@@ -75,6 +75,7 @@ func (w *response) hijack() (net.Conn, *bufio.ReadWriter, error) {
 
 // attach hands the place of the response to the connection.
 func (w *response) attach(c *conn) {
+	w.before = nil // nothing can be refused any more
 	w.life.Lock()
 	w.conn = c
 	if w.timer != nil {
