@@ -62,7 +62,7 @@ func BenchmarkShortAnswer(b *testing.B) {
 	}
 }
 
-// authAgain has the Auth asked after the registry follows it, as it is from then on.
+// authAgain has the Auth asked once more, after the registry has begun to follow it.
 func authAgain(a *middleware.Auth) (*http.Request, error) {
 	r := requestFrom("192.0.2.1:1234")
 	return a.Admit(r.WithContext(context.WithValue(r.Context(), credential{}, ann)))
