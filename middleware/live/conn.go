@@ -25,6 +25,7 @@ type conn struct {
 	sent    frameCount
 	raw     bool // the head was not that of a WebSocket
 	broken  bool // a write has failed
+	dropped int  // bytes of the handler since the end
 
 	reading  sync.Mutex // held while reading from the peer for the handler
 	early    []byte     // what net/http had read; guarded by reading, as the next fields are
@@ -75,6 +76,7 @@ func (w *response) hijack() (net.Conn, *bufio.ReadWriter, error) {
 
 // attach hands the place of the response to the connection.
 func (w *response) attach(c *conn) {
+	w.before = nil // nothing can be refused any more
 	w.life.Lock()
 	w.conn = c
 	if w.timer != nil {
@@ -115,6 +117,11 @@ func (c *conn) read(p []byte) (n int, err error) {
 	default:
 		n, err = c.Conn.Read(p)
 	}
+	if c.closing.Load() != nil { // bytes that come after the end are not for the handler
+		c.settleNow()
+		c.received.pass(p[:n])
+		return 0, errSettled
+	}
 	if c.handshake {
 		c.received.pass(p[:n])
 	}
@@ -125,11 +132,15 @@ func (c *conn) read(p []byte) (n int, err error) {
 func (c *conn) settle() (clean bool) {
 	c.reading.Lock()
 	defer c.reading.Unlock()
+	c.settleNow()
+	return c.clean
+}
+
+func (c *conn) settleNow() {
 	if !c.settled {
 		c.settled = true
 		c.clean = c.handshake && c.received.boundary() && !c.received.closed
 	}
-	return c.clean
 }
 
 func (c *conn) readEnd(p []byte) (int, error) {
@@ -182,6 +193,10 @@ func (c *conn) pass(p []byte) (n int, err error) {
 	return n, err
 }
 
+// maxDropped is how much is dropped before a handler's writes fail, so that one which writes
+// without a pause ends.
+const maxDropped = 64 << 10
+
 // writeRest writes the rest of the frame under way, and drops the bytes behind it, so that a
 // handler which answers the close frame does not fail.
 func (c *conn) writeRest(p []byte) (int, error) {
@@ -191,10 +206,14 @@ func (c *conn) writeRest(p []byte) (int, error) {
 	if closed || c.raw {
 		return 0, c.closing.Load()
 	}
-	if rest := c.sent.rest(p); rest > 0 && !c.broken {
+	rest := c.sent.rest(p)
+	if rest > 0 && !c.broken {
 		if n, err := c.pass(p[:rest]); err != nil {
 			return n, err
 		}
+	}
+	if c.dropped += len(p) - rest; c.dropped > maxDropped {
+		return rest, c.closing.Load()
 	}
 	return len(p), nil
 }

@@ -9,8 +9,10 @@
 // There is nothing to connect. The registry learns from the [middleware.Voucher] of a
 // request which [middleware.Auth] admitted it, follows that Auth's revocations from the
 // first such request on, and asks it at every recheck. ws.Handler binds its connections
-// here. Other code binds its own members by [Registry.Reserve], [Binding.Bind] and
-// [Binding.Open], and implements [Member].
+// here. [Registry.Handler] binds any other response: event streams, long polls, downloads,
+// and the sockets of other libraries. Code that outlives a request in another way binds its
+// own members by [Registry.Reserve], [Binding.Bind] and [Binding.Open], and implements
+// [Member].
 //
 // # How a revocation is never missed
 //

@@ -34,10 +34,10 @@ import (
 //     and writes that wait are cut by deadlines. Unless it is an event stream, a response
 //     that next has not completed is aborted, so that it does not look complete.
 //   - A hijacked WebSocket, of any library, gets a close frame with code and reason at the
-//     next boundary of its frames, and nothing after it. What next reads is the same close
-//     frame, as though the peer had sent it, or the cause if it is within a frame; the
-//     context ends after that. What next writes is dropped. TCP is closed when the peer
-//     has answered, or after Grace.
+//     next boundary of its frames, and nothing after it. The handler reads the same close
+//     frame, as though the peer had sent it, or the cause if it has read a part of a frame;
+//     the context ends after that. Its further writes are dropped, and fail after 64 KiB.
+//     TCP is closed when the peer has answered, or after Grace.
 //   - Another hijacked connection is cut.
 //
 // A hijacked connection stays a member until it is closed, also when next has returned. One

@@ -52,7 +52,7 @@ func stormer(conn net.Conn, r *http.Request) {
 func TestStormEndsEveryConnectionAtAFrameBoundary(t *testing.T) {
 	t.Parallel()
 	const connections = 160
-	w := newWorld(t, Config{Limits: Limits{PerPrincipal: 200, PerAddress: 200}, Timeouts: Timeouts{Grace: 500 * time.Millisecond}})
+	w := newWorld(t, Config{Limits: Limits{PerPrincipal: 200, PerAddress: 200}, Timeouts: Timeouts{Grace: 9 * time.Second}})
 	read := make(chan string, connections)
 	h := w.front(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		rw.WriteHeader(http.StatusSwitchingProtocols)
@@ -77,7 +77,7 @@ func TestStormEndsEveryConnectionAtAFrameBoundary(t *testing.T) {
 			client, returned := w.dial(h, session)
 			defer client.Close()
 			_ = client.SetDeadline(time.Now().Add(10 * time.Second))
-			frames, code, reason, err := readEnding(client)
+			frames, code, reason, err := readEnding(polite{client})
 			if code != 3000 || reason != "revoked" || err != nil {
 				t.Errorf("%s: %d %q after %d frames: %v", session, code, reason, frames, err)
 			}
