@@ -49,7 +49,13 @@ func (w *response) hijack() (net.Conn, *bufio.ReadWriter, error) {
 	w.life.Unlock()
 	control := http.NewResponseController(w.ResponseWriter)
 	if yielded {
-		return control.Hijack()
+		conn, rw, err := control.Hijack()
+		if err == nil {
+			w.life.Lock()
+			w.gone = true
+			w.life.Unlock()
+		}
+		return conn, rw, err
 	}
 	if err := w.enter(); err != nil && !w.out.Load() {
 		w.refusing.Store(true)

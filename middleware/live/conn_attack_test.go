@@ -7,6 +7,8 @@ import (
 	"net/http/httptest"
 	"testing"
 	"time"
+
+	"github.com/securews/securews/internal/contextkey"
 )
 
 // stuckCloser is a connection whose CloseWrite waits, as that of TLS does for a peer that
@@ -75,5 +77,45 @@ func TestBoundCutWhileHijacking(t *testing.T) {
 		}
 	}))
 	h.ServeHTTP(&pipeWriter{httptest.NewRecorder(), server}, handshake("session").WithContext(context.Background()))
+	w.settled()
+}
+
+// A handler that notices the end only after one more part of its body has not completed it.
+func TestBoundBodyThatIsLeftDoesNotLookComplete(t *testing.T) {
+	t.Parallel()
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		w := newWorld(t, Config{})
+		s := serve(t, w.front(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			rw.(http.Flusher).Flush()
+			_, _ = rw.Write([]byte("1,"))
+			w.signOut("session")
+			<-r.Context().Done()
+			_, _ = rw.Write([]byte("2,")) // it was on its way
+		})), "plain")
+		res, body := get(t, s, "session", method)
+		if res == nil {
+			t.Fatal(body())
+		}
+		if got, err := body(); err == nil {
+			t.Errorf("%s: %q looks complete", method, got)
+		}
+		w.settled()
+	}
+}
+
+// A response that ended before a handler took it over, as a ws.Handler does, is refused all
+// the same.
+func TestBoundEndBeforeTheYield(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Config{})
+	h := w.front(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		w.signOut("session")
+		<-r.Context().Done()
+		r.Context().Value(contextkey.Layer{}).(contextkey.Yielder).Yield(contextkey.Key(), w.auth)
+		http.Error(rw, "refused", http.StatusForbidden)
+	}))
+	if rec := answer(h, handshake("session")); rec.Code != http.StatusUnauthorized {
+		t.Errorf("%d %s, want 401", rec.Code, rec.Body)
+	}
 	w.settled()
 }
