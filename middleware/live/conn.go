@@ -50,7 +50,13 @@ func (w *response) hijack() (net.Conn, *bufio.ReadWriter, error) {
 	w.life.Unlock()
 	control := http.NewResponseController(w.ResponseWriter)
 	if yielded {
-		return control.Hijack()
+		conn, rw, err := control.Hijack()
+		if err == nil {
+			w.life.Lock()
+			w.gone = true
+			w.life.Unlock()
+		}
+		return conn, rw, err
 	}
 	if err := w.enter(); err != nil && !w.out.Load() {
 		w.refusing.Store(true)
@@ -232,17 +238,28 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// CloseWrite shuts down the writing side, as that of a TCP connection does.
+// CloseWrite shuts down the writing side, as that of a TCP connection does. That of TLS
+// waits, behind writes and for a peer that does not read, so mu is not held.
 func (c *conn) CloseWrite() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	err := c.closeWrite()
+	if c.closing.Load() != nil {
+		c.sayClose()
+	}
+	return err
+}
+
+func (c *conn) closeWrite() error {
+	c.writing.Lock()
+	defer c.writing.Unlock()
 	if c.closing.Load() != nil {
 		return nil
 	}
-	if x, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return x.CloseWrite()
+	x, ok := c.Conn.(interface{ CloseWrite() error })
+	if !ok {
+		return errors.ErrUnsupported
 	}
-	return errors.ErrUnsupported
+	c.broken = true
+	return x.CloseWrite()
 }
 
 // SetDeadline implements net.Conn. During the end it does nothing, as the other two.

@@ -111,9 +111,14 @@ func (c *conn) shut(answered bool) {
 		return
 	}
 	c.closed = true
-	c.timers[0].Stop()
+	cause := c.closing.Load()
+	if cause == nil { // the response was cut while it became a connection
+		cause = c.w.endedWith()
+	} else {
+		c.timers[0].Stop()
+	}
 	c.mu.Unlock()
-	defer c.w.binding.Leave(c.closing.Load())
+	defer c.w.binding.Leave(cause)
 	if answered {
 		_ = c.Conn.Close()
 		return

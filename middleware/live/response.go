@@ -41,6 +41,7 @@ type response struct {
 	life     sync.Mutex // never held while waiting; guards the fields below
 	returned bool
 	yielded  bool
+	gone     bool // hijacked since
 	cutting  bool // deadlines have been set in the past
 	conn     *conn
 	timer    *time.Timer // of the next step of an end
@@ -51,7 +52,7 @@ type written struct {
 	bytes    int64
 	last     [4]byte
 	flushed  bool
-	after    bool // since the end
+	late     bool // begun since the end
 	refused  bool // a part of it
 	said     bool // the last event
 	returned bool

@@ -108,7 +108,7 @@ func (w *response) cut() {
 // credential has ended.
 func (w *response) complete() {
 	w.life.Lock()
-	hijacked := w.conn != nil || w.yielded
+	hijacked := w.conn != nil || w.gone
 	w.life.Unlock()
 	o := w.ended.Load()
 	if o == nil || hijacked {
@@ -129,11 +129,12 @@ func (w *response) complete() {
 	}
 }
 
-// partial reports whether a handler that has returned since the end may have given up. A
-// handler that has written since is believed to have finished.
+// partial reports whether a handler that has returned since the end may have given up
+// within the body. One that began the body since the end is believed to have finished: what
+// it wrote, it wrote in spite of the end.
 func (b *written) partial(h http.Header) bool {
-	if b.after || b.bytes == 0 && !b.flushed {
-		return false
+	if b.late || b.bytes == 0 && !b.flushed || isMediaType(h.Get("Content-Type"), eventStream) {
+		return false // an event stream may end between any two events
 	}
 	length, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64)
 	return err != nil || length != b.bytes

@@ -81,16 +81,17 @@ func (w *response) write(p []byte) (n int, total int64, err error) {
 		w.body.refused = true
 		return 0, 0, err
 	}
+	w.body.begin(w.ended.Load() != nil)
 	n, err = w.ResponseWriter.Write(p)
-	if w.body.wrote(int64(n), w.ended.Load() != nil); w.events.Load() {
+	if w.body.bytes += int64(n); w.events.Load() {
 		w.body.remember(p[:n])
 	}
 	return n, w.body.bytes, err
 }
 
-func (b *written) wrote(n int64, ended bool) {
-	b.bytes += n
-	b.after = b.after || ended
+// begin is called before a part of the body is passed on.
+func (b *written) begin(ended bool) {
+	b.late = b.late || ended && b.bytes == 0 && !b.flushed
 }
 
 // wrote is called after every write, when writing is free.
@@ -140,8 +141,9 @@ func (w *response) readFrom(to io.ReaderFrom, part *io.LimitedReader) (n, total 
 		w.body.refused = true
 		return 0, 0, err
 	}
+	w.body.begin(w.ended.Load() != nil)
 	n, err = to.ReadFrom(part)
-	w.body.wrote(n, w.ended.Load() != nil)
+	w.body.bytes += n
 	return n, w.body.bytes, err
 }
 
@@ -164,6 +166,7 @@ func (w *response) flush() error {
 		w.body.refused = true
 		return err
 	}
+	w.body.begin(w.ended.Load() != nil)
 	w.body.flushed = true
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
