@@ -34,6 +34,7 @@ type conn struct {
 
 	closing atomic.Pointer[Cause]
 	said    atomic.Bool // the close frame is out
+	answer  atomic.Uint32
 	reset   atomic.Bool // nothing that waits in the kernel is for the peer
 
 	mu     sync.Mutex // never held while waiting; orders deadlines and Close with the end
@@ -120,6 +121,11 @@ func (c *conn) read(p []byte) (n int, err error) {
 		c.early = c.early[n:]
 	default:
 		n, err = c.Conn.Read(p)
+		if c.handshake && c.closing.Load() != nil { // perhaps the peer's answer: it is not for the handler
+			c.settleHeld()
+			c.received.pass(p[:n])
+			return 0, errSettled
+		}
 	}
 	if c.handshake {
 		c.received.pass(p[:n])
@@ -131,11 +137,15 @@ func (c *conn) read(p []byte) (n int, err error) {
 func (c *conn) settle() (clean bool) {
 	c.reading.Lock()
 	defer c.reading.Unlock()
+	c.settleHeld()
+	return c.clean
+}
+
+func (c *conn) settleHeld() {
 	if !c.settled {
 		c.settled = true
 		c.clean = c.handshake && c.received.boundary() && !c.received.closed
 	}
-	return c.clean
 }
 
 func (c *conn) readEnd(p []byte) (int, error) {

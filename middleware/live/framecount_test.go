@@ -98,6 +98,9 @@ func readEnding(r io.Reader) (frames int, code uint16, reason string, err error)
 			if code, reason, err = f.closing(); err != nil {
 				return frames, 0, "", err
 			}
+			if a, ok := r.(answerer); ok {
+				go a.answerClose()
+			}
 			if n, _ := r.Read(make([]byte, 1)); n > 0 {
 				return frames, 0, "", fmt.Errorf("%w: bytes after the close frame", errMalformed)
 			}

@@ -57,8 +57,8 @@ func TestEventStreamEndsAmongOtherLayers(t *testing.T) {
 						h = order.outer(h)
 					}
 					s := serve(t, h, kind)
-					time.AfterFunc(50*time.Millisecond, func() { w.signOut("session") })
 					_, body := get(t, s, "session", http.MethodGet, "Accept", "text/event-stream")
+					time.AfterFunc(50*time.Millisecond, func() { w.signOut("session") })
 					got, err := body()
 					if !order.withoutReason && (err != nil || !strings.HasSuffix(got, "\n\n"+farewell)) {
 						t.Errorf("read %q, %v", got[:min(100, len(got))], err)
