@@ -35,6 +35,7 @@ type conn struct {
 
 	closing atomic.Pointer[Cause]
 	said    atomic.Bool // the close frame is out
+	answer  atomic.Uint32
 	reset   atomic.Bool // nothing that waits in the kernel is for the peer
 
 	mu     sync.Mutex // never held while waiting; orders deadlines and Close with the end

@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/securews/securews/internal/contextkey"
+	"github.com/securews/securews/middleware"
 )
 
 // stuckCloser is a connection whose CloseWrite waits, as that of TLS does for a peer that
@@ -116,6 +118,58 @@ func TestBoundEndBeforeTheYield(t *testing.T) {
 	}))
 	if rec := answer(h, handshake("session")); rec.Code != http.StatusUnauthorized {
 		t.Errorf("%d %s, want 401", rec.Code, rec.Body)
+	}
+	w.settled()
+}
+
+// After the end, what a handler writes together with the head by hand is not passed on; and
+// a head with bare line feeds is not kept for ever.
+func TestBoundHeadByHand(t *testing.T) {
+	t.Parallel()
+	head := "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"
+	for _, test := range []struct {
+		text, want string
+		ended      bool
+	}{
+		{head + "\x81\x05hello", head[:len(head)-2] + "X-Outer: of a layer in front\r\n\r\n" + "\x88\x09\x0b\xb8revoked", true},
+		{"HTTP/1.1 200 OK\r\n\r\nhello", "", true},
+		{"HTTP/1.1 101 Switching Protocols\nUpgrade: websocket\n\n", "HTTP/1.1 101 Switching Protocols\nUpgrade: websocket\n\n", false},
+	} {
+		w := newWorld(t, Config{Timeouts: Timeouts{Grace: 200 * time.Millisecond}})
+		client, _ := w.dial(w.front(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+			conn, _, err := rw.(http.Hijacker).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer conn.Close()
+			if test.ended {
+				for _, b := range w.index.list(key{bySession, "", ann.SessionHandle}) {
+					b.end(Revoked)
+				}
+			}
+			_, _ = conn.Write([]byte(test.text))
+		})), ann.SessionHandle)
+		_ = client.SetDeadline(time.Now().Add(5 * time.Second))
+		got, err := io.ReadAll(client)
+		if err != nil || string(got) != test.want {
+			t.Errorf("%q: read %q, %v, want %q", test.text, got, err, test.want)
+		}
+	}
+}
+
+// A POST that has perhaps had its effect is aborted, also if the revocation is found only
+// when it enters.
+func TestBoundPostIsNotRefusedLate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Config{})
+	s := serve(t, w.front(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		w.join(with(ann, func(p *middleware.Principal) { p.SessionHandle = "other" })).Leave(nil) // the Auth is followed
+		w.signOut("session")
+		<-r.Context().Done()
+	})), "plain")
+	if res, _ := get(t, s, "session", http.MethodPost); res != nil {
+		t.Errorf("%d, want no answer", res.StatusCode)
 	}
 	w.settled()
 }

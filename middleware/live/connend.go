@@ -59,7 +59,9 @@ func (c *conn) sayClose() {
 	if raw {
 		c.cut()
 		c.cancel()
+		return
 	}
+	c.conclude()
 }
 
 // finish takes the connection from the first step of its end to the last: close frame, the
@@ -69,8 +71,31 @@ func (c *conn) finish() {
 	c.interrupt(time.Unix(1, 0))
 	c.settle() // when the handler's read has returned
 	c.interrupt(time.Time{})
-	if c.awaitAnswer() && c.said.Load() {
+	if c.awaitAnswer() {
+		c.answer.Store(answered)
+	} else {
+		c.answer.Store(gone)
+	}
+	c.conclude()
+}
+
+// What has become of the peer's answer.
+const (
+	answered = iota + 1
+	gone
+)
+
+// conclude closes TCP when the close frame is out and the peer has answered or gone. Both
+// sides call it, because the answer may come before the write of the close frame returns.
+func (c *conn) conclude() {
+	if !c.said.Load() {
+		return
+	}
+	switch c.answer.Load() {
+	case answered:
 		c.shut(true)
+	case gone:
+		c.cut()
 	}
 }
 
@@ -91,9 +116,6 @@ func (c *conn) awaitAnswer() bool {
 		n, err := c.Conn.Read(b)
 		c.received.pass(b[:n])
 		if err != nil && !c.received.closed {
-			if c.said.Load() {
-				c.cut()
-			}
 			return false
 		}
 	}

@@ -85,9 +85,6 @@ func (f frame) closing() (code uint16, reason string, err error) {
 	return binary.BigEndian.Uint16(f.payload), string(f.payload[2:]), nil
 }
 
-// polite is a client that answers a close frame (RFC 6455 §5.5.1).
-type polite struct{ net.Conn }
-
 // readEnding reads frames until a close frame, and wants that nothing follows it.
 func readEnding(r io.Reader) (frames int, code uint16, reason string, err error) {
 	open := false
@@ -102,8 +99,8 @@ func readEnding(r io.Reader) (frames int, code uint16, reason string, err error)
 			if code, reason, err = f.closing(); err != nil {
 				return frames, 0, "", err
 			}
-			if c, ok := r.(polite); ok {
-				_, _ = c.Write(buildFrame(0x88, f.payload, true))
+			if a, ok := r.(answerer); ok {
+				go a.answerClose()
 			}
 			if n, _ := r.Read(make([]byte, 1)); n > 0 {
 				return frames, 0, "", fmt.Errorf("%w: bytes after the close frame", errMalformed)

@@ -27,14 +27,20 @@ func (c *conn) writeHead(p []byte) (int, error) {
 	end := bytes.Index(h.bytes, []byte("\r\n\r\n"))
 	switch {
 	case end >= 0:
-	case len(h.bytes) > maxHead, !bytes.HasPrefix(h.bytes, []byte("HTTP/1.1 101")[:min(12, len(h.bytes))]):
+	case len(h.bytes) > maxHead, bytes.Contains(h.bytes, []byte("\n\n")), !bytes.HasPrefix(h.bytes, []byte("HTTP/1.1 101")[:min(12, len(h.bytes))]):
 		end = -1
 	default:
 		return len(p), nil
 	}
 	c.head = nil
 	if c.raw = end < 0 || !bytes.HasPrefix(h.bytes, []byte("HTTP/1.1 101 ")); c.raw {
+		if cause := c.closing.Load(); cause != nil {
+			return 0, cause
+		}
 		return c.passAll(h.bytes, p)
+	}
+	if c.closing.Load() != nil { // frames behind the head are not for the peer any more
+		h.bytes = h.bytes[:end+4]
 	}
 	end += 2
 	whole := append(h.withOuter(h.bytes[:end]), "\r\n"...)

@@ -58,7 +58,7 @@ func TestEventStreamEndsAmongOtherLayers(t *testing.T) {
 					}
 					s := serve(t, h, kind)
 					_, body := get(t, s, "session", http.MethodGet, "Accept", "text/event-stream")
-					time.AfterFunc(30*time.Millisecond, func() { w.signOut("session") })
+					time.AfterFunc(50*time.Millisecond, func() { w.signOut("session") })
 					got, err := body()
 					if !order.withoutReason && (err != nil || !strings.HasSuffix(got, "\n\n"+farewell)) {
 						t.Errorf("read %q, %v", got[:min(100, len(got))], err)

@@ -130,8 +130,8 @@ func (w *response) bind(ctx context.Context) error {
 // refused ends a response that has not become a member.
 func (w *response) refused(err error) {
 	g := w.layer.registry
-	if w.out.Load() {
-		cause, _ := causeOf(err)
+	cause, _ := causeOf(err)
+	if w.out.Load() || cause != nil && w.before == nil && !isSafe(w.request.Method) { // perhaps it has had its effect
 		if cause == nil {
 			cause = Later.Wrap(err)
 		}
