@@ -31,11 +31,17 @@ func TestResponsesAtTheEnd(t *testing.T) {
 			_ = write(rw, "full")
 			<-r.Context().Done()
 		}, 200},
-		{"it finishes within the grace", Revoked, func(rw http.ResponseWriter, r *http.Request) {
+		{"it reaches its Content-Length within the grace", Revoked, func(rw http.ResponseWriter, r *http.Request) {
+			rw.Header().Set("Content-Length", "8")
 			_ = write(rw, "half")
 			<-r.Context().Done()
 			_ = write(rw, "half")
 		}, 200},
+		{"it writes on within the grace, to an unknown length", Revoked, func(rw http.ResponseWriter, r *http.Request) {
+			_ = write(rw, "half")
+			<-r.Context().Done()
+			_ = write(rw, "more")
+		}, 0},
 		{"it goes on after the grace", Revoked, func(rw http.ResponseWriter, r *http.Request) {
 			_ = write(rw, "half")
 			<-r.Context().Done()

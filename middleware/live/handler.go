@@ -31,8 +31,11 @@ import (
 //     "end" whose data is {"code":3000,"reason":"revoked"}.
 //   - Writes fail with the cause after Timeouts.Grace; those of an event stream at the next
 //     end of an event, if the cause is [Revoked] or [Forbidden]. After a second Grace, reads
-//     and writes that wait are cut by deadlines. Unless it is an event stream, a response
-//     that next has not completed is aborted, so that it does not look complete.
+//     and writes that wait are cut by deadlines. Unless it is an event stream, a body that
+//     was begun before the end is aborted if it is not of its Content-Length, so that it
+//     does not look complete.
+//   - The response to another request, such as a POST, is aborted if it has no header yet when
+//     next returns, since the request may have taken effect.
 //   - A hijacked WebSocket, of any library, gets a close frame with code and reason at the
 //     next boundary of its frames, and nothing after it. The handler reads the same close
 //     frame, as though the peer had sent it, or the cause if it has read a part of a frame;
@@ -40,9 +43,11 @@ import (
 //     TCP is closed when the peer has answered, or after Grace.
 //   - Another hijacked connection is cut.
 //
-// A hijacked connection stays a member until it is closed, also when next has returned. One
+// One large Write that has begun before the end goes on until Grace is over. A hijacked
+// connection stays a member until it is closed, also when next has returned or panicked. One
 // that next never closes stays until Timeouts.MaxAge. A connection that next does not take
-// from net/http is not bound. A ws.Handler behind it takes its connections over.
+// from net/http is not bound, and an extended CONNECT (RFC 8441) is bound as an ordinary
+// response. A ws.Handler behind it takes its connections over.
 func (g *Registry) Handler(next http.Handler) http.Handler {
 	return &layer{registry: g, next: next}
 }
