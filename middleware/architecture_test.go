@@ -17,7 +17,9 @@ const module = "github.com/securews/securews"
 var imports = map[string][]string{
 	"internal/bounded":    {},
 	"internal/contextkey": {},
+	"internal/method":     {},
 	"internal/opening":    {},
+	"internal/unwrap":     {},
 	"internal/setting":    {},
 	"middleware": {
 		module + "/internal/...",

@@ -174,7 +174,7 @@ func (a *Auth) vouch(r *http.Request) (*Voucher, error) {
 
 // askedSince returns the moment from which on an answer about the request's credential may
 // come: now, unless authenticators may rely on what an outer layer was told. It is called
-// before they are: what is too old for them then is not for the voucher.
+// before they are: an answer that is too old for them then is not for the voucher.
 func askedSince(ctx context.Context) time.Time {
 	asked := time.Now()
 	if v, ok := VoucherFrom(ctx); ok && v.asked.Before(asked) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/securews/securews/internal/method"
 	"github.com/securews/securews/internal/opening"
 )
 
@@ -98,7 +99,7 @@ func (p *OriginPolicy) AllowsAny() bool { return p != nil && p.any }
 // Host, so a proxy in front must pass on the Host as the browser sent it, port included;
 // otherwise browsers that send both are refused.
 func (p *OriginPolicy) Check(r *http.Request) error {
-	if isSafe(r.Method) && !opening.IsHandshake(r) {
+	if method.IsSafe(r.Method) && !opening.IsHandshake(r) {
 		return nil
 	}
 	if p == nil {

@@ -121,18 +121,9 @@ func (p *Proxies) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// clientAround is the client as the innermost [Proxies] around found it, or the
-// peer of the connection.
-func clientAround(r *http.Request) netip.Addr {
-	if x, ok := r.Context().Value(proxiedKey{}).(*proxied); ok {
-		return x.client
-	}
-	return peerAddr(r)
-}
-
-// clientAddress is clientAround for the log, which has "@" for a Unix socket.
+// clientAddress is ClientIP for the log, which has "@" for a Unix socket.
 func clientAddress(r *http.Request) string {
-	a := clientAround(r)
+	a := ClientIP(r)
 	if !a.IsValid() {
 		return r.RemoteAddr
 	}

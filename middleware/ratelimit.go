@@ -167,7 +167,7 @@ func (l *RateLimit) take(r *http.Request) (wait time.Duration, err error) {
 	case l.proxies != nil:
 		return l.addresses.allowAddress(l.proxies.ClientIP(r)), nil
 	}
-	return l.addresses.allowAddress(clientAround(r)), nil
+	return l.addresses.allowAddress(ClientIP(r)), nil
 }
 
 // limiterTimeout bounds the wait for a Limiter in one request.

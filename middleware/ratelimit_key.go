@@ -8,7 +8,7 @@ import (
 // addressKey is the key of the client's address as p finds it.
 func addressKey(r *http.Request, p *Proxies) string {
 	if p == nil {
-		return keyOfAddress(clientAround(r))
+		return keyOfAddress(ClientIP(r))
 	}
 	return keyOfAddress(p.ClientIP(r))
 }

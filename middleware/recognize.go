@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/securews/securews/internal/bounded"
+	"github.com/securews/securews/internal/method"
 	"github.com/securews/securews/internal/opening"
 )
 
@@ -56,7 +57,7 @@ func (a *Auth) recognize(r *http.Request) (Principal, error) {
 		return Anonymous().Authenticate(r)
 	case found < 0:
 		return Principal{}, Unauthorized(ReasonNoCredential, ErrNoCredential)
-	case a.list[found].ambient && !a.list[found].nested && r.Header.Get("Origin") == "" && (opening.IsHandshake(r) || !isSafe(r.Method)):
+	case a.list[found].ambient && !a.list[found].nested && r.Header.Get("Origin") == "" && (opening.IsHandshake(r) || !method.IsSafe(r.Method)):
 		return Principal{}, &Refusal{Status: http.StatusForbidden, Reason: ReasonOriginMissing, Err: errAmbient}
 	}
 	return principal, alive(r.Context(), a.list[found].others, principal)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/securews/securews/internal/bounded"
 	"github.com/securews/securews/internal/contextkey"
+	"github.com/securews/securews/internal/unwrap"
 	"github.com/securews/securews/middleware"
 )
 
@@ -160,16 +161,8 @@ func takeOver(w http.ResponseWriter) (conn net.Conn, rw *bufio.ReadWriter, err e
 
 // writeHeaderNow has a writer send its header that would wait for the body, as gin's does.
 func writeHeaderNow(w http.ResponseWriter) {
-	for w != nil {
-		if late, ok := w.(interface{ WriteHeaderNow() }); ok {
-			late.WriteHeaderNow()
-			return
-		}
-		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
-		if !ok {
-			return
-		}
-		w = u.Unwrap()
+	if late, ok := unwrap.As[interface{ WriteHeaderNow() }](w); ok {
+		late.WriteHeaderNow()
 	}
 }
 
@@ -185,13 +178,7 @@ func spell(h http.Header) {
 // canHijack finds the middleware that hides the connection, while that can still be
 // answered. A writer that can be unwrapped is believed to pass Hijack on.
 func canHijack(w http.ResponseWriter) error {
-	for {
-		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
-		if !ok {
-			break
-		}
-		w = u.Unwrap()
-	}
+	w = unwrap.Innermost(w)
 	if _, ok := w.(http.Hijacker); ok {
 		return nil
 	}

@@ -79,7 +79,7 @@ func (c *conn) finish() {
 	c.conclude()
 }
 
-// What has become of the peer's answer.
+// The outcomes of waiting for the answer of the peer.
 const (
 	answered = iota + 1
 	gone

@@ -2,6 +2,7 @@ package live
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/securews/securews/internal/contextkey"
 	"github.com/securews/securews/internal/opening"
+	"github.com/securews/securews/internal/unwrap"
 	"github.com/securews/securews/middleware"
 )
 
@@ -111,18 +113,11 @@ func isMediaType(value, mediaType string) bool {
 // logNoDeadlines reports a layer in front that hides the deadlines of the connection: a
 // handler that waits in a write cannot be cut.
 func (l *layer) logNoDeadlines(w http.ResponseWriter, r *http.Request) {
-	for {
-		if _, ok := w.(deadliner); ok {
-			return
-		}
-		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
-		if !ok {
-			break
-		}
-		w = u.Unwrap()
+	if _, ok := unwrap.As[deadliner](w); ok {
+		return
 	}
 	l.noDeadlines.Do(func() {
 		l.registry.cfg.Log.Warn("live: Handler: a layer in front hides SetWriteDeadline, so a handler that waits in a write cannot be cut: give its ResponseWriter an Unwrap method",
-			"route", routeOf(r), "writer", typeName(w))
+			"route", routeOf(r), "writer", fmt.Sprintf("%T", unwrap.Innermost(w)))
 	})
 }

@@ -3,7 +3,6 @@ package live
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"github.com/securews/securews/internal/contextkey"
+	"github.com/securews/securews/internal/method"
 	"github.com/securews/securews/middleware"
 )
 
@@ -131,7 +131,7 @@ func (w *response) bind(ctx context.Context) error {
 func (w *response) refused(err error) {
 	g := w.layer.registry
 	cause, _ := causeOf(err)
-	if w.out.Load() || cause != nil && w.before == nil && !isSafe(w.request.Method) { // perhaps it has had its effect
+	if w.out.Load() || cause != nil && w.before == nil && !method.IsSafe(w.request.Method) { // perhaps it has had its effect
 		if cause == nil {
 			cause = Later.Wrap(err)
 		}
@@ -199,5 +199,3 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	}
 	return b.ReadCloser.Read(p)
 }
-
-func typeName(x any) string { return fmt.Sprintf("%T", x) }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/securews/securews/internal/contextkey"
+	"github.com/securews/securews/internal/method"
 	"github.com/securews/securews/middleware"
 )
 
@@ -117,7 +118,7 @@ func (w *response) complete() {
 	w.writing.Lock()
 	defer w.writing.Unlock()
 	switch {
-	case !w.out.Load() && (o.cause == nil || isSafe(w.request.Method)):
+	case !w.out.Load() && (o.cause == nil || method.IsSafe(w.request.Method)):
 		w.body.returned = true
 		w.refuse(o)
 	case !w.out.Load():
@@ -164,13 +165,4 @@ func refusalOf(cause *Cause) error {
 		return middleware.Unavailable(cause)
 	}
 	return middleware.Unauthorized(middleware.ReasonCredentialExpired, cause)
-}
-
-// isSafe follows RFC 9110 §9.2.1.
-func isSafe(method string) bool {
-	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
-		return true
-	}
-	return false
 }

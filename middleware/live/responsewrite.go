@@ -8,6 +8,9 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/securews/securews/internal/method"
+	"github.com/securews/securews/internal/unwrap"
 )
 
 // countedAt is how long a response is that becomes a member though it does not wait.
@@ -47,7 +50,7 @@ func (w *response) shut() error {
 		return o.err
 	case !final(o.cause):
 		return nil
-	case !w.out.Load() && isSafe(w.request.Method), w.events.Load() && w.body.betweenEvents():
+	case !w.out.Load() && method.IsSafe(w.request.Method), w.events.Load() && w.body.betweenEvents():
 		return o.err
 	}
 	return nil
@@ -77,11 +80,9 @@ func (w *response) Write(p []byte) (int, error) {
 func (w *response) write(p []byte) (n int, total int64, err error) {
 	w.writing.Lock()
 	defer w.writing.Unlock()
-	if err := w.shut(); err != nil {
-		w.body.refused = true
+	if err := w.admit(); err != nil {
 		return 0, 0, err
 	}
-	w.body.begin(w.ended.Load() != nil)
 	n, err = w.ResponseWriter.Write(p)
 	if w.body.bytes += int64(n); w.events.Load() {
 		w.body.remember(p[:n])
@@ -89,9 +90,16 @@ func (w *response) write(p []byte) (n int, total int64, err error) {
 	return n, w.body.bytes, err
 }
 
-// begin is called before a part of the body is passed on.
-func (b *written) begin(ended bool) {
-	b.late = b.late || ended && b.bytes == 0 && !b.flushed
+// admit is called before a part of the body is passed on, and returns why it is not to be.
+// writing is held.
+func (w *response) admit() error {
+	b := &w.body
+	if err := w.shut(); err != nil {
+		b.refused = true
+		return err
+	}
+	b.late = b.late || w.ended.Load() != nil && b.bytes == 0 && !b.flushed
+	return nil
 }
 
 // wrote is called after every write, when writing is free.
@@ -137,11 +145,9 @@ func (w *response) ReadFrom(src io.Reader) (n int64, err error) {
 func (w *response) readFrom(to io.ReaderFrom, part *io.LimitedReader) (n, total int64, err error) {
 	w.writing.Lock()
 	defer w.writing.Unlock()
-	if err := w.shut(); err != nil {
-		w.body.refused = true
+	if err := w.admit(); err != nil {
 		return 0, 0, err
 	}
-	w.body.begin(w.ended.Load() != nil)
 	n, err = to.ReadFrom(part)
 	w.body.bytes += n
 	return n, w.body.bytes, err
@@ -162,11 +168,9 @@ func (w *response) FlushError() error {
 func (w *response) flush() error {
 	w.writing.Lock()
 	defer w.writing.Unlock()
-	if err := w.shut(); err != nil {
-		w.body.refused = true
+	if err := w.admit(); err != nil {
 		return err
 	}
-	w.body.begin(w.ended.Load() != nil)
 	w.body.flushed = true
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
@@ -207,15 +211,8 @@ type response2 struct{ *response }
 
 // Push implements http.Pusher.
 func (w response2) Push(target string, opts *http.PushOptions) error {
-	for x := w.ResponseWriter; x != nil; {
-		if p, ok := x.(http.Pusher); ok {
-			return p.Push(target, opts)
-		}
-		u, ok := x.(interface{ Unwrap() http.ResponseWriter })
-		if !ok {
-			break
-		}
-		x = u.Unwrap()
+	if p, ok := unwrap.As[http.Pusher](w.ResponseWriter); ok {
+		return p.Push(target, opts)
 	}
 	return http.ErrNotSupported
 }
