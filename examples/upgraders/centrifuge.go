@@ -31,6 +31,7 @@ func centrifugeHandler(ctx context.Context, s settings) (http.Handler, error) {
 	}
 	context.AfterFunc(ctx, func() { _ = node.Shutdown(context.Background()) })
 	return centrifuge.NewWebsocketHandler(node, centrifuge.WebsocketConfig{
-		Compression: s.deflate, MessageSizeLimit: messageLimit,
+		Compression: s.deflate, CompressionLevel: 1, // 0 sends the messages as they are
+		MessageSizeLimit: messageLimit,
 	}), nil
 }
