@@ -1,0 +1,212 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/log"
+	cdppage "github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+)
+
+// patience bounds one step of a page.
+const patience = time.Minute
+
+// browsers are the browsers in which the tests of pages run.
+var browsers = []struct {
+	name  string
+	start func(*testing.T) browser
+}{
+	{"Chromium", startChromium},
+	{"Firefox", startFirefox},
+}
+
+// browser is a real browser with its own profile.
+type browser interface {
+	open(url string) tab
+}
+
+// tab is a page of a browser.
+type tab interface {
+	// evaluate returns the value of a JavaScript expression: a string, or a promise of one.
+	evaluate(expression string) (string, error)
+	// console returns the errors and warnings of the console.
+	console() []string
+	// screenshot returns a picture of the page in PNG.
+	screenshot() ([]byte, error)
+}
+
+// recorder runs before the scripts of a page and records violations of its policy.
+const recorder = `
+window.violations = [];
+addEventListener("securitypolicyviolation", (e) => violations.push(e.violatedDirective + " " + e.blockedURI));
+`
+
+// page is a tab with the steps of a test.
+type page struct {
+	tab
+	t *testing.T
+}
+
+func openPage(t *testing.T, b browser, url string) *page {
+	t.Helper()
+	return &page{b.open(url), t}
+}
+
+// text returns the value of an expression that is a string, or a promise of one.
+func (p *page) text(expression string) string {
+	p.t.Helper()
+	v, err := p.evaluate(expression)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return v
+}
+
+// waitFor waits until an expression is true.
+func (p *page) waitFor(expression string) {
+	p.t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(patience); p.text(`String(`+expression+`)`) != "true"; <-tick.C {
+		if time.Now().After(end) {
+			p.t.Fatalf("not within %v: %s\nthe page: %s\nits console: %q", patience, expression, p.text(`document.body.innerText`), p.console())
+		}
+	}
+}
+
+// click clicks an element, which must be visible with nothing above it.
+func (p *page) click(selector string) {
+	p.t.Helper()
+	p.waitFor(fmt.Sprintf(`((e) => {
+		const box = e.getBoundingClientRect();
+		return !e.disabled && e.contains(document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2));
+	})(document.querySelector(%q))`, selector))
+	p.text(fmt.Sprintf(`document.querySelector(%q).click(), ""`, selector))
+}
+
+// noFaults wants a silent console and no violation of the policy.
+func (p *page) noFaults() {
+	p.t.Helper()
+	if lines, violations := p.console(), p.text(`violations.join("; ")`); len(lines) > 0 || violations != "" {
+		p.t.Errorf("the console of the page: %q, policy violations: %q", lines, violations)
+	}
+}
+
+// picture saves a screenshot if SECUREWS_PICTURES names a directory.
+func (p *page) picture(name string) {
+	p.t.Helper()
+	dir := os.Getenv("SECUREWS_PICTURES")
+	if dir == "" {
+		return
+	}
+	shot, err := p.screenshot()
+	if err == nil {
+		name = strings.ReplaceAll(p.t.Name()+" "+name, "/", " ")
+		err = os.WriteFile(filepath.Join(dir, name+".png"), shot, 0o600)
+	}
+	if err != nil {
+		p.t.Error(err)
+	}
+}
+
+// chromium is a headless Chromium.
+type chromium struct {
+	t   *testing.T
+	ctx context.Context
+}
+
+// startChromium starts the browser. If none is installed, the test is skipped; with
+// SECUREWS_ALL=1 it fails.
+func startChromium(t *testing.T) browser {
+	t.Helper()
+	path := needed(t, "chromium", "apt-get install -y chromium")
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	t.Cleanup(cancel)
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1100, 800),
+		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.IgnoreCertErrors,
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
+		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
+		// On Linux alone, Chromium has no Web Bluetooth unless asked, and warns that the
+		// Permissions-Policy of the preset denies a feature that it does not know.
+		chromedp.Flag("enable-blink-features", "WebBluetooth"),
+	)
+	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx, chromedp.WithErrorf(t.Logf))
+	t.Cleanup(cancel)
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return &chromium{t, ctx}
+}
+
+// chromiumTab is a page of the browser.
+type chromiumTab struct {
+	ctx    context.Context
+	mu     sync.Mutex
+	logged []string
+}
+
+func (c *chromium) open(url string) tab {
+	c.t.Helper()
+	b := &chromiumTab{}
+	ctx, cancel := chromedp.NewContext(c.ctx, chromedp.WithListener(b.listen))
+	c.t.Cleanup(cancel)
+	b.ctx = ctx
+	err := chromedp.Do(ctx) // the tab lives as long as this context
+	if err == nil {
+		err = chromedp.Do(ctx, preload, chromedp.Navigate(url))
+	}
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return b
+}
+
+func preload(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
+	_, err := cdp.Call(ctx, t, cdppage.AddScriptToEvaluateOnNewDocument, cdppage.AddScriptToEvaluateOnNewDocumentParams{Source: recorder})
+	return chromedp.Void{}, err
+}
+
+func (b *chromiumTab) listen(event any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch e := event.(type) {
+	case *runtime.EventExceptionThrown:
+		b.logged = append(b.logged, e.ExceptionDetails.Text)
+	case *runtime.EventConsoleAPICalled:
+		if e.Type == "error" || e.Type == "warning" {
+			b.logged = append(b.logged, fmt.Sprintf("console.%s", e.Type))
+		}
+	case *log.EventEntryAdded:
+		if e.Entry.Level == log.EntryLevelError || e.Entry.Level == log.EntryLevelWarning {
+			b.logged = append(b.logged, e.Entry.Text+" "+e.Entry.URL)
+		}
+	}
+}
+
+func (b *chromiumTab) evaluate(expression string) (string, error) {
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	return chromedp.Run(ctx, chromedp.Evaluate[string](expression, chromedp.EvalAwaitPromise))
+}
+
+func (b *chromiumTab) console() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]string(nil), b.logged...)
+}
+
+func (b *chromiumTab) screenshot() ([]byte, error) {
+	return chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
+}

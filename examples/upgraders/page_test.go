@@ -1,0 +1,116 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// The rows of the page: eight libraries, the event stream and the backend.
+const rowCount = 10
+
+// rows returns one text of each row, in lines.
+func (p *page) rows(expression string) string {
+	p.t.Helper()
+	return p.text(fmt.Sprintf(`[...document.querySelectorAll("tbody tr")].map((tr) => tr.dataset.path + " " + (%s)).join("\n")`, expression))
+}
+
+// waitEvery waits until an expression about tr is true of every row.
+func (p *page) waitEvery(expression string) {
+	p.t.Helper()
+	p.waitFor(fmt.Sprintf(`((all) => all.length === %d && all.every((tr) => %s))([...document.querySelectorAll("tbody tr")])`, rowCount, expression))
+}
+
+// waitOpen waits until every row is open and has come back at least twice.
+func (p *page) waitOpen() {
+	p.t.Helper()
+	p.waitEvery(`tr.dataset.state === "open" && parseInt(tr.querySelector(".echo").textContent.split(" ")[1]) >= 2`)
+}
+
+// wantEnds waits until every row has ended, and wants the same code and reason of each.
+func (p *page) wantEnds(want string) {
+	p.t.Helper()
+	p.waitEvery(`tr.dataset.state === "ended"`)
+	for line := range strings.Lines(p.rows(`tr.querySelector(".end").innerText`)) {
+		path, got, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if got != want {
+			p.t.Errorf("%s ended with %q, want %q", path, got, want)
+		}
+	}
+}
+
+// startSignedIn runs the command and opens two tabs of the same session.
+func startSignedIn(t *testing.T, start func(*testing.T) browser) (p *program, one, two *page) {
+	t.Helper()
+	needed(t, "node", "apt-get install -y nodejs")
+	b := start(t)
+	p = startProgram(t, "")
+	one = openPage(t, b, p.origin)
+	one.waitEvery(`tr.dataset.state === "idle"`)
+	one.picture("before")
+	one.click("#sign-in")
+	one.waitOpen()
+	if got := one.text(`document.querySelector("#second").href`); got != p.origin+"/" {
+		t.Errorf("the link for a second tab is %q", got)
+	}
+	two = openPage(t, b, p.origin)
+	two.waitOpen() // the same cookie: no signing in
+	one.picture("open")
+	return p, one, two
+}
+
+// A sign-out in one tab ends every connection of the other, which shows code and reason.
+func TestSignOutInAnotherTab(t *testing.T) {
+	t.Parallel()
+	for _, b := range browsers {
+		t.Run(b.name, func(t *testing.T) {
+			t.Parallel()
+			p, one, two := startSignedIn(t, b.start)
+			two.click("#sign-out")
+			for _, page := range []*page{one, two} {
+				page.wantEnds("3000 revoked")
+				page.waitEvery(`/^\d+ ms$/.test(tr.querySelector(".after").textContent)`)
+				page.noFaults()
+			}
+			one.picture("signed out")
+			t.Logf("after the click:\n%s", one.rows(`tr.querySelector(".after").textContent`))
+			// The page closes its event stream, so that none is requested again.
+			if all, refused := p.log.count("path=/events"), p.log.count("path=/events", "status=401"); all != 2 || refused != 0 {
+				t.Errorf("the event stream was requested %d times, and refused %d times; want 2 and 0", all, refused)
+			}
+			one.click("#sign-in") // both tabs begin again
+			one.waitOpen()
+			two.waitOpen()
+			one.noFaults()
+			_ = p.cmd.Process.Signal(syscall.SIGTERM)
+			p.wantExit()
+		})
+	}
+}
+
+// SIGTERM, and Ctrl-C in a terminal, which reaches the backend too, end every connection
+// with 1012 `restart`.
+func TestShutdownIsShown(t *testing.T) {
+	t.Parallel()
+	for _, b := range browsers {
+		for name, signal := range map[string]func(*program) error{
+			"SIGTERM": func(p *program) error { return p.cmd.Process.Signal(syscall.SIGTERM) },
+			"Ctrl-C":  func(p *program) error { return syscall.Kill(-p.cmd.Process.Pid, syscall.SIGINT) },
+		} {
+			t.Run(b.name+" "+name, func(t *testing.T) {
+				t.Parallel()
+				p, one, two := startSignedIn(t, b.start)
+				if err := signal(p); err != nil {
+					t.Fatal(err)
+				}
+				for _, page := range []*page{one, two} {
+					page.wantEnds("1012 restart")
+					page.noFaults()
+				}
+				one.picture("stopped")
+				p.wantExit()
+			})
+		}
+	}
+}
