@@ -22,7 +22,12 @@ const Subprotocols = "Sec-Websocket-Protocol"
 // names it (RFC 6455 §4.2.1), or an extended CONNECT (RFC 8441 §4). It requires no more, so
 // that a request which is malformed otherwise is still guarded as a handshake.
 func IsHandshake(r *http.Request) bool {
-	for _, line := range r.Header["Upgrade"] {
+	return NamesWebSocket(r.Header["Upgrade"]) || IsExtendedConnect(r)
+}
+
+// NamesWebSocket reports whether the lines of an Upgrade header name the WebSocket protocol.
+func NamesWebSocket(upgrade []string) bool {
+	for _, line := range upgrade {
 		if line == "websocket" { // the spelling of browsers
 			return true
 		}
@@ -34,7 +39,7 @@ func IsHandshake(r *http.Request) bool {
 			}
 		}
 	}
-	return IsExtendedConnect(r)
+	return false
 }
 
 // IsExtendedConnect reports whether the request is an extended CONNECT (RFC 8441), which

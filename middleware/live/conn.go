@@ -16,14 +16,13 @@ import (
 // conn is a hijacked connection that a response was taken over by. It passes bytes, and
 // counts the frames in both directions if it becomes a WebSocket.
 type conn struct {
-	net.Conn            // of net/http, or of a layer in front
-	w         *response // whose place it keeps
-	handshake bool      // the request asked for a WebSocket
+	net.Conn           // of net/http, or of a layer in front
+	w        *response // whose place it keeps
+	carries  atomic.Uint32
 
 	writing sync.Mutex // held while writing to the peer
 	head    *head      // the response head under way; nil: it is out. Guarded by writing, as the next fields are
 	sent    frameCount
-	raw     bool // the head was not that of a WebSocket
 	broken  bool // a write has failed
 	dropped int  // bytes of the handler since the end
 
@@ -31,7 +30,7 @@ type conn struct {
 	early    []byte     // what net/http had read; guarded by reading, as the next fields are
 	received frameCount
 	settled  bool // nothing more is read for the handler
-	clean    bool // then: it has read whole frames
+	clean    bool // then: if it carries frames, the handler has read whole ones
 
 	closing atomic.Pointer[Cause]
 	said    atomic.Bool // the close frame is out
@@ -44,6 +43,13 @@ type conn struct {
 	closed bool       // TCP is
 	timers [2]*time.Timer
 }
+
+// The contents of a connection.
+const (
+	undecided    uint32 = iota // the head of the response is under way
+	frames                     // of a WebSocket
+	otherContent               // of another protocol, which is cut at the end
+)
 
 func (w *response) hijack() (net.Conn, *bufio.ReadWriter, error) {
 	w.life.Lock()
@@ -67,11 +73,8 @@ func (w *response) hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	c := &conn{Conn: inner, w: w, handshake: opening.IsHandshake(w.request)}
-	if !w.out.Load() && c.handshake {
-		c.head = &head{outer: w.Header()}
-	}
-	c.raw = !c.handshake
+	c := &conn{Conn: inner, w: w}
+	c.expect()
 	if early, _ := rw.Reader.Peek(rw.Reader.Buffered()); len(early) > 0 {
 		c.early = bytes.Clone(early)
 	}
@@ -79,6 +82,22 @@ func (w *response) hijack() (net.Conn, *bufio.ReadWriter, error) {
 	rw.Writer.Reset(c)
 	w.attach(c)
 	return c, rw, nil
+}
+
+// expect decides about the content of the connection. Only a handshake leads to a WebSocket, if its
+// status is 101 (RFC 6455 §4.2.2) and that is not to another protocol (RFC 9110 §7.8).
+func (c *conn) expect() {
+	w := c.w
+	w.writing.Lock()
+	defer w.writing.Unlock()
+	switch {
+	case w.webSocket:
+		c.carries.Store(frames)
+	case !w.out.Load() && opening.IsHandshake(w.request):
+		c.head = &head{outer: w.Header()}
+	default:
+		c.carries.Store(otherContent)
+	}
 }
 
 // attach hands the place of the response to the connection.
@@ -129,7 +148,7 @@ func (c *conn) read(p []byte) (n int, err error) {
 		c.received.pass(p[:n])
 		return 0, errSettled
 	}
-	if c.handshake {
+	if c.carries.Load() != otherContent {
 		c.received.pass(p[:n])
 	}
 	return n, err
@@ -146,7 +165,7 @@ func (c *conn) settle() (clean bool) {
 func (c *conn) settleNow() {
 	if !c.settled {
 		c.settled = true
-		c.clean = c.handshake && c.received.boundary() && !c.received.closed
+		c.clean = c.received.boundary() && !c.received.closed
 	}
 }
 
@@ -155,7 +174,7 @@ func (c *conn) readEnd(p []byte) (int, error) {
 	clean := c.settle()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !clean {
+	if !clean || c.carries.Load() != frames {
 		c.hand()
 		return 0, cause
 	}
@@ -193,7 +212,7 @@ func (c *conn) write(p []byte) (n int, err error) {
 
 func (c *conn) pass(p []byte) (n int, err error) {
 	n, err = c.Conn.Write(p)
-	if !c.raw {
+	if c.carries.Load() == frames {
 		c.sent.pass(p[:n])
 	}
 	c.broken = c.broken || err != nil
@@ -210,7 +229,7 @@ func (c *conn) writeRest(p []byte) (int, error) {
 	c.mu.Lock()
 	closed := c.closed
 	c.mu.Unlock()
-	if closed || c.raw {
+	if closed || c.carries.Load() != frames {
 		return 0, c.closing.Load()
 	}
 	rest := c.sent.rest(p)

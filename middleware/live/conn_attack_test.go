@@ -68,7 +68,7 @@ func TestBoundCutWhileHijacking(t *testing.T) {
 		if err := x.enter(); err != nil {
 			t.Error(err)
 		}
-		c := &conn{Conn: server, w: x, handshake: true}
+		c := &conn{Conn: server, w: x}
 		x.life.Lock()
 		x.conn = c
 		x.life.Unlock()

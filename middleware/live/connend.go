@@ -46,9 +46,9 @@ func (c *conn) sayClose() {
 	if !c.writing.TryLock() {
 		return
 	}
-	raw := c.raw
+	carries := c.carries.Load()
 	switch {
-	case raw, c.broken, c.head != nil, c.said.Load(), !c.sent.boundary():
+	case carries != frames, c.broken, c.said.Load(), !c.sent.boundary():
 	case c.sent.closed:
 		c.said.Store(true)
 	default:
@@ -56,7 +56,7 @@ func (c *conn) sayClose() {
 		c.said.Store(err == nil)
 	}
 	c.writing.Unlock()
-	if raw {
+	if carries == otherContent {
 		c.cut()
 		c.cancel()
 		return

@@ -6,6 +6,8 @@ import (
 	"net/textproto"
 	"slices"
 	"strings"
+
+	"github.com/securews/securews/internal/opening"
 )
 
 // head is the head of a response that a library writes to a hijacked connection by itself.
@@ -33,12 +35,14 @@ func (c *conn) writeHead(p []byte) (int, error) {
 		return len(p), nil
 	}
 	c.head = nil
-	if c.raw = end < 0 || !bytes.HasPrefix(h.bytes, []byte("HTTP/1.1 101 ")); c.raw {
+	if end < 0 || !bytes.HasPrefix(h.bytes, []byte("HTTP/1.1 101 ")) || !toWebSocket(fieldOf(h.bytes[:end], "Upgrade")) {
+		c.carries.Store(otherContent)
 		if cause := c.closing.Load(); cause != nil {
 			return 0, cause
 		}
 		return c.passAll(h.bytes, p)
 	}
+	c.carries.Store(frames)
 	if c.closing.Load() != nil { // frames behind the head are not for the peer any more
 		h.bytes = h.bytes[:end+4]
 	}
@@ -50,6 +54,22 @@ func (c *conn) writeHead(p []byte) (int, error) {
 	}
 	c.sent.pass(h.bytes[end+2:])
 	return len(p), nil
+}
+
+// toWebSocket reports whether the Upgrade of a 101 that answers a handshake names that
+// protocol. One without the field that RFC 9110 §7.8 requires can mean no other.
+func toWebSocket(upgrade []string) bool {
+	return len(upgrade) == 0 || opening.NamesWebSocket(upgrade)
+}
+
+// fieldOf returns the values of a field.
+func fieldOf(lines []byte, name string) (values []string) {
+	for line := range bytes.SplitSeq(lines, []byte("\r\n")) {
+		if n, value, ok := bytes.Cut(line, []byte(":")); ok && strings.EqualFold(string(n), name) {
+			values = append(values, string(value))
+		}
+	}
+	return values
 }
 
 func (c *conn) passAll(b, p []byte) (int, error) {

@@ -35,8 +35,9 @@ type response struct {
 	out      atomic.Bool // the header has been passed on
 	events   atomic.Bool // it is a text/event-stream without an encoding
 
-	writing sync.Mutex // held while the response is written
-	body    written    // guarded by writing
+	writing   sync.Mutex // held while the response is written
+	body      written    // guarded by writing
+	webSocket bool       // the header is a 101 to that protocol; guarded by writing
 
 	life     sync.Mutex // never held while waiting; guards the fields below
 	returned bool

@@ -20,12 +20,12 @@ var errReturned = errors.New("live: Handler: a write after the handler has retur
 
 // start is called before a header is passed on. An event stream and an upgrade are members
 // before.
-func (w *response) start(upgrade bool) {
+func (w *response) start(status int) {
 	if w.out.Load() {
 		return
 	}
 	events := isMediaType(w.Header().Get("Content-Type"), eventStream)
-	if events || upgrade {
+	if events || status == http.StatusSwitchingProtocols {
 		_ = w.enter()
 	}
 	w.writing.Lock()
@@ -35,6 +35,7 @@ func (w *response) start(upgrade bool) {
 		return
 	}
 	w.events.Store(events && w.Header().Get("Content-Encoding") == "" && w.request.Method != http.MethodHead)
+	w.webSocket = status == http.StatusSwitchingProtocols && toWebSocket(w.Header()["Upgrade"])
 	w.out.Store(true)
 }
 
@@ -59,7 +60,7 @@ func (w *response) shut() error {
 // WriteHeader implements http.ResponseWriter.
 func (w *response) WriteHeader(status int) {
 	if status >= 200 || status == http.StatusSwitchingProtocols {
-		w.start(status == http.StatusSwitchingProtocols)
+		w.start(status)
 		defer w.wrote(0)
 	}
 	w.writing.Lock()
@@ -71,7 +72,7 @@ func (w *response) WriteHeader(status int) {
 
 // Write implements http.ResponseWriter.
 func (w *response) Write(p []byte) (int, error) {
-	w.start(false)
+	w.start(http.StatusOK)
 	n, total, err := w.write(p)
 	w.wrote(total)
 	return n, err
@@ -115,7 +116,7 @@ func (w *response) wrote(total int64) {
 // ReadFrom lets io.Copy use that of net/http, and with it sendfile. It copies in portions,
 // between which an end is seen.
 func (w *response) ReadFrom(src io.Reader) (n int64, err error) {
-	w.start(false)
+	w.start(http.StatusOK)
 	to, ok := w.ResponseWriter.(io.ReaderFrom)
 	if !ok || w.events.Load() {
 		return io.Copy(struct{ io.Writer }{w}, src)
@@ -159,7 +160,7 @@ func (w *response) Flush() { _ = w.FlushError() }
 // FlushError is the method that http.ResponseController prefers to Flush.
 func (w *response) FlushError() error {
 	_ = w.enter()
-	w.start(false)
+	w.start(http.StatusOK)
 	err := w.flush()
 	w.wrote(0)
 	return err
