@@ -1,10 +1,14 @@
 package middleware
 
 import (
+	"context"
 	"crypto/tls"
 	"log/slog"
+	"net"
 	"net/http"
 	"time"
+
+	"github.com/securews/securews/internal/contextkey"
 )
 
 // NewServer returns an http.Server with the limits that net/http does not set:
@@ -13,6 +17,8 @@ import (
 // 1.2 or later, and server errors through [slog.Default]. More than 100 header fields
 // are refused before h sees them, and that is logged there, too. They do not apply to a
 // WebSocket once it is upgraded; its limits are in ws.Config.
+//
+// Package live needs its ConnContext: a replacement calls it, too.
 func NewServer(addr string, h http.Handler) *http.Server {
 	return &http.Server{
 		Addr:              addr,
@@ -26,6 +32,10 @@ func NewServer(addr string, h http.Handler) *http.Server {
 		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn),
 		// `OPTIONS *` goes through the layers like any other request.
 		DisableGeneralOptionsHandler: true,
+		// Package live closes a connection below TLS, since a deadline damages a record.
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, contextkey.Conn{}, c)
+		},
 	}
 }
 

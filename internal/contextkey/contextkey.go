@@ -19,6 +19,10 @@ type (
 	// may answer a refusal in place of middleware.Refuse.
 	Explain struct{}
 
+	// Conn is the key of the net.Conn that a request came over, on a server of
+	// middleware.NewServer.
+	Conn struct{}
+
 	// Layer is the key of the [Yielder] that binds the response to a request.
 	Layer struct{}
 )

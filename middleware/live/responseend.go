@@ -1,6 +1,7 @@
 package live
 
 import (
+	"crypto/tls"
 	"errors"
 	"maps"
 	"net/http"
@@ -79,8 +80,9 @@ func (w *response) graceOver() {
 type deadliner interface{ SetWriteDeadline(time.Time) error }
 
 // cut ends reads and writes that wait. On HTTP/1.1 a deadline in the past damages the
-// record that TLS is sending, so it is set only if a write waits; on HTTP/2 it resets the
-// stream. After the handler has returned, it would concern another request.
+// record that TLS is sending, so it is set only if a write waits and the connection is not
+// known; on HTTP/2 it resets the stream. After the handler has returned, it would concern
+// another request.
 func (w *response) cut() {
 	w.life.Lock()
 	defer w.life.Unlock()
@@ -100,9 +102,16 @@ func (w *response) cut() {
 	if idle {
 		w.writing.Unlock()
 	}
-	if !idle || w.request.ProtoMajor == 2 {
+	if w.request.ProtoMajor == 2 || !idle && !w.closeBelowTLS() {
 		_ = control.SetWriteDeadline(time.Unix(1, 0))
 	}
+}
+
+// closeBelowTLS closes the connection of a write that waits, so that no alert of TLS follows
+// the record that is missing then, which the client would take for a forged one.
+func (w *response) closeBelowTLS() bool {
+	c, ok := w.request.Context().Value(contextkey.Conn{}).(*tls.Conn)
+	return ok && c.NetConn().Close() == nil
 }
 
 // complete decides what becomes of the response of a handler that has returned, if its
