@@ -83,3 +83,4 @@ function frameOf(first, payload) {
 
 server.listen(0, "127.0.0.1", () => console.log(server.address().port));
 process.stdin.resume().on("end", () => process.exit());
+process.on("SIGINT", () => {}); // Ctrl-C reaches the whole group; the sockets are to end first
