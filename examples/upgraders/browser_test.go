@@ -129,8 +129,6 @@ type chromium struct {
 func startChromium(t *testing.T) browser {
 	t.Helper()
 	path := needed(t, "chromium", "apt-get install -y chromium")
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-	t.Cleanup(cancel)
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1100, 800),
 		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.IgnoreCertErrors,
@@ -140,7 +138,7 @@ func startChromium(t *testing.T) browser {
 		// Permissions-Policy of the preset denies a feature that it does not know.
 		chromedp.Flag("enable-blink-features", "WebBluetooth"),
 	)
-	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
+	ctx, cancel := chromedp.NewExecAllocator(t.Context(), options...)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx, chromedp.WithErrorf(t.Logf))
 	t.Cleanup(cancel)
@@ -163,11 +161,12 @@ func (c *chromium) open(url string) tab {
 	ctx, cancel := chromedp.NewContext(c.ctx, chromedp.WithListener(b.listen))
 	c.t.Cleanup(cancel)
 	b.ctx = ctx
-	err := chromedp.Do(ctx) // the tab lives as long as this context
-	if err == nil {
-		err = chromedp.Do(ctx, preload, chromedp.Navigate(url))
+	if err := chromedp.Do(ctx); err != nil { // the tab lives as long as this context
+		c.t.Fatal(err)
 	}
-	if err != nil {
+	step, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := chromedp.Do(step, preload, chromedp.Navigate(url)); err != nil {
 		c.t.Fatal(err)
 	}
 	return b

@@ -42,7 +42,7 @@ class Row {
   }
 
   echo(text, ms) {
-    const took = ms === undefined ? "" : part("span", "took", ms < 1 ? "under 1 ms" : `${Math.round(ms)} ms`);
+    const took = ms === undefined ? "" : part("span", "took", ms < 1 ? "<1 ms" : `${Math.round(ms)} ms`);
     show(this.cell("echo"), part("span", "text", text), took);
   }
 
