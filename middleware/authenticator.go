@@ -44,8 +44,9 @@ type Revocable interface {
 	Alive(ctx context.Context, p Principal) error
 
 	// Follow calls fn with every later revocation that this process learns of, until
-	// stop is called. Calls may be concurrent; fn does not block. Follow returns at once,
-	// without input or output.
+	// stop is called. Calls may be concurrent. fn may ask Alive and wait up to a second for
+	// the answer, so no lock that Alive needs is held while fn runs. Follow itself returns
+	// at once, without input or output.
 	Follow(fn func(Revocation)) (stop func())
 }
 

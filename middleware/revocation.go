@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/securews/securews/internal/bounded"
+	"github.com/securews/securews/internal/followers"
 )
 
 // Revocation revokes credentials: one session, one token, or all that a
@@ -28,11 +29,26 @@ type Revocation struct {
 	Expires time.Time
 }
 
+// Complete returns v with Before and Expires filled in, if they are zero. An implementation of
+// [Revocations] calls it once, before it stores v and tells its followers.
+func (v Revocation) Complete(now time.Time) Revocation {
+	if v.Before.IsZero() {
+		v.Before = now
+	}
+	if v.Expires.IsZero() {
+		v.Expires = now.Add(RevocationRetention)
+	}
+	return v
+}
+
 // RevocationRetention is how long a [Revocation] without Expires is remembered.
 const RevocationRetention = 30 * 24 * time.Hour
 
 // Covers reports whether the revocation reaches the principal.
 func (v Revocation) Covers(p Principal) bool {
+	if v.Before.IsZero() {
+		v.Before = time.Now()
+	}
 	return v.SessionHandle != "" && v.SessionHandle == p.SessionHandle ||
 		v.TokenHandle != "" && v.TokenHandle == p.TokenHandle ||
 		v.Subject != "" && v.Subject == p.Subject && (v.Issuer == "" || v.Issuer == p.Issuer) && p.IssuedAt.Before(v.Before)
@@ -50,14 +66,15 @@ type Revocations interface {
 	Revoked(ctx context.Context, p Principal) (bool, error)
 
 	// Follow calls fn with every later revocation, none lost, until stop is
-	// called. Calls may be concurrent; fn must not block.
+	// called. Calls may be concurrent. fn may ask Revoked and wait up to a second for the
+	// answer, so no lock that Revoked needs is held while fn runs.
 	Follow(fn func(Revocation)) (stop func())
 }
 
 // NewRevocations returns the revocations of one process, kept in memory until they
 // expire. Followers are called before Revoke returns.
 func NewRevocations() Revocations {
-	return &memoryRevocations{marks: map[revocationKey]mark{}, followers: map[*func(Revocation)]struct{}{}}
+	return &memoryRevocations{marks: map[revocationKey]mark{}}
 }
 
 type revocationKey struct {
@@ -73,7 +90,7 @@ type memoryRevocations struct {
 	mu        sync.RWMutex
 	marks     map[revocationKey]mark
 	sweepAt   int // size at which expired marks are removed next
-	followers map[*func(Revocation)]struct{}
+	followers followers.List[Revocation]
 }
 
 var errEmptyRevocation = errors.New("middleware: Revocation: Subject, SessionHandle and TokenHandle are empty: set one")
@@ -83,12 +100,7 @@ func (m *memoryRevocations) Revoke(_ context.Context, v Revocation) error {
 		return errEmptyRevocation
 	}
 	now := time.Now()
-	if v.Before.IsZero() {
-		v.Before = now
-	}
-	if v.Expires.IsZero() {
-		v.Expires = now.Add(RevocationRetention)
-	}
+	v = v.Complete(now)
 	m.mu.Lock()
 	m.sweep(now)
 	if v.SessionHandle != "" {
@@ -100,14 +112,8 @@ func (m *memoryRevocations) Revoke(_ context.Context, v Revocation) error {
 	if v.Subject != "" {
 		m.put(revocationKey{'u', v.Issuer, v.Subject}, v)
 	}
-	tell := make([]func(Revocation), 0, len(m.followers))
-	for fn := range m.followers {
-		tell = append(tell, *fn)
-	}
 	m.mu.Unlock()
-	for _, fn := range tell {
-		fn(v)
-	}
+	m.followers.Tell(v)
 	return nil
 }
 
@@ -159,13 +165,4 @@ func (m *memoryRevocations) Revoked(_ context.Context, p Principal) (bool, error
 		p.IssuedAt.Before(m.marks[revocationKey{'u', "", p.Subject}].before), nil
 }
 
-func (m *memoryRevocations) Follow(fn func(Revocation)) (stop func()) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.followers[&fn] = struct{}{}
-	return func() {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		delete(m.followers, &fn)
-	}
-}
+func (m *memoryRevocations) Follow(fn func(Revocation)) (stop func()) { return m.followers.Follow(fn) }

@@ -51,10 +51,14 @@ func (m *Manager) Authenticate(r *http.Request) (middleware.Principal, error) {
 	}
 	ctx, cancel := m.bounded(r.Context())
 	defer cancel()
-	if err := m.checkRevoked(ctx, handle, rec); err != nil {
+	now, err := m.read(ctx, handle)
+	switch {
+	case errors.Is(err, errGone):
+		return middleware.Principal{}, middleware.ErrNoCredential
+	case err != nil:
 		return middleware.Principal{}, refused(err)
 	}
-	return m.principal(handle, rec), nil
+	return m.principal(handle, now.rec), nil
 }
 
 // loadedFor is how long the answer that a request was loaded with counts for it.
@@ -129,9 +133,9 @@ func (m *Manager) ask(ctx context.Context, handle string, check func(*record) er
 	if m.connectionsExtend {
 		return refused(m.rewrite(ctx, handle, check))
 	}
-	rec, _, err := m.read(ctx, handle)
+	now, err := m.read(ctx, handle)
 	if err == nil {
-		err = check(rec)
+		err = check(now.rec)
 	}
 	return refused(err)
 }
@@ -150,79 +154,14 @@ func belongs(rec *record, subject string) error {
 	return nil
 }
 
-// Follow calls fn with every later revocation of Config.Revocations, until stop is
-// called.
+// Follow calls fn with every end of a session that this Manager or Config.Revocations
+// learns of, until stop is called.
 func (m *Manager) Follow(fn func(middleware.Revocation)) (stop func()) {
-	if m.zero() {
+	switch {
+	case m.zero():
 		return func() {}
+	case m.revocations == nil:
+		return m.ends.Follow(fn)
 	}
-	return m.revocations.Follow(fn)
-}
-
-var (
-	errGone    = errors.New("session: no live session")
-	errRevoked = errors.New("session: revoked")
-)
-
-// read returns a live session and its bytes in the store; errGone, errRevoked, or the
-// error of the store or the revocations. Only read makes a session of a
-// record.
-func (m *Manager) read(ctx context.Context, handle string) (*record, []byte, error) {
-	b, err := m.store.find(ctx, handle)
-	if err != nil {
-		return nil, nil, err
-	}
-	if b == nil {
-		return nil, nil, m.goneOrRevoked(ctx, handle)
-	}
-	rec, err := decode(b)
-	if err == nil && rec.issuer != m.issuer {
-		err = errors.New("session: record: of another issuer")
-	}
-	if err != nil {
-		m.log().WarnContext(ctx, "session: a record is not usable", "error", err)
-		return nil, nil, errGone
-	}
-	if !m.live(rec, time.Now()) {
-		return nil, nil, errGone
-	}
-	if err := m.checkRevoked(ctx, handle, rec); err != nil {
-		return nil, nil, err
-	}
-	return rec, b, nil
-}
-
-// goneOrRevoked distinguishes a browser that was signed out from one whose session ran
-// out.
-func (m *Manager) goneOrRevoked(ctx context.Context, handle string) error {
-	err := m.checkRevoked(ctx, handle, &record{issuer: m.issuer})
-	if err == nil {
-		err = errGone
-	}
-	return err
-}
-
-func (m *Manager) checkRevoked(ctx context.Context, handle string, rec *record) error {
-	var revoked bool
-	var err error
-	if m.asking.Direct() { // without the allocations of a function
-		revoked, err = m.revocations.Revoked(ctx, m.principal(handle, rec))
-	} else {
-		revoked, err = m.revokedBounded(ctx, m.principal(handle, rec))
-	}
-	if err == nil && revoked {
-		err = errRevoked
-	}
-	return err
-}
-
-func (m *Manager) revokedBounded(ctx context.Context, p middleware.Principal) (bool, error) {
-	return bounded.Call(ctx, m.asking, "session: revocations", func() (bool, error) { return m.revocations.Revoked(ctx, p) })
-}
-
-func (m *Manager) revoke(ctx context.Context, v middleware.Revocation) error {
-	_, err := bounded.Call(ctx, m.asking, "session: revocations", func() (struct{}, error) {
-		return struct{}{}, m.revocations.Revoke(ctx, v)
-	})
-	return err
+	return bounded.FollowAll(fn, m.ends.Follow, m.revocations.Follow)
 }

@@ -12,52 +12,34 @@ import (
 
 // The record. All lengths are one to three bytes of minimal uvarint.
 //
-//	"ws" 's' version     0x01 or 0x02
-//	start, seen, end     int64 each, big endian, Unix ns, 0 < start <= seen, start < end
-//	login                int64 likewise, 0 < login <= start     version 2 only
+//	"ws" 's' version     0x03
+//	login, start         int64 each, big endian, Unix ns, 0 < login <= start
+//	seen, end            int64 each, start <= seen, start < end
+//	everywhere, others   length 0 or 16, bytes: the marks at the sign-in
 //	issuer, subject      length, UTF-8
-//	scopes               count, { length, UTF-8 }
-//	roles                count, { length, UTF-8 }               version 2 only
+//	scopes, roles        count, { length, UTF-8 } each
 //	attributes           count, { name, value }   names ascending, each once
 //	values               count, { name, JSON }    names ascending, each once
 //
-// Nothing may follow. In version 1 login is start and the roles are empty; version 2 is
-// written only for a record that has roles or another login. So every record written
-// before version 2 existed still decodes, a node that knows version 1 alone reads most
-// of the new ones and treats the rest as absent, and there is one encoding of a record:
-// equal bytes mean an equal record (see [Swapper]).
+// Nothing may follow. There is one encoding of a record: equal bytes mean an equal record (see
+// [Swapper]). Records of versions 1 and 2 have no marks and are not read: those sessions end.
 const (
-	magic      = "wss\x01"
-	magic2     = "wss\x02"
-	maxRecord  = 64 << 10 // bytes
-	maxEntries = 256      // of scopes, roles, attributes and values each
+	magic      = "wss\x03"
+	maxRecord  = 64_000 // bytes; a BLOB of MySQL holds 65,535
+	maxEntries = 256    // of scopes, roles, attributes and values each
 )
 
 var errRecord = errors.New("session: record: not a record of this version")
 
-func (rec *record) isVersion2() bool { return len(rec.roles) > 0 || rec.login != rec.start }
-
 // encode fails if decode would refuse the result.
 func (rec *record) encode() ([]byte, error) {
-	version2 := rec.isVersion2()
-	b := make([]byte, 0, 256)
-	if version2 {
-		b = append(b, magic2...)
-	} else {
-		b = append(b, magic...)
-	}
-	for _, t := range [...]int64{rec.start, rec.seen, rec.end} {
+	b := append(make([]byte, 0, 256), magic...)
+	for _, t := range [...]int64{rec.login, rec.start, rec.seen, rec.end} {
 		b = binary.BigEndian.AppendUint64(b, uint64(t))
 	}
-	if version2 {
-		b = binary.BigEndian.AppendUint64(b, uint64(rec.login))
-	}
-	b = appendString(b, rec.issuer)
-	b = appendString(b, rec.subject)
-	b = appendList(b, rec.scopes)
-	if version2 {
-		b = appendList(b, rec.roles)
-	}
+	b = appendString(appendString(b, rec.marks.everywhere), rec.marks.others)
+	b = appendString(appendString(b, rec.issuer), rec.subject)
+	b = appendList(appendList(b, rec.scopes), rec.roles)
 	b = binary.AppendUvarint(b, uint64(len(rec.attributes)))
 	for _, name := range slices.Sorted(maps.Keys(rec.attributes)) {
 		b = appendString(appendString(b, name), rec.attributes[name])
@@ -89,27 +71,18 @@ func appendList(b []byte, list []string) []byte {
 
 // decode does not keep b.
 func decode(b []byte) (*record, error) {
-	if len(b) < len(magic)+24 || len(b) > maxRecord {
-		return nil, errRecord
-	}
-	version2 := string(b[:len(magic)]) == magic2
-	if !version2 && string(b[:len(magic)]) != magic {
+	if len(b) > maxRecord || len(b) < len(magic) || string(b[:len(magic)]) != magic {
 		return nil, errRecord
 	}
 	d := decoder{rest: string(b[len(magic):])}
-	rec := &record{start: d.time(), seen: d.time(), end: d.time()}
-	if rec.login = rec.start; version2 {
-		rec.login = d.time()
+	rec := &record{
+		login: d.time(), start: d.time(), seen: d.time(), end: d.time(),
+		marks:  marks{d.mark(), d.mark()},
+		issuer: d.text(), subject: d.text(),
+		scopes: d.list(), roles: d.list(),
+		attributes: d.attributes(), values: d.entries(),
 	}
-	rec.issuer = d.text()
-	rec.subject = d.text()
-	rec.scopes = d.list()
-	if version2 {
-		rec.roles = d.list()
-	}
-	rec.attributes = d.attributes()
-	rec.values = d.entries()
-	if d.bad || d.rest != "" || !rec.timesAgree() || rec.isVersion2() != version2 {
+	if d.bad || d.rest != "" || !rec.timesAgree() {
 		return nil, errRecord
 	}
 	return rec, nil
@@ -153,7 +126,7 @@ func (d *decoder) number() int {
 	return 0
 }
 
-func (d *decoder) text() string {
+func (d *decoder) bytes() string {
 	n := d.number()
 	if d.bad || n > len(d.rest) {
 		d.bad = true
@@ -161,7 +134,18 @@ func (d *decoder) text() string {
 	}
 	s := d.rest[:n]
 	d.rest = d.rest[n:]
+	return s
+}
+
+func (d *decoder) text() string {
+	s := d.bytes()
 	d.bad = d.bad || !utf8.ValidString(s)
+	return s
+}
+
+func (d *decoder) mark() string {
+	s := d.bytes()
+	d.bad = d.bad || s != "" && len(s) != markSize
 	return s
 }
 

@@ -65,8 +65,10 @@ type Config struct {
 	// Managers that share a store need different ones. Default "session".
 	Issuer string
 
-	// Revocations is told of every session that ends by Logout or Login, and asked in
-	// every load. Nil: [middleware.NewRevocations], for a single process.
+	// Revocations is told of every end as well, and asked in every load as well, for
+	// instance to tell other processes at once. What it answers can end a session, and
+	// cannot keep one alive; it compares times, so clocks of several nodes must agree.
+	// Nil: the store alone, which is enough. See [Manager.Revocations].
 	Revocations middleware.Revocations
 
 	// Log receives the failures that no response shows: records that cannot be decoded,

@@ -28,15 +28,19 @@ func newCookie(name string, lax, dev bool) cookie {
 // The name is compared exactly: browsers enforce the rules of a prefix in any letter
 // case, but this package sends one case only (RFC 6265bis §5.7).
 func (c *cookie) read(h http.Header) (value string, n int) {
+	c.each(h, func(v string) { value, n = v, n+1 })
+	return value, n
+}
+
+func (c *cookie) each(h http.Header, fn func(value string)) {
 	for _, line := range h["Cookie"] {
 		for pair := range strings.SplitSeq(line, ";") {
 			name, v, ok := strings.Cut(strings.Trim(pair, " \t"), "=")
 			if ok && name == c.name {
-				value, n = v, n+1
+				fn(v)
 			}
 		}
 	}
-	return value, n
 }
 
 // set sends the secret. It has no Max-Age: the server ends sessions, and the

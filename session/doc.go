@@ -27,14 +27,26 @@
 //
 // # Ending sessions
 //
-// Every way to end a session publishes a [middleware.Revocation] before it deletes the
-// record, and every load asks the revocations. A racing request that writes the record
-// back does not revive the session: every later read refuses it, and its writer deletes
-// it again. An Auth with the Manager follows these revocations; a connection needs no
-// further configuration.
+// The store keeps what ended, beside the records, so that a sign-out lasts over restarts and
+// holds on every node that has the same store, at its next request. Connections of this process
+// end before the call returns, those of another at its next recheck.
+//
+// Each subject has two marks of 16 random bytes, one that [Manager.LogoutEverywhere] replaces
+// and one that [Manager.LogoutOthers] replaces; a session is alive while it has copies of both.
+// No time is compared and no number counted, so that neither clocks nor a renewal at the same
+// moment have an effect, whether or not the store compares before it writes. An ended session
+// leaves a tombstone: a request that writes its record back at that moment does not revive it,
+// and deletes it again.
+//
+// Beside the record a load reads the two marks and, if the store is not a [Swapper], the
+// tombstone: in one goroutine, and in one more trip if the store is a [ManyFinder]. Nothing
+// of this is cached. The keys are 43 bytes, as those of records are; the values are at most 64
+// bytes and begin with "wsr". They are kept for 31 days, tombstones as long as their session could
+// have lasted; a store that loses them, but keeps the records, revives what they ended.
 //
 // A token or ticket that was issued in a session ends with it: see bearer.Config.Sessions
-// and ticket.Config.Auth.
+// and ticket.Config.Auth. An Auth with the Manager follows the ends; a connection needs no
+// further configuration.
 //
 // # Why not scs.SessionManager
 //

@@ -117,13 +117,14 @@ func TestPartialFailures(t *testing.T) {
 		fault func(s *shakyStore, v *downRevocations)
 		after int // status of /me with the same cookie once all is well again
 	}{
-		"logout, revocations down":    {"/logout", func(_ *shakyStore, v *downRevocations) { v.revoke = errDown }, 200},
+		"logout, revocations down":    {"/logout", func(_ *shakyStore, v *downRevocations) { v.revoke = errDown }, 401}, // the store knows already
 		"logout, delete fails":        {"/logout", func(s *shakyStore, _ *downRevocations) { s.remove = fail }, 401},
 		"login, commit fails":         {"/login?u=bob", func(s *shakyStore, _ *downRevocations) { s.commit = fail }, 200},
-		"login, revocations down":     {"/login?u=bob", func(_ *shakyStore, v *downRevocations) { v.revoke = errDown }, 200},
+		"login, revocations down":     {"/login?u=bob", func(_ *shakyStore, v *downRevocations) { v.revoke = errDown }, 401},
 		"login, delete fails":         {"/login?u=bob", func(s *shakyStore, _ *downRevocations) { s.remove = fail }, 401},
 		"any load, revocations down":  {"/page", func(_ *shakyStore, v *downRevocations) { v.revoked = errDown }, 200},
-		"everywhere, revocation down": {"/everywhere?u=alice", func(_ *shakyStore, v *downRevocations) { v.revoke = errDown }, 200},
+		"everywhere, revocation down": {"/everywhere?u=alice", func(_ *shakyStore, v *downRevocations) { v.revoke = errDown }, 401},
+		"everywhere, commit fails":    {"/everywhere?u=alice", func(s *shakyStore, _ *downRevocations) { s.commit = fail }, 200},
 	} {
 		t.Run(name, func(t *testing.T) {
 			store, rev := newShakyStore(), &downRevocations{Revocations: middleware.NewRevocations()}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/securews/securews/internal/bounded"
 	"github.com/securews/securews/middleware"
 )
 
@@ -48,8 +49,8 @@ func (id Identity) validate() error {
 
 // Login signs the browser in, under a new token, so that a cookie planted by an attacker
 // is worth nothing (session fixation, ASVS 7.2.4). The application's values are kept,
-// unless the session was another subject's. The session of the request ends: its handle
-// is revoked, so that its connections end, and its record is deleted. The new cookie
+// with those that this request has put before, unless the session was another subject's. The
+// session of the request ends, with its connections, and its record is deleted. The new cookie
 // travels in the response.
 //
 // Login must be called before the response begins ([ErrBegun]), not in a handshake
@@ -66,39 +67,23 @@ func (m *Manager) Login(ctx context.Context, id Identity) error {
 		return err
 	}
 	defer st.release()
-	return m.renew(st, id, false)
-}
-
-// renew replaces the state's session by a new one of id. The new record comes first:
-// if it cannot be written, nothing has changed. If the old session vouches for id, it must
-// be alive before and after that, so that a sign-out everywhere in between reaches one of
-// the two, and the new one keeps its login.
-func (m *Manager) renew(st *state, id Identity, vouches bool) error {
 	ctx, cancel := m.committing()
 	defer cancel()
-	values, err := m.valuesToKeep(ctx, st, id.Subject, vouches)
-	if err != nil {
-		return err
-	}
 	rec := m.newRecord(id, time.Now())
-	if rec.values = values; vouches {
-		rec.login = min(st.rec.login, rec.start)
+	if rec.values, err = m.valuesToKeep(ctx, st, id.Subject); err != nil {
+		return err
 	}
 	if _, err := rec.encode(); err != nil {
 		return err
 	}
-	token, handle := newToken()
-	if err := m.insert(ctx, handle, rec); err != nil {
-		return unavailable(err)
-	}
-	if vouches {
-		err = m.checkRevoked(ctx, st.handle, st.rec)
-	}
-	if err == nil {
-		err = m.end(ctx, st.handle, st.rec)
-	}
+	token, handle, err := m.signIn(ctx, rec)
 	if err != nil {
-		return refused(errors.Join(err, m.store.delete(ctx, handle)))
+		return err
+	}
+	if st.handle != "" {
+		if err := m.end(ctx, st.handle, st.rec, renewed); err != nil {
+			return unavailable(errors.Join(err, m.store.delete(ctx, handle)))
+		}
 	}
 	if err := st.become(handle, rec, token); err != nil {
 		return errors.Join(err, m.store.delete(ctx, handle))
@@ -106,36 +91,58 @@ func (m *Manager) renew(st *state, id Identity, vouches bool) error {
 	return nil
 }
 
-// valuesToKeep returns the old session's values as they are now, with this request's
-// changes on top. The values of one subject's session are not another subject's.
-func (m *Manager) valuesToKeep(ctx context.Context, st *state, subject string, vouches bool) (values []entry, err error) {
-	if st.rec != nil {
-		rec, _, err := m.read(ctx, st.handle)
-		ended := errors.Is(err, errGone) || errors.Is(err, errRevoked)
-		switch {
-		case err != nil && (vouches || !ended):
-			return nil, refused(err)
-		case err == nil && (rec.subject == "" || rec.subject == subject):
-			values = rec.values
+// signIns bounds the attempts of one signIn: each failed one means that a sign-out of the
+// subject came between.
+const signIns = 4
+
+// signIn writes the record under a new token, with the marks of its subject. It reads them
+// again afterwards, so that a sign-out in between reaches either the marks that the record has or
+// the record.
+func (m *Manager) signIn(ctx context.Context, rec *record) (token, handle string, err error) {
+	for range signIns {
+		if rec.marks, err = m.marks(ctx, rec.subject); err != nil {
+			return "", "", unavailable(err)
+		}
+		token, handle = newToken()
+		if err := m.insert(ctx, handle, rec); err != nil {
+			return "", "", unavailable(err)
+		}
+		now, err := m.marks(ctx, rec.subject)
+		if err == nil && now == rec.marks {
+			return token, handle, nil
+		}
+		if err = errors.Join(err, m.store.delete(ctx, handle)); err != nil {
+			return "", "", unavailable(err)
 		}
 	}
-	values = merge(values, st.values.pending())
+	return "", "", middleware.Unavailable(errSignOuts)
+}
+
+var errSignOuts = errors.New("session: login: each time a sign-out of the subject came between")
+
+func (m *Manager) marks(ctx context.Context, subject string) (marks, error) {
+	return bounded.Call(ctx, m.store.calls, "session: store: find", func() (marks, error) { return m.store.marksRaw(ctx, m.issuer, subject) })
+}
+
+// valuesToKeep returns the old session's values as they are now, with this request's
+// changes on top. The values of one subject's session are not another subject's.
+func (m *Manager) valuesToKeep(ctx context.Context, st *state, subject string) (values []entry, err error) {
+	changed := st.values.pending()
+	if st.rec != nil {
+		now, err := m.read(ctx, st.handle)
+		switch {
+		case err != nil && !errors.Is(err, errGone) && !errors.Is(err, errRevoked):
+			return nil, refused(err)
+		case err == nil && (now.rec.subject == "" || now.rec.subject == subject):
+			values = now.rec.values
+		}
+		if st.rec.subject != "" && st.rec.subject != subject {
+			changed = nil
+		}
+	}
+	values = merge(values, changed)
 	if err := fits(values); err != nil {
 		return nil, fmt.Errorf("session: login: %w", err)
 	}
 	return values, nil
-}
-
-// end ends a session: first in the revocations, then in the store. If the first fails, the
-// record stays: without it the user could not try again, and the connections would stay
-// open.
-func (m *Manager) end(ctx context.Context, handle string, rec *record) error {
-	if rec == nil {
-		return nil
-	}
-	err := m.revoke(ctx, middleware.Revocation{SessionHandle: handle, Expires: time.Unix(0, rec.end).UTC()})
-	if err != nil {
-		return err
-	}
-	return m.store.delete(ctx, handle)
 }

@@ -3,16 +3,18 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/securews/securews/middleware"
 )
 
-// Logout ends the request's session: its handle is revoked, which ends its connections
-// (ASVS 7.4.1), its record and the application's values are deleted, the cookie is
-// removed, and the browser is told to clear the site's data (Clear-Site-Data, ASVS
-// 14.3.1; its "cookies" reach the whole registrable domain). A request without a live
-// session is answered the same way.
+// Logout ends the request's session: every load refuses it from then on, its connections end
+// (ASVS 7.4.1), its record and the application's values are deleted, the cookie is removed, and
+// the browser is told to clear the site's data (Clear-Site-Data, ASVS 14.3.1; its "cookies"
+// reach the whole registrable domain). If the request has several cookies of the name, it ends
+// each of those sessions. A request without a live session is answered the same way.
 //
 // The conditions of [Manager.Login] apply. On an error the cookie stays, so that the user
 // can try again: 503 if the store or the revocations failed.
@@ -22,82 +24,141 @@ func (m *Manager) Logout(ctx context.Context) error {
 		return err
 	}
 	defer st.release()
+	handles, err := m.named(st)
+	if err != nil {
+		return err
+	}
 	bounded, cancel := m.committing()
 	defer cancel()
-	if err := m.end(bounded, st.handle, st.rec); err != nil {
-		return unavailable(err)
+	for _, handle := range handles {
+		if err := m.endNamed(bounded, handle); err != nil {
+			return unavailable(err)
+		}
 	}
 	return st.become("", nil, "")
 }
 
-// LogoutEverywhere ends all sessions of the subject that began before now, and their
-// connections (ASVS 7.4.3, 7.4.5), and those of tickets and of tokens with a sid that were
-// issued in them. A token without one does not end; bearer.Config.Revocations says what
-// reaches it. It needs neither a request nor the store: the records
-// are refused, and expire by themselves. A login right after it is good. The cut-off is
-// this node's clock, to the nanosecond, so the clocks of the nodes must agree.
+// maxCookies bounds the sessions that one Logout ends.
+const maxCookies = 16
+
+// named returns the handles of the request's cookies, and of the session that it has now.
+func (m *Manager) named(st *state) (handles []string, err error) {
+	cookies := 0
+	m.cookie.each(st.header, func(value string) {
+		if cookies++; cookies <= maxCookies {
+			if handle, ok := parseToken(value); ok && handle != st.handle {
+				handles = append(handles, handle)
+			}
+		}
+	})
+	if cookies > maxCookies {
+		return nil, &middleware.Refusal{
+			Status: http.StatusBadRequest, Reason: middleware.ReasonCredentialMalformed,
+			Err: fmt.Errorf("session: logout: %d cookies of one name are more than %d", cookies, maxCookies),
+		}
+	}
+	if st.handle != "" {
+		handles = append(handles, st.handle)
+	}
+	return handles, nil
+}
+
+// endNamed ends a session that may have ended already. Its record may still be there, if an
+// earlier attempt failed to delete it.
+func (m *Manager) endNamed(ctx context.Context, handle string) error {
+	b, err := m.store.find(ctx, handle)
+	if err != nil || b == nil {
+		return err
+	}
+	rec, err := decode(b)
+	switch {
+	case err != nil:
+		return m.store.delete(ctx, handle)
+	case rec.issuer != m.issuer:
+		return nil
+	}
+	return m.end(ctx, handle, rec, signedOut)
+}
+
+// manner is how a session ends.
+type manner bool
+
+const (
+	signedOut manner = false
+	renewed   manner = true // the browser has another session by now
+)
+
+// end ends a session. Its tombstone comes first: a write of the record that is under way
+// may bring it back to a store that does not compare, and it is dead all the same. The record goes last, so that a
+// user whose logout failed can try again.
+func (m *Manager) end(ctx context.Context, handle string, rec *record, how manner) error {
+	until, final := m.endOf(rec), m.store.swapper != nil
+	if final {
+		until = time.Now().Add(10 * time.Minute) // tells that it was revoked, no more
+	}
+	if !final || how == signedOut {
+		if err := m.ends.tombstone(ctx, kindEnded, handle, until); err != nil {
+			return err
+		}
+	}
+	if err := m.tell(ctx, middleware.Revocation{SessionHandle: handle, Expires: m.endOf(rec)}); err != nil {
+		return err
+	}
+	return m.store.delete(ctx, handle)
+}
+
+// LogoutEverywhere ends all sessions of the subject, and their connections (ASVS 7.4.3,
+// 7.4.5), and those of tickets and of tokens with a sid that were issued in them. A token
+// without one does not end; bearer.Config.Revocations says what reaches it. It needs no
+// request. A login after it is good. It compares no times: no clock, and no renewal of a
+// session at the same moment, has an effect on it.
 func (m *Manager) LogoutEverywhere(ctx context.Context, subject string) error {
+	if m.zero() {
+		return errZero
+	}
 	defer m.outdated(ctx)
 	if subject == "" {
 		return errors.New("session: logout everywhere: the subject is empty")
 	}
 	ctx, cancel := m.committing()
 	defer cancel()
-	return m.revokeBefore(ctx, subject, time.Now().Round(0))
+	cut := time.Now().Round(0)
+	if err := m.ends.everywhere(ctx, m.issuer, subject); err != nil {
+		return unavailable(err)
+	}
+	return m.tellSubject(ctx, subject, cut)
 }
 
-func (m *Manager) revokeBefore(ctx context.Context, subject string, cut time.Time) error {
-	err := m.revoke(ctx, middleware.Revocation{
-		Issuer: m.issuer, Subject: subject, Before: cut, Expires: cut.Add(maxAbsolute),
-	})
+// tellSubject has the followers ask about every session of the subject.
+func (m *Manager) tellSubject(ctx context.Context, subject string, cut time.Time) error {
+	err := m.tell(ctx, middleware.Revocation{Issuer: m.issuer, Subject: subject, Before: cut, Expires: cut.Add(maxAbsolute)})
 	if err != nil {
 		return unavailable(err)
 	}
 	return nil
 }
 
-// LogoutOthers ends all sessions of the request's subject except this one, which is
-// renewed as by [Manager.Login]: for a change of password or other factor (ASVS
-// 7.4.3, 7.2.4). The principals of the renewed session keep the AuthTime of its login.
-// The connections of this session end too, and reconnect with the new cookie. The
-// conditions of Login apply; without a live session with a login it refuses with 401. If
-// it fails with 503 after the renewal, this session and the others continue.
-func (m *Manager) LogoutOthers(ctx context.Context) error {
-	st, err := m.acquire(ctx, "logout others")
-	if err != nil {
-		return err
-	}
-	defer st.release()
-	if st.rec == nil || st.rec.subject == "" {
-		return middleware.Unauthorized(middleware.ReasonNoCredential, errGone)
-	}
-	id := Identity{Subject: st.rec.subject, Scopes: st.rec.scopes, Roles: st.rec.roles, Attributes: st.rec.attributes}
-	if err := m.renew(st, id, true); err != nil {
-		return err
-	}
-	bounded, cancel := m.committing()
-	defer cancel()
-	return m.revokeBefore(bounded, id.Subject, time.Unix(0, st.rec.start).UTC())
-}
-
 // End ends one session of the subject by its handle, as [Manager.Sessions] lists it.
 // A handle that is not one of the subject's live sessions is 401 `credential_expired`
 // or `credential_revoked`.
 func (m *Manager) End(ctx context.Context, subject, handle string) error {
+	if m.zero() {
+		return errZero
+	}
 	defer m.outdated(ctx)
 	ctx, cancel := m.committing()
 	defer cancel()
 	if !isHandle(handle) {
 		return refused(errGone)
 	}
-	rec, _, err := m.read(ctx, handle)
+	now, err := m.read(ctx, handle)
 	switch {
 	case err != nil:
 		return refused(err)
-	case subject == "" || rec.subject != subject:
+	case subject == "" || now.rec.subject != subject:
 		return refused(errGone)
 	}
-	if err := m.end(ctx, handle, rec); err != nil {
+	if err := m.end(ctx, handle, now.rec, signedOut); err != nil {
 		return unavailable(err)
 	}
 	return nil

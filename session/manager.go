@@ -16,8 +16,9 @@ type Manager struct {
 	marked
 
 	store             store
-	revocations       middleware.Revocations
-	asking            bounded.Caller // of revocations
+	ends              *ends                  // in store
+	revocations       middleware.Revocations // Config.Revocations; may be nil
+	asking            bounded.Caller         // of revocations
 	timeout           time.Duration
 	idle              time.Duration
 	absolute          time.Duration
@@ -32,7 +33,7 @@ type Manager struct {
 // marked says that a Manager bounds its calls to Store and Revocations.
 type marked = bounded.Self
 
-var _ = (&Manager{}).marked // read by bounded.BoundsItself
+var _, _ = (&Manager{}).marked, (&ends{}).marked // read by bounded.BoundsItself
 
 var (
 	_ middleware.Revocable  = (*Manager)(nil)
@@ -44,11 +45,10 @@ func New(cfg Config) (*Manager, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	if cfg.Revocations == nil {
-		cfg.Revocations = middleware.NewRevocations()
-	}
+	s := newStore(cfg.Store)
 	m := &Manager{
-		store:             newStore(cfg.Store),
+		store:             s,
+		ends:              newEnds(s, cfg.Issuer, cfg.StoreTimeout),
 		revocations:       cfg.Revocations,
 		asking:            bounded.NewCaller(cfg.Revocations),
 		timeout:           cfg.StoreTimeout,
@@ -67,8 +67,16 @@ func New(cfg Config) (*Manager, error) {
 	return m, nil
 }
 
-// Revocations returns Config.Revocations, or those that New made.
-func (m *Manager) Revocations() middleware.Revocations { return m.revocations }
+// Revocations returns Config.Revocations, or if that is nil those that the Manager keeps in its
+// store: see [NewRevocations]. Revoke of a subject without an Issuer, or with this Manager's,
+// is a [Manager.LogoutEverywhere]; of a SessionHandle it ends that session. Others of the
+// program may use them, for instance bearer.Config.Revocations.
+func (m *Manager) Revocations() middleware.Revocations {
+	if m.revocations != nil {
+		return m.revocations
+	}
+	return m.ends
+}
 
 // Ambient is true: browsers send cookies automatically.
 func (m *Manager) Ambient() bool { return true }
@@ -88,7 +96,7 @@ func (m *Manager) log() *slog.Logger {
 
 // bounded returns the context of one load; it ends with the request.
 func (m *Manager) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
-	if m.store.calls.Direct() && m.asking.Direct() {
+	if m.store.calls.Direct() && (m.revocations == nil || m.asking.Direct()) {
 		return ctx, func() {} // a timer would be a third of the load
 	}
 	return context.WithTimeout(ctx, m.timeout)

@@ -15,10 +15,11 @@ type record struct {
 	attributes map[string]string
 	values     []entry // sorted by name, each once
 
-	// Unix nanoseconds, so that a login right after a sign-out everywhere is not
-	// taken for an older one.
-	start int64 // creation: the login, or the renewal by LogoutOthers
+	marks marks // of the subject, at the sign-in or the renewal
+
+	// Unix nanoseconds.
 	login int64 // the login; creation if there was none
+	start int64 // creation: the login, or the renewal by LogoutOthers
 	seen  int64 // last extension of the idle time-out
 	end   int64 // absolute
 }
@@ -33,7 +34,7 @@ func (m *Manager) live(rec *record, now time.Time) bool {
 }
 
 func (m *Manager) endOf(rec *record) time.Time {
-	return time.Unix(0, min(rec.end, rec.start+int64(m.absolute))).UTC()
+	return time.Unix(0, min(rec.end, rec.login+int64(m.absolute))).UTC()
 }
 
 // expiry is when the session ends without another request.

@@ -18,20 +18,15 @@ func sampleRecord() *record {
 		issuer: "session", subject: "alice", scopes: []string{"chat", "read"},
 		attributes: map[string]string{"device": "phone", "name": "Alice Ünïcode"},
 		values:     []entry{{"cart", `{"n":1}`}, {"theme", `"dark"`}},
-		start:      1_700_000_000_000_000_000, login: 1_700_000_000_000_000_000, seen: 1_700_000_060_000_000_000, end: 1_700_043_200_000_000_000,
+		roles:      []string{"admin"},
+		marks:      marks{everywhere: strings.Repeat("e", 16), others: "\xff\x00" + strings.Repeat("o", 14)},
+		login:      1_699_999_999_000_000_000, start: 1_700_000_000_000_000_000,
+		seen: 1_700_000_060_000_000_000, end: 1_700_043_200_000_000_000,
 	}
 }
 
-// sampleRecord2 is of version 2.
-func sampleRecord2() *record {
-	rec := sampleRecord()
-	rec.roles = []string{"admin"}
-	rec.login -= 1_000_000_000
-	return rec
-}
-
 func TestRecordRoundTrip(t *testing.T) {
-	for _, rec := range []*record{sampleRecord(), sampleRecord2(), {issuer: "i", start: 1, login: 1, seen: 1, end: 2}} {
+	for _, rec := range []*record{sampleRecord(), {issuer: "i", start: 1, login: 1, seen: 1, end: 2}} {
 		b, err := rec.encode()
 		if err != nil {
 			t.Fatal(err)
@@ -43,22 +38,23 @@ func TestRecordRoundTrip(t *testing.T) {
 	}
 }
 
-// A record as version 1 wrote it, byte for byte, still decodes: without roles, and with
-// the start as the login.
-func TestDecodeReadsVersion1(t *testing.T) {
-	b := []byte("wss\x01" +
-		"\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00\x03" +
-		"\x07session\x05alice\x01\x04chat\x01\x06device\x05phone\x01\x04cart\x011")
+// The layout, byte for byte.
+func TestDecodeReadsVersion3(t *testing.T) {
+	b := []byte("wss\x03" +
+		"\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x00\x00\x00\x00\x04" +
+		"\x10everywhere-mark.\x00" +
+		"\x07session\x05alice\x01\x04chat\x01\x05admin\x01\x06device\x05phone\x01\x04cart\x011")
 	want := &record{
-		issuer: "session", subject: "alice", scopes: []string{"chat"}, attributes: map[string]string{"device": "phone"},
-		values: []entry{{"cart", "1"}}, start: 1, login: 1, seen: 2, end: 3,
+		issuer: "session", subject: "alice", scopes: []string{"chat"}, roles: []string{"admin"},
+		attributes: map[string]string{"device": "phone"}, values: []entry{{"cart", "1"}},
+		marks: marks{everywhere: "everywhere-mark."}, login: 1, start: 2, seen: 3, end: 4,
 	}
 	got, err := decode(b)
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Fatalf("%+v %v, want %+v", got, err, want)
 	}
 	if again, err := got.encode(); err != nil || !bytes.Equal(again, b) {
-		t.Errorf("it is written as %q %v: a node that knows version 1 alone could not read it", again, err)
+		t.Errorf("it is written as %q %v", again, err)
 	}
 }
 
@@ -67,55 +63,54 @@ func TestDecodeRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	good2, err := sampleRecord2().encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	// A record that version 1 can say, in version 2: its login is its start, its list of
-	// roles is empty.
-	withoutNeed := append([]byte(magic2), good[4:28]...)
-	withoutNeed = append(append(withoutNeed, good[4:12]...), 0, 0, 0, 0, 0, 0)
+	const head, texts = 4 + 4*8, 4 + 4*8 + 2*17 // where the marks and the issuer begin
 	edit := func(fn func(rec *record)) []byte {
 		rec := sampleRecord()
 		fn(rec)
-		b := append([]byte(magic), make([]byte, 24)...)
-		copy(b[4:], good[4:28])
+		b := appendString(appendString(bytes.Clone(good[:head]), rec.marks.everywhere), rec.marks.others)
 		b = appendString(appendString(b, rec.issuer), rec.subject)
-		b = append(b, 0, 0, byte(len(rec.values)))
+		b = append(b, 0, 0, 0, byte(len(rec.values)))
 		for _, e := range rec.values {
 			b = appendString(appendString(b, e.name), e.json)
 		}
 		return b
 	}
+	time := func(i int, text string) []byte { // the i-th of login, start, seen, end
+		return append(append(bytes.Clone(good[:4+8*i]), text...), good[12+8*i:]...)
+	}
 	for name, b := range map[string][]byte{
-		"nothing":                       nil,
-		"the head alone":                good[:28],
-		"another version":               append([]byte("wss\x03"), good[4:]...),
-		"version 2 read as version 1":   append([]byte(magic), good2[4:]...),
-		"version 1 read as version 2":   append([]byte(magic2), good[4:]...),
-		"version 2 without need":        withoutNeed,
-		"a login after the start":       append(append(bytes.Clone(good2[:28]), 0x7f), good2[29:]...),
-		"a login of zero":               append(append(bytes.Clone(good2[:28]), make([]byte, 8)...), good2[36:]...),
-		"something after the end":       append(bytes.Clone(good), 0),
-		"more than 64 KiB":              append(bytes.Clone(good), make([]byte, 64<<10)...),
-		"a length that lies":            append(bytes.Clone(good[:28]), 0xff, 0xff, 0x03),
-		"a length of four bytes":        append(bytes.Clone(good[:28]), 0x80, 0x80, 0x80, 0x01),
-		"a length that is not minimal":  append(bytes.Clone(good[:28]), 0x80, 0x00, 0, 0, 0, 0),
-		"a count beyond what is left":   append(bytes.Clone(good[:28]), 0, 0, 0xff, 0x01),
-		"names that descend":            edit(func(rec *record) { rec.values[0].name = "zebra" }),
-		"a name twice":                  edit(func(rec *record) { rec.values[0].name = "theme" }),
-		"text that is not UTF-8":        edit(func(rec *record) { rec.subject = "\xff" }),
-		"a start of zero":               append(append([]byte(magic), make([]byte, 8)...), good[12:]...),
-		"an end of zero":                append(append(bytes.Clone(good[:20]), make([]byte, 8)...), good[28:]...),
-		"an end a century later":        append(append(bytes.Clone(good[:20]), 0x40, 0, 0, 0, 0, 0, 0, 0), good[28:]...),
-		"an end before the last minute": good[:len(good)-1],
+		"nothing":                           nil,
+		"the head alone":                    good[:head],
+		"version 1":                         append([]byte("wss\x01"), good[4:]...),
+		"version 2":                         append([]byte("wss\x02"), good[4:]...),
+		"a later version":                   append([]byte("wss\x04"), good[4:]...),
+		"an entry beside the records":       append([]byte(entryMagic), good[4:]...),
+		"a login after the start":           time(0, "\x7f\xff\xff\xff\xff\xff\xff\xff"),
+		"a login of zero":                   time(0, "\x00\x00\x00\x00\x00\x00\x00\x00"),
+		"a start of zero":                   time(1, "\x00\x00\x00\x00\x00\x00\x00\x00"),
+		"an end of zero":                    time(3, "\x00\x00\x00\x00\x00\x00\x00\x00"),
+		"an end a century later":            time(3, "\x40\x00\x00\x00\x00\x00\x00\x00"),
+		"a mark of 15 bytes":                edit(func(rec *record) { rec.marks.others = rec.marks.others[1:] }),
+		"a mark of 17 bytes":                edit(func(rec *record) { rec.marks.everywhere += "x" }),
+		"something after the end":           append(bytes.Clone(good), 0),
+		"more than 64,000 bytes":            append(bytes.Clone(good), make([]byte, 64<<10)...),
+		"a length that lies":                append(bytes.Clone(good[:texts]), 0xff, 0xff, 0x03),
+		"a length of four bytes":            append(bytes.Clone(good[:texts]), 0x80, 0x80, 0x80, 0x01),
+		"a length that is not minimal":      append(bytes.Clone(good[:texts]), 0x80, 0x00, 0, 0, 0, 0, 0),
+		"a count beyond what is left":       append(bytes.Clone(good[:texts]), 0, 0, 0xff, 0x01),
+		"names that descend":                edit(func(rec *record) { rec.values[0].name = "zebra" }),
+		"a name twice":                      edit(func(rec *record) { rec.values[0].name = "theme" }),
+		"text that is not UTF-8":            edit(func(rec *record) { rec.subject = "\xff" }),
+		"a record cut before the last byte": good[:len(good)-1],
 	} {
 		if rec, err := decode(b); err == nil {
 			t.Errorf("%s is accepted: %+v", name, rec)
 		}
 	}
-	if _, err := decode(edit(func(*record) {})); err != nil {
-		t.Errorf("the test's own encoder: %v", err)
+	for name, b := range map[string][]byte{"the test's own encoder": edit(func(*record) {}), "its times": time(0, string(good[4:12]))} {
+		if _, err := decode(b); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
@@ -126,12 +121,7 @@ func FuzzDecode(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	b2, err := sampleRecord2().encode()
-	if err != nil {
-		f.Fatal(err)
-	}
 	f.Add(b)
-	f.Add(b2)
 	f.Add(b[:30])
 	f.Add([]byte(magic))
 	f.Fuzz(func(t *testing.T, b []byte) {

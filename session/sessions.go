@@ -22,6 +22,9 @@ type Info struct {
 // record in the store: put it behind a rate limit. If the store cannot list, the error
 // wraps [errors.ErrUnsupported]; 503 if the store or the revocations failed.
 func (m *Manager) Sessions(ctx context.Context, subject string) ([]Info, error) {
+	if m.zero() {
+		return nil, errZero
+	}
 	if subject == "" {
 		return nil, errors.New("session: sessions: the subject is empty")
 	}
@@ -33,19 +36,19 @@ func (m *Manager) Sessions(ctx context.Context, subject string) ([]Info, error) 
 	} else if err != nil {
 		return nil, unavailable(err)
 	}
-	list, now := []Info{}, time.Now()
+	list := []Info{}
 	for handle, b := range all {
-		rec, err := decode(b)
-		if err != nil || rec.issuer != m.issuer || rec.subject != subject || !m.live(rec, now) {
+		if rec, err := decode(b); err != nil || rec.issuer != m.issuer || rec.subject != subject {
 			continue
 		}
-		switch err := m.checkRevoked(ctx, handle, rec); {
-		case errors.Is(err, errRevoked):
+		now, err := m.read(ctx, handle)
+		switch {
+		case errors.Is(err, errRevoked), errors.Is(err, errGone):
 			continue
 		case err != nil:
 			return nil, unavailable(err)
 		}
-		list = append(list, m.info(handle, rec))
+		list = append(list, m.info(handle, now.rec))
 	}
 	slices.SortFunc(list, func(a, b Info) int {
 		return cmp.Or(b.LoggedIn.Compare(a.LoggedIn), cmp.Compare(a.Handle, b.Handle))

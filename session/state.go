@@ -32,6 +32,7 @@ type state struct {
 	m *Manager
 
 	values Values
+	header http.Header // of the request
 
 	mu      sync.Mutex
 	loaded  time.Time // when the store was asked; zero: the answer counts no more
@@ -71,7 +72,7 @@ func (m *Manager) stateFrom(ctx context.Context) *state {
 // load reads the request's session. Its error is a refusal for every route: the store
 // does not answer, or DangerouslyAllowLocalHTTP is set and the request is not local.
 func (m *Manager) load(r *http.Request) (*state, error) {
-	st := &state{refusal: middleware.ErrNoCredential, loaded: time.Now()}
+	st := &state{header: r.Header, refusal: middleware.ErrNoCredential, loaded: time.Now()}
 	if m.local {
 		if err := checkLocal(r); err != nil {
 			return nil, err
@@ -93,10 +94,10 @@ func (m *Manager) load(r *http.Request) (*state, error) {
 	}
 	ctx, cancel := m.bounded(r.Context())
 	defer cancel()
-	rec, _, err := m.read(ctx, handle)
+	now, err := m.read(ctx, handle)
 	switch {
 	case err == nil:
-		st.handle, st.rec, st.values.stored = handle, rec, rec.values
+		st.handle, st.rec, st.values.stored = handle, now.rec, now.rec.values
 	case errors.Is(err, errRevoked):
 		st.refusal = middleware.Unauthorized(middleware.ReasonCredentialRevoked, err)
 	case !errors.Is(err, errGone):

@@ -22,11 +22,20 @@ type Swapper interface {
 	Swap(ctx context.Context, key string, old, b []byte, expiry time.Time) (bool, error)
 }
 
+// ManyFinder is a [scs.Store] that finds several keys in one trip. Without it a load asks
+// once for the record and once for each of two or three entries beside it.
+type ManyFinder interface {
+	// FindMany returns the values of the keys in their order, nil for one that is absent
+	// or has expired. Each value is as new as Find would return it.
+	FindMany(ctx context.Context, keys ...string) ([][]byte, error)
+}
+
 // store is the one way to a [scs.Store]. A call ends with its context even if the store
 // ignores it, and a panic of the store is an error.
 type store struct {
 	raw     scs.Store
 	swapper Swapper
+	many    ManyFinder
 	calls   bounded.Caller // direct: the store is a map in this process, and never waits
 }
 
@@ -36,6 +45,7 @@ func newStore(raw scs.Store) store {
 	}
 	s := store{raw: raw, calls: bounded.NewCaller(raw)}
 	s.swapper, _ = raw.(Swapper)
+	s.many, _ = raw.(ManyFinder)
 	if _, ok := raw.(*memstore.MemStore); ok {
 		s.calls = bounded.Caller{}
 	}
@@ -44,18 +54,8 @@ func newStore(raw scs.Store) store {
 
 var errNoIteration = fmt.Errorf("the store cannot list sessions: %w", errors.ErrUnsupported)
 
-// find returns nil if the key is absent.
-func (s *store) find(ctx context.Context, key string) ([]byte, error) {
-	if s.calls.Direct() { // without the allocations of a function
-		return s.findRaw(ctx, key)
-	}
-	return s.findBounded(ctx, key)
-}
-
-func (s *store) findBounded(ctx context.Context, key string) ([]byte, error) {
-	return bounded.Call(ctx, s.calls, "session: store: find", func() ([]byte, error) { return s.findRaw(ctx, key) })
-}
-
+// findRaw returns nil if the key is absent. It and the other Raw functions are to be called
+// within a [bounded.Call].
 func (s *store) findRaw(ctx context.Context, key string) (b []byte, err error) {
 	var found bool
 	if c, ok := s.raw.(scs.CtxStore); ok {
@@ -63,10 +63,44 @@ func (s *store) findRaw(ctx context.Context, key string) (b []byte, err error) {
 	} else {
 		b, found, err = s.raw.Find(key)
 	}
-	if !found {
-		b = nil
+	switch {
+	case err != nil || !found:
+		return nil, err
+	case s.calls.Direct():
+		return b, nil
 	}
-	return b, err
+	return append([]byte{}, b...), nil // boltstore's is memory of a transaction that has ended
+}
+
+var errFindMany = errors.New("session: store: FindMany returned another number of values than it was given keys")
+
+// findEachRaw puts the value of each key into values.
+func (s *store) findEachRaw(ctx context.Context, keys []string, values [][]byte) (err error) {
+	if s.many != nil && len(keys) > 1 {
+		found, err := s.many.FindMany(ctx, keys...)
+		if err == nil && len(found) != len(keys) {
+			err = errFindMany
+		}
+		copy(values, found)
+		return err
+	}
+	for i, key := range keys {
+		if values[i], err = s.findRaw(ctx, key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *store) commitRaw(ctx context.Context, key string, b []byte, expiry time.Time) error {
+	if c, ok := s.raw.(scs.CtxStore); ok {
+		return c.CommitCtx(ctx, key, b, expiry)
+	}
+	return s.raw.Commit(key, b, expiry)
+}
+
+func (s *store) find(ctx context.Context, key string) ([]byte, error) {
+	return bounded.Call(ctx, s.calls, "session: store: find", func() ([]byte, error) { return s.findRaw(ctx, key) })
 }
 
 // write returns false if a Swapper finds other bytes than old.
@@ -75,11 +109,16 @@ func (s *store) write(ctx context.Context, key string, old, b []byte, expiry tim
 		if s.swapper != nil {
 			return s.swapper.Swap(ctx, key, old, b, expiry)
 		}
-		if c, ok := s.raw.(scs.CtxStore); ok {
-			return true, c.CommitCtx(ctx, key, b, expiry)
-		}
-		return true, s.raw.Commit(key, b, expiry)
+		return true, s.commitRaw(ctx, key, b, expiry)
 	})
+}
+
+// put writes b, whatever is stored under key.
+func (s *store) put(ctx context.Context, key string, b []byte, expiry time.Time) error {
+	_, err := bounded.Call(ctx, s.calls, "session: store: commit", func() (struct{}, error) {
+		return struct{}{}, s.commitRaw(ctx, key, b, expiry)
+	})
+	return err
 }
 
 func (s *store) delete(ctx context.Context, key string) error {

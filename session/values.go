@@ -14,6 +14,7 @@ import (
 const (
 	maxValueName = 128      // bytes
 	maxValue     = 16 << 10 // bytes of JSON
+	maxValues    = 32 << 10 // bytes of all, with their names
 )
 
 // Values are the application's values of one session, as a [Key] reads and writes
@@ -43,7 +44,7 @@ type Key[T any] string
 
 var (
 	errNoSession = errors.New("no session in the context: put Manager.Handler in front")
-	errFull      = fmt.Errorf("the session is full: at most %d values in %d bytes", maxEntries, maxRecord/2)
+	errFull      = fmt.Errorf("the session is full: at most %d values in %d bytes", maxEntries, maxValues)
 )
 
 // Get returns the value; false if there is none.
@@ -137,7 +138,7 @@ func fits(list []entry) error {
 	for _, e := range list {
 		size += len(e.name) + len(e.json) + 6
 	}
-	if len(list) > maxEntries || size > maxRecord/2 {
+	if len(list) > maxEntries || size > maxValues {
 		return errFull
 	}
 	return nil

@@ -148,9 +148,14 @@ func (f *follow) end() {
 	}
 }
 
-// revoked is called with every revocation. Members with its handles end now.
+// reportTimeout is how long a revocation of a subject waits for the answers about its members.
+const reportTimeout = time.Second
+
+// revoked is called with every revocation. Members with its handles end before it returns.
 // The members of a subject are asked about, since only the Auth knows which of its
-// credentials are meant.
+// credentials are meant; revoked waits for the answers, so that a sign-out which has returned
+// has ended what it reaches. Without an answer a member ends later, when the question is
+// given up.
 func (f *follow) revoked(v middleware.Revocation) {
 	g := f.registry
 	f.remember(v)
@@ -168,6 +173,7 @@ func (f *follow) revoked(v middleware.Revocation) {
 			b.reported()
 		}
 	}
+	f.questions.settle(reportTimeout)
 }
 
 // remember enters v in the ring, which is in order of time.

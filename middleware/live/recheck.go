@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/securews/securews/internal/bounded"
@@ -124,6 +125,7 @@ type asked struct {
 	*Binding
 	about   *middleware.Principal
 	reports uint32
+	urgent  bool // its own urgent question is still to be asked
 }
 
 // ask is the task of questions. The answer holds for all members of the same credential.
@@ -131,6 +133,10 @@ func (f *follow) ask(b *Binding) {
 	group := f.group(b)
 	if len(group) == 0 {
 		return
+	}
+	if slices.ContainsFunc(group, func(x asked) bool { return x.urgent }) {
+		f.questions.count(+1)
+		defer f.questions.count(-1)
 	}
 	ctx, cancel := bounded.WithTimeout(context.Background(), askTimeout)
 	defer cancel()
@@ -195,7 +201,7 @@ func (b *Binding) joins(f *follow, p *middleware.Principal) (asked, bool) {
 func (b *Binding) beingAsked(f *follow) asked {
 	q := &b.question
 	q.good, q.waits, q.due = q.lastGood(f.answered.Load()), 0, 0
-	return asked{b, b.principal.Load(), q.reports}
+	return asked{b, b.principal.Load(), q.reports, q.queued[urgent]}
 }
 
 func sameCredential(p, q *middleware.Principal) bool {

@@ -1,0 +1,111 @@
+package session
+
+import (
+	"context"
+	"encoding/binary"
+	"time"
+
+	"github.com/securews/securews/internal/bounded"
+	"github.com/securews/securews/middleware"
+)
+
+// cutoff is the content of a kindCutoff entry: tokens issued before the one time are revoked, and
+// the entry is kept until the other. Both are Unix nanoseconds.
+type cutoff struct{ before, expires int64 }
+
+const cutoffSize = 16
+
+func parseCutoff(b []byte) (cutoff, error) {
+	s, err := payloadOf(b, kindCutoff, cutoffSize)
+	if err != nil || s == "" {
+		return cutoff{}, err
+	}
+	return cutoff{
+		before:  int64(binary.BigEndian.Uint64([]byte(s[:8]))),
+		expires: int64(binary.BigEndian.Uint64([]byte(s[8:]))),
+	}, nil
+}
+
+func (c cutoff) value() []byte {
+	var b [cutoffSize]byte
+	binary.BigEndian.PutUint64(b[:8], uint64(c.before))
+	binary.BigEndian.PutUint64(b[8:], uint64(c.expires))
+	return entryValue(kindCutoff, string(b[:]))
+}
+
+// cutOff raises the cut-off of a subject, and never lowers it. Between nodes on a store that
+// does not compare, two at once may leave the lower one: it is read back and written again
+// while it is lower, and what remains are tokens issued between the two moments.
+func (x *ends) cutOff(ctx context.Context, v middleware.Revocation) error {
+	key := entryKey(kindCutoff, v.Issuer, v.Subject)
+	unlock, err := x.locks.lock(ctx, key)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	want := cutoff{v.Before.UnixNano(), max(v.Expires.UnixNano(), time.Now().Add(entryRetention).UnixNano())}
+	for range attempts {
+		b, err := x.store.find(ctx, key)
+		if err != nil {
+			return err
+		}
+		now, err := parseCutoff(b)
+		if err != nil {
+			return err
+		}
+		if now.before >= want.before && now.expires >= want.expires {
+			return nil
+		}
+		next := cutoff{max(now.before, want.before), max(now.expires, want.expires)}
+		if _, err := x.store.write(ctx, key, b, next.value(), time.Unix(0, next.expires)); err != nil {
+			return err
+		}
+	}
+	return errContended
+}
+
+// Revoked implements middleware.Revocations. It is about tokens, and about sessions by their
+// handle; whether a session has ended otherwise is for [Manager.Alive].
+func (x *ends) Revoked(ctx context.Context, p middleware.Principal) (bool, error) {
+	if x.store.calls.Direct() {
+		return x.revokedRaw(ctx, &p)
+	}
+	ctx, cancel := context.WithTimeout(ctx, x.timeout)
+	defer cancel()
+	return bounded.Call(ctx, x.store.calls, "session: store: find", func() (bool, error) { return x.revokedRaw(ctx, &p) })
+}
+
+func (x *ends) revokedRaw(ctx context.Context, p *middleware.Principal) (bool, error) {
+	var stack [4]string
+	var values [len(stack)][]byte
+	keys := stack[:0]
+	if p.Subject != "" {
+		keys = append(keys, entryKey(kindCutoff, p.Issuer, p.Subject), entryKey(kindCutoff, "", p.Subject))
+	}
+	cutoffs := len(keys)
+	if p.SessionHandle != "" {
+		keys = append(keys, entryKey(kindEnded, "", p.SessionHandle))
+	}
+	if p.TokenHandle != "" {
+		keys = append(keys, entryKey(kindToken, "", p.TokenHandle))
+	}
+	if err := x.store.findEachRaw(ctx, keys, values[:]); err != nil {
+		return false, err
+	}
+	issued := p.IssuedAt.UnixNano()
+	for _, b := range values[:cutoffs] {
+		if c, err := parseCutoff(b); err != nil || c.before != 0 && issued < c.before {
+			return err == nil, err
+		}
+	}
+	for i, b := range values[cutoffs:len(keys)] {
+		kind := byte(kindToken)
+		if i == 0 && p.SessionHandle != "" {
+			kind = kindEnded
+		}
+		if ended, err := payloadOf(b, kind, len(tombstone)); err != nil || ended != "" {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}

@@ -1,0 +1,98 @@
+package session
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"time"
+)
+
+// Entries of these kinds stand in the store beside the records.
+//
+// Each subject has two marks: random bytes, never a number or a time. A session has
+// copies of both from its sign-in, and is alive as long as they have not been replaced. So a
+// sign-out has nothing to read and nothing to compare, and no clock is involved.
+const (
+	kindEverywhere = 'E' // mark of a subject: LogoutEverywhere replaces it, and nothing else does
+	kindOthers     = 'O' // mark of a subject: LogoutOthers replaces it
+	kindEnded      = 'T' // tombstone of a session, by its handle
+	kindToken      = 'J' // tombstone of a token, by its handle
+	kindCutoff     = 'C' // time before which the tokens of a subject are revoked
+)
+
+// entryMagic begins the value of every such entry, before its kind; no record begins so.
+const entryMagic = "wsr\x01"
+
+// entryRetention is how long a mark or a cut-off is kept: longer than any session or token, so
+// that an absent one means that nothing happened.
+const entryRetention = maxAbsolute + time.Hour
+
+// entryKey is the key of an entry. It has the length of a handle, exactly 43 bytes: some
+// stores have a column of that width, and truncate or refuse a longer key.
+func entryKey(kind byte, issuer, value string) string {
+	var stack [128]byte
+	b := append(stack[:0], "securews/1\x00"...)
+	b = append(b, kind, 0)
+	b = append(b, issuer...)
+	b = append(b, 0)
+	b = append(b, value...)
+	sum := sha256.Sum256(b)
+	return encode32(&sum)
+}
+
+func entryValue(kind byte, payload string) []byte {
+	return append(append([]byte(entryMagic), kind), payload...)
+}
+
+var errEntry = errors.New("session: the store returned something else than this package wrote: does it truncate or change keys?")
+
+// payloadOf returns what follows the kind; "" if the entry is absent.
+func payloadOf(b []byte, kind byte, size int) (string, error) {
+	switch {
+	case b == nil:
+		return "", nil
+	case len(b) != len(entryMagic)+1+size || string(b[:len(entryMagic)]) != entryMagic || b[len(entryMagic)] != kind:
+		return "", errEntry
+	}
+	return string(b[len(entryMagic)+1:]), nil
+}
+
+const markSize = 16
+
+// marks are the two of a subject; "" is an absent one.
+type marks struct{ everywhere, others string }
+
+func newMark() string {
+	var b [markSize]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand
+	return string(b[:])
+}
+
+// reached reports whether a sign-out has reached a session that began under began. A mark
+// that is absent has never been set.
+func (now marks) reached(began marks) bool {
+	return now.everywhere != "" && now.everywhere != began.everywhere ||
+		now.others != "" && now.others != began.others
+}
+
+// tombstone is the payload of kindEnded and kindToken.
+const tombstone = "x"
+
+// marksRaw reads the marks of a subject, within a bounded.Call.
+func (s *store) marksRaw(ctx context.Context, issuer, subject string) (now marks, err error) {
+	keys := [...]string{entryKey(kindEverywhere, issuer, subject), entryKey(kindOthers, issuer, subject)}
+	var values [len(keys)][]byte
+	if err := s.findEachRaw(ctx, keys[:], values[:]); err != nil {
+		return marks{}, err
+	}
+	return parseMarks(values[0], values[1])
+}
+
+func parseMarks(everywhere, others []byte) (now marks, err error) {
+	if now.everywhere, err = payloadOf(everywhere, kindEverywhere, markSize); err != nil {
+		return marks{}, err
+	}
+	now.others, err = payloadOf(others, kindOthers, markSize)
+	return now, err
+}

@@ -1,0 +1,149 @@
+package session
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"time"
+
+	"github.com/securews/securews/internal/bounded"
+	"github.com/securews/securews/middleware"
+)
+
+var (
+	errGone    = errors.New("session: no live session")
+	errRevoked = errors.New("session: revoked")
+)
+
+// reading is a session as the store has it.
+type reading struct {
+	rec   *record
+	b     []byte // its bytes
+	marks marks  // of its subject, as they are now
+	why   error  // it is not alive: errGone, errRevoked; rec may be nil
+}
+
+// read returns a live session; errGone, errRevoked, or the error of the store or the
+// revocations. Only read makes a session of a record.
+func (m *Manager) read(ctx context.Context, handle string) (reading, error) {
+	var found reading
+	var err error
+	if m.store.calls.Direct() { // without the allocations of a function
+		found, err = m.readRaw(ctx, handle)
+	} else {
+		found, err = m.readBounded(ctx, handle)
+	}
+	if err == nil {
+		err = found.why
+	}
+	if m.revocations != nil && (err == nil || errors.Is(err, errGone)) {
+		err = cmp.Or(m.checkRevocations(ctx, handle, found.rec), err)
+	}
+	if err != nil {
+		return reading{}, err
+	}
+	return found, nil
+}
+
+func (m *Manager) readBounded(ctx context.Context, handle string) (reading, error) {
+	return bounded.Call(ctx, m.store.calls, "session: store: find", func() (reading, error) { return m.readRaw(ctx, handle) })
+}
+
+// readRaw is read without Config.Revocations, within a bounded.Call: one goroutine for all
+// that a request asks the store.
+func (m *Manager) readRaw(ctx context.Context, handle string) (found reading, err error) {
+	if found.b, err = m.store.findRaw(ctx, handle); err != nil {
+		return found, err
+	}
+	if found.b == nil {
+		return m.absentRaw(ctx, handle)
+	}
+	if found.rec, err = decode(found.b); err == nil && found.rec.issuer != m.issuer {
+		found.rec, err = nil, errors.New("session: record: of another issuer")
+	}
+	switch {
+	case err != nil:
+		m.log().WarnContext(ctx, "session: a record is not usable", "error", err)
+		found.why = errGone
+	case !m.live(found.rec, time.Now()):
+		found.why = errGone
+	default:
+		return found, m.askRaw(ctx, handle, &found)
+	}
+	return found, nil
+}
+
+// absentRaw distinguishes a browser that was signed out from one whose session ran out.
+func (m *Manager) absentRaw(ctx context.Context, handle string) (reading, error) {
+	b, err := m.store.findRaw(ctx, entryKey(kindEnded, "", handle))
+	if err != nil {
+		return reading{}, err
+	}
+	ended, err := payloadOf(b, kindEnded, len(tombstone))
+	if ended != "" {
+		return reading{why: errRevoked}, nil
+	}
+	return reading{why: errGone}, err
+}
+
+// askRaw asks the entries beside a record whether the session has ended. A tombstone is
+// asked for only if a deleted record can be written back.
+func (m *Manager) askRaw(ctx context.Context, handle string, found *reading) error {
+	var stack [3]string
+	var values [len(stack)][]byte
+	keys := stack[:0]
+	if found.rec.subject != "" {
+		keys = append(keys, entryKey(kindEverywhere, m.issuer, found.rec.subject), entryKey(kindOthers, m.issuer, found.rec.subject))
+	}
+	marked := len(keys)
+	if m.store.swapper == nil {
+		keys = append(keys, entryKey(kindEnded, "", handle))
+	}
+	err := m.store.findEachRaw(ctx, keys, values[:])
+	if err != nil {
+		return err
+	}
+	if marked > 0 {
+		if found.marks, err = parseMarks(values[0], values[1]); err != nil {
+			return err
+		}
+	}
+	ended := ""
+	if m.store.swapper == nil {
+		if ended, err = payloadOf(values[marked], kindEnded, len(tombstone)); err != nil {
+			return err
+		}
+	}
+	if ended != "" || found.marks.reached(found.rec.marks) {
+		found.why = errRevoked
+	}
+	return nil
+}
+
+// checkRevocations asks Config.Revocations, which is not nil; rec is nil if it is not
+// readable.
+func (m *Manager) checkRevocations(ctx context.Context, handle string, rec *record) error {
+	if rec == nil {
+		rec = &record{}
+	}
+	p := m.principal(handle, rec)
+	revoked, err := bounded.Call(ctx, m.asking, "session: revocations", func() (bool, error) { return m.revocations.Revoked(ctx, p) })
+	if err == nil && revoked {
+		err = errRevoked
+	}
+	return err
+}
+
+// tell has Config.Revocations know of an end, if there are any, and then the followers.
+func (m *Manager) tell(ctx context.Context, v middleware.Revocation) error {
+	if m.revocations != nil {
+		_, err := bounded.Call(ctx, m.asking, "session: revocations", func() (struct{}, error) {
+			return struct{}{}, m.revocations.Revoke(ctx, v)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	m.ends.followers.Tell(v)
+	return nil
+}
