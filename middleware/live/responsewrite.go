@@ -18,25 +18,32 @@ const countedAt = 64 << 10
 
 var errReturned = errors.New("live: Handler: a write after the handler has returned")
 
-// start is called before a header is passed on. An event stream and an upgrade are members
-// before.
-func (w *response) start(status int) {
-	if w.out.Load() {
-		return
-	}
-	events := isMediaType(w.Header().Get("Content-Type"), eventStream)
-	if events || status == http.StatusSwitchingProtocols {
+// prepare is called before a part of the response is passed on. An event stream and an
+// upgrade are members before.
+func (w *response) prepare(status int) {
+	if !w.out.Load() && (status == http.StatusSwitchingProtocols || w.ofEvents()) {
 		_ = w.enter()
 	}
-	w.writing.Lock()
-	defer w.writing.Unlock()
-	if w.shut() != nil {
+}
+
+// ofEvents reports whether the header is that of an event stream.
+func (w *response) ofEvents() bool {
+	return isMediaType(w.Header().Get("Content-Type"), eventStream)
+}
+
+// begin is called before a part of the response is passed on, in the same hold of writing,
+// and returns why it is not to be. With the first part, the header is out.
+func (w *response) begin(status int) error {
+	if err := w.shut(); err != nil {
 		w.body.refused = true
-		return
+		return err
 	}
-	w.events.Store(events && w.Header().Get("Content-Encoding") == "" && w.request.Method != http.MethodHead)
-	w.webSocket = status == http.StatusSwitchingProtocols && toWebSocket(w.Header()["Upgrade"])
-	w.out.Store(true)
+	if !w.out.Load() {
+		w.events.Store(w.ofEvents() && w.Header().Get("Content-Encoding") == "" && w.request.Method != http.MethodHead)
+		w.webSocket = status == http.StatusSwitchingProtocols && toWebSocket(w.Header()["Upgrade"])
+		w.out.Store(true)
+	}
+	return nil
 }
 
 // shut returns why nothing more of the handler's is to go out. writing is held.
@@ -59,10 +66,22 @@ func (w *response) shut() error {
 
 // WriteHeader implements http.ResponseWriter.
 func (w *response) WriteHeader(status int) {
-	if status >= 200 || status == http.StatusSwitchingProtocols {
-		w.start(status)
-		defer w.wrote(0)
+	if w.out.Load() || status < 200 && status != http.StatusSwitchingProtocols {
+		w.passHeader(status)
+		return
 	}
+	w.prepare(status)
+	defer w.wrote(0)
+	w.writing.Lock()
+	defer w.writing.Unlock()
+	if w.begin(status) == nil {
+		w.ResponseWriter.WriteHeader(status)
+	}
+}
+
+// passHeader passes an informational response on (RFC 9110 §15.2), or a second header, which
+// net/http reports.
+func (w *response) passHeader(status int) {
 	w.writing.Lock()
 	defer w.writing.Unlock()
 	if w.shut() == nil {
@@ -72,7 +91,7 @@ func (w *response) WriteHeader(status int) {
 
 // Write implements http.ResponseWriter.
 func (w *response) Write(p []byte) (int, error) {
-	w.start(http.StatusOK)
+	w.prepare(http.StatusOK)
 	n, total, err := w.write(p)
 	w.wrote(total)
 	return n, err
@@ -95,8 +114,7 @@ func (w *response) write(p []byte) (n int, total int64, err error) {
 // writing is held.
 func (w *response) admit() error {
 	b := &w.body
-	if err := w.shut(); err != nil {
-		b.refused = true
+	if err := w.begin(http.StatusOK); err != nil {
 		return err
 	}
 	b.late = b.late || w.ended.Load() != nil && b.bytes == 0 && !b.flushed
@@ -116,9 +134,9 @@ func (w *response) wrote(total int64) {
 // ReadFrom lets io.Copy use that of net/http, and with it sendfile. It copies in portions,
 // between which an end is seen.
 func (w *response) ReadFrom(src io.Reader) (n int64, err error) {
-	w.start(http.StatusOK)
+	w.prepare(http.StatusOK)
 	to, ok := w.ResponseWriter.(io.ReaderFrom)
-	if !ok || w.events.Load() {
+	if !ok || w.ofEvents() {
 		return io.Copy(struct{ io.Writer }{w}, src)
 	}
 	all, ok := src.(*io.LimitedReader) // net unwraps only one
@@ -160,7 +178,6 @@ func (w *response) Flush() { _ = w.FlushError() }
 // FlushError is the method that http.ResponseController prefers to Flush.
 func (w *response) FlushError() error {
 	_ = w.enter()
-	w.start(http.StatusOK)
 	err := w.flush()
 	w.wrote(0)
 	return err
