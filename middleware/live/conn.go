@@ -94,7 +94,7 @@ func (c *conn) expect() {
 	case w.webSocket:
 		c.carries.Store(frames)
 	case !w.out.Load() && opening.IsHandshake(w.request):
-		c.head = &head{outer: w.Header()}
+		c.head = &head{outer: w.ResponseWriter.Header()}
 	default:
 		c.carries.Store(otherContent)
 	}
@@ -102,7 +102,7 @@ func (c *conn) expect() {
 
 // attach hands the place of the response to the connection.
 func (w *response) attach(c *conn) {
-	w.before = nil // nothing can be refused any more
+	w.before.Store(nil) // nothing can be refused any more
 	w.life.Lock()
 	w.conn = c
 	if w.timer != nil {

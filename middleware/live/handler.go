@@ -60,6 +60,7 @@ type layer struct {
 	next     http.Handler
 
 	noVoucher, noDeadlines sync.Once // each is logged once
+	headers                sync.Pool // of *before
 }
 
 var errNotAuthenticated = errors.New("live: Handler: the request has passed no middleware.Auth: mount Auth.Handler in front")

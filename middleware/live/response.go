@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"maps"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -28,8 +27,9 @@ type response struct {
 	inner   context.Context
 	cancel  context.CancelCauseFunc
 	binding *Binding
-	before  http.Header // as it was before the handler; nil: not known
 
+	called   bool                   // the handler has been
+	before   atomic.Pointer[before] // nil: the handler has not asked for the header
 	ended    atomic.Pointer[outcome]
 	refusing atomic.Bool // the handler has had its time: its writes fail
 	out      atomic.Bool // the header has been passed on
@@ -69,7 +69,6 @@ type outcome struct {
 // serve calls the handler, and completes or aborts the response that it leaves.
 func (w *response) serve(waits bool) {
 	if waits {
-		w.before = maps.Clone(w.Header())
 		if err := w.enter(); err != nil {
 			w.finish()
 			w.refuse(w.ended.Load())
@@ -77,6 +76,7 @@ func (w *response) serve(waits bool) {
 		}
 	}
 	defer w.finish()
+	w.called = true
 	r := w.request.WithContext((*lazyContext)(w))
 	if r.Body != nil && r.Body != http.NoBody {
 		r.Body = &requestBody{r.Body, w}
@@ -132,7 +132,7 @@ func (w *response) bind(ctx context.Context) error {
 func (w *response) refused(err error) {
 	g := w.layer.registry
 	cause, _ := causeOf(err)
-	if w.out.Load() || cause != nil && w.before == nil && !method.IsSafe(w.request.Method) { // perhaps it has had its effect
+	if w.out.Load() || cause != nil && w.called && !method.IsSafe(w.request.Method) { // perhaps it has had its effect
 		if cause == nil {
 			cause = Later.Wrap(err)
 		}
@@ -157,6 +157,7 @@ func (w *response) finish() {
 	w.returned = true
 	conn, timer := w.conn, w.timer
 	w.life.Unlock()
+	w.layer.free(w.before.Swap(returnedSince))
 	if conn != nil || !w.entered.Load() {
 		return
 	}

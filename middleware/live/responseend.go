@@ -3,7 +3,6 @@ package live
 import (
 	"crypto/tls"
 	"errors"
-	"maps"
 	"net/http"
 	"strconv"
 	"time"
@@ -134,7 +133,7 @@ func (w *response) complete() {
 		panic(http.ErrAbortHandler) // whether the request took effect is not known
 	case w.events.Load():
 		w.sayLast(o)
-	case w.body.refused, w.body.partial(w.Header()):
+	case w.body.refused, w.body.partial(w.ResponseWriter.Header()):
 		panic(http.ErrAbortHandler)
 	}
 }
@@ -150,13 +149,9 @@ func (b *written) partial(h http.Header) bool {
 	return err != nil || length != b.bytes
 }
 
-// refuse answers in place of the handler. The header of an early entry is restored.
+// refuse answers in place of the handler.
 func (w *response) refuse(o *outcome) {
-	if w.before != nil {
-		h := w.Header()
-		clear(h)
-		maps.Copy(h, w.before)
-	}
+	w.restoreHeader()
 	err := o.err
 	if o.cause != nil {
 		err = refusalOf(o.cause)

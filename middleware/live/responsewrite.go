@@ -28,7 +28,7 @@ func (w *response) prepare(status int) {
 
 // ofEvents reports whether the header is that of an event stream.
 func (w *response) ofEvents() bool {
-	return isMediaType(w.Header().Get("Content-Type"), eventStream)
+	return isMediaType(w.ResponseWriter.Header().Get("Content-Type"), eventStream)
 }
 
 // begin is called before a part of the response is passed on, in the same hold of writing,
@@ -39,8 +39,8 @@ func (w *response) begin(status int) error {
 		return err
 	}
 	if !w.out.Load() {
-		w.events.Store(w.ofEvents() && w.Header().Get("Content-Encoding") == "" && w.request.Method != http.MethodHead)
-		w.webSocket = status == http.StatusSwitchingProtocols && toWebSocket(w.Header()["Upgrade"])
+		w.events.Store(w.ofEvents() && w.ResponseWriter.Header().Get("Content-Encoding") == "" && w.request.Method != http.MethodHead)
+		w.webSocket = status == http.StatusSwitchingProtocols && toWebSocket(w.ResponseWriter.Header()["Upgrade"])
 		w.out.Store(true)
 	}
 	return nil

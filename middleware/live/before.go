@@ -1,0 +1,70 @@
+package live
+
+import "net/http"
+
+// before is the header of a response as the layers in front left it. A problem in place of
+// the handler's response has that header, since a cookie or a validator of the handler's
+// would be about another body.
+type before struct{ fields []field }
+
+type field struct {
+	name   string
+	values []string
+}
+
+// The two values of response.before that are not of the pool.
+var (
+	nothingBefore = new(before) // the header was empty
+	returnedSince = new(before)
+)
+
+// maxPooled bounds the fields for which a value is kept in the pool.
+const maxPooled = 64
+
+// Header implements http.ResponseWriter. The first call keeps the header of the layers in
+// front, before the handler can change it.
+func (w *response) Header() http.Header {
+	h := w.ResponseWriter.Header()
+	if w.before.Load() == nil {
+		w.keepHeader(h)
+	}
+	return h
+}
+
+func (w *response) keepHeader(h http.Header) {
+	b := nothingBefore
+	if len(h) > 0 {
+		b, _ = w.layer.headers.Get().(*before)
+		if b == nil {
+			b = &before{make([]field, 0, len(h))}
+		}
+		for name, values := range h {
+			b.fields = append(b.fields, field{name, values})
+		}
+	}
+	if !w.before.CompareAndSwap(nil, b) {
+		w.layer.free(b)
+	}
+}
+
+// restoreHeader undoes the changes of the handler.
+func (w *response) restoreHeader() {
+	b := w.before.Load()
+	if b == nil {
+		return // it did not ask for the header
+	}
+	h := w.ResponseWriter.Header()
+	clear(h)
+	for _, f := range b.fields {
+		h[f.name] = f.values
+	}
+}
+
+// free takes a value back. Nothing else refers to it.
+func (l *layer) free(b *before) {
+	if b == nil || b == nothingBefore || b == returnedSince || cap(b.fields) > maxPooled {
+		return
+	}
+	b.fields = b.fields[:0] // the strings stay until the pool is emptied, at a garbage collection
+	l.headers.Put(b)
+}
