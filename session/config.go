@@ -66,8 +66,8 @@ type Config struct {
 	Issuer string
 
 	// Revocations is told of every end as well, and asked in every load as well, for
-	// instance to tell other processes at once. What it answers can end a session, and
-	// cannot keep one alive; it compares times, so clocks of several nodes must agree.
+	// instance to tell other processes at once. Its answer can end a session, and
+	// cannot keep one alive. It compares times, so the clocks of several nodes must agree.
 	// Nil: the store alone, which is enough. See [Manager.Revocations].
 	Revocations middleware.Revocations
 

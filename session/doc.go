@@ -42,7 +42,7 @@
 // tombstone: in one goroutine, and in one more trip if the store is a [ManyFinder]. Nothing
 // of this is cached. The keys are 43 bytes, as those of records are; the values are at most 64
 // bytes and begin with "wsr". They are kept for 31 days, tombstones as long as their session could
-// have lasted; a store that loses them, but keeps the records, revives what they ended.
+// have lasted; a store that loses them, but keeps the records, revives the sessions.
 //
 // A token or ticket that was issued in a session ends with it: see bearer.Config.Sessions
 // and ticket.Config.Auth. An Auth with the Manager follows the ends; a connection needs no

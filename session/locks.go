@@ -5,7 +5,7 @@ import (
 	"hash/maphash"
 )
 
-// locks serialise what is done to one key within this process. Their number is fixed: two keys
+// locks serialise the changes of one key within this process. Their number is fixed: two keys
 // may have the same lock.
 type locks struct {
 	seed maphash.Seed

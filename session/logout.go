@@ -88,9 +88,9 @@ const (
 	renewed   manner = true // the browser has another session by now
 )
 
-// end ends a session. Its tombstone comes first: a write of the record that is under way
-// may bring it back to a store that does not compare, and it is dead all the same. The record goes last, so that a
-// user whose logout failed can try again.
+// end ends a session. Its tombstone comes first: a write that is under way may bring the record
+// back to a store that does not compare, and every read refuses it then. The record goes last, so
+// that a user whose logout failed can try again.
 func (m *Manager) end(ctx context.Context, handle string, rec *record, how manner) error {
 	until, final := m.endOf(rec), m.store.swapper != nil
 	if final {

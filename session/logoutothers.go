@@ -16,8 +16,8 @@ import (
 //
 // The conditions of [Manager.Login] apply. Without a live session with a login it refuses with
 // 401, and also if a sign-out of the subject came between: this session has then ended too.
-// If it fails with 503, the other sessions may have ended. Two at once, on two nodes whose store is not a [Swapper], may
-// both succeed, and one of the two sessions has ended.
+// If it fails with 503, the other sessions may have ended. Two at once, on two nodes whose store
+// is not a [Swapper], may both succeed, and one of the two sessions has ended.
 func (m *Manager) LogoutOthers(ctx context.Context) error {
 	st, err := m.acquire(ctx, "logout others")
 	if err != nil {

@@ -47,7 +47,7 @@ func entryValue(kind byte, payload string) []byte {
 
 var errEntry = errors.New("session: the store returned something else than this package wrote: does it truncate or change keys?")
 
-// payloadOf returns what follows the kind; "" if the entry is absent.
+// payloadOf returns the bytes behind the kind; "" if the entry is absent.
 func payloadOf(b []byte, kind byte, size int) (string, error) {
 	switch {
 	case b == nil:

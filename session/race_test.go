@@ -268,3 +268,70 @@ func TestPutDuringLogin(t *testing.T) {
 		}
 	})
 }
+
+// Of two renewals at once in one process, on a store that does not compare, one is refused, and
+// the one that was told 200 has the only session.
+func TestTwoLogoutOthersAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newShakyStore()
+		m := newManager(t, session.Config{Store: store})
+		h := app(t, m)
+		browsers := []*browser{newBrowser(t, h), newBrowser(t, h)}
+		for _, b := range browsers {
+			b.get("/login?u=alice")
+		}
+		store.set(func(s *shakyStore) {
+			s.find = func(string) error { time.Sleep(time.Millisecond); return nil } // both find before one commits
+		})
+		var wg sync.WaitGroup
+		var status [2]int
+		for i, b := range browsers {
+			wg.Go(func() { status[i] = b.get("/others").StatusCode })
+		}
+		wg.Wait()
+		if status[0] == status[1] {
+			t.Fatalf("both are answered %d", status[0])
+		}
+		for i, b := range browsers {
+			b.wants("/me", status[i], "")
+		}
+	})
+}
+
+// A thief who renews in a loop does not outlive a sign-out everywhere.
+func TestThiefWhoRenewsInALoop(t *testing.T) {
+	for name, cfg := range map[string]func() session.Config{
+		"in memory":                        func() session.Config { return session.Config{} },
+		"on a store that does not compare": func() session.Config { return session.Config{Store: newShakyStore()} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for range 300 {
+				m := newManager(t, cfg())
+				thief := newBrowser(t, app(t, m))
+				thief.get("/login?u=alice")
+				began, stop := make(chan struct{}), make(chan struct{})
+				var wg sync.WaitGroup
+				wg.Go(func() {
+					for n := 0; ; n++ {
+						if thief.get("/others"); n == 3 {
+							close(began)
+						}
+						select {
+						case <-stop:
+							return
+						default:
+						}
+					}
+				})
+				<-began
+				if err := m.LogoutEverywhere(t.Context(), "alice"); err != nil {
+					t.Fatal(err)
+				}
+				close(stop)
+				wg.Wait()
+				thief.wants("/me", 401, "")
+			}
+		})
+	}
+}

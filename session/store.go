@@ -113,7 +113,7 @@ func (s *store) write(ctx context.Context, key string, old, b []byte, expiry tim
 	})
 }
 
-// put writes b, whatever is stored under key.
+// put writes b without a comparison.
 func (s *store) put(ctx context.Context, key string, b []byte, expiry time.Time) error {
 	_, err := bounded.Call(ctx, s.calls, "session: store: commit", func() (struct{}, error) {
 		return struct{}{}, s.commitRaw(ctx, key, b, expiry)
