@@ -46,8 +46,8 @@ import (
 //   - Another hijacked connection is cut.
 //
 // One large Write that has begun before the end goes on until Grace is over. A hijacked
-// connection stays a member until it is closed, also when next has returned or panicked. One
-// that next never closes stays until Timeouts.MaxAge. A connection that next does not take
+// connection stays a member until it is closed, also when next has returned. One that next
+// never closes stays until Timeouts.MaxAge; if next panics, it ends then, with 1011 `internal`. A connection that next does not take
 // from net/http is not bound, and an extended CONNECT (RFC 8441) is bound as an ordinary
 // response. A ws.Handler behind it takes its connections over.
 func (g *Registry) Handler(next http.Handler) http.Handler {

@@ -29,6 +29,7 @@ type response struct {
 	binding *Binding
 
 	called   bool                   // the handler has been
+	finished bool                   // the handler has returned, and has not panicked
 	before   atomic.Pointer[before] // nil: the handler has not asked for the header
 	ended    atomic.Pointer[outcome]
 	refusing atomic.Bool // the handler has had its time: its writes fail
@@ -86,6 +87,7 @@ func (w *response) serve(waits bool) {
 	} else {
 		w.layer.next.ServeHTTP(response2{w}, r)
 	}
+	w.finished = true
 	w.complete()
 }
 
@@ -146,8 +148,8 @@ func (w *response) refused(err error) {
 	w.cancel(err)
 }
 
-// finish takes the response off the books, except for a hijacked connection. No call for
-// the response reaches net/http afterwards.
+// finish takes the response off the books, except for a hijacked connection, which goes on
+// unless the handler panicked. No call for the response reaches net/http afterwards.
 func (w *response) finish() {
 	w.entry.Do(func() {}) // not any more
 	w.writing.Lock()
@@ -158,18 +160,31 @@ func (w *response) finish() {
 	conn, timer := w.conn, w.timer
 	w.life.Unlock()
 	w.layer.free(w.before.Swap(returnedSince))
-	if conn != nil || !w.entered.Load() {
+	switch {
+	case !w.entered.Load():
+		return
+	case conn != nil && w.finished:
+		return
+	case conn != nil: // net/http leaves it open
+		w.binding.end(panicked)
 		return
 	}
 	if timer != nil {
 		timer.Stop()
 	}
 	w.cancel(context.Canceled)
-	w.binding.Leave(w.endedWith())
+	cause := w.endedWith()
+	if cause == completed && !w.finished {
+		cause = panicked
+	}
+	w.binding.Leave(cause)
 }
 
-// completed is the cause of a member that ended by itself.
-var completed = &Cause{Code: 1000}
+// The causes of members that ended by themselves.
+var (
+	completed = &Cause{Code: 1000}
+	panicked  = &Cause{Code: 1011, Reason: "internal"}
+)
 
 func (w *response) endedWith() *Cause {
 	if o := w.ended.Load(); o != nil && o.cause != nil {
