@@ -101,7 +101,7 @@ func (m *Manager) end(ctx context.Context, handle string, rec *record, how manne
 			return err
 		}
 	}
-	if err := m.tell(ctx, middleware.Revocation{SessionHandle: handle, Expires: m.endOf(rec)}); err != nil {
+	if err := m.tell(middleware.Revocation{SessionHandle: handle, Expires: m.endOf(rec)}); err != nil {
 		return err
 	}
 	return m.store.delete(ctx, handle)
@@ -124,15 +124,10 @@ func (m *Manager) LogoutEverywhere(ctx context.Context, subject string) error {
 	defer cancel()
 	cut := time.Now().Round(0)
 	if err := m.ends.everywhere(ctx, m.issuer, subject); err != nil {
+		m.ends.followers.Tell(m.subjectEnds(subject, cut)) // the store may have taken the mark
 		return unavailable(err)
 	}
-	return m.tellSubject(ctx, subject, cut)
-}
-
-// tellSubject has the followers ask about every session of the subject.
-func (m *Manager) tellSubject(ctx context.Context, subject string, cut time.Time) error {
-	err := m.tell(ctx, middleware.Revocation{Issuer: m.issuer, Subject: subject, Before: cut, Expires: cut.Add(maxAbsolute)})
-	if err != nil {
+	if err := m.tell(m.subjectEnds(subject, cut)); err != nil {
 		return unavailable(err)
 	}
 	return nil

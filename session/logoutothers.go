@@ -41,16 +41,22 @@ func (m *Manager) LogoutOthers(ctx context.Context) error {
 	if err := m.insert(ctx, handle, rec); err != nil {
 		return unavailable(err)
 	}
+	ends := m.subjectEnds(rec.subject, time.Unix(0, rec.start).UTC())
 	if err := m.replaceOthers(ctx, rec, old.marks); err != nil {
+		if !errors.Is(err, errRevoked) {
+			m.ends.followers.Tell(ends) // the store may have taken the mark
+		}
 		return refused(errors.Join(err, m.store.delete(ctx, handle)))
 	}
 	m.deleteQuietly(ctx, st.handle)
-	cut, ended := time.Unix(0, rec.start).UTC(), st.handle
-	if err := st.become(handle, rec, token); err != nil {
-		return errors.Join(err, m.store.delete(ctx, handle))
+	m.ends.followers.Tell(middleware.Revocation{SessionHandle: st.handle, Expires: m.endOf(rec)})
+	if err = st.become(handle, rec, token); err != nil {
+		err = errors.Join(err, m.store.delete(ctx, handle))
 	}
-	m.ends.followers.Tell(middleware.Revocation{SessionHandle: ended, Expires: m.endOf(rec)})
-	return m.tellSubject(ctx, rec.subject, cut)
+	if told := m.tell(ends); told != nil {
+		err = errors.Join(err, unavailable(told))
+	}
+	return err
 }
 
 // renewed returns the record of the session that replaces this one.

@@ -134,16 +134,21 @@ func (m *Manager) checkRevocations(ctx context.Context, handle string, rec *reco
 	return err
 }
 
-// tell has Config.Revocations know of an end, if there are any, and then the followers.
-func (m *Manager) tell(ctx context.Context, v middleware.Revocation) error {
-	if m.revocations != nil {
-		_, err := bounded.Call(ctx, m.asking, "session: revocations", func() (struct{}, error) {
-			return struct{}{}, m.revocations.Revoke(ctx, v)
-		})
-		if err != nil {
-			return err
-		}
-	}
+// tell has the followers know of an end, and then Config.Revocations, if there are any.
+func (m *Manager) tell(v middleware.Revocation) error {
 	m.ends.followers.Tell(v)
-	return nil
+	if m.revocations == nil {
+		return nil
+	}
+	ctx, cancel := m.committing()
+	defer cancel()
+	_, err := bounded.Call(ctx, m.asking, "session: revocations", func() (struct{}, error) {
+		return struct{}{}, m.revocations.Revoke(ctx, v)
+	})
+	return err
+}
+
+// subjectEnds has followers ask about every session of the subject.
+func (m *Manager) subjectEnds(subject string, cut time.Time) middleware.Revocation {
+	return middleware.Revocation{Issuer: m.issuer, Subject: subject, Before: cut, Expires: cut.Add(maxAbsolute)}
 }
