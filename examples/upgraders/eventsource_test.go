@@ -91,14 +91,16 @@ func newSourceWorld(t *testing.T) (*world, *logBook) {
 	log := &logBook{}
 	outside := middleware.AccessLog(slog.New(slog.NewTextHandler(log, nil)))
 	timeouts := live.Timeouts{Spread: time.Second}
-	return newWorld(t, "HTTP/2", session.Config{}, live.Config{Timeouts: timeouts}, func(s *site) {
+	w := newWorld(t, "HTTP/2", session.Config{}, live.Config{Timeouts: timeouts}, func(s *site) {
 		s.outer = append([]middleware.Middleware{outside}, s.outer...)
 		s.bind("GET /kept", eventStream(time.Second))
 		s.bind("GET /closed", eventStream(time.Second))
 		if err := s.bindPage(nil); err != nil {
 			t.Error(err)
 		}
-	}), log
+	})
+	t.Cleanup(w.CloseClientConnections) // a test that has failed leaves streams open
+	return w, log
 }
 
 // wantRequests wants one request of the path for each status, and no other.
