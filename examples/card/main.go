@@ -48,8 +48,8 @@ func main() {
 		must(0, sessions.Login(r.Context(), session.Identity{Subject: "alice"})) // sets the cookie, for pages
 		header, sid := jws.NewHeaders(), must(sessions.Authenticate(r)).SessionHandle
 		must(0, header.Set("typ", "at+jwt"))
-		token := must(jwt.NewBuilder().Issuer(origin).Audience([]string{origin}).Subject("alice").Claim("sid", sid).
-			IssuedAt(time.Now()).Expiration(time.Now().Add(time.Minute)).Build()) // for native clients
+		token := must(jwt.NewBuilder().Issuer(origin).Audience([]string{origin}).Subject("alice").JwtID(sid).Claim("sid", sid).
+			IssuedAt(time.Now()).Expiration(time.Now().Add(time.Minute)).Build()) // for native clients, one for each session
 		must(w.Write(must(jwt.Sign(token, jwt.WithKey(jwa.EdDSA, key, jws.WithProtectedHeaders(header))))))
 	})
 	r.Post("/logout", func(_ http.ResponseWriter, r *http.Request) { must(0, sessions.Logout(r.Context())) })
@@ -72,12 +72,12 @@ func echo(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-type tokens struct{ issuer string } // of access tokens (RFC 9068), each of which belongs to a session
+type tokens struct{ issuer string } // of access tokens, each of which belongs to a session
 
 func (t tokens) Authenticate(r *http.Request) (p middleware.Principal, err error) {
 	raw, found := strings.CutPrefix(strings.Join(r.Header["Authorization"], ","), "Bearer ")
 	token, err := jwt.ParseString(raw, jwt.WithKey(jwa.EdDSA, key.Public()), jwt.WithIssuer(t.issuer), jwt.WithAudience(t.issuer),
-		jwt.WithRequiredClaim("sid"), jwt.WithMinDelta(0, "exp", "")) // requires exp, and more than 0, which jwx takes for none
+		jwt.WithRequiredClaim("jti"), jwt.WithRequiredClaim("sid"), jwt.WithMinDelta(0, "exp", "")) // jwx takes exp 0 for none
 	switch message, _ := jws.Parse([]byte(raw), jws.WithCompact()); {
 	case !found:
 		return p, middleware.ErrNoCredential
@@ -85,7 +85,7 @@ func (t tokens) Authenticate(r *http.Request) (p middleware.Principal, err error
 		return p, middleware.Unauthorized(middleware.ReasonCredentialInvalid, err)
 	}
 	p.Issuer, p.Subject, p.IssuedAt, p.Expires = token.Issuer(), token.Subject(), token.IssuedAt(), token.Expiration()
-	p.SessionHandle, p.Method = fmt.Sprint(token.PrivateClaims()["sid"]), "bearer"
+	p.SessionHandle, p.TokenHandle, p.Method = fmt.Sprint(token.PrivateClaims()["sid"]), token.JwtID(), "bearer"
 	return p, nil
 }
 
@@ -93,7 +93,7 @@ func (t tokens) Ambient() bool { return false } // browsers do not send tokens b
 
 func must[T any](v T, err error) T {
 	if err != nil {
-		panic(err) // which Recover answers with 500
+		panic(err) // in a request, Recover answers it with 500
 	}
 	return v
 }

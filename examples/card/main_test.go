@@ -17,11 +17,11 @@ import (
 	"time"
 
 	"github.com/lestrrat-go/jwx/v2/jwa"
-	"nhooyr.io/websocket"
+	"nhooyr.io/websocket" //lint:file-ignore SA1019 The program is for services that keep it.
 )
 
-// origin is that of the program, which serves all tests of this package in this process, so
-// that they have its key.
+// origin is that of the program, which runs in the process of the tests, so that they have
+// its key.
 var origin string
 
 func TestMain(m *testing.M) {

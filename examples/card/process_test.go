@@ -49,7 +49,7 @@ func start(t *testing.T) (cmd *exec.Cmd, at string, lines []string) {
 	return cmd, "https://" + addr, lines
 }
 
-// A user who follows what the program prints sees the socket open, and end at the logout.
+// The printed commands open a socket, which ends at the logout.
 func TestPrintedCommands(t *testing.T) {
 	t.Parallel()
 	for _, command := range []string{"bash", "curl"} {
