@@ -43,13 +43,13 @@ import (
 //     frame, as though the peer had sent it, or the cause if it has read a part of a frame;
 //     the context ends after that. Its further writes are dropped, and fail after 64 KiB.
 //     TCP is closed when the peer has answered, or after Grace.
-//   - Another hijacked connection is cut.
+//   - Another hijacked connection is cut, and the stream of a CONNECT is reset, such as that of
+//     a WebSocket over HTTP/2 (RFC 8441).
 //
 // One large Write that has begun before the end goes on until Grace is over. A hijacked
 // connection stays a member until it is closed, also when next has returned. One that next
 // never closes stays until Timeouts.MaxAge; if next panics, it ends then, with 1011 `internal`. A connection that next does not take
-// from net/http is not bound, and an extended CONNECT (RFC 8441) is bound as an ordinary
-// response. A ws.Handler behind it takes its connections over.
+// from net/http is not bound. A ws.Handler behind it takes its connections over.
 func (g *Registry) Handler(next http.Handler) http.Handler {
 	return &layer{registry: g, next: next}
 }
@@ -81,7 +81,7 @@ func (l *layer) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		l.next.ServeHTTP(rw, r)
 		return
 	}
-	w := &response{ResponseWriter: rw, layer: l, request: r, voucher: v}
+	w := &response{ResponseWriter: rw, layer: l, request: r, voucher: v, tunnel: r.Method == http.MethodConnect}
 	w.serve(opening.IsHandshake(r) || accepts(r.Header, eventStream))
 }
 

@@ -28,6 +28,7 @@ type response struct {
 	cancel  context.CancelCauseFunc
 	binding *Binding
 
+	tunnel   bool                   // the request is a CONNECT
 	called   bool                   // the handler has been
 	finished bool                   // the handler has returned, and has not panicked
 	before   atomic.Pointer[before] // nil: the handler has not asked for the header

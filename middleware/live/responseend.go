@@ -46,7 +46,12 @@ func (w *response) end(cause *Cause) {
 		w.ended.Store(o)
 	}
 	conn := w.conn
-	if first && conn == nil && !w.returned {
+	switch {
+	case !first || conn != nil || w.returned:
+	case w.tunnel: // its bytes are not a response, which could be completed
+		w.refusing.Store(true)
+		w.timer = time.AfterFunc(0, w.cut)
+	default:
 		w.timer = time.AfterFunc(w.layer.registry.cfg.Timeouts.Grace, w.graceOver)
 	}
 	w.life.Unlock()
@@ -129,7 +134,7 @@ func (w *response) complete() {
 	case !w.out.Load() && (o.cause == nil || method.IsSafe(w.request.Method)):
 		w.body.returned = true
 		w.refuse(o)
-	case !w.out.Load():
+	case !w.out.Load(), w.tunnel:
 		panic(http.ErrAbortHandler) // whether the request took effect is not known
 	case w.events.Load():
 		w.sayLast(o)

@@ -39,7 +39,7 @@ func (w *response) begin(status int) error {
 		return err
 	}
 	if !w.out.Load() {
-		w.events.Store(w.ofEvents() && w.ResponseWriter.Header().Get("Content-Encoding") == "" && w.request.Method != http.MethodHead)
+		w.events.Store(w.ofEvents() && !w.tunnel && w.ResponseWriter.Header().Get("Content-Encoding") == "" && w.request.Method != http.MethodHead)
 		w.webSocket = status == http.StatusSwitchingProtocols && toWebSocket(w.ResponseWriter.Header()["Upgrade"])
 		w.out.Store(true)
 	}
