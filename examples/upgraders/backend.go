@@ -3,7 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
-	_ "embed" // the scripts
+	_ "embed" // the script
 	"errors"
 	"fmt"
 	"io"
@@ -20,9 +20,6 @@ import (
 //go:embed backend/echo.js
 var nodeScript string
 
-//go:embed backend/echo.py
-var pythonScript string
-
 // backend is an echo server in another language, and the handler that proxies to it.
 type backend struct {
 	http.Handler
@@ -32,17 +29,9 @@ type backend struct {
 // startNode starts a backend in Node, which ends with ctx. The error matches
 // [exec.ErrNotFound] if Node is not installed.
 func startNode(ctx context.Context) (*backend, error) {
-	return startBackend(exec.CommandContext(ctx, "node", "-e", nodeScript), reportTo("Node"))
-}
-
-// startPython starts a backend in Python as startNode does in Node.
-func startPython(ctx context.Context) (*backend, error) {
-	return startBackend(exec.CommandContext(ctx, "python3", "-c", pythonScript), reportTo("Python"))
-}
-
-// reportTo logs what a backend prints: the code and reason with which a socket has ended.
-func reportTo(name string) func(string) {
-	return func(line string) { slog.Info("a socket of the backend has ended", "backend", name, "told", line) }
+	return startBackend(exec.CommandContext(ctx, "node", "-e", nodeScript), func(line string) {
+		slog.Info("a socket of the backend has ended", "report", line)
+	})
 }
 
 // startBackend starts a command that prints its port in the first line, and ends when its
@@ -84,7 +73,7 @@ func portOf(lines *bufio.Scanner) (*url.URL, error) {
 	return url.Parse("http://127.0.0.1:" + lines.Text())
 }
 
-// proxyTo proxies to a backend that authenticates nobody: the layers in front have done so.
+// proxyTo proxies to a backend without authentication: the layers in front have done that.
 // It gets the name of the user, and not the cookie, which is worth the whole session.
 func proxyTo(to *url.URL) *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {

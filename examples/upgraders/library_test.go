@@ -13,7 +13,6 @@ import (
 	"github.com/gobwas/ws/wsutil"
 	"github.com/gorilla/websocket"
 	"github.com/lxzan/gws"
-	nhooyr "nhooyr.io/websocket"
 
 	"github.com/securews/securews/middleware/live"
 	"github.com/securews/securews/session"
@@ -51,7 +50,7 @@ var sessionEnds = []sessionEnd{
 			}
 		}
 	}},
-	{name: "expiry", code: 3000, reason: "expired", absolute: 5 * time.Second, end: func(*world, map[string]string) {}},
+	{name: "expiry", code: 3000, reason: "expired", absolute: 3 * time.Second, end: func(*world, map[string]string) {}},
 	{name: "restart", code: 1012, reason: "restart", end: func(w *world, _ map[string]string) {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
@@ -61,10 +60,10 @@ var sessionEnds = []sessionEnd{
 	}},
 }
 
-// toldOf is what the handler of a library is told, as a sentence of code and reason.
+// toldOf returns the code and reason in an error of any of the libraries.
 func toldOf(err error) string {
-	if e, ok := errors.AsType[nhooyr.CloseError](err); ok {
-		return fmt.Sprint(int(e.Code), " ", e.Reason)
+	if told, ok := toldOfNhooyr(err); ok {
+		return told
 	}
 	if e, ok := errors.AsType[coder.CloseError](err); ok {
 		return fmt.Sprint(int(e.Code), " ", e.Reason)
@@ -84,7 +83,7 @@ func toldOf(err error) string {
 	return fmt.Sprint(err)
 }
 
-// lost says what the handler of a library is told instead of the code and reason.
+// lost returns the error that the handler of a library reads in place of code and reason.
 func lost(library string, code int) string {
 	switch {
 	case library == "golang.org/x/net/websocket":
@@ -101,7 +100,7 @@ func lost(library string, code int) string {
 type variant struct {
 	library
 	deflate bool
-	ended   chan error // what the library has told its handler
+	ended   chan error // of its sockets
 }
 
 func variants() (all []*variant) {
@@ -150,7 +149,7 @@ func TestLibrariesEndWithTheSession(t *testing.T) {
 				for _, v := range all {
 					sockets[v].ends(ending.code, ending.reason)
 					want := cmp.Or(lost(v.name, ending.code), fmt.Sprint(ending.code, " ", ending.reason))
-					if err := await(t, v.path, v.ended); toldOf(err) != want {
+					if err := within10s(t, v.path, v.ended); toldOf(err) != want {
 						t.Errorf("%s: the handler is told %q, want %q", v.path, toldOf(err), want)
 					}
 					w.settled(v.path)

@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 The library is deprecated for coder/websocket. Services that keep it are the subject.
+
 package main
 
 import (

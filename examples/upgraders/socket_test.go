@@ -117,14 +117,3 @@ func (s *socket) ends(code int, reason string) {
 		s.t.Errorf("%s: the client has read %v, want %d %s", s.name, err, code, reason)
 	}
 }
-
-// await receives one value.
-func await[T any](t *testing.T, what string, c <-chan T) (v T) {
-	t.Helper()
-	select {
-	case v = <-c:
-	case <-time.After(10 * time.Second):
-		t.Errorf("%s: not within 10 s", what)
-	}
-	return v
-}

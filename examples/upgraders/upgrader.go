@@ -28,7 +28,7 @@ type library struct {
 
 type settings struct {
 	deflate bool
-	ended   func(error) // called once for each socket with what the library says about its end
+	ended   func(error) // called once for each socket, with the error that the library reports
 }
 
 // messageLimit bounds a message, in bytes.
@@ -49,8 +49,8 @@ var libraries = []library{
 	}, true, centrifugeHandler},
 }
 
-// upgraders makes the upgraders of the page, with compression where the library has it, and
-// logs what each library tells its handler at the end of a socket. ctx ends their goroutines.
+// upgraders makes the upgraders of the page, with compression if the library has it, and
+// logs the error that each library reports at the end of a socket. ctx ends their goroutines.
 func upgraders(ctx context.Context) ([]upgrader, error) {
 	made := make([]upgrader, 0, len(libraries))
 	for _, l := range libraries {

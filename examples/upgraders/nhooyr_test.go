@@ -1,0 +1,32 @@
+//lint:file-ignore SA1019 The library is deprecated for coder/websocket. Services that keep it are the subject.
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	mathrand "math/rand/v2"
+	"net/http"
+
+	"nhooyr.io/websocket"
+)
+
+func toldOfNhooyr(err error) (string, bool) {
+	e, ok := errors.AsType[websocket.CloseError](err)
+	return fmt.Sprint(int(e.Code), " ", e.Reason), ok
+}
+
+func stormOfNhooyr(w http.ResponseWriter, r *http.Request) (accepted, error) {
+	c, err := websocket.Accept(w, r, nil)
+	return accepted{
+		func() error { _, _, err := c.Read(context.Background()); return err },
+		func() error {
+			if mathrand.IntN(2) == 0 {
+				return c.Write(context.Background(), websocket.MessageText, anySize())
+			}
+			m, err := c.Writer(context.Background(), websocket.MessageText)
+			return writeParts(m, err)
+		},
+	}, err
+}
