@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -29,38 +28,46 @@ func curl(t *testing.T) string {
 	return path
 }
 
-func readCurl(t *testing.T, s *streamWorld, options ...string) answer {
-	t.Helper()
-	path, got := curl(t), make(chan answer, 1)
-	s.begin(t, func(cookie string) {
-		go func() { got <- runCurl(t, s, path, cookie, options...) }()
-	})
-	return within10s(t, "curl's end", got)
+// curlRun is a curl that reads a stream.
+type curlRun struct {
+	cmd            *exec.Cmd
+	stdout, stderr bytes.Buffer
+	body, head     string // files
 }
 
-func runCurl(t *testing.T, s *streamWorld, path, cookie string, options ...string) (a answer) {
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	body, head := filepath.Join(t.TempDir(), "body"), filepath.Join(t.TempDir(), "head")
-	version := "--http1.1"
-	if s.EnableHTTP2 {
-		version = "--http2"
+// startCurl runs curl for at most 30 s.
+func startCurl(t *testing.T, url, version, cookie string) *curlRun {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	t.Cleanup(cancel)
+	c := &curlRun{body: filepath.Join(t.TempDir(), "body"), head: filepath.Join(t.TempDir(), "head")}
+	c.cmd = exec.CommandContext(ctx, curl(t),
+		"-q", "-s", "-S", "-k", "-N", "--http"+version, "-o", c.body, "-D", c.head, "-w", "%{http_code} %{http_version}",
+		"-H", "Cookie: "+cookie, "-H", "Accept: text/event-stream", "-H", "Accept-Encoding: gzip", url)
+	c.cmd.Stdout, c.cmd.Stderr = &c.stdout, &c.stderr
+	if err := c.cmd.Start(); err != nil {
+		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(ctx, path, append([]string{
-		"-q", "-s", "-S", "-k", "-N", version, "-o", body, "-D", head, "-w", "%{http_code} %{http_version}",
-		"-H", "Cookie: " + cookie, "-H", "Accept: text/event-stream", "-H", "Accept-Encoding: gzip", s.URL + "/stream",
-	}, options...)...)
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	a.err = cmd.Run()
-	if exit := (*exec.ExitError)(nil); errors.As(a.err, &exit) {
-		a.curl.exit = exit.ExitCode()
-	}
-	_, _ = fmt.Sscan(stdout.String(), &a.status, &a.curl.version)
-	a.curl.error = stderr.String()
-	a.body, _ = os.ReadFile(body)
-	a.header = headerFile(head)
+	return c
+}
+
+func (c *curlRun) wait() (a answer) {
+	a.err = c.cmd.Wait()
+	a.curl.exit, a.curl.error = c.cmd.ProcessState.ExitCode(), c.stderr.String()
+	_, _ = fmt.Sscan(c.stdout.String(), &a.status, &a.curl.version)
+	a.body, _ = os.ReadFile(c.body)
+	a.header = headerFile(c.head)
 	return a
+}
+
+// versionOf is the version of HTTP that curl is to speak.
+var versionOf = map[string]string{"TLS": "1.1", "HTTP/2": "2"}
+
+func readCurl(t *testing.T, s *streamWorld, kind string) answer {
+	t.Helper()
+	var c *curlRun
+	s.begin(t, func(cookie string) { c = startCurl(t, s.URL+"/stream", versionOf[kind], cookie) })
+	return c.wait()
 }
 
 // headerFile reads what curl's option -D has written.
@@ -75,23 +82,29 @@ func headerFile(path string) http.Header {
 	return h
 }
 
-// wantCurl wants curl's exit code, and no report of a damaged TLS record, which looks like
-// an attack in a log.
+// wantCurl wants curl's exit code.
 func wantCurl(t *testing.T, got answer, kind string, want ending) {
 	t.Helper()
-	exit, version := 0, map[string]string{"TLS": "1.1", "HTTP/2": "2"}[kind]
+	exit := 0
 	if want == aborted {
 		exit = map[string]int{"TLS": 18, "HTTP/2": 92}[kind] // a partial file; a stream that was reset
 	}
-	if got.curl.exit != exit || got.curl.version != version {
-		t.Errorf("curl's exit code %d on HTTP/%s: %s; want %d on HTTP/%s", got.curl.exit, got.curl.version, got.curl.error, exit, version)
-	}
-	for _, report := range []string{"bad record mac", "decryption failed", "SSL", "TLS"} {
-		if strings.Contains(got.curl.error, report) {
-			t.Errorf("curl reports %s", got.curl.error)
-		}
+	if got.curl.exit != exit || got.curl.version != versionOf[kind] {
+		t.Errorf("curl's exit code %d on HTTP/%s: %s; want %d on HTTP/%s", got.curl.exit, got.curl.version, got.curl.error, exit, versionOf[kind])
 	}
 	if exit == 0 && got.curl.error != "" {
 		t.Errorf("curl reports %s", got.curl.error)
+	}
+	wantNoBrokenRecord(t, got)
+}
+
+// wantNoBrokenRecord wants no report of a damaged TLS record, which looks like an attack in
+// a log.
+func wantNoBrokenRecord(t *testing.T, got answer) {
+	t.Helper()
+	for _, report := range []string{"bad record mac", "decryption failed"} {
+		if strings.Contains(got.curl.error, report) {
+			t.Errorf("curl reports %s", got.curl.error)
+		}
 	}
 }

@@ -135,7 +135,7 @@ func TestStreamEndsInEveryOrderOfLayers(t *testing.T) {
 					s := newStreamWorld(t, kind, handlers[name], order.outer, order.inner)
 					t.Run("Go", func(t *testing.T) { s.wantEnding(t, readGo(t, s), order.encoded, want) })
 					t.Run("curl", func(t *testing.T) {
-						got := readCurl(t, s)
+						got := readCurl(t, s, kind)
 						s.wantEnding(t, got, order.encoded, want)
 						wantCurl(t, got, kind, want)
 					})
