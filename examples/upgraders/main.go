@@ -24,7 +24,7 @@ import (
 
 func main() {
 	addr := flag.String("addr", "localhost:8445", "listen on `host:port`")
-	drain := flag.Duration("drain", 5*time.Second, "how `long` open connections have to end when the server is told to")
+	drain := flag.Duration("drain", 10*time.Second, "how `long` open connections have to end when the server is told to")
 	flag.Parse()
 	if err := run(*addr, *drain, os.Stdout, slog.Default()); err != nil {
 		fmt.Fprintln(os.Stderr, "upgraders:", err)
@@ -50,7 +50,9 @@ func run(addr string, drain time.Duration, out io.Writer, log *slog.Logger) erro
 	if err != nil {
 		return err
 	}
-	s, err := newSite(origin, session.Config{Log: log}, live.Config{Log: log}, log)
+	// There are few connections here, so that their ends need not be spread over 5 s.
+	timeouts := live.Timeouts{Spread: 2 * time.Second}
+	s, err := newSite(origin, session.Config{Log: log}, live.Config{Timeouts: timeouts, Log: log}, log)
 	if err != nil {
 		return err
 	}
