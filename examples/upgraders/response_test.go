@@ -20,12 +20,12 @@ import (
 // streamWorld is the site with one event stream, at GET /stream.
 type streamWorld struct {
 	*world
-	began, returned chan struct{} // of one request
+	began, returned chan struct{} // of each request
 }
 
 func newStreamWorld(t *testing.T, kind string, handler http.HandlerFunc, outer, inner middleware.Middleware) *streamWorld {
 	t.Helper()
-	s := &streamWorld{began: make(chan struct{}, 1), returned: make(chan struct{}, 1)}
+	s := &streamWorld{began: make(chan struct{}, 1), returned: make(chan struct{}, 9)}
 	cfg := live.Config{Timeouts: live.Timeouts{Grace: 200 * time.Millisecond}}
 	s.world = newWorld(t, kind, session.Config{}, cfg, func(site *site) {
 		h := http.Handler(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
