@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -238,5 +239,45 @@ func TestEndAsksNothingForOtherText(t *testing.T) {
 	}
 	if reads, _ := store.counts(); reads != 0 {
 		t.Errorf("the store is asked %d times", reads)
+	}
+}
+
+// Tokens of an authenticator of one's own, of the same issuer, end with their session through
+// the revocations of the Manager, however it ends.
+func TestRevocationsKnowTheEndsOfSessions(t *testing.T) {
+	for name, store := range map[string]func() scs.Store{
+		"in memory": func() scs.Store { return nil }, "on a store that does not compare": func() scs.Store { return newShakyStore() },
+	} {
+		for _, end := range []string{"/logout", "/login?u=alice", "/others", "/everywhere?u=alice", ""} {
+			t.Run(name+end, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					m := newManager(t, session.Config{Store: store()})
+					b := newBrowser(t, app(t, m))
+					b.get("/login?u=alice")
+					token := b.mustPrincipal(m)
+					token.TokenHandle, token.Method = "token", "own"
+					foreign := token
+					foreign.Issuer = "https://id.example"
+					revoked := func(p middleware.Principal) bool {
+						yes, err := m.Revocations().Revoked(t.Context(), p)
+						if err != nil {
+							t.Error(err)
+						}
+						return yes
+					}
+					if revoked(token) || revoked(foreign) {
+						t.Fatal("revoked before the end")
+					}
+					if end == "" {
+						time.Sleep(30 * time.Minute)
+					} else {
+						b.get(end)
+					}
+					if !revoked(token) {
+						t.Error("the token outlives its session")
+					}
+				})
+			})
+		}
 	}
 }

@@ -33,7 +33,7 @@ type Manager struct {
 // marked says that a Manager bounds its calls to Store and Revocations.
 type marked = bounded.Self
 
-var _, _ = (&Manager{}).marked, (&ends{}).marked // read by bounded.BoundsItself
+var _, _, _ = (&Manager{}).marked, (&ends{}).marked, (&managed{}).marked // read by bounded.BoundsItself
 
 var (
 	_ middleware.Revocable  = (*Manager)(nil)
@@ -68,14 +68,41 @@ func New(cfg Config) (*Manager, error) {
 }
 
 // Revocations returns Config.Revocations, or if that is nil those that the Manager keeps in its
-// store: see [NewRevocations]. Revoke of a subject without an Issuer, or with this Manager's,
-// is a [Manager.LogoutEverywhere]; of a SessionHandle it ends that session. Others of the
-// program may use them, for instance bearer.Config.Revocations.
+// store: see [NewRevocations]. Others of the program may use them, for instance
+// bearer.Config.Revocations and [middleware.WithRevocations]. Revoke of a subject without an
+// Issuer, or with this Manager's, is a [Manager.LogoutEverywhere]; of a SessionHandle it ends
+// that session. Revoked of a principal of this Manager's Issuer with a SessionHandle says
+// whether that session has ended, in any way.
 func (m *Manager) Revocations() middleware.Revocations {
-	if m.revocations != nil {
+	switch {
+	case m.zero():
+		return nil
+	case m.revocations != nil:
 		return m.revocations
 	}
-	return m.ends
+	return &managed{ends: m.ends, m: m}
+}
+
+// managed are the ends of a Manager, which knows whether a session is alive.
+type managed struct {
+	marked
+	*ends
+	m *Manager
+}
+
+// Revoked implements middleware.Revocations.
+func (x *managed) Revoked(ctx context.Context, p middleware.Principal) (bool, error) {
+	if p.SessionHandle != "" && p.Issuer == x.m.issuer {
+		ctx, cancel := x.m.bounded(ctx)
+		defer cancel()
+		switch _, err := x.m.read(ctx, p.SessionHandle); {
+		case errors.Is(err, errGone), errors.Is(err, errRevoked):
+			return true, nil
+		case err != nil:
+			return false, err
+		}
+	}
+	return x.ends.Revoked(ctx, p)
 }
 
 // Ambient is true: browsers send cookies automatically.
