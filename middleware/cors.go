@@ -50,8 +50,9 @@ const maxCORSAge = 24 * time.Hour
 // more adds to Vary instead of setting it.
 //
 // The layer answers preflights and permits reading; it refuses nothing. Put
-// [OriginPolicy.Handler] behind it for unsafe methods. Handshakes pass
-// unchanged: browsers do not apply CORS to them, which is why the policy exists.
+// [OriginPolicy.Handler] behind it for unsafe methods and for handshakes, to which browsers do not
+// apply CORS. A handshake gets the same headers as any request: a cache may keep the answer of a
+// route that ignores Upgrade.
 func (p *OriginPolicy) CORS(cfg CORSConfig) (Middleware, error) {
 	if err := p.validateCORS(cfg); err != nil {
 		return nil, err
@@ -73,16 +74,7 @@ func (p *OriginPolicy) CORS(cfg CORSConfig) (Middleware, error) {
 		opts.AllowedHeaders = []string{"Accept"} // safelisted anyway; an empty list would mean rs/cors's own choice
 	}
 	c := cors.New(opts)
-	return func(next http.Handler) http.Handler {
-		guarded := c.Handler(next)
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if opening.IsHandshake(r) {
-				next.ServeHTTP(w, r)
-				return
-			}
-			guarded.ServeHTTP(w, r)
-		})
-	}, nil
+	return c.Handler, nil
 }
 
 // permits accepts exactly one Origin and at most one requested method, because

@@ -165,14 +165,27 @@ func TestCORSWithAnyOriginNeverSaysAsterisk(t *testing.T) {
 	}
 }
 
-// Browsers do not apply CORS to WebSockets; what looks at a handshake is the policy.
-func TestCORSLeavesHandshakesAlone(t *testing.T) {
+// RFC 9110 §7.8 lets a route ignore Upgrade, and RFC 9111 §4.1 a cache keep its answer. The
+// headers for pages do not depend on Upgrade, or one client could have the cache keep an answer
+// that no page may read.
+func TestCORSIsTheSameWithAnUpgradeHeader(t *testing.T) {
 	h := corsServer(t, originPolicy(t, middleware.OriginConfig{Allow: []string{"https://app.example"}}), middleware.CORSConfig{Credentials: true})
-	for _, origin := range []string{"https://app.example", "https://evil.example"} {
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, handshakeFrom(origin))
-		if w.Body.String() != "reached" || w.Header()["Vary"] != nil || w.Header()["Access-Control-Allow-Origin"] != nil {
-			t.Errorf("%s: %s %v", origin, w.Body, w.Header())
+	for _, row := range []struct {
+		origin string
+		allow  []string
+	}{
+		{"https://app.example", []string{"https://app.example"}},
+		{"https://evil.example", nil},
+	} {
+		for name, r := range map[string]*http.Request{
+			"a plain request": corsRequest("GET", []string{row.origin}),
+			"a handshake":     handshakeFrom(row.origin),
+		} {
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			if got := w.Header()["Access-Control-Allow-Origin"]; w.Body.String() != "reached" || !slices.Equal(got, row.allow) || !varies(w.Header(), "Origin") {
+				t.Errorf("%s of %s: %s %v", name, row.origin, w.Body, w.Header())
+			}
 		}
 	}
 }

@@ -34,16 +34,27 @@ func (m *Manager) Handler(next http.Handler) http.Handler {
 		}
 		st.Context, st.m = r.Context(), m
 		inner := r.WithContext(st)
+		vary(w.Header()) // also for a handshake: a cache may keep the answer of a route that ignores Upgrade
 		if opening.IsHandshake(r) {
 			st.freeze(ErrHandshake)
 			next.ServeHTTP(w, inner)
 			return
 		}
-		w.Header().Add("Vary", "Cookie")
 		sw := &writer{ResponseWriter: w, m: m, st: st, r: inner, before: maps.Clone(w.Header())}
 		next.ServeHTTP(sw, inner)
 		_ = sw.begin()
 	})
+}
+
+var varyCookie = []string{"Cookie"} // shared by all responses: an append copies it
+
+// vary adds Cookie to Vary.
+func vary(h http.Header) {
+	if others := h["Vary"]; len(others) > 0 {
+		h["Vary"] = append(others, "Cookie")
+		return
+	}
+	h["Vary"] = varyCookie
 }
 
 // save writes the changes; nil means that the response may begin.

@@ -241,6 +241,9 @@ func TestHandshakeOnlyLoads(t *testing.T) {
 	r.Header.Set("Upgrade", "websocket")
 	r.AddCookie(&http.Cookie{Name: hostCookie, Value: b.cookies[hostCookie]})
 	b.h.ServeHTTP(rec, r)
+	if got := rec.Header().Get("Vary"); got != "Cookie" { // RFC 9111 §4.1: this route has ignored Upgrade
+		t.Errorf("Vary: %q, want Cookie", got)
+	}
 	if _, after := store.counts(); !reached || after != before || rec.Header()["Set-Cookie"] != nil {
 		t.Errorf("reached %v, %d writes, header %v", reached, after-before, rec.Header())
 	}
