@@ -56,9 +56,11 @@ type Config struct {
 	SameSiteLax bool
 
 	// DangerouslyAllowLocalHTTP is for development at http://localhost: the cookie loses
-	// Secure and its prefix and is named `dev-session`. A request is refused with 421 if
-	// it is not plain http to localhost or a loopback address, if it names a proxy that
-	// it came through, or if its Origin is elsewhere.
+	// Secure and its prefix and is named `dev-session`. A request is refused with 421 if it is
+	// not plain HTTP/1.1 or later to localhost or a loopback address, if it came through a proxy
+	// that is not a development server of this machine, or if its Origin or Referer shows that
+	// the page is elsewhere. Behind a proxy that rewrites Host and adds nothing, so are the
+	// requests of the first page; the redirect of an identity provider may come before.
 	DangerouslyAllowLocalHTTP bool
 
 	// Issuer is the Issuer of every principal: printable ASCII without '"' and '\'.
