@@ -94,20 +94,23 @@ func (w *response) serve(waits bool) {
 
 // enter makes the response a member, unless it is one. Its error is why the response has
 // ended.
-func (w *response) enter() error {
-	w.entry.Do(w.join)
+func (w *response) enter() error { return w.enterAs(false) }
+
+// enterAs enters; a member that is only counted is refused by no limit.
+func (w *response) enterAs(counted bool) error {
+	w.entry.Do(func() { w.join(counted) })
 	if o := w.ended.Load(); o != nil {
 		return o.err
 	}
 	return nil
 }
 
-func (w *response) join() {
+func (w *response) join(counted bool) {
 	ctx := w.request.Context()
 	w.inner, w.cancel = context.WithCancelCause(ctx)
 	w.binding = new(Binding)
 	w.entered.Store(true)
-	if err := w.bind(ctx); err != nil {
+	if err := w.bind(ctx, counted || w.out.Load()); err != nil {
 		w.binding.Leave(nil)
 		w.refused(err)
 		return
@@ -116,10 +119,9 @@ func (w *response) join() {
 	w.binding.Open()
 }
 
-// bind enters the registry. A limit can refuse only if the header has not been passed on.
-func (w *response) bind(ctx context.Context) error {
+func (w *response) bind(ctx context.Context, counted bool) error {
 	g, b := w.layer.registry, w.binding
-	if !w.out.Load() {
+	if !counted {
 		if err := g.Reserve(b, w.request); err != nil {
 			return err
 		}

@@ -92,6 +92,9 @@ func (w *response) passHeader(status int) {
 // Write implements http.ResponseWriter.
 func (w *response) Write(p []byte) (int, error) {
 	w.prepare(http.StatusOK)
+	if len(p) >= countedAt { // the Write may last
+		_ = w.enterAs(true)
+	}
 	n, total, err := w.write(p)
 	w.wrote(total)
 	return n, err
@@ -124,7 +127,7 @@ func (w *response) admit() error {
 // wrote is called after every write, when writing is free.
 func (w *response) wrote(total int64) {
 	if total >= countedAt {
-		_ = w.enter()
+		_ = w.enterAs(true)
 	}
 	if w.ended.Load() != nil {
 		w.endEvents()
