@@ -6,25 +6,6 @@ import (
 	"net/http"
 )
 
-// betweenEvents reports whether an event stream stands between two events, or at its start.
-// Lines end with CR, LF or both (HTML §9.2.5).
-func (b *written) betweenEvents() bool {
-	if b.bytes == 0 {
-		return true
-	}
-	last := string(b.last[:])
-	end := last[2:]
-	return end == "\n\n" || end == "\r\r" || last == "\r\n\r\n" || last[1:] == "\n\r\n"
-}
-
-func (b *written) remember(p []byte) {
-	if len(p) > len(b.last) {
-		p = p[len(p)-len(b.last):]
-	}
-	copy(b.last[:], b.last[len(p):])
-	copy(b.last[len(b.last)-len(p):], p)
-}
-
 // endEvents writes the last event of an event stream, if it is time. If the response is
 // being written, that writer calls it afterwards.
 func (w *response) endEvents() {
@@ -39,7 +20,7 @@ func (w *response) endEvents() {
 
 // sayLast writes the last event. writing is held.
 func (w *response) sayLast(o *outcome) {
-	if w.body.said || o.cause == nil || !w.body.betweenEvents() {
+	if w.body.said || o.cause == nil || !w.body.lines.betweenEvents() {
 		return
 	}
 	w.body.said = true

@@ -53,7 +53,7 @@ type response struct {
 // written is the state of the body so far.
 type written struct {
 	bytes    int64
-	last     [4]byte
+	lines    eventLines // of an event stream
 	flushed  bool
 	late     bool // begun since the end
 	refused  bool // a part of it

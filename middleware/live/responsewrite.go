@@ -58,7 +58,7 @@ func (w *response) shut() error {
 		return o.err
 	case !final(o.cause):
 		return nil
-	case !w.out.Load() && method.IsSafe(w.request.Method), w.events.Load() && w.body.betweenEvents():
+	case !w.out.Load() && method.IsSafe(w.request.Method), w.events.Load() && w.body.lines.betweenEvents():
 		return o.err
 	}
 	return nil
@@ -108,7 +108,7 @@ func (w *response) write(p []byte) (n int, total int64, err error) {
 	}
 	n, err = w.ResponseWriter.Write(p)
 	if w.body.bytes += int64(n); w.events.Load() {
-		w.body.remember(p[:n])
+		w.body.lines.pass(p[:n])
 	}
 	return n, w.body.bytes, err
 }
