@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"encoding/binary"
+	"math"
 	"time"
 
 	"github.com/securews/securews/internal/bounded"
@@ -33,6 +34,18 @@ func (c cutoff) value() []byte {
 	return entryValue(kindCutoff, string(b[:]))
 }
 
+// nanoseconds returns t.UnixNano, or the nearest that an int64 holds: a subject may be cut off
+// until the year 9999.
+func nanoseconds(t time.Time) int64 {
+	switch {
+	case t.Before(time.Unix(0, math.MinInt64)):
+		return math.MinInt64
+	case t.After(time.Unix(0, math.MaxInt64)):
+		return math.MaxInt64
+	}
+	return t.UnixNano()
+}
+
 // cutOff raises the cut-off of a subject, and never lowers it. Between nodes on a store that
 // does not compare, two at once may leave the lower one: it is read back and written again
 // while it is lower, and what remains are tokens issued between the two moments.
@@ -43,7 +56,7 @@ func (x *ends) cutOff(ctx context.Context, v middleware.Revocation) error {
 		return err
 	}
 	defer unlock()
-	want := cutoff{v.Before.UnixNano(), max(v.Expires.UnixNano(), time.Now().Add(entryRetention).UnixNano())}
+	want := cutoff{nanoseconds(v.Before), max(nanoseconds(v.Expires), nanoseconds(time.Now().Add(entryRetention)))}
 	for range attempts {
 		b, err := x.store.find(ctx, key)
 		if err != nil {
@@ -92,7 +105,7 @@ func (x *ends) revokedRaw(ctx context.Context, p *middleware.Principal) (bool, e
 	if err := x.store.findEachRaw(ctx, keys, values[:]); err != nil {
 		return false, err
 	}
-	issued := p.IssuedAt.UnixNano()
+	issued := nanoseconds(p.IssuedAt)
 	for _, b := range values[:cutoffs] {
 		if c, err := parseCutoff(b); err != nil || c.before != 0 && issued < c.before {
 			return err == nil, err
@@ -103,7 +116,7 @@ func (x *ends) revokedRaw(ctx context.Context, p *middleware.Principal) (bool, e
 		if i == 0 && p.SessionHandle != "" {
 			kind = kindEnded
 		}
-		if ended, err := payloadOf(b, kind, len(tombstone)); err != nil || ended != "" {
+		if ended, err := payloadOf(b, kind, tombstoneSize); err != nil || ended != "" {
 			return err == nil, err
 		}
 	}

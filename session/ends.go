@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"time"
 
@@ -52,10 +53,28 @@ func (x *ends) everywhere(ctx context.Context, issuer, subject string) error {
 // tombstone writes that a session or a token has ended. It is kept until expires, and at
 // least a minute.
 func (x *ends) tombstone(ctx context.Context, kind byte, handle string, expires time.Time) error {
-	if least := time.Now().Add(time.Minute); expires.Before(least) {
-		expires = least
+	until := max(nanoseconds(expires), nanoseconds(time.Now().Add(time.Minute)))
+	payload := binary.BigEndian.AppendUint64(nil, uint64(until))
+	return x.store.put(ctx, entryKey(kind, "", handle), entryValue(kind, string(payload)), time.Unix(0, until))
+}
+
+// lengthen is tombstone, except that it does not shorten one that is there.
+func (x *ends) lengthen(ctx context.Context, kind byte, handle string, expires time.Time) error {
+	key := entryKey(kind, "", handle)
+	unlock, err := x.locks.lock(ctx, key)
+	if err != nil {
+		return err
 	}
-	return x.store.put(ctx, entryKey(kind, "", handle), entryValue(kind, tombstone), expires)
+	defer unlock()
+	b, err := x.store.find(ctx, key)
+	if err != nil {
+		return err
+	}
+	until, err := payloadOf(b, kind, tombstoneSize)
+	if err != nil || until != "" && int64(binary.BigEndian.Uint64([]byte(until))) >= nanoseconds(expires) {
+		return err
+	}
+	return x.tombstone(ctx, kind, handle, expires)
 }
 
 // others replaces the mark of a sign-out of others by next, if it is still was; "" is an
@@ -106,7 +125,7 @@ func (x *ends) revokeSession(ctx context.Context, v middleware.Revocation) error
 	if v.SessionHandle == "" {
 		return nil
 	}
-	if err := x.tombstone(ctx, kindEnded, v.SessionHandle, v.Expires); err != nil || !isHandle(v.SessionHandle) {
+	if err := x.lengthen(ctx, kindEnded, v.SessionHandle, v.Expires); err != nil || !isHandle(v.SessionHandle) {
 		return err
 	}
 	return x.store.delete(ctx, v.SessionHandle) // final if the store is a Swapper
@@ -116,7 +135,7 @@ func (x *ends) revokeToken(ctx context.Context, v middleware.Revocation) error {
 	if v.TokenHandle == "" {
 		return nil
 	}
-	return x.tombstone(ctx, kindToken, v.TokenHandle, v.Expires)
+	return x.lengthen(ctx, kindToken, v.TokenHandle, v.Expires)
 }
 
 func (x *ends) revokeSubject(ctx context.Context, v middleware.Revocation) error {

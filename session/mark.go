@@ -76,8 +76,9 @@ func (now marks) reached(began marks) bool {
 		now.others != "" && now.others != began.others
 }
 
-// tombstone is the payload of kindEnded and kindToken.
-const tombstone = "x"
+// tombstoneSize is that of the payload of kindEnded and kindToken: the end of the entry, in Unix
+// nanoseconds.
+const tombstoneSize = 8
 
 // marksRaw reads the marks of a subject, within a bounded.Call.
 func (s *store) marksRaw(ctx context.Context, issuer, subject string) (now marks, err error) {

@@ -79,7 +79,7 @@ func (m *Manager) absentRaw(ctx context.Context, handle string) (reading, error)
 	if err != nil {
 		return reading{}, err
 	}
-	ended, err := payloadOf(b, kindEnded, len(tombstone))
+	ended, err := payloadOf(b, kindEnded, tombstoneSize)
 	if ended != "" {
 		return reading{why: errRevoked}, nil
 	}
@@ -110,7 +110,7 @@ func (m *Manager) askRaw(ctx context.Context, handle string, found *reading) err
 	}
 	ended := ""
 	if m.store.swapper == nil {
-		if ended, err = payloadOf(values[marked], kindEnded, len(tombstone)); err != nil {
+		if ended, err = payloadOf(values[marked], kindEnded, tombstoneSize); err != nil {
 			return err
 		}
 	}
