@@ -43,7 +43,7 @@ func TestBetweenEvents(t *testing.T) {
 	}
 }
 
-// The layer and a parser of the whole text agree, whatever the writes of the handler.
+// The layer agrees with a parser of the whole text for all writes of the handler.
 func FuzzBetweenEvents(f *testing.F) {
 	f.Add("data: 1\r\n\r\n:\rid: 7\n\n", 8)
 	f.Add(":\n", 1)

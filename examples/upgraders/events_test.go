@@ -1,0 +1,78 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// events is an event stream that is being read.
+type events struct {
+	conn net.Conn
+	text strings.Builder // so far
+	body *bufio.Reader
+}
+
+// openEvents requests a stream with the cookie and further fields of the header.
+func openEvents(t *testing.T, w *world, path, cookie string, header ...string) *events {
+	t.Helper()
+	e := &events{}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	t.Cleanup(cancel)
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { e.conn = i.Conn }})
+	r, _ := http.NewRequestWithContext(ctx, http.MethodGet, w.URL+path, nil)
+	r.Header = http.Header{"Cookie": {cookie}, "Accept": {"text/event-stream"}}
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	resp, err := w.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { resp.Body.Close() })
+	if resp.StatusCode != http.StatusOK {
+		t.Fatal(resp.Status)
+	}
+	e.body = bufio.NewReader(resp.Body)
+	return e
+}
+
+// readTo reads until the text has come.
+func (e *events) readTo(t *testing.T, text string) {
+	t.Helper()
+	for begun := e.text.Len(); !strings.HasSuffix(e.text.String()[begun:], text); {
+		c, err := e.body.ReadByte()
+		if err != nil {
+			t.Fatalf("read %q, %v; want %q", e.text.String()[begun:], err, text)
+		}
+		e.text.WriteByte(c)
+	}
+}
+
+// readAll returns the text of the whole stream.
+func (e *events) readAll() (string, error) {
+	b, err := io.ReadAll(e.body)
+	e.text.Write(b)
+	return e.text.String(), err
+}
+
+// rounds is how often a test measures the time from the logout to the end of a stream.
+const rounds = 7
+
+// wantWithin20ms wants that the shortest of the times is at most 20 ms, which the tests of
+// a busy machine around this one do not prolong.
+func wantWithin20ms(t *testing.T, took []time.Duration) {
+	t.Helper()
+	slices.Sort(took)
+	t.Logf("from the logout to the end of the stream: best %v, median %v, worst %v", took[0], took[len(took)/2], took[len(took)-1])
+	if took[0] > 20*time.Millisecond {
+		t.Errorf("the stream ended %v after the logout, want at most 20 ms", took[0])
+	}
+}
