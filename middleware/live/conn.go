@@ -37,10 +37,12 @@ type conn struct {
 	answer  atomic.Uint32
 	reset   atomic.Bool // nothing that waits in the kernel is for the peer
 
-	mu     sync.Mutex // never held while waiting; orders deadlines and Close with the end
-	served int        // bytes of the close frame that the handler has read
-	handed bool       // the handler has read it, or has closed
-	closed bool       // TCP is
+	free   atomic.Bool // no frame is under way, and none will be
+	told   atomic.Bool // the handler reads the close frame, if it reads
+	mu     sync.Mutex  // never held while waiting; orders deadlines and Close with the end
+	served int         // bytes of the close frame that the handler has read
+	handed bool        // the handler has read it, or has closed
+	closed bool        // TCP is
 	timers [2]*time.Timer
 }
 
@@ -117,76 +119,6 @@ func (w *response) attach(c *conn) {
 	default:
 		c.end(o.cause)
 	}
-}
-
-// Read implements net.Conn. After the end it returns a close frame as though the peer had
-// sent it, so that the handler ends by its normal path; and then the cause.
-func (c *conn) Read(p []byte) (int, error) {
-	n, err := c.read(p)
-	if n > 0 || err == nil || c.closing.Load() == nil {
-		return n, err
-	}
-	return c.readEnd(p)
-}
-
-var errSettled = errors.New("live: the connection has ended")
-
-func (c *conn) read(p []byte) (n int, err error) {
-	c.reading.Lock()
-	defer c.reading.Unlock()
-	switch {
-	case c.settled, c.closing.Load() != nil:
-		return 0, errSettled
-	case len(c.early) > 0:
-		n = copy(p, c.early)
-		c.early = c.early[n:]
-	default:
-		n, err = c.Conn.Read(p)
-	}
-	if c.closing.Load() != nil { // bytes that come after the end are not for the handler
-		c.settleNow()
-		c.received.pass(p[:n])
-		return 0, errSettled
-	}
-	if c.carries.Load() != otherContent {
-		c.received.pass(p[:n])
-	}
-	return n, err
-}
-
-// settle says whether the handler has read whole frames, now that it reads no more.
-func (c *conn) settle() (clean bool) {
-	c.reading.Lock()
-	defer c.reading.Unlock()
-	c.settleNow()
-	return c.clean
-}
-
-func (c *conn) settleNow() {
-	if !c.settled {
-		c.settled = true
-		c.clean = c.received.boundary() && !c.received.closed
-	}
-}
-
-func (c *conn) readEnd(p []byte) (int, error) {
-	cause := c.closing.Load()
-	clean := c.settle()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !clean || c.carries.Load() != frames {
-		c.hand()
-		return 0, cause
-	}
-	frame := closeFrame(cause, true)
-	if c.served == len(frame) {
-		return 0, cause
-	}
-	n := copy(p, frame[c.served:]) // perhaps byte by byte
-	if c.served += n; c.served == len(frame) {
-		c.hand()
-	}
-	return n, nil
 }
 
 // Write implements net.Conn.

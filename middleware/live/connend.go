@@ -19,18 +19,29 @@ func (c *conn) end(cause *Cause) {
 	c.mu.Lock()
 	first := !c.closed && c.closing.CompareAndSwap(nil, cause)
 	if first {
-		grace := c.w.layer.registry.cfg.Timeouts.Grace
-		c.timers[0] = time.AfterFunc(grace, c.cut)
-		c.timers[1] = time.AfterFunc(max(grace/4, handTime), c.cancel) // for a handler that does not read
+		c.timers[0] = time.AfterFunc(c.grace(), c.cut)
+		c.timers[1] = time.AfterFunc(c.patience(), c.hasten)
 		_ = c.Conn.SetWriteDeadline(time.Time{})
 	}
 	c.mu.Unlock()
 	if first {
-		go c.finish()
+		go c.sayClose()
 	}
 }
 
-func (c *conn) cancel() { c.w.cancel(c.closing.Load()) }
+func (c *conn) grace() time.Duration { return c.w.layer.registry.cfg.Timeouts.Grace }
+
+// patience is how long the handler is given to complete its frame before it is told, and
+// then to read before its context ends.
+func (c *conn) patience() time.Duration { return max(c.grace()/4, handTime) }
+
+// hasten takes the next step of telling the handler. The context does not end while a frame
+// is under way: some libraries would leave it incomplete.
+func (c *conn) hasten() {
+	if !c.tell() && c.free.Load() {
+		c.w.cancel(c.closing.Load())
+	}
+}
 
 // hand says that the handler knows of the end. mu is held.
 func (c *conn) hand() {
@@ -40,8 +51,8 @@ func (c *conn) hand() {
 	}
 }
 
-// sayClose writes the close frame, if a frame can begin. If something else is being written,
-// that writer calls it afterwards.
+// sayClose writes the close frame, if a frame can begin, and then tells the handler. If
+// something else is being written, that writer calls it afterwards.
 func (c *conn) sayClose() {
 	if !c.writing.TryLock() {
 		return
@@ -55,19 +66,42 @@ func (c *conn) sayClose() {
 		_, err := c.pass(closeFrame(c.closing.Load(), false))
 		c.said.Store(err == nil)
 	}
+	free := carries != frames || c.broken || c.said.Load()
 	c.writing.Unlock()
 	if carries == otherContent {
 		c.cut()
-		c.cancel()
+		c.w.cancel(c.closing.Load())
 		return
+	}
+	if free && c.free.CompareAndSwap(false, true) && !c.tell() {
+		c.nextStep(handTime)
 	}
 	c.conclude()
 }
 
-// finish takes the connection from the first step of its end to the last: close frame, the
-// handler's read, the peer's answer, TCP.
+// nextStep has hasten called after d.
+func (c *conn) nextStep(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.handed {
+		d = handTime
+	}
+	c.timers[1].Reset(d)
+}
+
+// tell has the handler read the close frame; false if it does already.
+func (c *conn) tell() bool {
+	if !c.told.CompareAndSwap(false, true) {
+		return false
+	}
+	go c.finish()
+	return true
+}
+
+// finish takes the connection from the handler's read to its last step: the peer's answer,
+// and TCP.
 func (c *conn) finish() {
-	c.sayClose()
+	c.nextStep(c.patience()) // for a handler that does not read
 	c.interrupt(time.Unix(1, 0))
 	c.settle() // when the handler's read has returned
 	c.interrupt(time.Time{})
@@ -144,6 +178,9 @@ func (c *conn) shut(answered bool) {
 	if answered {
 		_ = c.Conn.Close()
 		return
+	}
+	if !c.said.Load() {
+		defer c.w.cancel(cause)
 	}
 	raw := c.Conn
 	if t, ok := raw.(interface{ NetConn() net.Conn }); ok { // TLS would wait to write its alert

@@ -39,10 +39,12 @@ import (
 //   - The response to another request, such as a POST, is aborted if it has no header yet when
 //     next returns, since the request may have taken effect.
 //   - A hijacked WebSocket, of any library, gets a close frame with code and reason at the
-//     next boundary of its frames, and nothing after it. The handler reads the same close
-//     frame, as though the peer had sent it, or the cause if it has read a part of a frame;
-//     the context ends after that. Its further writes are dropped, and fail after 64 KiB.
-//     TCP is closed when the peer has answered, or after Grace.
+//     next boundary of its frames, and nothing after it. The handler then reads the same
+//     close frame, as though the peer had sent it, or the cause if it has read a part of a
+//     frame; after a quarter of Grace also if its own frame is not complete. The context ends
+//     after that and not within a frame, for some libraries would leave that incomplete.
+//     Further writes are dropped, and fail after 64 KiB. TCP is closed when the peer has
+//     answered, or after Grace.
 //   - Another hijacked connection is cut, and the stream of a CONNECT is reset, such as that of
 //     a WebSocket over HTTP/2 (RFC 8441).
 //
