@@ -3,7 +3,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
@@ -20,12 +19,12 @@ func toldOfNhooyr(err error) (string, bool) {
 func stormOfNhooyr(w http.ResponseWriter, r *http.Request) (accepted, error) {
 	c, err := websocket.Accept(w, r, nil)
 	return accepted{
-		func() error { _, _, err := c.Read(context.Background()); return err },
+		func() error { _, _, err := c.Read(r.Context()); return err },
 		func() error {
 			if mathrand.IntN(2) == 0 {
-				return c.Write(context.Background(), websocket.MessageText, anySize())
+				return c.Write(r.Context(), websocket.MessageText, anySize())
 			}
-			m, err := c.Writer(context.Background(), websocket.MessageText)
+			m, err := c.Writer(r.Context(), websocket.MessageText)
 			return writeParts(m, err)
 		},
 	}, err
