@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"io"
 	"net"
@@ -29,7 +28,7 @@ var stuck = map[string]func(w http.ResponseWriter, r *http.Request) error{
 			return err
 		}
 		defer c.CloseNow()
-		return c.Write(context.Background(), coder.MessageText, huge)
+		return c.Write(r.Context(), coder.MessageText, huge)
 	},
 	"gorilla": func(w http.ResponseWriter, r *http.Request) error {
 		c, err := new(websocket.Upgrader).Upgrade(w, r, nil)
