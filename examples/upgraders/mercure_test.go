@@ -128,12 +128,11 @@ func send(rw http.ResponseWriter, text string) bool {
 // A subscriber of the hub ends within 20 ms of the logout, also if a heartbeat was the last
 // that it got. Another session of the same user resumes the stream by Last-Event-ID.
 func TestHubEndsWithTheSession(t *testing.T) {
-	t.Parallel()
 	for _, kind := range []string{"TLS", "HTTP/2"} {
 		t.Run(kind, func(t *testing.T) {
-			t.Parallel()
 			h := &hub{heartbeat: 5 * time.Millisecond}
-			w := newWorld(t, kind, session.Config{}, live.Config{}, func(s *site) { s.bind("GET /hub", h) })
+			watch := &stopwatch{}
+			w := newWorld(t, kind, session.Config{}, live.Config{}, func(s *site) { s.bind("GET /hub", h); watch.mount(s) })
 			var took []time.Duration
 			for i := range rounds {
 				cookie, other := w.login("ann"), w.login("ann")
@@ -142,10 +141,9 @@ func TestHubEndsWithTheSession(t *testing.T) {
 				h.publish("private", "of another topic")
 				first.readTo(t, fmt.Sprintf("event: news\nid: %d\ndata: before %d\n\n", 3*i+1, i))
 				first.readTo(t, ":\n")
-				began := time.Now()
 				w.logout(cookie)
 				text, err := first.readAll()
-				took = append(took, time.Since(began))
+				took = append(took, watch.until(time.Now()))
 				if _, rest, _ := strings.Cut(text, "data: before"); !strings.HasSuffix(rest, "\n"+farewell) || strings.Contains(rest, "private") || err != nil {
 					t.Errorf("read %q, %v", text, err)
 				}
