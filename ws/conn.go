@@ -167,7 +167,7 @@ func (c *Conn) cut() {
 	if t, ok := raw.(interface{ NetConn() net.Conn }); ok {
 		raw = t.NetConn()
 	}
-	if cause := c.cause.Load(); cause != nil && (cause.Reason == ErrSlow.Reason || cause.Reason == ErrRevoked.Reason) {
+	if cause := c.cause.Load(); cause != nil && (cause.Reason == ErrSlow.Reason || cause.Reason == ErrRevoked.Reason || errors.Is(cause, live.Revoked)) {
 		if t, ok := raw.(interface{ SetLinger(sec int) error }); ok {
 			_ = t.SetLinger(0)
 		}

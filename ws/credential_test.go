@@ -242,14 +242,25 @@ func TestDeafRevocationsAtTheHandshake(t *testing.T) {
 	})
 }
 
-// Design §7 (4): a revocation overrules a cause that still lets the queue out.
+// renewable tells the clients of revoked credentials to fetch others.
+type renewable struct{ middleware.Revocable }
+
+func (a renewable) Alive(ctx context.Context, p middleware.Principal) error {
+	if err := a.Revocable.Alive(ctx, p); err != nil {
+		return middleware.Unauthorized(middleware.ReasonCredentialExpired, err)
+	}
+	return nil
+}
+
+// Design §7 (4): a revocation overrules a cause that still lets the queue out, whichever
+// word it has for the client.
 func TestRevocationOverrulesAShutdown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const count, size = 100, 8 << 10
 		list := middleware.NewRevocations()
-		queued := make(chan struct{}, 2)
+		queued := make(chan struct{}, 3)
 		spread := live.Config{Timeouts: live.Timeouts{Spread: time.Millisecond}}
-		n := startLive(t, spread, ws.Config{Auth: revokedBy(t, list), Serve: func(ctx context.Context, c *ws.Conn) error {
+		n := startLive(t, spread, ws.Config{Auth: auth(t, renewable{middleware.WithRevocations(user{}, list)}), Serve: func(ctx context.Context, c *ws.Conn) error {
 			for range count {
 				if err := c.Send(websocket.MessageBinary, make([]byte, size)); err != nil {
 					t.Error(err)
@@ -259,12 +270,14 @@ func TestRevocationOverrulesAShutdown(t *testing.T) {
 			<-ctx.Done()
 			return context.Cause(ctx)
 		}})
-		ann, bob := n.connect("ann"), n.connect("bob")
-		<-queued
-		<-queued
+		ann, bob, eve := n.connect("ann"), n.connect("bob"), n.connect("eve")
+		for range 3 {
+			<-queued
+		}
 		go func() { _ = n.live.Shutdown(t.Context()) }()
-		time.Sleep(time.Second) // both ends have begun, and the peers read nothing yet
+		time.Sleep(time.Second) // the ends have begun, and the peers read nothing yet
 		revoke(t, list, middleware.Revocation{SessionHandle: "s-ann"})
+		revoke(t, list, middleware.Revocation{Subject: "eve"})
 		synctest.Wait()
 		for _, tt := range []struct {
 			c      *websocket.Conn
@@ -274,6 +287,7 @@ func TestRevocationOverrulesAShutdown(t *testing.T) {
 			code   websocket.StatusCode
 		}{
 			{ann, 0, 2 * wstest.DefaultBuffer, "revoked", 3000}, // the messages on their way
+			{eve, 0, 2 * wstest.DefaultBuffer, "expired", 3000},
 			{bob, count * size, count * size, "restart", 1012},
 		} {
 			got := 0

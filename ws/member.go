@@ -1,6 +1,8 @@
 package ws
 
 import (
+	"errors"
+
 	"github.com/coder/websocket"
 
 	"github.com/securews/securews/internal/contextkey"
@@ -17,7 +19,7 @@ func (*member) Prompt(contextkey.Ours) {}
 func (m *member) End(cause *live.Cause) {
 	c := (*Conn)(m)
 	e := closeErrorOf(cause)
-	if e.Reason == ErrRevoked.Reason {
+	if errors.Is(cause, live.Revoked) {
 		c.overrule(e)
 	}
 	c.endSoon(e)

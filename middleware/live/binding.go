@@ -21,8 +21,8 @@ import (
 // contained, and logged once for each member.
 type Member interface {
 	// End begins the end of the member, for the cause. It is called with the first cause
-	// that the registry finds; and a second time, with [Revoked], if that was another one
-	// and the credential is revoked afterwards. Calls do not overlap; one may still
+	// that the registry finds; and a second time, with one that is [Revoked] in errors.Is, if
+	// that was another one and the credential is revoked afterwards. Calls do not overlap; one may still
 	// come while the member leaves, as one of Next may.
 	End(cause *Cause)
 

@@ -19,6 +19,9 @@ type Cause struct {
 // The causes that the registry ends members with. Serve of package ws gets the same codes
 // and words as ws.ErrExpired, ErrReauth, ErrRevoked, ErrForbidden, ErrDraining and ErrLater,
 // which these values do not match in errors.Is.
+//
+// A credential that was revoked while the client may simply fetch another ends with Expired, and
+// Revoked behind it: errors.Is finds both.
 var (
 	Expired   = &Cause{Code: 3000, Reason: "expired"}   // the credential ended
 	Reauth    = &Cause{Code: 3000, Reason: "reauth"}    // Timeouts.MaxAge is reached

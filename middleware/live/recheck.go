@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -217,6 +218,8 @@ func (a asked) takeAnswer(cause *Cause, err error) *Cause {
 	switch {
 	case a.principal.Load() != a.about:
 		return nil // it was replaced meanwhile, and its question is planned
+	case cause != nil && q.cleared != a.reports && errors.Is(cause, Expired):
+		return Expired.Wrap(Revoked.Wrap(cause.Err)) // the client may fetch another credential; this one was revoked
 	case cause != nil:
 		return cause
 	case q.reports != a.reports:

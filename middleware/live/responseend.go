@@ -166,6 +166,8 @@ func (w *response) refuse(o *outcome) {
 
 func refusalOf(cause *Cause) error {
 	switch {
+	case errors.Is(cause, Expired): // first: a revocation may be behind it
+		return middleware.Unauthorized(middleware.ReasonCredentialExpired, cause)
 	case errors.Is(cause, Revoked):
 		return middleware.Unauthorized(middleware.ReasonCredentialRevoked, cause)
 	case errors.Is(cause, Forbidden):
