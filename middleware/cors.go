@@ -28,7 +28,7 @@ type CORSConfig struct {
 	Headers []string
 
 	// Expose are answer headers that the page may read beyond the few that the
-	// Fetch standard lets every page read.
+	// Fetch standard lets every page read, and Retry-After, which refusals have.
 	Expose []string
 
 	// Credentials lets requests carry cookies and client certificates. It is an
@@ -60,7 +60,7 @@ func (p *OriginPolicy) CORS(cfg CORSConfig) (Middleware, error) {
 	opts := cors.Options{
 		AllowedMethods:   slices.Clone(cfg.Methods),
 		AllowedHeaders:   slices.Clone(cfg.Headers),
-		ExposedHeaders:   slices.Clone(cfg.Expose),
+		ExposedHeaders:   exposed(cfg.Expose),
 		AllowCredentials: cfg.Credentials,
 		MaxAge:           int(cfg.MaxAge / time.Second),
 		// The patterns of rs/cors let https://*app.example admit
@@ -75,6 +75,15 @@ func (p *OriginPolicy) CORS(cfg CORSConfig) (Middleware, error) {
 	}
 	c := cors.New(opts)
 	return c.Handler, nil
+}
+
+// exposed adds the header by which a client learns when to come back.
+func exposed(names []string) []string {
+	const retryAfter = "Retry-After"
+	if slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(name, retryAfter) }) {
+		return slices.Clone(names)
+	}
+	return append(slices.Clone(names), retryAfter)
 }
 
 // permits accepts exactly one Origin and at most one requested method, because

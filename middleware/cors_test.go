@@ -146,8 +146,13 @@ func TestCORSExposesAndPermitsCredentialsOnlyWhereAsked(t *testing.T) {
 	p := originPolicy(t, middleware.OriginConfig{Allow: []string{"https://app.example"}})
 	w := httptest.NewRecorder()
 	corsServer(t, p, middleware.CORSConfig{}).ServeHTTP(w, corsRequest("GET", []string{"https://app.example"}))
-	if h := w.Header(); h["Access-Control-Allow-Credentials"] != nil || h["Access-Control-Expose-Headers"] != nil {
-		t.Errorf("the zero config permits more than reading: %v", h)
+	if h := w.Header(); h["Access-Control-Allow-Credentials"] != nil || h.Get("Access-Control-Expose-Headers") != "Retry-After" {
+		t.Errorf("the zero config permits more than reading, and when to come back: %v", h)
+	}
+	w = httptest.NewRecorder()
+	corsServer(t, p, middleware.CORSConfig{Expose: []string{"X-Total"}}).ServeHTTP(w, corsRequest("GET", []string{"https://app.example"}))
+	if h := w.Header(); h.Get("Access-Control-Expose-Headers") != "X-Total, Retry-After" {
+		t.Errorf("%v", h)
 	}
 	w = httptest.NewRecorder()
 	corsServer(t, p, middleware.CORSConfig{Credentials: true, Expose: []string{"X-Total", "Retry-After"}}).ServeHTTP(w, corsRequest("GET", []string{"https://app.example"}))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 
 	"github.com/securews/securews/internal/bounded"
 	"github.com/securews/securews/internal/contextkey"
@@ -58,8 +59,8 @@ func readable(f *middleware.Refusal) *CloseError {
 // connection, which has no principal and takes none of the registry's places.
 func (h *Handler) explain(w http.ResponseWriter, r *http.Request, f *middleware.Refusal) bool {
 	cause := readable(f)
-	if cause == nil || len(r.Header["Origin"]) == 0 || canHijack(w) != nil {
-		return false // a client without an Origin is not a page: it can read the answer
+	if cause == nil || readsProblems(r) || canHijack(w) != nil {
+		return false
 	}
 	c, err := h.complete(w, r, cause.Wrap(f))
 	switch {
@@ -72,6 +73,12 @@ func (h *Handler) explain(w http.ResponseWriter, r *http.Request, f *middleware.
 	middleware.Annotate(r.Context(), slog.String("connection", c.ID()), slog.Int("code", int(cause.Code)))
 	go c.finish(cause)
 	return true
+}
+
+// readsProblems reports whether the client is not a page, so that it can read the answer: it
+// sends no Origin, or asks for the media type, as no browser does.
+func readsProblems(r *http.Request) bool {
+	return len(r.Header["Origin"]) == 0 || strings.HasPrefix(r.Header.Get("Accept"), "application/problem+json")
 }
 
 var errNoRoom = errors.New("ws: Limits.ReadableRefusals is reached")

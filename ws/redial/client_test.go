@@ -11,8 +11,10 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/securews/securews/middleware"
 	"github.com/securews/securews/ws"
 	"github.com/securews/securews/ws/redial"
+	"github.com/securews/securews/ws/wstest"
 )
 
 func TestEchoAndNormalEnd(t *testing.T) {
@@ -138,4 +140,76 @@ func TestServersThatAClientComesBackTo(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A token that was fetched just after a sign-out is refused until the cut-off is past.
+func TestARefusalThatSaysWhenAnotherCredentialIsGood(t *testing.T) {
+	later := []string{"Retry-After", "5", "Content-Type", "application/problem+json"}
+	for name, first := range map[string]http.Handler{
+		"of the handshake":   answering(401, later...),
+		"after an open life": closing(t, 3000, "expired"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				good := handler(t, ws.Config{})
+				dials, began, accepted := 0, time.Now(), time.Time{}
+				s, _ := counted(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					dials++
+					switch {
+					case dials == 1:
+						first.ServeHTTP(w, r)
+					case time.Since(began) < 4*time.Minute: // twice the longest Leeway
+						answering(401, later...).ServeHTTP(w, r)
+					default:
+						accepted = time.Now()
+						r.Header.Del("Authorization")
+						good.ServeHTTP(w, r)
+					}
+				}))
+				var asked []bool
+				r := start(t, s, redial.Config{Credential: func(_ context.Context, renew bool) (redial.Credential, error) {
+					asked = append(asked, renew)
+					return redial.BearerToken("t"), nil
+				}}, nil)
+				time.Sleep(10 * time.Minute)
+				if took := accepted.Sub(began); accepted.IsZero() || took > 4*time.Minute+35*time.Second { // Retry-After and Backoff.Max
+					t.Errorf("accepted after %v and %d dials", took, dials)
+				}
+				for i, renew := range asked {
+					if renew != (i > 0) {
+						t.Errorf("credential %d: renew %v", i, renew)
+					}
+				}
+				r.stop()
+			})
+		})
+	}
+}
+
+// A server that explains refusals to pages sends this client the answer itself, whether or not
+// it has an Origin.
+func TestRefusalsAreReadFromTheAnswer(t *testing.T) {
+	for name, origin := range map[string]string{"without Origin": "", "with Origin": wstest.URL} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				auth, err := middleware.NewAuth(refusingUser{})
+				must(t, err)
+				_, s := server(t, ws.Config{Auth: auth, ExplainRefusals: true})
+				r := start(t, s, redial.Config{Origin: origin}, nil)
+				var answered *redial.HandshakeError
+				if err := <-r.done; !errors.As(err, &answered) || answered.Status != 401 || answered.Reason != "credential_revoked" {
+					t.Errorf("Run: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// refusingUser refuses each request, as a credential that was revoked.
+type refusingUser struct{}
+
+func (refusingUser) Ambient() bool { return false }
+
+func (refusingUser) Authenticate(*http.Request) (middleware.Principal, error) {
+	return middleware.Principal{}, middleware.Unauthorized(middleware.ReasonCredentialRevoked, errors.New("revoked"))
 }

@@ -127,6 +127,9 @@ func (cfg Config) compile() (Config, error) {
 	if cfg.Origin != "" {
 		cfg.Header.Set("Origin", cfg.Origin)
 	}
+	if len(cfg.Header["Accept"]) == 0 {
+		cfg.Header.Set("Accept", problemType) // a server that explains refusals to pages need not to this client
+	}
 	if cfg.OnState == nil {
 		cfg.OnState = func(State) {}
 	}

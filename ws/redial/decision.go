@@ -47,7 +47,7 @@ func (a *attempts) decide(cfg *Config, err error, opened bool) decision {
 	default:
 		again = true
 	}
-	if !again || refused && a.refused {
+	if !again || refused && a.refused && after == 0 {
 		return decision{stop: true}
 	}
 	a.refused = a.refused || refused

@@ -9,7 +9,8 @@
 // dials again after a random part of a window that doubles (full jitter, [Backoff]). A
 // connection counts as a success only once it has lived for Timeouts.Stable, so a server
 // that accepts and closes is not dialed in a tight loop. After `expired`, `reauth` and a
-// 401 it tries a new credential, once: a second refusal in a row ends Run. Every other code
+// 401 it tries a new credential, once: a second refusal in a row ends Run, unless it is a 401
+// with Retry-After, which says that a later credential may be good. Every other code
 // and a 403 end it at once. Redirects are never followed.
 //
 // A credential with a known expiry is replaced in advance: the next connection is opened

@@ -32,7 +32,8 @@ func (e *HandshakeError) Error() string {
 }
 
 // Retryable reports whether a client may dial again automatically, after a back-off; after
-// a 401 only once and with a new credential.
+// a 401 with a new credential, and only once, unless RetryAfter says that a later one may be
+// good.
 func (e *HandshakeError) Retryable() bool {
 	switch e.Status {
 	case http.StatusNotImplemented, http.StatusHTTPVersionNotSupported:
@@ -43,13 +44,16 @@ func (e *HandshakeError) Retryable() bool {
 	return e.Status >= 500
 }
 
+// problemType is the media type of a refusal (RFC 9457 §3).
+const problemType = "application/problem+json"
+
 // refusedBy parses a response. A reason that quotes a secret of the request is ignored.
 func refusedBy(what string, status int, h http.Header, body []byte, s secrets) *HandshakeError {
 	e := &HandshakeError{Status: status, RetryAfter: retryAfter(h.Get("Retry-After"), time.Now()), what: what}
 	var problem struct {
 		Reason string `json:"reason"`
 	}
-	if strings.HasPrefix(h.Get("Content-Type"), "application/problem+json") && json.Unmarshal(body, &problem) == nil && opening.IsToken(problem.Reason) && !s.in(problem.Reason) {
+	if strings.HasPrefix(h.Get("Content-Type"), problemType) && json.Unmarshal(body, &problem) == nil && opening.IsToken(problem.Reason) && !s.in(problem.Reason) {
 		e.Reason = problem.Reason
 	}
 	return e

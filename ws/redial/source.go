@@ -82,7 +82,8 @@ type TicketConfig struct {
 }
 
 // NewTicket returns a [Source] that posts to a ticket route before every dial. A 401 of
-// that route counts as a refused credential, a 403 ends Run, Retry-After is respected.
+// that route counts as a refused credential, a 403 ends Run, Retry-After is respected, as in
+// the handshake.
 func NewTicket(cfg TicketConfig) (Source, error) {
 	u, err := url.Parse(cfg.URL)
 	var errs []error

@@ -14,8 +14,8 @@ export interface Ending {
     /** The status of the ticket route, if its request failed. */
     status?: number;
     /**
-     * The reaction. retry: the client reconnects after a delay. renew: it does so once, with a
-     * new credential. sign-in: the user must sign in. stop: a reconnect would not help.
+     * The reaction. retry: the client reconnects after a delay. renew: it does so with a new
+     * credential, once, and again whenever the ticket route says when. sign-in: the user must sign in. stop: a reconnect would not help.
      */
     next: "retry" | "renew" | "sign-in" | "stop";
     /** A sealed connection ended without the peer's close record: code and reason are not authenticated. */

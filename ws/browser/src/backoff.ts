@@ -15,9 +15,9 @@ export class Backoff {
   }
 
   /** next returns the delay after an end, or undefined if the client must stop. */
-  next({ next }: Ending, opened: boolean): number | undefined {
+  next({ next, status }: Ending, opened: boolean): number | undefined {
     const { first, longest, spread } = this.times;
-    if (next === "renew" && !this.#renewed) {
+    if (next === "renew" && (status || !this.#renewed)) { // the ticket route says when, too
       this.#renewed = true;
       return this.soon();
     }

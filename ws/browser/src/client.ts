@@ -133,7 +133,7 @@ export class Reconnecting extends EventTarget implements Client {
   #noTicket(err: unknown): Ending {
     const { status, reason, retryAfter } = refusal(err);
     this.#notBefore = Date.now() + retryAfter;
-    return refused(status, reason);
+    return refused(status, reason, retryAfter);
   }
 
   /** #dial calls failed only if the dial did not become the connection. */
@@ -233,10 +233,9 @@ export class Reconnecting extends EventTarget implements Client {
   }
 
   #notRenewed(): void {
-    this.#next = undefined;
-    if (this.#orphaned) {
-      const how = this.#orphaned;
-      this.#orphaned = undefined;
+    const how = this.#orphaned;
+    this.#next = this.#orphaned = undefined;
+    if (how) {
       this.#ended(how);
     }
   }

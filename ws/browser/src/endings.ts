@@ -56,14 +56,14 @@ export function lapsed(how: Ending): Ending {
 }
 
 /** refused returns the ending of an attempt that failed at the ticket route. */
-export function refused(status: number, reason: string): Ending {
-  const [text, next] = answered(status);
+export function refused(status: number, reason: string, retryAfter: number): Ending {
+  const [text, next] = answered(status, retryAfter);
   return { code: 0, status, reason, text, next };
 }
 
-function answered(status: number): [text: string, next: Next] {
+function answered(status: number, retryAfter: number): [text: string, next: Next] {
   if (status === 401) {
-    return known["3000"]!;
+    return known[retryAfter ? "3000 expired" : "3000"]!; // after a while another credential may be good
   }
   if (status === 403) {
     return known["3003"]!;

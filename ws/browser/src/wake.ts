@@ -20,16 +20,16 @@ export function watch(sleep: number, woke: (why: Wake) => void): () => void {
   const stop = new AbortController();
   const on = (target: EventTarget | undefined, type: string, heard: () => void): void =>
     target?.addEventListener?.(type, heard, { signal: stop.signal });
+  const page = globalThis as unknown as EventTarget & { document?: Document };
   const back = (): void => {
     look();
-    if (globalThis.document?.visibilityState !== "hidden") {
+    if (page.document?.visibilityState !== "hidden") {
       woke("visible");
     }
   };
-  const everywhere = globalThis as unknown as EventTarget;
-  on(everywhere, "online", () => woke("online"));
-  on(everywhere, "pageshow", back);
-  on(globalThis.document, "visibilitychange", back);
+  on(page, "online", () => woke("online"));
+  on(page, "pageshow", back);
+  on(page.document, "visibilitychange", back);
   const timer = setInterval(look, tick);
   return () => {
     clearInterval(timer);

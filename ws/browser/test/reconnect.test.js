@@ -153,6 +153,35 @@ for (const [status, next] of [[401, "sign-in"], [403, "stop"], [404, "stop"], [3
   });
 }
 
+// A token that was fetched just after a sign-out is refused until the cut-off is past.
+test("the ticket route answers 401 with Retry-After: a new credential, until one is good", async (t) => {
+  const pass = fakeTime(t);
+  const asked = [];
+  const client = open({
+    protocols: "chat",
+    ticket: async ({ renew }) => {
+      if (asked.push(renew) % 13) throw new TicketError(401, "credential_expired", 5_000);
+      return "t";
+    },
+  });
+  const seen = watch(client);
+  for (const before of [0, 13]) {
+    await settle();
+    for (let i = 0; i < 12; i++) await pass(5_250);
+    assert.deepEqual(asked.slice(before), [before > 0, ...Array(12).fill(true)]);
+    assert.deepEqual(seen.states.at(-2).ending, {
+      code: 0, status: 401, reason: "credential_expired", text: "The sign-in has expired", next: "renew",
+    });
+    FakeSocket.last.open();
+    if (before) break;
+    await pass(10_000);
+    FakeSocket.last.end(3000, "expired");
+    await pass(250);
+  }
+  assert.equal(client.state, "open");
+  await client.close();
+});
+
 test("Retry-After is honoured, and nothing hastens it", async (t) => {
   const pass = fakeTime(t);
   let asked = 0;
