@@ -33,6 +33,11 @@ type Principal struct {
 	// Binding is the key that the client must prove to hold; the zero value: none.
 	Binding Binding
 
+	// SigningKey is the issuer's key that verified the credential: its JWK SHA-256
+	// thumbprint (RFC 7638 §3); empty: none. The credential ends when the issuer withdraws
+	// that key.
+	SigningKey string
+
 	// Method is the kind of credential: "session", "bearer", "ticket", "anonymous".
 	Method string
 

@@ -28,7 +28,7 @@ func (c richCredential) Authenticate(*http.Request) (middleware.Principal, error
 
 func richPrincipal() middleware.Principal {
 	return middleware.Principal{
-		Issuer: "https://id.example", Subject: "ann", SessionHandle: "session-handle", TokenHandle: "token-handle", Binding: middleware.Binding{CertificateSHA256: "thumbprint", KeyThumbprint: "proof"}, Method: "bearer",
+		Issuer: "https://id.example", Subject: "ann", SessionHandle: "session-handle", TokenHandle: "token-handle", Binding: middleware.Binding{CertificateSHA256: "thumbprint", KeyThumbprint: "proof"}, SigningKey: "signing-key", Method: "bearer",
 		Scopes: []string{"chat:read"}, Attributes: map[string]string{"tenant": "t1"},
 		IssuedAt: time.Unix(1_700_000_000, 0), Expires: time.Unix(1_700_003_600, 0),
 	}
@@ -114,7 +114,7 @@ func TestPrincipalLogValue(t *testing.T) {
 			t.Errorf("no %s in %s", want, log.String())
 		}
 	}
-	for _, secret := range []string{"session-handle", "token-handle", "thumbprint", "tenant", "t1", "chat:read"} {
+	for _, secret := range []string{"session-handle", "token-handle", "thumbprint", "signing-key", "tenant", "t1", "chat:read"} {
 		if strings.Contains(log.String(), secret) {
 			t.Errorf("%q in %s", secret, log.String())
 		}

@@ -161,8 +161,12 @@ func (m *memoryRevocations) Revoked(_ context.Context, p Principal) (bool, error
 	if p.Subject == "" {
 		return false, nil
 	}
-	return p.IssuedAt.Before(m.marks[revocationKey{'u', p.Issuer, p.Subject}].before) ||
-		p.IssuedAt.Before(m.marks[revocationKey{'u', "", p.Subject}].before), nil
+	for _, issuer := range [...]string{p.Issuer, ""} {
+		if x, ok := m.marks[revocationKey{'u', issuer, p.Subject}]; ok && p.IssuedAt.Before(x.before) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 func (m *memoryRevocations) Follow(fn func(Revocation)) (stop func()) { return m.followers.Follow(fn) }

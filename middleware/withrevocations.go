@@ -10,7 +10,9 @@ import (
 
 // WithRevocations returns a with its credentials revocable by list, for an Authenticator
 // that has no revocations of its own: the handles and the subject of its principals are
-// asked in every Authenticate and Alive. [NewAuth] reports an a or list that is nil.
+// asked in every Authenticate and Alive. IssuedAt is compared with a cut-off without a
+// leeway, since only a knows whose clock it is of: a credential is revoked if it was issued before the
+// cut-off, however little. [NewAuth] reports an a or list that is nil.
 func WithRevocations(a Authenticator, list Revocations) Revocable {
 	return &revocable{Authenticator: a, listed: &listed{list: list, calls: bounded.NewCaller(list)}}
 }

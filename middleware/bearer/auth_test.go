@@ -44,20 +44,30 @@ func (c *countingRevocations) Revoked(ctx context.Context, p middleware.Principa
 // service is the wiring of a program: sessions, tokens that name them, and tickets for both.
 type service struct {
 	site
-	store   *countingStore
-	asked   atomic.Int32 // Revocations of the tokens
-	rest    *middleware.Auth
-	socket  *middleware.Auth
-	tickets *ticket.Tickets
+	store       *countingStore
+	revocations middleware.Revocations // of the tokens
+	asked       atomic.Int32
+	rest        *middleware.Auth
+	socket      *middleware.Auth
+	tickets     *ticket.Tickets
 }
 
 func newService(t *testing.T) *service {
+	store := &countingStore{Store: memstore.NewWithCleanupInterval(0)}
+	s := newServiceOn(t, store)
+	s.store = store
+	return s
+}
+
+// newServiceOn keeps the sessions in the store; nil: in that of package session.
+func newServiceOn(t *testing.T, store scs.Store) *service {
 	t.Helper()
-	s := &service{store: &countingStore{Store: memstore.NewWithCleanupInterval(0)}}
-	s.site = newSite(t, session.Config{Store: s.store})
+	s := &service{}
+	s.site = newSite(t, session.Config{Store: store})
 	cfg := config()
 	cfg.Sessions = s.sessions
-	cfg.Revocations = &countingRevocations{Revocations: middleware.NewRevocations(), asked: &s.asked}
+	s.revocations = middleware.NewRevocations()
+	cfg.Revocations = &countingRevocations{Revocations: s.revocations, asked: &s.asked}
 	s.tokens = newAuthenticator(t, cfg)
 	origins, err := middleware.NewOriginPolicy(middleware.OriginConfig{Allow: []string{audience}})
 	if err != nil {
@@ -129,68 +139,6 @@ func TestAnAuthAsksEachOnce(t *testing.T) {
 		}
 		if reads, asked := s.store.reads.Load(), s.asked.Load(); reads != c.reads || asked != c.askedFor {
 			t.Errorf("%s: the session was read %d times, the token asked about %d times; want %d and %d", c.name, reads, asked, c.reads, c.askedFor)
-		}
-	}
-}
-
-// ASVS 7.4.1: a logout reaches everything that was issued in the session: at REST, in a
-// handshake, and open connections. Other sessions of the subject continue.
-func TestALogoutReachesEverythingOfTheSession(t *testing.T) {
-	s := newService(t)
-	cookies, handle := s.login(t, "alice")
-	others, other := s.login(t, "alice")
-	bound := func(sid string) *http.Request { return request(token(header(), claims().with("sid", sid))) }
-	plain := func() *http.Request { return httptest.NewRequest("GET", "https://api.example/", nil) }
-	type credential struct {
-		auth  *middleware.Auth
-		fresh *http.Request // not presented before the logout
-		open  middleware.Principal
-	}
-	of := func(cookies []*http.Cookie, sid string) map[string]*credential {
-		list := map[string]*credential{
-			"the cookie":             {auth: s.rest, fresh: withCookies(plain(), cookies)},
-			"a token":                {auth: s.rest, fresh: bound(sid)},
-			"a ticket of the cookie": {auth: s.socket, fresh: s.fetchTicket(t, withCookies(plain(), cookies))},
-			"a ticket of a token":    {auth: s.socket, fresh: s.fetchTicket(t, bound(sid))},
-		}
-		for name, used := range map[string]*http.Request{
-			"the cookie": withCookies(plain(), cookies), "a token": bound(sid),
-			"a ticket of the cookie": s.fetchTicket(t, withCookies(plain(), cookies)), "a ticket of a token": s.fetchTicket(t, bound(sid)),
-		} {
-			p, err := list[name].auth.Authenticate(used)
-			if err != nil || list[name].auth.Alive(t.Context(), p) != nil {
-				t.Fatalf("%s before the logout: %v", name, err)
-			}
-			list[name].open = p
-		}
-		return list
-	}
-	ended, live := of(cookies, handle), of(others, other)
-	told := map[string]int{}
-	for name, c := range ended {
-		defer c.auth.Follow(func(v middleware.Revocation) {
-			if v.Covers(c.open) {
-				told[name]++
-			}
-		})()
-	}
-	if _, err := s.inSession(cookies, func(r *http.Request) error { return s.sessions.Logout(r.Context()) }); err != nil {
-		t.Fatal(err)
-	}
-	for name, c := range ended {
-		_, err := c.auth.Authenticate(c.fresh)
-		for what, err := range map[string]error{"a request": err, "an open connection": c.auth.Alive(t.Context(), c.open)} {
-			if outcome(err) != "401 credential_revoked" {
-				t.Errorf("%s, %s: %s", name, what, outcome(err))
-			}
-		}
-		if told[name] == 0 {
-			t.Errorf("%s: followers are not told", name)
-		}
-	}
-	for name, c := range live {
-		if _, err := c.auth.Authenticate(c.fresh); err != nil || c.auth.Alive(t.Context(), c.open) != nil {
-			t.Errorf("the other session, %s: %v", name, err)
 		}
 	}
 }

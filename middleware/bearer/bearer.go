@@ -54,7 +54,7 @@ func New(cfg Config) (*Authenticator, error) {
 		profile: profile{
 			issuer: cfg.Issuer, audience: cfg.Audience, algorithms: algorithms,
 			leeway: cfg.Leeway, maxLifetime: cfg.MaxLifetime,
-			anyJWT: cfg.DangerouslyAnyJWT, attributes: slices.Clone(cfg.Attributes),
+			anyJWT: cfg.DangerouslyAnyJWT, attributes: slices.Clone(cfg.Attributes), sessionClaim: cfg.SessionClaim,
 			challenge: `Bearer realm="` + cfg.Realm + `"`, fromSubprotocol: cfg.FromSubprotocol,
 			ownSessions: cfg.Sessions != nil,
 		},
@@ -115,8 +115,8 @@ func (a *Authenticator) Challenge() string {
 //
 // The principal's TokenHandle is [TokenHandle] of the issuer and jti, or [TokenHandleOf] if
 // it has none. Its SessionHandle is sid, or its [SessionHandle] without
-// Config.Sessions. Its Expires is exp plus the leeway, its AuthTime is auth_time, and its
-// Binding has the certificate that the token is bound to. Principals of one token share
+// Config.Sessions. Its Expires is exp plus the leeway, its AuthTime is auth_time, its
+// SigningKey the key of the issuer, and its Binding has the certificate that the token is bound to. Principals of one token share
 // Scopes and Attributes, which must not be changed. A token seen before costs no
 // allocation.
 func (a *Authenticator) Authenticate(r *http.Request) (middleware.Principal, error) {
@@ -200,6 +200,6 @@ func (a *Authenticator) verify(ctx context.Context, token string) (*verified, er
 	if err != nil {
 		return nil, err
 	}
-	v.at, v.by = at, k
+	v.at, v.by, v.principal.SigningKey = at, k, k.thumbprint
 	return v, nil
 }

@@ -20,6 +20,9 @@ var (
 	errExpired  = errors.New("token expired")
 )
 
+// registered are the names of the claims that this package uses, besides Config.SessionClaim.
+var registered = []string{"iss", "sub", "jti", "client_id", "scope", "scp", "aud", "cnf", "exp", "nbf", "iat", "auth_time"}
+
 // claims are those that this package uses. A claim that is absent is zero; exp and iat may
 // be zero themselves.
 type claims struct {
@@ -38,7 +41,7 @@ func (c *profile) claims(payload []byte) (claims, error) {
 	}
 	var out claims
 	for _, m := range members {
-		if !out.take(m) {
+		if !out.take(m, c.sessionClaim) {
 			return claims{}, errClaims
 		}
 		if slices.Contains(c.attributes, string(m.name)) {
@@ -62,8 +65,11 @@ func (c *claims) attribute(name, value string) {
 
 // take keeps a member it knows; false if its type is wrong. A claim that is present but
 // empty is wrong as well, because it identifies nothing.
-func (c *claims) take(m member) (ok bool) {
+func (c *claims) take(m member, sessionClaim string) (ok bool) {
 	switch string(m.name) {
+	case sessionClaim:
+		c.sid, ok = text(m.value)
+		ok = ok && c.sid != ""
 	case "iss":
 		c.iss, ok = text(m.value)
 	case "sub":
@@ -72,9 +78,6 @@ func (c *claims) take(m member) (ok bool) {
 	case "jti":
 		c.jti, ok = text(m.value)
 		ok = ok && c.jti != ""
-	case "sid":
-		c.sid, ok = text(m.value)
-		ok = ok && c.sid != ""
 	case "client_id":
 		c.clientID, ok = text(m.value)
 		ok = ok && c.clientID != ""

@@ -43,8 +43,9 @@ type Config struct {
 	// supports. Each of them is safe; the key decides which one a token must use.
 	Algorithms []Algorithm
 
-	// Leeway is the tolerated difference between the clocks: it is added to exp and
-	// subtracted from nbf and iat. Default 30 s, at most 2 min; 1 ns for none.
+	// Leeway is the tolerated difference between the clocks of the issuer and of each node:
+	// it is added to exp and subtracted from nbf and iat, and widens the cut-off of a
+	// revoked subject, see Revocations. Default 30 s, at most 2 min; 1 ns for none.
 	Leeway time.Duration
 
 	// MaxLifetime is how far ahead exp may be, without Leeway. Default and at most 24 h.
@@ -77,8 +78,14 @@ type Config struct {
 	// Revocations is asked on every request; nil: no token can be revoked here, and tokens
 	// end with the sessions of Sessions or when they expire. If it is also that of
 	// session.Config, and the two Issuers are equal, session.Manager.LogoutEverywhere
-	// revokes the subject's tokens too, those without a sid included. iat counts whole
-	// seconds: a token minted in the same second as a revocation of its subject is refused.
+	// revokes the subject's tokens too, those without a sid included.
+	//
+	// A revocation of a subject compares iat with its cut-off. A token issued more than
+	// Leeway before it is 401 credential_revoked. One issued later, up to Leeway after it, is
+	// 401 credential_expired with Retry-After, because the clocks do not tell which
+	// came first: the client fetches another. So a token issued after the cut-off may be
+	// refused for up to twice Leeway and a second, in which iat counts; one issued before it
+	// never passes.
 	Revocations middleware.Revocations
 
 	// Sessions has the sessions that tokens are issued in: a *session.Manager. The sid
@@ -87,6 +94,11 @@ type Config struct {
 	// every request with such a token. Nil: the sid claim names a session at the issuer,
 	// see [SessionHandle].
 	Sessions Sessions
+
+	// SessionClaim is the name of the sid claim, for issuers that have another one, such
+	// as session_state; at most 255 bytes. Default sid. A token whose claim of this name
+	// is not a string, or empty, is refused.
+	SessionClaim string
 
 	// CacheSize is how many verified tokens are remembered. Default 4096, at most
 	// 1048576. An entry takes about 1 KiB, 16 KiB at most.
@@ -132,6 +144,9 @@ func (c Config) defaulted() Config {
 	if c.Realm == "" {
 		c.Realm = "api"
 	}
+	if c.SessionClaim == "" {
+		c.SessionClaim = "sid"
+	}
 	if len(c.Algorithms) == 0 {
 		for a := Algorithm(1); a < algorithmEnd; a++ {
 			c.Algorithms = append(c.Algorithms, a)
@@ -170,6 +185,11 @@ func (c Config) validate() error {
 	}
 	if c.CacheSize < 0 || c.CacheSize > 1<<20 {
 		wrong("CacheSize: %d is out of range: write 1 to %d, or 0 for 4096", c.CacheSize, 1<<20)
+	}
+	if !isName(c.SessionClaim) || len(c.SessionClaim) > 255 {
+		wrong("SessionClaim: %.80q is not a valid name: write at most 255 bytes of UTF-8 without control characters, or nothing for sid", c.SessionClaim)
+	} else if slices.Contains(registered, c.SessionClaim) {
+		wrong("SessionClaim: %s has another meaning: write the claim that names the session", c.SessionClaim)
 	}
 	if isNilPointer(c.Revocations) {
 		wrong("Revocations: a nil %T: write nil for none, or a value", c.Revocations)

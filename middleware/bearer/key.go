@@ -36,6 +36,7 @@ var (
 type key struct {
 	public     crypto.PublicKey // *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey
 	algorithms []Algorithm
+	thumbprint string
 }
 
 // same reports whether both are the same public key.
@@ -74,7 +75,7 @@ func parseKey(raw []byte, algorithms *algorithmSet) (k *key, kid string, err err
 	if err != nil {
 		return nil, kid, err
 	}
-	k = &key{public: public}
+	k = &key{public: public, thumbprint: thumbprintOf(public)}
 	own, _ := text(jwk["alg"])
 	for a := range algorithmEnd {
 		if algorithms[a] && a.fits(public) && (jwk["alg"] == nil || own == a.String()) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"time"
 )
 
@@ -18,11 +19,16 @@ var (
 
 // keySet is an issuer's keys at one moment. It is immutable.
 type keySet struct {
-	keys   map[slot]*key       // nil: two keys claim the slot, so it names neither
-	kids   map[string]struct{} // every kid of the document, usable or not
-	asOf   time.Time           // when it was asked for
-	unused []string            // why keys were left out, for the log
+	keys      map[slot]*key       // nil: two keys claim the slot, so it names neither
+	kids      map[string]struct{} // every kid of the document, usable or not
+	usable    map[string]struct{} // the thumbprints of keys
+	withdrawn map[string]struct{} // thumbprints that earlier sets had as usable, and this one has not
+	asOf      time.Time           // when it was asked for
+	unused    []string            // why keys were left out, for the log
 }
+
+// maxWithdrawn bounds the thumbprints that are remembered; issuers withdraw a few a year.
+const maxWithdrawn = 4 * maxKeys
 
 // parseKeySet reads a JWK set (RFC 7517 §5). A key that cannot be used is left out and
 // does not harm the others, so an issuer may publish kinds of keys that are not known
@@ -49,7 +55,7 @@ func parseKeySet(doc []byte, algorithms *algorithmSet, prev *keySet) (*keySet, e
 	case len(list) > maxKeys:
 		return nil, errTooMany
 	}
-	set := &keySet{keys: map[slot]*key{}, kids: map[string]struct{}{}}
+	set := &keySet{keys: map[slot]*key{}, kids: map[string]struct{}{}, usable: map[string]struct{}{}}
 	for i, raw := range list {
 		k, kid, err := parseKey(raw, algorithms)
 		if kid != "" {
@@ -63,10 +69,32 @@ func parseKeySet(doc []byte, algorithms *algorithmSet, prev *keySet) (*keySet, e
 	}
 	for _, k := range set.keys {
 		if k != nil {
-			return set, nil
+			set.usable[k.thumbprint] = struct{}{}
 		}
 	}
-	return nil, errNoKey
+	if len(set.usable) == 0 {
+		return nil, errNoKey
+	}
+	set.follow(prev)
+	return set, nil
+}
+
+// follow notes which keys the issuer has withdrawn since prev.
+func (s *keySet) follow(prev *keySet) {
+	s.withdrawn = map[string]struct{}{}
+	if prev == nil {
+		return
+	}
+	if len(prev.withdrawn)+len(prev.usable) <= maxWithdrawn {
+		maps.Copy(s.withdrawn, prev.withdrawn)
+	}
+	maps.Copy(s.withdrawn, prev.usable)
+	maps.DeleteFunc(s.withdrawn, func(thumbprint string, _ struct{}) bool { return has(s.usable, thumbprint) })
+}
+
+func has(set map[string]struct{}, name string) bool {
+	_, ok := set[name]
+	return ok
 }
 
 func (s *keySet) add(kid string, k *key, prev *keySet) {
@@ -88,10 +116,7 @@ func (s *keySet) add(kid string, k *key, prev *keySet) {
 }
 
 // knows reports whether the issuer has published the kid, usable or not.
-func (s *keySet) knows(kid string) bool {
-	_, ok := s.kids[kid]
-	return ok
-}
+func (s *keySet) knows(kid string) bool { return has(s.kids, kid) }
 
 // report names the keys that were left out, once per change.
 func (s *keySet) report(log *slog.Logger) {

@@ -153,7 +153,12 @@ func TestRevocation(t *testing.T) {
 	_ = cfg.Revocations.Revoke(t.Context(), middleware.Revocation{TokenHandle: bearer.TokenHandle(issuer, "token-1")})
 	want(one, "401 credential_revoked") // though it is remembered
 	want(two, "accepted")
-	_ = cfg.Revocations.Revoke(t.Context(), middleware.Revocation{Issuer: issuer, Subject: "alice", Before: time.Now().Add(time.Second)})
+	cutoff := func(before time.Time) {
+		_ = cfg.Revocations.Revoke(t.Context(), middleware.Revocation{Issuer: issuer, Subject: "alice", Before: before})
+	}
+	cutoff(time.Now().Add(time.Second))
+	want(two, expired)                       // another token may be good
+	cutoff(time.Now().Add(32 * time.Second)) // beyond Leeway
 	want(two, "401 credential_revoked")
 }
 

@@ -36,8 +36,11 @@ func (c *profile) refuse(cause error) error {
 		errors.Is(cause, errTwoPlaces), errors.Is(cause, errOffered), errors.Is(cause, errAlone), errors.Is(cause, errElsewhere):
 		f.Status, f.Reason = http.StatusBadRequest, middleware.ReasonCredentialMalformed
 		code, text = "invalid_request", "send one access token in one Authorization header"
-	case errors.Is(cause, errExpired):
+	case errors.Is(cause, errExpired), errors.Is(cause, errWithdrawn):
 		f.Reason, text = middleware.ReasonCredentialExpired, "the access token expired"
+	case errors.Is(cause, errAround):
+		f.Reason, text = middleware.ReasonCredentialExpired, "the access token was issued too close to a sign-out"
+		f.Header["Retry-After"] = []string{"5"} // until then a new token may be refused, too
 	case errors.Is(cause, errRevoked):
 		f.Reason, text = middleware.ReasonCredentialRevoked, "the access token was revoked"
 	default:

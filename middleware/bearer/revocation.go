@@ -59,6 +59,7 @@ const askTimeout = time.Second
 
 // asking is the one way to Config.Revocations and Config.Sessions; either may be nil.
 type asking struct {
+	leeway          time.Duration
 	revocations     middleware.Revocations
 	revocationCalls bounded.Caller
 	sessions        Sessions
@@ -67,6 +68,7 @@ type asking struct {
 
 func newAsking(cfg Config) asking {
 	return asking{
+		leeway:      cfg.Leeway,
 		revocations: cfg.Revocations, revocationCalls: bounded.NewCaller(cfg.Revocations),
 		sessions: cfg.Sessions, sessionCalls: bounded.NewCaller(cfg.Sessions),
 	}
@@ -74,6 +76,7 @@ func newAsking(cfg Config) asking {
 
 var (
 	errRevoked     = errors.New("token is revoked")
+	errAround      = errors.New("token was issued within Leeway of a revocation of its subject")
 	errSubject     = errors.New("token names a session of another subject")
 	errRevocations = errors.New("revocations do not answer")
 	errSessions    = errors.New("sessions")
@@ -98,23 +101,50 @@ func (a *asking) ask(ctx context.Context, p *middleware.Principal) error {
 	return nil
 }
 
+// dateUnit is the precision of iat in most tokens.
+const dateUnit = time.Second
+
+// askRevocations asks twice about a revoked token. A revocation of its subject compares iat
+// with a cut-off, and the two come from different clocks. If iat is within the leeway of the
+// cut-off, which of them was first is not known: the token is refused, and the client is told to
+// fetch another, since it may have done so after the cut-off already. Any other
+// revocation does not depend on iat.
 func (a *asking) askRevocations(ctx context.Context, p *middleware.Principal) error {
-	var revoked bool
-	var err error
-	if a.revocationCalls.Direct() {
-		revoked, err = a.revocations.Revoked(ctx, *p)
-	} else {
-		revoked, err = bounded.Call(ctx, a.revocationCalls, "revoked", func() (bool, error) {
-			return a.revocations.Revoked(ctx, *p)
-		})
+	first, last := p.IssuedAt.Add(-a.leeway-1), p.IssuedAt.Add(a.leeway+dateUnit-1)
+	if p.IssuedAt.IsZero() { // without iat, it is before every cut-off
+		first, last = p.IssuedAt, p.IssuedAt
 	}
+	revoked, err := a.revokedIf(ctx, p, first)
+	if err != nil || !revoked {
+		return err
+	}
+	revoked, err = a.revokedIf(ctx, p, last)
 	switch {
 	case err != nil:
-		return fmt.Errorf("%w: %w", errRevocations, err)
+		return err
 	case revoked:
 		return errRevoked
 	}
-	return nil
+	return errAround
+}
+
+// revokedIf reports whether the token would be revoked if it had been issued at that time.
+func (a *asking) revokedIf(ctx context.Context, p *middleware.Principal, issued time.Time) (revoked bool, err error) {
+	if a.revocationCalls.Direct() {
+		q := *p
+		q.IssuedAt = issued
+		revoked, err = a.revocations.Revoked(ctx, q)
+	} else {
+		revoked, err = bounded.Call(ctx, a.revocationCalls, "revoked", func() (bool, error) {
+			q := *p
+			q.IssuedAt = issued
+			return a.revocations.Revoked(ctx, q)
+		})
+	}
+	if err != nil {
+		err = fmt.Errorf("%w: %w", errRevocations, err)
+	}
+	return revoked, err
 }
 
 func (a *asking) askSessions(ctx context.Context, p *middleware.Principal) error {
@@ -137,7 +167,8 @@ func (a *asking) askSessions(ctx context.Context, p *middleware.Principal) error
 }
 
 // Alive reports whether the token behind p, or behind a ticket that was issued for it, is
-// still good: not expired, not revoked, and its session alive. Its errors are those of
+// still good: not expired, not revoked, its session alive, and its key still published by the
+// issuer; without that key it has expired, because a new token may be good. Its errors are those of
 // [Authenticator.Authenticate]. It returns nil for a principal that is not of a token of
 // this issuer.
 func (a *Authenticator) Alive(ctx context.Context, p middleware.Principal) error {
@@ -156,7 +187,14 @@ func (a *Authenticator) Alive(ctx context.Context, p middleware.Principal) error
 
 // ask is apart from Alive, so that p is not allocated for principals of other kinds.
 func (a *Authenticator) ask(ctx context.Context, p middleware.Principal) error {
-	if err := a.asking.ask(ctx, &p); err != nil {
+	var err error
+	if p.SigningKey != "" {
+		err = a.keys.holds(ctx, p.SigningKey)
+	}
+	if err == nil {
+		err = a.asking.ask(ctx, &p)
+	}
+	if err != nil {
 		return a.profile.refuse(err)
 	}
 	return nil

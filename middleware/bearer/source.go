@@ -184,31 +184,55 @@ func (s *source) usable() *keySet {
 // for it; so a new key is accepted before the next refresh. If the last attempt failed, it
 // is not known whether the kid exists, and the error is errUnavailable.
 func (s *source) find(ctx context.Context, at slot) (*key, error) {
-	set := s.usable()
-	if set == nil {
-		s.await(ctx, s.underWay())
-		if set = s.usable(); set == nil {
-			return nil, errUnavailable
-		}
-	}
-	if !set.knows(at.kid) {
-		flight, failed := s.ask()
-		switch {
-		case flight == nil && failed:
-			return nil, errUnavailable
-		case flight == nil:
-			return nil, errUnknownKey
-		case !s.await(ctx, flight) || s.lastFailed():
-			return nil, errUnavailable
-		}
-		if set = s.usable(); set == nil {
-			return nil, errUnavailable
-		}
+	set, _, err := s.lookUp(ctx, func(set *keySet) bool { return set.knows(at.kid) })
+	if err != nil {
+		return nil, err
 	}
 	if k := set.keys[at]; k != nil {
 		return k, nil
 	}
 	return nil, errUnknownKey
+}
+
+// holds returns errWithdrawn if the issuer does not publish the key of that thumbprint any
+// more. The key of a ticket may be one that another node has fetched and this one has not:
+// before the next attempt that is not known, and the error is errUnavailable.
+func (s *source) holds(ctx context.Context, thumbprint string) error {
+	set, latest, err := s.lookUp(ctx, func(set *keySet) bool { return has(set.usable, thumbprint) || has(set.withdrawn, thumbprint) })
+	switch {
+	case err != nil:
+		return err
+	case has(set.usable, thumbprint):
+		return nil
+	case latest || has(set.withdrawn, thumbprint):
+		return errWithdrawn
+	}
+	return errUnavailable
+}
+
+// lookUp returns the current set. If the wanted key is not known to that, it makes an attempt to
+// fetch. latest is false if a newer set may have the key and may not be fetched yet.
+func (s *source) lookUp(ctx context.Context, known func(*keySet) bool) (set *keySet, latest bool, err error) {
+	if set = s.usable(); set == nil {
+		s.await(ctx, s.underWay())
+		if set = s.usable(); set == nil {
+			return nil, false, errUnavailable
+		}
+	}
+	if s.fetch == nil || known(set) {
+		return set, true, nil
+	}
+	flight, failed := s.ask()
+	switch {
+	case flight == nil && !failed:
+		return set, false, nil
+	case flight == nil, !s.await(ctx, flight), s.lastFailed():
+		return nil, false, errUnavailable
+	}
+	if set = s.usable(); set == nil {
+		return nil, false, errUnavailable
+	}
+	return set, true, nil
 }
 
 // underWay returns the attempt under way, or nil.

@@ -21,6 +21,7 @@ var (
 	errParameter  = errors.New("token header brings a key, names a place to fetch one from, or asks for an extension")
 	errNested     = errors.New("token is nested")
 	errUnknownKey = errors.New("token kid and alg name no single key of the issuer")
+	errWithdrawn  = errors.New("the issuer has withdrawn the key that signed the token")
 	errSignature  = errors.New("token signature does not verify")
 )
 

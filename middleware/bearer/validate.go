@@ -14,6 +14,7 @@ type profile struct {
 	maxLifetime      time.Duration
 	anyJWT           bool
 	attributes       []string
+	sessionClaim     string
 	challenge        string
 	fromSubprotocol  bool
 	ownSessions      bool // sid is a handle of Config.Sessions

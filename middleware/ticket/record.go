@@ -42,6 +42,7 @@ type principal struct {
 	KeyThumbprint     string    `json:"jkt,omitempty"`
 	Roles             []string  `json:"roles,omitempty"`
 	AuthTime          time.Time `json:"auth_time,omitzero"`
+	SigningKey        string    `json:"signing_key,omitempty"`
 }
 
 const (
@@ -72,7 +73,7 @@ func (rec *record) encode() ([]byte, error) {
 
 func (p *principal) isUTF8() bool {
 	texts := slices.Concat([]string{
-		p.Issuer, p.Subject, p.SessionHandle, p.TokenHandle, p.CertificateSHA256, p.KeyThumbprint, p.Method,
+		p.Issuer, p.Subject, p.SessionHandle, p.TokenHandle, p.CertificateSHA256, p.KeyThumbprint, p.SigningKey, p.Method,
 	}, p.Scopes, p.Roles)
 	for name, value := range p.Attributes {
 		texts = append(texts, name, value)
@@ -108,7 +109,7 @@ func stored(p middleware.Principal) principal {
 		Issuer: p.Issuer, Subject: p.Subject, SessionHandle: p.SessionHandle, TokenHandle: p.TokenHandle, Method: p.Method,
 		Scopes: p.Scopes, Roles: p.Roles, Attributes: p.Attributes,
 		IssuedAt: writable(p.IssuedAt), AuthTime: writable(p.AuthTime), Expires: writable(p.Expires),
-		CertificateSHA256: p.Binding.CertificateSHA256, KeyThumbprint: p.Binding.KeyThumbprint,
+		CertificateSHA256: p.Binding.CertificateSHA256, KeyThumbprint: p.Binding.KeyThumbprint, SigningKey: p.SigningKey,
 	}
 }
 
@@ -139,7 +140,7 @@ func (rec *record) redeemed() middleware.Principal {
 	attributes[OriginalMethod] = p.Method
 	return middleware.Principal{
 		Issuer: p.Issuer, Subject: p.Subject, SessionHandle: p.SessionHandle, TokenHandle: p.TokenHandle, Method: method,
-		Connection: rec.CID, Binding: middleware.Binding{CertificateSHA256: p.CertificateSHA256, KeyThumbprint: p.KeyThumbprint},
+		Connection: rec.CID, Binding: middleware.Binding{CertificateSHA256: p.CertificateSHA256, KeyThumbprint: p.KeyThumbprint}, SigningKey: p.SigningKey,
 		Scopes: p.Scopes, Roles: p.Roles, Attributes: attributes,
 		IssuedAt: p.IssuedAt, AuthTime: p.AuthTime, Expires: p.Expires,
 	}

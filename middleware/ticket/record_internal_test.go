@@ -35,11 +35,13 @@ func TestRecordOnTheWire(t *testing.T) {
 	}
 }
 
-// A binding to a certificate (RFC 8705 §3.1) or another key (RFC 9449 §6.1), roles and the
-// time of the login are further members, which versions that do not know them refuse.
+// A binding to a certificate (RFC 8705 §3.1) or another key (RFC 9449 §6.1), roles, the time
+// of the login and the issuer's key (RFC 7638) are further members, which versions that do not
+// know them refuse.
 func TestFurtherMembersOnTheWire(t *testing.T) {
 	const bound = `,"exp":"2026-01-02T04:00:00Z","x5t#S256":"A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0",` +
-		`"jkt":"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I","roles":["admin"],"auth_time":"2026-01-02T02:00:00Z"}}`
+		`"jkt":"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I","roles":["admin"],"auth_time":"2026-01-02T02:00:00Z",` +
+		`"signing_key":"NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"}}`
 	rec, err := decode([]byte(strings.Replace(wire, `,"exp":"2026-01-02T04:00:00Z"}}`, bound, 1)))
 	if err != nil {
 		t.Fatal(err)
@@ -49,6 +51,9 @@ func TestFurtherMembersOnTheWire(t *testing.T) {
 	}
 	if got := rec.redeemed().Binding.CertificateSHA256; got != "A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0" {
 		t.Errorf("redeemed for %q", got)
+	}
+	if got := rec.redeemed().SigningKey; got != "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs" {
+		t.Errorf("redeemed with the key %q", got)
 	}
 	if got, err := rec.encode(); err != nil || !strings.HasSuffix(string(got), bound) {
 		t.Errorf("encoded %s, %v", got, err)
@@ -73,7 +78,7 @@ func TestRecordKnowsAllOfAPrincipal(t *testing.T) {
 func TestEncodeRefusesWhatIsNotUTF8(t *testing.T) {
 	const bad = "ann\xff"
 	for name, p := range map[string]principal{
-		"issuer": {Issuer: bad}, "subject": {Subject: bad}, "session": {SessionHandle: bad}, "token": {TokenHandle: bad}, "certificate": {CertificateSHA256: bad}, "key": {KeyThumbprint: bad}, "role": {Roles: []string{bad}}, "method": {Method: bad},
+		"issuer": {Issuer: bad}, "subject": {Subject: bad}, "session": {SessionHandle: bad}, "token": {TokenHandle: bad}, "certificate": {CertificateSHA256: bad}, "key": {KeyThumbprint: bad}, "issuer's key": {SigningKey: bad}, "role": {Roles: []string{bad}}, "method": {Method: bad},
 		"scope": {Scopes: []string{"read", bad}}, "attribute": {Attributes: map[string]string{"a": bad}},
 		"attribute's name": {Attributes: map[string]string{bad: "a"}}, "half a letter each": {Issuer: "\xc3", Subject: "\xa4"},
 	} {
