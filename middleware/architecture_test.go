@@ -13,7 +13,7 @@ const module = "github.com/securews/securews"
 
 // imports lists the imports that a package may have beyond the standard library: packages of
 // this module, and modules or packages of others with all below them. Of the standard
-// library, testing is for the test kit alone. Add a package here, with an argument for it.
+// library, testing is for the test kits alone. Add a package here, with an argument for it.
 var imports = map[string][]string{
 	"internal/bounded":    {},
 	"internal/contextkey": {},
@@ -27,8 +27,11 @@ var imports = map[string][]string{
 		"golang.org/x/time/rate", "github.com/rs/cors",
 		"golang.org/x/net/publicsuffix", "golang.org/x/net/idna", "golang.org/x/net/http/httpguts",
 	},
-	"middleware/live":    {module + "/middleware", module + "/internal/..."},
-	"middleware/bearer":  {module + "/middleware", module + "/internal/...", "github.com/lestrrat-go/jwx/v3"},
+	"middleware/live":   {module + "/middleware", module + "/internal/..."},
+	"middleware/bearer": {module + "/middleware", module + "/internal/...", "github.com/lestrrat-go/jwx/v3"},
+	"middleware/storetest": {
+		module + "/middleware", module + "/middleware/ticket", module + "/session", "github.com/alexedwards/scs/v2", "testing",
+	},
 	"middleware/ticket":  {module + "/middleware", module + "/internal/..."},
 	"session":            {module + "/middleware", module + "/internal/...", "github.com/alexedwards/scs/v2"},
 	"session/redisstore": {module + "/middleware", "github.com/alexedwards/scs/v2", "github.com/redis/go-redis/v9"},
