@@ -57,23 +57,37 @@ func TestConnectionIsNotThatOfTheNetwork(t *testing.T) {
 	logout()
 }
 
-// CloseRead of coder, for handlers that only write: the context that it returns ends.
+// CloseRead, for handlers that only write: the context that it returns ends.
 func TestCloseReadEnds(t *testing.T) {
 	t.Parallel()
-	ended := make(chan error, 1)
-	_, logout := bound(t, func(w http.ResponseWriter, r *http.Request) {
-		c, err := coder.Accept(w, r, nil)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		<-c.CloseRead(r.Context()).Done()
-		<-r.Context().Done()
-		ended <- context.Cause(r.Context())
-	})
-	logout()
-	if cause := within10s(t, "the context's end", ended); !errors.Is(cause, live.Revoked) {
-		t.Errorf("the context has ended with %v", cause)
+	for name, closeRead := range map[string]func(http.ResponseWriter, *http.Request) (context.Context, error){
+		"coder": func(w http.ResponseWriter, r *http.Request) (context.Context, error) {
+			c, err := coder.Accept(w, r, nil)
+			if err != nil {
+				return nil, err
+			}
+			return c.CloseRead(r.Context()), nil
+		},
+		"nhooyr": closeReadOfNhooyr,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ended := make(chan error, 1)
+			_, logout := bound(t, func(w http.ResponseWriter, r *http.Request) {
+				ctx, err := closeRead(w, r)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				<-ctx.Done()
+				<-r.Context().Done()
+				ended <- context.Cause(r.Context())
+			})
+			logout()
+			if cause := within10s(t, "the context's end", ended); !errors.Is(cause, live.Revoked) {
+				t.Errorf("the context has ended with %v", cause)
+			}
+		})
 	}
 }
 

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
@@ -28,4 +29,12 @@ func stormOfNhooyr(w http.ResponseWriter, r *http.Request) (accepted, error) {
 			return writeParts(m, err)
 		},
 	}, err
+}
+
+func closeReadOfNhooyr(w http.ResponseWriter, r *http.Request) (context.Context, error) {
+	c, err := websocket.Accept(w, r, nil)
+	if err != nil {
+		return nil, err
+	}
+	return c.CloseRead(r.Context()), nil
 }
