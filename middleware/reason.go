@@ -18,6 +18,7 @@ const (
 	ReasonCredentialInvalid   Reason = "credential_invalid"   // 401: not genuine, or not for this server
 	ReasonCredentialExpired   Reason = "credential_expired"   // 401: expired: fetch a new one
 	ReasonCredentialRevoked   Reason = "credential_revoked"   // 401: sign in again
+	ReasonCredentialOutdated  Reason = "credential_outdated"  // 401: good, but of a principal with other roles: fetch a new one
 	ReasonInsufficientScope   Reason = "insufficient_scope"   // 403
 	ReasonForbidden           Reason = "forbidden"            // 403: authenticated, but not allowed
 	ReasonRateLimited         Reason = "rate_limited"         // 429, with Retry-After
@@ -40,7 +41,7 @@ var statuses = map[Reason]int{
 	ReasonTLSRequired: 403, ReasonHostNotAllowed: 421,
 	ReasonOriginMissing: 403, ReasonOriginMalformed: 403, ReasonOriginNotAllowed: 403, ReasonFetchMetadata: 403,
 	ReasonNoCredential: 401, ReasonMultipleCredentials: 400, ReasonCredentialMalformed: 400,
-	ReasonCredentialInvalid: 401, ReasonCredentialExpired: 401, ReasonCredentialRevoked: 401,
+	ReasonCredentialInvalid: 401, ReasonCredentialExpired: 401, ReasonCredentialRevoked: 401, ReasonCredentialOutdated: 401,
 	ReasonInsufficientScope: 403, ReasonForbidden: 403,
 	ReasonRateLimited: 429, ReasonTooManyConnections: 429, ReasonOverloaded: 503, ReasonDraining: 503, ReasonUnavailable: 503,
 	ReasonBadHandshake: 400, ReasonUpgradeRequired: 426, ReasonWebSocketVersion: 426, ReasonSubprotocol: 400,

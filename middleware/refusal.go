@@ -39,8 +39,8 @@ func (f *Refusal) Unwrap() error {
 }
 
 // Unauthorized returns a [Refusal] of 401. It is for authenticators of the user's own; the
-// reason is one of ReasonCredentialInvalid, ReasonCredentialExpired and
-// ReasonCredentialRevoked, or the user's own word.
+// reason is one of ReasonCredentialInvalid, ReasonCredentialExpired, ReasonCredentialRevoked
+// and ReasonCredentialOutdated, or the user's own word.
 func Unauthorized(reason Reason, err error) error {
 	return &Refusal{Status: http.StatusUnauthorized, Reason: reason, Err: err}
 }

@@ -109,8 +109,8 @@ var (
 )
 
 // Bind enters the member under the voucher's principal, or refuses: 401
-// `credential_expired` or `credential_revoked`, 429 `too_many_connections`, 503
-// `unavailable` if the Auth cannot be followed or asked. From then on the member may be
+// `credential_expired`, `credential_revoked` or `credential_outdated`, 429
+// `too_many_connections`, 503 `unavailable` if the Auth cannot be followed or asked. From then on the member may be
 // ended, also if Bind returns an error. ctx bounds the question to the Auth.
 func (b *Binding) Bind(ctx context.Context, v *middleware.Voucher, m Member) error {
 	perPrincipal := 0

@@ -20,11 +20,11 @@ type Cause struct {
 // and words as ws.ErrExpired, ErrReauth, ErrRevoked, ErrForbidden, ErrDraining and ErrLater,
 // which these values do not match in errors.Is.
 //
-// A credential that was revoked while the client may simply fetch another ends with Expired, and
-// Revoked behind it: errors.Is finds both.
+// A credential that was revoked while the client may simply fetch another ends with Expired, or
+// after a change of roles with Reauth, and Revoked behind it: errors.Is finds both.
 var (
 	Expired   = &Cause{Code: 3000, Reason: "expired"}   // the credential ended
-	Reauth    = &Cause{Code: 3000, Reason: "reauth"}    // Timeouts.MaxAge is reached
+	Reauth    = &Cause{Code: 3000, Reason: "reauth"}    // the roles have changed, or Timeouts.MaxAge is reached: authenticate again
 	Revoked   = &Cause{Code: 3000, Reason: "revoked"}   // logout, sign-out everywhere, token revoked
 	Forbidden = &Cause{Code: 3003, Reason: "forbidden"} // authenticated, but no longer allowed
 	Restart   = &Cause{Code: 1012, Reason: "restart"}   // this process shuts down
@@ -62,10 +62,18 @@ func causeOf(err error) (*Cause, error) {
 		return nil, err
 	case f.Reason == middleware.ReasonCredentialRevoked:
 		return Revoked.Wrap(err), nil
+	case f.Reason == middleware.ReasonCredentialOutdated:
+		return Reauth.Wrap(Revoked.Wrap(err)), nil // nothing that is still on its way is for the new roles
 	case f.Status == http.StatusUnauthorized:
 		return Expired.Wrap(err), nil
 	case f.Status == http.StatusForbidden:
 		return Forbidden.Wrap(err), nil
 	}
 	return nil, err
+}
+
+// outdated reports whether the Auth has answered that the principal's roles have changed.
+func (c *Cause) outdated() bool {
+	f, ok := errors.AsType[*middleware.Refusal](c.Err)
+	return ok && f != nil && f.Reason == middleware.ReasonCredentialOutdated
 }

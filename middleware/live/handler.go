@@ -32,7 +32,7 @@ import (
 //   - A text/event-stream without a Content-Encoding ends, between two events, with the event
 //     "end" whose data is {"code":3000,"reason":"revoked"}.
 //   - Writes fail with the cause after Timeouts.Grace; those of an event stream at the next
-//     end of an event, if the cause is [Revoked] or [Forbidden]. After a second Grace, reads
+//     end of an event, if the cause is [Revoked], [Forbidden] or a change of roles. After a second Grace, reads
 //     and writes that wait are cut by deadlines. Unless it is an event stream, a body that
 //     was begun before the end is aborted if it is not of its Content-Length, so that it
 //     does not look complete.

@@ -205,8 +205,11 @@ func (b *Binding) beingAsked(f *follow) asked {
 	return asked{b, b.principal.Load(), q.reports, q.queued[urgent]}
 }
 
+// sameCredential reports whether one answer is about both. Roles and scopes differ within a
+// session whose roles have changed.
 func sameCredential(p, q *middleware.Principal) bool {
-	return p.SessionHandle == q.SessionHandle && p.TokenHandle == q.TokenHandle && p.Issuer == q.Issuer && p.Subject == q.Subject
+	return p.SessionHandle == q.SessionHandle && p.TokenHandle == q.TokenHandle && p.Issuer == q.Issuer && p.Subject == q.Subject &&
+		slices.Equal(p.Roles, q.Roles) && slices.Equal(p.Scopes, q.Scopes)
 }
 
 // takeAnswer returns the cause if the answer ends the member, or plans the next

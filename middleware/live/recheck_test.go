@@ -108,6 +108,7 @@ func TestAnswersEndAMember(t *testing.T) {
 	for reason, answer := range map[string]error{
 		"revoked":   middleware.Unauthorized(middleware.ReasonCredentialRevoked, errors.New("x")),
 		"expired":   middleware.Unauthorized(middleware.ReasonCredentialExpired, errors.New("x")),
+		"reauth":    middleware.Unauthorized(middleware.ReasonCredentialOutdated, errors.New("x")),
 		"forbidden": middleware.Forbidden(errors.New("x")),
 	} {
 		t.Run(reason, func(t *testing.T) {

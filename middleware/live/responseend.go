@@ -168,6 +168,8 @@ func refusalOf(cause *Cause) error {
 	switch {
 	case errors.Is(cause, Expired): // first: a revocation may be behind it
 		return middleware.Unauthorized(middleware.ReasonCredentialExpired, cause)
+	case cause.outdated():
+		return middleware.Unauthorized(middleware.ReasonCredentialOutdated, cause)
 	case errors.Is(cause, Revoked):
 		return middleware.Unauthorized(middleware.ReasonCredentialRevoked, cause)
 	case errors.Is(cause, Forbidden):

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/securews/securews/middleware"
 )
 
 const farewell = "event: end\ndata: {\"code\":3000,\"reason\":\"revoked\"}\n\n"
@@ -153,6 +155,8 @@ func TestLongPollBecomesARefusal(t *testing.T) {
 	}{
 		{"GET, revoked", http.MethodGet, Revoked, 401, "credential_revoked"},
 		{"GET, expired", http.MethodGet, Expired, 401, "credential_expired"},
+		{"GET, other roles", http.MethodGet, Reauth.Wrap(middleware.Unauthorized(middleware.ReasonCredentialOutdated, nil)), 401, "credential_outdated"},
+		{"GET, too old", http.MethodGet, Reauth, 401, "credential_expired"},
 		{"GET, forbidden", http.MethodGet, Forbidden, 403, "forbidden"},
 		{"GET, restart", http.MethodGet, Restart, 503, "unavailable"},
 		{"a POST may have had its effect: cut", http.MethodPost, Revoked, 0, ""},

@@ -75,8 +75,8 @@ const timeout = time.Second
 //   - 401 credential_invalid: unknown, consumed or late; issued to another origin, or for
 //     another path; or for a credential that is bound to a client certificate (RFC 8705)
 //     other than that of the connection;
-//   - 401 credential_expired, credential_revoked, 403 forbidden: Config.Auth refuses the
-//     credential that it was issued for;
+//   - 401 credential_expired, credential_revoked, credential_outdated, 403 forbidden:
+//     Config.Auth refuses the credential that it was issued for;
 //   - 503 unavailable with Retry-After: the store or Config.Auth does not answer. If the
 //     store panics, the error is not a Refusal, and the answer 500.
 //
