@@ -86,10 +86,12 @@ func (st *state) own() time.Time {
 	return st.loaded
 }
 
-// Alive reports whether the principal's session is alive: a [middleware.Refusal] of 401
-// `credential_expired` if it ran out, of 401 `credential_revoked` if it was ended, and of
-// 503 if the store or the revocations do not answer. It returns nil for a principal that
-// is not of a session of this Manager.
+// Alive reports whether the principal's session is alive, with the roles and scopes that the
+// principal has: a [middleware.Refusal] of 401 `credential_expired` if it ran out, of 401
+// `credential_revoked` if it was ended, of 401 `credential_outdated` if the roles are others
+// since [Manager.SetRoles], and of 503 if the store or the revocations do not answer. It returns
+// nil for a principal that is not of a session of this Manager. An Authenticator that adds
+// roles or scopes to those of a Manager has to leave them out in its own Alive.
 //
 // Alive writes nothing, except that it extends the idle time-out if
 // Config.ConnectionsExtendIdle is set.
@@ -100,7 +102,12 @@ func (m *Manager) Alive(ctx context.Context, p middleware.Principal) error {
 	case !m.ours(p):
 		return nil
 	}
-	return m.ask(ctx, p.SessionHandle, func(rec *record) error { return belongs(rec, p.Subject) })
+	return m.askOf(ctx, p)
+}
+
+// askOf is apart from Alive, so that p is not allocated for principals of other kinds.
+func (m *Manager) askOf(ctx context.Context, p middleware.Principal) error {
+	return m.ask(ctx, p.SessionHandle, func(rec *record) error { return rec.backs(&p) })
 }
 
 // SessionAlive returns the subject of the live session with that handle, or the refusals
@@ -155,7 +162,8 @@ func belongs(rec *record, subject string) error {
 }
 
 // Follow calls fn with every end of a session that this Manager or Config.Revocations
-// learns of, until stop is called.
+// learns of, until stop is called, and with every subject whose roles [Manager.SetRoles] has
+// changed. Alive says which of a subject's principals are meant.
 func (m *Manager) Follow(fn func(middleware.Revocation)) (stop func()) {
 	switch {
 	case m.zero():

@@ -102,12 +102,13 @@ func app(t testing.TB, m *session.Manager) http.Handler {
 	do("/page", func(*http.Request) error { return nil })
 	do("/login", func(r *http.Request) error {
 		return m.Login(r.Context(), session.Identity{
-			Subject: r.FormValue("u"), Scopes: []string{"chat"}, Attributes: map[string]string{"device": r.FormValue("device")},
+			Subject: r.FormValue("u"), Scopes: []string{"chat"}, Roles: r.Form["r"], Attributes: map[string]string{"device": r.FormValue("device")},
 		})
 	})
 	do("/logout", func(r *http.Request) error { return m.Logout(r.Context()) })
 	do("/others", func(r *http.Request) error { return m.LogoutOthers(r.Context()) })
 	do("/everywhere", func(r *http.Request) error { return m.LogoutEverywhere(r.Context(), r.FormValue("u")) })
+	do("/roles", func(r *http.Request) error { return m.SetRoles(r.Context(), r.FormValue("u"), r.Form["r"]) })
 	do("/put", func(r *http.Request) error { return note.Put(m.Values(r.Context()), r.FormValue("v")) })
 	do("/delete", func(r *http.Request) error { return note.Delete(m.Values(r.Context())) })
 	mux.HandleFunc("/note", func(w http.ResponseWriter, r *http.Request) {

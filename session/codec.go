@@ -12,19 +12,19 @@ import (
 
 // The record. All lengths are one to three bytes of minimal uvarint.
 //
-//	"ws" 's' version     0x03
+//	"ws" 's' version     0x04
 //	login, start         int64 each, big endian, Unix ns, 0 < login <= start
 //	seen, end            int64 each, start <= seen, start < end
-//	everywhere, others   length 0 or 16, bytes: the marks at the sign-in
+//	marks                3 × { length 0 or 16, bytes }: everywhere, others, roles, at the sign-in
 //	issuer, subject      length, UTF-8
 //	scopes, roles        count, { length, UTF-8 } each
 //	attributes           count, { name, value }   names ascending, each once
 //	values               count, { name, JSON }    names ascending, each once
 //
 // Nothing may follow. There is one encoding of a record: equal bytes mean an equal record (see
-// [Swapper]). Records of versions 1 and 2 have no marks and are not read: those sessions end.
+// [Swapper]). Records of versions 1 to 3 lack marks and are not read: those sessions end.
 const (
-	magic      = "wss\x03"
+	magic      = "wss\x04"
 	maxRecord  = 64_000 // bytes; a BLOB of MySQL holds 65,535
 	maxEntries = 256    // of scopes, roles, attributes and values each
 )
@@ -37,7 +37,9 @@ func (rec *record) encode() ([]byte, error) {
 	for _, t := range [...]int64{rec.login, rec.start, rec.seen, rec.end} {
 		b = binary.BigEndian.AppendUint64(b, uint64(t))
 	}
-	b = appendString(appendString(b, rec.marks.everywhere), rec.marks.others)
+	for _, mark := range [...]string{rec.marks.everywhere, rec.marks.others, rec.marks.roles} {
+		b = appendString(b, mark)
+	}
 	b = appendString(appendString(b, rec.issuer), rec.subject)
 	b = appendList(appendList(b, rec.scopes), rec.roles)
 	b = binary.AppendUvarint(b, uint64(len(rec.attributes)))
@@ -77,7 +79,7 @@ func decode(b []byte) (*record, error) {
 	d := decoder{rest: string(b[len(magic):])}
 	rec := &record{
 		login: d.time(), start: d.time(), seen: d.time(), end: d.time(),
-		marks:  marks{d.mark(), d.mark()},
+		marks:  marks{d.mark(), d.mark(), d.mark()},
 		issuer: d.text(), subject: d.text(),
 		scopes: d.list(), roles: d.list(),
 		attributes: d.attributes(), values: d.entries(),

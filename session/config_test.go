@@ -119,7 +119,7 @@ func TestZeroManagerRefuses(t *testing.T) {
 		"Login": m.Login(t.Context(), session.Identity{Subject: "alice"}), "Logout": m.Logout(t.Context()),
 		"LogoutOthers": m.LogoutOthers(t.Context()), "LogoutEverywhere": m.LogoutEverywhere(t.Context(), "alice"),
 		"Sessions": list, "End": m.End(t.Context(), "alice", "x"), "SessionAlive": alive, "Alive": m.Alive(t.Context(), p),
-		"Update": m.Update(t.Context(), p, func(*session.Values) error { return nil }),
+		"Update": m.Update(t.Context(), p, func(*session.Values) error { return nil }), "SetRoles": m.SetRoles(t.Context(), "alice", nil),
 	} {
 		if err == nil {
 			t.Errorf("%s of the zero Manager succeeds", name)

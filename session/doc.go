@@ -38,15 +38,21 @@
 // leaves a tombstone: a request that writes its record back at that moment does not revive it,
 // and deletes it again.
 //
-// Beside the record a load reads the two marks and, if the store is not a [Swapper], the
-// tombstone: in one goroutine, and in one more trip if the store is a [ManyFinder]. Nothing
-// of this is cached. The keys are 43 bytes, as those of records are; the values are at most 64
-// bytes and begin with "wsr". They are kept for 31 days, tombstones as long as their session could
+// Beside the record a load reads the two marks, the roles that [Manager.SetRoles] has set and, if
+// the store is not a [Swapper], the tombstone: in one goroutine, and in one more trip if the store
+// is a [ManyFinder]. Nothing of this is cached. The keys are 43 bytes, as those of records are;
+// the values begin with "wsr" and are at most 64 bytes, except for roles. They are kept for 31 days, tombstones as long as their session could
 // have lasted; a store that loses them, but keeps the records, revives the sessions.
 //
 // A token or ticket that was issued in a session ends with it: see bearer.Config.Sessions
 // and ticket.Config.Auth. An Auth with the Manager follows the ends; a connection needs no
 // further configuration.
+//
+// # Roles
+//
+// A session has the roles of its [Identity] until [Manager.SetRoles] replaces them for all sessions
+// of the subject. SetRoles writes one entry beside the records and changes none of them, so that it
+// needs no list of the sessions, and no renewal and no other write can bring the old roles back.
 //
 // # Why not scs.SessionManager
 //

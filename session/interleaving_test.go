@@ -98,7 +98,8 @@ type operation struct {
 
 // outcome is how an interleaving ended.
 type outcome struct {
-	status   [][]int // of each operation's requests
+	m        *session.Manager // on a node of its own
+	status   [][]int          // of each operation's requests
 	browsers []*browser
 	alive    map[string]bool // by user: a session that one of the browsers held or holds
 	sessions int             // in the store, also those that no browser holds
@@ -110,7 +111,8 @@ type outcome struct {
 func interleave(t *testing.T, kind int, ops []operation, schedule []int) (o outcome, taken []int, choices [][]int) {
 	t.Helper()
 	shared := memstore.NewWithCleanupInterval(0)
-	site := app(t, newManager(t, session.Config{Store: shared}))
+	o.m = newManager(t, session.Config{Store: shared})
+	site := app(t, o.m)
 	before := newBrowser(t, site) // so that both marks are there
 	for _, path := range []string{"/everywhere?u=alice", "/login?u=alice", "/others", "/logout"} {
 		before.get(path)
@@ -165,7 +167,7 @@ func interleave(t *testing.T, kind int, ops []operation, schedule []int) (o outc
 			o.alive[op.user] = o.alive[op.user] || o.browsers[i].get("/me").StatusCode == http.StatusOK || signedIn[op.user].get("/me").StatusCode == http.StatusOK
 		}
 	}
-	list, err := newManager(t, session.Config{Store: shared}).Sessions(t.Context(), "alice")
+	list, err := o.m.Sessions(t.Context(), "alice")
 	if err != nil {
 		t.Fatal(err)
 	}

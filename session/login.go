@@ -19,7 +19,7 @@ type Identity struct {
 
 	Subject    string            // not empty, at most 1024 bytes
 	Scopes     []string          // of the session
-	Roles      []string          // of the user
+	Roles      []string          // of the user; see [Manager.SetRoles]
 	Attributes map[string]string // a few: 24 KiB together with Scopes and Roles
 }
 
@@ -108,7 +108,7 @@ func (m *Manager) signIn(ctx context.Context, rec *record) (token, handle string
 			return "", "", unavailable(err)
 		}
 		now, err := m.marks(ctx, rec.subject)
-		if err == nil && now == rec.marks {
+		if err == nil && now.ends() == rec.marks.ends() {
 			return token, handle, nil
 		}
 		if err = errors.Join(err, m.store.delete(ctx, handle)); err != nil {

@@ -68,7 +68,7 @@ func (rec *record) renewed(changed map[string]change) (*record, error) {
 	}
 	next.start = time.Now().UnixNano()
 	next.seen = next.start
-	next.marks = marks{everywhere: rec.marks.everywhere, others: newMark()}
+	next.marks.others = newMark()
 	return &next, nil
 }
 

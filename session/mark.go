@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"time"
 )
@@ -16,6 +17,7 @@ import (
 const (
 	kindEverywhere = 'E' // mark of a subject: LogoutEverywhere replaces it, and nothing else does
 	kindOthers     = 'O' // mark of a subject: LogoutOthers replaces it
+	kindRoles      = 'R' // mark of a subject, and roles: SetRoles replaces them
 	kindEnded      = 'T' // tombstone of a session, by its handle
 	kindToken      = 'J' // tombstone of a token, by its handle
 	kindCutoff     = 'C' // time before which the tokens of a subject are revoked
@@ -31,14 +33,35 @@ const entryRetention = maxAbsolute + time.Hour
 // entryKey is the key of an entry. It has the length of a handle, exactly 43 bytes: some
 // stores have a column of that width, and truncate or refuse a longer key.
 func entryKey(kind byte, issuer, value string) string {
+	sum := entrySum(kind, issuer, value)
+	return encode32(&sum)
+}
+
+func entrySum(kind byte, issuer, value string) [sha256.Size]byte {
 	var stack [128]byte
 	b := append(stack[:0], "securews/1\x00"...)
 	b = append(b, kind, 0)
 	b = append(b, issuer...)
 	b = append(b, 0)
 	b = append(b, value...)
-	sum := sha256.Sum256(b)
-	return encode32(&sum)
+	return sha256.Sum256(b)
+}
+
+// ofSubject is how many entries of its subject a load asks for.
+const ofSubject = 3
+
+// subjectKeys are their keys, in one allocation.
+func subjectKeys(issuer, subject string) (keys [ofSubject]string) {
+	var text [ofSubject * tokenLen]byte
+	for i, kind := range [...]byte{kindEverywhere, kindOthers, kindRoles} {
+		sum := entrySum(kind, issuer, subject)
+		base64.RawURLEncoding.Encode(text[i*tokenLen:], sum[:])
+	}
+	all := string(text[:])
+	for i := range keys {
+		keys[i] = all[i*tokenLen : (i+1)*tokenLen]
+	}
+	return keys
 }
 
 func entryValue(kind byte, payload string) []byte {
@@ -49,19 +72,28 @@ var errEntry = errors.New("session: the store returned something else than this 
 
 // payloadOf returns the bytes behind the kind; "" if the entry is absent.
 func payloadOf(b []byte, kind byte, size int) (string, error) {
-	switch {
-	case b == nil:
-		return "", nil
-	case len(b) != len(entryMagic)+1+size || string(b[:len(entryMagic)]) != entryMagic || b[len(entryMagic)] != kind:
+	p, err := payload(b, kind)
+	if err != nil || p != nil && len(p) != size {
 		return "", errEntry
 	}
-	return string(b[len(entryMagic)+1:]), nil
+	return string(p), nil
+}
+
+// payload returns nil if the entry is absent.
+func payload(b []byte, kind byte) ([]byte, error) {
+	switch {
+	case b == nil:
+		return nil, nil
+	case len(b) <= len(entryMagic) || string(b[:len(entryMagic)]) != entryMagic || b[len(entryMagic)] != kind:
+		return nil, errEntry
+	}
+	return b[len(entryMagic)+1:], nil
 }
 
 const markSize = 16
 
-// marks are the two of a subject; "" is an absent one.
-type marks struct{ everywhere, others string }
+// marks are those of a subject; "" is an absent one.
+type marks struct{ everywhere, others, roles string }
 
 func newMark() string {
 	var b [markSize]byte
@@ -76,24 +108,31 @@ func (now marks) reached(began marks) bool {
 		now.others != "" && now.others != began.others
 }
 
+// ends are the marks that sign-outs replace.
+func (now marks) ends() marks { return marks{everywhere: now.everywhere, others: now.others} }
+
 // tombstoneSize is that of the payload of kindEnded and kindToken: the end of the entry, in Unix
 // nanoseconds.
 const tombstoneSize = 8
 
 // marksRaw reads the marks of a subject, within a bounded.Call.
 func (s *store) marksRaw(ctx context.Context, issuer, subject string) (now marks, err error) {
-	keys := [...]string{entryKey(kindEverywhere, issuer, subject), entryKey(kindOthers, issuer, subject)}
-	var values [len(keys)][]byte
+	keys := subjectKeys(issuer, subject)
+	var values [ofSubject][]byte
 	if err := s.findEachRaw(ctx, keys[:], values[:]); err != nil {
 		return marks{}, err
 	}
-	return parseMarks(values[0], values[1])
+	return parseMarks(values)
 }
 
-func parseMarks(everywhere, others []byte) (now marks, err error) {
-	if now.everywhere, err = payloadOf(everywhere, kindEverywhere, markSize); err != nil {
+func parseMarks(values [ofSubject][]byte) (now marks, err error) {
+	if now.everywhere, err = payloadOf(values[0], kindEverywhere, markSize); err != nil {
 		return marks{}, err
 	}
-	now.others, err = payloadOf(others, kindOthers, markSize)
+	if now.others, err = payloadOf(values[1], kindOthers, markSize); err != nil {
+		return marks{}, err
+	}
+	mark, _, err := splitRoles(values[2])
+	now.roles = string(mark)
 	return now, err
 }

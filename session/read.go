@@ -11,8 +11,9 @@ import (
 )
 
 var (
-	errGone    = errors.New("session: no live session")
-	errRevoked = errors.New("session: revoked")
+	errGone     = errors.New("session: no live session")
+	errRevoked  = errors.New("session: revoked")
+	errOutdated = errors.New("session: its roles or scopes are no longer those of the principal")
 )
 
 // reading is a session as the store has it.
@@ -68,6 +69,7 @@ func (m *Manager) readRaw(ctx context.Context, handle string) (found reading, er
 	case !m.live(found.rec, time.Now()):
 		found.why = errGone
 	default:
+		found.rec.current = found.rec.roles
 		return found, m.askRaw(ctx, handle, &found)
 	}
 	return found, nil
@@ -88,23 +90,23 @@ func (m *Manager) absentRaw(ctx context.Context, handle string) (reading, error)
 
 // askRaw asks the entries beside a record whether the session has ended. A tombstone is
 // asked for only if a deleted record can be written back.
-func (m *Manager) askRaw(ctx context.Context, handle string, found *reading) error {
-	var stack [3]string
+func (m *Manager) askRaw(ctx context.Context, handle string, found *reading) (err error) {
+	var stack [ofSubject + 1]string
 	var values [len(stack)][]byte
 	keys := stack[:0]
 	if found.rec.subject != "" {
-		keys = append(keys, entryKey(kindEverywhere, m.issuer, found.rec.subject), entryKey(kindOthers, m.issuer, found.rec.subject))
+		of := subjectKeys(m.issuer, found.rec.subject)
+		keys = append(keys, of[:]...)
 	}
 	marked := len(keys)
 	if m.store.swapper == nil {
 		keys = append(keys, entryKey(kindEnded, "", handle))
 	}
-	err := m.store.findEachRaw(ctx, keys, values[:])
-	if err != nil {
+	if err := m.store.findEachRaw(ctx, keys, values[:]); err != nil {
 		return err
 	}
 	if marked > 0 {
-		if found.marks, err = parseMarks(values[0], values[1]); err != nil {
+		if err := found.take([ofSubject][]byte(values[:])); err != nil {
 			return err
 		}
 	}
@@ -118,6 +120,17 @@ func (m *Manager) askRaw(ctx context.Context, handle string, found *reading) err
 		found.why = errRevoked
 	}
 	return nil
+}
+
+// take takes the marks of the subject, and its roles if they were set after the sign-in.
+func (found *reading) take(values [ofSubject][]byte) (err error) {
+	if found.marks, err = parseMarks(values); err != nil {
+		return err
+	}
+	if now := found.marks.roles; now != "" && now != found.rec.marks.roles {
+		found.rec.current, err = rolesOf(values[ofSubject-1])
+	}
+	return err
 }
 
 // checkRevocations asks Config.Revocations, which is not nil; rec is nil if it is not

@@ -11,11 +11,13 @@ type record struct {
 	issuer     string
 	subject    string // "": no login yet
 	scopes     []string
-	roles      []string
+	roles      []string // of the sign-in
 	attributes map[string]string
 	values     []entry // sorted by name, each once
 
 	marks marks // of the subject, at the sign-in or the renewal
+
+	current []string // the roles, as SetRoles may have replaced them; not stored
 
 	// Unix nanoseconds.
 	login int64 // the login; creation if there was none
@@ -55,14 +57,14 @@ func (m *Manager) due(rec *record, now time.Time) bool {
 func (m *Manager) principal(handle string, rec *record) middleware.Principal {
 	return middleware.Principal{
 		Issuer: m.issuer, Subject: rec.subject, SessionHandle: handle, Method: "session",
-		Scopes: rec.scopes, Roles: rec.roles, Attributes: rec.attributes,
+		Scopes: rec.scopes, Roles: rec.current, Attributes: rec.attributes,
 		IssuedAt: time.Unix(0, rec.start).UTC(), AuthTime: time.Unix(0, rec.login).UTC(), Expires: m.endOf(rec),
 	}
 }
 
 func (m *Manager) newRecord(id Identity, now time.Time) *record {
 	return &record{
-		issuer: m.issuer, subject: id.Subject, scopes: id.Scopes, roles: id.Roles, attributes: id.Attributes,
+		issuer: m.issuer, subject: id.Subject, scopes: id.Scopes, roles: id.Roles, current: id.Roles, attributes: id.Attributes,
 		start: now.UnixNano(), login: now.UnixNano(), seen: now.UnixNano(), end: now.Add(m.absolute).UnixNano(),
 	}
 }

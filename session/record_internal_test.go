@@ -19,7 +19,7 @@ func sampleRecord() *record {
 		attributes: map[string]string{"device": "phone", "name": "Alice Ünïcode"},
 		values:     []entry{{"cart", `{"n":1}`}, {"theme", `"dark"`}},
 		roles:      []string{"admin"},
-		marks:      marks{everywhere: strings.Repeat("e", 16), others: "\xff\x00" + strings.Repeat("o", 14)},
+		marks:      marks{everywhere: strings.Repeat("e", 16), others: "\xff\x00" + strings.Repeat("o", 14), roles: strings.Repeat("r", 16)},
 		login:      1_699_999_999_000_000_000, start: 1_700_000_000_000_000_000,
 		seen: 1_700_000_060_000_000_000, end: 1_700_043_200_000_000_000,
 	}
@@ -39,15 +39,15 @@ func TestRecordRoundTrip(t *testing.T) {
 }
 
 // The layout, byte for byte.
-func TestDecodeReadsVersion3(t *testing.T) {
-	b := []byte("wss\x03" +
+func TestDecodeReadsVersion4(t *testing.T) {
+	b := []byte("wss\x04" +
 		"\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x00\x00\x00\x00\x04" +
-		"\x10everywhere-mark.\x00" +
+		"\x10everywhere-mark.\x00\x10the-roles--mark." +
 		"\x07session\x05alice\x01\x04chat\x01\x05admin\x01\x06device\x05phone\x01\x04cart\x011")
 	want := &record{
 		issuer: "session", subject: "alice", scopes: []string{"chat"}, roles: []string{"admin"},
 		attributes: map[string]string{"device": "phone"}, values: []entry{{"cart", "1"}},
-		marks: marks{everywhere: "everywhere-mark."}, login: 1, start: 2, seen: 3, end: 4,
+		marks: marks{everywhere: "everywhere-mark.", roles: "the-roles--mark."}, login: 1, start: 2, seen: 3, end: 4,
 	}
 	got, err := decode(b)
 	if err != nil || !reflect.DeepEqual(got, want) {
@@ -63,11 +63,11 @@ func TestDecodeRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const head, texts = 4 + 4*8, 4 + 4*8 + 2*17 // where the marks and the issuer begin
+	const head, texts = 4 + 4*8, 4 + 4*8 + 3*17 // the offsets of the marks and the issuer
 	edit := func(fn func(rec *record)) []byte {
 		rec := sampleRecord()
 		fn(rec)
-		b := appendString(appendString(bytes.Clone(good[:head]), rec.marks.everywhere), rec.marks.others)
+		b := appendString(appendString(appendString(bytes.Clone(good[:head]), rec.marks.everywhere), rec.marks.others), rec.marks.roles)
 		b = appendString(appendString(b, rec.issuer), rec.subject)
 		b = append(b, 0, 0, 0, byte(len(rec.values)))
 		for _, e := range rec.values {
@@ -83,7 +83,8 @@ func TestDecodeRefuses(t *testing.T) {
 		"the head alone":                    good[:head],
 		"version 1":                         append([]byte("wss\x01"), good[4:]...),
 		"version 2":                         append([]byte("wss\x02"), good[4:]...),
-		"a later version":                   append([]byte("wss\x04"), good[4:]...),
+		"version 3":                         append([]byte("wss\x03"), good[4:]...),
+		"a later version":                   append([]byte("wss\x05"), good[4:]...),
 		"an entry beside the records":       append([]byte(entryMagic), good[4:]...),
 		"a login after the start":           time(0, "\x7f\xff\xff\xff\xff\xff\xff\xff"),
 		"a login of zero":                   time(0, "\x00\x00\x00\x00\x00\x00\x00\x00"),
@@ -92,6 +93,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"an end a century later":            time(3, "\x40\x00\x00\x00\x00\x00\x00\x00"),
 		"a mark of 15 bytes":                edit(func(rec *record) { rec.marks.others = rec.marks.others[1:] }),
 		"a mark of 17 bytes":                edit(func(rec *record) { rec.marks.everywhere += "x" }),
+		"a mark of the roles of 1 byte":     edit(func(rec *record) { rec.marks.roles = "r" }),
 		"something after the end":           append(bytes.Clone(good), 0),
 		"more than 64,000 bytes":            append(bytes.Clone(good), make([]byte, 64<<10)...),
 		"a length that lies":                append(bytes.Clone(good[:texts]), 0xff, 0xff, 0x03),

@@ -23,7 +23,7 @@ type Swapper interface {
 }
 
 // ManyFinder is a [scs.Store] that finds several keys in one trip. Without it a load asks
-// once for the record and once for each of two or three entries beside it.
+// once for the record and once for each of three or four entries beside it.
 type ManyFinder interface {
 	// FindMany returns the values of the keys in their order, nil for one that is absent
 	// or has expired. Each value is as new as Find would return it.
@@ -163,6 +163,8 @@ func refused(err error) error {
 		return middleware.Unauthorized(middleware.ReasonCredentialExpired, err)
 	case errors.Is(err, errRevoked):
 		return middleware.Unauthorized(middleware.ReasonCredentialRevoked, err)
+	case errors.Is(err, errOutdated):
+		return middleware.Unauthorized(middleware.ReasonCredentialOutdated, err)
 	}
 	return unavailable(err)
 }

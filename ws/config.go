@@ -45,8 +45,9 @@ type Config struct {
 	// Authorize together have no answer within 2 s, that is 503, and the request's context
 	// ends. Nil: every principal that Auth admits.
 	//
-	// It is asked once, and not at a recheck: a permission that is taken back later ends
-	// the connection by [live.Registry.End], or by an Auth whose Alive answers
+	// It is asked once, and not at a recheck. A permission that is taken back later ends the
+	// connection by session.Manager.SetRoles, after which the client comes back and is asked
+	// about again; by [live.Registry.End]; or by an Auth whose Alive answers
 	// [middleware.Forbidden].
 	Authorize func(r *http.Request, p middleware.Principal) (value any, err error)
 
