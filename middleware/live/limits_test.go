@@ -85,7 +85,7 @@ func TestZeroRegistryAdmitsNothing(t *testing.T) {
 			if g.Check() == nil || g.Reserve(&b, requestFrom("192.0.2.1:1")) == nil || g.Explain(contextkey.Key(), &b, &fake{}) {
 				t.Error("admitted")
 			}
-			if g.List("i", "ann") != nil || g.End("i", "ann", "1", Revoked) {
+			if g.List("i", "ann") != nil || g.ListSession("s") != nil || g.End("i", "ann", "1", Revoked) {
 				t.Error("something is open")
 			}
 			b.Leave(nil) // as a handler defers
