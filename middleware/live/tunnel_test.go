@@ -68,7 +68,7 @@ func TestTunnelIsResetAtTheEnd(t *testing.T) {
 					close(entered)
 					test.handler(rw, r)
 				})), "HTTP/2")
-				res := connect(t, s.URL, protocol, func() { within10s(t, "the entry", entered); w.signOut("session") })
+				res := connect(t, s.URL, protocol, len(test.body), func() { within10s(t, "the entry", entered); w.signOut("session") })
 				if res.status != test.status || !strings.HasPrefix(res.body, test.body) || strings.Trim(res.body[len(test.body):], "\x00") != "" || !strings.Contains(res.err, "stream error") {
 					t.Errorf("%d %.100q %s, want %d %q and a reset", res.status, res.body, res.err, test.status, test.body)
 				}
@@ -83,9 +83,9 @@ type tunnelled struct {
 	body, err string
 }
 
-// connect opens a tunnel, and reads until it ends. The end begins when the first bytes are
-// there, or at once if the handler sends none.
-func connect(t *testing.T, url, protocol string, end func()) (got tunnelled) {
+// connect opens a tunnel, and reads until it ends. The end begins when the first bytes have
+// been read, or at once if there are none.
+func connect(t *testing.T, url, protocol string, first int, end func()) (got tunnelled) {
 	t.Helper()
 	transport := &http2.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // the server of this test
 	defer transport.CloseIdleConnections()
@@ -100,15 +100,23 @@ func connect(t *testing.T, url, protocol string, end func()) (got tunnelled) {
 		r.Header[":protocol"] = []string{protocol}
 		r.URL.Path = "/"
 	}
-	timer := time.AfterFunc(100*time.Millisecond, end)
-	defer timer.Stop()
+	if first == 0 {
+		go end()
+	}
 	res, err := (&http.Client{Transport: transport}).Do(r)
 	if err != nil {
 		return tunnelled{err: err.Error()}
 	}
 	defer res.Body.Close()
+	began := make([]byte, first)
+	if _, err := io.ReadFull(res.Body, began); err != nil {
+		t.Error(err)
+	}
+	if first > 0 {
+		end()
+	}
 	body, err := io.ReadAll(res.Body)
-	got = tunnelled{status: res.StatusCode, body: string(body)}
+	got = tunnelled{status: res.StatusCode, body: string(began) + string(body)}
 	if err != nil {
 		got.err = err.Error()
 	}
