@@ -15,7 +15,7 @@ type field struct {
 // The two values of response.before that are not of the pool.
 var (
 	nothingBefore = new(before) // the header was empty
-	returnedSince = new(before)
+	notKept       = new(before) // no problem can take the place of the response any more
 )
 
 // maxPooled bounds the fields for which a value is kept in the pool.
@@ -62,7 +62,7 @@ func (w *response) restoreHeader() {
 
 // free takes a value back. Nothing else refers to it.
 func (l *layer) free(b *before) {
-	if b == nil || b == nothingBefore || b == returnedSince || cap(b.fields) > maxPooled {
+	if b == nil || b == nothingBefore || b == notKept || cap(b.fields) > maxPooled {
 		return
 	}
 	b.fields = b.fields[:0] // the strings stay until the pool is emptied, at a garbage collection

@@ -1,49 +1,53 @@
 package live
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"net"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/securews/securews/internal/opening"
 )
 
 // conn is a hijacked connection that a response was taken over by. It passes bytes, and
-// counts the frames in both directions if it becomes a WebSocket.
+// counts the frames in both directions if it becomes a WebSocket. Its fields stand so that it
+// takes 128 B.
 type conn struct {
-	net.Conn           // of net/http, or of a layer in front
-	w        *response // whose place it keeps
+	net.Conn                         // of net/http, or of a layer in front
+	w        *response               // whose place it keeps
+	closing  atomic.Pointer[closing] // nil: it goes on
 	carries  atomic.Uint32
+	said     atomic.Bool // the close frame is out
+	answer   atomic.Uint32
+	reset    atomic.Bool // nothing that waits in the kernel is for the peer
 
-	writing sync.Mutex // held while writing to the peer
-	head    *head      // the response head under way; nil: it is out. Guarded by writing, as the next fields are
+	writing sync.Mutex // held while writing to the peer; guards the next three fields
+	head    *head      // the response head under way; nil: it is out
 	sent    frameCount
 	broken  bool // a write has failed
-	dropped int  // bytes of the handler since the end
 
-	reading  sync.Mutex // held while reading from the peer for the handler
-	early    []byte     // what net/http had read; guarded by reading, as the next fields are
+	settled  bool       // nothing more is read for the handler; guarded by reading
+	clean    bool       // then: if it carries frames, the handler has read whole ones
+	closed   bool       // TCP is; guarded by mu
+	reading  sync.Mutex // held while reading from the peer for the handler; guards the next two fields
+	early    *bytes.Reader
 	received frameCount
-	settled  bool // nothing more is read for the handler
-	clean    bool // then: if it carries frames, the handler has read whole ones
 
-	closing atomic.Pointer[Cause]
-	said    atomic.Bool // the close frame is out
-	answer  atomic.Uint32
-	reset   atomic.Bool // nothing that waits in the kernel is for the peer
+	mu sync.Mutex // never held while waiting; orders deadlines and Close with the end
+}
 
-	free   atomic.Bool // no frame is under way, and none will be
-	told   atomic.Bool // the handler reads the close frame, if it reads
-	mu     sync.Mutex  // never held while waiting; orders deadlines and Close with the end
+// closing is the end of a connection, from its first step on.
+type closing struct {
+	cause   *Cause
+	free    atomic.Bool // no frame is under way, and none will be
+	told    atomic.Bool // the handler reads the close frame, if it reads
+	dropped int         // bytes of the handler since then; guarded by conn.writing
+
+	// Guarded by conn.mu.
 	served int         // bytes of the close frame that the handler has read
 	handed bool        // the handler has read it, or has closed
-	closed bool        // TCP is
-	timers [2]*time.Timer
+	cut    *time.Timer // of TCP
+	next   *time.Timer // of the next step of telling the handler
 }
 
 // The contents of a connection.
@@ -52,74 +56,6 @@ const (
 	frames                     // of a WebSocket
 	otherContent               // of another protocol, which is cut at the end
 )
-
-func (w *response) hijack() (net.Conn, *bufio.ReadWriter, error) {
-	w.life.Lock()
-	yielded := w.yielded
-	w.life.Unlock()
-	control := http.NewResponseController(w.ResponseWriter)
-	if yielded {
-		conn, rw, err := control.Hijack()
-		if err == nil {
-			w.life.Lock()
-			w.gone = true
-			w.life.Unlock()
-		}
-		return conn, rw, err
-	}
-	if err := w.enter(); err != nil && !w.out.Load() {
-		w.refusing.Store(true)
-		return nil, nil, err
-	}
-	inner, rw, err := control.Hijack()
-	if err != nil {
-		return nil, nil, err
-	}
-	c := &conn{Conn: inner, w: w}
-	c.expect()
-	if early, _ := rw.Reader.Peek(rw.Reader.Buffered()); len(early) > 0 {
-		c.early = bytes.Clone(early)
-	}
-	rw.Reader.Reset(c)
-	rw.Writer.Reset(c)
-	w.attach(c)
-	return c, rw, nil
-}
-
-// expect decides about the content of the connection. Only a handshake leads to a WebSocket, if its
-// status is 101 (RFC 6455 §4.2.2) and that is not to another protocol (RFC 9110 §7.8).
-func (c *conn) expect() {
-	w := c.w
-	w.writing.Lock()
-	defer w.writing.Unlock()
-	switch {
-	case w.webSocket:
-		c.carries.Store(frames)
-	case !w.out.Load() && opening.IsHandshake(w.request):
-		c.head = &head{outer: w.ResponseWriter.Header()}
-	default:
-		c.carries.Store(otherContent)
-	}
-}
-
-// attach hands the place of the response to the connection.
-func (w *response) attach(c *conn) {
-	w.before.Store(nil) // nothing can be refused any more
-	w.life.Lock()
-	w.conn = c
-	if w.timer != nil {
-		w.timer.Stop()
-	}
-	o := w.ended.Load()
-	w.life.Unlock()
-	switch {
-	case o == nil:
-	case o.cause == nil:
-		c.end(Later.Wrap(o.err))
-	default:
-		c.end(o.cause)
-	}
-}
 
 // Write implements net.Conn.
 func (c *conn) Write(p []byte) (int, error) {
@@ -136,8 +72,8 @@ func (c *conn) write(p []byte) (n int, err error) {
 	if c.head != nil {
 		return c.writeHead(p)
 	}
-	if c.closing.Load() != nil {
-		return c.writeRest(p)
+	if end := c.closing.Load(); end != nil {
+		return c.writeRest(end, p)
 	}
 	return c.pass(p)
 }
@@ -157,12 +93,9 @@ const maxDropped = 64 << 10
 
 // writeRest writes the rest of the frame under way, and drops the bytes behind it, so that a
 // handler which answers the close frame does not fail.
-func (c *conn) writeRest(p []byte) (int, error) {
-	c.mu.Lock()
-	closed := c.closed
-	c.mu.Unlock()
-	if closed || c.carries.Load() != frames {
-		return 0, c.closing.Load()
+func (c *conn) writeRest(end *closing, p []byte) (int, error) {
+	if c.isClosed() || c.carries.Load() != frames {
+		return 0, end.cause
 	}
 	rest := c.sent.rest(p)
 	if rest > 0 && !c.broken {
@@ -170,24 +103,38 @@ func (c *conn) writeRest(p []byte) (int, error) {
 			return n, err
 		}
 	}
-	if c.dropped += len(p) - rest; c.dropped > maxDropped {
-		return rest, c.closing.Load()
+	if end.dropped += len(p) - rest; end.dropped > maxDropped {
+		return rest, end.cause
 	}
 	return len(p), nil
 }
 
+func (c *conn) isClosed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed
+}
+
 // Close implements net.Conn. During the end it does not cut the grace short.
 func (c *conn) Close() error {
-	c.mu.Lock()
-	if c.closing.Load() != nil || c.closed {
-		c.hand()
-		c.mu.Unlock()
+	if !c.closesFirst() {
 		return nil
 	}
-	c.closed = true
-	c.mu.Unlock()
-	defer c.w.binding.Leave(completed)
+	defer c.w.binding.Load().Leave(completed)
 	return c.Conn.Close()
+}
+
+// closesFirst reports whether neither the end nor another Close has come before.
+func (c *conn) closesFirst() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if end := c.closing.Load(); end != nil {
+		end.hand()
+		return false
+	}
+	first := !c.closed
+	c.closed = true
+	return first
 }
 
 // CloseWrite shuts down the writing side, as that of a TCP connection does. That of TLS

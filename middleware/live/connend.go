@@ -16,17 +16,24 @@ func (c *conn) end(cause *Cause) {
 	if errors.Is(cause, Revoked) {
 		c.reset.Store(true)
 	}
-	c.mu.Lock()
-	first := !c.closed && c.closing.CompareAndSwap(nil, cause)
-	if first {
-		c.timers[0] = time.AfterFunc(c.grace(), c.cut)
-		c.timers[1] = time.AfterFunc(c.patience(), c.hasten)
-		_ = c.Conn.SetWriteDeadline(time.Time{})
-	}
-	c.mu.Unlock()
-	if first {
+	if c.begin(cause) {
 		go c.sayClose()
 	}
+}
+
+// begin reports whether this is the first end of a connection that is open.
+func (c *conn) begin(cause *Cause) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed || c.closing.Load() != nil {
+		return false
+	}
+	end := &closing{cause: cause}
+	c.closing.Store(end)
+	end.cut = time.AfterFunc(c.grace(), c.cut)
+	end.next = time.AfterFunc(c.patience(), c.hasten)
+	_ = c.Conn.SetWriteDeadline(time.Time{})
+	return true
 }
 
 func (c *conn) grace() time.Duration { return c.w.layer.registry.cfg.Timeouts.Grace }
@@ -38,16 +45,16 @@ func (c *conn) patience() time.Duration { return max(c.grace()/4, handTime) }
 // hasten takes the next step of telling the handler. The context does not end while a frame
 // is under way: some libraries would leave it incomplete.
 func (c *conn) hasten() {
-	if !c.tell() && c.free.Load() {
-		c.w.cancel(c.closing.Load())
+	if end := c.closing.Load(); !c.tell() && end.free.Load() {
+		c.w.cancel(end.cause)
 	}
 }
 
-// hand says that the handler knows of the end. mu is held.
-func (c *conn) hand() {
-	if !c.handed && c.timers[1] != nil {
-		c.handed = true
-		c.timers[1].Reset(handTime)
+// hand says that the handler knows of the end. conn.mu is held.
+func (e *closing) hand() {
+	if !e.handed {
+		e.handed = true
+		e.next.Reset(handTime)
 	}
 }
 
@@ -57,23 +64,23 @@ func (c *conn) sayClose() {
 	if !c.writing.TryLock() {
 		return
 	}
-	carries := c.carries.Load()
+	end, carries := c.closing.Load(), c.carries.Load()
 	switch {
 	case carries != frames, c.broken, c.said.Load(), !c.sent.boundary():
 	case c.sent.closed:
 		c.said.Store(true)
 	default:
-		_, err := c.pass(closeFrame(c.closing.Load(), false))
+		_, err := c.pass(closeFrame(end.cause, false))
 		c.said.Store(err == nil)
 	}
 	free := carries != frames || c.broken || c.said.Load()
 	c.writing.Unlock()
 	if carries == otherContent {
 		c.cut()
-		c.w.cancel(c.closing.Load())
+		c.w.cancel(end.cause)
 		return
 	}
-	if free && c.free.CompareAndSwap(false, true) && !c.tell() {
+	if free && end.free.CompareAndSwap(false, true) && !c.tell() {
 		c.nextStep(handTime)
 	}
 	c.conclude()
@@ -83,15 +90,16 @@ func (c *conn) sayClose() {
 func (c *conn) nextStep(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.handed {
+	end := c.closing.Load()
+	if end.handed {
 		d = handTime
 	}
-	c.timers[1].Reset(d)
+	end.next.Reset(d)
 }
 
 // tell has the handler read the close frame; false if it does already.
 func (c *conn) tell() bool {
-	if !c.told.CompareAndSwap(false, true) {
+	if !c.closing.Load().told.CompareAndSwap(false, true) {
 		return false
 	}
 	go c.finish()
@@ -144,7 +152,7 @@ func (c *conn) interrupt(t time.Time) {
 // awaitAnswer reads until the peer's close frame (RFC 6455 §7.1.1); false if TCP ends
 // before. A peer that has closed its side may still read the rest of a frame.
 func (c *conn) awaitAnswer() bool {
-	c.received.pass(c.early)
+	c.passEarly()
 	b := make([]byte, 512)
 	for !c.received.closed {
 		n, err := c.Conn.Read(b)
@@ -161,20 +169,11 @@ func (c *conn) awaitAnswer() bool {
 func (c *conn) cut() { c.shut(false) }
 
 func (c *conn) shut(answered bool) {
-	c.mu.Lock()
-	if c.closed {
-		c.mu.Unlock()
+	cause := c.lastStep()
+	if cause == nil {
 		return
 	}
-	c.closed = true
-	cause := c.closing.Load()
-	if cause == nil { // the response was cut while it became a connection
-		cause = c.w.endedWith()
-	} else {
-		c.timers[0].Stop()
-	}
-	c.mu.Unlock()
-	defer c.w.binding.Leave(cause)
+	defer c.w.binding.Load().Leave(cause)
 	if answered {
 		_ = c.Conn.Close()
 		return
@@ -190,6 +189,21 @@ func (c *conn) shut(answered bool) {
 		_ = t.SetLinger(0)
 	}
 	_ = raw.Close()
+}
+
+// lastStep returns the cause, if TCP has not been closed before.
+func (c *conn) lastStep() *Cause {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil
+	}
+	c.closed = true
+	if end := c.closing.Load(); end != nil {
+		end.cut.Stop()
+		return end.cause
+	}
+	return c.w.endedWith() // the response was cut while it became a connection
 }
 
 // closeFrame returns the close frame of a cause (RFC 6455 §5.5.1). As a frame of the peer it

@@ -1,6 +1,9 @@
 package live
 
-import "errors"
+import (
+	"errors"
+	"io"
+)
 
 // Read implements net.Conn. After the end it returns a close frame as though the peer had
 // sent it, so that the handler ends by its normal path; and then the cause.
@@ -17,20 +20,21 @@ var errSettled = errors.New("live: the connection has ended")
 func (c *conn) read(p []byte) (n int, err error) {
 	c.reading.Lock()
 	defer c.reading.Unlock()
-	switch {
-	case c.settled && c.told.Load():
+	switch end := c.closing.Load(); {
+	case c.settled && end.told.Load():
 		return 0, errSettled
-	case c.closing.Load() != nil:
-	case len(c.early) > 0:
-		n = copy(p, c.early)
-		c.early = c.early[n:]
+	case end != nil:
+	case c.early != nil:
+		if n, _ = c.early.Read(p); c.early.Len() == 0 {
+			c.early = nil
+		}
 	default:
 		n, err = c.Conn.Read(p)
 	}
-	if c.closing.Load() != nil {
+	if end := c.closing.Load(); end != nil {
 		c.settleNow()
 		c.received.pass(p[:n])
-		c.discard(p, err)
+		c.discard(end, p, err)
 		return 0, errSettled
 	}
 	if c.carries.Load() != otherContent {
@@ -41,13 +45,21 @@ func (c *conn) read(p []byte) (n int, err error) {
 
 // discard reads until the handler is told of the end: bytes that come after the end are not
 // for it.
-func (c *conn) discard(p []byte, err error) {
-	c.received.pass(c.early)
-	c.early = nil
-	for err == nil && len(p) > 0 && !c.told.Load() {
+func (c *conn) discard(end *closing, p []byte, err error) {
+	c.passEarly()
+	for err == nil && len(p) > 0 && !end.told.Load() {
 		var n int
 		n, err = c.Conn.Read(p)
 		c.received.pass(p[:n])
+	}
+}
+
+// passEarly counts what net/http has read and the handler has not.
+func (c *conn) passEarly() {
+	if c.early != nil {
+		early, _ := io.ReadAll(c.early)
+		c.received.pass(early)
+		c.early = nil
 	}
 }
 
@@ -67,21 +79,21 @@ func (c *conn) settleNow() {
 }
 
 func (c *conn) readEnd(p []byte) (int, error) {
-	cause := c.closing.Load()
+	end := c.closing.Load()
 	clean := c.settle()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !clean || c.carries.Load() != frames {
-		c.hand()
-		return 0, cause
+		end.hand()
+		return 0, end.cause
 	}
-	frame := closeFrame(cause, true)
-	if c.served == len(frame) {
-		return 0, cause
+	frame := closeFrame(end.cause, true)
+	if end.served == len(frame) {
+		return 0, end.cause
 	}
-	n := copy(p, frame[c.served:]) // perhaps byte by byte
-	if c.served += n; c.served == len(frame) {
-		c.hand()
+	n := copy(p, frame[end.served:]) // perhaps byte by byte
+	if end.served += n; end.served == len(frame) {
+		end.hand()
 	}
 	return n, nil
 }

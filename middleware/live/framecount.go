@@ -1,18 +1,17 @@
 package live
 
-import (
-	"encoding/binary"
-	"math"
-)
+import "math"
 
 // frameCount finds the boundaries of WebSocket frames (RFC 6455 §5.2) as the bytes of one
 // direction pass. It judges nothing and copies no payload. The zero value stands at a
 // boundary.
 type frameCount struct {
-	left   uint64 // payload that is still to come in the frame under way
-	header [10]byte
-	have   uint8 // bytes of the header so far, the mask included
-	closed bool  // a close frame has passed
+	left   uint64 // payload that is still to come in the frame under way; as far as its bytes tell
+	have   uint8  // bytes of the header so far, the mask included
+	length uint8  // of the header up to the mask, from its second byte on
+	mask   uint8  // its length: 4 or 0
+	opcode uint8
+	closed bool // a close frame has passed
 }
 
 // boundary reports whether the last frame is complete and the next has not begun.
@@ -34,62 +33,53 @@ func (f *frameCount) rest(p []byte) int {
 	return g.step(p)
 }
 
+const opClose = 0x8 // RFC 6455 §5.2
+
 // step counts bytes of p up to the end of one frame, and returns how many.
 func (f *frameCount) step(p []byte) (n int) {
-	for n < len(p) && f.have < f.headerLen() {
-		if int(f.have) < len(f.header) {
-			f.header[f.have] = p[n] // of a mask behind it, the bytes do not matter
-		}
-		f.have++
+	for n < len(p) && !f.inPayload() {
+		f.header(p[n])
 		n++
-		if f.have == f.headerLen() {
-			f.left = f.length()
-		}
 	}
-	if f.have < f.headerLen() {
+	if !f.inPayload() {
 		return n
 	}
 	payload := min(f.left, uint64(len(p)-n))
-	f.left -= payload
-	if f.left == 0 {
+	if f.left -= payload; f.left == 0 {
 		f.have = 0
-		f.closed = f.closed || f.header[0]&0x0f == opClose
+		f.closed = f.closed || f.opcode == opClose
 	}
 	return n + int(payload)
 }
 
-const opClose = 0x8 // RFC 6455 §5.2
+// inPayload reports whether the header is complete.
+func (f *frameCount) inPayload() bool { return f.have >= 2 && f.have == f.length+f.mask }
 
-// headerLen is the length of the header, as far as its bytes tell.
-func (f *frameCount) headerLen() uint8 {
-	if f.have < 2 {
-		return 2
+// header counts one byte of the header.
+func (f *frameCount) header(b byte) {
+	switch {
+	case f.have == 0:
+		f.opcode = b & 0x0f
+	case f.have == 1:
+		f.second(b)
+	case f.have < f.length:
+		f.left = f.left<<8 | uint64(b)
 	}
-	n := uint8(2)
-	switch f.header[1] & 0x7f {
-	case 126:
-		n = 4
-	case 127:
-		n = 10
+	f.have++
+	if f.have == f.length && f.left > math.MaxInt64 {
+		f.left = math.MaxUint64 // a length that RFC 6455 §5.2 forbids has no end
 	}
-	if f.header[1]&0x80 != 0 {
-		n += 4
-	}
-	return n
 }
 
-// length returns the length of the payload. A length that RFC 6455 §5.2 forbids, with the
-// most significant bit set, has no end.
-func (f *frameCount) length() uint64 {
-	switch short := f.header[1] & 0x7f; short {
+// second counts the byte with the mask bit and the length, or the length of the length.
+func (f *frameCount) second(b byte) {
+	f.mask = b >> 7 * 4
+	switch short := b & 0x7f; short {
 	case 126:
-		return uint64(binary.BigEndian.Uint16(f.header[2:]))
+		f.length, f.left = 4, 0
 	case 127:
-		if n := binary.BigEndian.Uint64(f.header[2:]); n <= math.MaxInt64 {
-			return n
-		}
-		return math.MaxUint64
+		f.length, f.left = 10, 0
 	default:
-		return uint64(short)
+		f.length, f.left = 2, uint64(short)
 	}
 }

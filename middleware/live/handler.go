@@ -1,6 +1,7 @@
 package live
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -9,7 +10,6 @@ import (
 	"sync"
 
 	"github.com/securews/securews/internal/contextkey"
-	"github.com/securews/securews/internal/opening"
 	"github.com/securews/securews/internal/unwrap"
 	"github.com/securews/securews/middleware"
 )
@@ -73,19 +73,33 @@ func (l *layer) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		middleware.Refuse(rw, r, errZero)
 		return
 	}
-	v, ok := middleware.VoucherFrom(r.Context())
+	ctx := r.Context()
+	v, ok := middleware.VoucherFrom(ctx)
 	if !ok {
-		l.noVoucher.Do(func() { l.registry.cfg.Log.Error(errNotAuthenticated.Error(), "route", routeOf(r)) })
-		middleware.Refuse(rw, r, errNotAuthenticated)
+		l.refuseUnvouched(rw, r)
 		return
 	}
-	outer, ok := r.Context().Value(contextkey.Layer{}).(*response)
-	if ok && outer.layer.registry == l.registry && outer.voucher == v {
+	if l.nested(ctx, v) {
 		l.next.ServeHTTP(rw, r)
 		return
 	}
-	w := &response{ResponseWriter: rw, layer: l, request: r, voucher: v, tunnel: r.Method == http.MethodConnect}
-	w.serve(opening.IsHandshake(r) || accepts(r.Header, eventStream))
+	w := &response{ResponseWriter: rw, layer: l, request: r, outer: ctx, kind: kindOf(r)}
+	w.serve()
+}
+
+func (l *layer) refuseUnvouched(rw http.ResponseWriter, r *http.Request) {
+	l.noVoucher.Do(func() { l.registry.cfg.Log.Error(errNotAuthenticated.Error(), "route", routeOf(r)) })
+	middleware.Refuse(rw, r, errNotAuthenticated)
+}
+
+// nested reports whether the same layer has bound the response under the same voucher.
+func (l *layer) nested(ctx context.Context, v *middleware.Voucher) bool {
+	outer, ok := ctx.Value(contextkey.Layer{}).(*response)
+	if !ok || outer.layer.registry != l.registry {
+		return false
+	}
+	same, _ := middleware.VoucherFrom(outer.outer)
+	return same == v
 }
 
 func routeOf(r *http.Request) string {

@@ -37,8 +37,8 @@ func (c *conn) writeHead(p []byte) (int, error) {
 	c.head = nil
 	if end < 0 || !bytes.HasPrefix(h.bytes, []byte("HTTP/1.1 101 ")) || !toWebSocket(fieldOf(h.bytes[:end], "Upgrade")) {
 		c.carries.Store(otherContent)
-		if cause := c.closing.Load(); cause != nil {
-			return 0, cause
+		if end := c.closing.Load(); end != nil {
+			return 0, end.cause
 		}
 		return c.passAll(h.bytes, p)
 	}

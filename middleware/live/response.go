@@ -10,45 +10,51 @@ import (
 	"time"
 
 	"github.com/securews/securews/internal/contextkey"
-	"github.com/securews/securews/internal/method"
+	"github.com/securews/securews/internal/opening"
 	"github.com/securews/securews/middleware"
 )
 
 // response is a response that can be bound: the writer and the context that the handler
-// gets, and the member that the registry ends.
+// gets, and the member that the registry ends. Its fields stand so that it takes 176 B.
 type response struct {
 	http.ResponseWriter // of the layers in front
 	layer               *layer
-	request             *http.Request // of the layers in front
-	voucher             *middleware.Voucher
+	request             *http.Request   // of the layers in front; nil: it was hijacked
+	outer               context.Context // of request
 
-	entry   sync.Once
-	entered atomic.Bool // the three fields below are there
-	inner   context.Context
-	cancel  context.CancelCauseFunc
-	binding *Binding
+	binding atomic.Pointer[Binding] // nil: it is not a member
+	derived atomic.Pointer[derived] // nil: no code has waited for the end of the context
+	over    atomic.Pointer[error]   // why the context has ended
+	ended   atomic.Pointer[outcome]
+	before  atomic.Pointer[before] // nil: the handler has not asked for the header
 
-	tunnel   bool                   // the request is a CONNECT
-	called   bool                   // the handler has been
-	finished bool                   // the handler has returned, and has not panicked
-	before   atomic.Pointer[before] // nil: the handler has not asked for the header
-	ended    atomic.Pointer[outcome]
+	entry    sync.Once
 	refusing atomic.Bool // the handler has had its time: its writes fail
 	out      atomic.Bool // the header has been passed on
 	events   atomic.Bool // it is a text/event-stream without an encoding
 
-	writing   sync.Mutex // held while the response is written
-	body      written    // guarded by writing
-	webSocket bool       // the header is a 101 to that protocol; guarded by writing
+	writing sync.Mutex // held while the response is written
+	body    written    // guarded by writing
 
-	life     sync.Mutex // never held while waiting; guards the fields below
+	life  sync.Mutex // never held while waiting; guards conn, timer and the bools below phase
+	conn  *conn
+	timer *time.Timer // of the next step of an end
+	kind  kind
+	phase phase
+
 	returned bool
 	yielded  bool
 	gone     bool // hijacked since
 	cutting  bool // deadlines have been set in the past
-	conn     *conn
-	timer    *time.Timer // of the next step of an end
 }
+
+// phase is how far the call of the handler has come. It is of the goroutine that serves.
+type phase uint8
+
+const (
+	called   phase = iota + 1
+	returned       // and has not panicked
+)
 
 // written is the state of the body so far.
 type written struct {
@@ -59,6 +65,8 @@ type written struct {
 	refused  bool // a part of it
 	said     bool // the last event
 	returned bool
+
+	webSocket bool // the header is a 101 to that protocol
 }
 
 // outcome is why a response ends: the cause, or the refusal of its entry.
@@ -68,28 +76,41 @@ type outcome struct {
 	at    int64
 }
 
-// serve calls the handler, and completes or aborts the response that it leaves.
-func (w *response) serve(waits bool) {
-	if waits {
-		if err := w.enter(); err != nil {
-			w.finish()
-			w.refuse(w.ended.Load())
-			return
-		}
+// serve calls the handler, and completes or aborts the response that it leaves. Its frame
+// stays on the stack as long as the handler, and is small.
+func (w *response) serve() {
+	if !w.admitted() {
+		return
 	}
 	defer w.finish()
-	w.called = true
-	r := w.request.WithContext((*lazyContext)(w))
-	if r.Body != nil && r.Body != http.NoBody {
-		r.Body = &requestBody{r.Body, w}
-	}
-	if r.ProtoMajor == 1 {
+	w.phase = called
+	if r := w.bound(); r.ProtoMajor == 1 {
 		w.layer.next.ServeHTTP(response1{w}, r)
 	} else {
 		w.layer.next.ServeHTTP(response2{w}, r)
 	}
-	w.finished = true
+	w.phase = returned
 	w.complete()
+}
+
+// admitted enters a response that waits or streams by its request, or answers in place of the
+// handler.
+func (w *response) admitted() bool {
+	if !opening.IsHandshake(w.request) && !accepts(w.request.Header, eventStream) || w.enter() == nil {
+		return true
+	}
+	w.finish()
+	w.refuse(w.request, w.ended.Load())
+	return false
+}
+
+// bound returns the request that the handler gets.
+func (w *response) bound() *http.Request {
+	r := w.request.WithContext((*lazyContext)(w))
+	if r.Body != nil && r.Body != http.NoBody {
+		r.Body = &requestBody{r.Body, w}
+	}
+	return r
 }
 
 // enter makes the response a member, unless it is one. Its error is why the response has
@@ -106,38 +127,37 @@ func (w *response) enterAs(counted bool) error {
 }
 
 func (w *response) join(counted bool) {
-	ctx := w.request.Context()
-	w.inner, w.cancel = context.WithCancelCause(ctx)
-	w.binding = new(Binding)
-	w.entered.Store(true)
-	if err := w.bind(ctx, counted || w.out.Load()); err != nil {
-		w.binding.Leave(nil)
+	b := new(Binding)
+	w.binding.Store(b)
+	if err := w.bind(b, counted || w.out.Load()); err != nil {
+		b.Leave(nil)
 		w.refused(err)
 		return
 	}
 	w.layer.logNoDeadlines(w.ResponseWriter, w.request)
-	w.binding.Open()
+	b.Open()
 }
 
-func (w *response) bind(ctx context.Context, counted bool) error {
-	g, b := w.layer.registry, w.binding
+func (w *response) bind(b *Binding, counted bool) error {
+	g := w.layer.registry
+	v, _ := middleware.VoucherFrom(w.outer)
 	if !counted {
 		if err := g.Reserve(b, w.request); err != nil {
 			return err
 		}
-		return b.Bind(ctx, w.voucher, (*responseMember)(w))
+		return b.Bind(w.outer, v, (*responseMember)(w))
 	}
 	if _, err := g.reserve(b, w.request, unlimited); err != nil {
 		return err
 	}
-	return b.bind(ctx, w.voucher, (*responseMember)(w), unlimited)
+	return b.bind(w.outer, v, (*responseMember)(w), unlimited)
 }
 
 // refused ends a response that has not become a member.
 func (w *response) refused(err error) {
 	g := w.layer.registry
 	cause, _ := causeOf(err)
-	if w.out.Load() || cause != nil && w.called && !method.IsSafe(w.request.Method) { // perhaps it has had its effect
+	if w.out.Load() || cause != nil && w.phase == called && !w.kind.isSafe() { // perhaps it has had its effect
 		if cause == nil {
 			cause = Later.Wrap(err)
 		}
@@ -162,14 +182,13 @@ func (w *response) finish() {
 	w.returned = true
 	conn, timer := w.conn, w.timer
 	w.life.Unlock()
-	w.layer.free(w.before.Swap(returnedSince))
+	w.layer.free(w.before.Swap(notKept))
+	b := w.binding.Load()
 	switch {
-	case !w.entered.Load():
-		return
-	case conn != nil && w.finished:
+	case b == nil, conn != nil && w.phase == returned:
 		return
 	case conn != nil: // net/http leaves it open
-		w.binding.end(panicked)
+		b.end(panicked)
 		return
 	}
 	if timer != nil {
@@ -177,10 +196,10 @@ func (w *response) finish() {
 	}
 	w.cancel(context.Canceled)
 	cause := w.endedWith()
-	if cause == completed && !w.finished {
+	if cause == completed && w.phase != returned {
 		cause = panicked
 	}
-	w.binding.Leave(cause)
+	b.Leave(cause)
 }
 
 // The causes of members that ended by themselves.
@@ -198,13 +217,15 @@ func (w *response) endedWith() *Cause {
 
 // Yield lets a ws.Handler take the connection over, if it relies on the same Auth.
 func (w *response) Yield(key contextkey.Ours, auth any) {
-	if !key.Valid() || auth != any(w.voucher.Auth()) || !w.entered.Load() {
+	v, _ := middleware.VoucherFrom(w.outer)
+	b := w.binding.Load()
+	if !key.Valid() || auth != any(v.Auth()) || b == nil {
 		return
 	}
 	w.life.Lock()
 	w.yielded = true
 	w.life.Unlock()
-	w.binding.Leave(completed)
+	b.Leave(completed)
 }
 
 // requestBody is a request's body. It fails when the writes of the response do.

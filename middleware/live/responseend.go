@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/securews/securews/internal/contextkey"
-	"github.com/securews/securews/internal/method"
 	"github.com/securews/securews/middleware"
 )
 
@@ -48,7 +47,7 @@ func (w *response) end(cause *Cause) {
 	conn := w.conn
 	switch {
 	case !first || conn != nil || w.returned:
-	case w.tunnel: // its bytes are not a response, which could be completed
+	case w.kind == tunnelRequest: // its bytes are not a response, which could be completed
 		w.refusing.Store(true)
 		w.timer = time.AfterFunc(0, w.cut)
 	default:
@@ -114,27 +113,30 @@ func (w *response) cut() {
 // closeBelowTLS closes the connection of a write that waits, so that no alert of TLS follows
 // the record that is missing then, which the client would take for a forged one.
 func (w *response) closeBelowTLS() bool {
-	c, ok := w.request.Context().Value(contextkey.Conn{}).(*tls.Conn)
+	c, ok := w.outer.Value(contextkey.Conn{}).(*tls.Conn)
 	return ok && c.NetConn().Close() == nil
 }
 
 // complete decides what becomes of the response of a handler that has returned, if its
 // credential has ended.
 func (w *response) complete() {
-	w.life.Lock()
-	hijacked := w.conn != nil || w.gone
-	w.life.Unlock()
 	o := w.ended.Load()
-	if o == nil || hijacked {
+	if o == nil {
+		return
+	}
+	w.life.Lock()
+	hijacked, r := w.conn != nil || w.gone, w.request
+	w.life.Unlock()
+	if hijacked {
 		return
 	}
 	w.writing.Lock()
 	defer w.writing.Unlock()
 	switch {
-	case !w.out.Load() && (o.cause == nil || method.IsSafe(w.request.Method)):
+	case !w.out.Load() && (o.cause == nil || w.kind.isSafe()):
 		w.body.returned = true
-		w.refuse(o)
-	case !w.out.Load(), w.tunnel:
+		w.refuse(r, o)
+	case !w.out.Load(), w.kind == tunnelRequest:
 		panic(http.ErrAbortHandler) // whether the request took effect is not known
 	case w.events.Load():
 		w.sayLast(o)
@@ -155,13 +157,13 @@ func (b *written) partial(h http.Header) bool {
 }
 
 // refuse answers in place of the handler.
-func (w *response) refuse(o *outcome) {
+func (w *response) refuse(r *http.Request, o *outcome) {
 	w.restoreHeader()
 	err := o.err
 	if o.cause != nil {
 		err = refusalOf(o.cause)
 	}
-	middleware.Refuse(w.ResponseWriter, w.request, err)
+	middleware.Refuse(w.ResponseWriter, r, err)
 }
 
 func refusalOf(cause *Cause) error {

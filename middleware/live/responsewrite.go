@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/securews/securews/internal/method"
 	"github.com/securews/securews/internal/unwrap"
 )
 
@@ -28,7 +27,8 @@ func (w *response) prepare(status int) {
 
 // ofEvents reports whether the header is that of an event stream.
 func (w *response) ofEvents() bool {
-	return isMediaType(w.ResponseWriter.Header().Get("Content-Type"), eventStream)
+	lines := w.ResponseWriter.Header()["Content-Type"]
+	return len(lines) > 0 && isMediaType(lines[0], eventStream)
 }
 
 // begin is called before a part of the response is passed on, in the same hold of writing,
@@ -39,8 +39,8 @@ func (w *response) begin(status int) error {
 		return err
 	}
 	if !w.out.Load() {
-		w.events.Store(w.ofEvents() && !w.tunnel && w.ResponseWriter.Header().Get("Content-Encoding") == "" && w.request.Method != http.MethodHead)
-		w.webSocket = status == http.StatusSwitchingProtocols && toWebSocket(w.ResponseWriter.Header()["Upgrade"])
+		w.events.Store(w.ofEvents() && w.kind != headRequest && w.kind != tunnelRequest && w.ResponseWriter.Header().Get("Content-Encoding") == "")
+		w.body.webSocket = status == http.StatusSwitchingProtocols && toWebSocket(w.ResponseWriter.Header()["Upgrade"])
 		w.out.Store(true)
 	}
 	return nil
@@ -58,7 +58,7 @@ func (w *response) shut() error {
 		return o.err
 	case !final(o.cause):
 		return nil
-	case !w.out.Load() && method.IsSafe(w.request.Method), w.events.Load() && w.body.lines.betweenEvents():
+	case !w.out.Load() && w.kind.isSafe(), w.events.Load() && w.body.lines.betweenEvents():
 		return o.err
 	}
 	return nil
@@ -66,27 +66,24 @@ func (w *response) shut() error {
 
 // WriteHeader implements http.ResponseWriter.
 func (w *response) WriteHeader(status int) {
-	if w.out.Load() || status < 200 && status != http.StatusSwitchingProtocols {
-		w.passHeader(status)
-		return
+	informational := status < 200 && status != http.StatusSwitchingProtocols // RFC 9110 §15.2
+	if !informational {
+		w.prepare(status)
 	}
-	w.prepare(status)
 	defer w.wrote(0)
 	w.writing.Lock()
 	defer w.writing.Unlock()
-	if w.begin(status) == nil {
+	if w.beginHeader(status, informational) == nil {
 		w.ResponseWriter.WriteHeader(status)
 	}
 }
 
-// passHeader passes an informational response on (RFC 9110 §15.2), or a second header, which
-// net/http reports.
-func (w *response) passHeader(status int) {
-	w.writing.Lock()
-	defer w.writing.Unlock()
-	if w.shut() == nil {
-		w.ResponseWriter.WriteHeader(status)
+// beginHeader is begin for a header. A second one is passed on, and net/http reports it.
+func (w *response) beginHeader(status int, informational bool) error {
+	if informational || w.out.Load() {
+		return w.shut()
 	}
+	return w.begin(status)
 }
 
 // Write implements http.ResponseWriter.
@@ -148,7 +145,7 @@ func (w *response) ReadFrom(src io.Reader) (n int64, err error) {
 	}
 	for all.N > 0 && err == nil {
 		part := io.LimitedReader{R: all.R, N: min(all.N, countedAt)}
-		if w.entered.Load() {
+		if w.binding.Load() != nil {
 			part.N = min(all.N, 4*countedAt)
 		}
 		size := part.N
