@@ -90,7 +90,9 @@ const (
 
 // end ends a session. Its tombstone comes first: a write that is under way may bring the record
 // back to a store that does not compare, and every read refuses it then. The record goes last, so
-// that a user whose logout failed can try again.
+// that a user whose logout failed can try again. The followers are told when no read finds the
+// session any more: a connection that one opens after they were told would go on. If the store
+// compares, a read does not ask for the tombstone, and finds the session until the record is gone.
 func (m *Manager) end(ctx context.Context, handle string, rec *record, how manner) error {
 	until, final := m.endOf(rec), m.store.swapper != nil
 	if final {
@@ -101,7 +103,13 @@ func (m *Manager) end(ctx context.Context, handle string, rec *record, how manne
 			return err
 		}
 	}
-	if err := m.tell(middleware.Revocation{SessionHandle: handle, Expires: m.endOf(rec)}); err != nil {
+	ended := middleware.Revocation{SessionHandle: handle, Expires: m.endOf(rec)}
+	if final && m.revocations == nil {
+		err := m.store.delete(ctx, handle)
+		m.ends.followers.Tell(ended)
+		return err
+	}
+	if err := m.tell(ended); err != nil {
 		return err
 	}
 	return m.store.delete(ctx, handle)
