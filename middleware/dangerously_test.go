@@ -18,7 +18,6 @@ var dangerous = map[string]string{
 	"middleware.DangerouslyShortHSTS":           "browsers forget soon that the site is on TLS (ASVS 3.4.1)",
 	"middleware.DangerouslyEval":                "scripts may run text as code (CSP3 §6.1.11)",
 	"middleware.DangerouslyInlineStyle":         "injected markup may style the page, and read it by selectors",
-	"middleware/bearer.DangerouslyAnyJWT":       "a token need not be declared as an access token, so another JWT of the issuer may pass for one (RFC 9068 §2.1)",
 	"session.DangerouslyAllowLocalHTTP":         "the session cookie is sent without TLS on this machine",
 	"ws.DangerouslyAllowPlaintext":              "handshakes and messages cross the network without TLS",
 	"ws/redial.DangerouslyAllowPlaintext":       "the client sends its credential without TLS to this machine",

@@ -26,7 +26,7 @@ const ed25519Keys = `{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"k","alg":"EdDS
 func chain(t testing.TB, log *slog.Logger) (h http.Handler, opening []byte) {
 	t.Helper()
 	sessions := must(session.New(session.Config{Log: log}))
-	tokens := must(bearer.New(bearer.Config{Issuer: "https://id.example", Audience: "app", Keys: []byte(ed25519Keys), Sessions: sessions}))
+	tokens := must(bearer.New(bearer.Config{Issuer: "https://id.example", Audience: []string{"app"}, Keys: []byte(ed25519Keys), Sessions: sessions}))
 	headers := must(middleware.NewHeaders(middleware.HeadersConfig{}))
 	socket := handler(t, ws.Config{
 		Auth: auth(t, sessions, tokens), Log: log, DangerouslyAllowPlaintext: true,

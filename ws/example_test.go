@@ -27,7 +27,7 @@ func ExampleNew() {
 		origins  = must(middleware.NewOriginPolicy(middleware.OriginConfig{Allow: []string{"https://app.example"}}))
 		sessions = must(session.New(session.Config{}))
 		tokens   = must(bearer.New(bearer.Config{
-			Issuer: "https://id.example", Audience: "app", Discovery: true,
+			Issuer: "https://id.example", Audience: []string{"app"}, Discovery: true,
 			HTTPClient: idExample, // it is not there; leave this out
 		}))
 		auth     = must(middleware.NewAuth(sessions, tokens)) // exactly one of them
@@ -76,7 +76,7 @@ func ExampleNew_serveMux() {
 		origins  = must(middleware.NewOriginPolicy(middleware.OriginConfig{Allow: []string{"https://app.example"}}))
 		sessions = must(session.New(session.Config{}))
 		tokens   = must(bearer.New(bearer.Config{
-			Issuer: "https://id.example", Audience: "app", Discovery: true,
+			Issuer: "https://id.example", Audience: []string{"app"}, Discovery: true,
 			HTTPClient: idExample, // it is not there; leave this out
 		}))
 		auth     = must(middleware.NewAuth(sessions, tokens)) // exactly one of them

@@ -61,7 +61,7 @@ func TestMCPEndsWithTheToken(t *testing.T) {
 	issued := tokens{"https://id.example", key}
 	revocations := middleware.NewRevocations()
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
-	authenticator := must(bearer.New(bearer.Config{Issuer: issued.issuer, Audience: "mcp", Keys: issued.keys(), Revocations: revocations, Log: quiet}))(t)
+	authenticator := must(bearer.New(bearer.Config{Issuer: issued.issuer, Audience: []string{"mcp"}, Keys: issued.keys(), Revocations: revocations, Log: quiet}))(t)
 	origins := must(middleware.NewOriginPolicy(middleware.OriginConfig{Allow: []string{"https://app.example"}, AllowMissing: true}))(t)
 	a := must(middleware.NewAuth(authenticator))(t)
 	registry := must(live.New(live.Config{Log: quiet}))(t)

@@ -121,7 +121,7 @@ func TestMisshapenTokensAreRefused(t *testing.T) {
 		{"stray bits behind the payload, RFC 4648 §3.5", stray},
 		{"stray bits behind the signature", strayEnd},
 		{"one character more", good + "A"},
-		{"more than 8 KiB", payloadOf(claims().with("x", strings.Repeat("a", bearer.MaxTokenBytes)).String())},
+		{"more than 8 KiB", payloadOf(claims().with("x", strings.Repeat("a", bearer.DefaultMaxBytes)).String())},
 	})
 }
 
@@ -230,8 +230,6 @@ func TestBadClaimsAreRefused(t *testing.T) {
 		{"jti a number", token(header(), c.with("jti", 7))},
 		{"client_id a list", token(header(), c.with("client_id", []string{"app"}))},
 		{"scope a list, RFC 8693 §4.2", token(header(), c.with("scope", []string{"read"}))},
-		{"scope with two spaces, RFC 6749 §3.3", token(header(), c.with("scope", "read  write"))},
-		{"scope with a space behind", token(header(), c.with("scope", "read "))},
 		{"scope with a tab", token(header(), c.with("scope", "read\twrite"))},
 		{"scope with a quote", token(header(), c.with("scope", `re"ad`))},
 		{"scope beyond ASCII", token(header(), c.with("scope", "réad"))},

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/securews/securews/internal/bounded"
@@ -24,7 +23,7 @@ import (
 type Authenticator struct {
 	marked
 
-	profile profile
+	rules  rules
 	keys    *source
 	cache   *cache
 	asking  asking
@@ -51,17 +50,11 @@ func New(cfg Config) (*Authenticator, error) {
 		cfg.Log = slog.Default()
 	}
 	a := &Authenticator{
-		profile: profile{
-			issuer: cfg.Issuer, audience: cfg.Audience, algorithms: algorithms,
-			leeway: cfg.Leeway, maxLifetime: cfg.MaxLifetime,
-			anyJWT: cfg.DangerouslyAnyJWT, attributes: slices.Clone(cfg.Attributes), sessionClaim: cfg.SessionClaim,
-			challenge: `Bearer realm="` + cfg.Realm + `"`, fromSubprotocol: cfg.FromSubprotocol,
-			ownSessions: cfg.Sessions != nil,
-		},
+		rules:  newRules(cfg, algorithms),
 		cache:  newCache(cfg.CacheSize),
 		asking: newAsking(cfg),
 	}
-	a.keys = newSource(cfg, &a.profile.algorithms, set)
+	a.keys = newSource(cfg, &a.rules.algorithms, set)
 	return a, nil
 }
 
@@ -75,7 +68,7 @@ func (c Config) compileKeys() (algorithms algorithmSet, set *keySet, err error) 
 	if c.Keys == nil {
 		return algorithms, nil, nil
 	}
-	if set, err = parseKeySet(c.Keys, &algorithms, nil); err != nil {
+	if set, err = parseKeySet(c.Keys, &algorithms, c.Profile.NoKeyID, nil); err != nil {
 		err = fmt.Errorf("bearer: Keys: %w", err)
 	}
 	return algorithms, set, err
@@ -95,10 +88,10 @@ func (a *Authenticator) Ambient() bool { return false }
 
 // Challenge is the WWW-Authenticate of a request without credential (RFC 6750 §3).
 func (a *Authenticator) Challenge() string {
-	if a == nil || a.profile.challenge == "" {
+	if a == nil || a.rules.challenge == "" {
 		return `Bearer realm="api"`
 	}
-	return a.profile.challenge
+	return a.rules.challenge
 }
 
 // Authenticate returns the principal of the token in the Authorization header or, with
@@ -125,11 +118,11 @@ func (a *Authenticator) Authenticate(r *http.Request) (middleware.Principal, err
 		return middleware.Principal{}, err
 	}
 	if a == nil || a.keys == nil {
-		p := profile{challenge: a.Challenge()}
+		p := rules{challenge: a.Challenge()}
 		return middleware.Principal{}, p.refuse(errZero)
 	}
 	if err != nil {
-		return middleware.Principal{}, a.profile.refuse(err)
+		return middleware.Principal{}, a.rules.refuse(err)
 	}
 	return a.admit(r, token)
 }
@@ -144,15 +137,15 @@ func (a *Authenticator) admit(r *http.Request, token string) (middleware.Princip
 		err = a.asking.ask(r.Context(), &v.principal)
 	}
 	if err != nil {
-		return middleware.Principal{}, a.profile.refuse(err)
+		return middleware.Principal{}, a.rules.refuse(err)
 	}
 	return v.principal, nil
 }
 
 // verified returns the cached result for the token, or verifies the token.
 func (a *Authenticator) verified(ctx context.Context, token string) (*verified, error) {
-	if len(token) > MaxTokenBytes {
-		return nil, errTooLong
+	if len(token) > a.rules.profile.MaxBytes {
+		return nil, fmt.Errorf("%w: %d bytes are more than %d; see Profile.MaxBytes", errTooLong, len(token), a.rules.profile.MaxBytes)
 	}
 	var room [2048]byte // on the stack, for most tokens
 	sum := sha256.Sum256(append(room[:0], token...))
@@ -184,11 +177,11 @@ func (a *Authenticator) verify(ctx context.Context, token string) (*verified, er
 	if err != nil {
 		return nil, err
 	}
-	at, err := a.profile.header(head)
+	at, err := a.rules.header(head)
 	if err != nil {
 		return nil, err
 	}
-	k, err := a.keys.find(ctx, at)
+	at, k, err := a.keys.find(ctx, at)
 	if err != nil {
 		return nil, err
 	}
@@ -196,7 +189,7 @@ func (a *Authenticator) verify(ctx context.Context, token string) (*verified, er
 	if err != nil {
 		return nil, err
 	}
-	v, err := a.profile.judge(payload, token, time.Now())
+	v, err := a.rules.judge(payload, token, time.Now())
 	if err != nil {
 		return nil, err
 	}

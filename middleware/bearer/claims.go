@@ -2,8 +2,8 @@ package bearer
 
 import (
 	"errors"
+	"fmt"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,7 +12,10 @@ import (
 var (
 	errClaims   = errors.New("token claims are not strict JSON or of a wrong type")
 	errMissing  = errors.New("token lacks a required claim")
+	errKind     = errors.New("token is not an access token")
+	errClient   = errors.New("token is for another client")
 	errIssuer   = errors.New("token is from another issuer")
+	errTenant   = errors.New("token is from a tenant that is not accepted")
 	errAudience = errors.New("token is for another audience")
 	errScope    = errors.New("token scope is malformed")
 	errLifetime = errors.New("token lives longer than is allowed")
@@ -20,40 +23,63 @@ var (
 	errExpired  = errors.New("token expired")
 )
 
-// registered are the names of the claims that this package uses, besides Config.SessionClaim.
+// registered are the names of the claims that this package uses in every Profile.
 var registered = []string{"iss", "sub", "jti", "client_id", "scope", "scp", "aud", "cnf", "exp", "nbf", "iat", "auth_time"}
 
 // claims are those that this package uses. A claim that is absent is zero; exp and iat may
 // be zero themselves.
 type claims struct {
 	iss, sub, jti, sid, clientID string
-	aud, cnf, scope, scp         []byte // JSON
+	scopes, roles                []string
+	aud, cnf                     []byte // JSON
 	exp, nbf, iat, authTime      time.Time
 	hasExp, hasIat               bool
 	attributes                   map[string]string
 }
 
 // claims reads the payload.
-func (c *profile) claims(payload []byte) (claims, error) {
-	members, err := object(payload)
-	if err != nil {
-		return claims{}, errClaims
-	}
+func (c *rules) claims(members []member) (claims, error) {
 	var out claims
 	for _, m := range members {
-		if !out.take(m, c.sessionClaim) {
-			return claims{}, errClaims
+		if !out.take(m) {
+			return claims{}, malformed(string(m.name), m.value)
 		}
-		if slices.Contains(c.attributes, string(m.name)) {
-			if s, ok := text(m.value); ok {
-				out.attribute(string(m.name), s)
+	}
+	for _, name := range c.profile.ClientIDs {
+		if value := find(members, name); value != nil {
+			if out.clientID, _ = text(value); out.clientID == "" {
+				return claims{}, malformed(name, value)
 			}
+			break
+		}
+	}
+	if value := find(members, c.profile.Session); value != nil {
+		if out.sid, _ = text(value); out.sid == "" {
+			return claims{}, malformed(c.profile.Session, value)
+		}
+	}
+	if err := c.takeScopes(&out, members); err != nil {
+		return claims{}, err
+	}
+	for _, path := range c.roles {
+		if err := out.takeRoles(members, path, c.profile.MaxBytes); err != nil {
+			return claims{}, err
+		}
+	}
+	for _, name := range c.attributes {
+		if s, ok := text(find(members, name)); ok {
+			out.attribute(name, s)
 		}
 	}
 	if out.clientID != "" {
 		out.attribute("client_id", out.clientID)
 	}
 	return out, nil
+}
+
+// malformed is the error of a claim of a wrong type, or one that is empty.
+func malformed(name string, value []byte) error {
+	return fmt.Errorf("%w: %.80q is %.80q", errClaims, name, value)
 }
 
 func (c *claims) attribute(name, value string) {
@@ -65,11 +91,8 @@ func (c *claims) attribute(name, value string) {
 
 // take keeps a member it knows; false if its type is wrong. A claim that is present but
 // empty is wrong as well, because it identifies nothing.
-func (c *claims) take(m member, sessionClaim string) (ok bool) {
+func (c *claims) take(m member) (ok bool) {
 	switch string(m.name) {
-	case sessionClaim:
-		c.sid, ok = text(m.value)
-		ok = ok && c.sid != ""
 	case "iss":
 		c.iss, ok = text(m.value)
 	case "sub":
@@ -78,13 +101,6 @@ func (c *claims) take(m member, sessionClaim string) (ok bool) {
 	case "jti":
 		c.jti, ok = text(m.value)
 		ok = ok && c.jti != ""
-	case "client_id":
-		c.clientID, ok = text(m.value)
-		ok = ok && c.clientID != ""
-	case "scope":
-		c.scope, ok = m.value, true
-	case "scp":
-		c.scp, ok = m.value, true
 	case "aud":
 		c.aud, ok = m.value, true
 	case "cnf":
@@ -105,43 +121,84 @@ func (c *claims) take(m member, sessionClaim string) (ok bool) {
 	return ok
 }
 
-// scopes follows RFC 8693 §4.2: a string. Issuers that do not follow RFC 9068 may write a
-// list, or name the claim scp.
-func (c *profile) scopes(got claims) ([]string, bool) {
-	value := got.scope
-	if value == nil && c.anyJWT {
-		value = got.scp
+// takeScopes follows RFC 8693 §4.2: a string of words. Profile.ScopeLists admits a list.
+func (c *rules) takeScopes(out *claims, members []member) error {
+	for _, name := range c.profile.Scopes {
+		value := find(members, name)
+		if value == nil {
+			continue
+		}
+		ok := false
+		if s, isText := text(value); isText {
+			out.scopes, ok = splitScope(s)
+		} else if c.profile.ScopeLists {
+			out.scopes, ok = stringsOf(value, c.profile.MaxBytes, isScope)
+		}
+		if !ok {
+			return fmt.Errorf("%w: %q is %.80q; see Profile.Scopes", errScope, name, value)
+		}
+		return nil
 	}
-	if value == nil {
-		return nil, true
+	return nil
+}
+
+// splitScope follows RFC 6749 §3.3: words with a space between them. Some issuers write
+// "" for none, and more than one space; they are read so.
+func splitScope(scope string) (words []string, ok bool) {
+	for w := range strings.SplitSeq(scope, " ") {
+		if w != "" {
+			if !isScope(w) {
+				return nil, false
+			}
+			words = append(words, w)
+		}
 	}
-	if s, ok := text(value); ok {
-		return splitScope(s)
-	}
-	list, ok := array(value, MaxTokenBytes)
-	ok = ok && c.anyJWT
-	var words []string
+	return words, true
+}
+
+// stringsOf returns the elements of an array of strings that pass the check.
+func stringsOf(value []byte, limit int, check func(string) bool) (words []string, ok bool) {
+	list, ok := array(value, limit)
 	for _, v := range list {
 		word, isText := text(v)
-		ok = ok && isText && isScope(word)
+		ok = ok && isText && check(word)
 		words = append(words, word)
 	}
 	return words, ok
 }
 
-// splitScope follows RFC 6749 §3.3: words with one space between them. Some issuers write
-// "" for none, and it is read so.
-func splitScope(scope string) ([]string, bool) {
-	if scope == "" {
-		return nil, true
-	}
-	words := strings.Split(scope, " ")
-	for _, w := range words {
-		if !isScope(w) {
-			return nil, false
+// takeRoles appends the roles at a path, if there are any.
+func (c *claims) takeRoles(members []member, path []string, limit int) error {
+	value := find(members, path[0])
+	for _, name := range path[1:] {
+		if value == nil {
+			return nil
 		}
+		inner, err := looseObject(value)
+		if err != nil {
+			return malformed(path[0], value)
+		}
+		value = find(inner, name)
 	}
-	return words, true
+	if value == nil || string(value) == "null" {
+		return nil
+	}
+	if role, ok := text(value); ok {
+		c.roles = append(c.roles, role)
+		return nil
+	}
+	if roles, ok := stringsOf(value, limit, func(string) bool { return true }); ok {
+		c.roles = append(c.roles, roles...)
+		return nil
+	}
+	named, err := looseObject(value)
+	if err != nil {
+		return fmt.Errorf("%w: roles at %q are %.80q; see Profile.Roles", errClaims, path, value)
+	}
+	for _, m := range named {
+		c.roles = append(c.roles, string(m.name))
+	}
+	return nil
 }
 
 // isScope follows RFC 6749 §3.3: printable ASCII without quote and backslash.

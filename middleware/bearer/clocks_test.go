@@ -170,7 +170,7 @@ func (c *cutOffTest) refused(subject string, old []string) {
 func TestTheWordForATokenAroundACutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := config()
-		cfg.Revocations, cfg.DangerouslyAnyJWT = middleware.NewRevocations(), true
+		cfg.Revocations, cfg.Profile = middleware.NewRevocations(), unlikeRFC9068()
 		a := newAuthenticator(t, cfg)
 		time.Sleep(time.Hour)
 		cut := time.Now()

@@ -1,6 +1,7 @@
 package bearer
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -22,11 +23,27 @@ import (
 type Config struct {
 	_ [0]func()
 
-	// Issuer is the required value of iss, compared byte by byte (RFC 9068 §4).
+	// Profile describes the tokens of the issuer's product, for instance Keycloak(). The
+	// zero value is RFC 9068.
+	Profile Profile
+
+	// Issuer is the required value of iss, compared byte by byte (RFC 9068 §4). With a
+	// Profile that has a Tenant, "{tenant}" in it stands for the tenant of each token.
 	Issuer string
 
-	// Audience is the name of this service, which aud must contain.
-	Audience string
+	// Tenants are the accepted tenants, if Issuer has "{tenant}" in it, and TenantAllowed
+	// is asked about the others. It must return at once and be safe for concurrent
+	// use. Nil: no others.
+	Tenants       []string
+	TenantAllowed func(tenant string) bool
+
+	// Audience are the names of this service, any of which aud must contain. It is
+	// required unless the Profile has NoAudience.
+	Audience []string
+
+	// Clients are the accepted clients, by their id. Empty: every client of the issuer;
+	// required if the Profile has NoAudience.
+	Clients []string
 
 	// JWKS is the https URL of the issuer's key set. Redirects are not followed.
 	JWKS string
@@ -48,14 +65,9 @@ type Config struct {
 	// revoked subject, see Revocations. Default 30 s, at most 2 min; 1 ns for none.
 	Leeway time.Duration
 
-	// MaxLifetime is how far ahead exp may be, without Leeway. Default and at most 24 h.
+	// MaxLifetime is how far ahead exp may be, without Leeway. Default: the Profile's, which
+	// is 24 h for RFC 9068. At most 30 days, as long as revocations are kept.
 	MaxLifetime time.Duration
-
-	// DangerouslyAnyJWT is for issuers that do not follow RFC 9068: typ may also be JWT
-	// or absent, iat, jti and client_id may be absent, and the scopes may be a list, or
-	// in scp without a scope. It is dangerous because an ID token looks the same:
-	// Audience must be a name that no ID token is issued for (RFC 8725 §3.11, §3.12).
-	DangerouslyAnyJWT bool
 
 	// Attributes names claims that are copied to the Principal's Attributes if they are
 	// strings. client_id is always copied.
@@ -96,7 +108,7 @@ type Config struct {
 	Sessions Sessions
 
 	// SessionClaim is the name of the sid claim, for issuers that have another one, such
-	// as session_state; at most 255 bytes. Default sid. A token whose claim of this name
+	// as session_state; at most 255 bytes. Default: the Profile's, which is sid for RFC 9068. A token whose claim of this name
 	// is not a string, or empty, is refused.
 	SessionClaim string
 
@@ -133,8 +145,9 @@ func (c Config) defaulted() Config {
 			*d = to
 		}
 	}
+	c.Profile = c.Profile.defaulted()
 	set(&c.Leeway, 30*time.Second)
-	set(&c.MaxLifetime, 24*time.Hour)
+	set(&c.MaxLifetime, c.Profile.MaxLifetime)
 	set(&c.Refresh, 5*time.Minute)
 	set(&c.CoolDown, 10*time.Second)
 	set(&c.MaxStale, max(time.Hour, 2*c.Refresh))
@@ -145,7 +158,7 @@ func (c Config) defaulted() Config {
 		c.Realm = "api"
 	}
 	if c.SessionClaim == "" {
-		c.SessionClaim = "sid"
+		c.SessionClaim = c.Profile.Session
 	}
 	if len(c.Algorithms) == 0 {
 		for a := Algorithm(1); a < algorithmEnd; a++ {
@@ -162,9 +175,8 @@ func (c Config) validate() error {
 	if !isName(c.Issuer) {
 		wrong("Issuer: %.80q is not an issuer: write the iss of its tokens, in UTF-8 without control characters", c.Issuer)
 	}
-	if !isName(c.Audience) {
-		wrong("Audience: %.80q is not an audience: write this service's name in aud, in UTF-8 without control characters", c.Audience)
-	}
+	errs = append(errs, c.Profile.validate())
+	errs = append(errs, c.validateParties()...)
 	for _, err := range c.validateSource() {
 		wrong("%w", err)
 	}
@@ -201,13 +213,47 @@ func (c Config) validate() error {
 	return errors.Join(errs...)
 }
 
+// validateParties reports errors of Audience, Clients and tenants.
+func (c Config) validateParties() (errs []error) {
+	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf("bearer: "+format, args...)) }
+	product := cmp.Or(c.Profile.Name, "RFC 9068")
+	for _, list := range []struct {
+		field string
+		names []string
+	}{{"Audience", c.Audience}, {"Clients", c.Clients}, {"Tenants", c.Tenants}} {
+		for i, name := range list.names {
+			if !isName(name) || slices.Contains(list.names[:i], name) {
+				wrong("%s: %.80q is not a name, or given twice: write names in UTF-8 without control characters, each once", list.field, name)
+			}
+		}
+	}
+	switch {
+	case c.Profile.NoAudience && len(c.Clients) == 0:
+		wrong("Clients: %s access tokens have no aud: write the ids of the clients that may come here", product)
+	case !c.Profile.NoAudience && len(c.Audience) == 0:
+		wrong("Audience: it is empty: write this service's name, which is in the aud of %s access tokens for it", product)
+	}
+	templated := strings.Contains(c.Issuer, tenantPlace)
+	switch accepts := len(c.Tenants) > 0 || c.TenantAllowed != nil; {
+	case templated && c.Profile.Tenant == "":
+		wrong("Issuer: %s in it needs a Profile with a Tenant, and the one of %s has none: write the whole issuer", tenantPlace, product)
+	case templated && !accepts:
+		wrong("Tenants: Issuer has %s in it: write the accepted tenants, or set TenantAllowed", tenantPlace)
+	case templated && c.Discovery:
+		wrong("Discovery: it needs one issuer, and Issuer has %s in it: write JWKS, the key set of all tenants", tenantPlace)
+	case !templated && accepts:
+		wrong("Tenants: Issuer has no %s in it: leave Tenants and TenantAllowed empty", tenantPlace)
+	}
+	return errs
+}
+
 func (c Config) validateTimes() (errs []error) {
 	for _, d := range []struct {
 		name               string
 		value, least, most time.Duration
 	}{
 		{"Leeway", c.Leeway, 1, 2 * time.Minute},
-		{"MaxLifetime", c.MaxLifetime, time.Second, 24 * time.Hour},
+		{"MaxLifetime", c.MaxLifetime, time.Second, maxMaxLifetime},
 		{"Refresh", c.Refresh, time.Second, time.Hour},
 		{"CoolDown", c.CoolDown, time.Second, 30 * time.Second},
 		{"MaxStale", c.MaxStale, c.Refresh, 24 * time.Hour},

@@ -42,7 +42,7 @@ func TestDiscovery(t *testing.T) {
 				}
 				return res, nil
 			})
-			a := newAuthenticator(t, bearer.Config{Issuer: c.issuer, Audience: audience, Discovery: true, HTTPClient: &http.Client{Transport: web}})
+			a := newAuthenticator(t, bearer.Config{Issuer: c.issuer, Audience: []string{audience}, Discovery: true, HTTPClient: &http.Client{Transport: web}})
 			if got := outcomeOf(a, token(header(), claims().with("iss", c.issuer))); got != c.want {
 				t.Errorf("got %s, want %s", got, c.want)
 			}

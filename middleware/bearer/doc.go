@@ -1,5 +1,5 @@
 // Package bearer authenticates requests by JWT access tokens in the Authorization header
-// (RFC 6750), by the profile of RFC 9068 unless Config.DangerouslyAnyJWT is set.
+// (RFC 6750), by the profile of RFC 9068 unless Config.Profile says otherwise.
 //
 // A token is accepted only if all of the following hold; no option skips one of them:
 //

@@ -41,7 +41,7 @@ func (e *endpoint) becomes(answer http.HandlerFunc) { e.answer.Store(&answer) }
 
 func (e *endpoint) authenticator(t *testing.T) *bearer.Authenticator {
 	return newAuthenticator(t, bearer.Config{
-		Issuer: issuer, Audience: audience, JWKS: e.URL + "/jwks", HTTPClient: e.Client(), CoolDown: 30 * time.Second,
+		Issuer: issuer, Audience: []string{audience}, JWKS: e.URL + "/jwks", HTTPClient: e.Client(), CoolDown: 30 * time.Second,
 	})
 }
 

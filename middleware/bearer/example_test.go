@@ -21,7 +21,7 @@ func me(w http.ResponseWriter, r *http.Request) {
 func ExampleNew() {
 	tokens, err := bearer.New(bearer.Config{
 		Issuer:     "https://issuer.example",
-		Audience:   "https://api.example",
+		Audience:   []string{"https://api.example"},
 		Keys:       keys(jwk("ec", ecKey())), // in production JWKS, the URL, or Discovery
 		Algorithms: []bearer.Algorithm{bearer.ES256, bearer.EdDSA},
 	})

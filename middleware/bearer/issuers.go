@@ -33,11 +33,11 @@ func NewIssuers(list ...*Authenticator) (*Issuers, error) {
 			errs = append(errs, fmt.Errorf("bearer: NewIssuers: Authenticator %d is nil or zero: use one of New", i))
 			continue
 		}
-		if slices.ContainsFunc(list[:i], func(b *Authenticator) bool { return b != nil && b.profile.issuer == a.profile.issuer }) {
-			errs = append(errs, fmt.Errorf("bearer: NewIssuers: %s is given twice: name each issuer once", a.profile.issuer))
+		if slices.ContainsFunc(list[:i], func(b *Authenticator) bool { return b != nil && b.rules.issuer.name == a.rules.issuer.name }) {
+			errs = append(errs, fmt.Errorf("bearer: NewIssuers: %s is given twice: name each issuer once", a.rules.issuer.name))
 		}
 		if a.takesOffered() != list[0].takesOffered() {
-			errs = append(errs, fmt.Errorf("bearer: NewIssuers: %s: FromSubprotocol differs from the first: write the same for all, because a token is found before its issuer is read", a.profile.issuer))
+			errs = append(errs, fmt.Errorf("bearer: NewIssuers: %s: FromSubprotocol differs from the first: write the same for all, because a token is found before its issuer is read", a.rules.issuer.name))
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -75,18 +75,18 @@ func (s *Issuers) Authenticate(r *http.Request) (middleware.Principal, error) {
 	case err == middleware.ErrNoCredential:
 		return middleware.Principal{}, err
 	case err != nil:
-		return middleware.Principal{}, first.profile.refuse(err)
+		return middleware.Principal{}, first.rules.refuse(err)
 	}
 	iss, err := unverifiedIssuer(token)
 	if err != nil {
-		return middleware.Principal{}, first.profile.refuse(err)
+		return middleware.Principal{}, first.rules.refuse(err)
 	}
 	for _, a := range s.list {
-		if a.profile.issuer == iss {
+		if a.rules.issuer.owns(iss) {
 			return a.admit(r, token)
 		}
 	}
-	return middleware.Principal{}, first.profile.refuse(errIssuer)
+	return middleware.Principal{}, first.rules.refuse(errIssuer)
 }
 
 // Alive answers as the Authenticator of the principal's issuer does
@@ -96,7 +96,7 @@ func (s *Issuers) Alive(ctx context.Context, p middleware.Principal) error {
 		return s.first().Alive(ctx, p)
 	}
 	for _, a := range s.list {
-		if a.profile.issuer == p.Issuer {
+		if a.rules.issuer.owns(p.Issuer) {
 			return a.Alive(ctx, p)
 		}
 	}

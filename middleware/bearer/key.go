@@ -65,9 +65,6 @@ func parseKey(raw []byte, algorithms *algorithmSet) (k *key, kid string, err err
 			return nil, kid, errKeyPrivate
 		}
 	}
-	if kid == "" {
-		return nil, "", errKeyNoID
-	}
 	if !forVerifying(jwk) {
 		return nil, kid, errKeyUse
 	}

@@ -37,7 +37,7 @@ const maxWithdrawn = 4 * maxKeys
 // One kid may stand for keys of several algorithms (RFC 7517 §4.5), but if two
 // different keys claim the same kid and alg neither is used. A key that prev has as well
 // is taken over from there, so that the tokens it verified stay verified.
-func parseKeySet(doc []byte, algorithms *algorithmSet, prev *keySet) (*keySet, error) {
+func parseKeySet(doc []byte, algorithms *algorithmSet, noKeyID bool, prev *keySet) (*keySet, error) {
 	members, err := looseObject(doc)
 	if err != nil {
 		return nil, errKeySet
@@ -58,6 +58,9 @@ func parseKeySet(doc []byte, algorithms *algorithmSet, prev *keySet) (*keySet, e
 	set := &keySet{keys: map[slot]*key{}, kids: map[string]struct{}{}, usable: map[string]struct{}{}}
 	for i, raw := range list {
 		k, kid, err := parseKey(raw, algorithms)
+		if kid == "" && err == nil && !noKeyID {
+			err = errKeyNoID
+		}
 		if kid != "" {
 			set.kids[kid] = struct{}{}
 		}
@@ -113,6 +116,20 @@ func (s *keySet) add(kid string, k *key, prev *keySet) {
 			s.unused = append(s.unused, fmt.Sprintf("kid %.64q: two keys for %s", kid, alg))
 		}
 	}
+}
+
+// only returns the one key for the algorithm, if there is one.
+func (s *keySet) only(alg Algorithm) (at slot, k *key) {
+	for found, key := range s.keys {
+		switch {
+		case found.alg != alg:
+		case key == nil || k != nil && !k.same(key):
+			return slot{}, nil
+		default:
+			at, k = found, key
+		}
+	}
+	return at, k
 }
 
 // knows reports whether the issuer has published the kid, usable or not.

@@ -109,6 +109,14 @@ func goodKeys() []byte {
 	return keys(jwk("rsa", rsaKey()), jwk("ec", ecKey()), jwk("ec384", ec384()), jwk("ec521", ec521()), jwk("ed", edKey()))
 }
 
+// unlikeRFC9068 is the Profile of an issuer whose access tokens are told by no nonce alone.
+func unlikeRFC9068() bearer.Profile {
+	return bearer.Profile{
+		Types: []string{"at+jwt", "JWT", ""}, Forbid: []bearer.Claim{bearer.Has("nonce")},
+		Optional: []string{"iat", "jti", "client_id"}, Scopes: []string{"scope", "scp"}, ScopeLists: true,
+	}
+}
+
 func header() object { return object{"alg": "ES256", "kid": "ec", "typ": "at+jwt"} }
 
 func claims() object {
@@ -166,7 +174,7 @@ func request(token string) *http.Request {
 }
 
 func config() bearer.Config {
-	return bearer.Config{Issuer: issuer, Audience: audience, Keys: goodKeys(), Log: slog.New(slog.DiscardHandler)}
+	return bearer.Config{Issuer: issuer, Audience: []string{audience}, Keys: goodKeys(), Log: slog.New(slog.DiscardHandler)}
 }
 
 func newAuthenticator(t testing.TB, cfg bearer.Config) *bearer.Authenticator {

@@ -53,7 +53,7 @@ func findOffered(r *http.Request) (*http.Request, *offered) {
 // b64token.
 func unwrap(subprotocol string) (string, bool) {
 	encoded, ok := strings.CutPrefix(subprotocol, offeredPrefix)
-	if !ok || strings.ContainsAny(encoded, "\r\n") || len(encoded) > base64.RawURLEncoding.EncodedLen(MaxTokenBytes) {
+	if !ok || strings.ContainsAny(encoded, "\r\n") || len(encoded) > base64.RawURLEncoding.EncodedLen(maxMaxBytes) {
 		return "", false
 	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(encoded)
@@ -63,7 +63,7 @@ func unwrap(subprotocol string) (string, bool) {
 	return string(raw), true
 }
 
-func (a *Authenticator) takesOffered() bool { return a != nil && a.profile.fromSubprotocol }
+func (a *Authenticator) takesOffered() bool { return a != nil && a.rules.fromSubprotocol }
 
 // Stripped is [middleware.Stripper]'s: the request without the tokens among its
 // subprotocols, if Config.FromSubprotocol is set.

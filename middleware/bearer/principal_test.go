@@ -50,7 +50,7 @@ func TestThePrincipal(t *testing.T) {
 
 func TestIssuersThatDoNotFollowRFC9068(t *testing.T) {
 	cfg := config()
-	cfg.DangerouslyAnyJWT = true
+	cfg.Profile = unlikeRFC9068()
 	a := newAuthenticator(t, cfg)
 	plain := claims().without("jti").without("client_id").without("iat")
 	for _, c := range []struct{ name, token, want string }{
@@ -83,7 +83,7 @@ func TestIssuersThatDoNotFollowRFC9068(t *testing.T) {
 // Lists as Spring and Duende write them, scp as Okta and Entra do.
 func TestScopesOfOtherIssuers(t *testing.T) {
 	cfg := config()
-	cfg.DangerouslyAnyJWT = true
+	cfg.Profile = unlikeRFC9068()
 	loose, strict := newAuthenticator(t, cfg), newAuthenticator(t, config())
 	none := claims().without("scope")
 	for _, c := range []struct {

@@ -17,7 +17,7 @@ var (
 // refuse turns a cause into its answer. The client reads one of a few fixed sentences, the
 // same for everything that makes a token invalid (RFC 6750 §3.1). A panic of Revocations
 // or Sessions is returned without a Refusal, and answered with 500.
-func (c *profile) refuse(cause error) error {
+func (c *rules) refuse(cause error) error {
 	err := fmt.Errorf("bearer: %w", cause)
 	var panicked *bounded.PanicError
 	var refused *middleware.Refusal
@@ -52,7 +52,7 @@ func (c *profile) refuse(cause error) error {
 
 // refuseSession passes the refusal of Config.Sessions; a 401 gets the challenge of the token
 // that names the session.
-func (c *profile) refuseSession(of *middleware.Refusal, err error) error {
+func (c *rules) refuseSession(of *middleware.Refusal, err error) error {
 	f := &middleware.Refusal{Status: of.Status, Reason: of.Reason, Header: of.Header.Clone(), Err: err}
 	if f.Status != http.StatusUnauthorized {
 		return f

@@ -176,11 +176,11 @@ func (a *Authenticator) Alive(ctx context.Context, p middleware.Principal) error
 	case p.TokenHandle == "":
 		return nil
 	case a == nil || a.keys == nil:
-		return (&profile{challenge: a.Challenge()}).refuse(errZero)
-	case p.Issuer != a.profile.issuer:
+		return (&rules{challenge: a.Challenge()}).refuse(errZero)
+	case !a.rules.issuer.owns(p.Issuer):
 		return nil
 	case !p.Expires.IsZero() && !time.Now().Before(p.Expires):
-		return a.profile.refuse(errExpired)
+		return a.rules.refuse(errExpired)
 	}
 	return a.ask(ctx, p)
 }
@@ -195,7 +195,7 @@ func (a *Authenticator) ask(ctx context.Context, p middleware.Principal) error {
 		err = a.asking.ask(ctx, &p)
 	}
 	if err != nil {
-		return a.profile.refuse(err)
+		return a.rules.refuse(err)
 	}
 	return nil
 }
@@ -223,8 +223,8 @@ func (a *Authenticator) Follow(fn func(middleware.Revocation)) (stop func()) {
 func (a *Authenticator) followSessions(fn func(middleware.Revocation)) (stop func()) {
 	return a.asking.sessions.Follow(func(v middleware.Revocation) {
 		fn(v)
-		if v.Subject != "" && v.Issuer != "" && v.Issuer != a.profile.issuer {
-			v.Issuer, v.SessionHandle, v.TokenHandle = a.profile.issuer, "", ""
+		if v.Subject != "" && v.Issuer != "" && v.Issuer != a.rules.issuer.name {
+			v.Issuer, v.SessionHandle, v.TokenHandle = a.rules.issuer.subjectIssuer(), "", ""
 			fn(v)
 		}
 	})

@@ -22,6 +22,7 @@ const (
 type source struct {
 	fetch      func(context.Context) (document, error) // nil: the set does not change
 	algorithms *algorithmSet
+	noKeyID    bool
 	refresh    time.Duration
 	coolDown   time.Duration
 	maxStale   time.Duration
@@ -46,7 +47,7 @@ type source struct {
 // newSource serves the set of Config.Keys, or starts to fetch the one the Config names.
 func newSource(cfg Config, algorithms *algorithmSet, set *keySet) *source {
 	s := &source{
-		algorithms: algorithms, log: cfg.Log,
+		algorithms: algorithms, noKeyID: cfg.Profile.NoKeyID, log: cfg.Log,
 		refresh: cfg.Refresh, coolDown: cfg.CoolDown, maxStale: cfg.MaxStale,
 	}
 	if set != nil {
@@ -108,7 +109,7 @@ func (s *source) attempt(ctx context.Context) time.Duration {
 	var set *keySet
 	prev := s.current.Load()
 	if err == nil {
-		set, err = parseKeySet(doc.body, s.algorithms, prev)
+		set, err = parseKeySet(doc.body, s.algorithms, s.noKeyID, prev)
 	}
 	if err != nil {
 		s.end(false, true)
@@ -177,21 +178,26 @@ func (s *source) usable() *keySet {
 	return set
 }
 
-// find returns the one key of the slot.
+// find returns the one key of the slot, and of a slot without kid the only key of its
+// algorithm, with its own slot.
 //
 // A kid that the issuer has published is answered from memory. Any other kid causes an
 // attempt to fetch, at most one per cool-down for all requests together, and a short wait
 // for it; so a new key is accepted before the next refresh. If the last attempt failed, it
 // is not known whether the kid exists, and the error is errUnavailable.
-func (s *source) find(ctx context.Context, at slot) (*key, error) {
-	set, _, err := s.lookUp(ctx, func(set *keySet) bool { return set.knows(at.kid) })
+func (s *source) find(ctx context.Context, at slot) (slot, *key, error) {
+	set, _, err := s.lookUp(ctx, func(set *keySet) bool { return at.kid == "" || set.knows(at.kid) })
 	if err != nil {
-		return nil, err
+		return slot{}, nil, err
 	}
-	if k := set.keys[at]; k != nil {
-		return k, nil
+	k := set.keys[at]
+	if at.kid == "" {
+		at, k = set.only(at.alg)
 	}
-	return nil, errUnknownKey
+	if k == nil {
+		return slot{}, nil, errUnknownKey
+	}
+	return at, k, nil
 }
 
 // holds returns errWithdrawn if the issuer does not publish the key of that thumbprint any

@@ -79,7 +79,7 @@ func (i *issuerInMemory) RoundTrip(*http.Request) (*http.Response, error) {
 func (i *issuerInMemory) serves(set []byte) { i.set.Store(&set) }
 
 func (i *issuerInMemory) config() bearer.Config {
-	return bearer.Config{Issuer: issuer, Audience: audience, JWKS: issuer + "/jwks", HTTPClient: &http.Client{Transport: i}}
+	return bearer.Config{Issuer: issuer, Audience: []string{audience}, JWKS: issuer + "/jwks", HTTPClient: &http.Client{Transport: i}}
 }
 
 func TestARemovedKeyIsGoneAfterTheRefresh(t *testing.T) {
@@ -174,7 +174,7 @@ func TestNewKidsAreLookedForOncePerCoolDown(t *testing.T) {
 func TestWithoutAnswerNobodyWaitsLong(t *testing.T) { // 503 within 2 s
 	synctest.Test(t, func(t *testing.T) {
 		hang := roundTrip(func(r *http.Request) (*http.Response, error) { <-r.Context().Done(); return nil, r.Context().Err() })
-		a := newAuthenticator(t, bearer.Config{Issuer: issuer, Audience: audience, JWKS: issuer, HTTPClient: &http.Client{Transport: hang}})
+		a := newAuthenticator(t, bearer.Config{Issuer: issuer, Audience: []string{audience}, JWKS: issuer, HTTPClient: &http.Client{Transport: hang}})
 		tok := token(header(), claims())
 		answers := make(chan time.Duration, 1000)
 		start := time.Now()

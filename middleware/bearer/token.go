@@ -3,16 +3,15 @@ package bearer
 import (
 	"encoding/base64"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/lestrrat-go/jwx/v3/jws"
 )
 
-// MaxTokenBytes is the length of the longest token that is read.
-const MaxTokenBytes = 8 << 10
-
 var (
-	errTooLong    = errors.New("token longer than 8 KiB")
+	errTooLong    = errors.New("token is too long")
 	errShape      = errors.New("token is not a compact JWS of three parts in canonical base64url")
 	errHeader     = errors.New("token header is not strict JSON")
 	errAlgorithm  = errors.New("token alg is missing or not on the list")
@@ -36,9 +35,6 @@ type slot struct {
 // line breaks, no stray bits in the last character. That leaves one spelling per token,
 // so that it can be the key of a cache or deny-list.
 func split(token string) (head, payload, signature string, err error) {
-	if len(token) > MaxTokenBytes {
-		return "", "", "", errTooLong
-	}
 	head, rest, _ := strings.Cut(token, ".")
 	payload, signature, _ = strings.Cut(rest, ".")
 	if !canonical(head) || !canonical(payload) || !canonical(signature) {
@@ -85,7 +81,7 @@ func sextet(c byte) int {
 // header reads the protected header and returns the slot of the key it asks for.
 // Parameters it does not know are ignored (RFC 7515 §4), x5c, x5t and x5t#S256 among
 // them: the key is found by kid alone.
-func (c *profile) header(head string) (slot, error) {
+func (c *rules) header(head string) (slot, error) {
 	doc, err := base64.RawURLEncoding.Strict().DecodeString(head)
 	if err != nil {
 		return slot{}, errShape
@@ -103,11 +99,11 @@ func (c *profile) header(head string) (slot, error) {
 	at := slot{h.kid, c.algorithms.named(h.alg)}
 	switch {
 	case at.alg == 0:
-		return slot{}, errAlgorithm
-	case at.kid == "":
-		return slot{}, errKeyID
+		return slot{}, fmt.Errorf("%w: it is %.20q; see Config.Algorithms", errAlgorithm, h.alg)
+	case at.kid == "" && !c.profile.NoKeyID:
+		return slot{}, fmt.Errorf("%w; see Profile.NoKeyID", errKeyID)
 	case !c.admitsType(h.typ, h.typed):
-		return slot{}, errType
+		return slot{}, fmt.Errorf("%w: it is %.40q; want one of %q; see Config.Profile", errType, h.typ, c.profile.Types)
 	}
 	return at, nil
 }
@@ -142,12 +138,11 @@ func (h *parameters) take(m member) error {
 	return nil
 }
 
-// admitsType follows RFC 9068 §2.1 and §4: at+jwt, with or without application/.
-func (c *profile) admitsType(typ string, typed bool) bool {
-	if isMediaType(typ, "at+jwt") {
-		return true
-	}
-	return c.anyJWT && (!typed || isMediaType(typ, "jwt"))
+// admitsType follows RFC 9068 §2.1 and §4, unless the Profile says otherwise.
+func (c *rules) admitsType(typ string, typed bool) bool {
+	return slices.ContainsFunc(c.profile.Types, func(want string) bool {
+		return typed && want != "" && isMediaType(typ, want) || !typed && want == ""
+	})
 }
 
 // isMediaType compares as RFC 7515 §4.1.9 says: without regard to case, "application/"

@@ -31,6 +31,8 @@ func TestGoodTokensAreAccepted(t *testing.T) {
 		{"aud an array of one", token(header(), claims().with("aud", []string{audience}))},
 		{"no scope, RFC 9068 §2.2.3", token(header(), claims().without("scope"))},
 		{"an empty scope", token(header(), claims().with("scope", ""))},
+		{"scope with two spaces", token(header(), claims().with("scope", "read  write"))},
+		{"scope with a space behind", token(header(), claims().with("scope", "read "))},
 		{"fractional dates, RFC 7519 §2", token(header(), claims().with("exp", float64(now)+60.5).with("iat", float64(now)-.25))},
 		{"an exponent in a date, RFC 8259 §6", sign(ecKey(), "ES256", header().String(), `{"iss":"`+issuer+`","aud":"`+audience+`","sub":"a","jti":"j","client_id":"c","iat":1E9,"exp":`+jsonNumber(now+60)+`}`)},
 		{"nbf long ago", token(header(), claims().with("nbf", 0))},

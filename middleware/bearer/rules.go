@@ -1,0 +1,171 @@
+package bearer
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/securews/securews/middleware"
+)
+
+// rules are the part of a Config that the checks of a token use. They are immutable.
+type rules struct {
+	issuer          issuerRule
+	audiences       []string
+	clients         []string
+	profile         Profile
+	roles           [][]string // Profile.Roles with the audiences in their place
+	algorithms      algorithmSet
+	leeway          time.Duration
+	maxLifetime     time.Duration
+	attributes      []string
+	challenge       string
+	fromSubprotocol bool
+	ownSessions     bool // sid is a handle of Config.Sessions
+}
+
+func newRules(cfg Config, algorithms algorithmSet) rules {
+	p := cfg.Profile
+	r := rules{
+		issuer:    newIssuerRule(cfg),
+		audiences: slices.Clone(cfg.Audience), clients: slices.Clone(cfg.Clients),
+		profile: p, algorithms: algorithms,
+		leeway: cfg.Leeway, maxLifetime: cfg.MaxLifetime,
+		attributes: slices.Clone(cfg.Attributes),
+		challenge:  `Bearer realm="` + cfg.Realm + `"`, fromSubprotocol: cfg.FromSubprotocol,
+		ownSessions: cfg.Sessions != nil,
+	}
+	if cfg.SessionClaim != "" {
+		r.profile.Session = cfg.SessionClaim
+	}
+	for _, path := range p.Roles {
+		if !slices.Contains(path, "{audience}") {
+			r.roles = append(r.roles, path)
+			continue
+		}
+		for _, audience := range cfg.Audience {
+			one := slices.Clone(path)
+			for i, name := range one {
+				if name == "{audience}" {
+					one[i] = audience
+				}
+			}
+			r.roles = append(r.roles, one)
+		}
+	}
+	return r
+}
+
+// verified is a token that passed the checks which do not depend on the time.
+type verified struct {
+	principal middleware.Principal
+	notBefore time.Time // nbf or iat, the later, less the leeway; zero: neither
+	at        slot
+	by        *key
+}
+
+// judge applies the Profile, RFC 9068 §4 unless it says otherwise, and RFC 7519 §4.1 to a
+// token whose signature verified. Its error is errExpired only if the token is good otherwise.
+func (c *rules) judge(payload []byte, token string, now time.Time) (*verified, error) {
+	members, err := object(payload)
+	if err != nil {
+		return nil, errClaims
+	}
+	got, err := c.claims(members)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.isForUs(&got, members); err != nil {
+		return nil, err
+	}
+	if got.exp.After(now.Add(c.maxLifetime + c.leeway)) {
+		return nil, fmt.Errorf("%w: exp is %v from now; see Config.MaxLifetime, %v", errLifetime, got.exp.Sub(now).Round(time.Second), c.maxLifetime)
+	}
+	v := &verified{principal: middleware.Principal{
+		Issuer: got.iss, Subject: got.sub, Method: "bearer",
+		Scopes: got.scopes, Roles: got.roles, Attributes: got.attributes,
+		IssuedAt: got.iat, AuthTime: got.authTime, Expires: got.exp.Add(c.leeway),
+	}}
+	if v.principal.TokenHandle = TokenHandleOf(token); got.jti != "" {
+		v.principal.TokenHandle = TokenHandle(got.iss, got.jti)
+	}
+	if v.principal.SessionHandle = got.sid; got.sid != "" && !c.ownSessions {
+		v.principal.SessionHandle = SessionHandle(got.iss, got.sid)
+	}
+	if got.cnf != nil {
+		if v.principal.Binding.CertificateSHA256, err = parseBinding(got.cnf); err != nil {
+			return nil, err
+		}
+	}
+	for _, t := range []time.Time{got.nbf, got.iat} {
+		if t = t.Add(-c.leeway); t.After(v.notBefore) {
+			v.notBefore = t
+		}
+	}
+	return v, v.current(now)
+}
+
+// isForUs checks issuer, required and forbidden claims, audience and client.
+func (c *rules) isForUs(got *claims, members []member) error {
+	if err := c.issuer.check(got.iss, members); err != nil {
+		return err
+	}
+	for _, r := range [...]struct {
+		there bool
+		name  string
+	}{
+		{got.hasExp, "exp"}, {got.sub != "", "sub"}, {got.aud != nil || c.profile.NoAudience, "aud"},
+		{got.hasIat || c.optional("iat"), "iat"}, {got.jti != "" || c.optional("jti"), "jti"},
+		{got.clientID != "" || c.optional("client_id"), "client_id"},
+	} {
+		if !r.there {
+			return fmt.Errorf("%w: %s; see Config.Profile", errMissing, r.name)
+		}
+	}
+	for i := range c.profile.Require {
+		if want := &c.profile.Require[i]; !want.met(members) {
+			return fmt.Errorf("%w: it has not the claim %v, which tells an access token from an ID token; see Config.Profile", errKind, want)
+		}
+	}
+	for i := range c.profile.Forbid {
+		if ban := &c.profile.Forbid[i]; ban.met(members) {
+			return fmt.Errorf("%w: it has the claim %v, which an access token has not; see Config.Profile", errKind, ban)
+		}
+	}
+	if got.aud != nil && len(c.audiences) > 0 && !isFor(got.aud, c.audiences, c.profile.MaxBytes) {
+		return fmt.Errorf("%w: aud is %.200s; want one of Config.Audience, %.200q", errAudience, got.aud, c.audiences)
+	}
+	if len(c.clients) > 0 && !slices.Contains(c.clients, got.clientID) {
+		return fmt.Errorf("%w: %s is %.80q; want one of Config.Clients, %.200q", errClient, c.profile.ClientIDs[0], got.clientID, c.clients)
+	}
+	return nil
+}
+
+func (c *rules) optional(name string) bool { return slices.Contains(c.profile.Optional, name) }
+
+// current compares with the clock: accepted from notBefore on, refused "on or after" exp
+// plus leeway (RFC 7519 §4.1.4, §4.1.5).
+func (v *verified) current(now time.Time) error {
+	if now.Before(v.notBefore) {
+		return errNotYet
+	}
+	if !now.Before(v.principal.Expires) {
+		return errExpired
+	}
+	return nil
+}
+
+// isFor follows RFC 7519 §4.1.3: one string, or an array of strings.
+func isFor(aud []byte, want []string, limit int) bool {
+	if one, ok := text(aud); ok {
+		return slices.Contains(want, one)
+	}
+	list, ok := array(aud, limit)
+	found := false
+	for _, v := range list {
+		one, isText := text(v)
+		ok = ok && isText
+		found = found || slices.Contains(want, one)
+	}
+	return ok && found
+}
