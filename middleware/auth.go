@@ -89,6 +89,9 @@ func (a *Auth) validate(x Authenticator) error {
 		if slices.ContainsFunc(parts(nil, a), func(z Authenticator) bool { return same(y, z) }) {
 			return errors.New("it is given twice: every credential would count as two")
 		}
+		if how := exclusive(y); how != "" && slices.ContainsFunc(parts(nil, a), func(z Authenticator) bool { return exclusive(z) == how }) {
+			return fmt.Errorf("each of two of its kind refuses the credentials of the other: combine them by %s, and give the result to NewAuth", how)
+		}
 	}
 	switch x := x.(type) {
 	case *revocable:
@@ -105,6 +108,13 @@ func (a *Auth) validate(x Authenticator) error {
 		}
 	}
 	return nil
+}
+
+func exclusive(x Authenticator) string {
+	if e, ok := x.(Exclusive); ok {
+		return e.Exclusive()
+	}
+	return ""
 }
 
 // parts appends x, or the authenticators that it consists of.

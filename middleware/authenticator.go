@@ -82,6 +82,14 @@ type Consumer interface {
 	Consume(r *http.Request)
 }
 
+// Exclusive is an [Authenticator] that refuses every credential of its kind that is not its
+// own, so that a second one of the kind beside it would have its credentials refused.
+type Exclusive interface {
+	// Exclusive returns the name of the function that combines several of the kind, for
+	// the error of [NewAuth]. It is constant, and the same for all of the kind.
+	Exclusive() string
+}
+
 // Anonymous admits requests without any credential, as a principal whose Method is
 // "anonymous" and whose Subject is empty. Limits per principal do not apply to it.
 func Anonymous() Authenticator { return anonymous{} }

@@ -24,9 +24,9 @@ type Authenticator struct {
 	marked
 
 	rules  rules
-	keys    *source
-	cache   *cache
-	asking  asking
+	keys   *source
+	cache  *cache
+	asking asking
 }
 
 // marked says that an Authenticator bounds its waits for keys, Revocations and Sessions.
@@ -85,6 +85,9 @@ func (a *Authenticator) Close() error {
 
 // Ambient is false: browsers never send a bearer token automatically.
 func (a *Authenticator) Ambient() bool { return false }
+
+// Exclusive names [NewIssuers], by which a middleware.Auth has several.
+func (a *Authenticator) Exclusive() string { return "bearer.NewIssuers" }
 
 // Challenge is the WWW-Authenticate of a request without credential (RFC 6750 §3).
 func (a *Authenticator) Challenge() string {

@@ -49,6 +49,9 @@ func NewIssuers(list ...*Authenticator) (*Issuers, error) {
 // Ambient is false: browsers never send a bearer token automatically.
 func (s *Issuers) Ambient() bool { return false }
 
+// Exclusive names [NewIssuers]: two Issuers are one with the Authenticators of both.
+func (s *Issuers) Exclusive() string { return "bearer.NewIssuers" }
+
 // Challenge is that of the first Authenticator.
 func (s *Issuers) Challenge() string { return s.first().Challenge() }
 

@@ -298,4 +298,61 @@ func (s *source) await(ctx context.Context, flight <-chan struct{}) bool {
 	case <-ctx.Done():
 	}
 	return false
+} // underWay returns the attempt under way, or nil.
+func (s *source) underWay() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.flight
+}
+
+func (s *source) lastFailed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failed
+}
+
+// ask returns the attempt under way or a new one; nil during the cool-down, and whether
+// the last attempt failed.
+func (s *source) ask() (flight <-chan struct{}, failed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	switch {
+	case s.flight != nil:
+		return s.flight, false
+	case s.fetch == nil, s.closed,
+		!s.asked.IsZero() && now.Sub(s.asked) < s.coolDown,
+		s.failed && now.Sub(s.ended) < s.coolDown:
+		return nil, s.failed
+	}
+	s.asked = now
+	s.flight = make(chan struct{})
+	s.wake <- struct{}{} // begin empties it before flight can be nil again
+	return s.flight, false
+}
+
+// await waits for the end of an attempt; false if that took too long, if too many requests
+// wait already, or if there is none.
+func (s *source) await(ctx context.Context, flight <-chan struct{}) bool {
+	if flight == nil {
+		return false
+	}
+	select {
+	case <-flight:
+		return true
+	default:
+	}
+	defer s.waiting.Add(-1)
+	if s.waiting.Add(1) > maxWaiting {
+		return false
+	}
+	timer := time.NewTimer(waitTimeout)
+	defer timer.Stop()
+	select {
+	case <-flight:
+		return true
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return false
 }

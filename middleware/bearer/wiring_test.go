@@ -145,3 +145,28 @@ func TestTheAuthenticatorsBoundThemselves(t *testing.T) {
 		}
 	}
 }
+
+// Two Authenticators in one Auth would refuse each other's tokens. A nested Auth and a wrapper do
+// not hide the second one.
+func TestTwoAuthenticatorsInOneAuthAreAnError(t *testing.T) {
+	a, b := newAuthenticator(t, config()), newAuthenticator(t, config())
+	issuers, err := bearer.NewIssuers(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nested, err := middleware.NewAuth(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, second := range map[string]middleware.Authenticator{
+		"an Authenticator": b, "Issuers": issuers, "a nested Auth": nested,
+		"one with revocations": middleware.WithRevocations(b, middleware.NewRevocations()),
+	} {
+		if _, err := middleware.NewAuth(a, second); err == nil || !strings.Contains(err.Error(), "combine them by bearer.NewIssuers") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := middleware.NewAuth(a); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,3 @@
+package bearer
+
+import "context"
