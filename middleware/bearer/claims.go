@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -66,6 +67,8 @@ func (c *rules) claims(members []member) (claims, error) {
 			return claims{}, err
 		}
 	}
+	slices.Sort(out.roles) // two paths may lead to one role
+	out.roles = slices.Compact(out.roles)
 	for _, name := range c.attributes {
 		if s, ok := text(find(members, name)); ok {
 			out.attribute(name, s)
@@ -171,7 +174,7 @@ func stringsOf(value []byte, limit int, check func(string) bool) (words []string
 func (c *claims) takeRoles(members []member, path []string, limit int) error {
 	value := find(members, path[0])
 	for _, name := range path[1:] {
-		if value == nil {
+		if value == nil || string(value) == "null" {
 			return nil
 		}
 		inner, err := looseObject(value)

@@ -73,7 +73,8 @@ type Claim struct {
 
 	// Values are the accepted strings; one of them is enough. An element that ends in *
 	// stands for every string that begins so, and one that begins with * for every string
-	// that ends so. Empty: any value but null.
+	// that ends so. A number or boolean counts as its JSON text, and a list as each of its
+	// elements. Empty: any value but null.
 	Values []string
 }
 
@@ -98,14 +99,37 @@ func (c *Claim) met(members []member) bool {
 		if value == nil || string(value) == "null" {
 			continue
 		}
-		if len(c.Values) == 0 {
+		if len(c.Values) == 0 || c.accepts(value) {
 			return true
 		}
-		if s, ok := text(value); ok && slices.ContainsFunc(c.Values, func(want string) bool { return matches(s, want) }) {
+		if list, ok := array(value, len(value)); ok && slices.ContainsFunc(list, c.accepts) {
 			return true
 		}
 	}
 	return false
+}
+
+// accepts returns whether a string, number or boolean is one of the values.
+func (c *Claim) accepts(value []byte) bool {
+	s, ok := text(value)
+	if !ok {
+		s = string(value)
+	}
+	return slices.ContainsFunc(c.Values, func(want string) bool { return matches(s, want) })
+}
+
+// found describes the values that a token has in place of the claim, for a cause.
+func (c *Claim) found(members []member) string {
+	var is []string
+	for _, name := range c.Names {
+		if value := find(members, name); value != nil {
+			is = append(is, fmt.Sprintf("%s is %.80s", name, value))
+		}
+	}
+	if len(is) == 0 {
+		return "it is not there"
+	}
+	return strings.Join(is, ", ")
 }
 
 func matches(s, pattern string) bool {

@@ -2,7 +2,8 @@ package bearer
 
 import "time"
 
-// notID are claims that only ID tokens have (OpenID Connect Core 1.0 §2, §3.3.2.11).
+// notID are claims of ID tokens alone (OpenID Connect Core 1.0 §2, §3.3.2.11), and those that only
+// the ID tokens of a product have.
 func notID(more ...string) []Claim {
 	list := []Claim{Has("nonce"), Has("at_hash"), Has("c_hash"), Has("s_hash")}
 	for _, name := range more {
@@ -13,21 +14,26 @@ func notID(more ...string) []Claim {
 
 // Auth0 is for access tokens of Auth0, in its own format or in that of RFC 9068. The audience is
 // the identifier of the API, never a client id. Roles are the permissions of RBAC.
+//
+// https://auth0.com/docs/secure/tokens/access-tokens/access-token-profiles
 func Auth0() Profile {
 	return Profile{
 		Name: "Auth0", Types: []string{"at+jwt", "JWT", ""},
-		Require: []Claim{HasOneOf("azp", "client_id")}, Forbid: notID("sid"),
+		Require:  []Claim{HasOneOf("azp", "client_id"), HasOneOf("scope", "permissions", "gty", "client_id")},
+		Forbid:   notID("sid"), // a reserved claim, in ID tokens and logout tokens
 		Optional: []string{"jti"}, ClientIDs: []string{"client_id", "azp"},
 		Roles: [][]string{{"permissions"}},
 	}
 }
 
 // Okta is for access tokens of a custom authorization server of Okta. Those of the org
-// authorization server are for Okta alone, and cannot be verified by others.
+// authorization server are for Okta alone. Roles are the claim groups, if the server has one.
+//
+// https://developer.okta.com/docs/api/openapi/okta-oauth/guides/overview/#access-token
 func Okta() Profile {
 	return Profile{
-		Name: "Okta", Types: []string{"", "JWT", "at+jwt", "application/okta-internal-at+jwt"},
-		Require: []Claim{Has("cid"), Has("jti", "AT.*")}, Forbid: notID("idp"),
+		Name: "Okta", Types: []string{"", "JWT", "at+jwt", "okta-internal-at+jwt"},
+		Require: []Claim{Has("cid"), Has("jti", "AT.*")}, Forbid: notID(), // the jti of an ID token begins with ID.
 		ClientIDs: []string{"cid"}, Scopes: []string{"scp"}, ScopeLists: true,
 		Roles: [][]string{{"groups"}},
 	}
@@ -35,11 +41,14 @@ func Okta() Profile {
 
 // Keycloak is for access tokens of Keycloak. It writes an aud only if an audience mapper says so:
 // add one to the client scope. Roles are those of the realm, and those of the client that is
-// named as the audience.
+// named as the audience. Access tokens before Keycloak 24 have a nonce.
+//
+// https://www.keycloak.org/docs/latest/server_admin/#_oidc_token_role_mappings
 func Keycloak() Profile {
 	return Profile{
 		Name: "Keycloak", Types: []string{"JWT", "at+jwt"},
-		Require: []Claim{Has("typ", "Bearer"), Has("azp")}, Forbid: notID(),
+		Require:   []Claim{Has("typ", "Bearer"), Has("azp")}, // ID, Refresh, Logout, DPoP in the others
+		Forbid:    []Claim{Has("at_hash"), Has("c_hash"), Has("s_hash")},
 		ClientIDs: []string{"azp"},
 		Roles:     [][]string{{"realm_access", "roles"}, {"resource_access", "{audience}", "roles"}},
 		MaxBytes:  16 << 10,
@@ -49,6 +58,8 @@ func Keycloak() Profile {
 // EntraV2 is for version 2.0 access tokens of Microsoft Entra ID. The audience is the client id
 // of the API. A token has scopes, if it is a user's, or application roles; one with neither, which
 // any application of the tenant can get, is refused.
+//
+// https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference
 func EntraV2() Profile {
 	return Profile{
 		Name: "Entra ID", Types: []string{"JWT", "at+jwt"},
@@ -69,7 +80,10 @@ func EntraV1() Profile {
 }
 
 // Cognito is for access tokens of an Amazon Cognito user pool. They have no aud: set
-// Config.Clients to the app clients. Roles are the groups.
+// Config.Clients to the app clients. Roles are the groups. For an access token with resource
+// binding, which has an aud, set Config.Audience as well.
+//
+// https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-access-token.html
 func Cognito() Profile {
 	return Profile{
 		Name: "Cognito", Types: []string{"", "JWT"},
@@ -79,50 +93,65 @@ func Cognito() Profile {
 }
 
 // Google is for the identity tokens that Google signs for a service account, as Cloud Run,
-// Pub/Sub and Cloud Scheduler send them; the audience is the URL of this service. Access tokens
-// of Google cannot be verified by others, and tokens of a sign-in by Google are refused: they
-// are for the client alone.
+// Pub/Sub and Cloud Scheduler send them; the audience is the URL of this service. Google calls
+// them ID tokens, but they say which service calls, and are made for the service that is called.
+// Access tokens of Google cannot be verified by others, and tokens of a sign-in with Google are
+// refused: they are for the client alone.
+//
+// https://cloud.google.com/pubsub/docs/authenticate-push-subscriptions
 func Google() Profile {
+	const client = "*.apps.googleusercontent.com" // the aud and azp of a sign-in
 	return Profile{
 		Name: "Google", Types: []string{"JWT"},
-		Require: []Claim{Has("azp")}, Forbid: append(notID(), Has("aud", "*.apps.googleusercontent.com"), Has("hd")),
-		Optional: []string{"jti", "client_id"}, ClientIDs: []string{"azp"},
+		Require: []Claim{Has("azp")},
+		Forbid: append(notID("hd", "sid", "auth_time", "acr", "amr", "name", "picture", "preferred_username"),
+			Has("aud", client), Has("azp", client)),
+		Optional: []string{"jti"}, ClientIDs: []string{"azp"},
 	}
 }
 
 // Firebase is for the tokens of Firebase Authentication, which calls them ID tokens and has no
 // others: a page sends them to its services. The audience is the project's id, the issuer
 // https://securetoken.google.com/ and the id.
+//
+// https://firebase.google.com/docs/auth/admin/verify-id-tokens
 func Firebase() Profile {
 	return Profile{
 		Name: "Firebase", Types: []string{"JWT"},
-		Require: []Claim{Has("firebase"), Has("user_id")}, Forbid: append(notID(), Has("azp")),
+		Require: []Claim{Has("firebase"), Has("user_id")}, Forbid: notID("azp"),
 		Optional: []string{"jti", "client_id"},
 	}
 }
 
 // Zitadel is for access tokens of Zitadel in the format JWT. The audience is the project's id.
-// Roles are the project's roles, which a scope asks for.
+// Roles are those that a scope asks for, or that the project asserts.
+//
+// https://zitadel.com/docs/apis/openidoauth/claims
 func Zitadel() Profile {
 	return Profile{
 		Name: "Zitadel", Types: []string{"at+jwt", "JWT", ""},
-		Require: []Claim{Has("jti")}, Forbid: notID("azp", "amr", "auth_time"),
-		Optional: []string{"client_id"},
-		Roles:    [][]string{{"urn:zitadel:iam:org:project:roles"}},
+		Require:  []Claim{Has("jti")},
+		Forbid:   notID("acr", "amr", "auth_time", "sid", "email_verified"),
+		Optional: []string{"client_id"}, ClientIDs: []string{"client_id", "azp"},
+		Roles: [][]string{{"urn:zitadel:iam:org:project:roles"}, {"urn:zitadel:iam:org:project:{audience}:roles"}},
 	}
 }
 
 // Hydra is for access tokens of Ory Hydra and Ory Network with the strategy jwt.
+//
+// https://www.ory.com/docs/oauth2-oidc/jwt-access-token
 func Hydra() Profile {
 	return Profile{
 		Name: "Hydra", Types: []string{"JWT", "at+jwt"},
-		Require: []Claim{Has("client_id"), Has("jti"), HasOneOf("scp", "scope")}, Forbid: notID("rat", "auth_time"),
+		Require: []Claim{Has("client_id"), Has("jti")}, Forbid: notID("rat"), // requested at, in ID tokens
 		Scopes: []string{"scp", "scope"}, ScopeLists: true,
 	}
 }
 
 // Supabase is for the tokens of Supabase Auth with a signing key that is not symmetric. The
 // audience is "authenticated". The keys anon and service_role are refused.
+//
+// https://supabase.com/docs/guides/auth/jwt-fields
 func Supabase() Profile {
 	return Profile{
 		Name: "Supabase", Types: []string{"JWT"},

@@ -3,6 +3,7 @@ package bearer
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/securews/securews/middleware"
@@ -24,6 +25,9 @@ type rules struct {
 	ownSessions     bool // sid is a handle of Config.Sessions
 }
 
+// audiencePlace stands for the audience in Profile.Roles.
+const audiencePlace = "{audience}"
+
 func newRules(cfg Config, algorithms algorithmSet) rules {
 	p := cfg.Profile
 	r := rules{
@@ -39,16 +43,14 @@ func newRules(cfg Config, algorithms algorithmSet) rules {
 		r.profile.Session = cfg.SessionClaim
 	}
 	for _, path := range p.Roles {
-		if !slices.Contains(path, "{audience}") {
+		if !slices.ContainsFunc(path, func(name string) bool { return strings.Contains(name, audiencePlace) }) {
 			r.roles = append(r.roles, path)
 			continue
 		}
 		for _, audience := range cfg.Audience {
 			one := slices.Clone(path)
 			for i, name := range one {
-				if name == "{audience}" {
-					one[i] = audience
-				}
+				one[i] = strings.ReplaceAll(name, audiencePlace, audience)
 			}
 			r.roles = append(r.roles, one)
 		}
@@ -116,7 +118,7 @@ func (c *rules) isForUs(got *claims, members []member) error {
 	}{
 		{got.hasExp, "exp"}, {got.sub != "", "sub"}, {got.aud != nil || c.profile.NoAudience, "aud"},
 		{got.hasIat || c.optional("iat"), "iat"}, {got.jti != "" || c.optional("jti"), "jti"},
-		{got.clientID != "" || c.optional("client_id"), "client_id"},
+		{got.clientID != "" || c.optional("client_id"), strings.Join(c.profile.ClientIDs, " or ")},
 	} {
 		if !r.there {
 			return fmt.Errorf("%w: %s; see Config.Profile", errMissing, r.name)
@@ -124,19 +126,19 @@ func (c *rules) isForUs(got *claims, members []member) error {
 	}
 	for i := range c.profile.Require {
 		if want := &c.profile.Require[i]; !want.met(members) {
-			return fmt.Errorf("%w: it has not the claim %v, which tells an access token from an ID token; see Config.Profile", errKind, want)
+			return fmt.Errorf("%w: %s; want %v; see Config.Profile", errKind, want.found(members), want)
 		}
 	}
 	for i := range c.profile.Forbid {
 		if ban := &c.profile.Forbid[i]; ban.met(members) {
-			return fmt.Errorf("%w: it has the claim %v, which an access token has not; see Config.Profile", errKind, ban)
+			return fmt.Errorf("%w: it has the claim %v, which access tokens have not; see Config.Profile", errKind, ban)
 		}
 	}
 	if got.aud != nil && len(c.audiences) > 0 && !isFor(got.aud, c.audiences, c.profile.MaxBytes) {
 		return fmt.Errorf("%w: aud is %.200s; want one of Config.Audience, %.200q", errAudience, got.aud, c.audiences)
 	}
 	if len(c.clients) > 0 && !slices.Contains(c.clients, got.clientID) {
-		return fmt.Errorf("%w: %s is %.80q; want one of Config.Clients, %.200q", errClient, c.profile.ClientIDs[0], got.clientID, c.clients)
+		return fmt.Errorf("%w: %s is %.80q; want one of Config.Clients, %.200q", errClient, strings.Join(c.profile.ClientIDs, " or "), got.clientID, c.clients)
 	}
 	return nil
 }

@@ -146,13 +146,18 @@ func (c *rules) admitsType(typ string, typed bool) bool {
 }
 
 // isMediaType compares as RFC 7515 §4.1.9 says: without regard to case, "application/"
-// being optional in a value without another slash.
+// being optional.
 func isMediaType(value, want string) bool {
-	const prefix = "application/"
-	if len(value) > len(prefix) && strings.EqualFold(value[:len(prefix)], prefix) {
-		value = value[len(prefix):]
-	}
+	value, want = subtype(value), subtype(want)
 	return len(value) == len(want) && strings.EqualFold(value, want)
+}
+
+func subtype(media string) string {
+	const prefix = "application/"
+	if len(media) > len(prefix) && strings.EqualFold(media[:len(prefix)], prefix) {
+		return media[len(prefix):]
+	}
+	return media
 }
 
 // verify checks the signature with the one key and returns the payload it covers.
