@@ -121,8 +121,9 @@ type Config struct {
 	// that long. Default 5 min, between 1 s and 1 h.
 	Refresh time.Duration
 
-	// CoolDown is the least time between two fetches that tokens with unknown keys cause.
-	// Default 10 s, between 1 s and 30 s.
+	// CoolDown is a time in which tokens with unknown keys cause at most three fetches. Until
+	// the next one is possible such a token is answered 503 with Retry-After: its key may be
+	// new. Default 10 s, between 1 s and 30 s.
 	CoolDown time.Duration
 
 	// MaxStale is how long the last good set serves while the issuer cannot be reached;

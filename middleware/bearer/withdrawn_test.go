@@ -99,6 +99,11 @@ func TestAKeyThatAnotherNodeHasFetched(t *testing.T) {
 			t.Errorf("%s after %d fetches", outcome(err), i.fetches.Load()-before)
 		}
 		p.SigningKey = "a key that neither of them has"
+		for range 2 {
+			if err := here.Alive(t.Context(), p); outcome(err) != expired {
+				t.Errorf("after a fetch: %s", outcome(err))
+			}
+		}
 		if err := here.Alive(t.Context(), p); outcome(err) != unavailable {
 			t.Errorf("within the cool-down: %s", outcome(err))
 		}
