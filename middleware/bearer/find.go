@@ -1,0 +1,132 @@
+package bearer
+
+import (
+	"context"
+	"time"
+)
+
+// usable returns the current set; nil if there is none or it is too old.
+func (s *source) usable() *keySet {
+	set := s.current.Load()
+	if set == nil || s.fetch != nil && elapsed(set.asOf) >= s.maxStale {
+		return nil
+	}
+	return set
+}
+
+// find returns the one key of the slot.
+//
+// A kid that the issuer has published is answered from memory. Any other kid causes an
+// attempt to fetch, at most one per cool-down for all requests together, and a short wait
+// for it; so a new key is accepted before the next refresh. If the last attempt failed, it
+// is not known whether the kid exists, and the error is errUnavailable.
+func (s *source) find(ctx context.Context, at slot) (*key, error) {
+	set, _, err := s.lookUp(ctx, func(set *keySet) bool { return set.knows(at.kid) })
+	if err != nil {
+		return nil, err
+	}
+	if k := set.keys[at]; k != nil {
+		return k, nil
+	}
+	return nil, errUnknownKey
+}
+
+// holds returns errWithdrawn if the issuer does not publish the key of that thumbprint any
+// more. The key of a ticket may be one that another node has fetched and this one has not:
+// before the next attempt that is not known, and the error is errUnavailable.
+func (s *source) holds(ctx context.Context, thumbprint string) error {
+	set, latest, err := s.lookUp(ctx, func(set *keySet) bool { return has(set.usable, thumbprint) || has(set.withdrawn, thumbprint) })
+	switch {
+	case err != nil:
+		return err
+	case has(set.usable, thumbprint):
+		return nil
+	case latest || has(set.withdrawn, thumbprint):
+		return errWithdrawn
+	}
+	return errUnavailable
+}
+
+// lookUp returns the current set. If the wanted key is not known to that, it makes an attempt to
+// fetch. latest is false if a newer set may have the key and may not be fetched yet.
+func (s *source) lookUp(ctx context.Context, known func(*keySet) bool) (set *keySet, latest bool, err error) {
+	if set = s.usable(); set == nil {
+		s.await(ctx, s.underWay())
+		if set = s.usable(); set == nil {
+			return nil, false, errUnavailable
+		}
+	}
+	if s.fetch == nil || known(set) {
+		return set, true, nil
+	}
+	flight, failed := s.ask()
+	switch {
+	case flight == nil && !failed:
+		return set, false, nil
+	case flight == nil, !s.await(ctx, flight), s.lastFailed():
+		return nil, false, errUnavailable
+	}
+	if set = s.usable(); set == nil {
+		return nil, false, errUnavailable
+	}
+	return set, true, nil
+}
+
+// underWay returns the attempt under way, or nil.
+func (s *source) underWay() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.flight
+}
+
+func (s *source) lastFailed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failed
+}
+
+// ask returns the attempt under way or a new one; nil during the cool-down, and whether
+// the last attempt failed.
+func (s *source) ask() (flight <-chan struct{}, failed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	switch {
+	case s.flight != nil:
+		return s.flight, false
+	case s.fetch == nil, s.closed,
+		!s.asked.IsZero() && now.Sub(s.asked) < s.coolDown,
+		s.failed && now.Sub(s.ended) < s.coolDown:
+		return nil, s.failed
+	}
+	s.asked = now
+	s.flight = make(chan struct{})
+	s.wake <- struct{}{} // begin empties it before flight can be nil again
+	return s.flight, false
+}
+
+// await waits for the end of an attempt; false if that took too long, if too many requests
+// wait already, or if there is none.
+func (s *source) await(ctx context.Context, flight <-chan struct{}) bool {
+	if flight == nil {
+		return false
+	}
+	select {
+	case <-flight:
+		return true
+	default:
+	}
+	defer s.waiting.Add(-1)
+	if s.waiting.Add(1) > maxWaiting {
+		return false
+	}
+	timer := time.NewTimer(waitTimeout)
+	defer timer.Stop()
+	select {
+	case <-flight:
+		return true
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return false
+}
