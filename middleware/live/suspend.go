@@ -6,8 +6,8 @@ import (
 )
 
 // A suspended machine stops the monotonic clock, by which deadlines are kept, and not the wall
-// clock, by which credentials expire. The wheel compares the two at each tick. What the wall clock
-// is ahead by then counts as time that has passed; whether the machine was suspended or the clock
+// clock, by which credentials expire. The wheel compares the two at each tick. The time by which the
+// wall clock is ahead counts as time that has passed; whether the machine was suspended or the clock
 // was set cannot be told, and in both cases the credentials are that much older.
 
 // leastGap is how far the wall clock must have gone ahead to count, and the most by which a
