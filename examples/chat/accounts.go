@@ -10,7 +10,9 @@ import (
 	"fmt"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
+	"sync"
 )
 
 const (
@@ -24,12 +26,17 @@ const (
 
 var accountName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
 
-// accounts are the users that may sign in. They are created at start and never change.
+// accounts are the users that may sign in. They are created at start; only the role of a
+// member changes.
 type accounts struct {
 	rounds int
+	names  []string // the first is the administrator
 	byName map[string]passwordHash
 	decoy  passwordHash  // hashed for a name that does not exist
 	slots  chan struct{} // bounds how many hashes are computed at once
+
+	mu     sync.RWMutex
+	barred map[string]bool // those without the role of a member
 }
 
 type passwordHash struct{ salt, sum []byte }
@@ -39,7 +46,9 @@ type passwordHash struct{ salt, sum []byte }
 func newAccounts(names []string, rounds int) (*accounts, []string, error) {
 	a := &accounts{
 		rounds: rounds,
+		names:  slices.Clone(names),
 		byName: make(map[string]passwordHash, len(names)),
+		barred: map[string]bool{},
 		slots:  make(chan struct{}, runtime.GOMAXPROCS(0)),
 	}
 	passwords := make([]string, 0, len(names))

@@ -104,8 +104,17 @@ func (a *app) routes() http.Handler {
 		r.With(a.gate.logins.Handler).Post("/login", a.login)
 		r.With(a.gate.cookie.Handler).Post("/logout", a.logout)
 		r.With(a.gate.either.Handler).Get("/api/me", a.me)
-		// With the cookie only: a token that could fetch its successor would never end.
-		r.With(a.gate.cookie.Handler).Post("/api/token", a.issuer.serveToken)
+		r.Group(func(r chi.Router) {
+			r.Use(a.gate.cookie.Handler)
+			// With the cookie only: a token that could fetch its successor would never end.
+			r.Post("/api/token", a.issuer.serveToken)
+			r.With(a.gate.lists.Handler).Get("/api/devices", a.listDevices)
+			r.Delete("/api/devices", a.endOthers)
+			r.Delete("/api/devices/{id}", a.endDevice)
+			r.Delete("/api/connections/{id}", a.endConnection)
+			r.With(adminsOnly).Get("/api/members", a.listMembers)
+			r.With(adminsOnly).Put("/api/members/{name}", a.setMember)
+		})
 	})
 
 	r.Group(func(r chi.Router) {

@@ -4,5 +4,7 @@
 //	go run ./examples/chat
 //
 // It requires only Go: certificate, accounts and passwords are created at start and exist
-// until the process ends.
+// until the process ends. The name in the corner of the page opens the list of the user's
+// devices, each of which can be signed out. There the first account also gives and takes the role
+// of a member.
 package main

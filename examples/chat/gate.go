@@ -21,6 +21,7 @@ type gate struct {
 	handshakes *middleware.RateLimit
 	tickets    *middleware.RateLimit
 	logins     *middleware.RateLimit
+	lists      *middleware.RateLimit // of devices: each reads the whole store
 	perAccount *middleware.RateLimit
 	ticketLife time.Duration
 }
@@ -66,6 +67,9 @@ func newGate(origins []string, sessions, tokens middleware.Authenticator, limits
 		return g, err
 	}
 	if g.logins, err = perMinute(limits.loginsPerMinute, nil); err != nil {
+		return g, err
+	}
+	if g.lists, err = perMinute(limits.loginsPerMinute, nil); err != nil {
 		return g, err
 	}
 	// An attacker who knows a name can exhaust its limit and so keep its owner from signing

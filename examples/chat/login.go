@@ -18,8 +18,9 @@ const reasonWrongPassword middleware.Reason = "wrong_password"
 
 // identity describes the user to the page.
 type identity struct {
-	User   string `json:"user"`
-	Method string `json:"method"`
+	User   string   `json:"user"`
+	Method string   `json:"method"`
+	Roles  []string `json:"roles"`
 }
 
 // login is POST /login {"user","password"}.
@@ -42,13 +43,22 @@ func (a *app) login(w http.ResponseWriter, r *http.Request) {
 	}
 	if err == nil {
 		// Login gives the session a new secret (session fixation, ASVS 7.2.4).
-		err = a.sessions.Login(r.Context(), session.Identity{Subject: body.User})
+		err = a.sessions.Login(r.Context(), a.identify(r, body.User))
 	}
 	if err != nil {
 		middleware.Refuse(w, r, err)
 		return
 	}
-	writeJSON(w, http.StatusOK, identity{body.User, "session"})
+	writeJSON(w, http.StatusOK, identity{body.User, "session", a.accounts.roles(body.User)})
+}
+
+// identify returns the identity of a user who has given the password, with the attributes
+// for the list of devices.
+func (a *app) identify(r *http.Request, user string) session.Identity {
+	return session.Identity{Subject: user, Roles: a.accounts.roles(user), Attributes: map[string]string{
+		"device":  deviceOf(r.UserAgent()),
+		"address": middleware.ClientIP(r).String(),
+	}}
 }
 
 // logout is POST /logout. The session is revoked first, which closes its sockets in every
@@ -64,7 +74,7 @@ func (a *app) logout(w http.ResponseWriter, r *http.Request) {
 // me is GET /api/me.
 func (a *app) me(w http.ResponseWriter, r *http.Request) {
 	p, _ := middleware.FromContext(r.Context())
-	writeJSON(w, http.StatusOK, identity{p.Subject, p.Method})
+	writeJSON(w, http.StatusOK, identity{p.Subject, p.Method, a.accounts.roles(p.Subject)})
 }
 
 // visitor returns the user that the page is rendered for, or "".

@@ -11,18 +11,24 @@ import (
 	"github.com/coder/websocket"
 )
 
-// ASVS 7.4.1: a logout ends everything that was opened with the session, whichever
-// credential opened it.
-func TestSignOutEndsEverySocket(t *testing.T) {
-	s := startSite(t, generous)
-	page := http.Header{"Cookie": {s.cookie}, "Origin": {s.origin}}
+// opened is a socket, and the credential that opened it.
+type opened struct {
+	name string
+	*websocket.Conn
+}
+
+// openAll opens a socket with each credential that a session leads to. It returns the header of
+// its page, and that of a native client with a token of the session.
+func (s *site) openAll(t *testing.T, cookie string) (open []opened, page, native http.Header) {
+	t.Helper()
+	page = http.Header{"Cookie": {cookie}, "Origin": {s.origin}}
 	_, body := s.post(t, "/api/token", page.Clone())
-	native := http.Header{"Authorization": {"Bearer " + field(t, body, "access_token")}}
+	native = http.Header{"Authorization": {"Bearer " + field(t, body, "access_token")}}
 	ticket := func(credential http.Header) []string {
 		_, body := s.post(t, "/ticket", credential)
 		return []string{subprotocol, field(t, body, "subprotocol")}
 	}
-	sockets := []struct {
+	for _, tt := range []struct {
 		name, path   string
 		header       http.Header
 		subprotocols []string
@@ -31,37 +37,47 @@ func TestSignOutEndsEverySocket(t *testing.T) {
 		{"a token minted in the session", wsPath, native, nil},
 		{"a ticket for the cookie", socketPath, http.Header{"Origin": {s.origin}}, ticket(page.Clone())},
 		{"a ticket for the token", socketPath, nil, ticket(native.Clone())},
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	open := make([]*websocket.Conn, len(sockets))
-	for i, tt := range sockets {
-		c, _, err := websocket.Dial(ctx, "wss://"+s.host+tt.path, &websocket.DialOptions{
+	} {
+		c, _, err := websocket.Dial(t.Context(), "wss://"+s.host+tt.path, &websocket.DialOptions{
 			HTTPClient: insecure(), HTTPHeader: tt.header, Subprotocols: tt.subprotocols,
 		})
 		if err != nil {
 			t.Fatalf("%s: %v", tt.name, err)
 		}
-		defer c.CloseNow()
-		if _, _, err := c.Read(ctx); err != nil { // the welcome
+		t.Cleanup(func() { _ = c.CloseNow() })
+		if _, _, err := c.Read(t.Context()); err != nil { // the welcome
 			t.Fatalf("%s: %v", tt.name, err)
 		}
-		open[i] = c
+		open = append(open, opened{tt.name, c})
 	}
+	return open, page, native
+}
+
+func wantEnds(t *testing.T, open []opened, code websocket.StatusCode, reason string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	for _, c := range open {
+		_, _, err := c.Read(ctx)
+		var ended websocket.CloseError
+		if !errors.As(err, &ended) || ended.Code != code || ended.Reason != reason {
+			t.Errorf("%s: %v, want %d %s", c.name, err, code, reason)
+		}
+	}
+}
+
+// ASVS 7.4.1: a logout ends everything that was opened with the session, whichever
+// credential opened it.
+func TestSignOutEndsEverySocket(t *testing.T) {
+	s := startSite(t, generous)
+	open, page, native := s.openAll(t, s.cookie)
 	if got := s.status(t, "/api/me", native); got != 200 {
 		t.Fatalf("the token before the logout: %d", got)
 	}
-
 	if status, body := s.post(t, "/logout", page.Clone()); status != 204 {
 		t.Fatalf("logout: %d %s", status, body)
 	}
-	for i, tt := range sockets {
-		_, _, err := open[i].Read(ctx)
-		var ended websocket.CloseError
-		if !errors.As(err, &ended) || ended.Code != 3000 || ended.Reason != "revoked" {
-			t.Errorf("%s: %v, want 3000 revoked", tt.name, err)
-		}
-	}
+	wantEnds(t, open, 3000, "revoked")
 	if got := s.status(t, "/api/me", native); got != 401 {
 		t.Errorf("the token after the logout: %d, want 401", got)
 	}

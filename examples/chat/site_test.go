@@ -22,6 +22,7 @@ type site struct {
 	origins      []string // with those of other pages
 	people       *accounts
 	password     string
+	bobs         string // password
 	sessions     *session.Manager
 	limits       bounds
 	cookie       string // alice's session
@@ -33,13 +34,13 @@ var generous = bounds{handshakesPerMinute: 10_000, loginsPerMinute: 1_000}
 
 func startSite(t *testing.T, limits bounds, others ...string) *site {
 	t.Helper()
-	people, passwords, err := newAccounts([]string{"alice"}, 1000)
+	people, passwords, err := newAccounts([]string{"alice", "bob"}, 1000)
 	if err != nil {
 		t.Fatal(err)
 	}
 	srv := httptest.NewUnstartedServer(nil)
 	_, port, _ := net.SplitHostPort(srv.Listener.Addr().String())
-	s := &site{host: "localhost:" + port, people: people, limits: limits, password: passwords[0]}
+	s := &site{host: "localhost:" + port, people: people, limits: limits, password: passwords[0], bobs: passwords[1]}
 	s.origin = "https://" + s.host
 	s.origins = append([]string{s.origin}, others...)
 	if s.sessions, err = newSessions(s.origins, quiet); err != nil {

@@ -106,6 +106,8 @@ func (a *app) socketConfig() ws.Config {
 		Hosts:   a.gate.hosts,
 		Auth:    a.gate.either,
 		Live:    a.registry,
+
+		Authorize: a.mayChat,
 		Limits: ws.Limits{
 			Message: maxMessage,
 			// People do not type faster; a faster program is closed with 1008 `rate`.

@@ -8,6 +8,15 @@ import (
 // burst is how many attempts requests may ask for in one cool-down.
 const burst = 3
 
+// usable returns the current set; nil if there is none or it is too old.
+func (s *source) usable() *keySet {
+	set := s.current.Load()
+	if set == nil || s.fetch != nil && elapsed(set.asOf) >= s.maxStale {
+		return nil
+	}
+	return set
+}
+
 // find returns the one key of the slot, and of a slot without kid the only key of its
 // algorithm, with its own slot.
 //

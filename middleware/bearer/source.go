@@ -86,19 +86,37 @@ func (s *source) close() {
 
 func (s *source) run(ctx context.Context) {
 	defer close(s.stopped)
-	for {
-		timer := time.NewTimer(s.attempt(ctx))
+	for s.pause(ctx, s.attempt(ctx)) {
+	}
+	s.end(true, false)
+}
+
+// lookEvery is how often a pause looks at the wall clock.
+const lookEvery = 10 * time.Second
+
+// pause waits for that long, or until an attempt is asked for; false if ctx ends.
+func (s *source) pause(ctx context.Context, d time.Duration) bool {
+	for begun := time.Now(); ; {
+		left := d - elapsed(begun)
+		if left <= 0 {
+			return true
+		}
+		timer := time.NewTimer(min(left, lookEvery))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			s.end(true, false)
-			return
-		case <-timer.C:
+			return false
 		case <-s.wake:
 			timer.Stop()
+			return true
+		case <-timer.C:
 		}
 	}
 }
+
+// elapsed returns the time since t by the clock that says more: while the machine is suspended,
+// the monotonic clock may stop, and timers with it.
+func elapsed(t time.Time) time.Duration { return max(time.Since(t), time.Since(t.Round(0))) }
 
 // attempt fetches once and returns the time until the next one.
 func (s *source) attempt(ctx context.Context) time.Duration {
@@ -168,13 +186,4 @@ func (s *source) end(closed, failed bool) {
 	if s.ended, s.failed = time.Now(), failed; !failed {
 		s.failures = 0
 	}
-}
-
-// usable returns the current set; nil if there is none or it is too old.
-func (s *source) usable() *keySet {
-	set := s.current.Load()
-	if set == nil || s.fetch != nil && time.Since(set.asOf) >= s.maxStale {
-		return nil
-	}
-	return set
 }

@@ -43,7 +43,7 @@ type Binding struct {
 	principal atomic.Pointer[middleware.Principal]
 	id        string
 	share     *share
-	opened    int64
+	opened    atomic.Int64
 	jitter    float32 // in [0, 1), the binding's own
 	stage     atomic.Uint32
 	place     place
@@ -52,7 +52,7 @@ type Binding struct {
 	nexts     nexts
 
 	mu       sync.Mutex // guards the fields below; orders Bind, Replace and Leave
-	expires  int64      // end of the credential; 0: none
+	expires  int64      // end of the credential as it was computed first; 0: none
 	question question
 	ending   ending
 }
@@ -67,7 +67,8 @@ const (
 )
 
 func (b *Binding) init(g *Registry, stage uint32) {
-	b.registry, b.jitter, b.opened = g, mathrand.Float32(), g.Now()
+	b.registry, b.jitter = g, mathrand.Float32()
+	b.opened.Store(g.Now())
 	b.question.renew(b)
 	b.stage.Store(stage)
 }
@@ -77,8 +78,9 @@ func (b *Binding) init(g *Registry, stage uint32) {
 // and grants nothing.
 func (b *Binding) ID() string { return b.id }
 
-// Opened returns when the place was reserved, in the time of [Registry.Now].
-func (b *Binding) Opened() int64 { return b.opened }
+// Opened returns when the place was reserved, in the time of [Registry.Now]; earlier by the
+// time that the machine was suspended since.
+func (b *Binding) Opened() int64 { return b.opened.Load() }
 
 // Jitter returns a number in [0, 1), the binding's own, by which a member can spread what
 // it does.
@@ -148,7 +150,7 @@ func (g *Registry) vouched(ctx context.Context, v *middleware.Voucher) (*follow,
 		return nil, nil, errNoVoucher
 	}
 	p := v.Shared(contextkey.Key())
-	if !p.Expires.IsZero() && time.Until(p.Expires) <= 0 {
+	if !p.Expires.IsZero() && time.Until(p.Expires.Round(0)) <= 0 {
 		return nil, nil, middleware.Unauthorized(middleware.ReasonCredentialExpired, fmt.Errorf("live: the credential expired at %v", p.Expires))
 	}
 	f, err := g.follow(ctx, v.Auth())
@@ -199,7 +201,7 @@ func (b *Binding) Leave(cause *Cause) {
 		g.addresses.leave(b.share)
 		g.open.Add(-1)
 		if opened && cause != nil {
-			g.emit(Event{Kind: Ended, ID: b.ID(), Principal: *b.principal.Load(), Cause: cause, Lasted: time.Duration(g.Now() - b.opened)})
+			g.emit(Event{Kind: Ended, ID: b.ID(), Principal: *b.principal.Load(), Cause: cause, Lasted: time.Duration(g.Now() - b.opened.Load())})
 		}
 		g.await(-1)
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -44,11 +45,11 @@ func (l *oneConn) Addr() net.Addr { return &net.TCPAddr{} }
 // would be of the wrong number: "bad record MAC". The client reads the end of TCP instead.
 func TestCutOfAWaitingWriteDamagesNoRecord(t *testing.T) {
 	s := httptest.NewTLSServer(nil)
-	certificates := s.TLS.Certificates
+	certificates, quiet := s.TLS.Certificates, slog.New(slog.DiscardHandler)
 	s.Close()
 	for name, front := range map[string]func(http.Handler) http.Handler{
 		"bare":                          func(h http.Handler) http.Handler { return h },
-		"AccessLog and Recover outside": func(h http.Handler) http.Handler { return ours.AccessLog(nil)(ours.Recover(nil)(h)) },
+		"AccessLog and Recover outside": func(h http.Handler) http.Handler { return ours.AccessLog(quiet)(ours.Recover(quiet)(h)) },
 	} {
 		for after, leave := range map[string]func(){
 			"returns": func() {},

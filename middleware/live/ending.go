@@ -190,6 +190,6 @@ func (b *Binding) reportStuck(now, ended int64) int64 {
 	p := *b.principal.Load()
 	// Apart: a log that blocks does not hold the deadlines of all the others.
 	go b.registry.cfg.Log.Error("live: a member has not returned 10 s after its end; what it holds cannot be taken back", "id", b.id, "principal", p)
-	b.registry.emit(Event{Kind: Stuck, ID: b.id, Principal: p, Lasted: time.Duration(now - b.opened)})
+	b.registry.emit(Event{Kind: Stuck, ID: b.id, Principal: p, Lasted: time.Duration(now - b.opened.Load())})
 	return 0
 }

@@ -87,9 +87,9 @@ func (b *Binding) times() times {
 	}
 	g := b.registry
 	t := times{
-		expires: b.expires,
+		expires: sooner(b.expires, g.until(b.principal.Load().Expires)),
 		drain:   g.drainAt(b),
-		maxAge:  b.opened + int64(float64(g.cfg.Timeouts.MaxAge)*(1-b.Jitter()/10)),
+		maxAge:  b.opened.Load() + int64(float64(g.cfg.Timeouts.MaxAge)*(1-b.Jitter()/10)),
 	}
 	if f := b.follow.Load(); f.auth.CanRevoke() {
 		t.recheck = b.question.due

@@ -51,7 +51,7 @@ func New(cfg Config) (*Registry, error) {
 	g := &Registry{cfg: cfg, start: time.Now()}
 	g.index.init()
 	g.addresses.open = map[addressKey]*share{}
-	g.wheel = &wheel{now: g.Now, wake: (*Binding).wake}
+	g.wheel = &wheel{now: g.Now, wake: (*Binding).wake, slept: (*Binding).slept, lag: lag{behind: g.behind}}
 	g.follows.of = map[*middleware.Auth]*follow{}
 	return g, nil
 }
@@ -59,14 +59,15 @@ func New(cfg Config) (*Registry, error) {
 func (g *Registry) zero() bool { return g == nil || g.wheel == nil }
 
 // Now is the time in which a [Member] keeps its deadlines: nanoseconds since the registry
-// was made, by the monotonic clock, so that a step of the wall clock neither ends all
-// members nor keeps one for ever. It is never 0.
+// was made, by the monotonic clock, so that a wall clock that is set back keeps no member for
+// ever. It is never 0. That clock may stop while the machine is suspended. Credentials, MaxAge and
+// rechecks are kept as though it had not: then, and when the wall clock is set ahead.
 func (g *Registry) Now() int64 { return 1 + int64(time.Since(g.start)) }
 
-// until returns the given time in the time of Now, so that a later step of the wall clock
-// does not move it; 0: too far away to matter, since every member ends before.
+// until returns the given time, by the wall clock, in the time of Now; 0: too far away to
+// matter, since every member ends before.
 func (g *Registry) until(t time.Time) int64 {
-	d := time.Until(t)
+	d := time.Until(t.Round(0))
 	if t.IsZero() || d > setting.MaxTime {
 		return 0
 	}

@@ -14,8 +14,10 @@ const (
 // in it; to move a deadline back is one atomic store in the member, which returns its new
 // time when it is woken. The goroutine of the wheel runs while there is a binding in it.
 type wheel struct {
-	now  func() int64                      // nanoseconds, monotonic
-	wake func(b *Binding, now int64) int64 // returns when to wake b next; 0: never again
+	now   func() int64                      // nanoseconds, monotonic
+	wake  func(b *Binding, now int64) int64 // returns when to wake b next; 0: never again
+	slept func(b *Binding, now, gap int64)  // called before wake if the lag has grown by gap
+	lag   lag
 
 	mu   sync.Mutex
 	slot [slots]*Binding
@@ -47,6 +49,7 @@ func (w *wheel) add(b *Binding, when int64) bool {
 	if w.stop == nil {
 		w.stop = make(chan struct{})
 		w.base, w.at = w.now(), 0
+		w.lag.begin(w.base)
 		go w.run(w.stop)
 	}
 	w.file(b, when)
@@ -135,8 +138,16 @@ func (w *wheel) run(stop <-chan struct{}) {
 		case <-t.C:
 		}
 		clear(due)
+		now := w.now()
+		gap := w.lag.grown(now)
+		if gap > 0 {
+			w.hastenAll()
+		}
 		due = w.collect(due[:0])
 		for _, b := range due {
+			if gap > 0 {
+				w.slept(b, now, gap)
+			}
 			w.refile(b, w.wake(b, w.now()))
 		}
 	}

@@ -18,3 +18,10 @@ async function call(method, path, body) {
 
 export const signIn = (user, password) => call("POST", "/login", { user, password });
 export const signOut = () => call("POST", "/logout");
+export const me = () => call("GET", "/api/me");
+export const devices = () => call("GET", "/api/devices");
+export const endDevice = (id) => call("DELETE", `/api/devices/${encodeURIComponent(id)}`);
+export const endOthers = () => call("DELETE", "/api/devices");
+export const endConnection = (id) => call("DELETE", `/api/connections/${encodeURIComponent(id)}`);
+export const members = () => call("GET", "/api/members");
+export const setMember = (name, member) => call("PUT", `/api/members/${encodeURIComponent(name)}`, { member });

@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import * as banner from "./banner.js";
 import { isIdle, meaning, refusal, unable } from "./closing.js";
 import { open } from "./connection.js";
+import * as devices from "./devices.js";
 import * as view from "./view.js";
 
 const $ = (id) => document.getElementById(id);
@@ -14,6 +15,7 @@ let rooms = [];
 let room = ""; // the one that is shown
 let wanted = sessionStorage.getItem("room") ?? "lobby"; // joined first on every connection
 let client = null;
+let renewing = false; // this browser's session is getting a new cookie
 
 function enter(name) {
   user = name;
@@ -25,6 +27,7 @@ function enter(name) {
 
 function leave(why) {
   user = "";
+  devices.close();
   hangUp();
   show("", [], []);
   view.say("notice", why);
@@ -84,7 +87,8 @@ function changed({ state, ending, delay }) {
       break;
     case "closed":
       view.showState("closed", "Not connected");
-      if (ending.next === "sign-in") leave(meaning(ending));
+      if (renewing) banner.over("Signing the other devices out…");
+      else if (ending.next === "sign-in") leave(meaning(ending));
       else banner.over(meaning(ending));
   }
 }
@@ -122,6 +126,29 @@ function join(name) {
   else if (client?.state === "open") client.send(JSON.stringify({ type: "join", room: name }));
 }
 
+// To sign all others out, the server gives this session another cookie, and closes what
+// was opened with the old one: the sockets of every tab of this browser, which then dial again.
+const tabs = new BroadcastChannel("session");
+tabs.addEventListener("message", ({ data }) => renewal(data));
+
+function renewal(state) {
+  renewing = state === "begins";
+  if (!user || renewing) return;
+  if (state === "done") dial();
+  else if (client?.state === "closed") leave("You are signed out.");
+}
+
+async function endOthers() {
+  const tell = (state) => {
+    tabs.postMessage(state);
+    renewal(state);
+  };
+  tell("begins");
+  const answer = await api.endOthers();
+  tell(answer.ok ? "done" : "failed");
+  return answer;
+}
+
 window.addEventListener("offline", banner.offline);
 window.addEventListener("online", () => client?.state === "open" && banner.clear());
 
@@ -154,6 +181,8 @@ $("sign-out").addEventListener("click", async () => {
   else if (!answer.ok) banner.tell(answer.status ? refusal(answer.status, answer.body.reason) : "The server cannot be reached: you are still signed in.");
   else if (user && client?.state !== "open") leave("You are signed out.");
 });
+
+devices.start({ endOthers, gone: () => leave("You are signed out.") });
 
 $("new-room-form").addEventListener("submit", (event) => {
   event.preventDefault();

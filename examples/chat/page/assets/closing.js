@@ -6,11 +6,12 @@
 const ours = {
   "3000 revoked": "Signed out: session revoked",
   "3000 expired": "Signed out: the session has expired",
-  "3000 reauth": "Please sign in again",
+  "3000 reauth": "Your access has changed",
   "3003 forbidden": "This account may no longer be here",
   "3008 idle": "Closed: nothing happened for a while",
   "1008 rate": "Closed: too many messages at once",
   "1008 invalid": "Closed: the server did not understand a message",
+  "4001 ended": "Closed from the list of devices",
   "4008 decrypt": "Closed: the encryption cannot be trusted",
 };
 
@@ -34,6 +35,10 @@ export function refusal(status, reason) {
     case "no_credential":
     case "credential_expired":
     case "credential_revoked": return "Your session has ended. Please sign in again.";
+    case "credential_outdated": return "Your access has changed. Please try again.";
+    case "forbidden": return "This account may not do that.";
+    case "not_there":
+    case "no_such_member": return "That is gone already.";
     case "overloaded":
     case "unavailable":
     case "draining": return "The server is not ready just now. Please try again soon.";

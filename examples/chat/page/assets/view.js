@@ -105,14 +105,14 @@ function append(post) {
   while ($("messages").childElementCount > 500) $("messages").firstElementChild.remove();
 }
 
-function element(tag, className, text) {
+export function element(tag, className, text) {
   const e = document.createElement(tag);
   if (className) e.className = className;
   if (text !== undefined) e.textContent = text;
   return e;
 }
 
-function avatar(name, size) {
+export function avatar(name, size) {
   const e = element("span", size ? `avatar ${size}` : "avatar");
   e.setAttribute("aria-hidden", "true");
   dress(e, name);
