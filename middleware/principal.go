@@ -102,6 +102,9 @@ func (p Principal) HeldBy(r *http.Request) error {
 // HasScope reports whether the credential carries the scope.
 func (p Principal) HasScope(scope string) bool { return slices.Contains(p.Scopes, scope) }
 
+// HasRole reports whether the user has the role.
+func (p Principal) HasRole(role string) bool { return slices.Contains(p.Roles, role) }
+
 // Clone returns a copy that shares no memory with p.
 func (p Principal) Clone() Principal {
 	p.Scopes = slices.Clone(p.Scopes)
