@@ -42,6 +42,38 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
+// A token that was seen before costs nothing with any Profile; the first time is bounded.
+func TestAllocationsOfProfiles(t *testing.T) {
+	if racing {
+		t.Skip("allocations are not counted under the race detector")
+	}
+	for _, p := range documented() {
+		cfg := configFor(&p, p.profile)
+		cfg.Revocations = middleware.NewRevocations()
+		a := newAuthenticator(t, cfg)
+		seen := request(signed(p.header, timed(p.access)))
+		count := func(requests []*http.Request) float64 {
+			i := 0
+			return testing.AllocsPerRun(100, func() {
+				if _, err := a.Authenticate(requests[i%len(requests)]); err != nil {
+					t.Fatal(p.name, err)
+				}
+				i++
+			})
+		}
+		if n := count([]*http.Request{seen}); n != 0 {
+			t.Errorf("%s: a token seen before: %v allocations", p.name, n)
+		}
+		cfg.CacheSize = 1
+		a = newAuthenticator(t, cfg)
+		var fresh []*http.Request
+		for i := range 3 {
+			fresh = append(fresh, request(signed(p.header, timed(p.access).with("n", i))))
+		}
+		t.Logf("%s: a token of %d bytes seen first: %v allocations", p.name, len(fresh[0].Header.Get("Authorization")), count(fresh))
+	}
+}
+
 // alternating is requests of tokens that push each other out of a cache of one.
 func alternating() []*http.Request {
 	var list []*http.Request
