@@ -119,4 +119,3 @@ func TestRolesAreCopiedFromTheContext(t *testing.T) {
 		h.ServeHTTP(httptest.NewRecorder(), request(tok))
 	}
 }
-

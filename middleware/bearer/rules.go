@@ -112,6 +112,16 @@ func (c *rules) isForUs(got *claims, members []member) error {
 	if err := c.issuer.check(got.iss, members); err != nil {
 		return err
 	}
+	for i := range c.profile.Require {
+		if want := &c.profile.Require[i]; !want.met(members) {
+			return fmt.Errorf("%w: %s; want %v; see Config.Profile", errKind, want.found(members), want)
+		}
+	}
+	for i := range c.profile.Forbid {
+		if ban := &c.profile.Forbid[i]; ban.met(members) {
+			return fmt.Errorf("%w: it has the claim %v, which access tokens have not; see Config.Profile", errKind, ban)
+		}
+	}
 	for _, r := range [...]struct {
 		there bool
 		name  string
@@ -122,16 +132,6 @@ func (c *rules) isForUs(got *claims, members []member) error {
 	} {
 		if !r.there {
 			return fmt.Errorf("%w: %s; see Config.Profile", errMissing, r.name)
-		}
-	}
-	for i := range c.profile.Require {
-		if want := &c.profile.Require[i]; !want.met(members) {
-			return fmt.Errorf("%w: %s; want %v; see Config.Profile", errKind, want.found(members), want)
-		}
-	}
-	for i := range c.profile.Forbid {
-		if ban := &c.profile.Forbid[i]; ban.met(members) {
-			return fmt.Errorf("%w: it has the claim %v, which access tokens have not; see Config.Profile", errKind, ban)
 		}
 	}
 	if got.aud != nil && len(c.audiences) > 0 && !isFor(got.aud, c.audiences, c.profile.MaxBytes) {
