@@ -159,8 +159,29 @@ func (a *Authenticator) verified(ctx context.Context, token string) (*verified, 
 	if err != nil {
 		return nil, err
 	}
-	a.cache.put(sum, v)
+	if v.size() <= maxEntry {
+		a.cache.put(sum, v)
+	}
 	return v, nil
+}
+
+// maxEntry bounds the memory of one remembered token. One that takes more, for instance with
+// thousands of one-letter scopes, is verified every time.
+const maxEntry = 16 << 10
+
+// size estimates the memory of a remembered token, in bytes.
+func (v *verified) size() int {
+	const each = 32 // of a string and what allocation rounds up
+	n := 512
+	for _, list := range [...][]string{v.principal.Scopes, v.principal.Roles} {
+		for _, s := range list {
+			n += len(s) + each
+		}
+	}
+	for name, value := range v.principal.Attributes {
+		n += len(name) + len(value) + 2*each
+	}
+	return n
 }
 
 // remembered returns the cached result, as long as the issuer still has the key.

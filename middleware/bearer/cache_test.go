@@ -18,6 +18,22 @@ func TestTheCacheIsBounded(t *testing.T) {
 	}
 }
 
+// A token of thousands of scopes is accepted, and not remembered: an entry has at most 16 KiB.
+func TestTheCacheKeepsNoLargeEntry(t *testing.T) {
+	small, large := &verified{}, &verified{}
+	small.principal.Scopes = []string{"read", "write"}
+	small.principal.Attributes = map[string]string{"client_id": "app"}
+	for range 4000 {
+		large.principal.Roles = append(large.principal.Roles, "a")
+	}
+	if n := small.size(); n > 1<<10 {
+		t.Errorf("a usual entry has %d bytes", n)
+	}
+	if n := large.size(); n <= maxEntry {
+		t.Errorf("4000 roles have %d bytes", n)
+	}
+}
+
 func TestTheCacheKeepsWhatIsAskedFor(t *testing.T) {
 	c := newCache(8)
 	c.put(sumOf(0), &verified{})

@@ -40,7 +40,7 @@ func TestNewRefuses(t *testing.T) {
 		{"a set of useless keys", func(c *bearer.Config) { c.Keys = []byte(`{"keys":[{"kty":"oct","kid":"a","k":"AA"}]}`) }, "no usable key"},
 		{"a set named twice", func(c *bearer.Config) { c.Keys = []byte(`{"keys":[],` + string(goodKeys()[1:])) }, "array of keys"},
 		{"one key for a set", func(c *bearer.Config) { c.Keys = []byte(jwk("a", ecKey()).String()) }, "array of keys"},
-		{"a set of 257 keys", func(c *bearer.Config) { c.Keys = []byte(`{"keys":[` + strings.Repeat("{},", 256) + `{}]}`) }, "more than 256"},
+		{"a set of 4097 keys", func(c *bearer.Config) { c.Keys = []byte(`{"keys":[` + strings.Repeat("{},", 4096) + `{}]}`) }, "more than 4096"},
 		{"a key set over http", func(c *bearer.Config) { c.Keys, c.JWKS = nil, "http://issuer.example/jwks" }, "https"},
 		{"a key set without host", func(c *bearer.Config) { c.Keys, c.JWKS = nil, "https:///jwks" }, "https"},
 		{"a key set with a password", func(c *bearer.Config) { c.Keys, c.JWKS = nil, "https://a:b@issuer.example/" }, "password"},

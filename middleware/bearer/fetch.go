@@ -1,6 +1,7 @@
 package bearer
 
 import (
+	"compress/gzip"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -20,7 +21,7 @@ const (
 
 var (
 	errTooLarge = fmt.Errorf("document larger than %d bytes", maxDocument)
-	errEncoded  = errors.New("answer is compressed though that was declined")
+	errEncoded  = errors.New("answer has a Content-Encoding other than gzip")
 	errMetadata = errors.New("metadata is not that of the configured issuer (RFC 8414 §3.3)")
 	errLocation = errors.New("metadata has no https jwks_uri")
 )
@@ -78,13 +79,14 @@ func fetch(ctx context.Context, c *http.Client, from string) (document, error) {
 	if res.StatusCode != http.StatusOK {
 		return document{}, fmt.Errorf("answer has status %d", res.StatusCode)
 	}
-	if e := res.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
-		return document{}, errEncoded
-	}
 	if res.ContentLength > maxDocument {
 		return document{}, errTooLarge
 	}
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxDocument+1))
+	decoded, err := decodedBody(res)
+	if err != nil {
+		return document{}, err
+	}
+	body, err := io.ReadAll(io.LimitReader(decoded, maxDocument+1))
 	if err != nil {
 		return document{}, err
 	}
@@ -92,6 +94,18 @@ func fetch(ctx context.Context, c *http.Client, from string) (document, error) {
 		return document{}, errTooLarge
 	}
 	return document{body, maxAge(res.Header.Values("Cache-Control"))}, nil
+}
+
+// decodedBody takes gzip, which some servers send although it was declined (RFC 9110 §12.5.3
+// lets them).
+func decodedBody(res *http.Response) (io.Reader, error) {
+	switch e := res.Header.Get("Content-Encoding"); {
+	case e == "", strings.EqualFold(e, "identity"):
+		return res.Body, nil
+	case strings.EqualFold(e, "gzip"), strings.EqualFold(e, "x-gzip"):
+		return gzip.NewReader(res.Body)
+	}
+	return nil, errEncoded
 }
 
 // maxAge reads max-age (RFC 9111 §5.2.2.1); 0 if there is none.

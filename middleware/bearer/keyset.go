@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// maxKeys is how many keys a set may list; issuers publish two or three.
-const maxKeys = 256
+// maxKeys is how many keys a set may list. Issuers publish two or three, hosts of many tenants
+// hundreds.
+const maxKeys = 4096
 
 var (
 	errKeySet  = errors.New("not a JSON object with an array of keys (RFC 7517 §5)")
@@ -28,7 +29,7 @@ type keySet struct {
 }
 
 // maxWithdrawn bounds the thumbprints that are remembered; issuers withdraw a few a year.
-const maxWithdrawn = 4 * maxKeys
+const maxWithdrawn = maxKeys
 
 // parseKeySet reads a JWK set (RFC 7517 §5). A key that cannot be used is left out and
 // does not harm the others, so an issuer may publish kinds of keys that are not known
@@ -63,6 +64,9 @@ func parseKeySet(doc []byte, algorithms *algorithmSet, noKeyID bool, prev *keySe
 		}
 		if kid != "" {
 			set.kids[kid] = struct{}{}
+		}
+		if err == errKeyUse {
+			continue // a key for encryption, as many issuers publish
 		}
 		if err != nil {
 			set.unused = append(set.unused, fmt.Sprintf("key %d, kid %.64q: %v", i, kid, err))

@@ -1,13 +1,20 @@
 package bearer_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"encoding/hex"
+	"fmt"
+	"log/slog"
 	"math/big"
+	"net/http"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/securews/securews/middleware/bearer"
 )
 
 // Sets that hold a good key beside what an issuer may publish one day (RFC 7517 §5: "should
@@ -160,5 +167,41 @@ func TestRSALeadingZerosAreHarmless(t *testing.T) { // RFC 7518 §6.3.1.1 warns 
 	a := newAuthenticator(t, cfg)
 	if _, err := a.Authenticate(request(sign(rsaKey(), "RS256", `{"alg":"RS256","kid":"rsa","typ":"at+jwt"}`, claims().String()))); err != nil {
 		t.Error(err)
+	}
+}
+
+// Key sets as they are published: compressed although that was declined, of many tenants, and
+// with keys for encryption, which are no reason for a warning.
+func TestPublishedKeySets(t *testing.T) {
+	var zipped bytes.Buffer
+	w := gzip.NewWriter(&zipped)
+	_, _ = w.Write(keys(jwk("ec", ecKey())))
+	_ = w.Close()
+	many := []any{jwk("ec", ecKey())}
+	for i := range 300 {
+		many = append(many, jwk(fmt.Sprintf("tenant-%d", i), otherEC()))
+	}
+	for name, answer := range map[string]http.HandlerFunc{
+		"compressed": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "gzip")
+			_, _ = w.Write(zipped.Bytes())
+		},
+		"of 301 keys":               serves(keys(many...)),
+		"with a key for encryption": serves(keys(jwk("ec", ecKey()), jwk("enc", rsaKey()).with("use", "enc").with("alg", "RSA-OAEP"))),
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEndpoint(t, answer)
+			var log bytes.Buffer
+			a := newAuthenticator(t, bearer.Config{
+				Issuer: issuer, Audience: []string{audience}, JWKS: e.URL, HTTPClient: e.Client(), Log: slog.New(slog.NewTextHandler(&log, nil)),
+			})
+			if got := outcomeOf(a, token(header(), claims())); got != "accepted" {
+				t.Errorf("got %s", got)
+			}
+			_ = a.Close()
+			if log.Len() > 0 {
+				t.Errorf("the log says %s", log.String())
+			}
+		})
 	}
 }

@@ -46,7 +46,11 @@ func TestGoodTokensAreAccepted(t *testing.T) {
 		{"a claim whose name differs in case", token(header(), claims().with("EXP", 1).with("Iss", "x"))},
 		{"31 levels of nesting", token(header(), claims().with("deep", nested(31)))},
 	}
-	a := newAuthenticator(t, config())
+	cfg := config()
+	for a := bearer.RS256; a.String() != ""; a++ {
+		cfg.Algorithms = append(cfg.Algorithms, a)
+	}
+	a := newAuthenticator(t, cfg)
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			if _, err := a.Authenticate(request(c.token)); err != nil {
@@ -63,5 +67,18 @@ func TestAlgorithmNames(t *testing.T) {
 		if a.String() != name {
 			t.Errorf("Algorithm(%d) is %q", uint8(a), a)
 		}
+	}
+}
+
+// ES512 costs milliseconds to verify, for a forged token too.
+func TestES512IsOffByDefault(t *testing.T) {
+	tok := sign(ec521(), "ES512", `{"alg":"ES512","kid":"ec521","typ":"at+jwt"}`, claims().String())
+	if got := outcomeOf(newAuthenticator(t, config()), tok); got != invalid {
+		t.Errorf("by default: %s", got)
+	}
+	cfg := config()
+	cfg.Algorithms = []bearer.Algorithm{bearer.ES512}
+	if got := outcomeOf(newAuthenticator(t, cfg), tok); got != "accepted" {
+		t.Errorf("if it is asked for: %s", got)
 	}
 }
