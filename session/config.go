@@ -55,6 +55,12 @@ type Config struct {
 	// origin check applies in both cases.
 	SameSiteLax bool
 
+	// LogoutClearsCache and LogoutClearsCookies have Logout tell the browser to clear more than
+	// the site's storage (Clear Site Data §3.1). The cache of all sites is searched, which takes
+	// Chromium seconds. The cookies are those of the whole registrable domain, so that the user
+	// is signed out of its other hosts, too.
+	LogoutClearsCache, LogoutClearsCookies bool
+
 	// DangerouslyAllowLocalHTTP is for development at http://localhost: the cookie loses
 	// Secure and its prefix and is named `dev-session`. A request is refused with 421 if it is
 	// not plain HTTP/1.1 or later to localhost or a loopback address, if it came through a proxy

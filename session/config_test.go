@@ -58,7 +58,7 @@ func TestConfig(t *testing.T) {
 func TestConfigCannotWeakenTheCookie(t *testing.T) {
 	for i := range reflect.TypeFor[session.Config]().NumField() {
 		switch f := reflect.TypeFor[session.Config]().Field(i).Name; f {
-		case "_", "Store", "StoreTimeout", "Idle", "ConnectionsExtendIdle", "Absolute", "Name", "SameSiteLax", "DangerouslyAllowLocalHTTP", "Issuer", "Revocations", "Log":
+		case "_", "Store", "StoreTimeout", "Idle", "ConnectionsExtendIdle", "Absolute", "Name", "SameSiteLax", "LogoutClearsCache", "LogoutClearsCookies", "DangerouslyAllowLocalHTTP", "Issuer", "Revocations", "Log":
 		default:
 			t.Errorf("a new field, %s: does it weaken the cookie?", f)
 		}

@@ -9,16 +9,21 @@ import (
 type cookie struct {
 	name       string
 	attributes string
-	siteData   bool
+
+	clearsCache, clearsCookies bool
+	local                      bool // browsers respect Clear-Site-Data over https only
 }
 
-func newCookie(name string, lax, dev bool) cookie {
-	c := cookie{name: "__Host-" + name, attributes: "; Path=/; Secure; HttpOnly; SameSite=Strict", siteData: true}
-	if dev {
-		// Another name, so that neither profile ever reads the other's cookie.
-		c = cookie{name: "dev-" + name, attributes: "; Path=/; HttpOnly; SameSite=Strict"}
+func newCookie(cfg Config) cookie {
+	c := cookie{
+		name: "__Host-" + cfg.Name, attributes: "; Path=/; Secure; HttpOnly; SameSite=Strict",
+		clearsCache: cfg.LogoutClearsCache, clearsCookies: cfg.LogoutClearsCookies, local: cfg.DangerouslyAllowLocalHTTP,
 	}
-	if lax {
+	if c.local {
+		// Another name, so that neither profile ever reads the other's cookie.
+		c.name, c.attributes = "dev-"+cfg.Name, "; Path=/; HttpOnly; SameSite=Strict"
+	}
+	if cfg.SameSiteLax {
 		c.attributes = strings.TrimSuffix(c.attributes, "Strict") + "Lax"
 	}
 	return c
@@ -54,16 +59,20 @@ func (c *cookie) clear(h http.Header) {
 	c.send(h, c.name+"="+c.attributes+"; Max-Age=0")
 }
 
-// forget clears the origin's data in the browser, and with "cookies" the cookies of its
-// whole registrable domain (ASVS 14.3.1; Clear Site Data §3.1), which a new cookie in the
-// same response would not survive. Browsers respect it over https only.
-func (c *cookie) forget(h http.Header, cookies bool) {
-	switch {
-	case c.siteData && cookies:
-		h.Set("Clear-Site-Data", `"cache", "cookies", "storage"`)
-	case c.siteData:
-		h.Set("Clear-Site-Data", `"cache", "storage"`)
+// forget has the browser clear the origin's data (ASVS 14.3.1; Clear Site Data §3.1). A new
+// cookie in the same response would not survive "cookies".
+func (c *cookie) forget(h http.Header, renewed bool) {
+	if c.local {
+		return
 	}
+	what := `"storage"`
+	if c.clearsCookies && !renewed {
+		what = `"cookies", ` + what
+	}
+	if c.clearsCache {
+		what = `"cache", ` + what
+	}
+	h.Set("Clear-Site-Data", what)
 }
 
 // send keeps caches from sending the cookie to another client.

@@ -125,3 +125,25 @@ func TestChallenge(t *testing.T) {
 		t.Errorf("WWW-Authenticate: %s", got)
 	}
 }
+
+// ASVS 14.3.1, Clear Site Data §3.1: the browser clears the data of this site, and of others only
+// if that is asked for.
+func TestLogoutClears(t *testing.T) {
+	for want, cfg := range map[string]session.Config{
+		`"storage"`:                     {},
+		`"cache", "storage"`:            {LogoutClearsCache: true},
+		`"cookies", "storage"`:          {LogoutClearsCookies: true},
+		`"cache", "cookies", "storage"`: {LogoutClearsCache: true, LogoutClearsCookies: true},
+	} {
+		b := newBrowser(t, app(t, newManager(t, cfg)))
+		b.get("/login?u=alice")
+		for _, whose := range []string{"alice", "a stranger"} {
+			if got := b.get("/logout").Header["Clear-Site-Data"]; len(got) != 1 || got[0] != want {
+				t.Errorf("the logout of %s: %q, want %s", whose, got, want)
+			}
+		}
+		if got := b.get("/page").Header["Clear-Site-Data"]; got != nil {
+			t.Errorf("a page: %q", got)
+		}
+	}
+}

@@ -126,6 +126,6 @@ func (m *Manager) answer(st *state, h http.Header) {
 		m.cookie.clear(h)
 	}
 	if st.left {
-		m.cookie.forget(h, st.token == "")
+		m.cookie.forget(h, st.token != "")
 	}
 }

@@ -12,9 +12,10 @@ import (
 
 // Logout ends the request's session: every load refuses it from then on, its connections end
 // (ASVS 7.4.1), its record and the application's values are deleted, the cookie is removed, and
-// the browser is told to clear the site's data (Clear-Site-Data, ASVS 14.3.1; its "cookies"
-// reach the whole registrable domain). If the request has several cookies of the name, it ends
-// each of those sessions. A request without a live session is answered the same way.
+// the browser is told to clear the site's storage (Clear-Site-Data, ASVS 14.3.1), and more if
+// Config.LogoutClearsCache or Config.LogoutClearsCookies is set. If the request has several
+// cookies of the name, it ends each of those sessions. A request without a live session is
+// answered the same way.
 //
 // The conditions of [Manager.Login] apply. On an error the cookie stays, so that the user
 // can try again: 503 if the store or the revocations failed.

@@ -56,7 +56,7 @@ func New(cfg Config) (*Manager, error) {
 		absolute:          cfg.Absolute,
 		extendEvery:       min(time.Minute, cfg.Idle/10),
 		connectionsExtend: cfg.ConnectionsExtendIdle,
-		cookie:            newCookie(cfg.Name, cfg.SameSiteLax, cfg.DangerouslyAllowLocalHTTP),
+		cookie:            newCookie(cfg),
 		local:             cfg.DangerouslyAllowLocalHTTP,
 		issuer:            cfg.Issuer,
 		logger:            cfg.Log,

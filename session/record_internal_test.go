@@ -141,7 +141,7 @@ func FuzzDecode(f *testing.F) {
 // The parser of cookies accepts no more than net/http's, and a value that
 // is accepted is 32 bytes of base64url.
 func FuzzCookie(f *testing.F) {
-	c := newCookie("session", false, false)
+	c := newCookie(Config{Name: "session"})
 	token, _ := newToken()
 	for _, line := range []string{"", "__Host-session=" + token, "a=b; __Host-session=" + token + "; c", "__Host-session=" + token + ";__Host-session=", "=__Host-session=x", "__Host-session = x", "__Host-session=" + token + ";__Host-session"} {
 		f.Add(line)
@@ -175,7 +175,7 @@ func FuzzCookie(f *testing.F) {
 // configuration.
 func TestCookieSize(t *testing.T) {
 	token, _ := newToken()
-	if c := newCookie(strings.Repeat("x", 64), true, false); len(c.name)+len(token) > 4096 {
+	if c := newCookie(Config{Name: strings.Repeat("x", 64), SameSiteLax: true}); len(c.name)+len(token) > 4096 {
 		t.Errorf("%d bytes", len(c.name)+len(token))
 	}
 }

@@ -12,8 +12,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/alexedwards/scs/v2"
-	"github.com/alexedwards/scs/v2/memstore"
 	"github.com/coder/websocket"
 
 	"github.com/securews/securews/middleware"
@@ -32,8 +30,8 @@ type club struct {
 	t *testing.T
 }
 
-func startClub(t *testing.T, store scs.Store) *club {
-	m := must(session.New(session.Config{Store: store}))
+func startClub(t *testing.T, of session.Config) *club {
+	m := must(session.New(of))
 	byCookie := auth(t, m)
 	tickets := must(ticket.New(ticket.Config{Path: "/socket", Auth: byCookie, Origins: origins(t, wstest.URL)}))
 	g := registry(t, live.Config{})
@@ -123,7 +121,7 @@ func (s *club) open(path, cookie, ticket string) (c *websocket.Conn, roles strin
 // by a word on which clients authenticate again, and Authorize decides anew.
 func TestRoleChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := startClub(t, nil)
+		s := startClub(t, session.Config{})
 		alice, bob := s.signIn("u=alice&r=member&r=admin"), s.signIn("u=bob&r=member")
 		byCookie, roles := s.open("/ws", alice, "")
 		byTicket, too := s.open("/socket", "", s.ticket(alice))
@@ -181,29 +179,10 @@ func TestRoleChange(t *testing.T) {
 	})
 }
 
-// Another process on the same store learns of a role change at its next recheck.
-func TestRoleChangeInAnotherProcess(t *testing.T) {
-	for name, store := range map[string]scs.Store{
-		"a store that lists": memstore.NewWithCleanupInterval(0),
-		"one that does not":  struct{ scs.Store }{memstore.NewWithCleanupInterval(0)},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s, other := startClub(t, store), must(session.New(session.Config{Store: store}))
-				c, _ := s.open("/ws", s.signIn("u=alice&r=member&r=admin"), "")
-				if err := other.SetRoles(t.Context(), "alice", []string{"member"}); err != nil {
-					t.Fatal(err)
-				}
-				wantEnding(t, c, 3000, "reauth", 4*time.Minute, 5*time.Minute)
-			})
-		})
-	}
-}
-
 // The Go client comes back by itself, with a new ticket; it stops if its user may no longer be here.
 func TestRoleChangeOfAReconnectingClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := startClub(t, nil)
+		s := startClub(t, session.Config{})
 		alice := s.signIn("u=alice&r=member&r=admin")
 		header := http.Header{"Origin": {wstest.URL}, "Cookie": {alice}}
 		tickets := must(redial.NewTicket(redial.TicketConfig{

@@ -149,7 +149,7 @@ func TestSignedOutCookie(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = out.Body.Close()
-	if out.StatusCode != http.StatusNoContent || !strings.Contains(out.Header.Get("Clear-Site-Data"), `"cookies"`) {
+	if out.StatusCode != http.StatusNoContent || !strings.Contains(out.Header.Get("Clear-Site-Data"), `"storage"`) {
 		t.Errorf("sign out: %s, Clear-Site-Data %q", out.Status, out.Header.Get("Clear-Site-Data"))
 	}
 	answer, body := s.send(t, s.dial(t), "/ws", http.Header{"Cookie": {s.cookie}})

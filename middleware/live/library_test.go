@@ -67,7 +67,10 @@ func echoCoder(ctx func(*http.Request) context.Context) func(bool, http.Response
 }
 
 func echoGorilla(compress bool, rw http.ResponseWriter, r *http.Request) error {
-	up := gorilla.Upgrader{EnableCompression: compress, CheckOrigin: func(*http.Request) bool { return true }}
+	return echoOver(gorilla.Upgrader{EnableCompression: compress, CheckOrigin: func(*http.Request) bool { return true }}, rw, r)
+}
+
+func echoOver(up gorilla.Upgrader, rw http.ResponseWriter, r *http.Request) error {
 	c, err := up.Upgrade(rw, r, nil)
 	if err != nil {
 		return err

@@ -36,25 +36,19 @@ type response struct {
 	writing sync.Mutex // held while the response is written
 	body    written    // guarded by writing
 
-	life  sync.Mutex // never held while waiting; guards conn, timer and the bools below phase
+	life  sync.Mutex // never held while waiting; guards conn, timer and the bools below finished
 	conn  *conn
 	timer *time.Timer // of the next step of an end
-	kind  kind
-	phase phase
+
+	kind     kind
+	called   bool // the handler has been
+	finished bool // it has returned, and has not panicked; of the goroutine that serves
 
 	returned bool
 	yielded  bool
 	gone     bool // hijacked since
 	cutting  bool // deadlines have been set in the past
 }
-
-// phase is how far the call of the handler has come. It is of the goroutine that serves.
-type phase uint8
-
-const (
-	called   phase = iota + 1
-	returned       // and has not panicked
-)
 
 // written is the state of the body so far.
 type written struct {
@@ -83,13 +77,13 @@ func (w *response) serve() {
 		return
 	}
 	defer w.finish()
-	w.phase = called
+	w.called = true
 	if r := w.bound(); r.ProtoMajor == 1 {
 		w.layer.next.ServeHTTP(response1{w}, r)
 	} else {
 		w.layer.next.ServeHTTP(response2{w}, r)
 	}
-	w.phase = returned
+	w.finished = true
 	w.complete()
 }
 
@@ -157,7 +151,7 @@ func (w *response) bind(b *Binding, counted bool) error {
 func (w *response) refused(err error) {
 	g := w.layer.registry
 	cause, _ := causeOf(err)
-	if w.out.Load() || cause != nil && w.phase == called && !w.kind.isSafe() { // perhaps it has had its effect
+	if w.out.Load() || cause != nil && w.called && !w.kind.isSafe() { // perhaps it has had its effect
 		if cause == nil {
 			cause = Later.Wrap(err)
 		}
@@ -185,7 +179,7 @@ func (w *response) finish() {
 	w.layer.free(w.before.Swap(notKept))
 	b := w.binding.Load()
 	switch {
-	case b == nil, conn != nil && w.phase == returned:
+	case b == nil, conn != nil && w.finished:
 		return
 	case conn != nil: // net/http leaves it open
 		b.end(panicked)
@@ -196,7 +190,7 @@ func (w *response) finish() {
 	}
 	w.cancel(context.Canceled)
 	cause := w.endedWith()
-	if cause == completed && w.phase != returned {
+	if cause == completed && !w.finished {
 		cause = panicked
 	}
 	b.Leave(cause)

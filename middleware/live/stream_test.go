@@ -166,8 +166,9 @@ func TestLongPollBecomesARefusal(t *testing.T) {
 			bothHTTP(t, func(t *testing.T, w *world, kind string) {
 				causes := make(chan error, 9)
 				s := serve(t, w.front(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+					done := r.Context().Done() // it is a member now
 					time.AfterFunc(20*time.Millisecond, func() { w.endAll(test.cause) })
-					<-r.Context().Done()
+					<-done
 					causes <- context.Cause(r.Context())
 				})), kind)
 				res, body := get(t, s, "session", test.method)

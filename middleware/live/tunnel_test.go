@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 The Transport of net/http refuses the pseudo-header :protocol.
+
 package live
 
 import (

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"fmt"
 	"net/http"
 	"sync"
 	"testing"
@@ -29,4 +30,20 @@ func TestRefusalMeetsHeader(t *testing.T) {
 	if len(seen) > 0 {
 		t.Errorf("answered %v, want 204 or 429", seen)
 	}
+}
+
+// A goroutine that outlives its handler may learn of the end while the handler returns.
+func TestEndMeetsReturn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Config{Events: func(Event) {}})
+	w.join(ann).Leave(nil) // the Auth is followed
+	var entering sync.WaitGroup
+	h := w.front(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		w.signOut(r.Header.Get("Session"))
+		entering.Go(func() { r.Context().Done() })
+	}))
+	for i := range 1000 {
+		answer(h, request(fmt.Sprint("session ", i), http.MethodPost))
+	}
+	entering.Wait()
 }

@@ -9,6 +9,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/alexedwards/scs/v2"
+	"github.com/alexedwards/scs/v2/memstore"
 )
 
 // recorder is the testing.TB of a check that is to fail.
@@ -179,4 +182,15 @@ func TestLimiterBites(t *testing.T) {
 		"concurrent events are counted, none twice and none left out":  {"looks, and takes later", "has data of its own"},
 		"Allow with an ended context returns":                          {"does not return if the context has ended", "returns a negative time if the context has ended"},
 	}, brokenLimiters, limiterChecks)
+}
+
+// A node that answers from a cache serves the thief after the sign-out on another one.
+func TestSignOutsBites(t *testing.T) {
+	t.Parallel()
+	store := memstore.NewWithCleanupInterval(0)
+	r := &recorder{TB: t}
+	signOuts(r, 8, func(testing.TB) scs.Store { return StaleReads(store) })
+	if !r.Failed() {
+		t.Error("it accepts a store with a stale cache in front")
+	}
 }

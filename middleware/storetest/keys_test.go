@@ -116,7 +116,7 @@ func TestEveryKeyHas43Characters(t *testing.T) {
 // halfAnHour is less than Idle, and enough to extend it.
 func halfAnHour() { time.Sleep(25 * time.Minute) }
 
-// watching keeps every slice that passed, and what was in it.
+// watching keeps every slice that passed, and its first content.
 type watching struct {
 	*memstore.MemStore
 	mu   sync.Mutex

@@ -1,5 +1,5 @@
-// The dialog that lists the user's sessions and what is connected in each, any of which can be
-// ended; and for the administrator the members.
+// The dialog that lists the user's sessions and their connections, any of which can be ended; and
+// for the administrator the members.
 
 import * as api from "./api.js";
 import { refusal } from "./closing.js";

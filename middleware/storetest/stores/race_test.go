@@ -1,0 +1,5 @@
+//go:build race
+
+package stores
+
+const racing = true // the race detector makes the driver of SQLite slow
