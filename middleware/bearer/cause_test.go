@@ -14,7 +14,7 @@ import (
 )
 
 // The log names the value found and the setting that would change the answer. The client reads
-// one sentence, whatever the cause, and neither has the token.
+// the same sentence for every cause, and neither has the token.
 func TestCausesNameTheValueAndTheSetting(t *testing.T) {
 	t.Parallel()
 	kc, zitadel, entra, cognito, own := keycloak(), zitadel(), entraV2(), cognito(), own()

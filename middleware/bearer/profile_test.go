@@ -170,7 +170,7 @@ func TestProfileNamesOfClaims(t *testing.T) {
 		name   string
 		change func(*bearer.Profile)
 		claims object
-		want   string // what the token says, or the refusal
+		want   string // the claims that were read, or the refusal
 	}{
 		{"the names of RFC 9068", nil, ownClaims().with("sid", "s"), "client app scopes [read write] session s"},
 		{
