@@ -20,45 +20,126 @@ func TestCausesNameTheValueAndTheSetting(t *testing.T) {
 	kc, zitadel, entra, cognito, own := keycloak(), zitadel(), entraV2(), cognito(), own()
 	many := bearer.EntraV2()
 	for _, tt := range []struct {
-		name   string
-		cfg    bearer.Config
-		header object
-		claims object
-		want   []string
+		name  string
+		cfg   bearer.Config
+		token string
+		want  []string
 	}{
 		{
-			"another typ", bearer.Config{}, header().with("typ", "JWT"), claims(),
+			"another typ", bearer.Config{},
+			token(header().with("typ", "JWT"), claims()),
 			[]string{`it is "JWT"`, `want one of ["at+jwt"]`, "Config.Profile"},
 		},
-		{"another alg", bearer.Config{Algorithms: []bearer.Algorithm{bearer.RS256}}, header(), claims(), []string{`it is "ES256"`, "Config.Algorithms"}},
-		{"no kid", bearer.Config{}, header().without("kid"), claims(), []string{"no kid", "Profile.NoKeyID"}},
-		{"an issuer with a slash too many", bearer.Config{}, header(), claims().with("iss", issuer+"/"), []string{`iss is "https://issuer.example/"`, `Config.Issuer, "https://issuer.example"`}},
-		{"another audience", bearer.Config{}, header(), claims().with("aud", []string{"account", "web"}), []string{`aud is ["account","web"]`, `Config.Audience, ["https://api.example"]`}},
-		{"another client", bearer.Config{Clients: []string{"web"}}, header(), claims(), []string{`client_id is "app"`, `Config.Clients, ["web"]`}},
-		{"no jti", bearer.Config{}, header(), claims().without("jti"), []string{"lacks a required claim: jti", "Config.Profile"}},
-		{"no client", bearer.Config{Profile: bearer.Profile{ClientIDs: []string{"client_id", "azp"}}}, header(), claims().without("client_id"), []string{"client_id or azp", "Config.Profile"}},
-		{"a life of 30 days", bearer.Config{}, header(), claims().with("exp", time.Now().Add(720*time.Hour).Unix()), []string{"exp is 7", "Config.MaxLifetime, 24h0m0s"}},
-		{"a scope that is a list", bearer.Config{}, header(), claims().with("scope", []string{"a"}), []string{`"scope" is "[\"a\"]"`, "Profile.Scopes"}},
-		{"roles that are a number", bearer.Config{Profile: bearer.Profile{Roles: [][]string{{"roles"}}}}, header(), claims().with("roles", 7), []string{`"7"`, "Profile.Roles"}},
-		{"an exp in quotes", bearer.Config{}, header(), claims().with("exp", "never"), []string{`"exp" is "\"never\""`}},
-		{"a required claim with another value", bearer.Config{Profile: own}, ownHeader(), claims().with("kind", "id"), []string{`kind is "id"; want kind access`, "Config.Profile"}},
-		{"a required claim that is not there", bearer.Config{Profile: own}, ownHeader(), claims(), []string{"it is not there; want kind access", "Config.Profile"}},
-
-		{"Keycloak without an audience mapper", configFor(&kc, kc.profile), kc.header, timed(kc.access).with("aud", "account"), []string{`aud is "account"`, `Config.Audience, ["shop-api"]`}},
-		{"an ID token of Keycloak", configFor(&kc, kc.profile), kc.header, timed(kc.id).with("aud", kc.audience), []string{`typ is "ID"; want typ Bearer`, "Config.Profile"}},
-		{"an ID token of Zitadel", configFor(&zitadel, zitadel.profile), zitadel.header, timed(zitadel.id), []string{"it is not there; want jti"}},
-		{"version 1.0 of Entra ID", configFor(&entra, entra.profile), entra.header, timed(entra.access).with("ver", "1.0"), []string{`ver is "1.0"; want ver 2.0`, "Config.Profile"}},
-		{"neither scopes nor roles", configFor(&entra, entra.profile), entra.header, timed(entra.app).without("roles"), []string{"want scp or roles", "Config.Profile"}},
+		{
+			"another alg", bearer.Config{Algorithms: []bearer.Algorithm{bearer.RS256}},
+			token(header(), claims()),
+			[]string{`it is "ES256"`, "Config.Algorithms"},
+		},
+		{
+			"no kid", bearer.Config{},
+			token(header().without("kid"), claims()),
+			[]string{"no kid", "Profile.NoKeyID"},
+		},
+		{
+			"an issuer with a slash too many", bearer.Config{},
+			token(header(), claims().with("iss", issuer+"/")),
+			[]string{`iss is "https://issuer.example/"`, `Config.Issuer, "https://issuer.example"`},
+		},
+		{
+			"another audience", bearer.Config{},
+			token(header(), claims().with("aud", []string{"account", "web"})),
+			[]string{`aud is ["account","web"]`, `Config.Audience, ["https://api.example"]`},
+		},
+		{
+			"another client", bearer.Config{Clients: []string{"web"}},
+			token(header(), claims()),
+			[]string{`client_id is "app"`, `Config.Clients, ["web"]`},
+		},
+		{
+			"no jti", bearer.Config{},
+			token(header(), claims().without("jti")),
+			[]string{"lacks a required claim: jti", "Config.Profile"},
+		},
+		{
+			"no client", bearer.Config{Profile: bearer.Profile{ClientIDs: []string{"client_id", "azp"}}},
+			token(header(), claims().without("client_id")),
+			[]string{"client_id or azp", "Config.Profile"},
+		},
+		{
+			"a life of 30 days", bearer.Config{},
+			token(header(), claims().with("exp", time.Now().Add(720*time.Hour).Unix())),
+			[]string{"exp is 7", "Config.MaxLifetime, 24h0m0s"},
+		},
+		{
+			"a scope that is a list", bearer.Config{},
+			token(header(), claims().with("scope", []string{"a"})),
+			[]string{`"scope" is "[\"a\"]"`, "Profile.Scopes"},
+		},
+		{
+			"roles that are a number", bearer.Config{Profile: bearer.Profile{Roles: [][]string{{"roles"}}}},
+			token(header(), claims().with("roles", 7)),
+			[]string{`"7"`, "Profile.Roles"},
+		},
+		{
+			"an exp in quotes", bearer.Config{},
+			token(header(), claims().with("exp", "never")),
+			[]string{`"exp" is "\"never\""`},
+		},
+		{
+			"a required claim with another value", bearer.Config{Profile: own},
+			token(ownHeader(), claims().with("kind", "id")),
+			[]string{`kind is "id"; want kind access`, "Config.Profile"},
+		},
+		{
+			"a required claim that is not there", bearer.Config{Profile: own},
+			token(ownHeader(), claims()),
+			[]string{"it is not there; want kind access", "Config.Profile"},
+		},
+		{
+			"Keycloak without an audience mapper", configFor(&kc, kc.profile),
+			signed(kc.header, timed(kc.access).with("aud", "account")),
+			[]string{`aud is "account"`, `Config.Audience, ["shop-api"]`},
+		},
+		{
+			"an ID token of Keycloak", configFor(&kc, kc.profile),
+			signed(kc.header, timed(kc.id).with("aud", kc.audience)),
+			[]string{`typ is "ID"; want typ Bearer`, "Config.Profile"},
+		},
+		{
+			"an ID token of Zitadel", configFor(&zitadel, zitadel.profile),
+			signed(zitadel.header, timed(zitadel.id)),
+			[]string{"it is not there; want jti"},
+		},
+		{
+			"version 1.0 of Entra ID", configFor(&entra, entra.profile),
+			signed(entra.header, timed(entra.access).with("ver", "1.0")),
+			[]string{`ver is "1.0"; want ver 2.0`, "Config.Profile"},
+		},
+		{
+			"neither scopes nor roles", configFor(&entra, entra.profile),
+			signed(entra.header, timed(entra.app).without("roles")),
+			[]string{"want scp or roles", "Config.Profile"},
+		},
 		{
 			"another tenant", bearer.Config{Profile: many, Issuer: "https://login.microsoftonline.com/{tenant}/v2.0", Tenants: []string{"t1"}, Audience: []string{entra.audience}},
-			entra.header, timed(entra.access), []string{`tid is "` + entraTenant + `"`, "Config.Tenants"},
+			signed(entra.header, timed(entra.access)),
+			[]string{`tid is "` + entraTenant + `"`, "Config.Tenants"},
 		},
 		{
 			"a tenant that is not the issuer's", bearer.Config{Profile: many, Issuer: "https://login.microsoftonline.com/{tenant}/v2.0", Tenants: []string{"t1"}, Audience: []string{entra.audience}},
-			entra.header, timed(entra.access).with("tid", "t1"), []string{`tid is "t1"`, "Config.Issuer"},
+			signed(entra.header, timed(entra.access).with("tid", "t1")),
+			[]string{`tid is "t1"`, "Config.Issuer"},
 		},
-		{"another app client of Cognito", configFor(&cognito, cognito.profile), cognito.header, timed(cognito.access).with("client_id", "web"), []string{`client_id is "web"`, "Config.Clients"}},
-		{"too long", bearer.Config{}, header(), claims().with("x", strings.Repeat("x", 8<<10)), []string{"are more than 8192", "Profile.MaxBytes"}},
+		{
+			"another app client of Cognito", configFor(&cognito, cognito.profile),
+			signed(cognito.header, timed(cognito.access).with("client_id", "web")),
+			[]string{`client_id is "web"`, "Config.Clients"},
+		},
+		{
+			"too long", bearer.Config{},
+			token(header(), claims().with("x", strings.Repeat("x", 8<<10))),
+			[]string{"are more than 8192", "Profile.MaxBytes"},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -73,14 +154,10 @@ func TestCausesNameTheValueAndTheSetting(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			tok := token(tt.header, tt.claims)
-			if tt.header["alg"] == "RS256" {
-				tok = signed(tt.header, tt.claims)
-			}
 			var out bytes.Buffer
 			h := middleware.AccessLog(slog.New(slog.NewJSONHandler(&out, nil)))(auth.Handler(http.HandlerFunc(me)))
 			rec := httptest.NewRecorder()
-			h.ServeHTTP(rec, request(tok))
+			h.ServeHTTP(rec, request(tt.token))
 
 			logged := strings.NewReplacer(`\"`, `"`, `\\`, `\`).Replace(out.String())
 			for _, want := range tt.want {
@@ -88,8 +165,8 @@ func TestCausesNameTheValueAndTheSetting(t *testing.T) {
 					t.Errorf("the log has not %s:\n%s", want, logged)
 				}
 			}
-			parts := strings.Split(tok, ".")
-			mustNotContain(t, "the log", out.String(), tok, parts[1], parts[2])
+			parts := strings.Split(tt.token, ".")
+			mustNotContain(t, "the log", out.String(), tt.token, parts[1], parts[2])
 			const sentence = `Bearer realm="api", error="invalid_token", error_description="the access token is not valid here"`
 			if got := rec.Header().Get("WWW-Authenticate"); rec.Code != 401 || got != sentence {
 				t.Errorf("%d %s", rec.Code, got)

@@ -126,8 +126,11 @@ func (c *rules) isForUs(got *claims, members []member) error {
 		there bool
 		name  string
 	}{
-		{got.hasExp, "exp"}, {got.sub != "", "sub"}, {got.aud != nil || c.profile.NoAudience, "aud"},
-		{got.hasIat || c.optional("iat"), "iat"}, {got.jti != "" || c.optional("jti"), "jti"},
+		{got.hasExp, "exp"},
+		{got.sub != "", "sub"},
+		{got.aud != nil || c.profile.NoAudience, "aud"},
+		{got.hasIat || c.optional("iat"), "iat"},
+		{got.jti != "" || c.optional("jti"), "jti"},
 		{got.clientID != "" || c.optional("client_id"), strings.Join(c.profile.ClientIDs, " or ")},
 	} {
 		if !r.there {
