@@ -72,7 +72,7 @@ func (a *app) newSealed(cfg ws.Config) (*seal.Keyring, *ws.Handler, error) {
 		return nil, nil, err
 	}
 	sealer, err := seal.NewServer(seal.Config{
-		Keys: keys, Audience: []string{audience},
+		Keys: keys, Audience: audience,
 		Principal: func(p middleware.Principal) string { return p.Subject },
 	})
 	if err != nil {

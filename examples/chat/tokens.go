@@ -69,7 +69,7 @@ func newIssuer(name string) (*issuer, error) {
 func (i *issuer) authenticator(sessions *session.Manager) (*bearer.Authenticator, error) {
 	return bearer.New(bearer.Config{
 		Issuer:      i.name,
-		Audience:    i.name,
+		Audience:    []string{i.name},
 		Keys:        i.public, // the same process: nothing to fetch. Elsewhere: JWKS: name + "/.well-known/jwks.json"
 		Algorithms:  []bearer.Algorithm{bearer.EdDSA},
 		MaxLifetime: tokenLife,

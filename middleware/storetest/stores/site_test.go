@@ -64,7 +64,7 @@ func newSite(address, origin string) (http.Handler, error) {
 		return nil, err
 	}
 	tokens, err := bearer.New(bearer.Config{
-		Issuer: issuer, Audience: audience, Keys: []byte(os.Getenv(keysVariable)), Revocations: list, Sessions: sessions,
+		Issuer: issuer, Audience: []string{audience}, Keys: []byte(os.Getenv(keysVariable)), Revocations: list, Sessions: sessions,
 	})
 	if err != nil {
 		return nil, err
