@@ -3,6 +3,7 @@ package middleware_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -273,5 +274,24 @@ func TestRevocationsForgetTheExpired(t *testing.T) {
 	few, many := grown(4), grown(40)
 	if many > 3*few+1<<20 {
 		t.Errorf("%d bytes after 4 rounds, %d after 40", few, many)
+	}
+}
+
+// A subject takes one entry, however often it is revoked, and so does a session and a token.
+func TestRevocationsOfOneSubjectAreOneEntry(t *testing.T) {
+	t.Parallel()
+	m := middleware.NewRevocations()
+	began := time.Now()
+	for i := range 1_000_000 {
+		mustRevoke(t, m, middleware.Revocation{Issuer: "i", Subject: "ann", Before: began.Add(time.Duration(i))})
+	}
+	for range 1000 {
+		mustRevoke(t, m, middleware.Revocation{SessionHandle: "s", TokenHandle: "t"})
+	}
+	if n := reflect.ValueOf(m).Elem().FieldByName("marks").Len(); n != 3 {
+		t.Errorf("%d entries, want 3", n)
+	}
+	if p := (middleware.Principal{Issuer: "i", Subject: "ann", IssuedAt: began.Add(1_000_000 - 2)}); !isRevoked(t, m, p) {
+		t.Error("the last one does not hold")
 	}
 }

@@ -48,7 +48,8 @@ func nanoseconds(t time.Time) int64 {
 
 // cutOff raises the cut-off of a subject, and never lowers it. Between nodes on a store that
 // does not compare, two at once may leave the lower one: it is read back and written again
-// while it is lower, and what remains are tokens issued between the two moments.
+// while it is lower, and what remains are tokens issued between the two moments. A
+// bearer.Config.Leeway of at least the time between them refuses those as well.
 func (x *ends) cutOff(ctx context.Context, v middleware.Revocation) error {
 	key := entryKey(kindCutoff, v.Issuer, v.Subject)
 	unlock, err := x.locks.lock(ctx, key)

@@ -16,6 +16,9 @@ import (
 // store, at its next request. Followers are told of those of this process. A [Manager] on the
 // store needs none: its own ends are in the store, and [Manager.Revocations] has these methods.
 //
+// Of two revocations of a subject at once, on two nodes whose store is not a [Swapper], the one
+// with the earlier Before may win.
+//
 // Revoke of a subject with an Issuer also ends the sessions that Managers of that issuer keep
 // in the store. Each method waits for the store for at most a second. The error is of a nil
 // store.

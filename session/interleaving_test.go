@@ -139,27 +139,7 @@ func interleave(t *testing.T, kind int, ops []operation, schedule []int) (o outc
 			}
 		}()
 	}
-	var waiting []int
-	next := func(i int) {
-		if _, ok := <-nodes[i].wants; ok {
-			waiting = append(waiting, i)
-		}
-	}
-	for i := range ops {
-		next(i)
-	}
-	for len(waiting) > 0 {
-		slices.Sort(waiting)
-		choices = append(choices, slices.Clone(waiting))
-		i := waiting[0]
-		if len(taken) < len(schedule) {
-			i = schedule[len(taken)]
-		}
-		taken = append(taken, i)
-		waiting = slices.DeleteFunc(waiting, func(w int) bool { return w == i })
-		nodes[i].goes <- struct{}{}
-		next(i)
-	}
+	taken, choices = inOrder(nodes, schedule)
 	o.alive = map[string]bool{}
 	for i, op := range ops {
 		if op.user != "" {
@@ -175,19 +155,55 @@ func interleave(t *testing.T, kind int, ops []operation, schedule []int) (o outc
 	return o, taken, choices
 }
 
+// inOrder lets the steps of the nodes go in the order of the schedule, and then in that of the
+// nodes, until all are done.
+func inOrder(nodes []*node, schedule []int) (taken []int, choices [][]int) {
+	var waiting []int
+	next := func(i int) {
+		if _, ok := <-nodes[i].wants; ok {
+			waiting = append(waiting, i)
+		}
+	}
+	for i := range nodes {
+		next(i)
+	}
+	for len(waiting) > 0 {
+		slices.Sort(waiting)
+		choices = append(choices, slices.Clone(waiting))
+		i := waiting[0]
+		if len(taken) < len(schedule) {
+			i = schedule[len(taken)]
+		}
+		taken = append(taken, i)
+		waiting = slices.DeleteFunc(waiting, func(w int) bool { return w == i })
+		nodes[i].goes <- struct{}{}
+		next(i)
+	}
+	return taken, choices
+}
+
 // everyInterleaving runs the operations once in each order of their steps, and returns how
 // many there were.
 func everyInterleaving(t *testing.T, kind int, ops []operation, check func(outcome) string) (runs int) {
+	t.Helper()
+	return everyOrder(t, func(schedule []int) ([]int, [][]int) {
+		o, taken, choices := interleave(t, kind, ops, schedule)
+		if wrong := check(o); wrong != "" {
+			t.Errorf("%s; statuses %v, steps %v", wrong, o.status, taken)
+		}
+		return taken, choices
+	})
+}
+
+// everyOrder runs once with each schedule that differs, and returns how many there were.
+func everyOrder(t *testing.T, run func(schedule []int) (taken []int, choices [][]int)) (runs int) {
 	t.Helper()
 	pending := [][]int{nil}
 	for len(pending) > 0 && !t.Failed() {
 		schedule := pending[len(pending)-1]
 		pending = pending[:len(pending)-1]
-		o, taken, choices := interleave(t, kind, ops, schedule)
+		taken, choices := run(schedule)
 		runs++
-		if wrong := check(o); wrong != "" {
-			t.Errorf("%s; statuses %v, steps %v", wrong, o.status, taken)
-		}
 		for at := len(schedule); at < len(taken); at++ {
 			for _, other := range choices[at] {
 				if other != taken[at] {

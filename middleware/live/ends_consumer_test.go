@@ -1,0 +1,298 @@
+package live_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	gorilla "github.com/gorilla/websocket"
+
+	"github.com/securews/securews/middleware/live"
+)
+
+// consumer is a kind of request or of response.
+type consumer struct {
+	name, path        string
+	socket            bool                           // a ticket opens it
+	polls             bool                           // it waits for one answer
+	delivers, accepts bool                           // numbers go on in this direction
+	http2             bool                           // and not 1.1
+	grace             func(cause *live.Cause) bool   // it goes on for live.Timeouts.Grace after this cause
+	open              func(c *cell) error            // starts the client
+	again             func(c *cell) (int, error)     // the status of a new request
+	ends              func(cause *live.Cause) string // how its client sees the end
+}
+
+// consumers are all but the sockets over both versions of HTTP.
+var consumers = func() (list []consumer) {
+	for _, x := range []consumer{
+		{name: "REST", path: "/rest", accepts: true, open: openREST, ends: statusOf},
+		{name: "event stream", path: "/events", delivers: true, open: openEvents, ends: lastEventOf, grace: unlessFinal},
+		{name: "long poll", path: "/poll", polls: true, open: openPoll, ends: statusOf, grace: unlessFinal},
+		{name: "download", path: "/download", delivers: true, open: openDownload, ends: aborted, grace: always},
+	} {
+		x.again = again
+		one, two := x, x
+		one.name, two.name, two.http2 = x.name+" over HTTP 1.1", x.name+" over HTTP 2", true
+		list = append(list, one, two)
+	}
+	for _, of := range []string{"ws", "gorilla"} {
+		list = append(list, consumer{
+			name: "socket of " + of, path: "/" + of, socket: true, delivers: true, accepts: true,
+			open: openSocket, again: dialAgain, ends: closeFrameOf,
+		})
+	}
+	return list
+}()
+
+func always(*live.Cause) bool { return true }
+
+func unlessFinal(cause *live.Cause) bool {
+	return !errors.Is(cause, live.Revoked) && !errors.Is(cause, live.Forbidden)
+}
+
+func aborted(*live.Cause) string { return "aborted" }
+
+func closeFrameOf(cause *live.Cause) string {
+	return fmt.Sprintf("close %d %s", cause.Code, cause.Reason)
+}
+
+func lastEventOf(cause *live.Cause) string {
+	return fmt.Sprintf(`end {"code":%d,"reason":"%s"}`, cause.Code, cause.Reason)
+}
+
+func statusOf(cause *live.Cause) string {
+	if cause.Code == 3003 {
+		return "403"
+	}
+	return "401"
+}
+
+// ticketPath is the path of the cell's tickets.
+func (c *cell) ticketPath() string {
+	if c.consumer.socket {
+		return c.consumer.path
+	}
+	return "/ws"
+}
+
+// credential returns the header and the rest of the query that present the credential.
+func (c *cell) credential() (http.Header, string, error) {
+	u := c.user
+	if !u.credential.ticket {
+		return u.header.Clone(), "", nil
+	}
+	t, err := u.ticket(c.ticketPath())
+	return http.Header{"Origin": u.header["Origin"]}, "&ticket=" + t, err
+}
+
+// do sends a request of the cell.
+func (c *cell) do(method, query string) (*http.Response, error) {
+	header, secret, err := c.credential()
+	if err != nil {
+		return nil, err
+	}
+	r, err := http.NewRequestWithContext(c.user.ctx, method, c.user.site.URL+c.consumer.path+"?cell="+c.query()+query+secret, nil)
+	if err != nil {
+		return nil, err
+	}
+	r.Header = header
+	if c.consumer.path == "/events" {
+		r.Header.Set("Accept", "text/event-stream")
+	}
+	client := c.user.http1
+	if c.consumer.http2 {
+		client = c.user.http2
+	}
+	res, err := client.Do(r)
+	if err == nil && c.consumer.http2 != (res.ProtoMajor == 2) {
+		err = fmt.Errorf("served over %s", res.Proto)
+	}
+	return res, err
+}
+
+func again(c *cell) (int, error) {
+	res, err := c.do("GET", "&again=1")
+	if err != nil {
+		return 0, err
+	}
+	return res.StatusCode, res.Body.Close()
+}
+
+// openREST posts number after number until one is refused.
+func openREST(c *cell) error {
+	go func() {
+		for {
+			res, err := c.do("POST", "&n="+strconv.Itoa(c.sent.next()))
+			if err != nil {
+				c.ended("%v", err)
+				return
+			}
+			_, _ = io.Copy(io.Discard, res.Body)
+			_ = res.Body.Close()
+			if res.StatusCode != 200 {
+				c.ended("%d", res.StatusCode)
+				return
+			}
+			select {
+			case <-c.user.ctx.Done():
+				return
+			case <-c.user.quiet:
+				c.ended("quiet")
+				return
+			case <-time.After(c.user.site.interval):
+			}
+		}
+	}()
+	return nil
+}
+
+var errStatus = errors.New("refused")
+
+// get opens a response, and has read return how it ended.
+func (c *cell) get(read func(*bufio.Scanner) string) error {
+	res, err := c.do("GET", "")
+	if err != nil {
+		return err
+	}
+	if res.StatusCode != 200 {
+		_ = res.Body.Close()
+		return fmt.Errorf("%w: %s", errStatus, res.Status)
+	}
+	go func() {
+		defer func() { _ = res.Body.Close() }()
+		lines := bufio.NewScanner(res.Body)
+		end := read(lines)
+		if end == "" && lines.Err() != nil {
+			end = "aborted"
+		}
+		c.ended("%s", end)
+	}()
+	return nil
+}
+
+func openEvents(c *cell) error {
+	return c.get(func(lines *bufio.Scanner) (end string) {
+		last := false
+		for lines.Scan() {
+			data, isData := strings.CutPrefix(lines.Text(), "data: ")
+			n, err := strconv.Atoi(data)
+			switch {
+			case lines.Text() == "event: end":
+				last = true
+			case isData && last:
+				end += "end " + data
+			case isData && err == nil:
+				c.delivered.note(n)
+			}
+		}
+		return end
+	})
+}
+
+func openDownload(c *cell) error {
+	return c.get(func(lines *bufio.Scanner) string {
+		for lines.Scan() {
+			if n, err := strconv.Atoi(lines.Text()); err == nil {
+				c.delivered.note(n)
+			}
+		}
+		return ""
+	})
+}
+
+func openPoll(c *cell) error {
+	go func() {
+		res, err := c.do("GET", "")
+		if err != nil {
+			c.ended("%v", err)
+			return
+		}
+		defer func() { _ = res.Body.Close() }()
+		var n int
+		if res.StatusCode == 200 && json.NewDecoder(res.Body).Decode(&n) == nil {
+			c.delivered.note(n)
+		}
+		c.ended("%d", res.StatusCode)
+	}()
+	return nil
+}
+
+func (c *cell) dial(ctx context.Context) (*gorilla.Conn, *http.Response, error) {
+	header, secret, err := c.credential()
+	if err != nil {
+		return nil, nil, err
+	}
+	u := c.user
+	d := gorilla.Dialer{TLSClientConfig: u.tls}
+	return d.DialContext(ctx, "wss"+strings.TrimPrefix(u.site.URL, "https")+u.credential.prefix()+c.consumer.path+"?cell="+c.query()+secret, header)
+}
+
+func dialAgain(c *cell) (int, error) {
+	conn, res, err := c.dial(c.user.ctx)
+	if err == nil {
+		return res.StatusCode, conn.Close()
+	}
+	if res == nil {
+		return 0, err
+	}
+	return res.StatusCode, res.Body.Close()
+}
+
+// openSocket sends and reads number after number. When it has read a close frame, it sends five
+// more before it answers, as a hostile client would.
+func openSocket(c *cell) error {
+	conn, _, err := c.dial(c.user.ctx)
+	if err != nil {
+		return err
+	}
+	conn.SetCloseHandler(func(int, string) error { return nil })
+	stop := context.AfterFunc(c.user.ctx, func() { _ = conn.Close() })
+	over, done := make(chan struct{}), make(chan struct{})
+	send := func() bool {
+		return conn.WriteMessage(gorilla.TextMessage, []byte(strconv.Itoa(c.sent.next()))) == nil
+	}
+	go func() {
+		defer close(done)
+		for send() {
+			select {
+			case <-over:
+				return
+			case <-time.After(c.user.site.interval):
+			}
+		}
+	}()
+	go func() {
+		defer stop()
+		end := ""
+		for {
+			_, p, err := conn.ReadMessage()
+			if f, ok := errors.AsType[*gorilla.CloseError](err); ok {
+				end = fmt.Sprintf("close %d %s", f.Code, f.Text)
+			} else if err != nil {
+				end = err.Error()
+			}
+			if err != nil {
+				break
+			}
+			if n, err := strconv.Atoi(string(p)); err == nil {
+				c.delivered.note(n)
+			}
+		}
+		close(over)
+		<-done
+		for n := 0; n < 5 && send(); n++ {
+		}
+		_ = conn.WriteControl(gorilla.CloseMessage, gorilla.FormatCloseMessage(1000, ""), time.Now().Add(time.Second))
+		_ = conn.Close()
+		c.ended("%s", end)
+	}()
+	return nil
+}

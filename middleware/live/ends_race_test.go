@@ -1,0 +1,6 @@
+//go:build race
+
+package live_test
+
+// racing says that everything takes several times as long.
+const racing = true
