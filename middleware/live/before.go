@@ -25,7 +25,7 @@ const maxPooled = 64
 // front, before the handler can change it.
 func (w *response) Header() http.Header {
 	h := w.ResponseWriter.Header()
-	if w.before.Load() == nil {
+	if w.before.Load() == nil && !w.out.Load() {
 		w.keepHeader(h)
 	}
 	return h
