@@ -93,7 +93,7 @@ func newSite(t *testing.T, cfg siteConfig) *site {
 
 func (s *site) authenticators(cfg siteConfig) (err error) {
 	tokens := bearer.Config{
-		Issuer: s.issuer.name, Audience: s.URL, JWKS: s.URL + "/keys", HTTPClient: s.Client(), Log: s.log,
+		Issuer: s.issuer.name, Audience: []string{s.URL}, JWKS: s.URL + "/keys", HTTPClient: s.Client(), Log: s.log,
 		Sessions: s.sessions, Revocations: s.sessions.Revocations(),
 		Leeway: 1, Refresh: refresh, CoolDown: time.Second,
 	}
