@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"time"
 )
@@ -45,23 +44,6 @@ func entrySum(kind byte, issuer, value string) [sha256.Size]byte {
 	b = append(b, 0)
 	b = append(b, value...)
 	return sha256.Sum256(b)
-}
-
-// ofSubject is how many entries of its subject a load asks for.
-const ofSubject = 3
-
-// subjectKeys are their keys, in one allocation.
-func subjectKeys(issuer, subject string) (keys [ofSubject]string) {
-	var text [ofSubject * tokenLen]byte
-	for i, kind := range [...]byte{kindEverywhere, kindOthers, kindRoles} {
-		sum := entrySum(kind, issuer, subject)
-		base64.RawURLEncoding.Encode(text[i*tokenLen:], sum[:])
-	}
-	all := string(text[:])
-	for i := range keys {
-		keys[i] = all[i*tokenLen : (i+1)*tokenLen]
-	}
-	return keys
 }
 
 func entryValue(kind byte, payload string) []byte {
@@ -117,7 +99,7 @@ const tombstoneSize = 8
 
 // marksRaw reads the marks of a subject, within a bounded.Call.
 func (s *store) marksRaw(ctx context.Context, issuer, subject string) (now marks, err error) {
-	keys := subjectKeys(issuer, subject)
+	keys := s.keys.of(issuer, subject)
 	var values [ofSubject][]byte
 	if err := s.findEachRaw(ctx, keys[:], values[:]); err != nil {
 		return marks{}, err

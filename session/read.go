@@ -95,8 +95,7 @@ func (m *Manager) askRaw(ctx context.Context, handle string, found *reading) (er
 	var values [len(stack)][]byte
 	keys := stack[:0]
 	if found.rec.subject != "" {
-		of := subjectKeys(m.issuer, found.rec.subject)
-		keys = append(keys, of[:]...)
+		keys = append(keys, m.store.keys.of(m.issuer, found.rec.subject)[:]...)
 	}
 	marked := len(keys)
 	if m.store.swapper == nil {

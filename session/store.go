@@ -36,6 +36,7 @@ type store struct {
 	raw     scs.Store
 	swapper Swapper
 	many    ManyFinder
+	keys    *subjectKeys
 	calls   bounded.Caller // direct: the store is a map in this process, and never waits
 }
 
@@ -43,7 +44,7 @@ func newStore(raw scs.Store) store {
 	if raw == nil {
 		raw = newMemory()
 	}
-	s := store{raw: raw, calls: bounded.NewCaller(raw)}
+	s := store{raw: raw, keys: newSubjectKeys(), calls: bounded.NewCaller(raw)}
 	s.swapper, _ = raw.(Swapper)
 	s.many, _ = raw.(ManyFinder)
 	if _, ok := raw.(*memstore.MemStore); ok {

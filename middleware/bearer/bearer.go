@@ -104,7 +104,8 @@ func (a *Authenticator) Challenge() string {
 //   - 400 credential_malformed: two headers, one that cannot be read, a token in the query,
 //     in two subprotocols, in one without a real one beside it or on a request that is not
 //     a handshake, or in both places;
-//   - 401 credential_expired, credential_revoked: of the token or its session;
+//   - 401 credential_expired, credential_revoked: of the token or its session; expired
+//     with Retry-After if a token issued later may be good, see Config.Revocations;
 //   - 401 credential_invalid;
 //   - 503 unavailable with Retry-After: the keys are not available, or Revocations or
 //     Sessions do not answer. If they panic, the error is not a Refusal, and the answer 500.

@@ -15,7 +15,8 @@
 //     certificate; one bound in a way that cannot be checked here is refused;
 //   - it is not revoked, and the session that its sid names is alive. This, the times and
 //     the binding are checked on every request; the rest is remembered in a bounded cache
-//     for as long as the key stays in the set.
+//     for as long as the key stays in the set. Connections that a token or its ticket has
+//     opened are checked at each recheck, and end when the issuer withdraws the key.
 //
 // Keys are fetched in the background; a request whose key is known never waits for them.
 // While the issuer cannot be reached the last good set serves until Config.MaxStale;
