@@ -54,6 +54,24 @@
 // of the subject. SetRoles writes one entry beside the records and changes none of them, so that it
 // needs no list of the sessions, and no renewal and no other write can bring the old roles back.
 //
+// # Cost
+//
+// A request without the cookie asks the store nothing. One with it, a handshake through the whole
+// chain and a recheck of a connection cost the same round trips, here with those of changes:
+//
+//	                       plain  ManyFinder  Swapper  both
+//	request, handshake         5           2        4     2
+//	Login                      7           3        7     3
+//	change of values          16           7        9     5
+//	Logout                     8           5        7     5
+//	LogoutOthers              17           9       14     8
+//	LogoutEverywhere           1           1        1     1
+//
+// The request in which a change is made is included, except for LogoutEverywhere, which needs
+// none. A request allocates 11 times with the memory of the process, 12 with memstore, 44 with
+// redisstore and 130 with sqlite3store; a handshake through the whole chain, its client included,
+// 178, 179, 218 and 300 times.
+//
 // # Why not scs.SessionManager
 //
 // The package uses the stores of scs, not its SessionManager. With an idle time-out,

@@ -120,6 +120,12 @@ func life(t *testing.T, s *site, list middleware.Revocations, wait func()) {
 	if err := s.Update(t.Context(), p, func(v *session.Values) error { return note.Put(v, "updated") }); err != nil {
 		t.Error(err)
 	}
+	if err := s.SetRoles(t.Context(), "alice", []string{"admin"}); err != nil {
+		t.Error(err)
+	}
+	if roles := phone.principal().Roles; len(roles) != 1 || roles[0] != "admin" {
+		t.Errorf("roles %q", roles)
+	}
 	if subject, err := s.SessionAlive(t.Context(), p.SessionHandle); subject != "alice" || err != nil {
 		t.Errorf("SessionAlive: %q, %v", subject, err)
 	}
