@@ -206,11 +206,17 @@ func (a *Authenticator) verify(ctx context.Context, token string) (*verified, er
 	if err != nil {
 		return nil, err
 	}
+	named := at.kid != ""
 	at, k, err := a.keys.find(ctx, at)
 	if err != nil {
 		return nil, err
 	}
 	payload, err := k.verify(token, signature, at.alg)
+	if err != nil && !named {
+		if at, k, err = a.keys.newer(ctx, at.alg, k); err == nil {
+			payload, err = k.verify(token, signature, at.alg)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

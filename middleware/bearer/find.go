@@ -26,7 +26,13 @@ func (s *source) usable() *keySet {
 // one failed, it is not known whether the kid exists, and the error is errUnavailable: a token
 // of an invented kid does not have the tokens of a new key refused for good.
 func (s *source) find(ctx context.Context, at slot) (slot, *key, error) {
-	set, latest, err := s.lookUp(ctx, func(set *keySet) bool { return at.kid == "" || set.knows(at.kid) })
+	set, latest, err := s.lookUp(ctx, func(set *keySet) bool {
+		if at.kid != "" {
+			return set.knows(at.kid)
+		}
+		_, k := set.only(at.alg)
+		return k != nil
+	})
 	if err != nil {
 		return slot{}, nil, err
 	}
@@ -41,6 +47,26 @@ func (s *source) find(ctx context.Context, at slot) (slot, *key, error) {
 		return slot{}, nil, errUnavailable
 	}
 	return slot{}, nil, errUnknownKey
+}
+
+// newer is find for a token without kid whose signature does not verify under the key: the
+// issuer may have another by now.
+func (s *source) newer(ctx context.Context, alg Algorithm, than *key) (slot, *key, error) {
+	set, latest, err := s.lookUp(ctx, func(set *keySet) bool {
+		_, k := set.only(alg)
+		return k != nil && !k.same(than)
+	})
+	if err != nil {
+		return slot{}, nil, err
+	}
+	at, k := set.only(alg)
+	switch {
+	case k != nil && !k.same(than):
+		return at, k, nil
+	case !latest:
+		return slot{}, nil, errUnavailable
+	}
+	return slot{}, nil, errSignature
 }
 
 // holds returns errWithdrawn if the issuer does not publish the key of that thumbprint any

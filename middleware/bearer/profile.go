@@ -51,7 +51,8 @@ type Profile struct {
 	// NoAudience says that the tokens have no aud: Config.Clients takes its place.
 	NoAudience bool
 
-	// NoKeyID says that a token may have no kid, if the key set has one key for its alg.
+	// NoKeyID says that a token may have no kid, if the key set has one key for its alg. While
+	// the issuer publishes two, such tokens are refused.
 	NoKeyID bool
 
 	// Tenant is the claim that names the tenant, for an issuer per tenant: Config.Issuer

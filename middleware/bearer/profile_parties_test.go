@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/securews/securews/middleware/bearer"
 )
@@ -130,6 +132,48 @@ func TestTokensWithoutKid(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A token without kid does not say that its key is new: the signature does.
+func TestRotationWithoutKid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := &issuerInMemory{}
+		i.serves(keys(jwk("", ecKey()).without("kid")))
+		cfg := i.config()
+		cfg.Profile = own()
+		cfg.Profile.NoKeyID = true
+		a := newAuthenticator(t, cfg)
+		old := token(ownHeader().without("kid"), ownClaims())
+		fresh := sign(otherEC(), "ES256", ownHeader().without("kid").String(), ownClaims().String())
+		forged := sign(ecKeyOf(elliptic.P256()), "ES256", ownHeader().without("kid").String(), ownClaims().String())
+		if err := errOf(a, old); err != nil {
+			t.Fatal(err)
+		}
+		i.serves(keys(jwk("", otherEC()).without("kid")))
+		if err := errOf(a, fresh); err != nil || i.fetches.Load() != 2 {
+			t.Errorf("the new key: %v after %d fetches", err, i.fetches.Load())
+		}
+		if got := outcomeOf(a, old); got != invalid {
+			t.Errorf("the removed key: %s", got)
+		}
+		for range 100 {
+			if got := outcomeOf(a, forged); got != invalid && got != unavailable {
+				t.Fatalf("a forged token: %s", got)
+			}
+		}
+		if n := i.fetches.Load(); n > 4 {
+			t.Errorf("%d fetches in one cool-down", n)
+		}
+		i.serves(keys(jwk("rsa", rsaKey()))) // another alg
+		other := sign(rsaKey(), "RS256", `{"alg":"RS256","typ":"JWT"}`, ownClaims().String())
+		if got := outcomeOf(a, other); got != unavailable {
+			t.Errorf("the cool-down is used up: %s", got)
+		}
+		time.Sleep(10 * time.Second)
+		if err := errOf(a, other); err != nil {
+			t.Errorf("a key for another alg: %v", err)
+		}
+	})
 }
 
 func TestNewRefusesProfiles(t *testing.T) {
