@@ -103,7 +103,6 @@ func Google() Profile {
 	const client = "*.apps.googleusercontent.com" // the aud and azp of a sign-in
 	return Profile{
 		Name: "Google", Types: []string{"JWT"},
-		Require: []Claim{Has("azp")},
 		Forbid: append(notID("hd", "sid", "auth_time", "acr", "amr", "name", "picture", "preferred_username"),
 			Has("aud", client), Has("azp", client)),
 		Optional: []string{"jti"}, ClientIDs: []string{"azp"},
@@ -118,7 +117,7 @@ func Google() Profile {
 func Firebase() Profile {
 	return Profile{
 		Name: "Firebase", Types: []string{"JWT"},
-		Require: []Claim{Has("firebase"), Has("user_id")}, Forbid: notID("azp"),
+		Require: []Claim{Has("firebase"), Has("user_id")}, Forbid: notID(),
 		Optional: []string{"jti", "client_id"},
 	}
 }
@@ -143,7 +142,7 @@ func Zitadel() Profile {
 func Hydra() Profile {
 	return Profile{
 		Name: "Hydra", Types: []string{"JWT", "at+jwt"},
-		Require: []Claim{Has("client_id"), Has("jti")}, Forbid: notID("rat"), // requested at, in ID tokens
+		Forbid: notID("rat"), // requested at; and an ID token has no client_id
 		Scopes: []string{"scp", "scope"}, ScopeLists: true,
 	}
 }

@@ -153,6 +153,30 @@ func TestWhichProfileAcceptsWhichToken(t *testing.T) {
 	}
 }
 
+// An ID token with the claims of an access token, as an administrator may have added them, and
+// without those that depend on the sign-in.
+func TestDecoratedIDTokensAreRefused(t *testing.T) {
+	t.Parallel()
+	for _, p := range documented() {
+		if p.name == "Firebase" {
+			continue // it has no others
+		}
+		c := timed(p.id)
+		for _, name := range []string{"nonce", "at_hash", "c_hash", "hd"} {
+			c = c.without(name)
+		}
+		for name, value := range (object{"client_id": p.client, "azp": p.client, "cid": p.client, "jti": "j", "scope": "a", "roles": []string{"a"}}) {
+			if _, has := c[name]; !has {
+				c[name] = value
+			}
+		}
+		a := newAuthenticator(t, configFor(&p, p.profile))
+		if _, err := a.Authenticate(request(signed(p.header, c.with("aud", p.audience)))); outcome(err) != invalid {
+			t.Errorf("%s: %s", p.name, outcome(err))
+		}
+	}
+}
+
 // What becomes what, of the documented access tokens.
 func TestWhatTheTokensOfProductsBecome(t *testing.T) {
 	t.Parallel()
