@@ -38,7 +38,7 @@ func newRotation(t *testing.T) *rotation {
 	keys := httptest.NewRecorder()
 	x.issuer.ServeHTTP(keys, nil)
 	tokens, err := bearer.New(bearer.Config{
-		Issuer: x.issuer.name, Audience: wstest.URL, Keys: keys.Body.Bytes(), Log: log,
+		Issuer: x.issuer.name, Audience: []string{wstest.URL}, Keys: keys.Body.Bytes(), Log: log,
 		Sessions: x.sessions, Revocations: x.sessions.Revocations(), Leeway: 1,
 	})
 	must(t, err)
