@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -70,6 +71,9 @@ func appendList(b []byte, list []string) []byte {
 	}
 	return b
 }
+
+// isRecord reports whether b is a record, of any version.
+func isRecord(b []byte) bool { return bytes.HasPrefix(b, []byte(magic[:3])) }
 
 // decode does not keep b.
 func decode(b []byte) (*record, error) {

@@ -52,14 +52,13 @@ func nanoseconds(t time.Time) int64 {
 // bearer.Config.Leeway of at least the time between them refuses those as well.
 func (x *ends) cutOff(ctx context.Context, v middleware.Revocation) error {
 	key := entryKey(kindCutoff, v.Issuer, v.Subject)
-	unlock, err := x.locks.lock(ctx, key)
-	if err != nil {
-		return err
-	}
-	defer unlock()
 	want := cutoff{nanoseconds(v.Before), max(nanoseconds(v.Expires), nanoseconds(time.Now().Add(entryRetention)))}
+	return x.inTurn(ctx, key, func() error { return x.raiseRaw(ctx, key, want) })
+}
+
+func (x *ends) raiseRaw(ctx context.Context, key string, want cutoff) error {
 	for range attempts {
-		b, err := x.store.find(ctx, key)
+		b, err := x.store.findRaw(ctx, key)
 		if err != nil {
 			return err
 		}
@@ -71,7 +70,7 @@ func (x *ends) cutOff(ctx context.Context, v middleware.Revocation) error {
 			return nil
 		}
 		next := cutoff{max(now.before, want.before), max(now.expires, want.expires)}
-		if _, err := x.store.write(ctx, key, b, next.value(), time.Unix(0, next.expires)); err != nil {
+		if _, err := x.store.writeRaw(ctx, key, b, next.value(), time.Unix(0, next.expires)); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -56,28 +57,30 @@ func (x *ends) everywhere(ctx context.Context, issuer, subject string) error {
 // tombstone writes that a session or a token has ended. It is kept until expires, and at
 // least a minute.
 func (x *ends) tombstone(ctx context.Context, kind byte, handle string, expires time.Time) error {
-	until := max(nanoseconds(expires), nanoseconds(time.Now().Add(time.Minute)))
-	payload := binary.BigEndian.AppendUint64(nil, uint64(until))
-	return x.store.put(ctx, entryKey(kind, "", handle), entryValue(kind, string(payload)), time.Unix(0, until))
+	value, until := tombstoneValue(kind, expires)
+	return x.store.put(ctx, entryKey(kind, "", handle), value, until)
+}
+
+func tombstoneValue(kind byte, expires time.Time) (b []byte, until time.Time) {
+	end := max(nanoseconds(expires), nanoseconds(time.Now().Add(time.Minute)))
+	return entryValue(kind, string(binary.BigEndian.AppendUint64(nil, uint64(end)))), time.Unix(0, end)
 }
 
 // lengthen is tombstone, except that it does not shorten one that is there.
 func (x *ends) lengthen(ctx context.Context, kind byte, handle string, expires time.Time) error {
 	key := entryKey(kind, "", handle)
-	unlock, err := x.locks.lock(ctx, key)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	b, err := x.store.find(ctx, key)
-	if err != nil {
-		return err
-	}
-	until, err := payloadOf(b, kind, tombstoneSize)
-	if err != nil || until != "" && int64(binary.BigEndian.Uint64([]byte(until))) >= nanoseconds(expires) {
-		return err
-	}
-	return x.tombstone(ctx, kind, handle, expires)
+	return x.inTurn(ctx, key, func() error {
+		b, err := x.store.findRaw(ctx, key)
+		if err != nil {
+			return err
+		}
+		now, err := payloadOf(b, kind, tombstoneSize)
+		if err != nil || now != "" && int64(binary.BigEndian.Uint64([]byte(now))) >= nanoseconds(expires) {
+			return err
+		}
+		value, until := tombstoneValue(kind, expires)
+		return x.store.commitRaw(ctx, key, value, until)
+	})
 }
 
 // others replaces the mark of a sign-out of others by next, if it is still was; "" is an
@@ -131,6 +134,10 @@ func (x *ends) revokeSession(ctx context.Context, v middleware.Revocation) error
 	if err := x.lengthen(ctx, kindEnded, v.SessionHandle, v.Expires); err != nil || !isHandle(v.SessionHandle) {
 		return err
 	}
+	b, err := x.store.find(ctx, v.SessionHandle)
+	if err != nil || !isRecord(b) { // a key of something else that is kept, such as a mark
+		return err
+	}
 	return x.store.delete(ctx, v.SessionHandle) // final if the store is a Swapper
 }
 
@@ -145,11 +152,9 @@ func (x *ends) revokeSubject(ctx context.Context, v middleware.Revocation) error
 	if v.Subject == "" {
 		return nil
 	}
-	err := x.cutOff(ctx, v)
-	if issuer := v.Issuer; issuer != "" {
-		return errors.Join(err, x.everywhere(ctx, issuer, v.Subject))
-	} else if x.issuer != "" {
-		return errors.Join(err, x.everywhere(ctx, x.issuer, v.Subject))
+	var err error
+	if issuer := cmp.Or(v.Issuer, x.issuer); issuer != "" {
+		err = x.everywhere(ctx, issuer, v.Subject) // first: it waits for nothing else
 	}
-	return err
+	return errors.Join(err, x.cutOff(ctx, v))
 }

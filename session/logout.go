@@ -68,11 +68,14 @@ func (m *Manager) named(st *state) (handles []string, err error) {
 // earlier attempt failed to delete it.
 func (m *Manager) endNamed(ctx context.Context, handle string) error {
 	b, err := m.store.find(ctx, handle)
-	if err != nil || b == nil {
+	if err != nil {
 		return err
 	}
 	rec, err := decode(b)
 	switch {
+	case b == nil: // it ran out, or another node has ended it; its connections may not know yet
+		m.ends.followers.Tell(middleware.Revocation{SessionHandle: handle, Expires: time.Now().Add(m.absolute)})
+		return nil
 	case err != nil:
 		return m.store.delete(ctx, handle)
 	case rec.issuer != m.issuer:
@@ -95,7 +98,8 @@ const (
 // session any more: a connection that one opens after they were told would go on. If the store
 // compares, a read does not ask for the tombstone, and finds the session until the record is gone.
 func (m *Manager) end(ctx context.Context, handle string, rec *record, how manner) error {
-	until, final := m.endOf(rec), m.store.swapper != nil
+	last := time.Unix(0, rec.end).UTC() // also by a Manager with a longer Absolute
+	until, final := last, m.store.swapper != nil
 	if final {
 		until = time.Now().Add(10 * time.Minute) // tells that it was revoked, no more
 	}
@@ -104,7 +108,7 @@ func (m *Manager) end(ctx context.Context, handle string, rec *record, how manne
 			return err
 		}
 	}
-	ended := middleware.Revocation{SessionHandle: handle, Expires: m.endOf(rec)}
+	ended := middleware.Revocation{SessionHandle: handle, Expires: last}
 	if final && m.revocations == nil {
 		err := m.store.delete(ctx, handle)
 		m.ends.followers.Tell(ended)
@@ -156,6 +160,9 @@ func (m *Manager) End(ctx context.Context, subject, handle string) error {
 		return refused(errGone)
 	}
 	now, err := m.read(ctx, handle)
+	if errors.Is(err, errRevoked) { // perhaps by an attempt that has failed after its first step
+		m.ends.followers.Tell(middleware.Revocation{SessionHandle: handle, Expires: time.Now().Add(m.absolute)})
+	}
 	switch {
 	case err != nil:
 		return refused(err)

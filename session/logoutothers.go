@@ -66,7 +66,7 @@ func (rec *record) renewed(changed map[string]change) (*record, error) {
 	if err := fits(next.values); err != nil {
 		return nil, fmt.Errorf("session: logout others: %w", err)
 	}
-	next.start = time.Now().UnixNano()
+	next.start = max(time.Now().UnixNano(), rec.login) // the clock of the node of the login may be ahead
 	next.seen = next.start
 	next.marks.others = newMark()
 	return &next, nil

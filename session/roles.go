@@ -39,7 +39,8 @@ func (m *Manager) SetRoles(ctx context.Context, subject string, roles []string) 
 	ctx, cancel := m.committing()
 	defer cancel()
 	key, value := entryKey(kindRoles, m.issuer, subject), entryValue(kindRoles, newMark()+string(appendList(nil, roles)))
-	err := m.store.put(ctx, key, value, time.Now().Add(entryRetention))
+	expires := time.Now().Add(entryRetention)
+	err := m.ends.inTurn(ctx, key, func() error { return m.store.commitRaw(ctx, key, value, expires) })
 	m.ends.followers.Tell(m.subjectEnds(subject, time.Now().Round(0))) // also on an error: the store may have taken it
 	if err != nil {
 		return unavailable(err)

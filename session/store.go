@@ -106,12 +106,14 @@ func (s *store) find(ctx context.Context, key string) ([]byte, error) {
 
 // write returns false if a Swapper finds other bytes than old.
 func (s *store) write(ctx context.Context, key string, old, b []byte, expiry time.Time) (bool, error) {
-	return bounded.Call(ctx, s.calls, "session: store: commit", func() (bool, error) {
-		if s.swapper != nil {
-			return s.swapper.Swap(ctx, key, old, b, expiry)
-		}
-		return true, s.commitRaw(ctx, key, b, expiry)
-	})
+	return bounded.Call(ctx, s.calls, "session: store: commit", func() (bool, error) { return s.writeRaw(ctx, key, old, b, expiry) })
+}
+
+func (s *store) writeRaw(ctx context.Context, key string, old, b []byte, expiry time.Time) (bool, error) {
+	if s.swapper != nil {
+		return s.swapper.Swap(ctx, key, old, b, expiry)
+	}
+	return true, s.commitRaw(ctx, key, b, expiry)
 }
 
 // put writes b without a comparison.

@@ -122,12 +122,18 @@ func openDuring(t *testing.T, s *site, store *steppingStore, of credential, e ev
 	if err != nil {
 		t.Fatal(err)
 	}
+	var each sync.WaitGroup
 	for _, c := range u.cells {
-		if c.renewed.Load() {
-			c.wantOpenAfter(b)
-		} else {
-			c.wantEnd(e.cause, b)
-		}
+		each.Go(func() {
+			if c.renewed.Load() {
+				c.wantOpenAfter(b)
+			} else {
+				c.wantEnd(e.cause, b)
+			}
+		})
+	}
+	each.Wait()
+	for _, c := range u.cells {
 		c.report(t)
 	}
 	if len(u.cells) == 0 || len(u.cells) == steps && !e.reauth {

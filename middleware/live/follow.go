@@ -153,8 +153,8 @@ const reportTimeout = time.Second
 
 // revoked is called with every revocation. Members with its handles end before it returns.
 // The members of a subject are asked about, since only the Auth knows which of its
-// credentials are meant; revoked waits for the answers, so that a sign-out which has returned
-// has ended what it reaches. Without an answer a member ends later, when the question is
+// credentials are meant; revoked waits for the answers about them, so that a sign-out which has
+// returned has ended what it reaches. Without an answer a member ends later, when the question is
 // given up.
 func (f *follow) revoked(v middleware.Revocation) {
 	g := f.registry
@@ -168,12 +168,13 @@ func (f *follow) revoked(v middleware.Revocation) {
 	if v.Subject == "" {
 		return
 	}
+	var reports []report
 	for _, b := range g.index.subject(v.Issuer, v.Subject) {
 		if b.follow.Load() == f {
-			b.reported()
+			reports = append(reports, b.reported())
 		}
 	}
-	f.questions.settle(reportTimeout)
+	f.questions.settle(reports, reportTimeout)
 }
 
 // remember enters v in the ring, which is in order of time.

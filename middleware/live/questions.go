@@ -23,15 +23,13 @@ type questions struct {
 	mu      sync.Mutex
 	waiting [2][]*Binding // by urgency
 	workers int
-	urgent  int           // of these, how many wait or are being asked
-	settled chan struct{} // closed when urgent is 0; nil: no caller waits for that
+	awaited map[*Binding]chan struct{} // closed when a question about it has been answered, or dropped
 }
 
 func (q *questions) add(b *Binding, urgency int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.waiting[urgency] = append(q.waiting[urgency], b)
-	q.urgent += urgency
 	if q.workers < maxAsking {
 		q.workers++
 		go q.work()
@@ -39,40 +37,64 @@ func (q *questions) add(b *Binding, urgency int) {
 }
 
 func (q *questions) work() {
-	for b, urgency := q.take(); b != nil; b, urgency = q.take() {
+	for b := q.take(); b != nil; b = q.take() {
 		q.task(b)
-		q.count(-urgency)
+		q.answered(b)
 	}
 }
 
-// count counts urgent questions that begin or, if n is negative, have been answered.
-func (q *questions) count(n int) {
+// answered wakes the calls of settle that wait for an answer about b.
+func (q *questions) answered(b *Binding) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.urgent += n; q.urgent == 0 && q.settled != nil {
-		close(q.settled)
-		q.settled = nil
+	if done := q.awaited[b]; done != nil {
+		close(done)
+		delete(q.awaited, b)
 	}
 }
 
-// settle waits until the urgent questions are answered, at most as long as given.
-func (q *questions) settle(most time.Duration) {
+func (q *questions) await(b *Binding) <-chan struct{} {
 	q.mu.Lock()
-	if q.urgent == 0 {
-		q.mu.Unlock()
-		return
+	defer q.mu.Unlock()
+	if q.awaited == nil {
+		q.awaited = map[*Binding]chan struct{}{}
 	}
-	if q.settled == nil {
-		q.settled = make(chan struct{})
+	if q.awaited[b] == nil {
+		q.awaited[b] = make(chan struct{})
 	}
-	settled := q.settled
-	q.mu.Unlock()
-	returnsWithin(settled, most)
+	return q.awaited[b]
+}
+
+// report is one of the ends of its subject that were reported to a binding.
+type report struct {
+	*Binding
+	number uint32
+}
+
+// settle waits until these reports are answered, at most as long as given. It does not wait for
+// questions about others.
+func (q *questions) settle(reports []report, most time.Duration) {
+	timer := time.NewTimer(most)
+	defer timer.Stop()
+	for _, r := range reports {
+		for !r.settled() {
+			done := q.await(r.Binding)
+			if r.settled() { // before there was anything to close
+				q.answered(r.Binding)
+				break
+			}
+			select {
+			case <-done:
+			case <-timer.C:
+				return
+			}
+		}
+	}
 }
 
 // take returns the next binding, an urgent one first; nil: there is none, and the worker
 // ends.
-func (q *questions) take() (b *Binding, urgency int) {
+func (q *questions) take() *Binding {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for urgency := len(q.waiting) - 1; urgency >= 0; urgency-- {
@@ -80,10 +102,10 @@ func (q *questions) take() (b *Binding, urgency int) {
 			b := w[0]
 			w[0] = nil
 			q.waiting[urgency] = w[1:]
-			return b, urgency
+			return b
 		}
 	}
 	q.workers--
 	q.waiting = [2][]*Binding{}
-	return nil, routine
+	return nil
 }

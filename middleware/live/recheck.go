@@ -26,6 +26,7 @@ type question struct {
 	good    int64   // when the last good answer came, plus the time spent waiting since
 	reports uint32  // that the subject ended
 	cleared uint32  // how many of those a good answer followed
+	settled uint32  // how many of those any answer followed, and its End
 	queued  [2]bool // whether it is in questions.waiting, by urgency
 }
 
@@ -41,7 +42,7 @@ func (q *question) lastGood(answered int64) int64 {
 // renew takes the voucher of a credential for a good answer.
 func (q *question) renew(b *Binding) {
 	now := b.registry.Now()
-	q.good, q.waits, q.due, q.cleared, q.queued = now, 0, now+b.recheckPause(), q.reports, [2]bool{}
+	q.good, q.waits, q.due, q.cleared, q.settled, q.queued = now, 0, now+b.recheckPause(), q.reports, q.reports, [2]bool{}
 }
 
 func (b *Binding) recheckPause() int64 {
@@ -113,11 +114,19 @@ func (b *Binding) ask(now int64, urgency int) {
 
 // reported has the Auth asked as soon as possible, because an end of the subject was
 // reported. Without an answer the member ends.
-func (b *Binding) reported() {
+func (b *Binding) reported() report {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.question.reports++
 	b.ask(b.registry.Now(), urgent)
+	return report{b, b.question.reports}
+}
+
+// settled reports whether an answer has followed, or none is needed any more.
+func (r report) settled() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.stage.Load() != bound || int32(r.question.settled-r.number) >= 0
 }
 
 // asked is a binding that a question is about, its principal then, and how many reports that
@@ -126,7 +135,6 @@ type asked struct {
 	*Binding
 	about   *middleware.Principal
 	reports uint32
-	urgent  bool // its own urgent question is still to be asked
 }
 
 // ask is the task of questions. The answer holds for all members of the same credential.
@@ -134,10 +142,6 @@ func (f *follow) ask(b *Binding) {
 	group := f.group(b)
 	if len(group) == 0 {
 		return
-	}
-	if slices.ContainsFunc(group, func(x asked) bool { return x.urgent }) {
-		f.questions.count(+1)
-		defer f.questions.count(-1)
 	}
 	ctx, cancel := bounded.WithTimeout(context.Background(), askTimeout)
 	defer cancel()
@@ -151,6 +155,17 @@ func (f *follow) ask(b *Binding) {
 		if cause := x.takeAnswer(cause, err); cause != nil {
 			x.end(cause)
 		}
+		x.settle()
+		f.questions.answered(x.Binding)
+	}
+}
+
+// settle says that an answer to these reports has been acted on.
+func (a asked) settle() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if q := &a.question; int32(a.reports-q.settled) > 0 { // a later question may have been faster
+		q.settled = a.reports
 	}
 }
 
@@ -202,7 +217,7 @@ func (b *Binding) joins(f *follow, p *middleware.Principal) (asked, bool) {
 func (b *Binding) beingAsked(f *follow) asked {
 	q := &b.question
 	q.good, q.waits, q.due = q.lastGood(f.answered.Load()), 0, 0
-	return asked{b, b.principal.Load(), q.reports, q.queued[urgent]}
+	return asked{b, b.principal.Load(), q.reports}
 }
 
 // sameCredential reports whether one answer is about both. Roles and scopes differ within a

@@ -145,6 +145,7 @@ func TestSourceErrors(t *testing.T) {
 		"any error is tried again": {passing, 5},
 		"a permanent one is not":   {redial.Permanent(final), 1},
 		"a 401 once":               {&redial.HandshakeError{Status: 401}, 2},
+		"one with Retry-After is":  {&redial.HandshakeError{Status: 401, RetryAfter: time.Second}, 5},
 		"a 403 is not":             {&redial.HandshakeError{Status: 403}, 1},
 		"a 503 is":                 {&redial.HandshakeError{Status: 503}, 5},
 	}
