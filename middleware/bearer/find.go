@@ -43,7 +43,7 @@ func (s *source) find(ctx context.Context, at slot) (slot, *key, error) {
 	switch {
 	case k != nil:
 		return at, k, nil
-	case !latest:
+	case !latest && !has(set.gone, at.kid):
 		return slot{}, nil, errUnavailable
 	}
 	return slot{}, nil, errUnknownKey

@@ -24,11 +24,12 @@ type keySet struct {
 	kids      map[string]struct{} // every kid of the document, usable or not
 	usable    map[string]struct{} // the thumbprints of keys
 	withdrawn map[string]struct{} // thumbprints that earlier sets had as usable, and this one has not
+	gone      map[string]struct{} // kids likewise
 	asOf      time.Time           // when it was asked for
 	unused    []string            // why keys were left out, for the log
 }
 
-// maxWithdrawn bounds the thumbprints that are remembered; issuers withdraw a few a year.
+// maxWithdrawn bounds the thumbprints and kids that are remembered; issuers withdraw a few a year.
 const maxWithdrawn = maxKeys
 
 // parseKeySet reads a JWK set (RFC 7517 §5). A key that cannot be used is left out and
@@ -88,15 +89,23 @@ func parseKeySet(doc []byte, algorithms *algorithmSet, noKeyID bool, prev *keySe
 
 // follow notes which keys the issuer has withdrawn since prev.
 func (s *keySet) follow(prev *keySet) {
-	s.withdrawn = map[string]struct{}{}
 	if prev == nil {
-		return
+		prev = &keySet{}
 	}
-	if len(prev.withdrawn)+len(prev.usable) <= maxWithdrawn {
-		maps.Copy(s.withdrawn, prev.withdrawn)
+	s.withdrawn = without(prev.withdrawn, prev.usable, s.usable)
+	s.gone = without(prev.gone, prev.kids, s.kids)
+}
+
+// without returns the names of earlier and last, less those of now. Too many earlier ones are
+// left out.
+func without(earlier, last, now map[string]struct{}) map[string]struct{} {
+	names := map[string]struct{}{}
+	if len(earlier)+len(last) <= maxWithdrawn {
+		maps.Copy(names, earlier)
 	}
-	maps.Copy(s.withdrawn, prev.usable)
-	maps.DeleteFunc(s.withdrawn, func(thumbprint string, _ struct{}) bool { return has(s.usable, thumbprint) })
+	maps.Copy(names, last)
+	maps.DeleteFunc(names, func(name string, _ struct{}) bool { return has(now, name) })
+	return names
 }
 
 func has(set map[string]struct{}, name string) bool {

@@ -202,3 +202,28 @@ func TestWithoutAnswerNobodyWaitsLong(t *testing.T) { // 503 within 2 s
 		}
 	})
 }
+
+// A token of a key that the issuer has withdrawn is refused, also while no fetch is possible: its
+// kid was known, and is not new.
+func TestAWithdrawnKidIsNotNew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := &issuerInMemory{}
+		i.serves(keys(jwk("ec", ecKey()), jwk("old", otherEC())))
+		a := newAuthenticator(t, i.config())
+		old := sign(otherEC(), "ES256", header().with("kid", "old").String(), claims().with("exp", time.Now().Add(time.Hour).Unix()).String())
+		if got := outcomeOf(a, old); got != "accepted" {
+			t.Fatal(got)
+		}
+		i.serves(keys(jwk("ec", ecKey())))
+		for _, kid := range []string{"a", "b", "c"} { // the fetches of the cool-down
+			_ = outcomeOf(a, sign(otherEC(), "ES256", header().with("kid", kid).String(), claims().String()))
+		}
+		before := i.fetches.Load()
+		if got := outcomeOf(a, old); got != invalid || i.fetches.Load() != before {
+			t.Errorf("the withdrawn kid: %s after %d fetches", got, i.fetches.Load()-before)
+		}
+		if got := outcomeOf(a, sign(otherEC(), "ES256", header().with("kid", "d").String(), claims().String())); got != unavailable {
+			t.Errorf("a kid that may be new: %s", got)
+		}
+	})
+}

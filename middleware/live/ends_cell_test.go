@@ -57,7 +57,7 @@ type cell struct {
 
 	produced  numbers     // by the handler
 	delivered highest     // to the client
-	renewed   atomic.Bool // a socket was opened by a principal with the roles of after the event
+	renewed   atomic.Bool // opened by a principal with the roles of after the event
 	sent      numbers     // by the client
 	accepted  highest     // by the handler
 

@@ -75,8 +75,7 @@ func (s *site) serveGorilla(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c, done := s.cellOf(r), make(chan struct{})
-	p, _ := middleware.FromContext(r.Context())
-	c.renewed.Store(len(p.Roles) > 0)
+	c.renewedBy(r)
 	go func() {
 		defer close(done)
 		c.accept(func() ([]byte, error) {
@@ -87,6 +86,11 @@ func (s *site) serveGorilla(w http.ResponseWriter, r *http.Request) {
 	s.push(c, func(n int) error { return conn.WriteMessage(gorilla.TextMessage, []byte(strconv.Itoa(n))) })
 	_ = conn.Close()
 	<-done
+}
+
+func (c *cell) renewedBy(r *http.Request) {
+	p, _ := middleware.FromContext(r.Context())
+	c.renewed.Store(len(p.Roles) > 0)
 }
 
 // serveREST takes the number that a client posts, and answers with one of its own.
@@ -114,8 +118,9 @@ func (s *site) serveNumbers(w http.ResponseWriter, r *http.Request, format strin
 	if r.URL.Query().Has("again") {
 		return
 	}
-	control := http.NewResponseController(w)
-	s.push(s.cellOf(r), func(n int) error {
+	c, control := s.cellOf(r), http.NewResponseController(w)
+	c.renewedBy(r)
+	s.push(c, func(n int) error {
 		if _, err := fmt.Fprintf(w, format, n); err != nil {
 			return err
 		}
@@ -130,6 +135,7 @@ func (s *site) servePoll(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c := s.cellOf(r)
+	c.renewedBy(r)
 	stop := context.AfterFunc(r.Context(), func() { c.once[1].Do(func() { close(c.left) }) })
 	defer stop()
 	c.once[0].Do(func() { close(c.waiting) })

@@ -24,7 +24,10 @@ import (
 )
 
 // grace is live.Timeouts.Grace of every site.
-const grace = 300 * time.Millisecond
+const grace = time.Second
+
+// mostOpened is how many responses a user may have at a time.
+const mostOpened = 150
 
 // siteConfig says in what one site differs from the next; zero is a default.
 type siteConfig struct {
@@ -83,7 +86,10 @@ func newSite(t *testing.T, cfg siteConfig) *site {
 	s.sessions, err = session.New(session.Config{Store: cfg.store, Idle: cfg.idle, Absolute: cfg.absolute, StoreTimeout: 10 * time.Second, Log: s.log})
 	must(err)
 	must(s.authenticators(cfg))
-	s.live, err = live.New(live.Config{Timeouts: live.Timeouts{Recheck: cfg.recheck, Grace: grace, Spread: time.Millisecond}, Log: s.log})
+	s.live, err = live.New(live.Config{
+		Limits:   live.Limits{PerPrincipal: mostOpened},
+		Timeouts: live.Timeouts{Recheck: cfg.recheck, Grace: grace, Spread: time.Millisecond}, Log: s.log,
+	})
 	must(err)
 	s.origins, err = middleware.NewOriginPolicy(middleware.OriginConfig{Allow: []string{s.URL}})
 	must(err)
