@@ -14,7 +14,7 @@ import (
 // Limiter decides for each key whether one more event is within the limit. An
 // implementation on a store lets several nodes share one limit. It is safe for
 // concurrent use. A call that takes longer than 1 s is given up, and the request is refused
-// with 503; a panic refuses it with 500.
+// with 503; a panic refuses it with 500. Package storetest tests implementations.
 type Limiter interface {
 	// Allow takes one event from the key's share. It returns zero if there was one left,
 	// otherwise the time until the next. An error means that the answer is not

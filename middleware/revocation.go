@@ -55,7 +55,7 @@ func (v Revocation) Covers(p Principal) bool {
 }
 
 // Revocations is a node's list of revoked credentials. Implementations are
-// safe for concurrent use.
+// safe for concurrent use; package storetest tests them.
 type Revocations interface {
 	// Revoke is durable when it returns nil: every later Revoked returns true, and
 	// every follower has been or will be called.

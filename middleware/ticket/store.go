@@ -10,7 +10,7 @@ import (
 // tickets, so that a reader of the store cannot redeem one. It has no Get, on purpose.
 // Implementations are safe for concurrent use and return when the context ends. A call
 // that takes longer than 1 s is given up, and the request is refused with 503; a panic
-// refuses it with 500.
+// refuses it with 500. Package storetest tests implementations.
 type Store interface {
 	// Put stores a copy of value under key for ttl. It must not replace a value that is
 	// stored there.

@@ -9,10 +9,10 @@ import (
 	"github.com/securews/securews/session"
 )
 
-// Each handle has connections of its own, as each process would.
+// Each handle has connections of its own, as each process would. These tests are not
+// Parallel: session.NewRevocations waits for a store for a second, and thieves are busy.
 
 func TestSessionStore(t *testing.T) {
-	t.Parallel()
 	for name, address := range addresses(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -23,7 +23,6 @@ func TestSessionStore(t *testing.T) {
 }
 
 func TestRevocations(t *testing.T) {
-	t.Parallel()
 	for name, address := range addresses(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

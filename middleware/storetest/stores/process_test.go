@@ -83,8 +83,19 @@ func (p *process) kill() {
 // credential is a cookie or a token, under one header.
 type credential struct{ header, value string }
 
-// do sends a request, and returns its answer with the body.
-func (p *process) do(method, path string, c credential) (*http.Response, []byte) {
+// do sends a request, and returns its answer with the body. A 503 of a busy machine refuses,
+// too, but does not tell why: it is asked again.
+func (p *process) do(method, path string, c credential) (answer *http.Response, body []byte) {
+	p.t.Helper()
+	for end := time.Now().Add(patience); ; {
+		answer, body = p.doOnce(method, path, c)
+		if answer.StatusCode != http.StatusServiceUnavailable || time.Now().After(end) {
+			return answer, body
+		}
+	}
+}
+
+func (p *process) doOnce(method, path string, c credential) (*http.Response, []byte) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -131,8 +142,18 @@ func (p *process) me(c credential) (who me, answer string) {
 	return who, strings.TrimSpace(fmt.Sprint(res.StatusCode, " ", refusal.Reason))
 }
 
-// dial opens a socket; the status is that of a refusal.
+// dial opens a socket; the status is that of a refusal. A 503 is asked again.
 func (p *process) dial(c credential) (socket *websocket.Conn, status int) {
+	p.t.Helper()
+	for end := time.Now().Add(patience); ; {
+		socket, status = p.dialOnce(c)
+		if status != http.StatusServiceUnavailable || time.Now().After(end) {
+			return socket, status
+		}
+	}
+}
+
+func (p *process) dialOnce(c credential) (socket *websocket.Conn, status int) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
