@@ -3,6 +3,7 @@ package bearer_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 
 	"github.com/alexedwards/scs/v2"
@@ -19,7 +20,7 @@ type issued struct {
 	auth  *middleware.Auth
 	fresh *http.Request
 	open  middleware.Principal
-	told  bool // a follower was
+	told  atomic.Bool // a follower was
 }
 
 // issue makes each kind of credential in the session of the cookies.
@@ -48,7 +49,11 @@ func (s *service) issue(t *testing.T, cookies []*http.Cookie, handle string) (al
 		if x.open, err = k.auth.Authenticate(k.request()); err != nil || x.open.SessionHandle != handle || k.auth.Alive(t.Context(), x.open) != nil {
 			t.Fatalf("%s before the end: session %q, %v", k.name, x.open.SessionHandle, err)
 		}
-		t.Cleanup(k.auth.Follow(func(v middleware.Revocation) { x.told = x.told || reaches(v, x.open) }))
+		t.Cleanup(k.auth.Follow(func(v middleware.Revocation) {
+			if reaches(v, x.open) {
+				x.told.Store(true)
+			}
+		}))
 		all = append(all, x)
 	}
 	return all
@@ -68,7 +73,7 @@ func (s *service) want(t *testing.T, session string, all []*issued, want string)
 				t.Errorf("%s, %s, %s: %s, want %s", session, x.name, what, outcome(err), want)
 			}
 		}
-		if want != "accepted" && !x.told {
+		if want != "accepted" && !x.told.Load() {
 			t.Errorf("%s, %s: followers are not told", session, x.name)
 		}
 	}

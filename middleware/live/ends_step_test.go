@@ -116,7 +116,9 @@ func openDuring(t *testing.T, s *site, store *steppingStore, of credential, e ev
 	u.cells = nil
 	steps := first
 	store.onStep(func() {
-		if steps++; len(u.cells) == mostOpened {
+		u.opening.Lock()
+		defer u.opening.Unlock()
+		if steps++; u.acknowledged || len(u.cells) == mostOpened {
 			return
 		}
 		if c := newCell(u, kinds[steps%len(kinds)]); c.openNow() {

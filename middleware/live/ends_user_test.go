@@ -17,14 +17,16 @@ import (
 
 // user is a user with a session, and one more credential.
 type user struct {
-	site       *site
-	name       string
-	credential credential
-	ctx        context.Context
-	cancel     context.CancelFunc
-	tls        *tls.Config
-	http1      *http.Client
-	http2      *http.Client
+	opening      sync.Mutex // guards cells while an event happens
+	acknowledged bool       // no response is opened any more
+	site         *site
+	name         string
+	credential   credential
+	ctx          context.Context
+	cancel       context.CancelFunc
+	tls          *tls.Config
+	http1        *http.Client
+	http2        *http.Client
 
 	cookie   string // of the first session
 	session  string // its handle
@@ -234,6 +236,9 @@ func (c *cell) opens() bool { return c.consumer.socket || !c.user.credential.tic
 
 // acknowledge is called when an event has returned.
 func (u *user) acknowledge() {
+	u.opening.Lock()
+	defer u.opening.Unlock()
+	u.acknowledged = true
 	for _, c := range u.cells {
 		c.acknowledge()
 	}
