@@ -199,8 +199,7 @@ func TestChromiumReadsRefusals(t *testing.T) {
 	s := newSite(t, ws.Config{Serve: echo, ExplainRefusals: true, Authorize: func(*http.Request, middleware.Principal) (any, error) {
 		return nil, &middleware.Refusal{Status: 403, Reason: middleware.ReasonForbidden}
 	}})
-	p := s.browse(nil)
-	p.do(options{"send": "waits"})
+	p := s.browse(options{"first": options{"send": "waits"}})
 	if e := p.state("closed").Ending; e.Code != 3003 || e.Reason != "forbidden" || e.Next != "stop" {
 		t.Errorf("%+v, want 3003 forbidden", e)
 	}

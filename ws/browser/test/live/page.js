@@ -5,7 +5,7 @@ import { connect, fetchTicket } from "securews";
 import { seal } from "securews/seal";
 import { obey, report } from "./orders.js";
 
-const { control, sealed, refresh, ...options } = JSON.parse(document.body.dataset.options);
+const { control, sealed, refresh, first, ...options } = JSON.parse(document.body.dataset.options);
 
 // Reports made during a request are sent together in the next one.
 let untold = [];
@@ -41,6 +41,7 @@ window.clearInterval = (timer) => clearInterval(stopped(timer));
 
 const client = connect({ ...options, ticket, ...(sealed && { seal: seal(sealed) }) });
 report(client, tell);
+if (first) obey(client, first); // before the server can have answered
 client.closed.then(() => tell({ over: true, timers: timers.size }));
 
 for (;;) {
