@@ -2,7 +2,6 @@ package session
 
 import (
 	"errors"
-	"maps"
 	"net/http"
 	"time"
 
@@ -40,7 +39,7 @@ func (m *Manager) Handler(next http.Handler) http.Handler {
 			next.ServeHTTP(w, inner)
 			return
 		}
-		sw := &writer{ResponseWriter: w, m: m, st: st, r: inner, before: maps.Clone(w.Header())}
+		sw := &writer{ResponseWriter: w, m: m, st: st, r: inner, before: fieldsOf(w.Header())}
 		next.ServeHTTP(sw, inner)
 		_ = sw.begin()
 	})

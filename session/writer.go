@@ -16,9 +16,23 @@ type writer struct {
 	m      *Manager
 	st     *state
 	r      *http.Request
-	before http.Header // as set by the outer layers
+	before []field // of the outer layers
 	begun  bool
 	err    error // the save failed, and the response is its refusal
+}
+
+// field is one name of a header with its values; a list of them is smaller than a map.
+type field struct {
+	name   string
+	values []string
+}
+
+func fieldsOf(h http.Header) []field {
+	fields := make([]field, 0, len(h))
+	for name, values := range h {
+		fields = append(fields, field{name, values})
+	}
+	return fields
 }
 
 // begin saves once. On failure it answers in the handler's place.
@@ -40,8 +54,8 @@ func (w *writer) begin() error {
 func (w *writer) discardHeader() {
 	h := w.Header()
 	clear(h)
-	for name, values := range w.before {
-		h[name] = values
+	for _, f := range w.before {
+		h[f.name] = f.values
 	}
 }
 
