@@ -15,8 +15,8 @@ import (
 // Principal is the identity that a request was authenticated as, and the credential that
 // proved it. Only an [Auth] puts one into a context.
 //
-// Treat it as immutable. [FromContext] returns a copy with Scopes, Roles and Attributes of
-// its own, so that one handler cannot change the principal of the next.
+// Treat it as immutable. [FromContext] returns a copy with Scopes, Roles, Attributes and
+// Claims of its own, so that one handler cannot change the principal of the next.
 type Principal struct {
 	// Issuer and Subject are the identity, always as a pair: one subject means
 	// nothing without the issuer that named it (ASVS 6.8.1, 10.3.3).
@@ -45,6 +45,10 @@ type Principal struct {
 	Scopes, Roles []string
 
 	Attributes map[string]string
+
+	// Claims are the claims that bearer.Config.Claims names, as JSON: null for one that the
+	// token does not have. A [ClaimKey] reads them.
+	Claims map[string]string
 
 	// IssuedAt is when the credential was issued; a [Revocation] of a subject
 	// reaches every credential issued before its cut-off.
@@ -110,6 +114,7 @@ func (p Principal) Clone() Principal {
 	p.Scopes = slices.Clone(p.Scopes)
 	p.Roles = slices.Clone(p.Roles)
 	p.Attributes = maps.Clone(p.Attributes)
+	p.Claims = maps.Clone(p.Claims)
 	return p
 }
 

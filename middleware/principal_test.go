@@ -29,7 +29,7 @@ func (c richCredential) Authenticate(*http.Request) (middleware.Principal, error
 func richPrincipal() middleware.Principal {
 	return middleware.Principal{
 		Issuer: "https://id.example", Subject: "ann", SessionHandle: "session-handle", TokenHandle: "token-handle", Binding: middleware.Binding{CertificateSHA256: "thumbprint", KeyThumbprint: "proof"}, SigningKey: "signing-key", Method: "bearer",
-		Scopes: []string{"chat:read"}, Attributes: map[string]string{"tenant": "t1"},
+		Scopes: []string{"chat:read"}, Attributes: map[string]string{"tenant": "t1"}, Claims: map[string]string{"level": "3"},
 		IssuedAt: time.Unix(1_700_000_000, 0), Expires: time.Unix(1_700_003_600, 0),
 	}
 }
@@ -54,8 +54,9 @@ func TestFromContextHandsOutCopies(t *testing.T) {
 	p.Scopes[0] = "admin"
 	p.Scopes = append(p.Scopes, "admin")
 	p.Attributes["tenant"] = "t2"
+	p.Claims["level"] = "4"
 	again, _ := middleware.FromContext(r.Context())
-	if again.Subject != "ann" || len(again.Scopes) != 1 || again.HasScope("admin") || again.Attributes["tenant"] != "t1" {
+	if again.Subject != "ann" || len(again.Scopes) != 1 || again.HasScope("admin") || again.Attributes["tenant"] != "t1" || again.Claims["level"] != "3" {
 		t.Errorf("a copy leaked back: %+v", again)
 	}
 }

@@ -113,9 +113,9 @@ func (a *Authenticator) Challenge() string {
 // The principal's TokenHandle is [TokenHandle] of the issuer and jti, or [TokenHandleOf] if
 // it has none. Its SessionHandle is sid, or its [SessionHandle] without
 // Config.Sessions. Its Expires is exp plus the leeway, its AuthTime is auth_time, its
-// SigningKey the key of the issuer, and its Binding has the certificate that the token is bound to. Principals of one token share
-// Scopes and Attributes, which must not be changed. A token seen before costs no
-// allocation.
+// SigningKey the key of the issuer, and its Binding has the certificate that the token is
+// bound to. Principals of one token share Scopes, Roles, Attributes and Claims, which must not
+// be changed. A token seen before costs no allocation.
 func (a *Authenticator) Authenticate(r *http.Request) (middleware.Principal, error) {
 	token, err := credential(r, a.takesOffered())
 	if err == middleware.ErrNoCredential {
@@ -179,8 +179,10 @@ func (v *verified) size() int {
 			n += len(s) + each
 		}
 	}
-	for name, value := range v.principal.Attributes {
-		n += len(name) + len(value) + 2*each
+	for _, values := range [...]map[string]string{v.principal.Attributes, v.principal.Claims} {
+		for name, value := range values {
+			n += len(name) + len(value) + 2*each
+		}
 	}
 	return n
 }

@@ -1,6 +1,7 @@
 package bearer
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -35,7 +36,7 @@ type claims struct {
 	aud, cnf                     []byte // JSON
 	exp, nbf, iat, authTime      time.Time
 	hasExp, hasIat               bool
-	attributes                   map[string]string
+	attributes, kept             map[string]string
 }
 
 // claims reads the payload.
@@ -69,15 +70,30 @@ func (c *rules) claims(members []member) (claims, error) {
 	}
 	slices.Sort(out.roles) // two paths may lead to one role
 	out.roles = slices.Compact(out.roles)
-	for _, name := range c.attributes {
-		if s, ok := text(find(members, name)); ok {
-			out.attribute(name, s)
-		}
-	}
+	c.keep(&out, members)
 	if out.clientID != "" {
 		out.attribute("client_id", out.clientID)
 	}
 	return out, nil
+}
+
+// keep takes the claims that the Config names.
+func (c *rules) keep(out *claims, members []member) {
+	for _, name := range c.attributes {
+		value := find(members, name)
+		if s, ok := text(value); ok {
+			out.attribute(name, s)
+		} else if value != nil {
+			out.attribute(name, string(value))
+		}
+	}
+	if len(c.kept) == 0 {
+		return
+	}
+	out.kept = make(map[string]string, len(c.kept))
+	for _, name := range c.kept {
+		out.kept[name] = cmp.Or(string(find(members, name)), "null")
+	}
 }
 
 // malformed is the error of a claim of a wrong type, or one that is empty.

@@ -61,8 +61,13 @@ type Config struct {
 	// is 24 h for RFC 9068. At most 30 days, as long as revocations are kept.
 	MaxLifetime time.Duration
 
-	// Attributes names claims that are copied to the Principal's Attributes if they are
-	// strings. client_id is always copied.
+	// Claims names claims that are kept in the Principal's Claims, of whatever type; a
+	// [middleware.ClaimKey] reads them. A ticket has them too, in its store.
+	Claims []string
+
+	// Attributes names claims that are copied to the Principal's Attributes: a string as it
+	// is, and any other value as its JSON text, which a string can imitate: decide by Claims.
+	// client_id is always copied.
 	Attributes []string
 
 	// Realm is the realm in WWW-Authenticate. Default "api".

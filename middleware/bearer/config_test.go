@@ -69,6 +69,8 @@ func TestNewRefuses(t *testing.T) {
 		{"an attribute without name", func(c *bearer.Config) { c.Attributes = []string{""} }, "bearer: Attributes: "},
 		{"revocations that are a nil pointer", func(c *bearer.Config) { c.Revocations = (*deafRevocations)(nil) }, "bearer: Revocations: "},
 		{"sessions that are a nil pointer", func(c *bearer.Config) { c.Sessions = (*session.Manager)(nil) }, "bearer: Sessions: "},
+		{"a claim without name", func(c *bearer.Config) { c.Claims = []string{""} }, "bearer: Claims: "},
+		{"a claim twice", func(c *bearer.Config) { c.Claims = []string{"a", "a"} }, "bearer: Claims: "},
 		{"an attribute twice", func(c *bearer.Config) { c.Attributes = []string{"a", "a"} }, "bearer: Attributes: "},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -38,7 +38,7 @@ func TestThePrincipal(t *testing.T) {
 			t.Errorf("Token is %s", p.TokenHandle)
 		case !slices.Equal(p.Scopes, []string{"read", "write"}):
 			t.Errorf("Scopes are %q", p.Scopes)
-		case !maps.Equal(p.Attributes, map[string]string{"client_id": "app", "email": "a@b.example"}):
+		case !maps.Equal(p.Attributes, map[string]string{"client_id": "app", "email": "a@b.example", "level": "3"}):
 			t.Errorf("Attributes are %v", p.Attributes)
 		case p.IssuedAt.Unix() != now-5:
 			t.Errorf("IssuedAt is %v", p.IssuedAt)

@@ -19,6 +19,7 @@ type rules struct {
 	algorithms      algorithmSet
 	leeway          time.Duration
 	maxLifetime     time.Duration
+	kept            []string
 	attributes      []string
 	challenge       string
 	fromSubprotocol bool
@@ -35,7 +36,7 @@ func newRules(cfg Config, algorithms algorithmSet) rules {
 		audiences: slices.Clone(cfg.Audience), clients: slices.Clone(cfg.Clients),
 		profile: p, algorithms: algorithms,
 		leeway: cfg.Leeway, maxLifetime: cfg.MaxLifetime,
-		attributes: slices.Clone(cfg.Attributes),
+		kept: slices.Clone(cfg.Claims), attributes: slices.Clone(cfg.Attributes),
 		challenge:  `Bearer realm="` + cfg.Realm + `"`, fromSubprotocol: cfg.FromSubprotocol,
 		ownSessions: cfg.Sessions != nil,
 	}
@@ -85,7 +86,7 @@ func (c *rules) judge(payload []byte, token string, now time.Time) (*verified, e
 	}
 	v := &verified{principal: middleware.Principal{
 		Issuer: got.iss, Subject: got.sub, Method: "bearer",
-		Scopes: got.scopes, Roles: got.roles, Attributes: got.attributes,
+		Scopes: got.scopes, Roles: got.roles, Attributes: got.attributes, Claims: got.kept,
 		IssuedAt: got.iat, AuthTime: got.authTime, Expires: got.exp.Add(c.leeway),
 	}}
 	if v.principal.TokenHandle = TokenHandleOf(token); got.jti != "" {

@@ -32,11 +32,6 @@ func (c Config) validate() error {
 			wrong("Algorithms: %s is given twice: write it once", a)
 		}
 	}
-	for i, name := range c.Attributes {
-		if name == "" || slices.Contains(c.Attributes[:i], name) {
-			wrong("Attributes: %q is empty or given twice: write each claim once", name)
-		}
-	}
 	if strings.ContainsFunc(c.Realm, func(r rune) bool { return r < 0x20 || r >= 0x7f || r == '"' || r == '\\' }) {
 		wrong("Realm: %.80q is not a valid realm: write printable ASCII without quotes and backslashes", c.Realm)
 	}
@@ -65,7 +60,13 @@ func (c Config) validateParties() (errs []error) {
 	for _, list := range []struct {
 		field string
 		names []string
-	}{{"Audience", c.Audience}, {"Clients", c.Clients}, {"Tenants", c.Tenants}} {
+	}{
+		{"Audience", c.Audience},
+		{"Clients", c.Clients},
+		{"Tenants", c.Tenants},
+		{"Claims", c.Claims},
+		{"Attributes", c.Attributes},
+	} {
 		for i, name := range list.names {
 			if !isName(name) || slices.Contains(list.names[:i], name) {
 				wrong("%s: %.80q is not a name, or given twice: write names in UTF-8 without control characters, each once", list.field, name)

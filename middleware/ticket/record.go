@@ -38,11 +38,12 @@ type principal struct {
 
 	// These came later, and are written only if they are set: a node that does not know
 	// one of them refuses such a record, and reads all others.
-	CertificateSHA256 string    `json:"x5t#S256,omitempty"`
-	KeyThumbprint     string    `json:"jkt,omitempty"`
-	Roles             []string  `json:"roles,omitempty"`
-	AuthTime          time.Time `json:"auth_time,omitzero"`
-	SigningKey        string    `json:"signing_key,omitempty"`
+	CertificateSHA256 string            `json:"x5t#S256,omitempty"`
+	KeyThumbprint     string            `json:"jkt,omitempty"`
+	Roles             []string          `json:"roles,omitempty"`
+	AuthTime          time.Time         `json:"auth_time,omitzero"`
+	SigningKey        string            `json:"signing_key,omitempty"`
+	Claims            map[string]string `json:"claims,omitempty"`
 }
 
 const (
@@ -75,8 +76,10 @@ func (p *principal) isUTF8() bool {
 	texts := slices.Concat([]string{
 		p.Issuer, p.Subject, p.SessionHandle, p.TokenHandle, p.CertificateSHA256, p.KeyThumbprint, p.SigningKey, p.Method,
 	}, p.Scopes, p.Roles)
-	for name, value := range p.Attributes {
-		texts = append(texts, name, value)
+	for _, values := range [...]map[string]string{p.Attributes, p.Claims} {
+		for name, value := range values {
+			texts = append(texts, name, value)
+		}
 	}
 	return utf8.ValidString(strings.Join(texts, " ")) // a space neither completes nor breaks a letter
 }
@@ -107,7 +110,7 @@ func decode(value []byte) (*record, error) {
 func stored(p middleware.Principal) principal {
 	return principal{
 		Issuer: p.Issuer, Subject: p.Subject, SessionHandle: p.SessionHandle, TokenHandle: p.TokenHandle, Method: p.Method,
-		Scopes: p.Scopes, Roles: p.Roles, Attributes: p.Attributes,
+		Scopes: p.Scopes, Roles: p.Roles, Attributes: p.Attributes, Claims: p.Claims,
 		IssuedAt: writable(p.IssuedAt), AuthTime: writable(p.AuthTime), Expires: writable(p.Expires),
 		CertificateSHA256: p.Binding.CertificateSHA256, KeyThumbprint: p.Binding.KeyThumbprint, SigningKey: p.SigningKey,
 	}
@@ -141,7 +144,7 @@ func (rec *record) redeemed() middleware.Principal {
 	return middleware.Principal{
 		Issuer: p.Issuer, Subject: p.Subject, SessionHandle: p.SessionHandle, TokenHandle: p.TokenHandle, Method: method,
 		Connection: rec.CID, Binding: middleware.Binding{CertificateSHA256: p.CertificateSHA256, KeyThumbprint: p.KeyThumbprint}, SigningKey: p.SigningKey,
-		Scopes: p.Scopes, Roles: p.Roles, Attributes: attributes,
+		Scopes: p.Scopes, Roles: p.Roles, Attributes: attributes, Claims: p.Claims,
 		IssuedAt: p.IssuedAt, AuthTime: p.AuthTime, Expires: p.Expires,
 	}
 }
