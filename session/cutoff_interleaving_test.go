@@ -4,6 +4,7 @@ package session_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -16,66 +17,63 @@ import (
 // Several cut-offs of a subject at once, each on a node of its own: in every order of their
 // steps the store ends with one of them, and with the latest if it compares before it writes.
 // Otherwise an earlier one may win, as documented.
-func TestCutOffsInEveryInterleaving(t *testing.T) {
-	first := time.Now().Truncate(time.Hour)
-	expires := first.Add(1000 * time.Hour) // the same for all, so that a schedule can be run again
-	for _, tt := range []struct {
-		name    string
-		kind    int
-		cutOffs int
-	}{
-		{"two", plain, 2},
-		{"three", plain, 3},
-
-		{"two, on a store that compares", findsAndCompares, 2},
-		{"three, on a store that compares", findsAndCompares, 3},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			lowered := 0
-			runs := everyOrder(t, func(schedule []int) ([]int, [][]int) {
-				shared := memstore.NewWithCleanupInterval(0)
-				nodes := make([]*node, tt.cutOffs)
-				errs := make(chan error, tt.cutOffs)
-				for i := range nodes {
-					nodes[i] = &node{shared, make(chan struct{}), make(chan struct{})}
-					go func() {
-						defer close(nodes[i].wants)
-						list, err := session.NewRevocations(nodes[i].store(tt.kind))
-						if err == nil {
-							err = list.Revoke(context.Background(), middleware.Revocation{Subject: "alice", Before: first.Add(time.Duration(i) * time.Hour), Expires: expires})
-						}
-						errs <- err
-					}()
-				}
-				taken, choices := inOrder(nodes, schedule)
-				for range nodes {
-					if err := <-errs; err != nil {
-						t.Errorf("%v, steps %v", err, taken)
+func TestCutoffsInEveryInterleaving(t *testing.T) {
+	t.Parallel()
+	for _, k := range kinds {
+		for _, cutoffs := range []int{2, 3} {
+			t.Run(fmt.Sprintf("%d, on %s", cutoffs, k.name), func(t *testing.T) {
+				t.Parallel()
+				lowered := 0
+				orders := everyOrder(t, func(first order) []order {
+					highest, others := cutoffsAtOnce(t, k, cutoffs, first)
+					if highest < cutoffs {
+						lowered++
 					}
+					return others
+				})
+				if k.compares != (lowered == 0) {
+					t.Errorf("the latest does not hold in %d of %d orders", lowered, orders)
 				}
-				list, err := session.NewRevocations(shared)
-				if err != nil {
-					t.Fatal(err)
-				}
-				issuedBefore := func(cutOff int) bool {
-					return revoked(t, list, middleware.Principal{Subject: "alice", IssuedAt: first.Add(time.Duration(cutOff)*time.Hour - 1)})
-				}
-				last := tt.cutOffs - 1
-				switch {
-				case !issuedBefore(0):
-					t.Errorf("none holds, steps %v", taken)
-				case issuedBefore(last + 1):
-					t.Errorf("one that nobody asked for holds, steps %v", taken)
-				case !issuedBefore(last):
-					lowered++
-				}
-				return taken, choices
+				t.Logf("%d orders, in %d the latest does not hold", orders, lowered)
 			})
-			if compares := tt.kind == findsAndCompares; compares && lowered > 0 || !compares && lowered == 0 {
-				t.Errorf("the latest does not hold in %d of %d interleavings", lowered, runs)
-			}
-			t.Logf("%d interleavings, in %d the latest does not hold", runs, lowered)
-		})
+		}
 	}
+}
+
+// cutoffsAtOnce has each of n nodes set one, numbered from 1 by their time, and returns the one
+// that holds afterwards.
+func cutoffsAtOnce(t *testing.T, k kind, n int, first order) (holds int, others []order) {
+	t.Helper()
+	day := time.Now().Truncate(24 * time.Hour)
+	shared := memstore.NewWithCleanupInterval(0)
+	nodes, errs := make([]*node, n), make([]error, n)
+	for i := range nodes {
+		nodes[i] = newNode(shared)
+		go func() {
+			defer close(nodes[i].wants)
+			var list middleware.Revocations
+			if list, errs[i] = session.NewRevocations(k.of(nodes[i])); errs[i] == nil {
+				errs[i] = list.Revoke(context.Background(), middleware.Revocation{
+					Subject: "alice", Before: day.Add(time.Duration(i+1) * time.Hour), Expires: day.Add(1000 * time.Hour),
+				})
+			}
+		}()
+	}
+	taken, others := inOrder(nodes, first)
+	for _, err := range errs {
+		if err != nil {
+			t.Errorf("%v, steps %v", err, taken)
+		}
+	}
+	list, err := session.NewRevocations(shared)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for holds <= n && revoked(t, list, middleware.Principal{Subject: "alice", IssuedAt: day.Add(time.Duration(holds+1)*time.Hour - 1)}) {
+		holds++
+	}
+	if holds < 1 || holds > n {
+		t.Errorf("a cut-off holds that nobody has set: %d, steps %v", holds, taken)
+	}
+	return holds, others
 }

@@ -22,10 +22,10 @@ func TestRolesHoldInEveryInterleaving(t *testing.T) {
 		{"a thief renews twice", []operation{{"thief", []string{"/others", "/others"}}, member}, []string{"member"}},
 		{"a thief writes and renews, two nodes set roles", []operation{{"thief", []string{"/put?v=x", "/others"}}, member, staff}, []string{"member", "staff"}},
 	} {
-		for kind, on := range []string{plain: "that finds one by one", finds: "that finds", findsAndCompares: "that finds and compares"} {
-			t.Run(tt.name+", on a store "+on, func(t *testing.T) {
+		for _, k := range kinds {
+			t.Run(tt.name+", on "+k.name, func(t *testing.T) {
 				t.Parallel()
-				n := everyInterleaving(t, kind, tt.ops, func(o outcome) string {
+				n := everyInterleaving(t, k, tt.ops, func(o outcome) string {
 					for _, b := range o.browsers {
 						p, err := b.principalOf(o.m)
 						if roles := strings.Join(p.Roles, " "); err == nil && !slices.Contains(tt.want, roles) {
@@ -37,7 +37,7 @@ func TestRolesHoldInEveryInterleaving(t *testing.T) {
 					}
 					return ""
 				})
-				t.Logf("%d interleavings", n)
+				t.Logf("%d orders", n)
 			})
 		}
 	}

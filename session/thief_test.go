@@ -18,7 +18,7 @@ func TestThiefBesideSignOuts(t *testing.T) {
 	t.Parallel()
 	rounds := 300
 	if os.Getenv("SECUREWS_ALL") == "1" && !racing {
-		rounds = 2000 // some 10 s of two processors
+		rounds = 2000
 	}
 	for name, create := range map[string]func() scs.Store{
 		"memory":   session.NewMemory,

@@ -86,7 +86,7 @@ func (r *round) hooked(s scs.Store, i int) scs.Store {
 		return s
 	}
 	return Faulty(s, Faults{Before: func(context.Context, Call) error {
-		if r.calls.Add(1) == int64(i/2%40) {
+		if r.calls.Add(1) == int64(1+i/2%40) {
 			r.start()
 			runtime.Gosched() // the sign-out is next, and does not wait for the thief's time slice
 		}
