@@ -7,6 +7,7 @@ import (
 	"crypto/rsa"
 
 	"github.com/lestrrat-go/jwx/v3/jwa"
+	"github.com/lestrrat-go/jwx/v3/jws"
 )
 
 // Algorithm is a signature algorithm for tokens. The set is closed: it has neither a value
@@ -75,33 +76,20 @@ func (s *algorithmSet) named(name string) Algorithm {
 	return 0
 }
 
-// jwa is the same algorithm to jwx.
-func (a Algorithm) jwa() jwa.SignatureAlgorithm {
-	switch a {
-	case RS256:
-		return jwa.RS256()
-	case RS384:
-		return jwa.RS384()
-	case RS512:
-		return jwa.RS512()
-	case PS256:
-		return jwa.PS256()
-	case PS384:
-		return jwa.PS384()
-	case PS512:
-		return jwa.PS512()
-	case ES256:
-		return jwa.ES256()
-	case ES384:
-		return jwa.ES384()
-	case ES512:
-		return jwa.ES512()
-	case EdDSA:
-		return jwa.EdDSA()
-	case Ed25519:
-		return jwa.EdDSAEd25519()
+// verifiers are those of jwx, by algorithm.
+var verifiers = [algorithmEnd]jws.Verifier2{
+	RS256: verifier(jwa.RS256()), RS384: verifier(jwa.RS384()), RS512: verifier(jwa.RS512()),
+	PS256: verifier(jwa.PS256()), PS384: verifier(jwa.PS384()), PS512: verifier(jwa.PS512()),
+	ES256: verifier(jwa.ES256()), ES384: verifier(jwa.ES384()), ES512: verifier(jwa.ES512()),
+	EdDSA: verifier(jwa.EdDSA()), Ed25519: verifier(jwa.EdDSAEd25519()),
+}
+
+func verifier(alg jwa.SignatureAlgorithm) jws.Verifier2 {
+	v, err := jws.VerifierFor(alg)
+	if err != nil { // never, says its documentation
+		panic(err)
 	}
-	return jwa.NoSignature() // jwx finds no key for it and refuses
+	return v
 }
 
 // fits reports whether a key of this type and curve is for the algorithm

@@ -3,6 +3,7 @@ package bearer
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -200,7 +201,7 @@ func (a *Authenticator) remembered(sum [sha256.Size]byte) *verified {
 }
 
 func (a *Authenticator) verify(ctx context.Context, token string) (*verified, error) {
-	head, _, signature, err := split(token)
+	head, encoded, signature, err := split(token)
 	if err != nil {
 		return nil, err
 	}
@@ -213,14 +214,18 @@ func (a *Authenticator) verify(ctx context.Context, token string) (*verified, er
 	if err != nil {
 		return nil, err
 	}
-	payload, err := k.verify(token, signature, at.alg)
+	err = k.verify(token, signature, at.alg)
 	if err != nil && !named {
 		if at, k, err = a.keys.newer(ctx, at.alg, k); err == nil {
-			payload, err = k.verify(token, signature, at.alg)
+			err = k.verify(token, signature, at.alg)
 		}
 	}
 	if err != nil {
 		return nil, err
+	}
+	payload, err := base64.RawURLEncoding.Strict().DecodeString(encoded)
+	if err != nil {
+		return nil, errShape
 	}
 	v, err := a.rules.judge(payload, token, time.Now())
 	if err != nil {

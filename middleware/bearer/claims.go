@@ -151,7 +151,7 @@ func (c *rules) takeScopes(out *claims, members []member) error {
 		if s, isText := text(value); isText {
 			out.scopes, ok = splitScope(s)
 		} else if c.profile.ScopeLists {
-			out.scopes, ok = stringsOf(value, c.profile.MaxBytes, isScope)
+			out.scopes, ok = appendStrings(nil, value, c.profile.MaxBytes, isScope)
 		}
 		if !ok {
 			return fmt.Errorf("%w: %q is %.80q; see Profile.Scopes", errScope, name, value)
@@ -164,6 +164,7 @@ func (c *rules) takeScopes(out *claims, members []member) error {
 // splitScope follows RFC 6749 §3.3: words with a space between them. Some issuers write
 // "" for none, and more than one space; they are read so.
 func splitScope(scope string) (words []string, ok bool) {
+	words = make([]string, 0, strings.Count(scope, " ")+1)
 	for w := range strings.SplitSeq(scope, " ") {
 		if w != "" {
 			if !isScope(w) {
@@ -175,15 +176,19 @@ func splitScope(scope string) (words []string, ok bool) {
 	return words, true
 }
 
-// stringsOf returns the elements of an array of strings that pass the check.
-func stringsOf(value []byte, limit int, check func(string) bool) (words []string, ok bool) {
+// appendStrings appends the elements of an array of strings; false if one does not pass the
+// check.
+func appendStrings(to []string, value []byte, limit int, check func(string) bool) ([]string, bool) {
 	list, ok := array(value, limit)
+	to = slices.Grow(to, len(list))
 	for _, v := range list {
 		word, isText := text(v)
-		ok = ok && isText && check(word)
-		words = append(words, word)
+		if !ok || !isText || !check(word) {
+			return nil, false
+		}
+		to = append(to, word)
 	}
-	return words, ok
+	return to, ok
 }
 
 // takeRoles appends the roles at a path, if there are any.
@@ -193,7 +198,7 @@ func (c *claims) takeRoles(members []member, path []string, limit int) error {
 		if value == nil || string(value) == "null" {
 			return nil
 		}
-		inner, err := looseObject(value)
+		inner, err := membersOf(value)
 		if err != nil {
 			return malformed(path[0], value)
 		}
@@ -206,11 +211,11 @@ func (c *claims) takeRoles(members []member, path []string, limit int) error {
 		c.roles = append(c.roles, role)
 		return nil
 	}
-	if roles, ok := stringsOf(value, limit, func(string) bool { return true }); ok {
-		c.roles = append(c.roles, roles...)
+	if roles, ok := appendStrings(c.roles, value, limit, func(string) bool { return true }); ok {
+		c.roles = roles
 		return nil
 	}
-	named, err := looseObject(value)
+	named, err := membersOf(value)
 	if err != nil {
 		return fmt.Errorf("%w: roles at %q are %.80q; see Profile.Roles", errClaims, path, value)
 	}

@@ -25,8 +25,9 @@ type member struct{ name, value []byte }
 // any object however it is escaped (RFC 7515 §4, RFC 7519 §4), nothing behind the object.
 // encoding/json lets all of these pass and matches names in any letter case.
 func object(doc []byte) ([]member, error) {
-	s := scanner{in: doc}
-	members := make([]member, 0, 12)
+	var room [24][]byte // on the stack, for most documents
+	s := scanner{in: doc, names: room[:0]}
+	members := make([]member, 0, 24)
 	if err := s.document(func() error { return s.object(1, &members) }); err != nil {
 		return nil, err
 	}
@@ -36,9 +37,7 @@ func object(doc []byte) ([]member, error) {
 // looseObject is [object] without the checks of names inside of the members and of
 // surrogates, for documents whose parts are to stand or fall one by one.
 func looseObject(doc []byte) ([]member, error) {
-	s := scanner{in: doc, loose: true}
-	var members []member
-	err := s.document(func() error { return s.object(1, &members) })
+	members, err := membersOf(doc)
 	names := make([][]byte, len(members))
 	for i, m := range members {
 		names[i] = m.name
@@ -46,6 +45,14 @@ func looseObject(doc []byte) ([]member, error) {
 	if err == nil && !distinct(names) {
 		err = errDuplicate
 	}
+	return members, err
+}
+
+// membersOf returns the members of a value that [object] has been through, each of another name.
+func membersOf(value []byte) ([]member, error) {
+	s := scanner{in: value, loose: true}
+	members := make([]member, 0, 4)
+	err := s.document(func() error { return s.object(1, &members) })
 	return members, err
 }
 
@@ -69,6 +76,17 @@ func text(value []byte) (string, bool) {
 		return "", false
 	}
 	return unescape(value[1 : len(value)-1]), true
+}
+
+// isText reports whether a value of [object] is one of the strings. It allocates only if the
+// value has escapes.
+func isText(value []byte, want []string) bool {
+	if bytes.IndexByte(value, '\\') >= 0 {
+		s, ok := text(value)
+		return ok && slices.Contains(want, s)
+	}
+	return len(value) >= 2 && value[0] == '"' &&
+		slices.ContainsFunc(want, func(s string) bool { return s == string(value[1:len(value)-1]) })
 }
 
 // unescape resolves the escapes of a string that the scanner has been through.

@@ -17,7 +17,7 @@ import (
 // with it revokes that one token. It is the base64url SHA-256 of the issuer, a NUL and the
 // jti.
 func TokenHandle(issuer, jti string) string {
-	return handle(issuer + "\x00" + jti)
+	return handle(issuer, jti)
 }
 
 // TokenHandleOf is the Principal.TokenHandle of a token without a jti: the base64url SHA-256
@@ -35,12 +35,23 @@ func TokenHandleOf(token string) string {
 // the issuer (OpenID Connect Back-Channel Logout 1.0 §2.1). It is the base64url SHA-256 of
 // the issuer, a NUL and the sid.
 func SessionHandle(issuer, sid string) string {
-	return handle(issuer + "\x00" + sid)
+	return handle(issuer, sid)
 }
 
-func handle(s string) string {
-	sum := sha256.Sum256([]byte(s))
-	return base64.RawURLEncoding.EncodeToString(sum[:])
+// handle hashes the parts with a NUL between them.
+func handle(parts ...string) string {
+	var room [512]byte // on the stack, for most
+	text := room[:0]
+	for i, part := range parts {
+		if i > 0 {
+			text = append(text, 0)
+		}
+		text = append(text, part...)
+	}
+	sum := sha256.Sum256(text)
+	var hash [43]byte // 32 bytes in base64url
+	base64.RawURLEncoding.Encode(hash[:], sum[:])
+	return string(hash[:])
 }
 
 // Sessions has the sessions that tokens are issued in. A *session.Manager is one.

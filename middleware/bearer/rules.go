@@ -37,7 +37,7 @@ func newRules(cfg Config, algorithms algorithmSet) rules {
 		profile: p, algorithms: algorithms,
 		leeway: cfg.Leeway, maxLifetime: cfg.MaxLifetime,
 		kept: slices.Clone(cfg.Claims), attributes: slices.Clone(cfg.Attributes),
-		challenge:  `Bearer realm="` + cfg.Realm + `"`, fromSubprotocol: cfg.FromSubprotocol,
+		challenge: `Bearer realm="` + cfg.Realm + `"`, fromSubprotocol: cfg.FromSubprotocol,
 		ownSessions: cfg.Sessions != nil,
 	}
 	if cfg.SessionClaim != "" {
@@ -163,15 +163,14 @@ func (v *verified) current(now time.Time) error {
 
 // isFor follows RFC 7519 §4.1.3: one string, or an array of strings.
 func isFor(aud []byte, want []string, limit int) bool {
-	if one, ok := text(aud); ok {
-		return slices.Contains(want, one)
+	if isText(aud, want) {
+		return true
 	}
 	list, ok := array(aud, limit)
 	found := false
 	for _, v := range list {
-		one, isText := text(v)
-		ok = ok && isText
-		found = found || slices.Contains(want, one)
+		ok = ok && v[0] == '"'
+		found = found || isText(v, want)
 	}
 	return ok && found
 }
