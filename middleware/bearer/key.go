@@ -24,7 +24,7 @@ const maxOperations = 16
 
 var (
 	errKeyJSON     = errors.New("not a JSON object with text where text belongs")
-	errKeyNoID     = errors.New("no kid")
+	errKeyNoID     = errors.New("no kid; see Profile.NoKeyID")
 	errKeyPrivate  = errors.New("has private members: any reader of the set could sign")
 	errKeyUse      = errors.New("use or key_ops is not for verifying signatures")
 	errKeyAlg      = errors.New("alg is not on the list or not for this key")

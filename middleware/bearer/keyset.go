@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"strings"
 	"time"
 )
 
@@ -81,10 +82,18 @@ func parseKeySet(doc []byte, algorithms *algorithmSet, noKeyID bool, prev *keySe
 		}
 	}
 	if len(set.usable) == 0 {
-		return nil, errNoKey
+		return nil, noKey(set.unused)
 	}
 	set.follow(prev)
 	return set, nil
+}
+
+// noKey is errNoKey with the reasons of up to three keys.
+func noKey(unused []string) error {
+	if len(unused) == 0 {
+		return errNoKey
+	}
+	return fmt.Errorf("%w: %s", errNoKey, strings.Join(unused[:min(len(unused), 3)], "; "))
 }
 
 // follow notes which keys the issuer has withdrawn since prev.
