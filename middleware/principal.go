@@ -23,7 +23,10 @@ type Principal struct {
 	Issuer, Subject string
 
 	// SessionHandle and TokenHandle are handles for revocation: a hash of the session's
-	// secret, and of the token or its jti, never the secret itself. Either may be empty.
+	// secret, and of the token or its jti, never the secret itself. Either may be empty. A
+	// handle does not change while the credential lives: if a session gets a new secret, its
+	// SessionHandle stays, or the old one is revoked. Otherwise a logout does not reach what
+	// the session opened before.
 	SessionHandle, TokenHandle string
 
 	// Connection is the id that the credential reserved for the connection it opens,

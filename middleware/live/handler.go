@@ -48,11 +48,13 @@ import (
 //   - Another hijacked connection is cut, and the stream of a CONNECT is reset, such as that of
 //     a WebSocket over HTTP/2 (RFC 8441).
 //
-// One Write that has begun before the end goes on until the cut. A hijacked connection stays
-// a member until it is closed, also when next has returned. One that next never closes stays
-// until Timeouts.MaxAge; if next panics, it ends then, with 1011 `internal`. A connection that
-// next does not take from net/http is not bound. A ws.Handler behind it takes its connections
-// over.
+// If next panics with [http.ErrAbortHandler], the response is aborted, also an event stream.
+// [net/http/httputil.ReverseProxy] does that when the context ends within a body; the example
+// of a reverse proxy has a layer against it. One Write that has begun before the end goes on
+// until the cut. A hijacked connection stays a member until it is closed, also when next has
+// returned. One that next never closes stays until Timeouts.MaxAge; if next panics, it ends
+// then, with 1011 `internal`. A connection that next does not take from net/http is not bound.
+// A ws.Handler behind it takes its connections over.
 func (g *Registry) Handler(next http.Handler) http.Handler {
 	return &layer{registry: g, next: next}
 }
