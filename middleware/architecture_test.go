@@ -20,6 +20,7 @@ var imports = map[string][]string{
 	"internal/followers":  {},
 	"internal/method":     {},
 	"internal/opening":    {},
+	"internal/recent":     {},
 	"internal/unwrap":     {},
 	"internal/setting":    {},
 	"middleware": {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/securews/securews/internal/method"
 	"github.com/securews/securews/internal/opening"
+	"github.com/securews/securews/internal/recent"
 )
 
 // OriginConfig names the pages that may open a WebSocket here, or send an unsafe method.
@@ -39,8 +40,8 @@ type OriginPolicy struct {
 	raw          map[string]origin     // canonical spellings: the fast path
 	exact        map[origin]struct{}   // the same as values, for the other spellings
 	wild         map[endpoint]struct{} // by the parent of the allowed subdomains; always https
-	subdomains   *recent[origin]       // accepted under wild
-	sites        *recent[string]       // registrable domains of hosts
+	subdomains   *recent.Cache[origin] // accepted under wild
+	sites        *recent.Cache[string] // registrable domains of hosts
 	allowMissing bool
 	any          bool
 }
@@ -51,7 +52,7 @@ type OriginPolicy struct {
 func NewOriginPolicy(cfg OriginConfig) (*OriginPolicy, error) {
 	p := &OriginPolicy{
 		raw: map[string]origin{}, exact: map[origin]struct{}{}, wild: map[endpoint]struct{}{},
-		sites:        newRecent[string](),
+		sites:        recent.New[string](),
 		allowMissing: cfg.AllowMissing,
 	}
 	var errs []error
@@ -65,7 +66,7 @@ func NewOriginPolicy(cfg OriginConfig) (*OriginPolicy, error) {
 			errs = append(errs, fmt.Errorf("middleware: OriginConfig.Allow: %.300q: %w", entry, err))
 		case wild:
 			p.wild[o.endpoint] = struct{}{}
-			p.subdomains = newRecent[origin]()
+			p.subdomains = recent.New[origin]()
 		default:
 			p.exact[o] = struct{}{}
 			p.raw[o.String()] = o
@@ -145,7 +146,7 @@ func (p *OriginPolicy) admit(value string) (origin, error) {
 	if o, ok := p.raw[value]; ok {
 		return o, nil
 	}
-	if o, ok := p.subdomains.get(value); ok {
+	if o, ok := p.subdomains.Get(value); ok {
 		return o, nil
 	}
 	// RFC 6454 §7.1: null, in that exact spelling. Chromium sends file:// for a local
@@ -164,7 +165,7 @@ func (p *OriginPolicy) admit(value string) (origin, error) {
 		return o, nil
 	}
 	if o.scheme == "https" && underWildcard(p.wild, o.endpoint) {
-		p.subdomains.put(value, o.clone())
+		p.subdomains.Put(value, o.clone())
 		return o, nil
 	}
 	return origin{}, refuseOrigin(ReasonOriginNotAllowed, value, errNotAllowed)

@@ -114,13 +114,13 @@ func (p *OriginPolicy) sameSite(a, b origin) bool {
 
 // site returns the registrable domain of a host; "" if it has none.
 func (p *OriginPolicy) site(host string) string {
-	if site, ok := p.sites.get(host); ok {
+	if site, ok := p.sites.Get(host); ok {
 		return site
 	}
 	site := ""
 	if host[0] != '[' { // the list knows IPv4 addresses, but not brackets
 		site, _ = publicsuffix.EffectiveTLDPlusOne(host)
 	}
-	p.sites.put(host, strings.Clone(site))
+	p.sites.Put(host, strings.Clone(site))
 	return site
 }

@@ -74,7 +74,7 @@ type Revocations interface {
 // NewRevocations returns the revocations of one process, kept in memory until they
 // expire. Followers are called before Revoke returns.
 func NewRevocations() Revocations {
-	return &memoryRevocations{marks: map[revocationKey]mark{}}
+	return &memoryRevocations{entries: map[revocationKey]revocationEntry{}}
 }
 
 type revocationKey struct {
@@ -82,14 +82,16 @@ type revocationKey struct {
 	issuer, value string
 }
 
-type mark struct{ before, expires time.Time }
+// revocationEntry is about the credentials issued before, or about one of any time if the key is
+// a handle.
+type revocationEntry struct{ before, expires time.Time }
 
 type memoryRevocations struct {
 	bounded.Self
 
 	mu        sync.RWMutex
-	marks     map[revocationKey]mark
-	sweepAt   int // size at which expired marks are removed next
+	entries   map[revocationKey]revocationEntry
+	sweepAt   int // size at which expired entries are removed next
 	followers followers.List[Revocation]
 }
 
@@ -117,44 +119,44 @@ func (m *memoryRevocations) Revoke(_ context.Context, v Revocation) error {
 	return nil
 }
 
-// put never shortens an earlier mark.
+// put never shortens an earlier entry.
 func (m *memoryRevocations) put(k revocationKey, v Revocation) {
-	old := m.marks[k]
+	old := m.entries[k]
 	if old.before.After(v.Before) {
 		v.Before = old.before
 	}
 	if old.expires.After(v.Expires) {
 		v.Expires = old.expires
 	}
-	m.marks[k] = mark{v.Before, v.Expires}
+	m.entries[k] = revocationEntry{v.Before, v.Expires}
 }
 
-// sweep drops the expired marks each time the map has doubled.
+// sweep drops the expired entries each time the map has doubled.
 func (m *memoryRevocations) sweep(now time.Time) {
-	if len(m.marks) < max(m.sweepAt, 1024) {
+	if len(m.entries) < max(m.sweepAt, 1024) {
 		return
 	}
-	for k, x := range m.marks {
+	for k, x := range m.entries {
 		if !x.expires.After(now) {
-			delete(m.marks, k)
+			delete(m.entries, k)
 		}
 	}
-	m.sweepAt = 2 * len(m.marks)
+	m.sweepAt = 2 * len(m.entries)
 }
 
 func (m *memoryRevocations) Revoked(_ context.Context, p Principal) (bool, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	if len(m.marks) == 0 {
+	if len(m.entries) == 0 {
 		return false, nil
 	}
 	if p.SessionHandle != "" {
-		if _, ok := m.marks[revocationKey{'s', "", p.SessionHandle}]; ok {
+		if _, ok := m.entries[revocationKey{'s', "", p.SessionHandle}]; ok {
 			return true, nil
 		}
 	}
 	if p.TokenHandle != "" {
-		if _, ok := m.marks[revocationKey{'t', "", p.TokenHandle}]; ok {
+		if _, ok := m.entries[revocationKey{'t', "", p.TokenHandle}]; ok {
 			return true, nil
 		}
 	}
@@ -162,7 +164,7 @@ func (m *memoryRevocations) Revoked(_ context.Context, p Principal) (bool, error
 		return false, nil
 	}
 	for _, issuer := range [...]string{p.Issuer, ""} {
-		if x, ok := m.marks[revocationKey{'u', issuer, p.Subject}]; ok && p.IssuedAt.Before(x.before) {
+		if x, ok := m.entries[revocationKey{'u', issuer, p.Subject}]; ok && p.IssuedAt.Before(x.before) {
 			return true, nil
 		}
 	}

@@ -288,7 +288,7 @@ func TestRevocationsOfOneSubjectAreOneEntry(t *testing.T) {
 	for range 1000 {
 		mustRevoke(t, m, middleware.Revocation{SessionHandle: "s", TokenHandle: "t"})
 	}
-	if n := reflect.ValueOf(m).Elem().FieldByName("marks").Len(); n != 3 {
+	if n := reflect.ValueOf(m).Elem().FieldByName("entries").Len(); n != 3 {
 		t.Errorf("%d entries, want 3", n)
 	}
 	if p := (middleware.Principal{Issuer: "i", Subject: "ann", IssuedAt: began.Add(1_000_000 - 2)}); !isRevoked(t, m, p) {

@@ -11,9 +11,9 @@ import (
 // WithRevocations returns a with its credentials revocable by list, for an Authenticator
 // that has no revocations of its own: the handles and the subject of its principals are
 // asked in every Authenticate and Alive. IssuedAt is compared with a cut-off without a
-// leeway, since only a knows whose clock it is of: a credential is revoked if it was issued before the
-// cut-off, however little. A logout is a
-// Revoke of the SessionHandle; the example keeps scs.SessionManager. [NewAuth] reports an a or list that is nil.
+// leeway, since only a knows whose clock it is of: a credential is revoked if it was issued
+// before the cut-off, however little. A logout is a Revoke of the SessionHandle; the example
+// keeps scs.SessionManager. [NewAuth] reports an a or list that is nil.
 func WithRevocations(a Authenticator, list Revocations) Revocable {
 	return &revocable{Authenticator: a, listed: &listed{list: list, calls: bounded.NewCaller(list)}}
 }

@@ -152,7 +152,7 @@ func TestRolesAndAuthTime(t *testing.T) {
 // A Manager bounds its own calls, so that an Auth calls it without a goroutine.
 func TestManagerBoundsItself(t *testing.T) {
 	if !bounded.BoundsItself(newManager(t, session.Config{})) {
-		t.Error("the Manager is not marked")
+		t.Error("the Manager does not bound itself")
 	}
 	for i := range reflect.TypeFor[session.Manager]().NumField() {
 		if f := reflect.TypeFor[session.Manager]().Field(i); f.IsExported() {

@@ -25,9 +25,9 @@ import (
 // Nothing may follow. There is one encoding of a record: equal bytes mean an equal record (see
 // [Swapper]). Records of versions 1 to 3 lack marks and are not read: those sessions end.
 const (
-	magic      = "wss\x04"
-	maxRecord  = 64_000 // bytes; a BLOB of MySQL holds 65,535
-	maxEntries = 256    // of scopes, roles, attributes and values each
+	magic     = "wss\x04"
+	maxRecord = 64_000 // bytes; a BLOB of MySQL holds 65,535
+	maxCount  = 256    // of scopes, roles, attributes and values each
 )
 
 var errRecord = errors.New("session: record: not a record of this version")
@@ -86,7 +86,7 @@ func decode(b []byte) (*record, error) {
 		marks:  marks{d.mark(), d.mark(), d.mark()},
 		issuer: d.text(), subject: d.text(),
 		scopes: d.list(), roles: d.list(),
-		attributes: d.attributes(), values: d.entries(),
+		attributes: d.attributes(), values: d.values(),
 	}
 	if d.bad || d.rest != "" || !rec.timesAgree() {
 		return nil, errRecord
@@ -158,7 +158,7 @@ func (d *decoder) mark() string {
 // count refuses more elements than remaining bytes, before anything is allocated.
 func (d *decoder) count() int {
 	n := d.number()
-	if d.bad || n > maxEntries || n > len(d.rest) {
+	if d.bad || n > maxCount || n > len(d.rest) {
 		d.bad = true
 		return 0
 	}
@@ -188,14 +188,14 @@ func (d *decoder) attributes() map[string]string {
 	return attributes
 }
 
-func (d *decoder) entries() (list []entry) {
+func (d *decoder) values() (list []value) {
 	last := ""
 	for i, n := 0, d.count(); i < n && !d.bad; i++ {
 		if list == nil {
-			list = make([]entry, 0, n)
+			list = make([]value, 0, n)
 		}
 		name := d.ascending(&last, i)
-		list = append(list, entry{name, d.text()})
+		list = append(list, value{name, d.text()})
 	}
 	return list
 }

@@ -6,7 +6,6 @@ import (
 	"math"
 	"time"
 
-	"github.com/securews/securews/internal/bounded"
 	"github.com/securews/securews/middleware"
 )
 
@@ -17,7 +16,7 @@ type cutoff struct{ before, expires int64 }
 const cutoffSize = 16
 
 func parseCutoff(b []byte) (cutoff, error) {
-	s, err := payloadOf(b, kindCutoff, cutoffSize)
+	s, err := fixedPayload(b, kindCutoff, cutoffSize)
 	if err != nil || s == "" {
 		return cutoff{}, err
 	}
@@ -46,17 +45,17 @@ func nanoseconds(t time.Time) int64 {
 	return t.UnixNano()
 }
 
-// cutOff raises the cut-off of a subject, and never lowers it. Between nodes on a store that
+// raiseCutoff raises the cut-off of a subject, and never lowers it. Between nodes on a store that
 // does not compare, two at once may leave the lower one: it is read back and written again
 // while it is lower, and what remains are tokens issued between the two moments. A
 // bearer.Config.Leeway of at least the time between them refuses those as well.
-func (x *ends) cutOff(ctx context.Context, v middleware.Revocation) error {
+func (x *ends) raiseCutoff(ctx context.Context, v middleware.Revocation) error {
 	key := entryKey(kindCutoff, v.Issuer, v.Subject)
 	want := cutoff{nanoseconds(v.Before), max(nanoseconds(v.Expires), nanoseconds(time.Now().Add(entryRetention)))}
-	return x.inTurn(ctx, key, func() error { return x.raiseRaw(ctx, key, want) })
+	return x.inTurn(ctx, key, func() error { return x.raiseCutoffRaw(ctx, key, want) })
 }
 
-func (x *ends) raiseRaw(ctx context.Context, key string, want cutoff) error {
+func (x *ends) raiseCutoffRaw(ctx context.Context, key string, want cutoff) error {
 	for range attempts {
 		b, err := x.store.findRaw(ctx, key)
 		if err != nil {
@@ -75,50 +74,4 @@ func (x *ends) raiseRaw(ctx context.Context, key string, want cutoff) error {
 		}
 	}
 	return errContended
-}
-
-// Revoked implements middleware.Revocations. It is about tokens, and about sessions by their
-// handle; whether a session has ended otherwise is for [Manager.Alive].
-func (x *ends) Revoked(ctx context.Context, p middleware.Principal) (bool, error) {
-	if x.store.calls.Direct() {
-		return x.revokedRaw(ctx, &p)
-	}
-	ctx, cancel := context.WithTimeout(ctx, x.timeout)
-	defer cancel()
-	return bounded.Call(ctx, x.store.calls, "session: store: find", func() (bool, error) { return x.revokedRaw(ctx, &p) })
-}
-
-func (x *ends) revokedRaw(ctx context.Context, p *middleware.Principal) (bool, error) {
-	var stack [4]string
-	var values [len(stack)][]byte
-	keys := stack[:0]
-	if p.Subject != "" {
-		keys = append(keys, entryKey(kindCutoff, p.Issuer, p.Subject), entryKey(kindCutoff, "", p.Subject))
-	}
-	cutoffs := len(keys)
-	if p.SessionHandle != "" {
-		keys = append(keys, entryKey(kindEnded, "", p.SessionHandle))
-	}
-	if p.TokenHandle != "" {
-		keys = append(keys, entryKey(kindToken, "", p.TokenHandle))
-	}
-	if err := x.store.findEachRaw(ctx, keys, values[:]); err != nil {
-		return false, err
-	}
-	issued := nanoseconds(p.IssuedAt)
-	for _, b := range values[:cutoffs] {
-		if c, err := parseCutoff(b); err != nil || c.before != 0 && issued < c.before {
-			return err == nil, err
-		}
-	}
-	for i, b := range values[cutoffs:len(keys)] {
-		kind := byte(kindToken)
-		if i == 0 && p.SessionHandle != "" {
-			kind = kindEnded
-		}
-		if ended, err := payloadOf(b, kind, tombstoneSize); err != nil || ended != "" {
-			return err == nil, err
-		}
-	}
-	return false, nil
 }

@@ -14,7 +14,7 @@ import (
 
 // Within one process the latest of many cut-offs at once holds, also on a store that does not
 // compare before it writes.
-func TestCutOffsAtOnceInOneProcess(t *testing.T) {
+func TestCutoffsAtOnceInOneProcess(t *testing.T) {
 	t.Parallel()
 	for range 50 {
 		list, err := session.NewRevocations(memstore.NewWithCleanupInterval(0))

@@ -1,38 +1,18 @@
 package session
 
 import (
-	"cmp"
 	"context"
 	"encoding/binary"
-	"errors"
 	"time"
 
-	"github.com/alexedwards/scs/v2"
+	"github.com/securews/securews/internal/bounded"
 	"github.com/securews/securews/internal/followers"
 	"github.com/securews/securews/middleware"
 )
 
-// NewRevocations returns revocations that are kept in a store of scs, for services that have
-// tokens and no sessions: they last over restarts, and hold on every node that has the same
-// store, at its next request. Followers are told of those of this process. A [Manager] on the
-// store needs none: its own ends are in the store, and [Manager.Revocations] has these methods.
-//
-// Of two revocations of a subject at once, on two nodes whose store is not a [Swapper], the one
-// with the earlier Before may win.
-//
-// Revoke of a subject with an Issuer also ends the sessions that Managers of that issuer keep
-// in the store. Each method waits for the store for at most a second. The error is of a nil
-// store.
-func NewRevocations(raw scs.Store) (middleware.Revocations, error) {
-	if raw == nil || isNilPointer(raw) {
-		return nil, errors.New("session: NewRevocations: the store is nil: use middleware.NewRevocations for revocations in memory")
-	}
-	return newEnds(newStore(raw), "", time.Second), nil
-}
-
 // ends are the ends of sessions and tokens, in a store.
 type ends struct {
-	marked
+	boundsItself
 
 	store     store
 	issuer    string // of the Manager; empty without one
@@ -45,14 +25,15 @@ func newEnds(s store, issuer string, timeout time.Duration) *ends {
 	return &ends{store: s, issuer: issuer, timeout: timeout, locks: newLocks()}
 }
 
-// Follow implements middleware.Revocations.
-func (x *ends) Follow(fn func(middleware.Revocation)) (stop func()) { return x.followers.Follow(fn) }
-
-// everywhere replaces the mark of a sign-out everywhere. It reads and compares nothing, so
+// replaceEverywhere replaces the mark of a sign-out everywhere. It reads and compares nothing, so
 // that no other operation can delay or undo it.
-func (x *ends) everywhere(ctx context.Context, issuer, subject string) error {
+func (x *ends) replaceEverywhere(ctx context.Context, issuer, subject string) error {
 	return x.store.put(ctx, entryKey(kindEverywhere, issuer, subject), entryValue(kindEverywhere, newMark()), time.Now().Add(entryRetention))
 }
+
+// tombstoneSize is that of the payload of kindEnded and kindToken: the end of the entry, in Unix
+// nanoseconds.
+const tombstoneSize = 8
 
 // tombstone writes that a session or a token has ended. It is kept until expires, and at
 // least a minute.
@@ -66,15 +47,15 @@ func tombstoneValue(kind byte, expires time.Time) (b []byte, until time.Time) {
 	return entryValue(kind, string(binary.BigEndian.AppendUint64(nil, uint64(end)))), time.Unix(0, end)
 }
 
-// lengthen is tombstone, except that it does not shorten one that is there.
-func (x *ends) lengthen(ctx context.Context, kind byte, handle string, expires time.Time) error {
+// prolongTombstone is tombstone, except that it does not shorten one that is there.
+func (x *ends) prolongTombstone(ctx context.Context, kind byte, handle string, expires time.Time) error {
 	key := entryKey(kind, "", handle)
 	return x.inTurn(ctx, key, func() error {
 		b, err := x.store.findRaw(ctx, key)
 		if err != nil {
 			return err
 		}
-		now, err := payloadOf(b, kind, tombstoneSize)
+		now, err := fixedPayload(b, kind, tombstoneSize)
 		if err != nil || now != "" && int64(binary.BigEndian.Uint64([]byte(now))) >= nanoseconds(expires) {
 			return err
 		}
@@ -83,9 +64,9 @@ func (x *ends) lengthen(ctx context.Context, kind byte, handle string, expires t
 	})
 }
 
-// others replaces the mark of a sign-out of others by next, if it is still was; "" is an
+// replaceOthers replaces the mark of a sign-out of others by next, if it is still was; "" is an
 // absent one.
-func (x *ends) others(ctx context.Context, issuer, subject, was, next string) (bool, error) {
+func (x *ends) replaceOthers(ctx context.Context, issuer, subject, was, next string) (bool, error) {
 	key, value, expires := entryKey(kindOthers, issuer, subject), entryValue(kindOthers, next), time.Now().Add(entryRetention)
 	var old []byte
 	if was != "" {
@@ -103,58 +84,63 @@ func (x *ends) others(ctx context.Context, issuer, subject, was, next string) (b
 	if err != nil {
 		return false, err
 	}
-	if now, err := payloadOf(b, kindOthers, markSize); err != nil || now != was {
+	if now, err := fixedPayload(b, kindOthers, markSize); err != nil || now != was {
 		return false, err
 	}
 	return true, x.store.put(ctx, key, value, expires)
 }
 
-var errEmptyRevocation = errors.New("session: Revocation: Subject, SessionHandle and TokenHandle are empty: set one")
+// manner is how a session ends.
+type manner bool
 
-// Revoke implements middleware.Revocations. It does not end with ctx: a client that
-// disconnects must not leave a sign-out half done.
-func (x *ends) Revoke(_ context.Context, v middleware.Revocation) error {
-	if v.Subject == "" && v.SessionHandle == "" && v.TokenHandle == "" {
-		return errEmptyRevocation
+const (
+	signedOut manner = false
+	renewed   manner = true // the browser has another session by now
+)
+
+// end ends a session. Its tombstone comes first: a write that is under way may bring the record
+// back to a store that does not compare, and every read refuses it then. The record goes last, so
+// that a user whose logout failed can try again. The followers are told when no read finds the
+// session any more: a connection that one opens after they were told would go on. If the store
+// compares, a read does not ask for the tombstone, and finds the session until the record is gone.
+func (m *Manager) end(ctx context.Context, handle string, rec *record, how manner) error {
+	last := time.Unix(0, rec.end).UTC() // also by a Manager with a longer Absolute
+	until, compares := last, m.store.swapper != nil
+	if compares {
+		until = time.Now().Add(10 * time.Minute) // tells that it was revoked, no more
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), x.timeout)
+	if !compares || how == signedOut {
+		if err := m.ends.tombstone(ctx, kindEnded, handle, until); err != nil {
+			return err
+		}
+	}
+	ended := middleware.Revocation{SessionHandle: handle, Expires: last}
+	if compares && m.revocations == nil {
+		err := m.store.delete(ctx, handle)
+		m.ends.followers.Tell(ended)
+		return err
+	}
+	if err := m.tell(ended); err != nil {
+		return err
+	}
+	return m.store.delete(ctx, handle)
+}
+
+// tell has the followers know of an end, and then Config.Revocations, if there are any.
+func (m *Manager) tell(v middleware.Revocation) error {
+	m.ends.followers.Tell(v)
+	if m.revocations == nil {
+		return nil
+	}
+	ctx, cancel := m.committing()
 	defer cancel()
-	v = v.Complete(time.Now())
-	if err := errors.Join(x.revokeSubject(ctx, v), x.revokeSession(ctx, v), x.revokeToken(ctx, v)); err != nil {
-		return err
-	}
-	x.followers.Tell(v)
-	return nil
+	_, err := bounded.Call(ctx, m.asking, "session: revocations", func() (struct{}, error) {
+		return struct{}{}, m.revocations.Revoke(ctx, v)
+	})
+	return err
 }
 
-func (x *ends) revokeSession(ctx context.Context, v middleware.Revocation) error {
-	if v.SessionHandle == "" {
-		return nil
-	}
-	if err := x.lengthen(ctx, kindEnded, v.SessionHandle, v.Expires); err != nil || !isHandle(v.SessionHandle) {
-		return err
-	}
-	b, err := x.store.find(ctx, v.SessionHandle)
-	if err != nil || !isRecord(b) { // a key of something else that is kept, such as a mark
-		return err
-	}
-	return x.store.delete(ctx, v.SessionHandle) // final if the store is a Swapper
-}
-
-func (x *ends) revokeToken(ctx context.Context, v middleware.Revocation) error {
-	if v.TokenHandle == "" {
-		return nil
-	}
-	return x.lengthen(ctx, kindToken, v.TokenHandle, v.Expires)
-}
-
-func (x *ends) revokeSubject(ctx context.Context, v middleware.Revocation) error {
-	if v.Subject == "" {
-		return nil
-	}
-	var err error
-	if issuer := cmp.Or(v.Issuer, x.issuer); issuer != "" {
-		err = x.everywhere(ctx, issuer, v.Subject) // first: it waits for nothing else
-	}
-	return errors.Join(err, x.cutOff(ctx, v))
+// askAbout has followers ask about every session of the subject that began before.
+func (m *Manager) askAbout(subject string, before time.Time) middleware.Revocation {
+	return middleware.Revocation{Issuer: m.issuer, Subject: subject, Before: before, Expires: before.Add(maxAbsolute)}
 }

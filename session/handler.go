@@ -121,10 +121,10 @@ func (m *Manager) answer(st *state, h http.Header) {
 	switch {
 	case st.token != "":
 		m.cookie.set(h, st.token)
-	case st.left:
+	case st.cleared:
 		m.cookie.clear(h)
 	}
-	if st.left {
+	if st.cleared {
 		m.cookie.forget(h, st.token != "")
 	}
 }

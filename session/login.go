@@ -96,8 +96,8 @@ func (m *Manager) Login(ctx context.Context, id Identity) error {
 const signIns = 4
 
 // signIn writes the record under a new token, with the marks of its subject. It reads them
-// again afterwards, so that a sign-out in between reaches either the marks that the record has or
-// the record.
+// again afterwards: a sign-out in between has ended the new session, and the user signs in
+// once more.
 func (m *Manager) signIn(ctx context.Context, rec *record) (token, handle string, err error) {
 	for range signIns {
 		if rec.marks, err = m.marks(ctx, rec.subject); err != nil {
@@ -121,12 +121,12 @@ func (m *Manager) signIn(ctx context.Context, rec *record) (token, handle string
 var errSignOuts = errors.New("session: login: each time a sign-out of the subject came between")
 
 func (m *Manager) marks(ctx context.Context, subject string) (marks, error) {
-	return bounded.Call(ctx, m.store.calls, "session: store: find", func() (marks, error) { return m.store.marksRaw(ctx, m.issuer, subject) })
+	return bounded.Call(ctx, m.store.calls, "session: store: find", func() (marks, error) { return m.marksRaw(ctx, subject) })
 }
 
 // valuesToKeep returns the old session's values as they are now, with this request's
 // changes on top. The values of one subject's session are not another subject's.
-func (m *Manager) valuesToKeep(ctx context.Context, st *state, subject string) (values []entry, err error) {
+func (m *Manager) valuesToKeep(ctx context.Context, st *state, subject string) (values []value, err error) {
 	changed := st.values.pending()
 	if st.rec != nil {
 		now, err := m.read(ctx, st.handle)

@@ -29,10 +29,10 @@ func (m *Manager) Logout(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	bounded, cancel := m.committing()
+	ctx, cancel := m.committing()
 	defer cancel()
 	for _, handle := range handles {
-		if err := m.endNamed(bounded, handle); err != nil {
+		if err := m.endNamed(ctx, handle); err != nil {
 			return unavailable(err)
 		}
 	}
@@ -84,42 +84,6 @@ func (m *Manager) endNamed(ctx context.Context, handle string) error {
 	return m.end(ctx, handle, rec, signedOut)
 }
 
-// manner is how a session ends.
-type manner bool
-
-const (
-	signedOut manner = false
-	renewed   manner = true // the browser has another session by now
-)
-
-// end ends a session. Its tombstone comes first: a write that is under way may bring the record
-// back to a store that does not compare, and every read refuses it then. The record goes last, so
-// that a user whose logout failed can try again. The followers are told when no read finds the
-// session any more: a connection that one opens after they were told would go on. If the store
-// compares, a read does not ask for the tombstone, and finds the session until the record is gone.
-func (m *Manager) end(ctx context.Context, handle string, rec *record, how manner) error {
-	last := time.Unix(0, rec.end).UTC() // also by a Manager with a longer Absolute
-	until, final := last, m.store.swapper != nil
-	if final {
-		until = time.Now().Add(10 * time.Minute) // tells that it was revoked, no more
-	}
-	if !final || how == signedOut {
-		if err := m.ends.tombstone(ctx, kindEnded, handle, until); err != nil {
-			return err
-		}
-	}
-	ended := middleware.Revocation{SessionHandle: handle, Expires: last}
-	if final && m.revocations == nil {
-		err := m.store.delete(ctx, handle)
-		m.ends.followers.Tell(ended)
-		return err
-	}
-	if err := m.tell(ended); err != nil {
-		return err
-	}
-	return m.store.delete(ctx, handle)
-}
-
 // LogoutEverywhere ends all sessions of the subject, and their connections (ASVS 7.4.3,
 // 7.4.5), and those of tickets and of tokens with a sid that were issued in them. A token
 // without one does not end; bearer.Config.Revocations says what reaches it. It needs no
@@ -135,41 +99,12 @@ func (m *Manager) LogoutEverywhere(ctx context.Context, subject string) error {
 	}
 	ctx, cancel := m.committing()
 	defer cancel()
-	cut := time.Now().Round(0)
-	if err := m.ends.everywhere(ctx, m.issuer, subject); err != nil {
-		m.ends.followers.Tell(m.subjectEnds(subject, cut)) // the store may have taken the mark
+	everything := m.askAbout(subject, time.Now().Round(0))
+	if err := m.ends.replaceEverywhere(ctx, m.issuer, subject); err != nil {
+		m.ends.followers.Tell(everything) // the store may have taken the mark
 		return unavailable(err)
 	}
-	if err := m.tell(m.subjectEnds(subject, cut)); err != nil {
-		return unavailable(err)
-	}
-	return nil
-}
-
-// End ends one session of the subject by its handle, as [Manager.Sessions] lists it.
-// A handle that is not one of the subject's live sessions is 401 `credential_expired`
-// or `credential_revoked`.
-func (m *Manager) End(ctx context.Context, subject, handle string) error {
-	if m.zero() {
-		return errZero
-	}
-	defer m.outdated(ctx)
-	ctx, cancel := m.committing()
-	defer cancel()
-	if !isHandle(handle) {
-		return refused(errGone)
-	}
-	now, err := m.read(ctx, handle)
-	if errors.Is(err, errRevoked) { // perhaps by an attempt that has failed after its first step
-		m.ends.followers.Tell(middleware.Revocation{SessionHandle: handle, Expires: time.Now().Add(m.absolute)})
-	}
-	switch {
-	case err != nil:
-		return refused(err)
-	case subject == "" || now.rec.subject != subject:
-		return refused(errGone)
-	}
-	if err := m.end(ctx, handle, now.rec, signedOut); err != nil {
+	if err := m.tell(everything); err != nil {
 		return unavailable(err)
 	}
 	return nil

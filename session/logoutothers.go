@@ -41,7 +41,7 @@ func (m *Manager) LogoutOthers(ctx context.Context) error {
 	if err := m.insert(ctx, handle, rec); err != nil {
 		return unavailable(err)
 	}
-	ends := m.subjectEnds(rec.subject, time.Unix(0, rec.start).UTC())
+	ends := m.askAbout(rec.subject, time.Unix(0, rec.start).UTC())
 	if err := m.replaceOthers(ctx, rec, old.marks); err != nil {
 		if !errors.Is(err, errRevoked) {
 			m.ends.followers.Tell(ends) // the store may have taken the mark
@@ -75,7 +75,7 @@ func (rec *record) renewed(changed map[string]change) (*record, error) {
 // replaceOthers ends every session under the old mark. It fails with errRevoked if a sign-out
 // came between. A lost comparison is final: the mark has changed, so the old session is dead.
 func (m *Manager) replaceOthers(ctx context.Context, rec *record, old marks) error {
-	won, err := m.ends.others(ctx, m.issuer, rec.subject, old.others, rec.marks.others)
+	won, err := m.ends.replaceOthers(ctx, m.issuer, rec.subject, old.others, rec.marks.others)
 	if err != nil {
 		return err
 	}

@@ -13,10 +13,11 @@ import (
 // Manager keeps sessions. It is safe for concurrent use. The zero value refuses
 // every request.
 type Manager struct {
-	marked
+	boundsItself
 
 	store             store
-	ends              *ends                  // in store
+	ends              *ends // in store
+	keys              subjectKeys
 	revocations       middleware.Revocations // Config.Revocations; may be nil
 	asking            bounded.Caller         // of revocations
 	timeout           time.Duration
@@ -30,10 +31,10 @@ type Manager struct {
 	logger            *slog.Logger
 }
 
-// marked says that a Manager bounds its calls to Store and Revocations.
-type marked = bounded.Self
+// boundsItself says that a Manager bounds its calls to Store and Revocations.
+type boundsItself = bounded.Self
 
-var _, _, _ = (&Manager{}).marked, (&ends{}).marked, (&managed{}).marked // read by bounded.BoundsItself
+var _, _, _ = (&Manager{}).boundsItself, (&ends{}).boundsItself, (&managed{}).boundsItself // read by bounded.BoundsItself
 
 var (
 	_ middleware.Revocable  = (*Manager)(nil)
@@ -49,6 +50,7 @@ func New(cfg Config) (*Manager, error) {
 	m := &Manager{
 		store:             s,
 		ends:              newEnds(s, cfg.Issuer, cfg.StoreTimeout),
+		keys:              newSubjectKeys(cfg.Issuer),
 		revocations:       cfg.Revocations,
 		asking:            bounded.NewCaller(cfg.Revocations),
 		timeout:           cfg.StoreTimeout,
@@ -65,44 +67,6 @@ func New(cfg Config) (*Manager, error) {
 		m.log().Warn("session: DangerouslyAllowLocalHTTP is set: cookies without Secure, for http://localhost only")
 	}
 	return m, nil
-}
-
-// Revocations returns Config.Revocations, or if that is nil those that the Manager keeps in its
-// store: see [NewRevocations]. Others of the program may use them, for instance
-// bearer.Config.Revocations and [middleware.WithRevocations]. Revoke of a subject without an
-// Issuer, or with this Manager's, is a [Manager.LogoutEverywhere]; of a SessionHandle it ends
-// that session. Revoked of a principal of this Manager's Issuer with a SessionHandle says
-// whether that session has ended, in any way.
-func (m *Manager) Revocations() middleware.Revocations {
-	switch {
-	case m.zero():
-		return nil
-	case m.revocations != nil:
-		return m.revocations
-	}
-	return &managed{ends: m.ends, m: m}
-}
-
-// managed are the ends of a Manager, which knows whether a session is alive.
-type managed struct {
-	marked
-	*ends
-	m *Manager
-}
-
-// Revoked implements middleware.Revocations.
-func (x *managed) Revoked(ctx context.Context, p middleware.Principal) (bool, error) {
-	if p.SessionHandle != "" && p.Issuer == x.m.issuer {
-		ctx, cancel := x.m.bounded(ctx)
-		defer cancel()
-		switch _, err := x.m.read(ctx, p.SessionHandle); {
-		case errors.Is(err, errGone), errors.Is(err, errRevoked):
-			return true, nil
-		case err != nil:
-			return false, err
-		}
-	}
-	return x.ends.Revoked(ctx, p)
 }
 
 // Ambient is true: browsers send cookies automatically.

@@ -7,13 +7,6 @@ import (
 	"time"
 
 	"github.com/securews/securews/internal/bounded"
-	"github.com/securews/securews/middleware"
-)
-
-var (
-	errGone     = errors.New("session: no live session")
-	errRevoked  = errors.New("session: revoked")
-	errOutdated = errors.New("session: its roles or scopes are no longer those of the principal")
 )
 
 // reading is a session as the store has it.
@@ -81,7 +74,7 @@ func (m *Manager) absentRaw(ctx context.Context, handle string) (reading, error)
 	if err != nil {
 		return reading{}, err
 	}
-	ended, err := payloadOf(b, kindEnded, tombstoneSize)
+	ended, err := fixedPayload(b, kindEnded, tombstoneSize)
 	if ended != "" {
 		return reading{why: errRevoked}, nil
 	}
@@ -91,27 +84,28 @@ func (m *Manager) absentRaw(ctx context.Context, handle string) (reading, error)
 // askRaw asks the entries beside a record whether the session has ended. A tombstone is
 // asked for only if a deleted record can be written back.
 func (m *Manager) askRaw(ctx context.Context, handle string, found *reading) (err error) {
-	var stack [ofSubject + 1]string
+	var stack [subjectEntries + 1]string
 	var values [len(stack)][]byte
 	keys := stack[:0]
 	if found.rec.subject != "" {
-		keys = append(keys, m.store.keys.of(m.issuer, found.rec.subject)[:]...)
+		beside := m.keys.of(found.rec.subject)
+		keys = append(keys, beside[:]...)
 	}
-	marked := len(keys)
+	ofRecord := len(keys)
 	if m.store.swapper == nil {
 		keys = append(keys, entryKey(kindEnded, "", handle))
 	}
 	if err := m.store.findEachRaw(ctx, keys, values[:]); err != nil {
 		return err
 	}
-	if marked > 0 {
-		if err := found.take([ofSubject][]byte(values[:])); err != nil {
+	if ofRecord > 0 {
+		if err := found.apply([subjectEntries][]byte(values[:])); err != nil {
 			return err
 		}
 	}
 	ended := ""
 	if m.store.swapper == nil {
-		if ended, err = payloadOf(values[marked], kindEnded, tombstoneSize); err != nil {
+		if ended, err = fixedPayload(values[ofRecord], kindEnded, tombstoneSize); err != nil {
 			return err
 		}
 	}
@@ -121,13 +115,13 @@ func (m *Manager) askRaw(ctx context.Context, handle string, found *reading) (er
 	return nil
 }
 
-// take takes the marks of the subject, and its roles if they were set after the sign-in.
-func (found *reading) take(values [ofSubject][]byte) (err error) {
+// apply sets the marks of the subject, and its roles if they were set after the sign-in.
+func (found *reading) apply(values [subjectEntries][]byte) (err error) {
 	if found.marks, err = parseMarks(values); err != nil {
 		return err
 	}
 	if now := found.marks.roles; now != "" && now != found.rec.marks.roles {
-		found.rec.current, err = rolesOf(values[ofSubject-1])
+		found.rec.current, err = rolesOf(values[subjectEntries-1])
 	}
 	return err
 }
@@ -144,23 +138,4 @@ func (m *Manager) checkRevocations(ctx context.Context, handle string, rec *reco
 		err = errRevoked
 	}
 	return err
-}
-
-// tell has the followers know of an end, and then Config.Revocations, if there are any.
-func (m *Manager) tell(v middleware.Revocation) error {
-	m.ends.followers.Tell(v)
-	if m.revocations == nil {
-		return nil
-	}
-	ctx, cancel := m.committing()
-	defer cancel()
-	_, err := bounded.Call(ctx, m.asking, "session: revocations", func() (struct{}, error) {
-		return struct{}{}, m.revocations.Revoke(ctx, v)
-	})
-	return err
-}
-
-// subjectEnds has followers ask about every session of the subject.
-func (m *Manager) subjectEnds(subject string, cut time.Time) middleware.Revocation {
-	return middleware.Revocation{Issuer: m.issuer, Subject: subject, Before: cut, Expires: cut.Add(maxAbsolute)}
 }

@@ -13,7 +13,7 @@ type record struct {
 	scopes     []string
 	roles      []string // of the sign-in
 	attributes map[string]string
-	values     []entry // sorted by name, each once
+	values     []value // sorted by name, each once
 
 	marks marks // of the subject, at the sign-in or the renewal
 
@@ -26,8 +26,8 @@ type record struct {
 	end   int64 // absolute
 }
 
-// entry is one value of the application: JSON under a name.
-type entry struct{ name, json string }
+// value is one of the application: JSON under a name.
+type value struct{ name, json string }
 
 // live reports whether neither time-out has passed. A smaller Absolute than the one
 // the session began with counts at once.

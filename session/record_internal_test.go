@@ -2,22 +2,19 @@ package session
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"net/http"
 	"reflect"
 	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
 )
 
 func sampleRecord() *record {
 	return &record{
 		issuer: "session", subject: "alice", scopes: []string{"chat", "read"},
 		attributes: map[string]string{"device": "phone", "name": "Alice Ünïcode"},
-		values:     []entry{{"cart", `{"n":1}`}, {"theme", `"dark"`}},
+		values:     []value{{"cart", `{"n":1}`}, {"theme", `"dark"`}},
 		roles:      []string{"admin"},
 		marks:      marks{everywhere: strings.Repeat("e", 16), others: "\xff\x00" + strings.Repeat("o", 14), roles: strings.Repeat("r", 16)},
 		login:      1_699_999_999_000_000_000, start: 1_700_000_000_000_000_000,
@@ -46,7 +43,7 @@ func TestDecodeReadsVersion4(t *testing.T) {
 		"\x07session\x05alice\x01\x04chat\x01\x05admin\x01\x06device\x05phone\x01\x04cart\x011")
 	want := &record{
 		issuer: "session", subject: "alice", scopes: []string{"chat"}, roles: []string{"admin"},
-		attributes: map[string]string{"device": "phone"}, values: []entry{{"cart", "1"}},
+		attributes: map[string]string{"device": "phone"}, values: []value{{"cart", "1"}},
 		marks: marks{everywhere: "everywhere-mark.", roles: "the-roles--mark."}, login: 1, start: 2, seen: 3, end: 4,
 	}
 	got, err := decode(b)
@@ -167,66 +164,6 @@ func FuzzCookie(f *testing.F) {
 			if theirs.Value != value && theirs.Value != "" {
 				t.Errorf("%q: net/http reads %v, we %q", line, theirs, value)
 			}
-		}
-	})
-}
-
-// RFC 6265bis §5.6, ASVS 3.3.5: name and value are at most 4096 bytes in every
-// configuration.
-func TestCookieSize(t *testing.T) {
-	token, _ := newToken()
-	if c := newCookie(Config{Name: strings.Repeat("x", 64), SameSiteLax: true}); len(c.name)+len(token) > 4096 {
-		t.Errorf("%d bytes", len(c.name)+len(token))
-	}
-}
-
-func TestTokensDiffer(t *testing.T) {
-	seen := map[string]bool{}
-	for range 1000 {
-		token, handle := newToken()
-		if seen[token] || seen[handle] {
-			t.Fatal("twice")
-		}
-		seen[token], seen[handle] = true, true
-		if got, ok := parseToken(token); !ok || got != handle {
-			t.Fatalf("%q: %q %v, want %q", token, got, ok, handle)
-		}
-	}
-}
-
-// The default store keeps the contract of [Swapper] and drops expired records.
-func TestMemory(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s, ctx := newMemory(), context.Background()
-		soon := time.Now().Add(time.Minute)
-		swap := func(old, b string, want bool) {
-			t.Helper()
-			var was []byte
-			if old != "" {
-				was = []byte(old)
-			}
-			if done, err := s.Swap(ctx, "k", was, []byte(b), soon); done != want || err != nil {
-				t.Errorf("%q -> %q: %v %v", old, b, done, err)
-			}
-		}
-		swap("a", "b", false) // nothing is there
-		swap("", "a", true)
-		swap("", "b", false) // something is
-		swap("b", "c", false)
-		swap("a", "c", true)
-		time.Sleep(time.Minute)
-		if _, found, _ := s.Find("k"); found {
-			t.Error("an expired record is found")
-		}
-		swap("c", "d", false) // what expired is nothing
-		soon = time.Now().Add(time.Minute)
-		swap("", "d", true)
-		for i := range 5000 {
-			_ = s.Commit(strings.Repeat("x", i), nil, time.Now().Add(time.Second))
-			time.Sleep(time.Second)
-		}
-		if len(s.items) > 1024 {
-			t.Errorf("%d items are kept", len(s.items))
 		}
 	})
 }

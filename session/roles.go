@@ -41,7 +41,7 @@ func (m *Manager) SetRoles(ctx context.Context, subject string, roles []string) 
 	key, value := entryKey(kindRoles, m.issuer, subject), entryValue(kindRoles, newMark()+string(appendList(nil, roles)))
 	expires := time.Now().Add(entryRetention)
 	err := m.ends.inTurn(ctx, key, func() error { return m.store.commitRaw(ctx, key, value, expires) })
-	m.ends.followers.Tell(m.subjectEnds(subject, time.Now().Round(0))) // also on an error: the store may have taken it
+	m.ends.followers.Tell(m.askAbout(subject, time.Now().Round(0))) // also on an error: the store may have taken it
 	if err != nil {
 		return unavailable(err)
 	}
@@ -50,8 +50,8 @@ func (m *Manager) SetRoles(ctx context.Context, subject string, roles []string) 
 
 func validateRoles(roles []string) error {
 	switch id := (Identity{Subject: "x", Roles: roles}); {
-	case len(roles) > maxEntries:
-		return fmt.Errorf("%d roles are more than %d", len(roles), maxEntries)
+	case len(roles) > maxCount:
+		return fmt.Errorf("%d roles are more than %d", len(roles), maxCount)
 	case !utf8.ValidString(strings.Join(roles, " ")): // a space neither completes nor breaks a letter
 		return errors.New("a role is not UTF-8")
 	default:
@@ -61,7 +61,7 @@ func validateRoles(roles []string) error {
 
 // splitRoles returns the mark and the list of a kindRoles entry; nil if it is absent.
 func splitRoles(b []byte) (mark, list []byte, err error) {
-	p, err := payload(b, kindRoles)
+	p, err := payloadOf(b, kindRoles)
 	switch {
 	case err != nil || p == nil:
 		return nil, nil, err

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/securews/securews/middleware"
 )
 
 // Info is one live session in the list a user is shown (ASVS 7.5.2).
@@ -61,4 +63,33 @@ func (m *Manager) info(handle string, rec *record) Info {
 		Handle: handle, Attributes: maps.Clone(rec.attributes),
 		LoggedIn: time.Unix(0, rec.login).UTC(), LastSeen: time.Unix(0, rec.seen).UTC(), Expires: m.endOf(rec),
 	}
+}
+
+// End ends one session of the subject by its handle, as [Manager.Sessions] lists it.
+// A handle that is not one of the subject's live sessions is 401 `credential_expired`
+// or `credential_revoked`.
+func (m *Manager) End(ctx context.Context, subject, handle string) error {
+	if m.zero() {
+		return errZero
+	}
+	defer m.outdated(ctx)
+	ctx, cancel := m.committing()
+	defer cancel()
+	if !isHandle(handle) {
+		return refused(errGone)
+	}
+	now, err := m.read(ctx, handle)
+	if errors.Is(err, errRevoked) { // perhaps by an attempt that has failed after its first step
+		m.ends.followers.Tell(middleware.Revocation{SessionHandle: handle, Expires: time.Now().Add(m.absolute)})
+	}
+	switch {
+	case err != nil:
+		return refused(err)
+	case subject == "" || now.rec.subject != subject:
+		return refused(errGone)
+	}
+	if err := m.end(ctx, handle, now.rec, signedOut); err != nil {
+		return unavailable(err)
+	}
+	return nil
 }

@@ -42,7 +42,7 @@ type state struct {
 	frozen  error     // ErrHandshake, ErrBegun
 	busy    bool      // a Login or Logout is under way: it alone sets handle and rec
 	token   string    // to be sent
-	left    bool      // a Logout: the browser is to forget
+	cleared bool      // by Logout: the browser is told to clear what it has
 }
 
 // outdated says that the answer of load counts no more: this request has ended sessions.
@@ -161,7 +161,7 @@ func (st *state) become(handle string, rec *record, token string) error {
 	st.handle, st.rec, st.token = handle, rec, token
 	st.refusal = middleware.ErrNoCredential
 	if rec == nil {
-		rec, st.left = &record{}, true
+		rec, st.cleared = &record{}, true
 	}
 	st.values.reset(rec.values)
 	return nil

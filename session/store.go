@@ -9,7 +9,6 @@ import (
 	"github.com/alexedwards/scs/v2"
 	"github.com/alexedwards/scs/v2/memstore"
 	"github.com/securews/securews/internal/bounded"
-	"github.com/securews/securews/middleware"
 )
 
 // Swapper is a [scs.Store] that compares before it writes, atomically. With one, no
@@ -36,7 +35,6 @@ type store struct {
 	raw     scs.Store
 	swapper Swapper
 	many    ManyFinder
-	keys    *subjectKeys
 	calls   bounded.Caller // direct: the store is a map in this process, and never waits
 }
 
@@ -44,7 +42,7 @@ func newStore(raw scs.Store) store {
 	if raw == nil {
 		raw = newMemory()
 	}
-	s := store{raw: raw, keys: newSubjectKeys(), calls: bounded.NewCaller(raw)}
+	s := store{raw: raw, calls: bounded.NewCaller(raw)}
 	s.swapper, _ = raw.(Swapper)
 	s.many, _ = raw.(ManyFinder)
 	if _, ok := raw.(*memstore.MemStore); ok {
@@ -144,30 +142,4 @@ func (s *store) all(ctx context.Context) (map[string][]byte, error) {
 		}
 		return nil, errNoIteration
 	})
-}
-
-// unavailable is the answer if the store or the revocations do not give one: 503, or 500
-// if they panicked (ASVS 16.5.3).
-func unavailable(err error) error {
-	var panicked *bounded.PanicError
-	if errors.As(err, &panicked) {
-		return err
-	}
-	return middleware.Unavailable(err)
-}
-
-// refused returns the answer to an error of reading or writing a session.
-func refused(err error) error {
-	var f *middleware.Refusal
-	switch {
-	case err == nil || errors.As(err, &f) || errors.Is(err, errFull):
-		return err
-	case errors.Is(err, errGone):
-		return middleware.Unauthorized(middleware.ReasonCredentialExpired, err)
-	case errors.Is(err, errRevoked):
-		return middleware.Unauthorized(middleware.ReasonCredentialRevoked, err)
-	case errors.Is(err, errOutdated):
-		return middleware.Unauthorized(middleware.ReasonCredentialOutdated, err)
-	}
-	return unavailable(err)
 }

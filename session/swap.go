@@ -9,8 +9,7 @@ import (
 
 var errContended = errors.New("session: the record changed each time it was to be written")
 
-// attempts bounds the swaps of one rewrite: each failed one means that another
-// request's was written.
+// attempts bounds the swaps of one change: each failed one means that another was written.
 const attempts = 16
 
 // insert writes a record under a new handle.
@@ -58,8 +57,8 @@ func (m *Manager) rewrite(ctx context.Context, handle string, edit func(*record)
 }
 
 // undoRevoked deletes a record that was written beside a sign-out. If that fails, the
-// tombstone and the marks outlive the record, and every read refuses it. A store that compares has not
-// written a record that was gone.
+// tombstone and the marks outlive the record, and every read refuses it. A store that
+// compares has not written a record that was gone.
 func (m *Manager) undoRevoked(ctx context.Context, handle string) error {
 	if m.store.swapper != nil && m.revocations == nil {
 		return nil

@@ -22,8 +22,8 @@ func (m *Manager) Update(ctx context.Context, p middleware.Principal, fn func(*V
 	defer cancel()
 	var own error
 	err := m.rewrite(ctx, p.SessionHandle, func(rec *record) error {
-		if err := belongs(rec, p.Subject); err != nil {
-			return err
+		if rec.subject != p.Subject {
+			return errGone
 		}
 		v := &Values{stored: rec.values}
 		if own = fn(v); own != nil {

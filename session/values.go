@@ -23,7 +23,7 @@ const (
 // a nil *Values: every Key method fails on it.
 type Values struct {
 	mu      sync.Mutex
-	stored  []entry           // as loaded
+	stored  []value           // as loaded
 	changed map[string]change // on top of stored
 	frozen  error             // why nothing may change any more
 }
@@ -44,7 +44,7 @@ type Key[T any] string
 
 var (
 	errNoSession = errors.New("no session in the context: put Manager.Handler in front")
-	errFull      = fmt.Errorf("the session is full: at most %d values in %d bytes", maxEntries, maxValues)
+	errFull      = fmt.Errorf("the session is full: at most %d values in %d bytes", maxCount, maxValues)
 )
 
 // Get returns the value; false if there is none.
@@ -98,8 +98,8 @@ func (v *Values) get(name string) (string, bool) {
 	return v.stored[i].json, true
 }
 
-func find(list []entry, name string) (int, bool) {
-	return slices.BinarySearchFunc(list, name, func(e entry, name string) int { return strings.Compare(e.name, name) })
+func find(list []value, name string) (int, bool) {
+	return slices.BinarySearchFunc(list, name, func(e value, name string) int { return strings.Compare(e.name, name) })
 }
 
 func (v *Values) change(name string, c change) error {
@@ -133,20 +133,20 @@ func (v *Values) change(name string, c change) error {
 }
 
 // fits keeps room in the record for the identity.
-func fits(list []entry) error {
+func fits(list []value) error {
 	size := 0
 	for _, e := range list {
 		size += len(e.name) + len(e.json) + 6
 	}
-	if len(list) > maxEntries || size > maxValues {
+	if len(list) > maxCount || size > maxValues {
 		return errFull
 	}
 	return nil
 }
 
 // merge returns the stored values with the changes on top, sorted.
-func merge(stored []entry, changed map[string]change) []entry {
-	list := make([]entry, 0, len(stored)+len(changed))
+func merge(stored []value, changed map[string]change) []value {
+	list := make([]value, 0, len(stored)+len(changed))
 	for _, e := range stored {
 		if _, ok := changed[e.name]; !ok {
 			list = append(list, e)
@@ -154,10 +154,10 @@ func merge(stored []entry, changed map[string]change) []entry {
 	}
 	for name, c := range changed {
 		if !c.deleted {
-			list = append(list, entry{name, c.json})
+			list = append(list, value{name, c.json})
 		}
 	}
-	slices.SortFunc(list, func(a, b entry) int { return strings.Compare(a.name, b.name) })
+	slices.SortFunc(list, func(a, b value) int { return strings.Compare(a.name, b.name) })
 	return list
 }
 
@@ -176,7 +176,7 @@ func (v *Values) freeze(why error) {
 }
 
 // reset replaces the values after a Login or Logout.
-func (v *Values) reset(stored []entry) {
+func (v *Values) reset(stored []value) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.stored, v.changed = stored, nil

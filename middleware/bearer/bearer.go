@@ -22,7 +22,7 @@ import (
 // other. Because each refuses the other's tokens instead of passing them on, they go into
 // one middleware.Auth as [Issuers].
 type Authenticator struct {
-	marked
+	boundsItself
 
 	rules  rules
 	keys   *source
@@ -30,10 +30,10 @@ type Authenticator struct {
 	asking asking
 }
 
-// marked says that an Authenticator bounds its waits for keys, Revocations and Sessions.
-type marked = bounded.Self
+// boundsItself says that an Authenticator bounds its waits for keys, Revocations and Sessions.
+type boundsItself = bounded.Self
 
-var _, _ = Authenticator{}.marked, Issuers{}.marked // read by bounded.BoundsItself
+var _, _ = Authenticator{}.boundsItself, Issuers{}.boundsItself // read by bounded.BoundsItself
 
 // New returns an Authenticator, or everything that is wrong with the Config.
 //

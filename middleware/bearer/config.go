@@ -105,8 +105,8 @@ type Config struct {
 	Sessions Sessions
 
 	// SessionClaim is the name of the sid claim, for issuers that have another one, such
-	// as session_state; at most 255 bytes. Default: the Profile's, which is sid for RFC 9068. A token whose claim of this name
-	// is not a string, or empty, is refused.
+	// as session_state; at most 255 bytes. Default: the Profile's, which is sid for RFC
+	// 9068. A token whose claim of this name is not a string, or empty, is refused.
 	SessionClaim string
 
 	// CacheSize is how many verified tokens are remembered. Default 4096, at most

@@ -16,7 +16,7 @@ import (
 // token decides which Authenticator is asked, and only that one's keys and rules count. It
 // is safe for concurrent use. The zero value refuses every token.
 type Issuers struct {
-	marked
+	boundsItself
 
 	list []*Authenticator
 }

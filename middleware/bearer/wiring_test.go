@@ -135,7 +135,7 @@ func TestSessionsThatNeverReturn(t *testing.T) {
 func TestTheAuthenticatorsBoundThemselves(t *testing.T) {
 	for _, x := range []any{&bearer.Authenticator{}, &bearer.Issuers{}} {
 		if !bounded.BoundsItself(x) {
-			t.Errorf("%T is not marked", x)
+			t.Errorf("%T does not bound itself", x)
 		}
 		typ := reflect.TypeOf(x).Elem()
 		for i := range typ.NumField() {

@@ -13,7 +13,7 @@ import (
 // MemoryStore is the [Store] of a single process. It starts no goroutine: tickets that have
 // ended stay in memory until the next Put or Take. The zero value is full.
 type MemoryStore struct {
-	marked
+	boundsItself
 
 	most int
 

@@ -16,16 +16,16 @@ import (
 // [middleware.Consumer], and safe for concurrent use. The zero value issues none and
 // refuses all.
 type Tickets struct {
-	marked
+	boundsItself
 
 	cfg   Config
 	calls bounded.Caller // of the Store
 }
 
-// marked says that Tickets bound their calls to the Store and to Config.Auth.
-type marked = bounded.Self
+// boundsItself says that Tickets bound their calls to the Store and to Config.Auth.
+type boundsItself = bounded.Self
 
-var _, _ = Tickets{}.marked, (&MemoryStore{}).marked // read by bounded.BoundsItself
+var _, _ = Tickets{}.boundsItself, (&MemoryStore{}).boundsItself // read by bounded.BoundsItself
 
 // New returns the Tickets of a Config, or reports everything that is wrong with it.
 func New(cfg Config) (*Tickets, error) {

@@ -197,7 +197,7 @@ func TestAliveAndFollow(t *testing.T) {
 func TestTicketsBoundThemselves(t *testing.T) {
 	for _, x := range []any{&ticket.Tickets{}, &ticket.MemoryStore{}} {
 		if !bounded.BoundsItself(x) {
-			t.Errorf("%T is not marked", x)
+			t.Errorf("%T does not bound itself", x)
 		}
 		typ := reflect.TypeOf(x).Elem()
 		for i := range typ.NumField() {

@@ -52,8 +52,8 @@ func renewals(t *testing.T, m *session.Manager, b *browser) func(n int) {
 }
 
 // A user who renews a session in a loop holds the memory of one session: its record, and the
-// marks of the user. With SECUREWS_ALL=1 the first loop has a million rounds. It measures the heap, and
-// so runs alone.
+// marks of the user. With SECUREWS_ALL=1 the first loop has a million rounds. It measures the
+// heap, and so runs alone.
 func TestRenewalsInALoopHoldNoMemory(t *testing.T) {
 	million := os.Getenv("SECUREWS_ALL") == "1"
 	for _, tt := range []struct {

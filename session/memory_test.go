@@ -10,8 +10,8 @@ import (
 
 var _ session.Swapper = session.NewMemory().(session.Swapper)
 
-// The default store keeps the contract of all others.
-func TestMemory(t *testing.T) {
+// The default store keeps the contract of a store and of a Swapper.
+func TestMemoryKeepsTheContract(t *testing.T) {
 	t.Parallel()
 	s := session.NewMemory()
 	storetest.SessionStore(t, func(testing.TB) scs.Store { return s })
