@@ -52,7 +52,7 @@ func (a *app) listDevices(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, list)
 }
 
-var errNotThere = &middleware.Refusal{Status: http.StatusNotFound, Reason: "not_there"}
+var errNotFound = &middleware.Refusal{Status: http.StatusNotFound, Reason: "not_found"}
 
 // endDevice is DELETE /api/devices/{id}: the session, and all that was opened in it, ends.
 func (a *app) endDevice(w http.ResponseWriter, r *http.Request) {
@@ -60,7 +60,7 @@ func (a *app) endDevice(w http.ResponseWriter, r *http.Request) {
 	err := a.sessions.End(r.Context(), p.Subject, chi.URLParam(r, "id"))
 	var f *middleware.Refusal
 	if errors.As(err, &f) && f.Status == http.StatusUnauthorized { // about that session, not about the one that asks
-		err = errNotThere
+		err = errNotFound
 	}
 	if err != nil {
 		middleware.Refuse(w, r, err)
@@ -87,7 +87,7 @@ var endedElsewhere = &live.Cause{Code: 4001, Reason: "ended"}
 func (a *app) endConnection(w http.ResponseWriter, r *http.Request) {
 	p, _ := middleware.FromContext(r.Context())
 	if !a.registry.End(p.Issuer, p.Subject, chi.URLParam(r, "id"), endedElsewhere) {
-		middleware.Refuse(w, r, errNotThere)
+		middleware.Refuse(w, r, errNotFound)
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)

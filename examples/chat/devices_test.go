@@ -83,13 +83,13 @@ func TestDevices(t *testing.T) {
 		{"a stranger", "GET", "/api/devices", "", http.Header{"Origin": {s.origin}}, 401, "no_credential"},
 		{"a token", "DELETE", "/api/devices/" + d.ID, "", native, 401, "no_credential"},
 		{"a page of another site", "DELETE", "/api/devices/" + d.ID, "", http.Header{"Cookie": {s.cookie}, "Origin": {"https://evil.example"}}, 403, "origin_not_allowed"},
-		{"another user's session", "DELETE", "/api/devices/" + d.ID, "", s.asPage(bob), 404, "not_there"},
-		{"another user's connection", "DELETE", "/api/connections/" + d.Connections[0].ID, "", s.asPage(bob), 404, "not_there"},
-		{"no session's id", "DELETE", "/api/devices/x", "", s.asPage(s.cookie), 404, "not_there"},
+		{"another user's session", "DELETE", "/api/devices/" + d.ID, "", s.asPage(bob), 404, "not_found"},
+		{"another user's connection", "DELETE", "/api/connections/" + d.Connections[0].ID, "", s.asPage(bob), 404, "not_found"},
+		{"no session's id", "DELETE", "/api/devices/x", "", s.asPage(s.cookie), 404, "not_found"},
 		{"the members, for a member", "GET", "/api/members", "", s.asPage(bob), 403, "forbidden"},
 		{"a role, for a member", "PUT", "/api/members/alice", `{"member":false}`, s.asPage(bob), 403, "forbidden"},
-		{"the administrator's own role", "PUT", "/api/members/alice", `{"member":false}`, s.asPage(s.cookie), 404, "no_such_member"},
-		{"an unknown account", "PUT", "/api/members/mallory", `{"member":false}`, s.asPage(s.cookie), 404, "no_such_member"},
+		{"the administrator's own role", "PUT", "/api/members/alice", `{"member":false}`, s.asPage(s.cookie), 404, "not_found"},
+		{"an unknown account", "PUT", "/api/members/mallory", `{"member":false}`, s.asPage(s.cookie), 404, "not_found"},
 	} {
 		if status, body := s.ask(t, row.method, row.path, row.body, row.header); status != row.status || !strings.Contains(body, `"`+row.reason+`"`) {
 			t.Errorf("%s: %d %s, want %d %s", row.sentence, status, body, row.status, row.reason)

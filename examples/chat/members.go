@@ -82,7 +82,7 @@ func (a *app) setMember(w http.ResponseWriter, r *http.Request) {
 	}
 	name := chi.URLParam(r, "name")
 	if _, known := a.accounts.byName[name]; !known || name == a.accounts.names[0] {
-		middleware.Refuse(w, r, &middleware.Refusal{Status: http.StatusNotFound, Reason: "no_such_member"})
+		middleware.Refuse(w, r, errNotFound)
 		return
 	}
 	a.accounts.setMember(name, body.Member)

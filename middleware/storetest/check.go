@@ -36,6 +36,16 @@ func runAll[S any](t *testing.T, name string, open func(testing.TB) S, lists ...
 	})
 }
 
+// opened calls open, which must not return nil.
+func opened[S any](t testing.TB, open func(testing.TB) S) S {
+	t.Helper()
+	s := open(t)
+	if any(s) == nil {
+		t.Fatal("open returns nil")
+	}
+	return s
+}
+
 // patience bounds a call, and the wait for something that is to happen.
 const patience = 30 * time.Second
 

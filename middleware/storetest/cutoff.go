@@ -10,7 +10,7 @@ import (
 
 var cutoffChecks = []check[middleware.Revocations]{
 	{contract: "a subject's credentials issued before Before are revoked, and those issued a second later are not", run: cutsAtBefore},
-	{contract: "a cut-off in a far year, for a subject that is disabled for good, holds", run: cutsForGood},
+	{contract: "a cut-off in a far year, for a subject that is disabled for good, holds", run: cutsOffUntilFarYears},
 	{contract: "a zero Before is now, and followers are told so", run: zeroBefore},
 	{contract: "a later revocation never lowers a cut-off", run: neverLowered},
 	{contract: "of concurrent cut-offs the latest holds", run: latestHolds},
@@ -23,7 +23,7 @@ func issued(p middleware.Principal, at time.Time) middleware.Principal {
 
 // cutsAtBefore lets a cut-off be rounded up to the second, but not down.
 func cutsAtBefore(t testing.TB, open func(testing.TB) middleware.Revocations) {
-	l := listOf(t, open)
+	l := revocationsHandleOf(t, open)
 	for name, before := range map[string]time.Time{
 		"now":                                    time.Now(),
 		"now, in another zone":                   time.Now().In(time.FixedZone("east", 14*3600)),
@@ -42,9 +42,9 @@ func cutsAtBefore(t testing.TB, open func(testing.TB) middleware.Revocations) {
 	}
 }
 
-// cutsForGood is about times that do not fit into an int64 of nanoseconds.
-func cutsForGood(t testing.TB, open func(testing.TB) middleware.Revocations) {
-	l := listOf(t, open)
+// cutsOffUntilFarYears is about times that do not fit into an int64 of nanoseconds.
+func cutsOffUntilFarYears(t testing.TB, open func(testing.TB) middleware.Revocations) {
+	l := revocationsHandleOf(t, open)
 	for _, year := range []int{2262, 2263, 2900, 9999} {
 		p, never := someone(), time.Date(year, 12, 31, 23, 59, 59, 0, time.UTC)
 		l.revoke(middleware.Revocation{Issuer: p.Issuer, Subject: p.Subject, Before: never, Expires: never})
@@ -57,7 +57,7 @@ func cutsForGood(t testing.TB, open func(testing.TB) middleware.Revocations) {
 }
 
 func zeroBefore(t testing.TB, open func(testing.TB) middleware.Revocations) {
-	l := listOf(t, open)
+	l := revocationsHandleOf(t, open)
 	p := someone()
 	told := make(chan middleware.Revocation, 100)
 	defer l.r.Follow(func(v middleware.Revocation) {
@@ -81,7 +81,7 @@ func zeroBefore(t testing.TB, open func(testing.TB) middleware.Revocations) {
 }
 
 func neverLowered(t testing.TB, open func(testing.TB) middleware.Revocations) {
-	l, other := listOf(t, open), listOf(t, open)
+	l, other := revocationsHandleOf(t, open), revocationsHandleOf(t, open)
 	p := someone()
 	high := time.Now()
 	for _, before := range []time.Time{high, high.Add(-time.Hour), high.Add(-time.Minute), high.Add(-24 * time.Hour)} {
@@ -100,7 +100,7 @@ func neverLowered(t testing.TB, open func(testing.TB) middleware.Revocations) {
 // latestHolds is about one handle: between nodes on a store that does not compare, two
 // cut-offs at once may leave the earlier one.
 func latestHolds(t testing.TB, open func(testing.TB) middleware.Revocations) {
-	l := listOf(t, open)
+	l := revocationsHandleOf(t, open)
 	for range 10 {
 		p, start := someone(), time.Now()
 		together(8, func(i int) {

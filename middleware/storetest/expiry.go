@@ -22,7 +22,7 @@ var zones = []*time.Location{time.UTC, time.Local, time.FixedZone("east", 14*360
 const early = time.Second
 
 func ends(t testing.TB, open func(testing.TB) scs.Store) {
-	s := handleOf(t, open)
+	s := storeHandleOf(t, open)
 	keys := make([]string, len(zones))
 	expires := time.Now().Add(3 * time.Second)
 	for i, zone := range zones {
@@ -48,7 +48,7 @@ func ends(t testing.TB, open func(testing.TB) scs.Store) {
 }
 
 func livesLong(t testing.TB, open func(testing.TB) scs.Store) {
-	s := handleOf(t, open)
+	s := storeHandleOf(t, open)
 	for _, ahead := range []time.Duration{time.Minute, time.Hour, 12 * time.Hour, 30 * 24 * time.Hour, 31 * 24 * time.Hour} {
 		for _, zone := range zones {
 			key := newKey()
@@ -59,7 +59,7 @@ func livesLong(t testing.TB, open func(testing.TB) scs.Store) {
 }
 
 func replacesExpiry(t testing.TB, open func(testing.TB) scs.Store) {
-	s := handleOf(t, open)
+	s := storeHandleOf(t, open)
 	longer, shorter, sibling := newKey(), newKey(), newKey()
 	soon := time.Now().Add(2 * time.Second)
 	s.commit(longer, []byte("was short"), soon)

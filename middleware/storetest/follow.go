@@ -40,7 +40,7 @@ func (f *follower) count(v middleware.Revocation) (n int) {
 }
 
 func followersTold(t testing.TB, open func(testing.TB) middleware.Revocations) {
-	l := listOf(t, open)
+	l := revocationsHandleOf(t, open)
 	early := someone()
 	l.revoke(middleware.Revocation{Subject: early.Subject})
 	var a, b follower
@@ -76,7 +76,7 @@ func followersTold(t testing.TB, open func(testing.TB) middleware.Revocations) {
 }
 
 func followersMayAsk(t testing.TB, open func(testing.TB) middleware.Revocations) {
-	l := listOf(t, open)
+	l := revocationsHandleOf(t, open)
 	p := someone()
 	asked := make(chan bool, 10)
 	defer l.r.Follow(func(v middleware.Revocation) {
@@ -99,7 +99,7 @@ func followersMayAsk(t testing.TB, open func(testing.TB) middleware.Revocations)
 }
 
 func stopEnds(t testing.TB, open func(testing.TB) middleware.Revocations) {
-	l := listOf(t, open)
+	l := revocationsHandleOf(t, open)
 	var stopped, other follower
 	stop := l.r.Follow(stopped.tell)
 	defer l.r.Follow(other.tell)()
@@ -119,7 +119,7 @@ func stopEnds(t testing.TB, open func(testing.TB) middleware.Revocations) {
 
 func noneMissed(t testing.TB, open func(testing.TB) middleware.Revocations) {
 	const revokers, each = 8, 25
-	l := listOf(t, open)
+	l := revocationsHandleOf(t, open)
 	followers := make([]follower, 3)
 	for i := range followers {
 		defer l.r.Follow(followers[i].tell)()

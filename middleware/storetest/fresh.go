@@ -20,7 +20,7 @@ var freshChecks = []check[scs.Store]{
 // fresh asks before each change, so that an answer which is remembered, absence too, is
 // found.
 func fresh(t testing.TB, open func(testing.TB) scs.Store) {
-	reader, writer := handleOf(t, open), handleOf(t, open)
+	reader, writer := storeHandleOf(t, open), storeHandleOf(t, open)
 	const because = "a sign-out would not hold; does the store answer from a cache or a replica, or does open return other data each time?"
 	for i := range 20 {
 		key := newKey()
@@ -44,12 +44,12 @@ func outlives(t testing.TB, open func(testing.TB) scs.Store) {
 	first := &process{TB: t}
 	defer first.end()
 	key, deleted := newKey(), newKey()
-	s := handleOf(first, open)
+	s := storeHandleOf(first, open)
 	s.commit(key, []byte("kept"), inAnHour())
 	s.commit(deleted, []byte("deleted"), inAnHour())
 	s.delete(deleted)
 	first.end()
-	s = handleOf(t, open)
+	s = storeHandleOf(t, open)
 	s.finds("after the handle that wrote it was closed", key, []byte("kept"))
 	s.finds("after the handle that deleted it was closed", deleted, nil)
 }
@@ -57,7 +57,7 @@ func outlives(t testing.TB, open func(testing.TB) scs.Store) {
 // concurrent has one writer for each of some keys, and readers that know how far it is.
 func concurrent(t testing.TB, open func(testing.TB) scs.Store) {
 	const keys, versions = 4, 40
-	handles := []*handle{handleOf(t, open), handleOf(t, open)}
+	handles := []*storeHandle{storeHandleOf(t, open), storeHandleOf(t, open)}
 	var key [keys]string
 	var written [keys]atomic.Uint64
 	for i := range key {
@@ -108,7 +108,7 @@ func versionIn(b []byte) (n uint64, whole bool) {
 }
 
 func endedContexts(t testing.TB, open func(testing.TB) scs.Store) {
-	s := handleOf(t, open)
+	s := storeHandleOf(t, open)
 	if _, ok := s.s.(scs.CtxStore); !ok {
 		t.Skip("the store has no methods with a context")
 	}

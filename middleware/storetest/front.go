@@ -62,7 +62,7 @@ func (f *front) FindCtx(ctx context.Context, key string) ([]byte, bool, error) {
 		if b, ok := f.cache.get(key); ok {
 			return b, nil
 		}
-		h := handle{s: f.s}
+		h := storeHandle{s: f.s}
 		b, found, err := h.tryFind(ctx, key)
 		if err != nil || !found {
 			b = nil
@@ -78,7 +78,7 @@ func (f *front) FindCtx(ctx context.Context, key string) ([]byte, bool, error) {
 // CommitCtx implements scs.CtxStore.
 func (f *front) CommitCtx(ctx context.Context, key string, b []byte, expires time.Time) error {
 	_, err := do(ctx, f, Call{"Commit", []string{key}}, func() (struct{}, error) {
-		h := handle{s: f.s}
+		h := storeHandle{s: f.s}
 		defer f.cache.drop(key)
 		return struct{}{}, h.tryCommit(ctx, key, b, expires)
 	})
@@ -88,7 +88,7 @@ func (f *front) CommitCtx(ctx context.Context, key string, b []byte, expires tim
 // DeleteCtx implements scs.CtxStore.
 func (f *front) DeleteCtx(ctx context.Context, key string) error {
 	_, err := do(ctx, f, Call{"Delete", []string{key}}, func() (struct{}, error) {
-		h := handle{s: f.s}
+		h := storeHandle{s: f.s}
 		defer f.cache.drop(key)
 		return struct{}{}, h.tryDelete(ctx, key)
 	})

@@ -10,36 +10,32 @@ import (
 	"github.com/securews/securews/session"
 )
 
-// handle calls a store as package session does: by the methods with a context if it has them.
-type handle struct {
+// storeHandle calls a store as package session does: by the methods with a context if it has them.
+type storeHandle struct {
 	t testing.TB
 	s scs.Store
 }
 
-func handleOf(t testing.TB, open func(testing.TB) scs.Store) *handle {
+func storeHandleOf(t testing.TB, open func(testing.TB) scs.Store) *storeHandle {
 	t.Helper()
-	s := open(t)
-	if s == nil {
-		t.Fatal("the store is nil")
-	}
-	return &handle{t, s}
+	return &storeHandle{t, opened(t, open)}
 }
 
-func (h *handle) tryFind(ctx context.Context, key string) (b []byte, found bool, err error) {
+func (h *storeHandle) tryFind(ctx context.Context, key string) (b []byte, found bool, err error) {
 	if c, ok := h.s.(scs.CtxStore); ok {
 		return c.FindCtx(ctx, key)
 	}
 	return h.s.Find(key)
 }
 
-func (h *handle) tryCommit(ctx context.Context, key string, b []byte, expires time.Time) error {
+func (h *storeHandle) tryCommit(ctx context.Context, key string, b []byte, expires time.Time) error {
 	if c, ok := h.s.(scs.CtxStore); ok {
 		return c.CommitCtx(ctx, key, b, expires)
 	}
 	return h.s.Commit(key, b, expires)
 }
 
-func (h *handle) tryDelete(ctx context.Context, key string) error {
+func (h *storeHandle) tryDelete(ctx context.Context, key string) error {
 	if c, ok := h.s.(scs.CtxStore); ok {
 		return c.DeleteCtx(ctx, key)
 	}
@@ -47,7 +43,7 @@ func (h *handle) tryDelete(ctx context.Context, key string) error {
 }
 
 // find returns nil if the key is absent. It may be called in any goroutine.
-func (h *handle) find(key string) []byte {
+func (h *storeHandle) find(key string) []byte {
 	h.t.Helper()
 	ctx, cancel := limited()
 	defer cancel()
@@ -65,7 +61,7 @@ func (h *handle) find(key string) []byte {
 	return b
 }
 
-func (h *handle) commit(key string, b []byte, expires time.Time) {
+func (h *storeHandle) commit(key string, b []byte, expires time.Time) {
 	h.t.Helper()
 	ctx, cancel := limited()
 	defer cancel()
@@ -74,7 +70,7 @@ func (h *handle) commit(key string, b []byte, expires time.Time) {
 	}
 }
 
-func (h *handle) delete(key string) {
+func (h *storeHandle) delete(key string) {
 	h.t.Helper()
 	ctx, cancel := limited()
 	defer cancel()
@@ -84,7 +80,7 @@ func (h *handle) delete(key string) {
 }
 
 // finds compares; a nil want is an absent key.
-func (h *handle) finds(when, key string, want []byte) {
+func (h *storeHandle) finds(when, key string, want []byte) {
 	h.t.Helper()
 	if got := h.find(key); !bytes.Equal(got, want) {
 		h.t.Errorf("%s: Find(%q) returns %s, want %s", when, key, shown(got), shown(want))
@@ -92,7 +88,7 @@ func (h *handle) finds(when, key string, want []byte) {
 }
 
 // swap may be called in any goroutine.
-func (h *handle) swap(key string, old, b []byte, expires time.Time) bool {
+func (h *storeHandle) swap(key string, old, b []byte, expires time.Time) bool {
 	h.t.Helper()
 	ctx, cancel := limited()
 	defer cancel()
@@ -103,7 +99,7 @@ func (h *handle) swap(key string, old, b []byte, expires time.Time) bool {
 	return done && err == nil
 }
 
-func (h *handle) swaps(when, key string, old, b []byte, expires time.Time, want bool) {
+func (h *storeHandle) swaps(when, key string, old, b []byte, expires time.Time, want bool) {
 	h.t.Helper()
 	if got := h.swap(key, old, b, expires); got != want {
 		h.t.Errorf("%s: Swap(%q, %s, %s) returns %v, want %v", when, key, shown(old), shown(b), got, want)

@@ -26,23 +26,19 @@ var limiterChecks = []check[middleware.Limiter]{
 	{contract: "Allow with an ended context returns", run: limiterEndedContexts},
 }
 
-// gate is the handle of a Limiter.
-type gate struct {
+// limiterHandle is the handle of a Limiter.
+type limiterHandle struct {
 	t testing.TB
 	l middleware.Limiter
 }
 
-func gateOf(t testing.TB, open func(testing.TB) middleware.Limiter) *gate {
+func limiterHandleOf(t testing.TB, open func(testing.TB) middleware.Limiter) *limiterHandle {
 	t.Helper()
-	l := open(t)
-	if l == nil {
-		t.Fatal("the Limiter is nil")
-	}
-	return &gate{t, l}
+	return &limiterHandle{t, opened(t, open)}
 }
 
 // allow may be called in any goroutine.
-func (g *gate) allow(key string) time.Duration {
+func (g *limiterHandle) allow(key string) time.Duration {
 	g.t.Helper()
 	ctx, cancel := limited()
 	defer cancel()
@@ -60,7 +56,7 @@ const mostEvents = 100
 
 // exhaust returns how many events of a new key are admitted at once, and then the time until
 // the next.
-func (g *gate) exhaust(key string) (admitted int, wait time.Duration) {
+func (g *limiterHandle) exhaust(key string) (admitted int, wait time.Duration) {
 	g.t.Helper()
 	for admitted = range mostEvents + 1 {
 		if wait = g.allow(key); wait != 0 {
@@ -75,7 +71,7 @@ func (g *gate) exhaust(key string) (admitted int, wait time.Duration) {
 
 // share is exhaust for the key and for another one, and returns the lesser: a window may end
 // during one of them.
-func (g *gate) share(key string) (admitted int, wait time.Duration) {
+func (g *limiterHandle) share(key string) (admitted int, wait time.Duration) {
 	g.t.Helper()
 	other, _ := g.exhaust(newKey())
 	admitted, wait = g.exhaust(key)
@@ -83,7 +79,7 @@ func (g *gate) share(key string) (admitted int, wait time.Duration) {
 }
 
 func refusesBeyond(t testing.TB, open func(testing.TB) middleware.Limiter) {
-	g, key := gateOf(t, open), newKey()
+	g, key := limiterHandleOf(t, open), newKey()
 	_, wait := g.exhaust(key)
 	next := time.Now().Add(wait)
 	for range 20 {
@@ -97,7 +93,7 @@ func refusesBeyond(t testing.TB, open func(testing.TB) middleware.Limiter) {
 }
 
 func admitsAfterwards(t testing.TB, open func(testing.TB) middleware.Limiter) {
-	g, key := gateOf(t, open), newKey()
+	g, key := limiterHandleOf(t, open), newKey()
 	g.exhaust(key)
 	for range 3 {
 		wait := g.allow(key)
@@ -111,7 +107,7 @@ func admitsAfterwards(t testing.TB, open func(testing.TB) middleware.Limiter) {
 }
 
 func keysApart(t testing.TB, open func(testing.TB) middleware.Limiter) {
-	g, name := gateOf(t, open), newKey()
+	g, name := limiterHandleOf(t, open), newKey()
 	first := name + "a"
 	admitted, _ := g.share(first)
 	for what, key := range map[string]string{
@@ -132,7 +128,7 @@ func keysApart(t testing.TB, open func(testing.TB) middleware.Limiter) {
 }
 
 func sharesOneLimit(t testing.TB, open func(testing.TB) middleware.Limiter) {
-	a, b := gateOf(t, open), gateOf(t, open)
+	a, b := limiterHandleOf(t, open), limiterHandleOf(t, open)
 	key := newKey()
 	start := time.Now()
 	_, wait := a.exhaust(key)
@@ -143,7 +139,7 @@ func sharesOneLimit(t testing.TB, open func(testing.TB) middleware.Limiter) {
 
 // countsConcurrently allows for the events that become due while it runs.
 func countsConcurrently(t testing.TB, open func(testing.TB) middleware.Limiter) {
-	gates := []*gate{gateOf(t, open), gateOf(t, open)}
+	gates := []*limiterHandle{limiterHandleOf(t, open), limiterHandleOf(t, open)}
 	least, wait := gates[0].share(newKey())
 	key := newKey()
 	start := time.Now()
@@ -166,7 +162,7 @@ func countsConcurrently(t testing.TB, open func(testing.TB) middleware.Limiter) 
 }
 
 func limiterEndedContexts(t testing.TB, open func(testing.TB) middleware.Limiter) {
-	g, key := gateOf(t, open), newKey()
+	g, key := limiterHandleOf(t, open), newKey()
 	g.exhaust(key)
 	for what, ctx := range ended() {
 		returns(t, "Allow with "+what, func() {

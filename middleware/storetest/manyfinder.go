@@ -17,9 +17,9 @@ var manyFinderChecks = []check[scs.Store]{
 }
 
 // manyFinders returns two handles, or skips.
-func manyFinders(t testing.TB, open func(testing.TB) scs.Store) (a, b *handle) {
+func manyFinders(t testing.TB, open func(testing.TB) scs.Store) (a, b *storeHandle) {
 	t.Helper()
-	a, b = handleOf(t, open), handleOf(t, open)
+	a, b = storeHandleOf(t, open), storeHandleOf(t, open)
 	if _, ok := a.s.(session.ManyFinder); !ok {
 		t.Skip("the store is not a session.ManyFinder")
 	}
@@ -27,7 +27,7 @@ func manyFinders(t testing.TB, open func(testing.TB) scs.Store) (a, b *handle) {
 }
 
 // findsMany compares with want, in which nil is an absent key.
-func (h *handle) findsMany(when string, keys []string, want [][]byte) {
+func (h *storeHandle) findsMany(when string, keys []string, want [][]byte) {
 	h.t.Helper()
 	ctx, cancel := limited()
 	defer cancel()

@@ -10,7 +10,7 @@ import (
 // reaches has principals of its own in each row: p is someone, revoked by what revoke returns,
 // and asked about after ask has changed it.
 func reaches(t testing.TB, open func(testing.TB) middleware.Revocations) {
-	l := listOf(t, open)
+	l := revocationsHandleOf(t, open)
 	type principal = middleware.Principal
 	type revocation = middleware.Revocation
 	now := time.Now()
@@ -56,7 +56,7 @@ func reaches(t testing.TB, open func(testing.TB) middleware.Revocations) {
 }
 
 func namesSeveral(t testing.TB, open func(testing.TB) middleware.Revocations) {
-	l := listOf(t, open)
+	l := revocationsHandleOf(t, open)
 	p := someone()
 	l.revoke(middleware.Revocation{Issuer: p.Issuer, Subject: p.Subject, SessionHandle: p.SessionHandle, TokenHandle: p.TokenHandle})
 	stranger := someone()

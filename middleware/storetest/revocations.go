@@ -28,23 +28,19 @@ var revocationChecks = []check[middleware.Revocations]{
 	{contract: "with an ended context Revoke and Revoked fail, or tell the truth", run: revocationsEndedContexts},
 }
 
-// list is the handle of Revocations.
-type list struct {
+// revocationsHandle is the handle of Revocations.
+type revocationsHandle struct {
 	t testing.TB
 	r middleware.Revocations
 }
 
-func listOf(t testing.TB, open func(testing.TB) middleware.Revocations) *list {
+func revocationsHandleOf(t testing.TB, open func(testing.TB) middleware.Revocations) *revocationsHandle {
 	t.Helper()
-	r := open(t)
-	if r == nil {
-		t.Fatal("the Revocations are nil")
-	}
-	return &list{t, r}
+	return &revocationsHandle{t, opened(t, open)}
 }
 
 // revoke may be called in any goroutine.
-func (l *list) revoke(v middleware.Revocation) {
+func (l *revocationsHandle) revoke(v middleware.Revocation) {
 	l.t.Helper()
 	ctx, cancel := limited()
 	defer cancel()
@@ -54,7 +50,7 @@ func (l *list) revoke(v middleware.Revocation) {
 }
 
 // answers may be called in any goroutine.
-func (l *list) answers(when string, p middleware.Principal, want bool) {
+func (l *revocationsHandle) answers(when string, p middleware.Principal, want bool) {
 	l.t.Helper()
 	ctx, cancel := limited()
 	defer cancel()
@@ -84,7 +80,7 @@ func with(p middleware.Principal, edit func(*middleware.Principal)) middleware.P
 }
 
 func emptyRefused(t testing.TB, open func(testing.TB) middleware.Revocations) {
-	l := listOf(t, open)
+	l := revocationsHandleOf(t, open)
 	before := time.Now().Add(-time.Minute)
 	told := make(chan middleware.Revocation, 100)
 	defer l.r.Follow(func(v middleware.Revocation) {
@@ -107,7 +103,7 @@ func emptyRefused(t testing.TB, open func(testing.TB) middleware.Revocations) {
 
 // revokedAtOnce asks before, so that an answer which is remembered is found.
 func revokedAtOnce(t testing.TB, open func(testing.TB) middleware.Revocations) {
-	asked, told := listOf(t, open), listOf(t, open)
+	asked, told := revocationsHandleOf(t, open), revocationsHandleOf(t, open)
 	for i := range 20 {
 		p := someone()
 		asked.answers("before", p, false)
@@ -131,12 +127,12 @@ func revocationsOutlive(t testing.TB, open func(testing.TB) middleware.Revocatio
 	first := &process{TB: t}
 	defer first.end()
 	p, q, s := someone(), someone(), someone()
-	l := listOf(first, open)
+	l := revocationsHandleOf(first, open)
 	l.revoke(middleware.Revocation{SessionHandle: p.SessionHandle})
 	l.revoke(middleware.Revocation{TokenHandle: q.TokenHandle})
 	l.revoke(middleware.Revocation{Subject: s.Subject})
 	first.end()
-	l = listOf(t, open)
+	l = revocationsHandleOf(t, open)
 	for _, p := range []middleware.Principal{p, q, s} {
 		l.answers("after the handle that revoked it was closed", p, true)
 	}
@@ -144,7 +140,7 @@ func revocationsOutlive(t testing.TB, open func(testing.TB) middleware.Revocatio
 
 // keptUntilExpires ends with the only wait: for the shorter expiry to pass.
 func keptUntilExpires(t testing.TB, open func(testing.TB) middleware.Revocations) {
-	l := listOf(t, open)
+	l := revocationsHandleOf(t, open)
 	for _, ahead := range []time.Duration{2 * time.Minute, 24 * time.Hour, 30 * 24 * time.Hour, 366 * 24 * time.Hour} {
 		p := someone()
 		l.revoke(middleware.Revocation{SessionHandle: p.SessionHandle, TokenHandle: p.TokenHandle, Expires: time.Now().Add(ahead)})
@@ -164,7 +160,7 @@ func keptUntilExpires(t testing.TB, open func(testing.TB) middleware.Revocations
 }
 
 func revokeConcurrently(t testing.TB, open func(testing.TB) middleware.Revocations) {
-	handles := []*list{listOf(t, open), listOf(t, open)}
+	handles := []*revocationsHandle{revocationsHandleOf(t, open), revocationsHandleOf(t, open)}
 	const revokers, each = 16, 10
 	var people [revokers * each]middleware.Principal
 	together(revokers, func(g int) {
@@ -190,7 +186,7 @@ func revokeConcurrently(t testing.TB, open func(testing.TB) middleware.Revocatio
 }
 
 func revocationsEndedContexts(t testing.TB, open func(testing.TB) middleware.Revocations) {
-	l := listOf(t, open)
+	l := revocationsHandleOf(t, open)
 	for what, ctx := range ended() {
 		p, q := someone(), someone()
 		l.revoke(middleware.Revocation{SessionHandle: p.SessionHandle})
@@ -203,7 +199,7 @@ func revocationsEndedContexts(t testing.TB, open func(testing.TB) middleware.Rev
 	}
 }
 
-func (l *list) revokeEnded(ctx context.Context, what string, p middleware.Principal) {
+func (l *revocationsHandle) revokeEnded(ctx context.Context, what string, p middleware.Principal) {
 	l.t.Helper()
 	if err := l.r.Revoke(ctx, middleware.Revocation{SessionHandle: p.SessionHandle}); err == nil {
 		l.answers("after Revoke with "+what+" has returned nil", p, true)

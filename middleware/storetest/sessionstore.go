@@ -33,7 +33,7 @@ var storeChecks = []check[scs.Store]{
 }
 
 func sameBytes(t testing.TB, open func(testing.TB) scs.Store) {
-	s := handleOf(t, open)
+	s := storeHandleOf(t, open)
 	for name, b := range map[string][]byte{
 		"a byte":                        {'x'},
 		"a NUL byte":                    {0},
@@ -53,7 +53,7 @@ func sameBytes(t testing.TB, open func(testing.TB) scs.Store) {
 }
 
 func exactKeys(t testing.TB, open func(testing.TB) scs.Store) {
-	s := handleOf(t, open)
+	s := storeHandleOf(t, open)
 	key := newKey()
 	keys := []string{
 		key, swapCase(key), key[:42] + other(key[42]), other(key[0]) + key[1:],
@@ -94,7 +94,7 @@ func other(c byte) string {
 }
 
 func absentKey(t testing.TB, open func(testing.TB) scs.Store) {
-	s := handleOf(t, open)
+	s := storeHandleOf(t, open)
 	key := newKey()
 	s.finds("before any Commit", key, nil)
 	s.commit(newKey(), []byte("another's"), inAnHour())
@@ -102,7 +102,7 @@ func absentKey(t testing.TB, open func(testing.TB) scs.Store) {
 }
 
 func replaces(t testing.TB, open func(testing.TB) scs.Store) {
-	s := handleOf(t, open)
+	s := storeHandleOf(t, open)
 	key := newKey()
 	for i, size := range []int{10, 10, 1, 20_000, 5} {
 		b := bytesOf(size, byte(i))
@@ -112,7 +112,7 @@ func replaces(t testing.TB, open func(testing.TB) scs.Store) {
 }
 
 func deletes(t testing.TB, open func(testing.TB) scs.Store) {
-	s := handleOf(t, open)
+	s := storeHandleOf(t, open)
 	key, kept := newKey(), newKey()
 	s.delete(key)
 	s.commit(kept, []byte("kept"), inAnHour())
@@ -127,7 +127,7 @@ func deletes(t testing.TB, open func(testing.TB) scs.Store) {
 
 // notChanged writes values of the same size, so that a store which writes in place is found.
 func notChanged(t testing.TB, open func(testing.TB) scs.Store) {
-	s := handleOf(t, open)
+	s := storeHandleOf(t, open)
 	key, want := newKey(), bytesOf(1000, 1)
 	s.commit(key, slices.Clone(want), inAnHour())
 	got := s.find(key)
@@ -145,7 +145,7 @@ func notChanged(t testing.TB, open func(testing.TB) scs.Store) {
 	}
 }
 
-func (h *handle) tryAll() (map[string][]byte, error) {
+func (h *storeHandle) tryAll() (map[string][]byte, error) {
 	ctx, cancel := limited()
 	defer cancel()
 	switch s := h.s.(type) {
@@ -158,7 +158,7 @@ func (h *handle) tryAll() (map[string][]byte, error) {
 }
 
 func lists(t testing.TB, open func(testing.TB) scs.Store) {
-	s := handleOf(t, open)
+	s := storeHandleOf(t, open)
 	live := map[string][]byte{}
 	for i := range 20 {
 		live[newKey()] = bytesOf(100*i+1, byte(i))

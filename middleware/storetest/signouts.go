@@ -28,7 +28,7 @@ func SignOuts(t *testing.T, rounds int, open func(testing.TB) scs.Store) {
 func signOuts(t testing.TB, rounds int, open func(testing.TB) scs.Store) {
 	t.Helper()
 	began := time.Now()
-	here, there := handleOf(t, open), handleOf(t, open)
+	here, there := storeHandleOf(t, open), storeHandleOf(t, open)
 	list, err := session.NewRevocations(here.s)
 	if err != nil {
 		t.Fatal(err)

@@ -22,9 +22,9 @@ var swapperChecks = []check[scs.Store]{
 }
 
 // swapper returns two handles, or skips.
-func swappers(t testing.TB, open func(testing.TB) scs.Store) (a, b *handle) {
+func swappers(t testing.TB, open func(testing.TB) scs.Store) (a, b *storeHandle) {
 	t.Helper()
-	a, b = handleOf(t, open), handleOf(t, open)
+	a, b = storeHandleOf(t, open), storeHandleOf(t, open)
 	if _, ok := a.s.(session.Swapper); !ok {
 		t.Skip("the store is not a session.Swapper")
 	}

@@ -32,25 +32,21 @@ var ticketChecks = []check[ticket.Store]{
 	{contract: "with an ended context Put and Take fail, or tell the truth", run: ticketsEndedContexts},
 }
 
-// box is the handle of a ticket.Store.
-type box struct {
+// ticketHandle is the handle of a ticket.Store.
+type ticketHandle struct {
 	t testing.TB
 	s ticket.Store
 }
 
-func boxOf(t testing.TB, open func(testing.TB) ticket.Store) *box {
+func ticketHandleOf(t testing.TB, open func(testing.TB) ticket.Store) *ticketHandle {
 	t.Helper()
-	s := open(t)
-	if s == nil {
-		t.Fatal("the store is nil")
-	}
-	return &box{t, s}
+	return &ticketHandle{t, opened(t, open)}
 }
 
 // lifetime is the longest of a ticket.
 const lifetime = 2 * time.Minute
 
-func (b *box) put(key string, value []byte, ttl time.Duration) {
+func (b *ticketHandle) put(key string, value []byte, ttl time.Duration) {
 	b.t.Helper()
 	ctx, cancel := limited()
 	defer cancel()
@@ -60,7 +56,7 @@ func (b *box) put(key string, value []byte, ttl time.Duration) {
 }
 
 // take returns nil for ErrNotFound. It may be called in any goroutine.
-func (b *box) take(key string) []byte {
+func (b *ticketHandle) take(key string) []byte {
 	b.t.Helper()
 	ctx, cancel := limited()
 	defer cancel()
@@ -78,7 +74,7 @@ func (b *box) take(key string) []byte {
 }
 
 // takes compares; a nil want is ErrNotFound.
-func (b *box) takes(when, key string, want []byte) {
+func (b *ticketHandle) takes(when, key string, want []byte) {
 	b.t.Helper()
 	if got := b.take(key); !slices.Equal(got, want) || (got == nil) != (want == nil) {
 		b.t.Errorf("%s: Take(%q) returns %s, want %s (nothing is ErrNotFound)", when, key, shown(got), shown(want))
@@ -86,7 +82,7 @@ func (b *box) takes(when, key string, want []byte) {
 }
 
 func takesOnce(t testing.TB, open func(testing.TB) ticket.Store) {
-	a, b := boxOf(t, open), boxOf(t, open)
+	a, b := ticketHandleOf(t, open), ticketHandleOf(t, open)
 	for name, value := range map[string][]byte{
 		"a byte": {0}, "JSON": []byte(`{"v":1,"p":"/ws"}`), "text that is not UTF-8": []byte("\xff\x00\xfe"),
 		"16 KiB of every value": bytesOf(16<<10, 1),
@@ -100,7 +96,7 @@ func takesOnce(t testing.TB, open func(testing.TB) ticket.Store) {
 }
 
 func takeAbsent(t testing.TB, open func(testing.TB) ticket.Store) {
-	b := boxOf(t, open)
+	b := ticketHandleOf(t, open)
 	key := newKey()
 	b.takes("never stored", key, nil)
 	b.put(key, []byte("ticket"), lifetime)
@@ -111,7 +107,7 @@ func takeAbsent(t testing.TB, open func(testing.TB) ticket.Store) {
 
 func takeOneWins(t testing.TB, open func(testing.TB) ticket.Store) {
 	const racers = 50
-	handles := []*box{boxOf(t, open), boxOf(t, open)}
+	handles := []*ticketHandle{ticketHandleOf(t, open), ticketHandleOf(t, open)}
 	for range 20 {
 		key := newKey()
 		handles[0].put(key, []byte("ticket"), lifetime)
@@ -130,17 +126,17 @@ func takeOneWins(t testing.TB, open func(testing.TB) ticket.Store) {
 	}
 }
 
-func (b *box) tryPut(key string, value []byte) error {
+func (b *ticketHandle) tryPut(key string, value []byte) error {
 	ctx, cancel := limited()
 	defer cancel()
 	return b.s.Put(ctx, key, value, lifetime)
 }
 
 func putKeeps(t testing.TB, open func(testing.TB) ticket.Store) {
-	a, b := boxOf(t, open), boxOf(t, open)
+	a, b := ticketHandleOf(t, open), ticketHandleOf(t, open)
 	key := newKey()
 	a.put(key, []byte("first"), lifetime)
-	for _, s := range []*box{a, b} {
+	for _, s := range []*ticketHandle{a, b} {
 		if err := s.tryPut(key, []byte("second")); err == nil {
 			t.Error("Put of a key that is stored returns nil, want an error: the caller believes that its ticket is stored")
 		}
@@ -149,7 +145,7 @@ func putKeeps(t testing.TB, open func(testing.TB) ticket.Store) {
 }
 
 func putOneWins(t testing.TB, open func(testing.TB) ticket.Store) {
-	handles := []*box{boxOf(t, open), boxOf(t, open)}
+	handles := []*ticketHandle{ticketHandleOf(t, open), ticketHandleOf(t, open)}
 	for range 5 {
 		key := newKey()
 		var winners atomic.Int32
@@ -168,7 +164,7 @@ func putOneWins(t testing.TB, open func(testing.TB) ticket.Store) {
 }
 
 func putCopies(t testing.TB, open func(testing.TB) ticket.Store) {
-	b := boxOf(t, open)
+	b := ticketHandleOf(t, open)
 	key, value := newKey(), []byte("ticket")
 	b.put(key, value, lifetime)
 	copy(value, "XXXXXX")
@@ -176,7 +172,7 @@ func putCopies(t testing.TB, open func(testing.TB) ticket.Store) {
 }
 
 func ticketEnds(t testing.TB, open func(testing.TB) ticket.Store) {
-	b := boxOf(t, open)
+	b := ticketHandleOf(t, open)
 	const ttl = 3 * time.Second
 	kept, short, long := newKey(), newKey(), newKey()
 	stored := time.Now()
@@ -196,18 +192,18 @@ func ticketsOutlive(t testing.TB, open func(testing.TB) ticket.Store) {
 	first := &process{TB: t}
 	defer first.end()
 	key, taken := newKey(), newKey()
-	b := boxOf(first, open)
+	b := ticketHandleOf(first, open)
 	b.put(key, []byte("kept"), lifetime)
 	b.put(taken, []byte("taken"), lifetime)
 	b.takes("stored", taken, []byte("taken"))
 	first.end()
-	b = boxOf(t, open)
+	b = ticketHandleOf(t, open)
 	b.takes("after the handle that stored it was closed", key, []byte("kept"))
 	b.takes("after the handle that took it was closed", taken, nil)
 }
 
 func ticketsEndedContexts(t testing.TB, open func(testing.TB) ticket.Store) {
-	b := boxOf(t, open)
+	b := ticketHandleOf(t, open)
 	for what, ctx := range ended() {
 		key, stored := newKey(), newKey()
 		returns(t, "Put with "+what, func() { b.putEnded(ctx, what, key) })
@@ -222,7 +218,7 @@ func ticketsEndedContexts(t testing.TB, open func(testing.TB) ticket.Store) {
 	}
 }
 
-func (b *box) putEnded(ctx context.Context, what, key string) {
+func (b *ticketHandle) putEnded(ctx context.Context, what, key string) {
 	b.t.Helper()
 	if err := b.s.Put(ctx, key, []byte("ticket"), lifetime); err == nil {
 		b.takes("after Put with "+what+" has returned nil", key, []byte("ticket"))

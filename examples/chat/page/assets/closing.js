@@ -37,8 +37,7 @@ export function refusal(status, reason) {
     case "credential_revoked": return "Your session has ended. Please sign in again.";
     case "credential_outdated": return "Your access has changed. Please try again.";
     case "forbidden": return "This account may not do that.";
-    case "not_there":
-    case "no_such_member": return "That is gone already.";
+    case "not_found": return "That is gone already.";
     case "overloaded":
     case "unavailable":
     case "draining": return "The server is not ready just now. Please try again soon.";
