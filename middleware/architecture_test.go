@@ -18,6 +18,7 @@ var imports = map[string][]string{
 	"internal/bounded":    {},
 	"internal/contextkey": {},
 	"internal/followers":  {},
+	"internal/loopback":   {},
 	"internal/method":     {},
 	"internal/opening":    {},
 	"internal/recent":     {},

@@ -13,17 +13,18 @@ import (
 // dangerous has every identifier by which a user of this module weakens it, and the
 // consequence. `grep -rni dangerously` finds them in an application.
 var dangerous = map[string]string{
-	"middleware.DangerouslyAnyOrigin":           "every page may open a WebSocket and send unsafe methods",
-	"middleware.DangerouslyAllowLocalHTTP":      "a page on this machine without TLS may, which any local program can serve",
-	"middleware.DangerouslyShortHSTS":           "browsers forget soon that the site is on TLS (ASVS 3.4.1)",
-	"middleware.DangerouslyEval":                "scripts may run text as code (CSP3 §6.1.11)",
-	"middleware.DangerouslyInlineStyle":         "injected markup may style the page, and read it by selectors",
-	"session.DangerouslyAllowLocalHTTP":         "the session cookie is sent without TLS on this machine",
-	"ws.DangerouslyAllowPlaintext":              "handshakes and messages cross the network without TLS",
-	"ws/redial.DangerouslyAllowPlaintext":       "the client sends its credential without TLS to this machine",
-	"ws/seal.DangerouslyOptional":               "an attacker who changes the handshake turns payload encryption off",
-	"ws/browser/src: dangerouslyOptional":       "an attacker who changes the handshake turns payload encryption off",
-	"ws/browser/src: dangerouslyAllowPlaintext": "the page sends its credential without TLS to this machine",
+	"middleware.DangerouslyAnyOrigin":             "every page may open a WebSocket and send unsafe methods",
+	"middleware.DangerouslyAllowLocalHTTP":        "a page on this machine without TLS may, which any local program can serve",
+	"middleware.DangerouslyShortHSTS":             "browsers forget soon that the site is on TLS (ASVS 3.4.1)",
+	"middleware.DangerouslyEval":                  "scripts may run text as code (CSP3 §6.1.11)",
+	"middleware.DangerouslyInlineStyle":           "injected markup may style the page, and read it by selectors",
+	"middleware/bearer.DangerouslyAllowLocalHTTP": "any local program that takes the issuer's port can issue tokens",
+	"session.DangerouslyAllowLocalHTTP":           "the session cookie is sent without TLS on this machine",
+	"ws.DangerouslyAllowPlaintext":                "handshakes and messages cross the network without TLS",
+	"ws/redial.DangerouslyAllowPlaintext":         "the client sends its credential without TLS to this machine",
+	"ws/seal.DangerouslyOptional":                 "an attacker who changes the handshake turns payload encryption off",
+	"ws/browser/src: dangerouslyOptional":         "an attacker who changes the handshake turns payload encryption off",
+	"ws/browser/src: dangerouslyAllowPlaintext":   "the page sends its credential without TLS to this machine",
 }
 
 // meek has the names that a weakening must not have in place of Dangerously.

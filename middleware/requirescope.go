@@ -13,7 +13,7 @@ var errNoAuth = errors.New("middleware: RequireScope: no Auth is in front of it"
 // `insufficient_scope` with the challenge of RFC 6750 §3.1, or 401 without an outer
 // [Auth].
 func RequireScope(scopes ...string) Middleware {
-	challenge := fmt.Sprintf(`Bearer error="insufficient_scope", scope=%q`, strings.Join(scopes, " "))
+	missing := fmt.Sprintf(`error="insufficient_scope", scope=%q`, strings.Join(scopes, " "))
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			v, ok := VoucherFrom(r.Context())
@@ -25,7 +25,7 @@ func RequireScope(scopes ...string) Middleware {
 				if !v.principal.HasScope(s) {
 					Refuse(w, r, &Refusal{
 						Status: http.StatusForbidden, Reason: ReasonInsufficientScope,
-						Header: http.Header{"Www-Authenticate": {challenge}},
+						Header: http.Header{"Www-Authenticate": {bearerChallenge(v, missing)}},
 						Err:    fmt.Errorf("middleware: scope: %q is missing", s),
 					})
 					return
@@ -34,4 +34,14 @@ func RequireScope(scopes ...string) Middleware {
 			next.ServeHTTP(w, r)
 		})
 	}
+}
+
+// bearerChallenge adds the parameters to the Auth's challenge for bearer tokens, if it has one.
+func bearerChallenge(v *Voucher, parameters string) string {
+	for _, c := range v.auth.challenges {
+		if strings.HasPrefix(c, "Bearer ") {
+			return c + ", " + parameters
+		}
+	}
+	return "Bearer " + parameters
 }

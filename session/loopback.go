@@ -4,11 +4,11 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
 
+	"github.com/securews/securews/internal/loopback"
 	"github.com/securews/securews/middleware"
 )
 
@@ -106,10 +106,5 @@ func isLoopback(hostport string) bool {
 	if err != nil {
 		host = strings.TrimSuffix(strings.TrimPrefix(hostport, "["), "]")
 	}
-	host = strings.ToLower(host)
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	a, err := netip.ParseAddr(host)
-	return err == nil && a.Unmap().IsLoopback()
+	return loopback.Is(host) || strings.HasSuffix(strings.ToLower(host), ".localhost")
 }

@@ -47,6 +47,10 @@ type Config struct {
 	// metadata must name it as its issuer.
 	Discovery bool
 
+	// DangerouslyAllowLocalHTTP also admits http:// for JWKS and Discovery if the host is
+	// localhost or a loopback address, for an issuer that runs on the developer's machine.
+	DangerouslyAllowLocalHTTP bool
+
 	// Algorithms are the accepted signature algorithms. Empty: all that the package
 	// supports but ES512, whose verification takes milliseconds, for forged tokens too.
 	// Each of them is safe; the key decides which one a token must use.
@@ -69,6 +73,15 @@ type Config struct {
 	// is, and any other value as its JSON text, which a string can imitate: decide by Claims.
 	// client_id is always copied.
 	Attributes []string
+
+	// Resource is the https URL of this service, as clients know it (RFC 9728 §1.2, RFC 8707).
+	// WWW-Authenticate then names its metadata, which [Authenticator.Metadata] serves. Empty:
+	// neither.
+	Resource string
+
+	// ResourceScopes are listed in that metadata as the scopes to ask the issuer for; they
+	// admit nothing.
+	ResourceScopes []string
 
 	// Realm is the realm in WWW-Authenticate. Default "api".
 	Realm string

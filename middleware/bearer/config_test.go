@@ -43,6 +43,17 @@ func TestNewRefuses(t *testing.T) {
 		{"one key for a set", func(c *bearer.Config) { c.Keys = []byte(jwk("a", ecKey()).String()) }, "array of keys"},
 		{"a set of 4097 keys", func(c *bearer.Config) { c.Keys = []byte(`{"keys":[` + strings.Repeat("{},", 4096) + `{}]}`) }, "more than 4096"},
 		{"a key set over http", func(c *bearer.Config) { c.Keys, c.JWKS = nil, "http://issuer.example/jwks" }, "https"},
+		{"a key set of this machine over http", func(c *bearer.Config) { c.Keys, c.JWKS = nil, "http://localhost:8080/jwks" }, "DangerouslyAllowLocalHTTP"},
+		{"local HTTP of another machine", func(c *bearer.Config) {
+			c.Keys, c.JWKS, c.DangerouslyAllowLocalHTTP = nil, "http://localhost.example/jwks", true
+		}, "not https"},
+		{"a resource that is no https URL, RFC 9728 §1.2", func(c *bearer.Config) { c.Resource = "http://api.example" }, "bearer: Resource: "},
+		{"a resource with a fragment", func(c *bearer.Config) { c.Resource = "https://api.example/#a" }, "bearer: Resource: "},
+		{"a resource with a quote", func(c *bearer.Config) { c.Resource = `https://api.example/"` }, "bearer: Resource: "},
+		{"scopes without a resource", func(c *bearer.Config) { c.ResourceScopes = []string{"read"} }, "bearer: ResourceScopes: "},
+		{"a scope of two words", func(c *bearer.Config) {
+			c.Resource, c.ResourceScopes = "https://api.example", []string{"read write"}
+		}, "bearer: ResourceScopes: "},
 		{"a key set without host", func(c *bearer.Config) { c.Keys, c.JWKS = nil, "https:///jwks" }, "https"},
 		{"a key set with a password", func(c *bearer.Config) { c.Keys, c.JWKS = nil, "https://a:b@issuer.example/" }, "password"},
 		{"a key set with a fragment", func(c *bearer.Config) { c.Keys, c.JWKS = nil, "https://issuer.example/#a" }, "fragment"},

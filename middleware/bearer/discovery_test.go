@@ -3,6 +3,7 @@ package bearer_test
 import (
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -45,6 +46,34 @@ func TestDiscovery(t *testing.T) {
 			a := newAuthenticator(t, bearer.Config{Issuer: c.issuer, Audience: []string{audience}, Discovery: true, HTTPClient: &http.Client{Transport: web}})
 			if got := outcomeOf(a, token(header(), claims().with("iss", c.issuer))); got != c.want {
 				t.Errorf("got %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+// An issuer of a developer's machine serves its metadata and keys without TLS.
+func TestDevelopmentIssuer(t *testing.T) {
+	for _, location := range []struct{ name, jwks, want string }{
+		{"keys beside the metadata", "/keys", "accepted"},
+		{"keys of another machine without TLS", "http://keys.example/keys", unavailable},
+	} {
+		t.Run(location.name, func(t *testing.T) {
+			mux := http.NewServeMux()
+			idp := httptest.NewServer(mux)
+			defer idp.Close()
+			jwks := location.jwks
+			if strings.HasPrefix(jwks, "/") {
+				jwks = idp.URL + jwks
+			}
+			mux.HandleFunc("/realm/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
+				_, _ = io.WriteString(w, object{"issuer": idp.URL + "/realm", "jwks_uri": jwks}.String())
+			})
+			mux.HandleFunc("/keys", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(goodKeys()) })
+			a := newAuthenticator(t, bearer.Config{
+				Issuer: idp.URL + "/realm", Audience: []string{audience}, Discovery: true, DangerouslyAllowLocalHTTP: true,
+			})
+			if got := outcomeOf(a, token(header(), claims().with("iss", idp.URL+"/realm"))); got != location.want {
+				t.Errorf("got %s, want %s", got, location.want)
 			}
 		})
 	}

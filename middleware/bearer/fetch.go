@@ -127,7 +127,7 @@ func maxAge(lines []string) time.Duration {
 // discover finds the key set in the issuer's metadata, OpenID Connect's first and then
 // RFC 8414's, and fetches it. A page that is not such metadata is ignored: many sites
 // answer every path with their front page.
-func discover(ctx context.Context, c *http.Client, issuer string) (document, error) {
+func discover(ctx context.Context, c *http.Client, issuer string, localHTTP bool) (document, error) {
 	var errs []error
 	for _, from := range metadataURLs(issuer) {
 		meta, err := fetch(ctx, c, from)
@@ -135,7 +135,7 @@ func discover(ctx context.Context, c *http.Client, issuer string) (document, err
 			errs = append(errs, err)
 			continue
 		}
-		location, err := jwksURI(meta.body, issuer)
+		location, err := jwksURI(meta.body, issuer, localHTTP)
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -150,9 +150,9 @@ func discover(ctx context.Context, c *http.Client, issuer string) (document, err
 func metadataURLs(issuer string) []string {
 	trimmed := strings.TrimSuffix(issuer, "/")
 	origin, path := trimmed, ""
-	if i := strings.IndexByte(trimmed[len("https://"):], '/'); i >= 0 {
-		i += len("https://")
-		origin, path = trimmed[:i], trimmed[i:]
+	host := strings.Index(trimmed, "://") + len("://")
+	if i := strings.IndexByte(trimmed[host:], '/'); i >= 0 {
+		origin, path = trimmed[:host+i], trimmed[host+i:]
 	}
 	return []string{
 		trimmed + "/.well-known/openid-configuration",
@@ -160,7 +160,7 @@ func metadataURLs(issuer string) []string {
 	}
 }
 
-func jwksURI(meta []byte, issuer string) (string, error) {
+func jwksURI(meta []byte, issuer string, localHTTP bool) (string, error) {
 	members, err := object(meta)
 	if err != nil {
 		return "", errMetadata
@@ -177,7 +177,7 @@ func jwksURI(meta []byte, issuer string) (string, error) {
 	if iss != issuer {
 		return "", errMetadata
 	}
-	if checkURL(location) != nil {
+	if checkURL(location, localHTTP) != nil {
 		return "", errLocation
 	}
 	return location, nil

@@ -34,6 +34,17 @@ func (r *issuerRule) owns(iss string) bool {
 	return len(iss) > len(r.before)+len(r.behind) && strings.HasPrefix(iss, r.before) && strings.HasSuffix(iss, r.behind)
 }
 
+// names are the issuers that can be listed: not those of tenants that a function accepts.
+func (r *issuerRule) names() (list []string) {
+	if r.claim == "" {
+		return []string{r.name}
+	}
+	for _, tenant := range r.tenants {
+		list = append(list, r.before+tenant+r.behind)
+	}
+	return list
+}
+
 // subjectIssuer is the Issuer of a revocation of a subject under every issuer of the rule.
 func (r *issuerRule) subjectIssuer() string {
 	if r.claim == "" {

@@ -36,6 +36,9 @@ func NewIssuers(list ...*Authenticator) (*Issuers, error) {
 		if slices.ContainsFunc(list[:i], func(b *Authenticator) bool { return b != nil && b.rules.issuer.name == a.rules.issuer.name }) {
 			errs = append(errs, fmt.Errorf("bearer: NewIssuers: %s is given twice: name each issuer once", a.rules.issuer.name))
 		}
+		if a.named() != list[0].named() {
+			errs = append(errs, fmt.Errorf("bearer: NewIssuers: %s: Resource differs from the first: write the same for all, because it is this service", a.rules.issuer.name))
+		}
 		if a.takesOffered() != list[0].takesOffered() {
 			errs = append(errs, fmt.Errorf("bearer: NewIssuers: %s: FromSubprotocol differs from the first: write the same for all, because a token is found before its issuer is read", a.rules.issuer.name))
 		}

@@ -22,6 +22,7 @@ type rules struct {
 	kept            []string
 	attributes      []string
 	challenge       string
+	resource        resource
 	fromSubprotocol bool
 	ownSessions     bool // sid is a handle of Config.Sessions
 }
@@ -38,10 +39,14 @@ func newRules(cfg Config, algorithms algorithmSet) rules {
 		leeway: cfg.Leeway, maxLifetime: cfg.MaxLifetime,
 		kept: slices.Clone(cfg.Claims), attributes: slices.Clone(cfg.Attributes),
 		challenge: `Bearer realm="` + cfg.Realm + `"`, fromSubprotocol: cfg.FromSubprotocol,
+		resource:    newResource(cfg),
 		ownSessions: cfg.Sessions != nil,
 	}
 	if cfg.SessionClaim != "" {
 		r.profile.Session = cfg.SessionClaim
+	}
+	if r.resource.metadata != "" {
+		r.challenge += `, resource_metadata="` + r.resource.metadata + `"` // RFC 9728 §5.1
 	}
 	for _, path := range p.Roles {
 		if !slices.ContainsFunc(path, func(name string) bool { return strings.Contains(name, audiencePlace) }) {

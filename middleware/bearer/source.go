@@ -59,7 +59,9 @@ func newSource(cfg Config, algorithms *algorithmSet, set *keySet) *source {
 	client := hardened(cfg.HTTPClient)
 	s.fetch = func(ctx context.Context) (document, error) { return fetch(ctx, client, cfg.JWKS) }
 	if cfg.Discovery {
-		s.fetch = func(ctx context.Context) (document, error) { return discover(ctx, client, cfg.Issuer) }
+		s.fetch = func(ctx context.Context) (document, error) {
+			return discover(ctx, client, cfg.Issuer, cfg.DangerouslyAllowLocalHTTP)
+		}
 	}
 	s.start()
 	return s

@@ -11,6 +11,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/securews/securews/internal/loopback"
 )
 
 // validate reports everything that is wrong, except for the content of Keys.
@@ -50,6 +52,7 @@ func (c Config) validate() error {
 		wrong("Sessions: a nil %T: write nil for none, or a value", c.Sessions)
 	}
 	errs = append(errs, c.validateTimes()...)
+	errs = append(errs, c.validateResource()...)
 	return errors.Join(errs...)
 }
 
@@ -122,12 +125,12 @@ func (c Config) validateSource() (errs []error) {
 		errs = append(errs, mistake("Keys", "%d of JWKS, Keys and Discovery are given: write exactly one", given))
 	}
 	if c.JWKS != "" {
-		if err := checkURL(c.JWKS); err != nil {
+		if err := checkURL(c.JWKS, c.DangerouslyAllowLocalHTTP); err != nil {
 			errs = append(errs, mistake("JWKS", "%w", err))
 		}
 	}
 	if c.Discovery {
-		if err := checkURL(c.Issuer); err != nil {
+		if err := checkURL(c.Issuer, c.DangerouslyAllowLocalHTTP); err != nil {
 			errs = append(errs, mistake("Issuer", "with Discovery: %w", err))
 		} else if strings.Contains(c.Issuer, "?") {
 			errs = append(errs, mistake("Issuer", "has a query: with Discovery, write a URL without one (RFC 8414 §2)"))
@@ -136,14 +139,20 @@ func (c Config) validateSource() (errs []error) {
 	return errs
 }
 
-// checkURL requires https, and refuses a password, and a fragment, which would not be sent.
-func checkURL(s string) error {
+// checkURL requires https, or localHTTP and http to this machine, and refuses a password, and a
+// fragment, which would not be sent.
+func checkURL(s string, localHTTP bool) error {
 	u, err := url.Parse(s)
 	switch {
 	case err != nil:
 		return errors.New("not a URL: write an https:// URL with a host")
+	case strings.HasPrefix(s, "http://") && loopback.Is(u.Hostname()) && !localHTTP:
+		return errors.New("not https: set DangerouslyAllowLocalHTTP for an issuer on this machine, in development")
+	case strings.HasPrefix(s, "http://") && loopback.Is(u.Hostname()):
 	case !strings.HasPrefix(s, "https://") || u.Host == "" || u.Hostname() == "":
 		return errors.New("not https: write an https:// URL with a host")
+	}
+	switch {
 	case u.User != nil:
 		return errors.New("has a user name or password: write the URL without them")
 	case strings.Contains(s, "#"):

@@ -4,13 +4,13 @@ import (
 	"crypto/tls"
 	"errors"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/coder/websocket"
 
+	"github.com/securews/securews/internal/loopback"
 	"github.com/securews/securews/internal/opening"
 )
 
@@ -30,7 +30,7 @@ func checkURL(raw string, plaintext bool) error {
 	case u.Scheme == "wss":
 	case u.Scheme != "ws":
 		errs = append(errs, wrong("URL: scheme %q: want wss", u.Scheme))
-	case !loopback(u.Hostname()):
+	case !loopback.Is(u.Hostname()):
 		errs = append(errs, wrong("URL: ws:// to %s: without TLS any host on the path can read and change messages (ASVS 4.4.1)", u.Hostname()))
 	case !plaintext:
 		errs = append(errs, wrong("URL: ws:// without DangerouslyAllowPlaintext"))
@@ -48,11 +48,6 @@ func checkURL(raw string, plaintext bool) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-func loopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.Unmap().IsLoopback() || strings.EqualFold(host, "localhost")
 }
 
 func checkOrigin(origin string) error {

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/securews/securews/internal/loopback"
 )
 
 // Bearer returns a [Source] of access tokens, sent in the Authorization header. Clients
@@ -90,7 +92,7 @@ func NewTicket(cfg TicketConfig) (Source, error) {
 	switch {
 	case cfg.URL == "" || err != nil || u.Host == "" || u.User != nil || u.Fragment != "":
 		errs = append(errs, wrong("TicketConfig.URL: want an absolute https URL without user and fragment"))
-	case u.Scheme == "https", u.Scheme == "http" && loopback(u.Hostname()) && cfg.DangerouslyAllowPlaintext:
+	case u.Scheme == "https", u.Scheme == "http" && loopback.Is(u.Hostname()) && cfg.DangerouslyAllowPlaintext:
 	default:
 		errs = append(errs, wrong("TicketConfig.URL: scheme %q: want https", u.Scheme))
 	}
