@@ -107,7 +107,7 @@ func (b *Binding) Shared(key contextkey.Ours) *middleware.Principal {
 
 var (
 	errOrder     = errors.New("live: Bind: call Registry.Reserve first, and Bind once")
-	errNoVoucher = errors.New("live: no voucher: the request has passed no middleware.Auth")
+	errNoVoucher = errors.New("live: the request has passed no middleware.Auth: mount Auth.Handler in front")
 )
 
 // Bind enters the member under the voucher's principal, or refuses: 401

@@ -9,45 +9,44 @@ import (
 	"time"
 )
 
-// conn is a hijacked connection that a response was taken over by. It passes bytes, and
-// counts the frames in both directions if it becomes a WebSocket. Its fields stand so that it
-// takes 128 B.
+// conn is the hijacked connection of a response. It passes bytes, and counts the frames in
+// both directions if it becomes a WebSocket. Its fields stand so that it takes 128 B.
 type conn struct {
-	net.Conn                         // of net/http, or of a layer in front
-	w        *response               // whose place it keeps
-	closing  atomic.Pointer[closing] // nil: it goes on
-	carries  atomic.Uint32
-	said     atomic.Bool // the close frame is out
-	answer   atomic.Uint32
-	reset    atomic.Bool // nothing that waits in the kernel is for the peer
+	net.Conn                          // of net/http, or of a layer in front
+	w         *response               // has the binding and the context
+	closing   atomic.Pointer[closing] // nil: it has not begun to end
+	carries   atomic.Uint32           // undecided, frames or otherContent
+	closeSent atomic.Bool             // a close frame has been written
+	answer    atomic.Uint32           // 0, answered or peerGone
+	reset     atomic.Bool             // the bytes that wait in the kernel are not for the peer
 
 	writing sync.Mutex // held while writing to the peer; guards the next three fields
-	head    *head      // the response head under way; nil: it is out
+	head    *head      // the response head under way; nil: it has been written
 	sent    frameCount
-	broken  bool // a write has failed
+	broken  bool // nothing can be written any more
 
-	settled  bool       // nothing more is read for the handler; guarded by reading
-	clean    bool       // then: if it carries frames, the handler has read whole ones
-	closed   bool       // TCP is; guarded by mu
-	reading  sync.Mutex // held while reading from the peer for the handler; guards the next two fields
-	early    *bytes.Reader
-	received frameCount
+	readDone    bool          // nothing more is read for the handler; guarded by reading
+	wholeFrames bool          // then: the handler has read no part of a frame, and no close frame; guarded by reading
+	closed      bool          // TCP is; guarded by mu
+	reading     sync.Mutex    // held while reading from the peer for the handler; guards the next two fields
+	early       *bytes.Reader // bytes that net/http has read; nil: none
+	received    frameCount
 
 	mu sync.Mutex // never held while waiting; orders deadlines and Close with the end
 }
 
 // closing is the end of a connection, from its first step on.
 type closing struct {
-	cause   *Cause
-	free    atomic.Bool // no frame is under way, and none will be
-	told    atomic.Bool // the handler reads the close frame, if it reads
-	dropped int         // bytes of the handler since then; guarded by conn.writing
+	cause    *Cause
+	sendDone atomic.Bool // no frame is under way to the peer, and none will be
+	notified atomic.Bool // Read returns the close frame
+	dropped  int         // bytes that the handler has written since the end; guarded by conn.writing
 
 	// Guarded by conn.mu.
-	served int         // bytes of the close frame that the handler has read
-	handed bool        // the handler has read it, or has closed
-	cut    *time.Timer // of TCP
-	next   *time.Timer // of the next step of telling the handler
+	served    int         // bytes of the close frame that the handler has read
+	delivered bool        // the handler has read the end, or has closed
+	cut       *time.Timer // of TCP
+	next      *time.Timer // of the call of conn.advance
 }
 
 // The contents of a connection.
@@ -61,7 +60,7 @@ const (
 func (c *conn) Write(p []byte) (int, error) {
 	n, err := c.write(p)
 	if c.closing.Load() != nil {
-		c.sayClose()
+		c.sendClose()
 	}
 	return n, err
 }
@@ -129,7 +128,7 @@ func (c *conn) closesFirst() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if end := c.closing.Load(); end != nil {
-		end.hand()
+		end.markDelivered()
 		return false
 	}
 	first := !c.closed
@@ -142,7 +141,7 @@ func (c *conn) closesFirst() bool {
 func (c *conn) CloseWrite() error {
 	err := c.closeWrite()
 	if c.closing.Load() != nil {
-		c.sayClose()
+		c.sendClose()
 	}
 	return err
 }
@@ -161,7 +160,7 @@ func (c *conn) closeWrite() error {
 	return x.CloseWrite()
 }
 
-// SetDeadline implements net.Conn. During the end it does nothing, as the other two.
+// SetDeadline implements net.Conn. During the end it does nothing, like the other two.
 func (c *conn) SetDeadline(t time.Time) error { return c.setDeadline(t, c.Conn.SetDeadline) }
 
 // SetReadDeadline implements net.Conn.

@@ -75,3 +75,45 @@ func TestConnectionOfAnotherProtocolIsCut(t *testing.T) {
 		})
 	}
 }
+
+// An upgrade to another protocol is cut, and its handler reads and writes the cause.
+func TestOtherUpgradeIsCut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Config{})
+	errs := make(chan error, 2)
+	s := serve(t, w.front(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		conn, brw, err := rw.(http.Hijacker).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		_, _ = brw.WriteString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: tcp\r\nConnection: Upgrade\r\n\r\nhello")
+		_ = brw.Flush()
+		_, err = io.Copy(io.Discard, conn)
+		errs <- err
+		_, err = conn.Write([]byte("late"))
+		errs <- err
+	})), "plain")
+	conn := dialRaw(t, s)
+	r := handshake("session")
+	r.Host = "example.com"
+	r.Header.Set("Upgrade", "tcp")
+	_ = r.Write(conn)
+	if _, err := readHead(conn); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(conn, make([]byte, 5)); err != nil {
+		t.Fatal(err)
+	}
+	w.signOut("session")
+	for _, what := range []string{"read", "write"} {
+		if err := within10s(t, what, errs); !errors.Is(err, Revoked) {
+			t.Errorf("%s: %v, want the cause", what, err)
+		}
+	}
+	if n, err := conn.Read(make([]byte, 1)); n > 0 || err == nil {
+		t.Error("the client reads on")
+	}
+	w.settled()
+}

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// handTime is how long a handler that has read the close frame has to return from that read
-// before the context of its request ends: some libraries report the context in its place.
-const handTime = 50 * time.Millisecond
+// contextDelay is the time between the delivery of the close frame to the handler and the end
+// of its context: some libraries would report the context in place of the frame.
+const contextDelay = 50 * time.Millisecond
 
 // end begins the end. It does not wait.
 func (c *conn) end(cause *Cause) {
@@ -17,7 +17,7 @@ func (c *conn) end(cause *Cause) {
 		c.reset.Store(true)
 	}
 	if c.begin(cause) {
-		go c.sayClose()
+		go c.sendClose()
 	}
 }
 
@@ -31,92 +31,92 @@ func (c *conn) begin(cause *Cause) bool {
 	end := &closing{cause: cause}
 	c.closing.Store(end)
 	end.cut = time.AfterFunc(c.grace(), c.cut)
-	end.next = time.AfterFunc(c.patience(), c.hasten)
+	end.next = time.AfterFunc(c.handlerTime(), c.advance)
 	_ = c.Conn.SetWriteDeadline(time.Time{})
 	return true
 }
 
 func (c *conn) grace() time.Duration { return c.w.layer.registry.cfg.Timeouts.Grace }
 
-// patience is how long the handler is given to complete its frame before it is told, and
+// handlerTime is how long the handler has to complete its frame before it is notified, and
 // then to read before its context ends.
-func (c *conn) patience() time.Duration { return max(c.grace()/4, handTime) }
+func (c *conn) handlerTime() time.Duration { return max(c.grace()/4, contextDelay) }
 
-// hasten takes the next step of telling the handler. The context does not end while a frame
-// is under way: some libraries would leave it incomplete.
-func (c *conn) hasten() {
-	if end := c.closing.Load(); !c.tell() && end.free.Load() {
+// advance notifies the handler or, if that was done before, ends its context. The context does
+// not end while a frame is under way: some libraries would leave it incomplete.
+func (c *conn) advance() {
+	if end := c.closing.Load(); !c.notify() && end.sendDone.Load() {
 		c.w.cancel(end.cause)
 	}
 }
 
-// hand says that the handler knows of the end. conn.mu is held.
-func (e *closing) hand() {
-	if !e.handed {
-		e.handed = true
-		e.next.Reset(handTime)
+// markDelivered plans the end of the context of a handler that knows of the end. conn.mu is
+// held.
+func (e *closing) markDelivered() {
+	if !e.delivered {
+		e.delivered = true
+		e.next.Reset(contextDelay)
 	}
 }
 
-// sayClose writes the close frame, if a frame can begin, and then tells the handler. If
+// sendClose writes the close frame, if a frame can begin, and then notifies the handler. If
 // something else is being written, that writer calls it afterwards.
-func (c *conn) sayClose() {
+func (c *conn) sendClose() {
 	if !c.writing.TryLock() {
 		return
 	}
 	end, carries := c.closing.Load(), c.carries.Load()
 	switch {
-	case carries != frames, c.broken, c.said.Load(), !c.sent.boundary():
+	case carries != frames, c.broken, c.closeSent.Load(), !c.sent.boundary():
 	case c.sent.closed:
-		c.said.Store(true)
+		c.closeSent.Store(true)
 	default:
 		_, err := c.pass(closeFrame(end.cause, false))
-		c.said.Store(err == nil)
+		c.closeSent.Store(err == nil)
 	}
-	free := carries != frames || c.broken || c.said.Load()
+	done := carries != frames || c.broken || c.closeSent.Load()
 	c.writing.Unlock()
 	if carries == otherContent {
 		c.cut()
 		c.w.cancel(end.cause)
 		return
 	}
-	if free && end.free.CompareAndSwap(false, true) && !c.tell() {
-		c.nextStep(handTime)
+	if done && end.sendDone.CompareAndSwap(false, true) && !c.notify() {
+		c.advanceAfter(contextDelay)
 	}
 	c.conclude()
 }
 
-// nextStep has hasten called after d.
-func (c *conn) nextStep(d time.Duration) {
+// advanceAfter has advance called after d, or sooner if the end has been delivered.
+func (c *conn) advanceAfter(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	end := c.closing.Load()
-	if end.handed {
-		d = handTime
+	if end.delivered {
+		d = contextDelay
 	}
 	end.next.Reset(d)
 }
 
-// tell has the handler read the close frame; false if it does already.
-func (c *conn) tell() bool {
-	if !c.closing.Load().told.CompareAndSwap(false, true) {
+// notify has Read return the close frame to the handler; false if it does already.
+func (c *conn) notify() bool {
+	if !c.closing.Load().notified.CompareAndSwap(false, true) {
 		return false
 	}
 	go c.finish()
 	return true
 }
 
-// finish takes the connection from the handler's read to its last step: the peer's answer,
-// and TCP.
+// finish ends the reads of the handler, and waits for the answer of the peer.
 func (c *conn) finish() {
-	c.nextStep(c.patience()) // for a handler that does not read
-	c.interrupt(time.Unix(1, 0))
-	c.settle() // when the handler's read has returned
-	c.interrupt(time.Time{})
+	c.advanceAfter(c.handlerTime()) // for a handler that does not read
+	c.setInnerReadDeadline(aLongTimeAgo)
+	c.endReads()
+	c.setInnerReadDeadline(time.Time{})
 	if c.awaitAnswer() {
 		c.answer.Store(answered)
 	} else {
-		c.answer.Store(gone)
+		c.answer.Store(peerGone)
 	}
 	c.conclude()
 }
@@ -124,24 +124,25 @@ func (c *conn) finish() {
 // The outcomes of waiting for the answer of the peer.
 const (
 	answered = iota + 1
-	gone
+	peerGone
 )
 
-// conclude closes TCP when the close frame is out and the peer has answered or gone. Both
-// sides call it, because the answer may come before the write of the close frame returns.
+// conclude closes TCP if the close frame has been written and the peer has answered or gone.
+// It is called after each, because the answer may come before the write of the close frame
+// returns.
 func (c *conn) conclude() {
-	if !c.said.Load() {
+	if !c.closeSent.Load() {
 		return
 	}
 	switch c.answer.Load() {
 	case answered:
-		c.shut(true)
-	case gone:
+		c.closeTCP(true)
+	case peerGone:
 		c.cut()
 	}
 }
 
-func (c *conn) interrupt(t time.Time) {
+func (c *conn) setInnerReadDeadline(t time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.closed {
@@ -164,12 +165,12 @@ func (c *conn) awaitAnswer() bool {
 	return true
 }
 
-// cut closes TCP without another word. A connection whose peer is slow, or whose credential
-// was revoked, is reset, so that the kernel keeps nothing for it.
-func (c *conn) cut() { c.shut(false) }
+// cut closes TCP without waiting. A connection whose peer is slow, or whose credential was
+// revoked, is reset, so that the kernel keeps nothing for it.
+func (c *conn) cut() { c.closeTCP(false) }
 
-func (c *conn) shut(answered bool) {
-	cause := c.lastStep()
+func (c *conn) closeTCP(answered bool) {
+	cause := c.markClosed()
 	if cause == nil {
 		return
 	}
@@ -178,21 +179,21 @@ func (c *conn) shut(answered bool) {
 		_ = c.Conn.Close()
 		return
 	}
-	if !c.said.Load() {
+	if !c.closeSent.Load() {
 		defer c.w.cancel(cause)
 	}
 	raw := c.Conn
 	if t, ok := raw.(interface{ NetConn() net.Conn }); ok { // TLS would wait to write its alert
 		raw = t.NetConn()
 	}
-	if t, ok := raw.(interface{ SetLinger(sec int) error }); ok && (c.reset.Load() || !c.said.Load()) {
+	if t, ok := raw.(interface{ SetLinger(sec int) error }); ok && (c.reset.Load() || !c.closeSent.Load()) {
 		_ = t.SetLinger(0)
 	}
 	_ = raw.Close()
 }
 
-// lastStep returns the cause, if TCP has not been closed before.
-func (c *conn) lastStep() *Cause {
+// markClosed returns the cause; nil if TCP has been closed before.
+func (c *conn) markClosed() *Cause {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {

@@ -15,14 +15,15 @@ func (c *conn) Read(p []byte) (int, error) {
 	return c.readEnd(p)
 }
 
-var errSettled = errors.New("live: the connection has ended")
+// errReadDone has Read return the end in place of bytes of the peer.
+var errReadDone = errors.New("live: the connection has ended")
 
 func (c *conn) read(p []byte) (n int, err error) {
 	c.reading.Lock()
 	defer c.reading.Unlock()
 	switch end := c.closing.Load(); {
-	case c.settled && end.told.Load():
-		return 0, errSettled
+	case c.readDone && end.notified.Load():
+		return 0, errReadDone
 	case end != nil:
 	case c.early != nil:
 		if n, _ = c.early.Read(p); c.early.Len() == 0 {
@@ -32,10 +33,10 @@ func (c *conn) read(p []byte) (n int, err error) {
 		n, err = c.Conn.Read(p)
 	}
 	if end := c.closing.Load(); end != nil {
-		c.settleNow()
+		c.endReadsLocked()
 		c.received.pass(p[:n])
 		c.discard(end, p, err)
-		return 0, errSettled
+		return 0, errReadDone
 	}
 	if c.carries.Load() != otherContent {
 		c.received.pass(p[:n])
@@ -43,11 +44,10 @@ func (c *conn) read(p []byte) (n int, err error) {
 	return n, err
 }
 
-// discard reads until the handler is told of the end: bytes that come after the end are not
-// for it.
+// discard reads until the handler is notified: bytes that come after the end are not for it.
 func (c *conn) discard(end *closing, p []byte, err error) {
 	c.passEarly()
-	for err == nil && len(p) > 0 && !end.told.Load() {
+	for err == nil && len(p) > 0 && !end.notified.Load() {
 		var n int
 		n, err = c.Conn.Read(p)
 		c.received.pass(p[:n])
@@ -63,28 +63,29 @@ func (c *conn) passEarly() {
 	}
 }
 
-// settle says whether the handler has read whole frames, now that it reads no more.
-func (c *conn) settle() (clean bool) {
+// endReads waits for the handler's Read and ends further ones. It reports whether the handler
+// has read whole frames.
+func (c *conn) endReads() (wholeFrames bool) {
 	c.reading.Lock()
 	defer c.reading.Unlock()
-	c.settleNow()
-	return c.clean
+	c.endReadsLocked()
+	return c.wholeFrames
 }
 
-func (c *conn) settleNow() {
-	if !c.settled {
-		c.settled = true
-		c.clean = c.received.boundary() && !c.received.closed
+func (c *conn) endReadsLocked() {
+	if !c.readDone {
+		c.readDone = true
+		c.wholeFrames = c.received.boundary() && !c.received.closed
 	}
 }
 
 func (c *conn) readEnd(p []byte) (int, error) {
 	end := c.closing.Load()
-	clean := c.settle()
+	wholeFrames := c.endReads()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !clean || c.carries.Load() != frames {
-		end.hand()
+	if !wholeFrames || c.carries.Load() != frames {
+		end.markDelivered()
 		return 0, end.cause
 	}
 	frame := closeFrame(end.cause, true)
@@ -93,7 +94,7 @@ func (c *conn) readEnd(p []byte) (int, error) {
 	}
 	n := copy(p, frame[end.served:]) // perhaps byte by byte
 	if end.served += n; end.served == len(frame) {
-		end.hand()
+		end.markDelivered()
 	}
 	return n, nil
 }

@@ -37,7 +37,7 @@ func answer(h http.Handler, r *http.Request) (rec *httptest.ResponseRecorder) {
 }
 
 // A response becomes a member by the events of this table, and by no other.
-func TestEntry(t *testing.T) {
+func TestResponseThatWaitsOrStreamsIsAMember(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		accept  string
@@ -215,7 +215,7 @@ func wantUpgradeEnded(t *testing.T, w *world, h http.Handler, step int) {
 }
 
 // Limits refuse before a byte is out, and count a response that is out already.
-func TestLimitsOfTheLayer(t *testing.T) {
+func TestLimitsRefuseBeforeTheHeaderIsOut(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		handler func(rw http.ResponseWriter, r *http.Request)
@@ -260,7 +260,7 @@ func TestWithoutAVoucherItAnswers500AndLogsTheRouteOnce(t *testing.T) {
 }
 
 // Behind itself the layer does nothing; behind another Auth it binds again.
-func TestNested(t *testing.T) {
+func TestLayerBehindItselfDoesNothing(t *testing.T) {
 	inBubble(t, Config{}, func(t *testing.T, w *world) {
 		count := func(want int64) http.Handler {
 			return http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -278,7 +278,7 @@ func TestNested(t *testing.T) {
 
 // The context and the writer of a handler that has returned do not make a member, and reach
 // no other response.
-func TestAfterTheReturn(t *testing.T) {
+func TestReturnedHandlerReachesNoOtherResponse(t *testing.T) {
 	inBubble(t, Config{}, func(t *testing.T, w *world) {
 		var ctx context.Context
 		var late http.ResponseWriter

@@ -2,11 +2,8 @@ package live
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
-	"slices"
-	"strings"
 	"sync"
 
 	"github.com/securews/securews/internal/contextkey"
@@ -32,10 +29,10 @@ import (
 //   - A text/event-stream without a Content-Encoding ends, between two events, with the event
 //     "end" whose data is {"code":3000,"reason":"revoked"}.
 //   - Writes fail with the cause after Timeouts.Grace; those of an event stream at the next
-//     end of an event, if the cause is [Revoked], [Forbidden] or a change of roles. After a second Grace, reads
-//     and writes that wait are cut by deadlines. Unless it is an event stream, a body that
-//     was begun before the end is aborted if it is not of its Content-Length, so that it
-//     does not look complete.
+//     end of an event, if the cause is [Revoked], [Forbidden] or a change of roles. After a
+//     second Grace, reads and writes that wait are cut by deadlines. Unless it is an event
+//     stream, a body that was begun before the end is aborted if it is not of its
+//     Content-Length, so that it does not look complete.
 //   - The response to another request, such as a POST, is aborted if it has no header yet when
 //     next returns, since the request may have taken effect.
 //   - A hijacked WebSocket, of any library, gets a close frame with code and reason at the
@@ -47,6 +44,9 @@ import (
 //     answered, or after Grace.
 //   - Another hijacked connection is cut, and the stream of a CONNECT is reset, such as that of
 //     a WebSocket over HTTP/2 (RFC 8441).
+//
+// The ResponseWriter of next implements http.Flusher and io.ReaderFrom; http.Hijacker on
+// HTTP/1.1; and http.Pusher on HTTP/2. http.ResponseController reaches the rest.
 //
 // If next panics with [http.ErrAbortHandler], the response is aborted, also an event stream.
 // [net/http/httputil.ReverseProxy] does that when the context ends within a body; the example
@@ -65,10 +65,8 @@ type layer struct {
 	next     http.Handler
 
 	noVoucher, noDeadlines sync.Once // each is logged once
-	headers                sync.Pool // of *before
+	headers                sync.Pool // of *outerHeader
 }
-
-var errNotAuthenticated = errors.New("live: Handler: the request has passed no middleware.Auth: mount Auth.Handler in front")
 
 func (l *layer) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	if l.registry.zero() {
@@ -85,13 +83,13 @@ func (l *layer) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		l.next.ServeHTTP(rw, r)
 		return
 	}
-	w := &response{ResponseWriter: rw, layer: l, request: r, outer: ctx, kind: kindOf(r)}
+	w := &response{ResponseWriter: rw, layer: l, request: r, outer: ctx, kind: requestKindOf(r)}
 	w.serve()
 }
 
 func (l *layer) refuseUnvouched(rw http.ResponseWriter, r *http.Request) {
-	l.noVoucher.Do(func() { l.registry.cfg.Log.Error(errNotAuthenticated.Error(), "route", routeOf(r)) })
-	middleware.Refuse(rw, r, errNotAuthenticated)
+	l.noVoucher.Do(func() { l.registry.cfg.Log.Error(errNoVoucher.Error(), "route", routeOf(r)) })
+	middleware.Refuse(rw, r, errNoVoucher)
 }
 
 // nested reports whether the same layer has bound the response under the same voucher.
@@ -109,25 +107,6 @@ func routeOf(r *http.Request) string {
 		return r.Pattern
 	}
 	return r.URL.Path
-}
-
-const eventStream = "text/event-stream"
-
-// accepts reports whether a media type is named in Accept (RFC 9110 §12.5.1).
-func accepts(h http.Header, mediaType string) bool {
-	return slices.ContainsFunc(h["Accept"], func(line string) bool {
-		for element := range strings.SplitSeq(line, ",") {
-			if isMediaType(element, mediaType) {
-				return true
-			}
-		}
-		return false
-	})
-}
-
-func isMediaType(value, mediaType string) bool {
-	name, _, _ := strings.Cut(value, ";")
-	return strings.EqualFold(strings.Trim(name, " \t"), mediaType)
 }
 
 // logNoDeadlines reports a layer in front that hides the deadlines of the connection: a

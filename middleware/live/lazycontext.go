@@ -28,7 +28,7 @@ func (w *response) derive() *derived {
 		d.cancel(nil)
 		return w.derived.Load()
 	}
-	if err := w.over.Load(); err != nil { // cancel has not seen it
+	if err := w.contextErr.Load(); err != nil { // cancel has not seen it
 		d.cancel(*err)
 	}
 	return d
@@ -36,15 +36,15 @@ func (w *response) derive() *derived {
 
 // cancel ends the context. The first error is its cause.
 func (w *response) cancel(err error) {
-	w.over.CompareAndSwap(nil, &err)
+	w.contextErr.CompareAndSwap(nil, &err)
 	if d := w.derived.Load(); d != nil {
-		d.cancel(*w.over.Load())
+		d.cancel(*w.contextErr.Load())
 	}
 }
 
 func (c *lazyContext) context() context.Context {
 	w := (*response)(c)
-	if w.derived.Load() != nil || w.over.Load() != nil {
+	if w.derived.Load() != nil || w.contextErr.Load() != nil {
 		return w.derive()
 	}
 	return w.outer

@@ -1,7 +1,6 @@
 package live
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -101,55 +100,6 @@ func TestHiddenDeadlinesAreReported(t *testing.T) {
 	if n := strings.Count(w.log.String(), "hides SetWriteDeadline"); n != 1 {
 		t.Errorf("%d times in %s", n, w.log)
 	}
-}
-
-// A handler that waits for the body of an upload is cut after two graces; its read fails.
-func TestUploadIsCut(t *testing.T) {
-	t.Parallel()
-	bothHTTP(t, func(t *testing.T, w *world, kind string) {
-		errs := make(chan error, 1)
-		s := serve(t, w.front(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			r.Context().Done()
-			time.AfterFunc(20*time.Millisecond, func() { w.signOut("session") })
-			_, err := io.Copy(io.Discard, r.Body)
-			errs <- err
-		})), kind)
-		body, end := io.Pipe()
-		defer end.Close()
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-		defer cancel()
-		r, _ := http.NewRequestWithContext(ctx, http.MethodPut, s.URL, body)
-		r.Header.Set("Session", "session")
-		go func() {
-			_, _ = end.Write([]byte("begun"))
-			if err := within10s(t, "the handler's read", errs); err == nil {
-				t.Error("the handler has read all")
-			}
-			_ = end.CloseWithError(io.ErrUnexpectedEOF) // net/http's client waits for its own writer
-		}()
-		if res, err := s.Client().Do(r); err == nil {
-			t.Errorf("answered %d", res.StatusCode)
-		}
-		w.settled()
-	})
-}
-
-// io.Copy reaches the ReadFrom of net/http, with the source itself, so that it can use
-// sendfile.
-func TestReadFromIsKept(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, Config{})
-	src := strings.NewReader(strings.Repeat("a", 1<<20))
-	to := &readerFrom{ResponseWriter: &discard{http.Header{}}}
-	w.front(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
-		if n, err := rw.(io.ReaderFrom).ReadFrom(io.LimitReader(src, 1_000_000)); n != 1_000_000 || err != nil {
-			t.Error(n, err)
-		}
-	})).ServeHTTP(to, request("session", http.MethodGet))
-	if to.n != 1_000_000 || to.source != io.Reader(src) {
-		t.Errorf("%d B from %T", to.n, to.source)
-	}
-	w.settled()
 }
 
 type readerFrom struct {

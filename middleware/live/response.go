@@ -22,63 +22,60 @@ type response struct {
 	request             *http.Request   // of the layers in front; nil: it was hijacked
 	outer               context.Context // of request
 
-	binding atomic.Pointer[Binding] // nil: it is not a member
-	derived atomic.Pointer[derived] // nil: no code has waited for the end of the context
-	over    atomic.Pointer[error]   // why the context has ended
-	ended   atomic.Pointer[outcome]
-	before  atomic.Pointer[before] // nil: the handler has not asked for the header
+	binding     atomic.Pointer[Binding]     // nil: it is not a member
+	derived     atomic.Pointer[derived]     // nil: no code has waited for the end of the context
+	contextErr  atomic.Pointer[error]       // why the context has ended; nil: it has not
+	ended       atomic.Pointer[responseEnd] // nil: it has not
+	outerHeader atomic.Pointer[outerHeader] // nil: the handler has not asked for the header
 
-	entry    sync.Once
-	refusing atomic.Bool // the handler has had its time: its writes fail
-	out      atomic.Bool // the header has been passed on
-	events   atomic.Bool // it is a text/event-stream without an encoding
+	entry       sync.Once
+	refusing    atomic.Bool // the grace is over: writes of the handler fail
+	wroteHeader atomic.Bool // the header has been passed on
+	eventStream atomic.Bool // it is a text/event-stream without an encoding
+	returned    atomic.Bool // the handler has; no call may reach net/http
 
 	writing sync.Mutex // held while the response is written
 	body    written    // guarded by writing
 
-	life  sync.Mutex // never held while waiting; guards conn, timer and the bools below finished
+	mu    sync.Mutex // never held while waiting; guards conn, timer, yielded, hijacked and cutting
 	conn  *conn
 	timer *time.Timer // of the next step of an end
 
-	kind     kind
+	kind     requestKind
 	called   bool // the handler has been
 	finished bool // it has returned, and has not panicked; of the goroutine that serves
-
-	returned bool
-	yielded  bool
-	gone     bool // hijacked since
+	yielded  bool // a ws.Handler binds the connection
+	hijacked bool // by that ws.Handler
 	cutting  bool // deadlines have been set in the past
 }
 
-// written is the state of the body so far.
+// written is the state of a response: the parts that have been passed on.
 type written struct {
-	bytes    int64
-	lines    eventLines // of an event stream
-	flushed  bool
-	late     bool // begun since the end
-	refused  bool // a part of it
-	said     bool // the last event
-	returned bool
-
+	bytes     int64      // of the body
+	lines     eventLines // of an event stream
+	flushed   bool
+	late      bool // the body was begun after the end
+	refused   bool // a part of the body was not passed on
+	lastEvent bool // the event that says why the stream ends
 	webSocket bool // the header is a 101 to that protocol
 }
 
-// outcome is why a response ends: the cause, or the refusal of its entry.
-type outcome struct {
+// responseEnd is why a response ends: the cause, or the refusal of its entry.
+type responseEnd struct {
 	err   error
-	cause *Cause // nil: it was refused
-	at    int64
+	cause *Cause // nil: the entry was refused
+	at    int64  // in the time of [Registry.Now]
 }
 
 // serve calls the handler, and completes or aborts the response that it leaves. Its frame
 // stays on the stack as long as the handler, and is small.
 func (w *response) serve() {
-	if !w.admitted() {
+	if !w.admit() {
 		return
 	}
 	defer w.finish()
 	w.called = true
-	if r := w.bound(); r.ProtoMajor == 1 {
+	if r := w.boundRequest(); r.ProtoMajor == 1 {
 		w.layer.next.ServeHTTP(response1{w}, r)
 	} else {
 		w.layer.next.ServeHTTP(response2{w}, r)
@@ -87,10 +84,10 @@ func (w *response) serve() {
 	w.complete()
 }
 
-// admitted enters a response that waits or streams by its request, or answers in place of the
+// admit enters a response that waits or streams by its request, or answers in place of the
 // handler.
-func (w *response) admitted() bool {
-	if !opening.IsHandshake(w.request) && !accepts(w.request.Header, eventStream) || w.enter() == nil {
+func (w *response) admit() bool {
+	if !opening.IsHandshake(w.request) && !acceptsEventStream(w.request.Header) || w.enter() == nil {
 		return true
 	}
 	w.finish()
@@ -98,8 +95,8 @@ func (w *response) admitted() bool {
 	return false
 }
 
-// bound returns the request that the handler gets.
-func (w *response) bound() *http.Request {
+// boundRequest returns the request that the handler gets.
+func (w *response) boundRequest() *http.Request {
 	r := w.request.WithContext((*lazyContext)(w))
 	if r.Body != nil && r.Body != http.NoBody {
 		r.Body = &requestBody{r.Body, w}
@@ -109,23 +106,23 @@ func (w *response) bound() *http.Request {
 
 // enter makes the response a member, unless it is one. Its error is why the response has
 // ended.
-func (w *response) enter() error { return w.enterAs(false) }
-
-// enterAs enters; a member that is only counted is refused by no limit.
-func (w *response) enterAs(counted bool) error {
-	w.entry.Do(func() { w.join(counted) })
+func (w *response) enter() error {
+	w.entry.Do(func() { w.join(false) })
 	if o := w.ended.Load(); o != nil {
 		return o.err
 	}
 	return nil
 }
 
+// count is enter for a response that no limit refuses.
+func (w *response) count() { w.entry.Do(func() { w.join(true) }) }
+
 func (w *response) join(counted bool) {
 	b := new(Binding)
 	w.binding.Store(b)
-	if err := w.bind(b, counted || w.out.Load()); err != nil {
+	if err := w.bind(b, counted || w.wroteHeader.Load()); err != nil {
 		b.Leave(nil)
-		w.refused(err)
+		w.entryRefused(err)
 		return
 	}
 	w.layer.logNoDeadlines(w.ResponseWriter, w.request)
@@ -147,11 +144,11 @@ func (w *response) bind(b *Binding, counted bool) error {
 	return b.bind(w.outer, v, (*responseMember)(w), unlimited)
 }
 
-// refused ends a response that has not become a member.
-func (w *response) refused(err error) {
+// entryRefused ends a response that has not become a member.
+func (w *response) entryRefused(err error) {
 	g := w.layer.registry
 	cause, _ := causeOf(err)
-	if w.out.Load() || cause != nil && w.called && !w.kind.isSafe() { // perhaps it has had its effect
+	if w.wroteHeader.Load() || cause != nil && w.called && !w.kind.isSafe() { // perhaps it has had its effect
 		if cause == nil {
 			cause = Later.Wrap(err)
 		}
@@ -161,7 +158,7 @@ func (w *response) refused(err error) {
 	if f, ok := errors.AsType[*middleware.Refusal](err); ok && f != nil {
 		g.Refused(f.Reason)
 	}
-	w.ended.CompareAndSwap(nil, &outcome{err: err, at: g.Now()})
+	w.ended.CompareAndSwap(nil, &responseEnd{err: err, at: g.Now()})
 	w.cancel(err)
 }
 
@@ -169,14 +166,15 @@ func (w *response) refused(err error) {
 // unless the handler panicked. No call for the response reaches net/http afterwards.
 func (w *response) finish() {
 	w.entry.Do(func() {}) // not any more
+
+	// Calls to net/http that have not seen returned hold writing or mu: wait for them.
 	w.writing.Lock()
-	w.body.returned = true
+	w.returned.Store(true)
 	w.writing.Unlock()
-	w.life.Lock()
-	w.returned = true
+	w.mu.Lock()
 	conn, timer := w.conn, w.timer
-	w.life.Unlock()
-	w.layer.free(w.before.Swap(notKept))
+	w.mu.Unlock()
+	w.layer.free(w.outerHeader.Swap(notKept))
 	b := w.binding.Load()
 	switch {
 	case b == nil, conn != nil && w.finished:
@@ -216,9 +214,9 @@ func (w *response) Yield(key contextkey.Ours, auth any) {
 	if !key.Valid() || auth != any(v.Auth()) || b == nil {
 		return
 	}
-	w.life.Lock()
+	w.mu.Lock()
 	w.yielded = true
-	w.life.Unlock()
+	w.mu.Unlock()
 	b.Leave(completed)
 }
 

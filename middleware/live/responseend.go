@@ -38,33 +38,33 @@ func (m *responseMember) Next(now int64, hurry bool) int64 {
 
 // end begins the end. It does not wait.
 func (w *response) end(cause *Cause) {
-	o := &outcome{err: cause, cause: cause, at: w.layer.registry.Now()}
-	w.life.Lock()
+	o := &responseEnd{err: cause, cause: cause, at: w.layer.registry.Now()}
+	w.mu.Lock()
 	first := w.ended.CompareAndSwap(nil, o)
 	if !first && final(cause) {
 		w.ended.Store(o)
 	}
 	conn := w.conn
 	switch {
-	case !first || conn != nil || w.returned:
+	case !first || conn != nil || w.returned.Load():
 	case w.kind == tunnelRequest: // its bytes are not a response, which could be completed
 		w.refusing.Store(true)
 		w.timer = time.AfterFunc(0, w.cut)
 	default:
 		w.timer = time.AfterFunc(w.layer.registry.cfg.Timeouts.Grace, w.graceOver)
 	}
-	w.life.Unlock()
+	w.mu.Unlock()
 	if conn != nil {
 		conn.end(cause)
 		return
 	}
 	w.cancel(cause)
-	if w.events.Load() && final(cause) {
-		go w.endEvents()
+	if w.eventStream.Load() && final(cause) {
+		go w.endEventStream()
 	}
 }
 
-// final reports whether nothing more is for the peer of a cause.
+// final reports whether the cause forbids to send the peer anything more.
 func final(cause *Cause) bool {
 	return errors.Is(cause, Revoked) || errors.Is(cause, Forbidden)
 }
@@ -72,13 +72,16 @@ func final(cause *Cause) bool {
 // graceOver refuses further writes, and plans the cut.
 func (w *response) graceOver() {
 	w.refusing.Store(true)
-	w.endEvents()
-	w.life.Lock()
-	defer w.life.Unlock()
-	if !w.returned && w.conn == nil {
+	w.endEventStream()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.returned.Load() && w.conn == nil {
 		w.timer = time.AfterFunc(w.layer.registry.cfg.Timeouts.Grace, w.cut)
 	}
 }
+
+// aLongTimeAgo is a deadline that has passed.
+var aLongTimeAgo = time.Unix(1, 0)
 
 type deadliner interface{ SetWriteDeadline(time.Time) error }
 
@@ -87,26 +90,26 @@ type deadliner interface{ SetWriteDeadline(time.Time) error }
 // known; on HTTP/2 it resets the stream. After the handler has returned, it would concern
 // another request.
 func (w *response) cut() {
-	w.life.Lock()
-	defer w.life.Unlock()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.conn != nil {
 		w.conn.cut()
 		return
 	}
-	if w.returned {
+	if w.returned.Load() {
 		return
 	}
 	w.cutting = true
 	control := http.NewResponseController(w.ResponseWriter)
 	if w.request.Body != nil && w.request.Body != http.NoBody {
-		_ = control.SetReadDeadline(time.Unix(1, 0))
+		_ = control.SetReadDeadline(aLongTimeAgo)
 	}
 	idle := w.writing.TryLock()
 	if idle {
 		w.writing.Unlock()
 	}
 	if w.request.ProtoMajor == 2 || !idle && !w.closeBelowTLS() {
-		_ = control.SetWriteDeadline(time.Unix(1, 0))
+		_ = control.SetWriteDeadline(aLongTimeAgo)
 	}
 }
 
@@ -124,22 +127,22 @@ func (w *response) complete() {
 	if o == nil {
 		return
 	}
-	w.life.Lock()
-	hijacked, r := w.conn != nil || w.gone, w.request
-	w.life.Unlock()
+	w.mu.Lock()
+	hijacked, r := w.conn != nil || w.hijacked, w.request
+	w.mu.Unlock()
 	if hijacked {
 		return
 	}
 	w.writing.Lock()
 	defer w.writing.Unlock()
 	switch {
-	case !w.out.Load() && (o.cause == nil || w.kind.isSafe()):
-		w.body.returned = true
+	case !w.wroteHeader.Load() && (o.cause == nil || w.kind.isSafe()):
+		w.refusing.Store(true) // the writes of goroutines that the handler has left
 		w.refuse(r, o)
-	case !w.out.Load(), w.kind == tunnelRequest:
+	case !w.wroteHeader.Load(), w.kind == tunnelRequest:
 		panic(http.ErrAbortHandler) // whether the request took effect is not known
-	case w.events.Load():
-		w.sayLast(o)
+	case w.eventStream.Load():
+		w.writeLastEvent(o)
 	case w.body.refused, w.body.partial(w.ResponseWriter.Header()):
 		panic(http.ErrAbortHandler)
 	}
@@ -149,7 +152,7 @@ func (w *response) complete() {
 // within the body. One that began the body since the end is believed to have finished: what
 // it wrote, it wrote in spite of the end.
 func (b *written) partial(h http.Header) bool {
-	if b.late || b.bytes == 0 && !b.flushed || isMediaType(h.Get("Content-Type"), eventStream) {
+	if b.late || b.bytes == 0 && !b.flushed || isEventStream(h) {
 		return false // an event stream may end between any two events
 	}
 	length, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64)
@@ -157,7 +160,7 @@ func (b *written) partial(h http.Header) bool {
 }
 
 // refuse answers in place of the handler.
-func (w *response) refuse(r *http.Request, o *outcome) {
+func (w *response) refuse(r *http.Request, o *responseEnd) {
 	w.restoreHeader()
 	err := o.err
 	if o.cause != nil {

@@ -15,50 +15,45 @@ import (
 // countedAt is how long a response is that becomes a member though it does not wait.
 const countedAt = 64 << 10
 
-var errReturned = errors.New("live: Handler: a write after the handler has returned")
+var errReturned = errors.New("live: Handler: the handler has returned")
 
-// prepare is called before a part of the response is passed on. An event stream and an
-// upgrade are members before.
-func (w *response) prepare(status int) {
-	if !w.out.Load() && (status == http.StatusSwitchingProtocols || w.ofEvents()) {
+// beforeWrite is called before a part of the response is passed on, while writing is free. It
+// makes an event stream and an upgrade members.
+func (w *response) beforeWrite(status int) {
+	if !w.wroteHeader.Load() && (status == http.StatusSwitchingProtocols || isEventStream(w.ResponseWriter.Header())) {
 		_ = w.enter()
 	}
 }
 
-// ofEvents reports whether the header is that of an event stream.
-func (w *response) ofEvents() bool {
-	lines := w.ResponseWriter.Header()["Content-Type"]
-	return len(lines) > 0 && isMediaType(lines[0], eventStream)
-}
-
-// begin is called before a part of the response is passed on, in the same hold of writing,
-// and returns why it is not to be. With the first part, the header is out.
+// begin is called before a part of the response is passed on, in the same hold of writing, and
+// returns why it must not be. The first part passes the header on.
 func (w *response) begin(status int) error {
-	if err := w.shut(); err != nil {
+	if err := w.writeErr(); err != nil {
 		w.body.refused = true
 		return err
 	}
-	if !w.out.Load() {
-		w.events.Store(w.ofEvents() && w.kind != headRequest && w.kind != tunnelRequest && w.ResponseWriter.Header().Get("Content-Encoding") == "")
-		w.body.webSocket = status == http.StatusSwitchingProtocols && toWebSocket(w.ResponseWriter.Header()["Upgrade"])
-		w.out.Store(true)
+	if !w.wroteHeader.Load() {
+		h := w.ResponseWriter.Header()
+		w.eventStream.Store(isEventStream(h) && w.kind != headRequest && w.kind != tunnelRequest && h.Get("Content-Encoding") == "")
+		w.body.webSocket = status == http.StatusSwitchingProtocols && toWebSocket(h["Upgrade"])
+		w.wroteHeader.Store(true)
 	}
 	return nil
 }
 
-// shut returns why nothing more of the handler's is to go out. writing is held.
-func (w *response) shut() error {
+// writeErr returns why writes of the handler fail, or nil. writing is held.
+func (w *response) writeErr() error {
 	o := w.ended.Load()
 	switch {
-	case w.body.returned:
+	case w.returned.Load():
 		return errReturned
 	case o == nil:
 		return nil
-	case o.cause == nil, w.refusing.Load(), w.body.said:
+	case o.cause == nil, w.refusing.Load(), w.body.lastEvent:
 		return o.err
 	case !final(o.cause):
 		return nil
-	case !w.out.Load() && w.kind.isSafe(), w.events.Load() && w.body.lines.betweenEvents():
+	case !w.wroteHeader.Load() && w.kind.isSafe(), w.eventStream.Load() && w.body.lines.betweenEvents():
 		return o.err
 	}
 	return nil
@@ -68,9 +63,9 @@ func (w *response) shut() error {
 func (w *response) WriteHeader(status int) {
 	informational := status < 200 && status != http.StatusSwitchingProtocols // RFC 9110 §15.2
 	if !informational {
-		w.prepare(status)
+		w.beforeWrite(status)
 	}
-	defer w.wrote(0)
+	defer w.afterWrite(0)
 	w.writing.Lock()
 	defer w.writing.Unlock()
 	if w.beginHeader(status, informational) == nil {
@@ -80,39 +75,39 @@ func (w *response) WriteHeader(status int) {
 
 // beginHeader is begin for a header. A second one is passed on, and net/http reports it.
 func (w *response) beginHeader(status int, informational bool) error {
-	if informational || w.out.Load() {
-		return w.shut()
+	if informational || w.wroteHeader.Load() {
+		return w.writeErr()
 	}
 	return w.begin(status)
 }
 
 // Write implements http.ResponseWriter.
 func (w *response) Write(p []byte) (int, error) {
-	w.prepare(http.StatusOK)
+	w.beforeWrite(http.StatusOK)
 	if len(p) >= countedAt { // the Write may last
-		_ = w.enterAs(true)
+		w.count()
 	}
 	n, total, err := w.write(p)
-	w.wrote(total)
+	w.afterWrite(total)
 	return n, err
 }
 
 func (w *response) write(p []byte) (n int, total int64, err error) {
 	w.writing.Lock()
 	defer w.writing.Unlock()
-	if err := w.admit(); err != nil {
+	if err := w.beginBody(); err != nil {
 		return 0, 0, err
 	}
 	n, err = w.ResponseWriter.Write(p)
-	if w.body.bytes += int64(n); w.events.Load() {
+	if w.body.bytes += int64(n); w.eventStream.Load() {
 		w.body.lines.pass(p[:n])
 	}
 	return n, w.body.bytes, err
 }
 
-// admit is called before a part of the body is passed on, and returns why it is not to be.
+// beginBody is called before a part of the body is passed on, and returns why it is not to be.
 // writing is held.
-func (w *response) admit() error {
+func (w *response) beginBody() error {
 	b := &w.body
 	if err := w.begin(http.StatusOK); err != nil {
 		return err
@@ -121,22 +116,22 @@ func (w *response) admit() error {
 	return nil
 }
 
-// wrote is called after every write, when writing is free.
-func (w *response) wrote(total int64) {
+// afterWrite is called after every write, when writing is free.
+func (w *response) afterWrite(total int64) {
 	if total >= countedAt {
-		_ = w.enterAs(true)
+		w.count()
 	}
 	if w.ended.Load() != nil {
-		w.endEvents()
+		w.endEventStream()
 	}
 }
 
 // ReadFrom lets io.Copy use that of net/http, and with it sendfile. It copies in portions,
 // between which an end is seen.
 func (w *response) ReadFrom(src io.Reader) (n int64, err error) {
-	w.prepare(http.StatusOK)
+	w.beforeWrite(http.StatusOK)
 	to, ok := w.ResponseWriter.(io.ReaderFrom)
-	if !ok || w.ofEvents() {
+	if !ok || isEventStream(w.ResponseWriter.Header()) {
 		return io.Copy(struct{ io.Writer }{w}, src)
 	}
 	all, ok := src.(*io.LimitedReader) // net unwraps only one
@@ -153,7 +148,7 @@ func (w *response) ReadFrom(src io.Reader) (n int64, err error) {
 		m, total, err = w.readFrom(to, &part)
 		n += m
 		all.N -= size - part.N
-		w.wrote(total)
+		w.afterWrite(total)
 		if part.N > 0 {
 			break // the end of src
 		}
@@ -164,7 +159,7 @@ func (w *response) ReadFrom(src io.Reader) (n int64, err error) {
 func (w *response) readFrom(to io.ReaderFrom, part *io.LimitedReader) (n, total int64, err error) {
 	w.writing.Lock()
 	defer w.writing.Unlock()
-	if err := w.admit(); err != nil {
+	if err := w.beginBody(); err != nil {
 		return 0, 0, err
 	}
 	n, err = to.ReadFrom(part)
@@ -179,14 +174,14 @@ func (w *response) Flush() { _ = w.FlushError() }
 func (w *response) FlushError() error {
 	_ = w.enter()
 	err := w.flush()
-	w.wrote(0)
+	w.afterWrite(0)
 	return err
 }
 
 func (w *response) flush() error {
 	w.writing.Lock()
 	defer w.writing.Unlock()
-	if err := w.admit(); err != nil {
+	if err := w.beginBody(); err != nil {
 		return err
 	}
 	w.body.flushed = true
@@ -207,10 +202,10 @@ func (w *response) SetWriteDeadline(t time.Time) error {
 }
 
 func (w *response) setDeadline(t time.Time, set func(*http.ResponseController, time.Time) error) error {
-	w.life.Lock()
-	defer w.life.Unlock()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	switch {
-	case w.returned:
+	case w.returned.Load():
 		return errReturned
 	case w.cutting:
 		return nil

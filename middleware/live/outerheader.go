@@ -2,20 +2,20 @@ package live
 
 import "net/http"
 
-// before is the header of a response as the layers in front left it. A problem in place of
+// outerHeader is the header of a response as the layers in front left it. A problem in place of
 // the handler's response has that header, since a cookie or a validator of the handler's
 // would be about another body.
-type before struct{ fields []field }
+type outerHeader struct{ fields []field }
 
 type field struct {
 	name   string
 	values []string
 }
 
-// The two values of response.before that are not of the pool.
+// The two values of response.outerHeader that are not of the pool.
 var (
-	nothingBefore = new(before) // the header was empty
-	notKept       = new(before) // no problem can take the place of the response any more
+	noOuterHeader = new(outerHeader) // the header was empty
+	notKept       = new(outerHeader) // no problem can take the place of the response any more
 )
 
 // maxPooled bounds the fields for which a value is kept in the pool.
@@ -25,31 +25,31 @@ const maxPooled = 64
 // front, before the handler can change it.
 func (w *response) Header() http.Header {
 	h := w.ResponseWriter.Header()
-	if w.before.Load() == nil && !w.out.Load() {
+	if w.outerHeader.Load() == nil && !w.wroteHeader.Load() {
 		w.keepHeader(h)
 	}
 	return h
 }
 
 func (w *response) keepHeader(h http.Header) {
-	b := nothingBefore
+	b := noOuterHeader
 	if len(h) > 0 {
-		b, _ = w.layer.headers.Get().(*before)
+		b, _ = w.layer.headers.Get().(*outerHeader)
 		if b == nil {
-			b = &before{make([]field, 0, len(h))}
+			b = &outerHeader{make([]field, 0, len(h))}
 		}
 		for name, values := range h {
 			b.fields = append(b.fields, field{name, values})
 		}
 	}
-	if !w.before.CompareAndSwap(nil, b) {
+	if !w.outerHeader.CompareAndSwap(nil, b) {
 		w.layer.free(b)
 	}
 }
 
 // restoreHeader undoes the changes of the handler.
 func (w *response) restoreHeader() {
-	b := w.before.Load()
+	b := w.outerHeader.Load()
 	if b == nil {
 		return // it did not ask for the header
 	}
@@ -61,8 +61,8 @@ func (w *response) restoreHeader() {
 }
 
 // free takes a value back. Nothing else refers to it.
-func (l *layer) free(b *before) {
-	if b == nil || b == nothingBefore || b == notKept || cap(b.fields) > maxPooled {
+func (l *layer) free(b *outerHeader) {
+	if b == nil || b == noOuterHeader || b == notKept || cap(b.fields) > maxPooled {
 		return
 	}
 	b.fields = b.fields[:0] // the strings stay until the pool is emptied, at a garbage collection

@@ -6,17 +6,17 @@ import (
 	"github.com/securews/securews/internal/method"
 )
 
-// kind is the property of a request on which the end of its response depends.
-type kind uint8
+// requestKind is the property of a request on which the end of its response depends.
+type requestKind uint8
 
 const (
-	unsafeRequest kind = iota // it may have an effect (RFC 9110 §9.2.1)
+	unsafeRequest requestKind = iota // it may have an effect (RFC 9110 §9.2.1)
 	safeRequest
 	headRequest   // safe, and without a body in its response
 	tunnelRequest // CONNECT
 )
 
-func kindOf(r *http.Request) kind {
+func requestKindOf(r *http.Request) requestKind {
 	switch {
 	case r.Method == http.MethodConnect:
 		return tunnelRequest
@@ -28,4 +28,4 @@ func kindOf(r *http.Request) kind {
 	return unsafeRequest
 }
 
-func (k kind) isSafe() bool { return k == safeRequest || k == headRequest }
+func (k requestKind) isSafe() bool { return k == safeRequest || k == headRequest }
