@@ -15,15 +15,16 @@ const module = "github.com/securews/securews"
 // this module, and modules or packages of others with all below them. Of the standard
 // library, testing is for the test kits alone. Add a package here, with an argument for it.
 var imports = map[string][]string{
-	"internal/bounded":    {},
-	"internal/contextkey": {},
-	"internal/followers":  {},
-	"internal/loopback":   {},
-	"internal/method":     {},
-	"internal/opening":    {},
-	"internal/recent":     {},
-	"internal/unwrap":     {},
-	"internal/setting":    {},
+	"internal/bounded":     {},
+	"internal/contextkey":  {},
+	"internal/followers":   {},
+	"internal/loopback":    {},
+	"internal/method":      {},
+	"internal/opening":     {},
+	"internal/recent":      {},
+	"internal/savedheader": {},
+	"internal/unwrap":      {},
+	"internal/setting":     {},
 	"middleware": {
 		module + "/internal/...",
 		"golang.org/x/time/rate", "github.com/rs/cors",

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/securews/securews/internal/opening"
+	"github.com/securews/securews/internal/savedheader"
 	"github.com/securews/securews/middleware"
 )
 
@@ -39,7 +40,7 @@ func (m *Manager) Handler(next http.Handler) http.Handler {
 			next.ServeHTTP(w, inner)
 			return
 		}
-		sw := &writer{ResponseWriter: w, m: m, st: st, r: inner, before: fieldsOf(w.Header())}
+		sw := &writer{ResponseWriter: w, m: m, st: st, r: inner, outer: savedheader.Fields(nil).Append(w.Header())}
 		next.ServeHTTP(sw, inner)
 		_ = sw.begin()
 	})

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 
+	"github.com/securews/securews/internal/savedheader"
 	"github.com/securews/securews/middleware"
 )
 
@@ -13,26 +14,12 @@ import (
 // http.ResponseController, the other methods serve type assertions.
 type writer struct {
 	http.ResponseWriter
-	m      *Manager
-	st     *state
-	r      *http.Request
-	before []field // of the outer layers
-	begun  bool
-	err    error // the save failed, and the response is its refusal
-}
-
-// field is one name of a header with its values; a list of them is smaller than a map.
-type field struct {
-	name   string
-	values []string
-}
-
-func fieldsOf(h http.Header) []field {
-	fields := make([]field, 0, len(h))
-	for name, values := range h {
-		fields = append(fields, field{name, values})
-	}
-	return fields
+	m     *Manager
+	st    *state
+	r     *http.Request
+	outer savedheader.Fields // header of the layers in front
+	begun bool
+	err   error // the save failed, and the response is its refusal
 }
 
 // begin saves once. On failure it answers in the handler's place.
@@ -45,18 +32,9 @@ func (w *writer) begin() error {
 		w.m.answer(w.st, w.Header())
 		return nil
 	}
-	w.discardHeader()
+	w.outer.Restore(w.Header())
 	middleware.Refuse(w.ResponseWriter, w.r, w.err)
 	return w.err
-}
-
-// discardHeader restores the header of the outer layers.
-func (w *writer) discardHeader() {
-	h := w.Header()
-	clear(h)
-	for _, f := range w.before {
-		h[f.name] = f.values
-	}
 }
 
 func (w *writer) WriteHeader(status int) {

@@ -1,16 +1,15 @@
 package live
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/securews/securews/internal/savedheader"
+)
 
 // outerHeader is the header of a response as the layers in front left it. A problem in place of
 // the handler's response has that header, since a cookie or a validator of the handler's
 // would be about another body.
-type outerHeader struct{ fields []field }
-
-type field struct {
-	name   string
-	values []string
-}
+type outerHeader struct{ fields savedheader.Fields }
 
 // The two values of response.outerHeader that are not of the pool.
 var (
@@ -36,11 +35,9 @@ func (w *response) keepHeader(h http.Header) {
 	if len(h) > 0 {
 		b, _ = w.layer.headers.Get().(*outerHeader)
 		if b == nil {
-			b = &outerHeader{make([]field, 0, len(h))}
+			b = new(outerHeader)
 		}
-		for name, values := range h {
-			b.fields = append(b.fields, field{name, values})
-		}
+		b.fields = b.fields.Append(h)
 	}
 	if !w.outerHeader.CompareAndSwap(nil, b) {
 		w.layer.free(b)
@@ -49,14 +46,8 @@ func (w *response) keepHeader(h http.Header) {
 
 // restoreHeader undoes the changes of the handler.
 func (w *response) restoreHeader() {
-	b := w.outerHeader.Load()
-	if b == nil {
-		return // it did not ask for the header
-	}
-	h := w.ResponseWriter.Header()
-	clear(h)
-	for _, f := range b.fields {
-		h[f.name] = f.values
+	if b := w.outerHeader.Load(); b != nil { // nil: it did not ask for the header
+		b.fields.Restore(w.ResponseWriter.Header())
 	}
 }
 
