@@ -62,10 +62,10 @@ func (s *site) servePage(w http.ResponseWriter, r *http.Request, rows []row) {
 
 // asset serves an embedded file. Its type is given because mime.TypeByExtension depends on
 // the host.
-func asset(name, kind string) http.Handler {
+func asset(name, contentType string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		content, _ := files.ReadFile(name) // cannot fail
-		w.Header().Set("Content-Type", kind)
+		w.Header().Set("Content-Type", contentType)
 		w.Header().Set("Cache-Control", "no-cache")
 		_, _ = w.Write(content)
 	})
