@@ -79,5 +79,5 @@
 // SessionManager marks every load as modified and commits the copy it read when the
 // handler ends, hours after the logout for a hijacked connection. It commits inside
 // Write, after the handler has chosen its answer. It panics without a session in the
-// context, and a read with its gob codec takes about six times as long.
+// context, and a read with its gob codec takes more than five times as long.
 package session
