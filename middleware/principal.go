@@ -41,6 +41,10 @@ type Principal struct {
 	// that key.
 	SigningKey string
 
+	// SealedToken is the credential itself, encrypted by its authenticator, which asks its
+	// issuer about it again; empty: none.
+	SealedToken string
+
 	// Method is the kind of credential: "session", "bearer", "ticket", "anonymous".
 	Method string
 

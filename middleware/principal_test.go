@@ -28,7 +28,7 @@ func (c richCredential) Authenticate(*http.Request) (middleware.Principal, error
 
 func richPrincipal() middleware.Principal {
 	return middleware.Principal{
-		Issuer: "https://id.example", Subject: "ann", SessionHandle: "session-handle", TokenHandle: "token-handle", Binding: middleware.Binding{CertificateSHA256: "thumbprint", KeyThumbprint: "proof"}, SigningKey: "signing-key", Method: "bearer",
+		Issuer: "https://id.example", Subject: "ann", SessionHandle: "session-handle", TokenHandle: "token-handle", Binding: middleware.Binding{CertificateSHA256: "thumbprint", KeyThumbprint: "proof"}, SigningKey: "signing-key", SealedToken: "sealed-token", Method: "bearer",
 		Scopes: []string{"chat:read"}, Attributes: map[string]string{"tenant": "t1"}, Claims: map[string]string{"level": "3"},
 		IssuedAt: time.Unix(1_700_000_000, 0), Expires: time.Unix(1_700_003_600, 0),
 	}

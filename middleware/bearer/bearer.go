@@ -26,14 +26,15 @@ type Authenticator struct {
 
 	rules  rules
 	keys   *source
-	cache  *cache
+	cache  *cache[verified]
 	asking asking
 }
 
-// boundsItself says that an Authenticator bounds its waits for keys, Revocations and Sessions.
+// boundsItself says that an Authenticator bounds its waits for keys, Revocations and Sessions,
+// and an Introspector those for its endpoint.
 type boundsItself = bounded.Self
 
-var _, _ = Authenticator{}.boundsItself, Issuers{}.boundsItself // read by bounded.BoundsItself
+var _, _, _ = Authenticator{}.boundsItself, Introspector{}.boundsItself, Issuers{}.boundsItself // read by bounded.BoundsItself
 
 // New returns an Authenticator, or everything that is wrong with the Config.
 //
@@ -52,7 +53,7 @@ func New(cfg Config) (*Authenticator, error) {
 	}
 	a := &Authenticator{
 		rules:  newRules(cfg, algorithms),
-		cache:  newCache(cfg.CacheSize),
+		cache:  newCache[verified](cfg.CacheSize),
 		asking: newAsking(cfg),
 	}
 	a.keys = newSource(cfg, &a.rules.algorithms, set)

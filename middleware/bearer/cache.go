@@ -6,29 +6,29 @@ import (
 	"sync/atomic"
 )
 
-// cache remembers verified tokens by the hash of their spelling, of which [split] leaves
-// one. It never holds a token. When it is full the clock algorithm makes room: an entry
-// that was asked for since the hand last passed stays once more.
-type cache struct {
+// cache remembers what is known of tokens, by the hash of their spelling, of which [split]
+// leaves one to a JWT. It never holds a token. When it is full the clock algorithm makes room:
+// an entry that was asked for since the hand last passed stays once more.
+type cache[V any] struct {
 	mu      sync.RWMutex
 	size    int
-	entries map[[sha256.Size]byte]*entry
-	ring    []*entry
+	entries map[[sha256.Size]byte]*entry[V]
+	ring    []*entry[V]
 	hand    int
 }
 
-type entry struct {
+type entry[V any] struct {
 	sum  [sha256.Size]byte
 	used atomic.Bool
-	v    *verified
+	v    *V
 }
 
-func newCache(size int) *cache {
-	return &cache{size: size, entries: map[[sha256.Size]byte]*entry{}}
+func newCache[V any](size int) *cache[V] {
+	return &cache[V]{size: size, entries: map[[sha256.Size]byte]*entry[V]{}}
 }
 
 // get does not allocate.
-func (c *cache) get(sum [sha256.Size]byte) *verified {
+func (c *cache[V]) get(sum [sha256.Size]byte) *V {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	e := c.entries[sum]
@@ -41,14 +41,14 @@ func (c *cache) get(sum [sha256.Size]byte) *verified {
 	return e.v
 }
 
-func (c *cache) put(sum [sha256.Size]byte, v *verified) {
+func (c *cache[V]) put(sum [sha256.Size]byte, v *V) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e := c.entries[sum]; e != nil {
 		e.v = v
 		return
 	}
-	e := &entry{sum: sum, v: v}
+	e := &entry[V]{sum: sum, v: v}
 	c.entries[sum] = e
 	if len(c.ring) < c.size {
 		c.ring = append(c.ring, e)

@@ -8,7 +8,7 @@ import (
 func sumOf(i int) [sha256.Size]byte { return sha256.Sum256([]byte{byte(i), byte(i >> 8)}) }
 
 func TestTheCacheIsBounded(t *testing.T) {
-	c := newCache(8)
+	c := newCache[verified](8)
 	for i := range 1000 {
 		c.put(sumOf(i), &verified{})
 		c.put(sumOf(i), &verified{}) // again: nothing more
@@ -35,7 +35,7 @@ func TestTheCacheKeepsNoLargeEntry(t *testing.T) {
 }
 
 func TestTheCacheKeepsWhatIsAskedFor(t *testing.T) {
-	c := newCache(8)
+	c := newCache[verified](8)
 	c.put(sumOf(0), &verified{})
 	for i := 1; i < 1000; i++ {
 		if c.get(sumOf(0)) == nil {

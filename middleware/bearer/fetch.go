@@ -17,13 +17,15 @@ import (
 const (
 	maxDocument = 1 << 20  // bytes of a key set or of metadata
 	maxHeader   = 64 << 10 // bytes of the header of an answer
+
+	idleTimeout = 30 * time.Second // of a kept connection
+	pingTimeout = time.Second      // without an answer on one that is used, and then without one to a ping
 )
 
 var (
 	errTooLarge = fmt.Errorf("document larger than %d bytes", maxDocument)
 	errEncoded  = errors.New("answer has a Content-Encoding other than gzip")
 	errMetadata = errors.New("metadata is not that of the configured issuer (RFC 8414 §3.3)")
-	errLocation = errors.New("metadata has no https jwks_uri")
 )
 
 // document is the body of an answer and for how long it calls itself fresh.
@@ -33,8 +35,9 @@ type document struct {
 }
 
 // hardened returns a client with the trust of c that follows no redirect, keeps no
-// cookies and reads no endless header. A transport of a foreign type is used unchanged.
-func hardened(c *http.Client) *http.Client {
+// cookies and reads no endless header. It keeps at most that many connections. A transport of
+// a foreign type is used unchanged.
+func hardened(c *http.Client, connections int) *http.Client {
 	out := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	if c != nil {
 		out.Transport = c.Transport
@@ -50,7 +53,11 @@ func hardened(c *http.Client) *http.Client {
 	if t, ok := out.Transport.(*http.Transport); ok {
 		t = t.Clone()
 		t.DisableCompression = true
-		t.DisableKeepAlives = true // net/http repeats a request on a connection that it kept and lost
+		t.DisableKeepAlives = connections == 0 // net/http repeats a request on a connection that it kept and lost
+		if connections > 0 {
+			t.MaxIdleConnsPerHost, t.IdleConnTimeout = connections, idleTimeout
+			t.HTTP2 = &http.HTTP2Config{SendPingTimeout: pingTimeout, PingTimeout: pingTimeout} // finds a dead connection
+		}
 		if t.MaxResponseHeaderBytes <= 0 || t.MaxResponseHeaderBytes > maxHeader {
 			t.MaxResponseHeaderBytes = maxHeader
 		}
@@ -67,12 +74,8 @@ func fetch(ctx context.Context, c *http.Client, from string) (document, error) {
 	}
 	req.Header.Set("Accept", "application/jwk-set+json, application/json")
 	req.Header.Set("Accept-Encoding", "identity") // nothing small becomes large here
-	res, err := c.Do(req)
+	res, err := send(c, req)
 	if err != nil {
-		var u *url.Error
-		if errors.As(err, &u) {
-			err = u.Err // the URL may hold a secret
-		}
 		return document{}, err
 	}
 	defer func() { _ = res.Body.Close() }()
@@ -94,6 +97,15 @@ func fetch(ctx context.Context, c *http.Client, from string) (document, error) {
 		return document{}, errTooLarge
 	}
 	return document{body, maxAge(res.Header.Values("Cache-Control"))}, nil
+}
+
+// send is c.Do with an error that does not name the URL, which may hold a secret.
+func send(c *http.Client, req *http.Request) (*http.Response, error) {
+	res, err := c.Do(req)
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		return nil, u.Err
+	}
+	return res, err
 }
 
 // decodedBody takes gzip, which some servers send although it was declined (RFC 9110 §12.5.3
@@ -124,10 +136,10 @@ func maxAge(lines []string) time.Duration {
 	return 0
 }
 
-// discover finds the key set in the issuer's metadata, OpenID Connect's first and then
-// RFC 8414's, and fetches it. A page that is not such metadata is ignored: many sites
-// answer every path with their front page.
-func discover(ctx context.Context, c *http.Client, issuer string, localHTTP bool) (document, error) {
+// discover finds the URL of that name in the issuer's metadata, OpenID Connect's first and
+// then RFC 8414's. A page that is not such metadata is ignored: many sites answer every path
+// with their front page.
+func discover(ctx context.Context, c *http.Client, issuer, name string, localHTTP bool) (string, error) {
 	var errs []error
 	for _, from := range metadataURLs(issuer) {
 		meta, err := fetch(ctx, c, from)
@@ -135,14 +147,14 @@ func discover(ctx context.Context, c *http.Client, issuer string, localHTTP bool
 			errs = append(errs, err)
 			continue
 		}
-		location, err := jwksURI(meta.body, issuer, localHTTP)
+		location, err := locationIn(meta.body, issuer, name, localHTTP)
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		return fetch(ctx, c, location)
+		return location, nil
 	}
-	return document{}, fmt.Errorf("metadata: %w", errors.Join(errs...))
+	return "", fmt.Errorf("metadata: %w", errors.Join(errs...))
 }
 
 // metadataURLs follows OpenID Connect Discovery 1.0 §4, which appends, and RFC 8414 §3.1,
@@ -160,25 +172,17 @@ func metadataURLs(issuer string) []string {
 	}
 }
 
-func jwksURI(meta []byte, issuer string, localHTTP bool) (string, error) {
+func locationIn(meta []byte, issuer, name string, localHTTP bool) (string, error) {
 	members, err := object(meta)
 	if err != nil {
 		return "", errMetadata
 	}
-	var iss, location string
-	for _, m := range members {
-		switch string(m.name) {
-		case "issuer":
-			iss, _ = text(m.value)
-		case "jwks_uri":
-			location, _ = text(m.value)
-		}
-	}
-	if iss != issuer {
+	if iss, _ := text(find(members, "issuer")); iss != issuer {
 		return "", errMetadata
 	}
+	location, _ := text(find(members, name))
 	if checkURL(location, localHTTP) != nil {
-		return "", errLocation
+		return "", fmt.Errorf("metadata has no https %s", name)
 	}
 	return location, nil
 }

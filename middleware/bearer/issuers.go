@@ -13,40 +13,85 @@ import (
 )
 
 // Issuers accepts the tokens of several issuers, as one [middleware.Revocable]. The iss of a
-// token decides which Authenticator is asked, and only that one's keys and rules count. It
-// is safe for concurrent use. The zero value refuses every token.
+// JWT decides which Authenticator is asked, and only that one's keys and rules count. Every
+// other token goes to the Introspector, if there is one; its issuer may be that of an
+// Authenticator. It is safe for concurrent use. The zero value refuses every token.
 type Issuers struct {
 	boundsItself
 
-	list []*Authenticator
+	first        Issuer
+	list         []*Authenticator
+	introspector *Introspector // nil: none
 }
 
-// NewIssuers returns the Issuers over at least one Authenticator, each of another issuer.
-// The caller closes them.
-func NewIssuers(list ...*Authenticator) (*Issuers, error) {
-	var errs []error
-	if len(list) == 0 {
-		errs = append(errs, errors.New("bearer: NewIssuers: none is given: name at least one Authenticator"))
+// Issuer is one of those in Issuers: an [Authenticator] or an [Introspector].
+type Issuer interface {
+	middleware.Revocable
+	middleware.Challenger
+	middleware.Stripper
+	middleware.Asker
+
+	admit(r *http.Request, token string) (middleware.Principal, error)
+	given() *rules // nil of a nil or zero one
+}
+
+func (a *Authenticator) given() *rules {
+	if a == nil || a.keys == nil {
+		return nil
 	}
-	for i, a := range list {
-		if a == nil || a.keys == nil {
-			errs = append(errs, fmt.Errorf("bearer: NewIssuers: Authenticator %d is nil or zero: use one of New", i))
+	return &a.rules
+}
+
+func (i *Introspector) given() *rules {
+	if i.zero() {
+		return nil
+	}
+	return &i.rules
+}
+
+// NewIssuers returns the Issuers over at least one Authenticator or Introspector: any number
+// of Authenticators, each of another issuer, and at most one Introspector. The caller closes
+// them.
+func NewIssuers(list ...Issuer) (*Issuers, error) {
+	s := &Issuers{}
+	var errs []error
+	wrong := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("bearer: NewIssuers: "+format, args...))
+	}
+	if len(list) == 0 {
+		wrong("none is given: name at least one Authenticator or Introspector")
+	}
+	for n, x := range list {
+		if x == nil || x.given() == nil {
+			wrong("number %d is nil or zero: use one of New or NewIntrospector", n)
 			continue
 		}
-		if slices.ContainsFunc(list[:i], func(b *Authenticator) bool { return b != nil && b.rules.issuer.name == a.rules.issuer.name }) {
-			errs = append(errs, fmt.Errorf("bearer: NewIssuers: %s is given twice: name each issuer once", a.rules.issuer.name))
+		if s.first == nil {
+			s.first = x
 		}
-		if a.named() != list[0].named() {
-			errs = append(errs, fmt.Errorf("bearer: NewIssuers: %s: Resource differs from the first: write the same for all, because it is this service", a.rules.issuer.name))
+		if x.given().resource.document.Resource != s.first.given().resource.document.Resource {
+			wrong("%s: Resource differs from the first: write the same for all, because it is this service", x.given().issuer.name)
 		}
-		if a.takesOffered() != list[0].takesOffered() {
-			errs = append(errs, fmt.Errorf("bearer: NewIssuers: %s: FromSubprotocol differs from the first: write the same for all, because a token is found before its issuer is read", a.rules.issuer.name))
+		if x.given().fromSubprotocol != s.first.given().fromSubprotocol {
+			wrong("%s: FromSubprotocol differs from the first: write the same for all, because a token is found before its issuer is read", x.given().issuer.name)
+		}
+		switch x := x.(type) {
+		case *Authenticator:
+			if slices.ContainsFunc(s.list, func(b *Authenticator) bool { return b.rules.issuer.name == x.rules.issuer.name }) {
+				wrong("%s is given twice: name each issuer once", x.rules.issuer.name)
+			}
+			s.list = append(s.list, x)
+		case *Introspector:
+			if s.introspector != nil {
+				wrong("%s: a second Introspector: an opaque token does not tell which of them to ask", x.rules.issuer.name)
+			}
+			s.introspector = x
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	return &Issuers{list: slices.Clone(list)}, nil
+	return s, nil
 }
 
 // Ambient is false: browsers never send a bearer token automatically.
@@ -55,51 +100,60 @@ func (s *Issuers) Ambient() bool { return false }
 // Exclusive names [NewIssuers]: two Issuers are one with the Authenticators of both.
 func (s *Issuers) Exclusive() string { return "bearer.NewIssuers" }
 
-// Challenge is that of the first Authenticator.
-func (s *Issuers) Challenge() string { return s.first().Challenge() }
+// Challenge is that of the first.
+func (s *Issuers) Challenge() string { return s.firstOrZero().Challenge() }
 
-// Stripped is that of the first Authenticator: whether FromSubprotocol is set is the same
-// for all.
-func (s *Issuers) Stripped(r *http.Request) *http.Request { return s.first().Stripped(r) }
+// Stripped is that of the first: whether FromSubprotocol is set is the same for all.
+func (s *Issuers) Stripped(r *http.Request) *http.Request { return s.firstOrZero().Stripped(r) }
 
-func (s *Issuers) first() *Authenticator {
-	if s == nil || len(s.list) == 0 {
-		return nil
+// firstOrZero returns the first, or a zero one.
+func (s *Issuers) firstOrZero() Issuer {
+	if s == nil || s.first == nil {
+		return (*Authenticator)(nil)
 	}
-	return s.list[0]
+	return s.first
 }
 
 // Authenticate answers as the Authenticator of the token's issuer does
-// ([Authenticator.Authenticate]); a token of no known issuer is 401 credential_invalid.
+// ([Authenticator.Authenticate]). A token that is not a JWT of such an issuer is answered as the
+// Introspector does ([Introspector.Authenticate]), or with 401 credential_invalid.
 func (s *Issuers) Authenticate(r *http.Request) (middleware.Principal, error) {
-	first := s.first()
-	if first == nil {
+	first := s.firstOrZero()
+	rules := first.given()
+	if rules == nil {
 		return first.Authenticate(r)
 	}
-	token, err := credential(r, first.takesOffered())
+	token, err := credential(r, rules.fromSubprotocol)
 	switch {
 	case err == middleware.ErrNoCredential:
 		return middleware.Principal{}, err
 	case err != nil:
-		return middleware.Principal{}, first.rules.refuse(err)
+		return middleware.Principal{}, rules.refuse(err)
 	}
 	iss, err := unverifiedIssuer(token)
-	if err != nil {
-		return middleware.Principal{}, first.rules.refuse(err)
-	}
-	for _, a := range s.list {
-		if a.rules.issuer.owns(iss) {
-			return a.admit(r, token)
+	if err == nil {
+		err = errIssuer
+		for _, a := range s.list {
+			if a.rules.issuer.owns(iss) {
+				return a.admit(r, token)
+			}
 		}
 	}
-	return middleware.Principal{}, first.rules.refuse(errIssuer)
+	if s.introspector != nil {
+		return s.introspector.admit(r, token)
+	}
+	return middleware.Principal{}, rules.refuse(err)
 }
 
-// Alive answers as the Authenticator of the principal's issuer does
+// Alive answers as the Introspector does for a principal with a SealedToken
+// ([Introspector.Alive]), and otherwise as the Authenticator of the principal's issuer
 // ([Authenticator.Alive]); nil if there is none.
 func (s *Issuers) Alive(ctx context.Context, p middleware.Principal) error {
-	if s.first() == nil {
-		return s.first().Alive(ctx, p)
+	if s == nil || s.first == nil {
+		return s.firstOrZero().Alive(ctx, p)
+	}
+	if p.SealedToken != "" && s.introspector != nil {
+		return s.introspector.Alive(ctx, p)
 	}
 	for _, a := range s.list {
 		if a.rules.issuer.owns(p.Issuer) {
@@ -109,25 +163,34 @@ func (s *Issuers) Alive(ctx context.Context, p middleware.Principal) error {
 	return nil
 }
 
-// Follow follows every Authenticator, see [Authenticator.Follow].
+// Follow follows each of them, see [Authenticator.Follow].
 func (s *Issuers) Follow(fn func(middleware.Revocation)) (stop func()) {
 	var follows []func(func(middleware.Revocation)) func()
-	if s != nil {
-		for _, a := range s.list {
-			follows = append(follows, a.Follow)
-		}
+	for _, x := range s.all() {
+		follows = append(follows, x.Follow)
 	}
 	return bounded.FollowAll(fn, follows...)
 }
 
-// Asks returns the Sessions of every Authenticator: see [middleware.Asker].
+// Asks returns the Sessions of each of them: see [middleware.Asker].
 func (s *Issuers) Asks() (asked []middleware.Revocable) {
-	if s != nil {
-		for _, a := range s.list {
-			asked = append(asked, a.Asks()...)
-		}
+	for _, x := range s.all() {
+		asked = append(asked, x.Asks()...)
 	}
 	return asked
+}
+
+func (s *Issuers) all() (all []Issuer) {
+	if s == nil {
+		return nil
+	}
+	for _, a := range s.list {
+		all = append(all, a)
+	}
+	if s.introspector != nil {
+		all = append(all, s.introspector)
+	}
+	return all
 }
 
 // unverifiedIssuer returns the iss by which the Authenticator is chosen; it proves nothing.

@@ -68,7 +68,11 @@ func (a *Authenticator) takesOffered() bool { return a != nil && a.rules.fromSub
 // Stripped is [middleware.Stripper]'s: the request without the tokens among its
 // subprotocols, if Config.FromSubprotocol is set.
 func (a *Authenticator) Stripped(r *http.Request) *http.Request {
-	if !a.takesOffered() {
+	return stripOffered(r, a.takesOffered())
+}
+
+func stripOffered(r *http.Request, takes bool) *http.Request {
+	if !takes {
 		return r
 	}
 	stripped, o := findOffered(r)

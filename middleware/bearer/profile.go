@@ -195,18 +195,7 @@ func (p Profile) validate() error {
 			wrong("Optional: %q is not one of iat, jti and client_id", name)
 		}
 	}
-	for field, list := range map[string][]Claim{"Require": p.Require, "Forbid": p.Forbid} {
-		for _, c := range list {
-			if len(c.Names) == 0 || slices.Contains(c.Names, "") {
-				wrong("%s: a Claim without a name: write Has(name) or HasOneOf(names...)", field)
-			}
-		}
-	}
-	for _, path := range p.Roles {
-		if len(path) == 0 || slices.Contains(path, "") {
-			wrong("Roles: an empty path or name: write the claim and the members within it")
-		}
-	}
+	errs = append(errs, p.validateNames("bearer: Profile.")...)
 	if p.MaxLifetime < time.Second || p.MaxLifetime > maxMaxLifetime {
 		wrong("MaxLifetime: %v is out of range: write 1 s to %v, or 0 for 24 h", p.MaxLifetime, maxMaxLifetime)
 	}
@@ -214,4 +203,21 @@ func (p Profile) validate() error {
 		wrong("MaxBytes: %d is out of range: write %d to %d, or 0 for %d", p.MaxBytes, 1<<10, maxMaxBytes, DefaultMaxBytes)
 	}
 	return errors.Join(errs...)
+}
+
+// validateNames reports errors of Require, Forbid and Roles.
+func (p Profile) validateNames(prefix string) (errs []error) {
+	for field, list := range map[string][]Claim{"Require": p.Require, "Forbid": p.Forbid} {
+		for _, c := range list {
+			if len(c.Names) == 0 || slices.Contains(c.Names, "") {
+				errs = append(errs, fmt.Errorf("%s%s: a Claim without a name: write Has(name) or HasOneOf(names...)", prefix, field))
+			}
+		}
+	}
+	for _, path := range p.Roles {
+		if len(path) == 0 || slices.Contains(path, "") {
+			errs = append(errs, fmt.Errorf("%sRoles: an empty path or name: write the claim and the members within it", prefix))
+		}
+	}
+	return errs
 }

@@ -26,7 +26,7 @@ func (c *rules) refuse(cause error) error {
 		return err
 	case errors.As(cause, &refused) && refused != nil:
 		return c.refuseSession(refused, err)
-	case errors.Is(cause, errUnavailable), errors.Is(cause, errRevocations), errors.Is(cause, errSessions):
+	case errors.Is(cause, errUnavailable), errors.Is(cause, errEndpoint), errors.Is(cause, errRevocations), errors.Is(cause, errSessions):
 		return middleware.Unavailable(err)
 	}
 	f := &middleware.Refusal{Status: http.StatusUnauthorized, Header: http.Header{}, Err: err}
@@ -36,11 +36,13 @@ func (c *rules) refuse(cause error) error {
 		errors.Is(cause, errTwoPlaces), errors.Is(cause, errOffered), errors.Is(cause, errAlone), errors.Is(cause, errElsewhere):
 		f.Status, f.Reason = http.StatusBadRequest, middleware.ReasonCredentialMalformed
 		code, text = "invalid_request", "send one access token in one Authorization header"
-	case errors.Is(cause, errExpired), errors.Is(cause, errWithdrawn):
+	case errors.Is(cause, errExpired), errors.Is(cause, errWithdrawn), errors.Is(cause, errSealed):
 		f.Reason, text = middleware.ReasonCredentialExpired, "the access token expired"
 	case errors.Is(cause, errAround):
 		f.Reason, text = middleware.ReasonCredentialExpired, "the access token was issued too close to a sign-out"
 		f.Header["Retry-After"] = []string{"5"} // until then a new token may be refused, too
+	case errors.Is(cause, errOutdated):
+		f.Reason, text = middleware.ReasonCredentialOutdated, "the rights of the access token have changed"
 	case errors.Is(cause, errRevoked):
 		f.Reason, text = middleware.ReasonCredentialRevoked, "the access token was revoked"
 	default:

@@ -81,14 +81,27 @@ func (a *Authenticator) Metadata(next http.Handler) http.Handler {
 	return a.rules.resource.serve(next)
 }
 
-// Metadata is [Authenticator.Metadata], with the issuers of all.
-func (s *Issuers) Metadata(next http.Handler) http.Handler {
-	if s.first() == nil {
+// Metadata is that of [Authenticator.Metadata].
+func (i *Introspector) Metadata(next http.Handler) http.Handler {
+	if i.zero() {
 		return next
 	}
-	all := s.first().rules.resource
-	for _, a := range s.list[1:] {
-		all.document.AuthorizationServers = slices.Concat(all.document.AuthorizationServers, a.rules.resource.document.AuthorizationServers)
+	return i.rules.resource.serve(next)
+}
+
+// Metadata is [Authenticator.Metadata], with the issuers of all.
+func (s *Issuers) Metadata(next http.Handler) http.Handler {
+	if s == nil || s.first == nil {
+		return next
+	}
+	all := s.first.given().resource
+	all.document.AuthorizationServers = nil
+	for _, x := range s.all() {
+		for _, name := range x.given().resource.document.AuthorizationServers {
+			if !slices.Contains(all.document.AuthorizationServers, name) {
+				all.document.AuthorizationServers = append(all.document.AuthorizationServers, name)
+			}
+		}
 	}
 	return all.serve(next)
 }
@@ -108,12 +121,4 @@ func (m resource) serve(next http.Handler) http.Handler {
 		w.Header().Set("Access-Control-Allow-Origin", "*")
 		_, _ = w.Write(body)
 	})
-}
-
-// named is Config.Resource.
-func (a *Authenticator) named() string {
-	if a == nil {
-		return ""
-	}
-	return a.rules.resource.document.Resource
 }

@@ -21,14 +21,17 @@ func TokenHandle(issuer, jti string) string {
 }
 
 // TokenHandleOf is the Principal.TokenHandle of a token without a jti: the base64url SHA-256
-// of the signed part, that is the token up to its last dot. The signature is left out
-// because a holder can make a second valid ECDSA signature out of the first.
+// of an opaque token, and of the signed part of a JWT, that is of all before its last dot. The
+// signature is left out because a holder can make a second valid ECDSA signature out of the
+// first.
 func TokenHandleOf(token string) string {
-	if i := strings.LastIndexByte(token, '.'); i >= 0 {
-		token = token[:i]
+	if isJWS(token) {
+		token = signedPart(token)
 	}
 	return handle(token)
 }
+
+func signedPart(jws string) string { return jws[:strings.LastIndexByte(jws, '.')] }
 
 // SessionHandle is the Principal.SessionHandle of a token with a sid claim, without
 // Config.Sessions: a middleware.Revocation with it revokes all tokens of that session at
@@ -220,22 +223,26 @@ func (a *Authenticator) Follow(fn func(middleware.Revocation)) (stop func()) {
 	if a == nil || a.keys == nil {
 		return func() {}
 	}
+	return a.asking.follow(&a.rules.issuer, fn)
+}
+
+func (a *asking) follow(issuer *issuerRule, fn func(middleware.Revocation)) (stop func()) {
 	var follows []func(func(middleware.Revocation)) func()
-	if a.asking.revocations != nil {
-		follows = append(follows, a.asking.revocations.Follow)
+	if a.revocations != nil {
+		follows = append(follows, a.revocations.Follow)
 	}
-	if a.asking.sessions != nil {
-		follows = append(follows, a.followSessions)
+	if a.sessions != nil {
+		follows = append(follows, func(fn func(middleware.Revocation)) func() { return a.followSessions(issuer, fn) })
 	}
 	return bounded.FollowAll(fn, follows...)
 }
 
-// followSessions reports each revocation of a subject under this issuer, too.
-func (a *Authenticator) followSessions(fn func(middleware.Revocation)) (stop func()) {
-	return a.asking.sessions.Follow(func(v middleware.Revocation) {
+// followSessions reports each revocation of a subject under the issuer, too.
+func (a *asking) followSessions(issuer *issuerRule, fn func(middleware.Revocation)) (stop func()) {
+	return a.sessions.Follow(func(v middleware.Revocation) {
 		fn(v)
-		if v.Subject != "" && v.Issuer != "" && v.Issuer != a.rules.issuer.name {
-			v.Issuer, v.SessionHandle, v.TokenHandle = a.rules.issuer.subjectIssuer(), "", ""
+		if v.Subject != "" && v.Issuer != "" && v.Issuer != issuer.name {
+			v.Issuer, v.SessionHandle, v.TokenHandle = issuer.subjectIssuer(), "", ""
 			fn(v)
 		}
 	})

@@ -24,7 +24,8 @@ type rules struct {
 	challenge       string
 	resource        resource
 	fromSubprotocol bool
-	ownSessions     bool // sid is a handle of Config.Sessions
+	ownSessions     bool   // sid is a handle of Config.Sessions
+	kind            string // the setting that says which claims an access token has
 }
 
 // audiencePlace stands for the audience in Profile.Roles.
@@ -40,7 +41,7 @@ func newRules(cfg Config, algorithms algorithmSet) rules {
 		kept: slices.Clone(cfg.Claims), attributes: slices.Clone(cfg.Attributes),
 		challenge: `Bearer realm="` + cfg.Realm + `"`, fromSubprotocol: cfg.FromSubprotocol,
 		resource:    newResource(cfg),
-		ownSessions: cfg.Sessions != nil,
+		ownSessions: cfg.Sessions != nil, kind: "Config.Profile",
 	}
 	if cfg.SessionClaim != "" {
 		r.profile.Session = cfg.SessionClaim
@@ -83,18 +84,23 @@ func (c *rules) judge(payload []byte, token string, now time.Time) (*verified, e
 	if err != nil {
 		return nil, err
 	}
-	if err := c.isForUs(&got, members); err != nil {
+	return c.accept(&got, members, handle(signedPart(token)), now)
+}
+
+// accept makes the principal of the claims; tokenHandle is that of a token without jti.
+func (c *rules) accept(got *claims, members []member, tokenHandle string, now time.Time) (v *verified, err error) {
+	if err := c.isForUs(got, members); err != nil {
 		return nil, err
 	}
 	if got.exp.After(now.Add(c.maxLifetime + c.leeway)) {
 		return nil, fmt.Errorf("%w: exp is %v from now; see Config.MaxLifetime, %v", errLifetime, got.exp.Sub(now).Round(time.Second), c.maxLifetime)
 	}
-	v := &verified{principal: middleware.Principal{
+	v = &verified{principal: middleware.Principal{
 		Issuer: got.iss, Subject: got.sub, Method: "bearer",
 		Scopes: got.scopes, Roles: got.roles, Attributes: got.attributes, Claims: got.kept,
 		IssuedAt: got.iat, AuthTime: got.authTime, Expires: got.exp.Add(c.leeway),
 	}}
-	if v.principal.TokenHandle = TokenHandleOf(token); got.jti != "" {
+	if v.principal.TokenHandle = tokenHandle; got.jti != "" {
 		v.principal.TokenHandle = TokenHandle(got.iss, got.jti)
 	}
 	if v.principal.SessionHandle = got.sid; got.sid != "" && !c.ownSessions {
@@ -120,12 +126,12 @@ func (c *rules) isForUs(got *claims, members []member) error {
 	}
 	for i := range c.profile.Require {
 		if want := &c.profile.Require[i]; !want.met(members) {
-			return fmt.Errorf("%w: %s; want %v; see Config.Profile", errKind, want.found(members), want)
+			return fmt.Errorf("%w: %s; want %v; see %s", errKind, want.found(members), want, c.kind)
 		}
 	}
 	for i := range c.profile.Forbid {
 		if ban := &c.profile.Forbid[i]; ban.met(members) {
-			return fmt.Errorf("%w: it has the claim %v, which access tokens have not; see Config.Profile", errKind, ban)
+			return fmt.Errorf("%w: it has the claim %v, which access tokens have not; see %s", errKind, ban, c.kind)
 		}
 	}
 	for _, r := range [...]struct {
@@ -140,7 +146,7 @@ func (c *rules) isForUs(got *claims, members []member) error {
 		{got.clientID != "" || c.optional("client_id"), strings.Join(c.profile.ClientIDs, " or ")},
 	} {
 		if !r.there {
-			return fmt.Errorf("%w: %s; see Config.Profile", errMissing, r.name)
+			return fmt.Errorf("%w: %s; see %s", errMissing, r.name, c.kind)
 		}
 	}
 	if got.aud != nil && len(c.audiences) > 0 && !isFor(got.aud, c.audiences, c.profile.MaxBytes) {

@@ -56,11 +56,15 @@ func newSource(cfg Config, algorithms *algorithmSet, set *keySet) *source {
 		s.current.Store(set)
 		return s
 	}
-	client := hardened(cfg.HTTPClient)
+	client := hardened(cfg.HTTPClient, 0)
 	s.fetch = func(ctx context.Context) (document, error) { return fetch(ctx, client, cfg.JWKS) }
 	if cfg.Discovery {
 		s.fetch = func(ctx context.Context) (document, error) {
-			return discover(ctx, client, cfg.Issuer, cfg.DangerouslyAllowLocalHTTP)
+			location, err := discover(ctx, client, cfg.Issuer, "jwks_uri", cfg.DangerouslyAllowLocalHTTP)
+			if err != nil {
+				return document{}, err
+			}
+			return fetch(ctx, client, location)
 		}
 	}
 	s.start()

@@ -41,6 +41,20 @@ func split(token string) (head, payload, signature string, err error) {
 	return head, payload, signature, nil
 }
 
+// isJWS reports whether the token looks like a JWT, so that its parts mean something.
+func isJWS(token string) bool {
+	head, _, _, err := split(token)
+	if err != nil {
+		return false
+	}
+	doc, err := base64.RawURLEncoding.DecodeString(head)
+	if err != nil {
+		return false
+	}
+	_, err = object(doc)
+	return err == nil
+}
+
 // canonical reports whether s is non-empty base64url as RFC 4648 §3.5 and §5 want it.
 func canonical(s string) bool {
 	var last int

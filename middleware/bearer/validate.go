@@ -19,11 +19,8 @@ import (
 func (c Config) validate() error {
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf("bearer: "+format, args...)) }
-	if !isName(c.Issuer) {
-		wrong("Issuer: %.80q is not an issuer: write the iss of its tokens, in UTF-8 without control characters", c.Issuer)
-	}
 	errs = append(errs, c.Profile.validate())
-	errs = append(errs, c.validateParties()...)
+	errs = append(errs, c.validateClaims()...)
 	for _, err := range c.validateSource() {
 		wrong("%w", err)
 	}
@@ -34,6 +31,17 @@ func (c Config) validate() error {
 			wrong("Algorithms: %s is given twice: write it once", a)
 		}
 	}
+	errs = append(errs, c.validateTimes()...)
+	return errors.Join(errs...)
+}
+
+// validateClaims reports errors of the fields that an IntrospectionConfig has, too.
+func (c Config) validateClaims() (errs []error) {
+	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf("bearer: "+format, args...)) }
+	if !isName(c.Issuer) {
+		wrong("Issuer: %.80q is not an issuer: write the iss of its tokens, in UTF-8 without control characters", c.Issuer)
+	}
+	errs = append(errs, c.validateParties()...)
 	if strings.ContainsFunc(c.Realm, func(r rune) bool { return r < 0x20 || r >= 0x7f || r == '"' || r == '\\' }) {
 		wrong("Realm: %.80q is not a valid realm: write printable ASCII without quotes and backslashes", c.Realm)
 	}
@@ -51,9 +59,7 @@ func (c Config) validate() error {
 	if isNilPointer(c.Sessions) {
 		wrong("Sessions: a nil %T: write nil for none, or a value", c.Sessions)
 	}
-	errs = append(errs, c.validateTimes()...)
-	errs = append(errs, c.validateResource()...)
-	return errors.Join(errs...)
+	return append(errs, c.validateResource()...)
 }
 
 // validateParties reports errors of Audience, Clients and tenants.
@@ -96,17 +102,24 @@ func (c Config) validateParties() (errs []error) {
 	return errs
 }
 
-func (c Config) validateTimes() (errs []error) {
-	for _, d := range []struct {
-		name               string
-		value, least, most time.Duration
-	}{
+func (c Config) validateTimes() []error {
+	return outOfRange([]setting{
 		{"Leeway", c.Leeway, 1, 2 * time.Minute},
 		{"MaxLifetime", c.MaxLifetime, time.Second, maxMaxLifetime},
 		{"Refresh", c.Refresh, time.Second, time.Hour},
 		{"CoolDown", c.CoolDown, time.Second, 30 * time.Second},
 		{"MaxStale", c.MaxStale, c.Refresh, 24 * time.Hour},
-	} {
+	})
+}
+
+// setting is a field and its range.
+type setting struct {
+	name               string
+	value, least, most time.Duration
+}
+
+func outOfRange(list []setting) (errs []error) {
+	for _, d := range list {
 		if d.value < d.least || d.value > d.most {
 			errs = append(errs, fmt.Errorf("bearer: %s: %v is out of range: write %v to %v, or 0 for the default", d.name, d.value, d.least, d.most))
 		}
@@ -130,11 +143,16 @@ func (c Config) validateSource() (errs []error) {
 		}
 	}
 	if c.Discovery {
-		if err := checkURL(c.Issuer, c.DangerouslyAllowLocalHTTP); err != nil {
-			errs = append(errs, mistake("Issuer", "with Discovery: %w", err))
-		} else if strings.Contains(c.Issuer, "?") {
-			errs = append(errs, mistake("Issuer", "has a query: with Discovery, write a URL without one (RFC 8414 §2)"))
-		}
+		errs = append(errs, checkDiscovery(c.Issuer, c.DangerouslyAllowLocalHTTP)...)
+	}
+	return errs
+}
+
+func checkDiscovery(issuer string, localHTTP bool) (errs []error) {
+	if err := checkURL(issuer, localHTTP); err != nil {
+		errs = append(errs, mistake("Issuer", "with Discovery: %w", err))
+	} else if strings.Contains(issuer, "?") {
+		errs = append(errs, mistake("Issuer", "has a query: with Discovery, write a URL without one (RFC 8414 §2)"))
 	}
 	return errs
 }

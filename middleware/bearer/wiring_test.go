@@ -133,7 +133,7 @@ func TestSessionsThatNeverReturn(t *testing.T) {
 }
 
 func TestTheAuthenticatorsBoundThemselves(t *testing.T) {
-	for _, x := range []any{&bearer.Authenticator{}, &bearer.Issuers{}} {
+	for _, x := range []any{&bearer.Authenticator{}, &bearer.Introspector{}, &bearer.Issuers{}} {
 		if !bounded.BoundsItself(x) {
 			t.Errorf("%T does not bound itself", x)
 		}

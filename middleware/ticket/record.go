@@ -44,6 +44,7 @@ type principal struct {
 	AuthTime          time.Time         `json:"auth_time,omitzero"`
 	SigningKey        string            `json:"signing_key,omitempty"`
 	Claims            map[string]string `json:"claims,omitempty"`
+	SealedToken       string            `json:"sealed_token,omitempty"`
 }
 
 const (
@@ -74,7 +75,7 @@ func (rec *record) encode() ([]byte, error) {
 
 func (p *principal) isUTF8() bool {
 	texts := slices.Concat([]string{
-		p.Issuer, p.Subject, p.SessionHandle, p.TokenHandle, p.CertificateSHA256, p.KeyThumbprint, p.SigningKey, p.Method,
+		p.Issuer, p.Subject, p.SessionHandle, p.TokenHandle, p.CertificateSHA256, p.KeyThumbprint, p.SigningKey, p.SealedToken, p.Method,
 	}, p.Scopes, p.Roles)
 	for _, values := range [...]map[string]string{p.Attributes, p.Claims} {
 		for name, value := range values {
@@ -112,7 +113,7 @@ func stored(p middleware.Principal) principal {
 		Issuer: p.Issuer, Subject: p.Subject, SessionHandle: p.SessionHandle, TokenHandle: p.TokenHandle, Method: p.Method,
 		Scopes: p.Scopes, Roles: p.Roles, Attributes: p.Attributes, Claims: p.Claims,
 		IssuedAt: writable(p.IssuedAt), AuthTime: writable(p.AuthTime), Expires: writable(p.Expires),
-		CertificateSHA256: p.Binding.CertificateSHA256, KeyThumbprint: p.Binding.KeyThumbprint, SigningKey: p.SigningKey,
+		CertificateSHA256: p.Binding.CertificateSHA256, KeyThumbprint: p.Binding.KeyThumbprint, SigningKey: p.SigningKey, SealedToken: p.SealedToken,
 	}
 }
 
@@ -143,7 +144,7 @@ func (rec *record) redeemed() middleware.Principal {
 	attributes[OriginalMethod] = p.Method
 	return middleware.Principal{
 		Issuer: p.Issuer, Subject: p.Subject, SessionHandle: p.SessionHandle, TokenHandle: p.TokenHandle, Method: method,
-		Connection: rec.CID, Binding: middleware.Binding{CertificateSHA256: p.CertificateSHA256, KeyThumbprint: p.KeyThumbprint}, SigningKey: p.SigningKey,
+		Connection: rec.CID, Binding: middleware.Binding{CertificateSHA256: p.CertificateSHA256, KeyThumbprint: p.KeyThumbprint}, SigningKey: p.SigningKey, SealedToken: p.SealedToken,
 		Scopes: p.Scopes, Roles: p.Roles, Attributes: attributes, Claims: p.Claims,
 		IssuedAt: p.IssuedAt, AuthTime: p.AuthTime, Expires: p.Expires,
 	}

@@ -36,17 +36,17 @@ func TestRecordOnTheWire(t *testing.T) {
 }
 
 // A binding to a certificate (RFC 8705 §3.1) or another key (RFC 9449 §6.1), roles, the time
-// of the login, the issuer's key (RFC 7638) and claims are further members, which versions that do not
+// of the login, the issuer's key (RFC 7638), claims and an encrypted token are further members, which versions that do not
 // know them refuse.
 func TestFurtherMembersOnTheWire(t *testing.T) {
 	const bound = `,"exp":"2026-01-02T04:00:00Z","x5t#S256":"A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0",` +
 		`"jkt":"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I","roles":["admin"],"auth_time":"2026-01-02T02:00:00Z",` +
-		`"signing_key":"NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs","claims":{"level":"3","note":"\"n\""}}}`
+		`"signing_key":"NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs","claims":{"level":"3","note":"\"n\""},"sealed_token":"c2VhbGVk"}}`
 	rec, err := decode([]byte(strings.Replace(wire, `,"exp":"2026-01-02T04:00:00Z"}}`, bound, 1)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p := rec.redeemed(); p.Binding.KeyThumbprint != "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" || !slices.Equal(p.Roles, []string{"admin"}) || p.AuthTime.Hour() != 2 || p.Claims["level"] != "3" || p.Claims["note"] != `"n"` {
+	if p := rec.redeemed(); p.Binding.KeyThumbprint != "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" || !slices.Equal(p.Roles, []string{"admin"}) || p.AuthTime.Hour() != 2 || p.Claims["level"] != "3" || p.Claims["note"] != `"n"` || p.SealedToken != "c2VhbGVk" {
 		t.Errorf("redeemed %+v", p)
 	}
 	if got := rec.redeemed().Binding.CertificateSHA256; got != "A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0" {
@@ -78,7 +78,7 @@ func TestRecordKnowsAllOfAPrincipal(t *testing.T) {
 func TestEncodeRefusesWhatIsNotUTF8(t *testing.T) {
 	const bad = "ann\xff"
 	for name, p := range map[string]principal{
-		"issuer": {Issuer: bad}, "subject": {Subject: bad}, "session": {SessionHandle: bad}, "token": {TokenHandle: bad}, "certificate": {CertificateSHA256: bad}, "key": {KeyThumbprint: bad}, "issuer's key": {SigningKey: bad}, "role": {Roles: []string{bad}}, "method": {Method: bad},
+		"issuer": {Issuer: bad}, "subject": {Subject: bad}, "session": {SessionHandle: bad}, "token": {TokenHandle: bad}, "certificate": {CertificateSHA256: bad}, "key": {KeyThumbprint: bad}, "issuer's key": {SigningKey: bad}, "sealed token": {SealedToken: bad}, "role": {Roles: []string{bad}}, "method": {Method: bad},
 		"scope": {Scopes: []string{"read", bad}}, "attribute": {Attributes: map[string]string{"a": bad}}, "claim": {Claims: map[string]string{"a": bad}},
 		"attribute's name": {Attributes: map[string]string{bad: "a"}}, "half a letter each": {Issuer: "\xc3", Subject: "\xa4"},
 	} {

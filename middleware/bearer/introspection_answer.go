@@ -1,0 +1,96 @@
+package bearer
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+var (
+	errInactive = errors.New("the issuer says that the token is not active")
+	errOutdated = errors.New("scopes, roles or claims of the token have changed")
+	errPrefix   = errors.New("sub begins with IntrospectionConfig.ClientPrefix, which is for clients")
+)
+
+// read parses the body of an answer. Its error means that the endpoint does not
+// follow RFC 7662.
+func (i *Introspector) read(body []byte, token string, asked time.Time) (*answer, error) {
+	members, err := object(body)
+	if err != nil {
+		return nil, fmt.Errorf("answer: %w", err)
+	}
+	switch active := find(members, "active"); string(active) {
+	case "true":
+	case "false":
+		return &answer{asked: asked, refused: errInactive}, nil
+	default:
+		return nil, fmt.Errorf("answer: active is %.20q; want true or false", active)
+	}
+	members = slices.DeleteFunc(members, func(m member) bool { return string(m.value) == "null" })
+	v, err := i.verified(members, token, asked)
+	if err != nil {
+		return &answer{asked: asked, refused: withoutToken(err, token)}, nil
+	}
+	v.principal.SealedToken = i.sealer.seal(token, &v.principal)
+	return &answer{verified: v, asked: asked}, nil
+}
+
+// verified applies the rules to the claims of an active token.
+func (i *Introspector) verified(members []member, token string, asked time.Time) (*verified, error) {
+	got, err := i.rules.claims(members)
+	if err != nil {
+		return nil, err
+	}
+	if err := i.isAccess(members); err != nil {
+		return nil, err
+	}
+	switch {
+	case got.sub == "" && got.clientID != "" && i.prefix != "":
+		got.sub = i.prefix + got.clientID
+	case got.sub == "":
+		return nil, fmt.Errorf("%w: sub; a token that a client got for itself has none; see IntrospectionConfig.ClientPrefix", errMissing)
+	case i.prefix != "" && strings.HasPrefix(got.sub, i.prefix):
+		return nil, errPrefix
+	case got.aud == nil && len(i.rules.clients) == 0:
+		return nil, fmt.Errorf("%w: aud; see IntrospectionConfig.Clients", errMissing)
+	}
+	if find(members, "iss") == nil {
+		got.iss = i.rules.issuer.name
+	}
+	if last := asked.Add(i.rules.maxLifetime); !got.hasExp || got.exp.After(last) {
+		got.exp, got.hasExp = last, true
+	}
+	return i.rules.accept(&got, members, TokenHandleOf(token), asked)
+}
+
+// isAccess tells an access token from other tokens, which an endpoint may also answer about.
+func (i *Introspector) isAccess(members []member) error {
+	for name, want := range map[string][]string{"token_type": {"bearer"}, "token_use": {"access_token", "access"}} {
+		value := find(members, name)
+		if s, _ := text(value); value != nil && !slices.Contains(want, strings.ToLower(s)) {
+			return fmt.Errorf("%w: %s is %.40q; want %s", errKind, name, value, want[0])
+		}
+	}
+	if find(members, "token_type") == nil && len(i.rules.profile.Require)+len(i.rules.profile.Forbid) == 0 {
+		return fmt.Errorf("%w: it may be a refresh token, because there is no token_type; see %s", errKind, i.rules.kind)
+	}
+	return nil
+}
+
+// withoutToken returns err, or one that it wraps and shows nothing of if its text has the
+// beginning of the token, which an endpoint may write into any member.
+func withoutToken(err error, token string) error {
+	if strings.Contains(err.Error(), token[:min(len(token), 12)]) {
+		return hidden{err}
+	}
+	return err
+}
+
+// hidden is an error whose text may have a token.
+type hidden struct{ error }
+
+func (hidden) Error() string { return "the cause is not shown, because it has a part of the token" }
+
+func (h hidden) Unwrap() error { return h.error }
