@@ -33,7 +33,13 @@ type Authenticator interface {
 
 // Revocable is an [Authenticator] whose credentials can end before they expire. An [Auth]
 // asks and follows it, and package live ends the connections and streams that such a credential
-// opened: no field connects them.
+// opened: no field connects them. It asks each of its Revocables about each principal, those
+// of the others too, so that one which never admits a request may forbid users or devices.
+//
+// A line such as the following keeps a misspelt method from making it an Authenticator only, whose
+// credentials nothing ends; [Auth.CanRevoke] tells, too.
+//
+//	var _ middleware.Revocable = (*Authenticator)(nil)
 type Revocable interface {
 	Authenticator
 

@@ -17,7 +17,8 @@ import (
 // same holds for a cookie that names no live session, because browsers continue to send
 // it and a route that admits others too must not lock them out, and for a session
 // without a login. A session that was signed out is refused with 401
-// `credential_revoked`, two cookies of the name with 400 `credential_malformed`. If the
+// `credential_revoked`; a cookie that Login or LogoutOthers has replaced is answered in either of
+// the two ways. Two cookies of the name are 400 `credential_malformed`. If the
 // store or the revocations do not answer, the refusal is 503 `unavailable`; if they
 // panic, 500 `internal`.
 func (m *Manager) Authenticate(r *http.Request) (middleware.Principal, error) {

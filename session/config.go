@@ -18,8 +18,8 @@ type Config struct {
 	_ [0]func() // not comparable; fields by name
 
 	// Store keeps the records: any store of scs, used through its Ctx methods if it has
-	// them; package storetest tests one. A store that is a [Swapper] loses no concurrent
-	// change. Nil: the memory of this process. A route that stores values for users without
+	// them; package storetest tests one. See the package about SQLite. A store that is a
+	// [Swapper] loses no concurrent change. Nil: the memory of this process. A route that stores values for users without
 	// a login needs a middleware.RateLimit in front: each of them is a record until Idle.
 	Store scs.Store
 
@@ -70,7 +70,9 @@ type Config struct {
 	DangerouslyAllowLocalHTTP bool
 
 	// Issuer is the Issuer of every principal: printable ASCII without '"' and '\'.
-	// Managers that share a store need different ones. Default "session".
+	// The nodes of one service share a store and have the same Issuer. Two services on one store
+	// need different ones: with the same, a session of the one, with its roles, is a session of the
+	// other, and New cannot tell. Default "session".
 	Issuer string
 
 	// Revocations is told of every end as well, and asked in every load as well, for

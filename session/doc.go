@@ -49,6 +49,21 @@
 // and ticket.Config.Auth. An Auth with the Manager follows the ends; a connection needs no
 // further configuration.
 //
+// # SQLite
+//
+// By default SQLite refuses a write while another one is under way ("database is locked"), and
+// requests are then refused with 503. Have it wait, for less than Config.StoreTimeout, and let
+// reads go on beside a write; the first statement is the table that scs documents:
+//
+//	db, err := sql.Open("sqlite", "file:sessions.db?_pragma=busy_timeout(900)&_pragma=journal_mode(WAL)")
+//	db.SetMaxOpenConns(4) // further calls wait in turn, which those in SQLite do not
+//	_, err = db.Exec(`CREATE TABLE IF NOT EXISTS sessions (token TEXT PRIMARY KEY, data BLOB NOT NULL, expiry REAL NOT NULL)`)
+//	sessions, err := session.New(session.Config{Store: sqlite3store.New(db)})
+//
+// The parameters are those of modernc.org/sqlite; github.com/mattn/go-sqlite3 has _busy_timeout=900
+// and _journal_mode=WAL. Each process on the file opens it so. Keep the default of synchronous: with
+// NORMAL, SQLite may lose the newest sign-outs when the power fails.
+//
 // # Roles
 //
 // A session has the roles of its [Identity] until [Manager.SetRoles] replaces them for all sessions

@@ -86,9 +86,14 @@ func (m *Manager) endNamed(ctx context.Context, handle string) error {
 
 // LogoutEverywhere ends all sessions of the subject, and their connections (ASVS 7.4.3,
 // 7.4.5), and those of tickets and of tokens with a sid that were issued in them. A token
-// without one does not end; bearer.Config.Revocations says what reaches it. It needs no
-// request. A login after it is good. It compares no times: no clock, and no renewal of a
-// session at the same moment, has an effect on it.
+// without one does not end; [Manager.Revocations] says what reaches it. It needs no
+// request. It compares no times: no clock, and no renewal of a session at the same moment, has
+// an effect on it.
+//
+// A login after it is good. To keep a user out, bar the account in the application's own records
+// first, and ask them before each Login. A Login that begins after the call, although its question
+// came before, is good too: an authenticator that asks about the account on every request, as the
+// example of [middleware.Revocable] does, refuses that session as well.
 func (m *Manager) LogoutEverywhere(ctx context.Context, subject string) error {
 	if m.zero() {
 		return errZero

@@ -11,8 +11,12 @@ import (
 
 // LogoutOthers ends all sessions of the request's subject except this one, which gets a new
 // token: for a change of password or other factor (ASVS 7.4.3, 7.2.4). The renewed session
-// keeps its values, its absolute end and the AuthTime of its login. The connections of
-// this session end too, and reconnect with the new cookie.
+// keeps its values, its absolute end and the AuthTime of its login.
+//
+// The connections of this session end too: those of this process with 3000 `revoked`, those of
+// another, at its next recheck, with 3000 `expired`. Clients do not come back by themselves after
+// `revoked`, so the page that called opens its connections again when it has the answer, which has
+// the new cookie. Tokens with the sid of this session end with it: mint others.
 //
 // The conditions of [Manager.Login] apply. Without a live session with a login it refuses with
 // 401, and also if a sign-out of the subject came between: this session has then ended too.

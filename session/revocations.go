@@ -134,6 +134,13 @@ func (x *ends) revokedRaw(ctx context.Context, p *middleware.Principal) (bool, e
 // Issuer, or with this Manager's, is a [Manager.LogoutEverywhere]; of a SessionHandle it ends
 // that session. Revoked of a principal of this Manager's Issuer with a SessionHandle says
 // whether that session has ended, in any way.
+//
+// Revoke also reaches the tokens of others that use it, those without a sid too:
+//
+//	err := sessions.Revocations().Revoke(ctx, middleware.Revocation{Subject: "alice"})
+//
+// LogoutEverywhere reaches a token without a sid only if Config.Revocations is set, is also that of
+// the token's authenticator, and the two Issuers are equal.
 func (m *Manager) Revocations() middleware.Revocations {
 	switch {
 	case m.zero():

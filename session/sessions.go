@@ -67,7 +67,8 @@ func (m *Manager) info(handle string, rec *record) Info {
 
 // End ends one session of the subject by its handle, as [Manager.Sessions] lists it.
 // A handle that is not one of the subject's live sessions is 401 `credential_expired`
-// or `credential_revoked`.
+// or `credential_revoked`. That is about the session to be ended and not about the one of the
+// request: answer 404 instead, so that the page does not take its own session for ended.
 func (m *Manager) End(ctx context.Context, subject, handle string) error {
 	if m.zero() {
 		return errZero

@@ -98,9 +98,10 @@ type Config struct {
 	FromSubprotocol bool
 
 	// Revocations is asked on every request; nil: no token can be revoked here, and tokens
-	// end with the sessions of Sessions or when they expire. If it is also that of
-	// session.Config, and the two Issuers are equal, session.Manager.LogoutEverywhere
-	// revokes the subject's tokens too, those without a sid included.
+	// end with the sessions of Sessions or when they expire. With session.Manager.Revocations,
+	// they last as long as its store, and a Revoke of a subject there ends sessions and tokens
+	// alike. session.Manager.LogoutEverywhere reaches a token without a sid only if the same
+	// Revocations are set here and in session.Config, and the two Issuers are equal.
 	//
 	// A revocation of a subject compares iat with its cut-off. A token issued more than
 	// Leeway before it is 401 credential_revoked. One issued later, up to Leeway after it, is
@@ -113,8 +114,9 @@ type Config struct {
 	// Sessions has the sessions that tokens are issued in: a *session.Manager. The sid
 	// claim is then a Principal.SessionHandle of Sessions, and a token that has one is
 	// refused when its session ends, or if that is another subject's. It is asked on
-	// every request with such a token. Nil: the sid claim names a session at the issuer,
-	// see [SessionHandle].
+	// every request with such a token. An issuer of your own writes Principal.SessionHandle of
+	// the request that fetches the token into sid, as tokens.go of examples/chat does. Nil: the sid
+	// claim names a session at the issuer, see [SessionHandle].
 	Sessions Sessions
 
 	// SessionClaim is the name of the sid claim, for issuers that have another one, such
