@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/securews/securews/internal/bounded"
@@ -53,7 +54,7 @@ func (m *Manager) readRaw(ctx context.Context, handle string) (found reading, er
 		return m.absentRaw(ctx, handle)
 	}
 	if found.rec, err = decode(found.b); err == nil && found.rec.issuer != m.issuer {
-		found.rec, err = nil, errors.New("session: record: of another issuer")
+		found.rec, err = nil, fmt.Errorf("session: record: of the issuer %q, not of Config.Issuer %q", found.rec.issuer, m.issuer)
 	}
 	switch {
 	case err != nil:

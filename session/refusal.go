@@ -1,7 +1,9 @@
 package session
 
 import (
+	"context"
 	"errors"
+	"fmt"
 
 	"github.com/securews/securews/internal/bounded"
 	"github.com/securews/securews/middleware"
@@ -19,6 +21,9 @@ func unavailable(err error) error {
 	var panicked *bounded.PanicError
 	if errors.As(err, &panicked) {
 		return err
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("%w: the store took longer than Config.StoreTimeout, or than the caller waits", err)
 	}
 	return middleware.Unavailable(err)
 }
