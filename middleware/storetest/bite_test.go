@@ -92,11 +92,12 @@ func TestSessionStoreBites(t *testing.T) {
 	bites(t, map[string][]string{
 		"Find returns the bytes that Commit was given": {
 			"ends values at a NUL byte", "replaces bytes that are not UTF-8", "trims spaces", "keeps 65 bytes", "keeps 63,999 bytes",
+			"does not return from Find",
 		},
 		"keys are compared exactly, capitals too":                                   {"compares keys without capitals", "keeps 42 bytes of a key", "keeps 42 bytes from the end of a key", "deletes by a pattern"},
 		"an absent key is not found, without an error":                              {"fails for an absent key", "finds an absent key, empty", "finds whatever is there"},
 		"Commit replaces what is stored":                                            {"keeps the first value", "appends"},
-		"Delete removes one key, and is not an error for an absent one":             {"does not delete", "deletes everything", "fails to delete an absent key"},
+		"Delete removes one key, and is not an error for an absent one":             {"does not delete", "deletes everything", "fails to delete an absent key", "does not return from Delete"},
 		"bytes that Find has returned do not change any more":                       {"writes in place", "returns memory that it uses again"},
 		"All returns every entry that lives, under its key":                         {"lists what has expired", "lists no value above 1,000 bytes", "lists with a prefix", "lists nil", "lists what was deleted"},
 		"an entry ends at its expiry, whatever the time zone":                       {"never expires", "takes local time for UTC", "expires 5 s early", "expires at once"},

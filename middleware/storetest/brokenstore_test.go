@@ -90,6 +90,9 @@ func (m *model) live(key string) (modelItem, bool) {
 }
 
 func (m *model) FindCtx(ctx context.Context, key string) ([]byte, bool, error) {
+	if m.is("does not return from Find") {
+		<-time.After(time.Hour)
+	}
 	if over, err := m.over(ctx); over {
 		if m.is("finds nothing if the context has ended") {
 			err = nil
@@ -200,6 +203,9 @@ func (m *model) put(key string, b []byte, expires time.Time) error {
 }
 
 func (m *model) DeleteCtx(ctx context.Context, key string) error {
+	if m.is("does not return from Delete") {
+		<-time.After(time.Hour)
+	}
 	if over, err := m.over(ctx); over {
 		if m.is("deletes nothing if the context has ended") {
 			err = nil

@@ -55,6 +55,27 @@ func limited() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), patience)
 }
 
+// ask makes one call, which may ignore its context, and ends the check if it does not return. It
+// may be called in any goroutine.
+func ask[T any](t testing.TB, what string, call func(ctx context.Context) (T, error)) (T, error) {
+	t.Helper()
+	ctx, cancel := limited()
+	defer cancel()
+	var value T
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		value, err = call(ctx)
+	}()
+	select {
+	case <-done:
+	case <-time.After(patience + time.Second): // one that respects the context has returned by then
+		t.Fatalf("%s has not returned within %v", what, patience)
+	}
+	return value, err
+}
+
 // ended are contexts that are over.
 func ended() map[string]context.Context {
 	canceled, cancel := context.WithCancel(context.Background())

@@ -33,12 +33,20 @@
 // some, does not change a slice that it has passed or received, and gives up a call that takes
 // too long. So a session store may keep the slice of a Commit, and may ignore contexts.
 //
+// A call that does not return fails its subtest after 30 s.
+//
 // # Read caches
 //
 // A store that answers from a cache does not keep the contract, because a sign-out does not
 // hold while an old answer is remembered. The same is true of a replica that lags behind its
 // primary. The subtest "every handle finds the last change at once" rejects both; it needs two
 // handles that do not share the cache.
+//
+// # Full stores
+//
+// The kit leaves some hundred entries behind and cannot see that a store drops entries once it is
+// full, as a cache does. One that does forgets sign-outs, and so revives sessions that were ended:
+// give it a limit that it never reaches, and no eviction (maxmemory-policy noeviction in Redis).
 //
 // # Faults
 //

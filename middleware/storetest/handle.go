@@ -3,6 +3,7 @@ package storetest
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -45,9 +46,11 @@ func (h *storeHandle) tryDelete(ctx context.Context, key string) error {
 // find returns nil if the key is absent. It may be called in any goroutine.
 func (h *storeHandle) find(key string) []byte {
 	h.t.Helper()
-	ctx, cancel := limited()
-	defer cancel()
-	b, found, err := h.tryFind(ctx, key)
+	var found bool
+	b, err := ask(h.t, fmt.Sprintf("Find(%q)", key), func(ctx context.Context) (b []byte, err error) {
+		b, found, err = h.tryFind(ctx, key)
+		return b, err
+	})
 	switch {
 	case err != nil:
 		h.t.Errorf("Find(%q): %v", key, err)
@@ -63,18 +66,20 @@ func (h *storeHandle) find(key string) []byte {
 
 func (h *storeHandle) commit(key string, b []byte, expires time.Time) {
 	h.t.Helper()
-	ctx, cancel := limited()
-	defer cancel()
-	if err := h.tryCommit(ctx, key, b, expires); err != nil {
+	_, err := ask(h.t, fmt.Sprintf("Commit(%q)", key), func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, h.tryCommit(ctx, key, b, expires)
+	})
+	if err != nil {
 		h.t.Errorf("Commit(%q, %s, in %v): %v", key, shown(b), time.Until(expires).Round(time.Millisecond), err)
 	}
 }
 
 func (h *storeHandle) delete(key string) {
 	h.t.Helper()
-	ctx, cancel := limited()
-	defer cancel()
-	if err := h.tryDelete(ctx, key); err != nil {
+	_, err := ask(h.t, fmt.Sprintf("Delete(%q)", key), func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, h.tryDelete(ctx, key)
+	})
+	if err != nil {
 		h.t.Errorf("Delete(%q): %v", key, err)
 	}
 }
@@ -90,9 +95,9 @@ func (h *storeHandle) finds(when, key string, want []byte) {
 // swap may be called in any goroutine.
 func (h *storeHandle) swap(key string, old, b []byte, expires time.Time) bool {
 	h.t.Helper()
-	ctx, cancel := limited()
-	defer cancel()
-	done, err := h.s.(session.Swapper).Swap(ctx, key, old, b, expires)
+	done, err := ask(h.t, fmt.Sprintf("Swap(%q)", key), func(ctx context.Context) (bool, error) {
+		return h.s.(session.Swapper).Swap(ctx, key, old, b, expires)
+	})
 	if err != nil {
 		h.t.Errorf("Swap(%q, %s, %s): %v", key, shown(old), shown(b), err)
 	}

@@ -1,6 +1,8 @@
 package storetest
 
 import (
+	"context"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -40,9 +42,7 @@ func limiterHandleOf(t testing.TB, open func(testing.TB) middleware.Limiter) *li
 // allow may be called in any goroutine.
 func (g *limiterHandle) allow(key string) time.Duration {
 	g.t.Helper()
-	ctx, cancel := limited()
-	defer cancel()
-	wait, err := g.l.Allow(ctx, key)
+	wait, err := ask(g.t, fmt.Sprintf("Allow(%.80q)", key), func(ctx context.Context) (time.Duration, error) { return g.l.Allow(ctx, key) })
 	if err != nil {
 		g.t.Errorf("Allow(%.80q): %v", key, err)
 	}

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -29,9 +30,9 @@ func manyFinders(t testing.TB, open func(testing.TB) scs.Store) (a, b *storeHand
 // findsMany compares with want, in which nil is an absent key.
 func (h *storeHandle) findsMany(when string, keys []string, want [][]byte) {
 	h.t.Helper()
-	ctx, cancel := limited()
-	defer cancel()
-	got, err := h.s.(session.ManyFinder).FindMany(ctx, keys...)
+	got, err := ask(h.t, "FindMany", func(ctx context.Context) ([][]byte, error) {
+		return h.s.(session.ManyFinder).FindMany(ctx, keys...)
+	})
 	if err != nil || len(got) != len(want) {
 		h.t.Errorf("%s: FindMany of %d keys returns %d values and the error %v", when, len(keys), len(got), err)
 		return

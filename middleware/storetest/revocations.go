@@ -42,9 +42,10 @@ func revocationsHandleOf(t testing.TB, open func(testing.TB) middleware.Revocati
 // revoke may be called in any goroutine.
 func (l *revocationsHandle) revoke(v middleware.Revocation) {
 	l.t.Helper()
-	ctx, cancel := limited()
-	defer cancel()
-	if err := l.r.Revoke(ctx, v); err != nil {
+	_, err := ask(l.t, fmt.Sprintf("Revoke(%+v)", v), func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, l.r.Revoke(ctx, v)
+	})
+	if err != nil {
 		l.t.Errorf("Revoke(%+v): %v", v, err)
 	}
 }
@@ -52,9 +53,7 @@ func (l *revocationsHandle) revoke(v middleware.Revocation) {
 // answers may be called in any goroutine.
 func (l *revocationsHandle) answers(when string, p middleware.Principal, want bool) {
 	l.t.Helper()
-	ctx, cancel := limited()
-	defer cancel()
-	got, err := l.r.Revoked(ctx, p)
+	got, err := ask(l.t, when+": Revoked", func(ctx context.Context) (bool, error) { return l.r.Revoked(ctx, p) })
 	if err != nil || got != want {
 		l.t.Errorf("%s: Revoked returns %v and the error %v, want %v, for %s", when, got, err, want, named(p))
 	}

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -141,20 +142,20 @@ func notChanged(t testing.TB, open func(testing.TB) scs.Store) {
 		s.commit(newKey(), bytesOf(1000, byte(i)), inAnHour())
 	}
 	if string(got) != string(want) || string(second) != string(bytesOf(1000, 2)) {
-		t.Errorf("after later calls the bytes that Find returned have become others: %s and %s", shown(got), shown(second))
+		t.Errorf("after later calls the bytes that two calls of Find returned are %s and %s, want %s and %s", shown(got), shown(second), shown(want), shown(bytesOf(1000, 2)))
 	}
 }
 
 func (h *storeHandle) tryAll() (map[string][]byte, error) {
-	ctx, cancel := limited()
-	defer cancel()
-	switch s := h.s.(type) {
-	case scs.IterableCtxStore:
-		return s.AllCtx(ctx)
-	case scs.IterableStore:
-		return s.All()
-	}
-	return nil, errors.ErrUnsupported
+	return ask(h.t, "All", func(ctx context.Context) (map[string][]byte, error) {
+		switch s := h.s.(type) {
+		case scs.IterableCtxStore:
+			return s.AllCtx(ctx)
+		case scs.IterableStore:
+			return s.All()
+		}
+		return nil, errors.ErrUnsupported
+	})
 }
 
 func lists(t testing.TB, open func(testing.TB) scs.Store) {

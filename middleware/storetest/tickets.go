@@ -48,9 +48,10 @@ const lifetime = 2 * time.Minute
 
 func (b *ticketHandle) put(key string, value []byte, ttl time.Duration) {
 	b.t.Helper()
-	ctx, cancel := limited()
-	defer cancel()
-	if err := b.s.Put(ctx, key, value, ttl); err != nil {
+	_, err := ask(b.t, fmt.Sprintf("Put(%q)", key), func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, b.s.Put(ctx, key, value, ttl)
+	})
+	if err != nil {
 		b.t.Errorf("Put(%q, %s, %v): %v", key, shown(value), ttl, err)
 	}
 }
@@ -58,9 +59,7 @@ func (b *ticketHandle) put(key string, value []byte, ttl time.Duration) {
 // take returns nil for ErrNotFound. It may be called in any goroutine.
 func (b *ticketHandle) take(key string) []byte {
 	b.t.Helper()
-	ctx, cancel := limited()
-	defer cancel()
-	value, err := b.s.Take(ctx, key)
+	value, err := ask(b.t, fmt.Sprintf("Take(%q)", key), func(ctx context.Context) ([]byte, error) { return b.s.Take(ctx, key) })
 	switch {
 	case errors.Is(err, ticket.ErrNotFound):
 		return nil
