@@ -3,6 +3,7 @@ package bearer_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -11,7 +12,6 @@ import (
 	"github.com/securews/securews/middleware"
 	"github.com/securews/securews/middleware/live"
 	"github.com/securews/securews/ws/redial"
-	"github.com/securews/securews/ws/wstest"
 )
 
 // comeback is a client whose tokens come from an issuer with that clock.
@@ -22,10 +22,10 @@ type comeback struct {
 	stopped chan error
 }
 
-func (c *comeback) start(ctx context.Context, t *testing.T, s *wstest.Server, mint func() string) {
+func (c *comeback) start(ctx context.Context, t *testing.T, dials *http.Client, mint func() string) {
 	t.Helper()
 	client, err := redial.New(redial.Config{
-		URL: "wss://app.example/", HTTPClient: s.Client(),
+		URL: "wss://app.example/", HTTPClient: dials,
 		Credential: redial.Bearer(func(context.Context, bool) (string, time.Time, error) { return mint(), time.Time{}, nil }),
 		OnState: func(state redial.State) {
 			c.open.Store(state.Phase == redial.Open)
@@ -46,6 +46,20 @@ func (c *comeback) start(ctx context.Context, t *testing.T, s *wstest.Server, mi
 	}()
 }
 
+// isBack checks that the client has not given up, and is connected.
+func (c *comeback) isBack(t *testing.T) {
+	t.Helper()
+	select {
+	case err := <-c.stopped:
+		t.Errorf("%s: gave up: %v", c.name, err)
+		c.stopped <- err
+	default:
+		if !c.open.Load() {
+			t.Errorf("%s: not back", c.name)
+		}
+	}
+}
+
 // Clients whose tokens were issued just before a cut-off lose their sockets, are refused for a
 // while, and come back with new tokens: none stops. So do those that sign in just after it.
 func TestNoClientGivesUpAroundACutOff(t *testing.T) {
@@ -62,7 +76,7 @@ func TestNoClientGivesUpAroundACutOff(t *testing.T) {
 			c := &comeback{name: subject + ", " + signIn}
 			n := 0
 			clients = append(clients, c)
-			c.start(ctx, t, s, func() string {
+			c.start(ctx, t, s.Client(), func() string {
 				n++
 				at := time.Now().Add(clock).Unix()
 				return token(header(), claims().with("sub", subject).with("jti", fmt.Sprint(c.name, n)).with("iat", at).with("exp", at+3600))
@@ -93,14 +107,7 @@ func TestNoClientGivesUpAroundACutOff(t *testing.T) {
 		}
 		time.Sleep(61*time.Second + 36*time.Second) // the window, Retry-After and Backoff.Max
 		for _, c := range clients {
-			select {
-			case err := <-c.stopped:
-				t.Errorf("%s: gave up: %v", c.name, err)
-			default:
-				if !c.open.Load() {
-					t.Errorf("%s: not back", c.name)
-				}
-			}
+			c.isBack(t)
 		}
 		for _, c := range clients[:began] {
 			if n := c.opens.Load(); n != 2 {

@@ -22,9 +22,9 @@ func (s *source) usable() *keySet {
 //
 // A kid that the issuer has published is answered from memory. Any other kid causes an
 // attempt to fetch, at most three per cool-down for all requests together, and a short wait
-// for it; so a new key is accepted before the next refresh. If there is no attempt, or the last
-// one failed, it is not known whether the kid exists, and the error is errUnavailable: a token
-// of an invented kid does not have the tokens of a new key refused for good.
+// for it; so a new key is accepted before the next refresh. Without an attempt, or after one
+// that failed, the kid may exist, and the error is errUnavailable: a token of an invented kid
+// does not have the tokens of a new key refused for good.
 func (s *source) find(ctx context.Context, at slot) (slot, *key, error) {
 	set, latest, err := s.lookUp(ctx, func(set *keySet) bool {
 		if at.kid != "" {
@@ -86,7 +86,8 @@ func (s *source) holds(ctx context.Context, thumbprint string) error {
 }
 
 // lookUp returns the current set. If the wanted key is not known to that, it makes an attempt to
-// fetch. latest is false if a newer set may have the key and may not be fetched yet.
+// fetch, and another if the first was under way already: its answer may be older than the key.
+// latest is false if a newer set may have the key and may not be fetched yet.
 func (s *source) lookUp(ctx context.Context, known func(*keySet) bool) (set *keySet, latest bool, err error) {
 	if set = s.usable(); set == nil {
 		s.await(ctx, s.underWay())
@@ -97,17 +98,24 @@ func (s *source) lookUp(ctx context.Context, known func(*keySet) bool) (set *key
 	if s.fetch == nil || known(set) {
 		return set, true, nil
 	}
-	flight, failed := s.ask()
-	switch {
-	case flight == nil && !failed:
-		return set, false, nil
-	case flight == nil, !s.await(ctx, flight), s.lastFailed():
-		return nil, false, errUnavailable
+	ctx, cancel := context.WithTimeout(ctx, waitTimeout)
+	defer cancel()
+	for range 2 {
+		flight, early, failed := s.ask()
+		switch {
+		case flight == nil && !failed:
+			return set, false, nil
+		case flight == nil, !s.await(ctx, flight), s.lastFailed():
+			return nil, false, errUnavailable
+		}
+		if set = s.usable(); set == nil {
+			return nil, false, errUnavailable
+		}
+		if !early || known(set) {
+			return set, true, nil
+		}
 	}
-	if set = s.usable(); set == nil {
-		return nil, false, errUnavailable
-	}
-	return set, true, nil
+	return set, false, nil
 }
 
 // underWay returns the attempt under way, or nil.
@@ -123,25 +131,25 @@ func (s *source) lastFailed() bool {
 	return s.failed
 }
 
-// ask returns the attempt under way or a new one; nil during the cool-down, and whether
-// the last attempt failed.
-func (s *source) ask() (flight <-chan struct{}, failed bool) {
+// ask returns the attempt under way or a new one, and whether it began earlier; nil during the
+// cool-down, and whether the last attempt failed.
+func (s *source) ask() (flight <-chan struct{}, early, failed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
 	switch {
 	case s.flight != nil:
-		return s.flight, false
+		return s.flight, s.begun, false
 	case s.fetch == nil, s.closed,
 		!s.asked[s.next].IsZero() && now.Sub(s.asked[s.next]) < s.coolDown,
 		s.failed && now.Sub(s.ended) < s.coolDown:
-		return nil, s.failed
+		return nil, false, s.failed
 	}
 	s.asked[s.next] = now
 	s.next = (s.next + 1) % burst
 	s.flight = make(chan struct{})
 	s.wake <- struct{}{} // begin empties it before flight can be nil again
-	return s.flight, false
+	return s.flight, false, false
 }
 
 // await waits for the end of an attempt; false if that took too long, if too many requests

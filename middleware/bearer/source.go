@@ -34,6 +34,7 @@ type source struct {
 
 	mu       sync.Mutex
 	flight   chan struct{}    // closed when the attempt asked for or under way ends; nil: none
+	begun    bool             // whether that attempt is under way
 	asked    [burst]time.Time // when requests last asked for attempts, the oldest at next
 	next     int
 	ended    time.Time // when the last attempt ended
@@ -176,6 +177,7 @@ func (s *source) begin() {
 	if s.flight == nil {
 		s.flight = make(chan struct{})
 	}
+	s.begun = true
 }
 
 func (s *source) end(closed, failed bool) {
@@ -185,6 +187,7 @@ func (s *source) end(closed, failed bool) {
 		close(s.flight)
 		s.flight = nil
 	}
+	s.begun = false
 	if closed {
 		s.closed = true
 		return
