@@ -17,8 +17,9 @@ const module = "github.com/securews/securews"
 var imports = map[string][]string{
 	"internal/bounded":     {},
 	"internal/contextkey":  {},
-	"internal/followers":   {},
+	"internal/handle":      {},
 	"internal/loopback":    {},
+	"internal/followers":   {},
 	"internal/method":      {},
 	"internal/opening":     {},
 	"internal/recent":      {},

@@ -84,5 +84,5 @@ func (m *Manager) Follow(fn func(middleware.Revocation)) (stop func()) {
 	case m.revocations == nil:
 		return m.ends.Follow(fn)
 	}
-	return bounded.FollowAll(fn, m.ends.Follow, m.revocations.Follow)
+	return bounded.FollowAll(fn, m.ends.Follow, m.followRevocations)
 }

@@ -103,7 +103,11 @@ func app(t testing.TB, m *session.Manager) http.Handler {
 	do("/login", func(r *http.Request) error {
 		return m.Login(r.Context(), session.Identity{
 			Subject: r.FormValue("u"), Scopes: []string{"chat"}, Roles: r.Form["r"], Attributes: map[string]string{"device": r.FormValue("device")},
+			Provider: provider(r.FormValue("sub"), r.FormValue("sid")),
 		})
+	})
+	do("/provider", func(r *http.Request) error {
+		return m.Revocations().Revoke(r.Context(), endAtProvider(r.FormValue("sub"), r.FormValue("sid")))
 	})
 	do("/logout", func(r *http.Request) error { return m.Logout(r.Context()) })
 	do("/others", func(r *http.Request) error { return m.LogoutOthers(r.Context()) })

@@ -13,19 +13,20 @@ import (
 
 // The record. All lengths are one to three bytes of minimal uvarint.
 //
-//	"ws" 's' version     0x04
+//	"ws" 's' version     0x05
 //	login, start         int64 each, big endian, Unix ns, 0 < login <= start
 //	seen, end            int64 each, start <= seen, start < end
 //	marks                3 × { length 0 or 16, bytes }: everywhere, others, roles, at the sign-in
 //	issuer, subject      length, UTF-8
+//	provider             issuer, subject, handle: length, UTF-8 each; mark: length 0 or 16, bytes
 //	scopes, roles        count, { length, UTF-8 } each
 //	attributes           count, { name, value }   names ascending, each once
 //	values               count, { name, JSON }    names ascending, each once
 //
 // Nothing may follow. There is one encoding of a record: equal bytes mean an equal record (see
-// [Swapper]). Records of versions 1 to 3 lack marks and are not read: those sessions end.
+// [Swapper]). Records of versions 1 to 4 lack marks or a provider and are not read: those sessions end.
 const (
-	magic     = "wss\x04"
+	magic     = "wss\x05"
 	maxRecord = 64_000 // bytes; a BLOB of MySQL holds 65,535
 	maxCount  = 256    // of scopes, roles, attributes and values each
 )
@@ -42,6 +43,9 @@ func (rec *record) encode() ([]byte, error) {
 		b = appendString(b, mark)
 	}
 	b = appendString(appendString(b, rec.issuer), rec.subject)
+	for _, s := range [...]string{rec.provider.issuer, rec.provider.subject, rec.provider.session, rec.provider.mark} {
+		b = appendString(b, s)
+	}
 	b = appendList(appendList(b, rec.scopes), rec.roles)
 	b = binary.AppendUvarint(b, uint64(len(rec.attributes)))
 	for _, name := range slices.Sorted(maps.Keys(rec.attributes)) {
@@ -85,7 +89,8 @@ func decode(b []byte) (*record, error) {
 		login: d.time(), start: d.time(), seen: d.time(), end: d.time(),
 		marks:  marks{d.mark(), d.mark(), d.mark()},
 		issuer: d.text(), subject: d.text(),
-		scopes: d.list(), roles: d.list(),
+		provider: provider{d.text(), d.text(), d.text(), d.mark()},
+		scopes:   d.list(), roles: d.list(),
 		attributes: d.attributes(), values: d.values(),
 	}
 	if d.bad || d.rest != "" || !rec.timesAgree() {

@@ -41,13 +41,18 @@
 // Beside the record a load reads the two marks, the roles that [Manager.SetRoles] has set and, if
 // the store is not a [Swapper], the tombstone: in one goroutine, and in one more trip if the store
 // is a [ManyFinder]. Nothing of this is cached. The keys are 43 bytes, as those of records are;
-// the values begin with "wsr" and are at most 64 bytes, except for roles. They are kept for 30 days
+// the values begin with "wsr" and are at most 64 bytes, except for roles and subjects. They are kept for 30 days
 // and an hour, a tombstone as long as its session could have lasted, or ten minutes if the store
 // is a Swapper. A store that loses them, but keeps the records, revives the sessions.
 //
 // A token or ticket that was issued in a session ends with it: see bearer.Config.Sessions
 // and ticket.Config.Auth. An Auth with the Manager follows the ends; a connection needs no
 // further configuration.
+//
+// A session whose Login has an [Identity] with a [Provider] also ends with the sign-in at that
+// OpenID provider: bearer.NewBackChannelLogout tells [Manager.Revocations] of it. A load then reads
+// two more entries, its Login writes two, and a sign-in with a session that has ended there is
+// refused.
 //
 // # SQLite
 //

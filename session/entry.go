@@ -11,6 +11,7 @@ const (
 	kindEverywhere = 'E' // mark of a subject: LogoutEverywhere replaces it, and nothing else does
 	kindOthers     = 'O' // mark of a subject: LogoutOthers replaces it
 	kindRoles      = 'R' // mark of a subject, and roles: SetRoles replaces them
+	kindAccount    = 'P' // subject here, by a subject or session of an OpenID provider
 	kindEnded      = 'T' // tombstone of a session, by its handle
 	kindToken      = 'J' // tombstone of a token, by its handle
 	kindCutoff     = 'C' // time before which the tokens of a subject are revoked

@@ -100,6 +100,7 @@ var kinds = []kind{
 type operation struct {
 	user  string // whose browser; "" has no session
 	paths []string
+	with  string // of the sign-in of the browser, beside its subject
 }
 
 // outcome is how an interleaving ended.
@@ -130,7 +131,7 @@ func interleave(t *testing.T, k kind, ops []operation, first order) (o outcome, 
 		if op.user != "" {
 			if signedIn[op.user] == nil {
 				signedIn[op.user] = newBrowser(t, site)
-				signedIn[op.user].get("/login?u=alice")
+				signedIn[op.user].get("/login?u=alice" + op.with)
 			}
 			b.cookies = maps.Clone(signedIn[op.user].cookies)
 		}
@@ -194,22 +195,46 @@ func TestEndsHoldInEveryInterleaving(t *testing.T) {
 	}{
 		{
 			name:  "a thief renews twice, the user signs out everywhere from two nodes",
-			ops:   []operation{{"thief", []string{"/others", "/others"}}, everywhere, everywhere},
+			ops:   []operation{{user: "thief", paths: []string{"/others", "/others"}}, everywhere, everywhere},
 			check: func(_ kind, o outcome) string { return noneAlive(o) },
 		},
 		{
 			name:  "a thief's requests write its session, the user signs out everywhere",
-			ops:   []operation{{"thief", []string{"/put?v=x", "/put?v=y"}}, everywhere},
+			ops:   []operation{{user: "thief", paths: []string{"/put?v=x", "/put?v=y"}}, everywhere},
+			check: func(_ kind, o outcome) string { return noneAlive(o) },
+		},
+		{
+			name: "a thief renews twice, the session at the provider ends",
+			ops: []operation{
+				{user: "thief", paths: []string{"/others", "/others"}, with: "&sub=7&sid=s1"},
+				{paths: []string{"/provider?sid=s1"}},
+			},
+			check: func(_ kind, o outcome) string { return noneAlive(o) },
+		},
+		{
+			name: "a thief renews and writes, the provider signs the subject out",
+			ops: []operation{
+				{user: "thief", paths: []string{"/others", "/put?v=x"}, with: "&sub=7"},
+				{paths: []string{"/provider?sub=7"}},
+			},
+			check: func(_ kind, o outcome) string { return noneAlive(o) },
+		},
+		{
+			name: "a user signs in with a session that ends at the provider",
+			ops: []operation{
+				{paths: []string{"/login?u=alice&sub=7&sid=s1"}},
+				{paths: []string{"/provider?sid=s1"}},
+			},
 			check: func(_ kind, o outcome) string { return noneAlive(o) },
 		},
 		{
 			name:  "a request writes the session that another tab of the browser signs out",
-			ops:   []operation{{"user", []string{"/put?v=x"}}, {"user", []string{"/logout"}}},
+			ops:   []operation{{user: "user", paths: []string{"/put?v=x"}}, {user: "user", paths: []string{"/logout"}}},
 			check: func(_ kind, o outcome) string { return noneAlive(o) },
 		},
 		{
 			name: "a browser signs in again while another tab of it signs out",
-			ops:  []operation{{"user", []string{"/login?u=alice"}}, {"user", []string{"/logout"}}},
+			ops:  []operation{{user: "user", paths: []string{"/login?u=alice"}}, {user: "user", paths: []string{"/logout"}}},
 			check: func(_ kind, o outcome) string {
 				if o.status[1][0] != http.StatusOK || o.sessions > 1 { // the new one has a cookie of its own
 					return fmt.Sprintf("%d sessions", o.sessions)
@@ -219,7 +244,7 @@ func TestEndsHoldInEveryInterleaving(t *testing.T) {
 		},
 		{
 			name: "a user signs in again while the account is signed out everywhere",
-			ops:  []operation{{"user", []string{"/login?u=alice"}}, everywhere},
+			ops:  []operation{{user: "user", paths: []string{"/login?u=alice"}}, everywhere},
 			check: func(_ kind, o outcome) string { // the new session may come after the sign-out
 				if o.sessions > 1 || o.alive["user"] != (o.sessions == 1) {
 					return fmt.Sprintf("%d sessions, one of the browser's alive: %v", o.sessions, o.alive["user"])
@@ -229,7 +254,7 @@ func TestEndsHoldInEveryInterleaving(t *testing.T) {
 		},
 		{
 			name: "two browsers of one account sign the others out",
-			ops:  []operation{{"thief", []string{"/others"}}, {"user", []string{"/others"}}},
+			ops:  []operation{{user: "thief", paths: []string{"/others"}}, {user: "user", paths: []string{"/others"}}},
 			check: func(k kind, o outcome) string {
 				both := o.status[0][0] == http.StatusOK && o.status[1][0] == http.StatusOK
 				switch {

@@ -21,6 +21,12 @@ type Identity struct {
 	Scopes     []string          // of the session
 	Roles      []string          // of the user; see [Manager.SetRoles]
 	Attributes map[string]string // a few: 24 KiB together with Scopes and Roles
+
+	// Provider is the sign-in at an OpenID provider that this one rests on; the zero value:
+	// none. The session then ends with it: with the provider's session if there is a
+	// SessionID, and in any case with a sign-out of that subject there. See
+	// bearer.NewBackChannelLogout.
+	Provider Provider
 }
 
 const (
@@ -44,7 +50,7 @@ func (id Identity) validate() error {
 	case size > maxIdentity:
 		return fmt.Errorf("session: login: Scopes, Roles and Attributes: more than %d bytes", maxIdentity)
 	}
-	return nil
+	return id.Provider.validate()
 }
 
 // Login signs the browser in, under a new token, so that a cookie planted by an attacker
@@ -75,6 +81,9 @@ func (m *Manager) Login(ctx context.Context, id Identity) error {
 	}
 	if _, err := rec.encode(); err != nil {
 		return err
+	}
+	if err := m.begin(ctx, rec); err != nil {
+		return refused(err)
 	}
 	token, handle, err := m.signIn(ctx, rec)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/securews/securews/internal/bounded"
+	"github.com/securews/securews/middleware"
 )
 
 // reading is a session as the store has it.
@@ -85,7 +86,7 @@ func (m *Manager) absentRaw(ctx context.Context, handle string) (reading, error)
 // askRaw asks the entries beside a record whether the session has ended. A tombstone is
 // asked for only if a deleted record can be written back.
 func (m *Manager) askRaw(ctx context.Context, handle string, found *reading) (err error) {
-	var stack [subjectEntries + 1]string
+	var stack [subjectEntries + 1 + providerEntries]string
 	var values [len(stack)][]byte
 	keys := stack[:0]
 	if found.rec.subject != "" {
@@ -96,8 +97,17 @@ func (m *Manager) askRaw(ctx context.Context, handle string, found *reading) (er
 	if m.store.swapper == nil {
 		keys = append(keys, entryKey(kindEnded, "", handle))
 	}
+	ofProvider := len(keys)
+	keys = append(keys, found.rec.provider.keys()...)
 	if err := m.store.findEachRaw(ctx, keys, values[:]); err != nil {
 		return err
+	}
+	if ofProvider < len(keys) {
+		reached, err := found.rec.provider.reached(values[ofProvider:len(keys)])
+		if err != nil || reached {
+			found.why = errRevoked
+			return err
+		}
 	}
 	if ofRecord > 0 {
 		if err := found.apply([subjectEntries][]byte(values[:])); err != nil {
@@ -134,6 +144,14 @@ func (m *Manager) checkRevocations(ctx context.Context, handle string, rec *reco
 		rec = &record{}
 	}
 	p := m.principal(handle, rec)
+	err := m.askRevocations(ctx, p)
+	if err == nil && rec.provider.issuer != "" {
+		err = m.askRevocations(ctx, rec.provider.principal(p))
+	}
+	return err
+}
+
+func (m *Manager) askRevocations(ctx context.Context, p middleware.Principal) error {
 	revoked, err := bounded.Call(ctx, m.asking, "session: revocations", func() (bool, error) { return m.revocations.Revoked(ctx, p) })
 	if err == nil && revoked {
 		err = errRevoked

@@ -15,7 +15,8 @@ type record struct {
 	attributes map[string]string
 	values     []value // sorted by name, each once
 
-	marks marks // of the subject, at the sign-in or the renewal
+	marks    marks // of the subject, at the sign-in or the renewal
+	provider provider
 
 	current []string // the roles, as SetRoles may have replaced them; not stored
 
@@ -65,6 +66,7 @@ func (m *Manager) principal(handle string, rec *record) middleware.Principal {
 func (m *Manager) newRecord(id Identity, now time.Time) *record {
 	return &record{
 		issuer: m.issuer, subject: id.Subject, scopes: id.Scopes, roles: id.Roles, current: id.Roles, attributes: id.Attributes,
-		start: now.UnixNano(), login: now.UnixNano(), seen: now.UnixNano(), end: now.Add(m.absolute).UnixNano(),
+		provider: newProvider(id.Provider),
+		start:    now.UnixNano(), login: now.UnixNano(), seen: now.UnixNano(), end: now.Add(m.absolute).UnixNano(),
 	}
 }

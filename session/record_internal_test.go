@@ -17,6 +17,7 @@ func sampleRecord() *record {
 		values:     []value{{"cart", `{"n":1}`}, {"theme", `"dark"`}},
 		roles:      []string{"admin"},
 		marks:      marks{everywhere: strings.Repeat("e", 16), others: "\xff\x00" + strings.Repeat("o", 14), roles: strings.Repeat("r", 16)},
+		provider:   provider{issuer: "https://id.example", subject: "7", session: strings.Repeat("s", 43), mark: strings.Repeat("p", 16)},
 		login:      1_699_999_999_000_000_000, start: 1_700_000_000_000_000_000,
 		seen: 1_700_000_060_000_000_000, end: 1_700_043_200_000_000_000,
 	}
@@ -36,15 +37,15 @@ func TestRecordRoundTrip(t *testing.T) {
 }
 
 // The layout, byte for byte.
-func TestDecodeReadsVersion4(t *testing.T) {
-	b := []byte("wss\x04" +
+func TestDecodeReadsVersion5(t *testing.T) {
+	b := []byte("wss\x05" +
 		"\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x00\x00\x00\x00\x04" +
 		"\x10everywhere-mark.\x00\x10the-roles--mark." +
-		"\x07session\x05alice\x01\x04chat\x01\x05admin\x01\x06device\x05phone\x01\x04cart\x011")
+		"\x07session\x05alice\x01i\x017\x06handle\x10providers--mark.\x01\x04chat\x01\x05admin\x01\x06device\x05phone\x01\x04cart\x011")
 	want := &record{
 		issuer: "session", subject: "alice", scopes: []string{"chat"}, roles: []string{"admin"},
 		attributes: map[string]string{"device": "phone"}, values: []value{{"cart", "1"}},
-		marks: marks{everywhere: "everywhere-mark.", roles: "the-roles--mark."}, login: 1, start: 2, seen: 3, end: 4,
+		marks: marks{everywhere: "everywhere-mark.", roles: "the-roles--mark."}, provider: provider{"i", "7", "handle", "providers--mark."}, login: 1, start: 2, seen: 3, end: 4,
 	}
 	got, err := decode(b)
 	if err != nil || !reflect.DeepEqual(got, want) {
@@ -66,6 +67,8 @@ func TestDecodeRefuses(t *testing.T) {
 		fn(rec)
 		b := appendString(appendString(appendString(bytes.Clone(good[:head]), rec.marks.everywhere), rec.marks.others), rec.marks.roles)
 		b = appendString(appendString(b, rec.issuer), rec.subject)
+		b = append(b, 0, 0, 0)
+		b = appendString(b, rec.provider.mark)
 		b = append(b, 0, 0, 0, byte(len(rec.values)))
 		for _, e := range rec.values {
 			b = appendString(appendString(b, e.name), e.json)
@@ -81,7 +84,9 @@ func TestDecodeRefuses(t *testing.T) {
 		"version 1":                         append([]byte("wss\x01"), good[4:]...),
 		"version 2":                         append([]byte("wss\x02"), good[4:]...),
 		"version 3":                         append([]byte("wss\x03"), good[4:]...),
-		"a later version":                   append([]byte("wss\x05"), good[4:]...),
+		"version 4":                         append([]byte("wss\x04"), good[4:]...),
+		"a later version":                   append([]byte("wss\x06"), good[4:]...),
+		"a mark of the provider of 1 byte":  edit(func(rec *record) { rec.provider.mark = "p" }),
 		"an entry beside the records":       append([]byte(entryMagic), good[4:]...),
 		"a login after the start":           time(0, "\x7f\xff\xff\xff\xff\xff\xff\xff"),
 		"a login of zero":                   time(0, "\x00\x00\x00\x00\x00\x00\x00\x00"),

@@ -158,6 +158,16 @@ type managed struct {
 	m *Manager
 }
 
+// Revoke implements middleware.Revocations.
+func (x *managed) Revoke(ctx context.Context, v middleware.Revocation) error {
+	if err := x.ends.Revoke(ctx, v); err != nil {
+		return err
+	}
+	ctx, cancel := x.m.committing()
+	defer cancel()
+	return x.m.tellAccounts(ctx, v, x.followers.Tell)
+}
+
 // Revoked implements middleware.Revocations.
 func (x *managed) Revoked(ctx context.Context, p middleware.Principal) (bool, error) {
 	if p.SessionHandle != "" && p.Issuer == x.m.issuer {

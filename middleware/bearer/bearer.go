@@ -202,18 +202,39 @@ func (a *Authenticator) remembered(sum [sha256.Size]byte) *verified {
 }
 
 func (a *Authenticator) verify(ctx context.Context, token string) (*verified, error) {
-	head, encoded, signature, err := split(token)
+	s, err := a.signed(ctx, &a.rules, token)
 	if err != nil {
 		return nil, err
 	}
-	at, err := a.rules.header(head)
+	v, err := a.rules.judge(s.payload, token, time.Now())
 	if err != nil {
 		return nil, err
+	}
+	v.at, v.by, v.principal.SigningKey = s.at, s.by, s.by.thumbprint
+	return v, nil
+}
+
+// signed is the payload of a token, and the key that its signature verified under.
+type signed struct {
+	payload []byte
+	at      slot
+	by      *key
+}
+
+// signed checks the header by the rules, and the signature.
+func (a *Authenticator) signed(ctx context.Context, c *rules, token string) (signed, error) {
+	head, payload, signature, err := split(token)
+	if err != nil {
+		return signed{}, err
+	}
+	at, err := c.header(head)
+	if err != nil {
+		return signed{}, err
 	}
 	named := at.kid != ""
 	at, k, err := a.keys.find(ctx, at)
 	if err != nil {
-		return nil, err
+		return signed{}, err
 	}
 	err = k.verify(token, signature, at.alg)
 	if err != nil && !named {
@@ -222,16 +243,11 @@ func (a *Authenticator) verify(ctx context.Context, token string) (*verified, er
 		}
 	}
 	if err != nil {
-		return nil, err
+		return signed{}, err
 	}
-	payload, err := base64.RawURLEncoding.Strict().DecodeString(encoded)
+	decoded, err := base64.RawURLEncoding.Strict().DecodeString(payload)
 	if err != nil {
-		return nil, errShape
+		return signed{}, errShape
 	}
-	v, err := a.rules.judge(payload, token, time.Now())
-	if err != nil {
-		return nil, err
-	}
-	v.at, v.by, v.principal.SigningKey = at, k, k.thumbprint
-	return v, nil
+	return signed{decoded, at, k}, nil
 }

@@ -2,14 +2,13 @@ package bearer
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/securews/securews/internal/bounded"
+	"github.com/securews/securews/internal/handle"
 	"github.com/securews/securews/middleware"
 )
 
@@ -17,7 +16,7 @@ import (
 // with it revokes that one token. It is the base64url SHA-256 of the issuer, a NUL and the
 // jti.
 func TokenHandle(issuer, jti string) string {
-	return handle(issuer, jti)
+	return handle.Of(issuer, jti)
 }
 
 // TokenHandleOf is the Principal.TokenHandle of a token without a jti: the base64url SHA-256
@@ -28,7 +27,7 @@ func TokenHandleOf(token string) string {
 	if isJWS(token) {
 		token = signedPart(token)
 	}
-	return handle(token)
+	return handle.Of(token)
 }
 
 func signedPart(jws string) string { return jws[:strings.LastIndexByte(jws, '.')] }
@@ -38,23 +37,7 @@ func signedPart(jws string) string { return jws[:strings.LastIndexByte(jws, '.')
 // the issuer (OpenID Connect Back-Channel Logout 1.0 §2.1). It is the base64url SHA-256 of
 // the issuer, a NUL and the sid.
 func SessionHandle(issuer, sid string) string {
-	return handle(issuer, sid)
-}
-
-// handle hashes the parts with a NUL between them.
-func handle(parts ...string) string {
-	var room [512]byte // on the stack, for most
-	text := room[:0]
-	for i, part := range parts {
-		if i > 0 {
-			text = append(text, 0)
-		}
-		text = append(text, part...)
-	}
-	sum := sha256.Sum256(text)
-	var hash [43]byte // 32 bytes in base64url
-	base64.RawURLEncoding.Encode(hash[:], sum[:])
-	return string(hash[:])
+	return handle.Of(issuer, sid)
 }
 
 // Sessions has the sessions that tokens are issued in. A *session.Manager is one.

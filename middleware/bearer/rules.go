@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/securews/securews/internal/handle"
 	"github.com/securews/securews/middleware"
 )
 
@@ -84,7 +85,7 @@ func (c *rules) judge(payload []byte, token string, now time.Time) (*verified, e
 	if err != nil {
 		return nil, err
 	}
-	return c.accept(&got, members, handle(signedPart(token)), now)
+	return c.accept(&got, members, handle.Of(signedPart(token)), now)
 }
 
 // accept makes the principal of the claims; tokenHandle is that of a token without jti.
@@ -133,6 +134,9 @@ func (c *rules) isForUs(got *claims, members []member) error {
 		if ban := &c.profile.Forbid[i]; ban.met(members) {
 			return fmt.Errorf("%w: it has the claim %v, which access tokens have not; see %s", errKind, ban, c.kind)
 		}
+	}
+	if isLogout(members) {
+		return fmt.Errorf("%w: it is a logout token, see NewBackChannelLogout", errKind)
 	}
 	for _, r := range [...]struct {
 		there bool

@@ -6,6 +6,8 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"testing"
+
+	"github.com/securews/securews/internal/handle"
 )
 
 // The examples of the RFCs.
@@ -52,7 +54,7 @@ func TestThumbprintOfACoordinateWithLeadingZeros(t *testing.T) {
 			continue
 		}
 		x, y := base64.RawURLEncoding.EncodeToString(point[1:33]), base64.RawURLEncoding.EncodeToString(point[33:])
-		want := handle(`{"crv":"P-256","kty":"EC","x":"` + x + `","y":"` + y + `"}`)
+		want := handle.Of(`{"crv":"P-256","kty":"EC","x":"` + x + `","y":"` + y + `"}`)
 		if got := thumbprintOf(&k.PublicKey); got != want {
 			t.Errorf("%s, want %s", got, want)
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/middleware/bearer"
 	"github.com/securews/securews/middleware/live"
 	"github.com/securews/securews/session"
 )
@@ -137,6 +138,18 @@ var slow = []event{
 		},
 	},
 	{
+		name: "end at the provider, told to another process", cause: live.Revoked, goesOn: ofNoSession, elsewhere: true,
+		config: siteConfig{recheck: recheck, interval: slowly},
+		happen: func(u *user) (bound, error) {
+			m, err := session.New(session.Config{Store: u.site.store})
+			if err == nil {
+				err = endAtProvider(m, u)
+			}
+			u.acknowledge()
+			return at(time.Now(), recheck), err
+		},
+	},
+	{
 		name: "role change in another process", cause: live.Reauth, goesOn: ofFixedRoles, reauth: true, elsewhere: true,
 		config: siteConfig{recheck: recheck, interval: slowly},
 		happen: func(u *user) (bound, error) {
@@ -150,7 +163,20 @@ var slow = []event{
 	},
 }
 
+// provider is that of every sign-in; its sid is the name of the user.
+const provider = "https://id.example"
+
+// endAtProvider is what a logout token of the provider brings about.
+func endAtProvider(m *session.Manager, u *user) error {
+	return m.Revocations().Revoke(context.Background(), middleware.Revocation{SessionHandle: bearer.SessionHandle(provider, u.name)})
+}
+
 var immediate = []event{
+	{name: "end at the provider", cause: live.Revoked, goesOn: ofNoSession, happen: func(u *user) (bound, error) {
+		err := endAtProvider(u.site.sessions, u)
+		u.acknowledge()
+		return acknowledged(err)
+	}},
 	{name: "Logout", cause: live.Revoked, goesOn: ofNoSession, happen: func(u *user) (bound, error) {
 		res, _, err := u.post("/logout", u.cookie)
 		if err == nil && res.StatusCode != 200 {

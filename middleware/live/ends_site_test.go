@@ -186,7 +186,9 @@ func (s *site) signInRoutes() {
 			if u.disabled.Load() {
 				return middleware.Forbidden(errDisabled)
 			}
-			return s.sessions.Login(r.Context(), session.Identity{Subject: u.name})
+			return s.sessions.Login(r.Context(), session.Identity{
+				Subject: u.name, Provider: session.Provider{Issuer: provider, Subject: u.name, SessionID: u.name},
+			})
 		},
 		"/touch": func(*http.Request, *user) error { return nil },
 		"/logout": func(r *http.Request, u *user) error {

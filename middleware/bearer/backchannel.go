@@ -1,0 +1,269 @@
+package bearer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/securews/securews/internal/bounded"
+	"github.com/securews/securews/internal/handle"
+	"github.com/securews/securews/middleware"
+)
+
+// BackChannelLogoutConfig is the argument of [NewBackChannelLogout]. Tokens and Clients are
+// required, and Revocations unless Tokens has some.
+type BackChannelLogoutConfig struct {
+	// Tokens has the issuer whose logout tokens are accepted, and its keys.
+	Tokens *Authenticator
+
+	// Clients are the client ids that this application has at the issuer. A logout token is
+	// for one of them: its aud is a client, and not an API.
+	Clients []string
+
+	// Revocations are told of the sessions and subjects that ended. For sessions that began with
+	// a sign-in at the issuer, they are session.Manager.Revocations. The Config.Revocations of
+	// Tokens are told in any case. Nil: those alone.
+	Revocations middleware.Revocations
+
+	// SessionsOnly ends no more than the session that a logout token names. It is for
+	// applications whose every credential of the issuer has a sid: access tokens, and the
+	// Provider of sessions. If false, all that its subject was issued before ends, too: a
+	// token without a sid cannot be told from those of the session.
+	SessionsOnly bool
+}
+
+type backChannelLogout struct {
+	tokens       *Authenticator
+	rules        rules // of a logout token
+	clients      []string
+	sessionsOnly bool
+	told         []boundedRevocations // the first has the logout tokens that were used
+}
+
+// NewBackChannelLogout returns the handler of OpenID Connect Back-Channel Logout 1.0. The
+// provider posts a logout token when a session there ends. The credentials that rest on that
+// session, and the connections that they opened, end here before the answer, which is 200. A token
+// that is not valid, or that was used before, is answered with 400, and an end that cannot be
+// stored with 503. The request has no cookie, no Origin and no other credential: the handler
+// belongs outside of layers that want one, and behind a middleware.RateLimit.
+func NewBackChannelLogout(cfg BackChannelLogoutConfig) (http.Handler, error) {
+	var errs []error
+	wrong := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("bearer: BackChannelLogout: "+format, args...))
+	}
+	if cfg.Tokens == nil || cfg.Tokens.keys == nil {
+		return nil, errors.New("bearer: BackChannelLogout: Tokens: nil or zero: write an Authenticator of New")
+	}
+	if len(cfg.Clients) == 0 {
+		wrong("Clients: it is empty: write the client ids of this application, which are the aud of its logout tokens")
+	}
+	for i, name := range cfg.Clients {
+		if !isName(name) || slices.Contains(cfg.Clients[:i], name) {
+			wrong("Clients: %.80q is not a name, or given twice: write each client id once", name)
+		}
+	}
+	a := cfg.Tokens
+	h := &backChannelLogout{tokens: a, rules: a.rules, clients: slices.Clone(cfg.Clients), sessionsOnly: cfg.SessionsOnly}
+	h.rules.profile.Types = []string{"logout+jwt", "JWT", ""} // §2.4 recommends the first
+	if isNilPointer(cfg.Revocations) {
+		wrong("Revocations: a nil %T: write nil for none, or a value", cfg.Revocations)
+	} else if cfg.Revocations != nil {
+		h.told = append(h.told, boundedRevocations{cfg.Revocations, bounded.NewCaller(cfg.Revocations)})
+	}
+	if a.asking.revocations != nil {
+		h.told = append(h.told, boundedRevocations{a.asking.revocations, a.asking.revocationCalls})
+	}
+	if len(h.told) == 0 {
+		wrong("Revocations: nothing would end: set them, here or in the Config of Tokens")
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// boundedRevocations are Revocations with the one way to call them.
+type boundedRevocations struct {
+	middleware.Revocations
+	calls bounded.Caller
+}
+
+func (b boundedRevocations) revoke(ctx context.Context, v middleware.Revocation) error {
+	_, err := bounded.Call(ctx, b.calls, "revocations", func() (struct{}, error) { return struct{}{}, b.Revoke(ctx, v) })
+	return err
+}
+
+func (b boundedRevocations) revoked(ctx context.Context, p middleware.Principal) (bool, error) {
+	return bounded.Call(ctx, b.calls, "revocations", func() (bool, error) { return b.Revoked(ctx, p) })
+}
+
+var (
+	errForm   = errors.New("not a form with one logout_token")
+	errLogout = errors.New("not a logout token")
+	errUsed   = errors.New("the logout token was used before")
+	errEnding = errors.New("the end cannot be stored")
+)
+
+// logoutTimeout bounds the wait for keys and Revocations.
+const logoutTimeout = 5 * time.Second
+
+func (h *backChannelLogout) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost {
+		middleware.Refuse(w, r, &middleware.Refusal{
+			Status: http.StatusMethodNotAllowed, Reason: middleware.ReasonMethodNotAllowed, Header: http.Header{"Allow": {"POST"}},
+		})
+		return
+	}
+	w.Header().Set("Cache-Control", "no-store") // §2.8
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), logoutTimeout)
+	defer cancel()
+	if err := h.logout(ctx, w, r); err != nil {
+		middleware.Refuse(w, r, h.refused(err))
+		return
+	}
+	w.WriteHeader(http.StatusOK)
+}
+
+func (h *backChannelLogout) refused(cause error) error {
+	err := fmt.Errorf("bearer: back-channel logout: %w", cause)
+	var panicked *bounded.PanicError
+	switch {
+	case errors.As(cause, &panicked):
+		return err
+	case errors.Is(cause, errUnavailable), errors.Is(cause, errEnding):
+		return middleware.Unavailable(err)
+	}
+	return &middleware.Refusal{Status: http.StatusBadRequest, Reason: middleware.ReasonCredentialMalformed, Err: err}
+}
+
+func (h *backChannelLogout) logout(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
+	token, err := logoutToken(w, r, h.rules.profile.MaxBytes)
+	if err != nil {
+		return err
+	}
+	s, err := h.tokens.signed(ctx, &h.rules, token)
+	if err != nil {
+		return err
+	}
+	got, err := h.rules.judgeLogout(s.payload, h.clients, time.Now())
+	if err != nil {
+		return err
+	}
+	// The token counts as used after the ends, so that the provider can send it again if they fail.
+	used := handle.Of(got.iss, got.jti, logoutEvent)
+	again, err := h.told[0].revoked(ctx, middleware.Principal{Issuer: got.iss, TokenHandle: used})
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: %w", errEnding, err)
+	case again:
+		return errUsed
+	}
+	for _, rs := range h.told {
+		err = errors.Join(err, rs.revoke(ctx, h.ended(&got)))
+	}
+	if err == nil {
+		err = h.told[0].revoke(ctx, middleware.Revocation{TokenHandle: used, Expires: got.exp.Add(h.rules.leeway)})
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", errEnding, err)
+	}
+	return nil
+}
+
+// ended is the session, or all of the subject, or both.
+func (h *backChannelLogout) ended(got *claims) middleware.Revocation {
+	v := middleware.Revocation{Issuer: got.iss, Subject: got.sub}
+	if got.sid == "" {
+		return v
+	}
+	if h.sessionsOnly {
+		v = middleware.Revocation{}
+	}
+	if v.SessionHandle = SessionHandle(got.iss, got.sid); h.rules.ownSessions {
+		v.SessionHandle = got.sid
+	}
+	return v
+}
+
+// logoutToken reads the body (§2.5).
+func logoutToken(w http.ResponseWriter, r *http.Request, most int) (string, error) {
+	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/x-www-form-urlencoded" {
+		return "", fmt.Errorf("%w: Content-Type is %.80q", errForm, r.Header.Get("Content-Type"))
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(most)+4<<10))
+	if err != nil {
+		return "", fmt.Errorf("%w: more than %d bytes, or broken off; see Profile.MaxBytes", errForm, most)
+	}
+	form, err := url.ParseQuery(string(body))
+	if err != nil || len(form["logout_token"]) != 1 {
+		return "", errForm
+	}
+	if token := form["logout_token"][0]; len(token) <= most {
+		return token, nil
+	}
+	return "", fmt.Errorf("%w: more than %d bytes; see Profile.MaxBytes", errTooLong, most)
+}
+
+// logoutEvent is the member of events that makes a logout token (§2.4).
+const logoutEvent = "http://schemas.openid.net/event/backchannel-logout"
+
+func isLogout(members []member) bool {
+	events := find(members, "events")
+	if len(events) == 0 || events[0] != '{' {
+		return false
+	}
+	list, err := membersOf(events)
+	return err == nil && find(list, logoutEvent) != nil
+}
+
+// withoutExp is how long after iat a logout token without exp is good: drafts of the
+// specification did not have it.
+const withoutExp = 2 * time.Minute
+
+// judgeLogout follows §2.6.
+func (c *rules) judgeLogout(payload []byte, clients []string, now time.Time) (claims, error) {
+	members, err := object(payload)
+	if err != nil {
+		return claims{}, errClaims
+	}
+	var got claims
+	for _, m := range members {
+		if !got.take(m) {
+			return claims{}, malformed(string(m.name), m.value)
+		}
+	}
+	if value := find(members, "sid"); value != nil {
+		if got.sid, _ = text(value); got.sid == "" {
+			return claims{}, malformed("sid", value)
+		}
+	}
+	if err := c.issuer.check(got.iss, members); err != nil {
+		return claims{}, err
+	}
+	if !isLogout(members) {
+		return claims{}, fmt.Errorf("%w: events has no %s", errLogout, logoutEvent)
+	}
+	if find(members, "nonce") != nil {
+		return claims{}, fmt.Errorf("%w: it has a nonce, as ID tokens have", errLogout)
+	}
+	if got.aud == nil || !isFor(got.aud, clients, c.profile.MaxBytes) {
+		return claims{}, fmt.Errorf("%w: aud is %.200s; want one of Clients, %.200q", errAudience, got.aud, clients)
+	}
+	if got.jti == "" || !got.hasIat || got.sub == "" && got.sid == "" {
+		return claims{}, fmt.Errorf("%w: jti, iat, or both of sub and sid", errMissing)
+	}
+	if !got.hasExp {
+		got.exp = got.iat.Add(withoutExp)
+	}
+	v := verified{principal: middleware.Principal{Expires: got.exp.Add(c.leeway)}, notBefore: got.iat.Add(-c.leeway)}
+	if got.exp.After(now.Add(c.maxLifetime + c.leeway)) {
+		return claims{}, fmt.Errorf("%w: exp is %v from now; see Config.MaxLifetime, %v", errLifetime, got.exp.Sub(now).Round(time.Second), c.maxLifetime)
+	}
+	return got, v.current(now)
+}
