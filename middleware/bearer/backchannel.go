@@ -19,6 +19,8 @@ import (
 // BackChannelLogoutConfig is the argument of [NewBackChannelLogout]. Tokens and Clients are
 // required, and Revocations unless Tokens has some.
 type BackChannelLogoutConfig struct {
+	_ [0]func()
+
 	// Tokens has the issuer whose logout tokens are accepted, and its keys.
 	Tokens *Authenticator
 
@@ -110,7 +112,7 @@ var (
 	errEnding = errors.New("the end cannot be stored")
 )
 
-// logoutTimeout bounds the wait for keys and Revocations.
+// logoutTimeout bounds the wait for Revocations.
 const logoutTimeout = 5 * time.Second
 
 func (h *backChannelLogout) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -121,9 +123,7 @@ func (h *backChannelLogout) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Cache-Control", "no-store") // §2.8
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), logoutTimeout)
-	defer cancel()
-	if err := h.logout(ctx, w, r); err != nil {
+	if err := h.logout(w, r); err != nil {
 		middleware.Refuse(w, r, h.refused(err))
 		return
 	}
@@ -142,12 +142,12 @@ func (h *backChannelLogout) refused(cause error) error {
 	return &middleware.Refusal{Status: http.StatusBadRequest, Reason: middleware.ReasonCredentialMalformed, Err: err}
 }
 
-func (h *backChannelLogout) logout(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
+func (h *backChannelLogout) logout(w http.ResponseWriter, r *http.Request) error {
 	token, err := logoutToken(w, r, h.rules.profile.MaxBytes)
 	if err != nil {
 		return err
 	}
-	s, err := h.tokens.signed(ctx, &h.rules, token)
+	s, err := h.tokens.signed(r.Context(), &h.rules, token)
 	if err != nil {
 		return err
 	}
@@ -155,6 +155,13 @@ func (h *backChannelLogout) logout(ctx context.Context, w http.ResponseWriter, r
 	if err != nil {
 		return err
 	}
+	return h.end(&got)
+}
+
+// end does not end with the request: a provider that disconnects leaves no end half done.
+func (h *backChannelLogout) end(got *claims) error {
+	ctx, cancel := context.WithTimeout(context.Background(), logoutTimeout)
+	defer cancel()
 	// The token counts as used after the ends, so that the provider can send it again if they fail.
 	used := handle.Of(got.iss, got.jti, logoutEvent)
 	again, err := h.told[0].revoked(ctx, middleware.Principal{Issuer: got.iss, TokenHandle: used})
@@ -165,7 +172,7 @@ func (h *backChannelLogout) logout(ctx context.Context, w http.ResponseWriter, r
 		return errUsed
 	}
 	for _, rs := range h.told {
-		err = errors.Join(err, rs.revoke(ctx, h.ended(&got)))
+		err = errors.Join(err, rs.revoke(ctx, h.ended(got)))
 	}
 	if err == nil {
 		err = h.told[0].revoke(ctx, middleware.Revocation{TokenHandle: used, Expires: got.exp.Add(h.rules.leeway)})
