@@ -86,9 +86,7 @@ func newSite(t *testing.T, cfg ws.Config) *site {
 	node(t)
 	s := &site{t: t, cfg: cfg, holder: &holder{}, revoked: middleware.NewRevocations(), addr: "127.0.0.1:0"}
 	s.cfg.Origins = must(middleware.NewOriginPolicy(middleware.OriginConfig{Allow: []string{origin}}))(t)
-	s.issuing = must(middleware.NewAuth(middleware.WithRevocations(s.holder, s.revoked)))(t)
-	s.tickets = must(ticket.New(ticket.Config{Path: "/ws", Origins: s.cfg.Origins, Auth: s.issuing}))(t)
-	s.cfg.Auth = must(middleware.NewAuth(s.tickets))(t)
+	s.authenticates(middleware.WithRevocations(s.holder, s.revoked))
 	s.cfg.Log = slog.New(slog.DiscardHandler)
 	if s.cfg.Subprotocols == nil {
 		s.cfg.Subprotocols = []string{"chat"}
@@ -101,6 +99,14 @@ func newSite(t *testing.T, cfg ws.Config) *site {
 	}
 	t.Cleanup(func() { s.kill() })
 	return s
+}
+
+// authenticates issues tickets to the principals of a.
+func (s *site) authenticates(a middleware.Authenticator) {
+	s.t.Helper()
+	s.issuing = must(middleware.NewAuth(a))(s.t)
+	s.tickets = must(ticket.New(ticket.Config{Path: "/ws", Origins: s.cfg.Origins, Auth: s.issuing}))(s.t)
+	s.cfg.Auth = must(middleware.NewAuth(s.tickets))(s.t)
 }
 
 func raise(most *atomic.Int64, n int64) {

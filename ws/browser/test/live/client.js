@@ -9,7 +9,7 @@ import { obey, report } from "./orders.js";
 
 const tell = (what) => process.stdout.write(`${JSON.stringify(what)}\n`);
 
-const { origin, ticket, tickets = [], refresh = true, sealed, hello, ...options } = JSON.parse(process.argv[2]);
+const { origin, ticket, tickets = [], token, refresh = true, sealed, hello, ...options } = JSON.parse(process.argv[2]);
 const headers = { Origin: origin, Authorization: "Bearer of the test" };
 
 class Dialler extends WebSocket {
@@ -21,6 +21,7 @@ class Dialler extends WebSocket {
 async function fetchOne({ signal, renew }) {
   const canned = tickets.shift();
   if (canned) return canned;
+  if (token) headers.Authorization = `Bearer ${await (await fetch(token, { signal })).text()}`;
   const got = await fetchTicket(ticket, { headers, signal });
   tell({ ticket: got.cid, renew });
   return refresh ? got : { ...got, refresh_after: 0 };
