@@ -2,7 +2,6 @@ package live_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -19,7 +18,7 @@ import (
 // newProxy proxies to a backend that does no authentication of its own. The backend gets the
 // name of the user, and not the credential.
 func newProxy(to *url.URL) http.Handler {
-	return endInOrder(&httputil.ReverseProxy{
+	return &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(to)
 			r.SetXForwarded()
@@ -29,24 +28,7 @@ func newProxy(to *url.URL) http.Handler {
 			r.Out.Header.Set("X-User", p.Subject)
 		},
 		ErrorLog: log.New(io.Discard, "", 0), // of this example: it would have a line for each end
-	})
-}
-
-// endInOrder lets [live.Registry.Handler] complete a response whose credential has ended. The
-// proxy panics with [http.ErrAbortHandler] then, which would abort the response.
-func endInOrder(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer func() {
-			p := recover()
-			if p == nil {
-				return
-			}
-			if _, ended := errors.AsType[*live.Cause](context.Cause(r.Context())); p != http.ErrAbortHandler || !ended {
-				panic(p)
-			}
-		}()
-		next.ServeHTTP(w, r)
-	})
+	}
 }
 
 // A gateway: the event stream of a backend ends when the user signs out.

@@ -48,13 +48,14 @@ import (
 // The ResponseWriter of next implements http.Flusher and io.ReaderFrom; http.Hijacker on
 // HTTP/1.1; and http.Pusher on HTTP/2. http.ResponseController reaches the rest.
 //
-// If next panics with [http.ErrAbortHandler], the response is aborted, also an event stream.
-// [net/http/httputil.ReverseProxy] does that when the context ends within a body; the example
-// of a reverse proxy has a layer against it. One Write that has begun before the end goes on
-// until the cut. A hijacked connection stays a member until it is closed, also when next has
-// returned. One that next never closes stays until Timeouts.MaxAge; if next panics, it ends
-// then, with 1011 `internal`. A connection that next does not take from net/http is not bound.
-// A ws.Handler behind it takes its connections over.
+// A panic of next with [http.ErrAbortHandler] counts as its return if the credential has ended:
+// [net/http/httputil.ReverseProxy] panics so if the context ends within a body. Then any body
+// but an event stream is aborted if it is not of its Content-Length. Other panics go on, and
+// abort the response. One Write that has begun before the end goes on until the cut. A hijacked
+// connection stays a member until it is closed, also when next has returned. One that next never
+// closes stays until Timeouts.MaxAge; if next panics, it ends then, with 1011 `internal`. A
+// connection that next does not take from net/http is not bound. A ws.Handler behind it takes its
+// connections over.
 func (g *Registry) Handler(next http.Handler) http.Handler {
 	return &layer{registry: g, next: next}
 }

@@ -73,7 +73,7 @@ func (w *response) serve() {
 	if !w.admit() {
 		return
 	}
-	defer w.finish()
+	defer w.leave()
 	w.called = true
 	if r := w.boundRequest(); r.ProtoMajor == 1 {
 		w.layer.next.ServeHTTP(response1{w}, r)
@@ -81,7 +81,25 @@ func (w *response) serve() {
 		w.layer.next.ServeHTTP(response2{w}, r)
 	}
 	w.finished = true
-	w.complete()
+	w.complete(false)
+}
+
+// leave completes or aborts the response of a handler that has aborted it since the end of its
+// credential, as httputil.ReverseProxy does if its context ends, and takes it off the books.
+// Other panics, and one before the end, go on.
+func (w *response) leave() {
+	defer w.finish()
+	if w.finished || w.ended.Load() == nil {
+		return
+	}
+	switch p := recover(); p {
+	case nil: // runtime.Goexit
+	case http.ErrAbortHandler:
+		w.finished = true
+		w.complete(true)
+	default:
+		panic(p)
+	}
 }
 
 // admit enters a response that waits or streams by its request, or answers in place of the

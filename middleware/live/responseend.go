@@ -120,9 +120,9 @@ func (w *response) closeBelowTLS() bool {
 	return ok && c.NetConn().Close() == nil
 }
 
-// complete decides what becomes of the response of a handler that has returned, if its
-// credential has ended.
-func (w *response) complete() {
+// complete decides what becomes of the response of a handler that has returned or, if aborted is
+// set, has panicked with http.ErrAbortHandler, if its credential has ended.
+func (w *response) complete(aborted bool) {
 	o := w.ended.Load()
 	if o == nil {
 		return
@@ -143,7 +143,7 @@ func (w *response) complete() {
 		panic(http.ErrAbortHandler) // whether the request took effect is not known
 	case w.eventStream.Load():
 		w.writeLastEvent(o)
-	case w.body.refused, w.body.partial(w.ResponseWriter.Header()):
+	case w.body.refused, aborted && !w.body.whole(w.ResponseWriter.Header()), w.body.partial(w.ResponseWriter.Header()):
 		panic(http.ErrAbortHandler)
 	}
 }
@@ -155,8 +155,13 @@ func (b *written) partial(h http.Header) bool {
 	if b.late || b.bytes == 0 && !b.flushed || isEventStream(h) {
 		return false // an event stream may end between any two events
 	}
+	return !b.whole(h)
+}
+
+// whole reports whether the body is proved to be complete.
+func (b *written) whole(h http.Header) bool {
 	length, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64)
-	return err != nil || length != b.bytes
+	return err == nil && length == b.bytes
 }
 
 // refuse answers in place of the handler.

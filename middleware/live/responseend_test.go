@@ -57,7 +57,23 @@ func TestAbortedResponseDoesNotLookComplete(t *testing.T) {
 		}, 401},
 		{"revoked, it answers at once", Revoked, func(rw http.ResponseWriter, r *http.Request) { <-r.Context().Done(); _ = write(rw, "secret") }, 401},
 		{"restart, it answers within the grace", Restart, func(rw http.ResponseWriter, r *http.Request) { <-r.Context().Done(); _ = write(rw, "last") }, 200},
-		{"it panics", Revoked, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done(); panic(http.ErrAbortHandler) }, 0},
+		{"it aborts an answer that it has not begun", Revoked, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done(); panic(http.ErrAbortHandler) }, 401},
+		{"it aborts after a part", Revoked, func(rw http.ResponseWriter, r *http.Request) {
+			_ = write(rw, "half")
+			<-r.Context().Done()
+			panic(http.ErrAbortHandler)
+		}, 0},
+		{"it aborts after its Content-Length", Revoked, func(rw http.ResponseWriter, r *http.Request) {
+			rw.Header().Set("Content-Length", "4")
+			_ = write(rw, "full")
+			<-r.Context().Done()
+			panic(http.ErrAbortHandler)
+		}, 200},
+		{"restart, it aborts an answer that it began within the grace", Restart, func(rw http.ResponseWriter, r *http.Request) {
+			<-r.Context().Done()
+			_ = write(rw, "half")
+			panic(http.ErrAbortHandler)
+		}, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inBubble(t, Config{}, func(t *testing.T, w *world) {
