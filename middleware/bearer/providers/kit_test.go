@@ -26,10 +26,11 @@ type provider interface {
 type wish int
 
 const (
-	here      wish = iota // for the server of the test
-	elsewhere             // for another server
-	brief                 // for the server of the test, for 5 s
-	opaque                // for the server of the test, without a meaning for it
+	here            wish = iota // for the server of the test
+	elsewhere                   // for another server
+	brief                       // for the server of the test, for 5 s
+	opaque                      // for the server of the test, which asks the provider about it
+	opaqueElsewhere             // for another server, which asks the provider about it
 )
 
 // clients are the clients and the user that a provider knows. The page has no secret.

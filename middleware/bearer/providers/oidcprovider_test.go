@@ -105,6 +105,7 @@ func (p *oidcProvider) ask(w wish) url.Values {
 	resource := map[wish]string{
 		here: "https://api.example", elsewhere: "https://other.example",
 		brief: "https://api.example/brief", opaque: "https://api.example/opaque",
+		opaqueElsewhere: "https://other.example/opaque",
 	}
 	return url.Values{"resource": {resource[w]}, "scope": {"read"}}
 }

@@ -30,7 +30,6 @@ type tokens struct {
 type metadata struct {
 	Authorize  string `json:"authorization_endpoint"`
 	Token      string `json:"token_endpoint"`
-	Introspect string `json:"introspection_endpoint"`
 	Revoke     string `json:"revocation_endpoint"`
 	EndSession string `json:"end_session_endpoint"`
 }
@@ -144,6 +143,28 @@ func (b *browser) exchange(form url.Values) (got tokens) {
 	return got
 }
 
+// signOut ends the session of the browser at the provider (OpenID Connect RP-Initiated Logout
+// 1.0 §2).
+func (b *browser) signOut() {
+	b.t.Helper()
+	page := b.get(b.to.EndSession + "?client_id=" + b.p.clients().page)
+	if page.StatusCode != http.StatusOK {
+		b.t.Fatalf("%s: %s", page.Request.URL.Path, page.Status)
+	}
+	if done := b.submit(page); done.StatusCode != http.StatusSeeOther {
+		b.t.Fatalf("%s: %s", done.Request.URL.Path, done.Status)
+	}
+}
+
+// revoke tells the provider that the token of the page is not needed any more (RFC 7009 §2).
+func (b *browser) revoke(token string) {
+	b.t.Helper()
+	answer := b.post(b.to.Revoke, url.Values{"token": {token}, "client_id": {b.p.clients().page}})
+	if answer.StatusCode != http.StatusOK {
+		b.t.Fatalf("%s: %s", answer.Request.URL.Path, answer.Status)
+	}
+}
+
 // visit follows the redirects of the provider, submits its forms, and returns the code.
 func (b *browser) visit(address string) (code string) {
 	b.t.Helper()
@@ -186,6 +207,8 @@ func (b *browser) submit(page *http.Response) *http.Response {
 		case n.Type != html.ElementNode:
 		case n.Data == "form":
 			action = attribute["action"]
+		case n.Data == "button" && attribute["name"] != "" && !form.Has(attribute["name"]):
+			form.Set(attribute["name"], attribute["value"])
 		case n.Data != "input":
 		case attribute["type"] == "text":
 			form.Set(attribute["name"], b.p.clients().user)

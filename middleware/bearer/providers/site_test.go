@@ -23,6 +23,7 @@ import (
 // site serves sockets on a real connection to those with a token of the provider.
 type site struct {
 	t      testing.TB
+	srv    *httptest.Server
 	client *http.Client
 	at     string
 	log    lines
@@ -36,11 +37,11 @@ func (l lines) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// newSite asks for the keys each second, and about each token too.
-func newSite(t testing.TB, p provider) *site {
+// authenticator accepts the tokens of the provider, and asks for its keys each second.
+func authenticator(t testing.TB, p provider, revocations middleware.Revocations) *bearer.Authenticator {
 	t.Helper()
 	cfg := p.config()
-	cfg.Issuer, cfg.Discovery, cfg.HTTPClient = p.issuer(), true, client(t)
+	cfg.Issuer, cfg.Discovery, cfg.HTTPClient, cfg.Revocations = p.issuer(), true, client(t), revocations
 	cfg.Refresh, cfg.CoolDown, cfg.MaxStale, cfg.Leeway = time.Second, time.Second, time.Minute, time.Nanosecond
 	cfg.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
 	tokens, err := bearer.New(cfg)
@@ -48,12 +49,30 @@ func newSite(t testing.TB, p provider) *site {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = tokens.Close() })
-	return serve(t, tokens)
+	return tokens
 }
 
-func serve(t testing.TB, tokens middleware.Authenticator) *site {
+func newSite(t testing.TB, p provider) *site {
 	t.Helper()
-	s := &site{t: t, client: client(t), log: make(lines, 1<<10)}
+	s := listen(t)
+	s.serve(authenticator(t, p, nil), nil)
+	return s
+}
+
+// listen returns a site that has an address, and does not serve yet.
+func listen(t testing.TB) *site {
+	t.Helper()
+	srv := httptest.NewUnstartedServer(nil)
+	srv.TLS = serverTLS(t)
+	t.Cleanup(srv.Close)
+	return &site{t: t, srv: srv, at: "https://" + srv.Listener.Addr().String(), client: client(t), log: make(lines, 1<<10)}
+}
+
+// serve serves sockets to the principals of tokens, and a handler of sign-outs. It asks about each
+// token each second.
+func (s *site) serve(tokens middleware.Authenticator, logout http.Handler) {
+	t := s.t
+	t.Helper()
 	log := slog.New(slog.NewJSONHandler(s.log, nil))
 	auth, errAuth := middleware.NewAuth(tokens)
 	origins, errOrigins := middleware.NewOriginPolicy(middleware.OriginConfig{Allow: []string{"https://app.example"}, AllowMissing: true})
@@ -62,19 +81,20 @@ func serve(t testing.TB, tokens middleware.Authenticator) *site {
 	if err := errors.Join(errAuth, errOrigins, errLive, errSocket); err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewUnstartedServer(h)
-	srv.TLS = serverTLS(t)
-	srv.StartTLS()
-	s.at = srv.URL
+	mux := http.NewServeMux()
+	mux.Handle("GET /", h)
+	if logout != nil {
+		mux.Handle("POST /logout", logout)
+	}
+	s.srv.Config.Handler = mux
+	s.srv.StartTLS()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if err := registry.Shutdown(ctx); err != nil {
 			t.Error(err)
 		}
-		srv.Close()
 	})
-	return s
 }
 
 // user is a principal, as whoami tells it.

@@ -15,6 +15,7 @@ const resources = {
   'https://api.example': { audience },
   'https://api.example/brief': { audience, accessTokenTTL: 5 },
   'https://api.example/opaque': { audience, accessTokenFormat: 'opaque' },
+  'https://other.example/opaque': { audience: 'https://other.example', accessTokenFormat: 'opaque' },
   'https://other.example': { audience: 'https://other.example' },
 }
 
