@@ -50,9 +50,6 @@ func NewCaller(impl any) Caller {
 	return Caller{make(chan struct{}, MaxCalls)}
 }
 
-// Limited returns a Caller with room for that many calls.
-func Limited(calls int) Caller { return Caller{make(chan struct{}, calls)} }
-
 // Direct reports whether calls are made directly. A hot path asks it first and calls the
 // implementation itself, because the fn of [Call] costs an allocation.
 func (c Caller) Direct() bool { return c.slots == nil }

@@ -52,7 +52,8 @@ func NewIntrospector(cfg IntrospectionConfig) (*Introspector, error) {
 		if err != nil {
 			return nil, withoutToken(err, token)
 		}
-		return i.read(body, token, asked)
+		a, err := i.read(body, token, asked)
+		return a, withoutToken(err, token)
 	}, cfg.Timeout, claims.CacheSize, claims.Log)
 	return i, nil
 }

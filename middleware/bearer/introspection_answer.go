@@ -82,7 +82,7 @@ func (i *Introspector) isAccess(members []member) error {
 // withoutToken returns err, or one that it wraps and shows nothing of if its text has the
 // beginning of the token, which an endpoint may write into any member.
 func withoutToken(err error, token string) error {
-	if strings.Contains(err.Error(), token[:min(len(token), 12)]) {
+	if err != nil && strings.Contains(err.Error(), token[:min(len(token), 12)]) {
 		return hidden{err}
 	}
 	return err

@@ -90,6 +90,7 @@ func (s *answers) about(ctx context.Context, token string, within time.Duration,
 			in = &s.known
 		}
 		s.lead(f, in, sum, token)
+		return f.answer, f.err
 	}
 	select {
 	case <-f.done:
@@ -168,20 +169,43 @@ func (s *answers) warn(err error) {
 
 // lane bounds the questions of one kind.
 type lane struct {
-	calls  bounded.Caller
 	inside atomic.Int32
+	slots  chan struct{} // one for each question that is asked
+	calls  bounded.Caller
 }
 
-func newLane() lane { return lane{calls: bounded.Limited(maxInFlight)} }
+func newLane() lane {
+	return lane{slots: make(chan struct{}, maxInFlight), calls: bounded.NewCaller(nil)}
+}
 
+// call waits for a slot for half of the time that ctx leaves, so that the issuer gets no question
+// that is given up at once.
 func (l *lane) call(ctx context.Context, ask func() (*answer, error)) (*answer, error) {
 	defer l.inside.Add(-1)
-	if n := l.inside.Add(1); n > maxInLane {
+	if l.inside.Add(1) > maxInLane {
 		return nil, fmt.Errorf("%w: %d questions wait already; put a middleware.RateLimit in front", errEndpoint, maxInLane)
 	}
-	a, err := bounded.Call(ctx, l.calls, "question", ask)
+	if !l.enter(ctx) {
+		return nil, fmt.Errorf("%w: %d questions are under way for too long; put a middleware.RateLimit in front", errEndpoint, maxInFlight)
+	}
+	a, err := bounded.Call(ctx, l.calls, "question", func() (*answer, error) {
+		defer func() { <-l.slots }()
+		return ask()
+	})
 	if err != nil {
 		err = fmt.Errorf("%w: %v", errEndpoint, err) // %v: a panic of Authorize is 503
 	}
 	return a, err
+}
+
+func (l *lane) enter(ctx context.Context) bool {
+	end, _ := ctx.Deadline()
+	timer := time.NewTimer(time.Until(end) / 2)
+	defer timer.Stop()
+	select {
+	case l.slots <- struct{}{}:
+		return true
+	case <-timer.C:
+		return false
+	}
 }

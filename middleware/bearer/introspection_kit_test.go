@@ -1,6 +1,7 @@
 package bearer_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"log/slog"
 	"net/http"
@@ -96,6 +97,9 @@ func (i *tokenIssuer) introspect(w http.ResponseWriter, r *http.Request) {
 
 // RoundTrip serves without a network, for tests in fake time.
 func (i *tokenIssuer) RoundTrip(r *http.Request) (*http.Response, error) {
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
 	w := httptest.NewRecorder()
 	done := make(chan struct{})
 	go func() {
@@ -146,4 +150,22 @@ func introspected(t testing.TB, cfg func(*bearer.IntrospectionConfig), answer ob
 	}
 	_, err := newIntrospector(t, c).Authenticate(request(opaque))
 	return c, err
+}
+
+// safeBuffer is a bytes.Buffer for several goroutines.
+type safeBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *safeBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *safeBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
 }
