@@ -1,7 +1,8 @@
-// Package bearer authenticates requests by JWT access tokens in the Authorization header
-// (RFC 6750), by the profile of RFC 9068 unless Config.Profile says otherwise.
+// Package bearer authenticates requests by access tokens in the Authorization header
+// (RFC 6750): JWTs, by the profile of RFC 9068 unless Config.Profile says otherwise, and opaque
+// tokens, which an [Introspector] asks their issuer about.
 //
-// A token is accepted only if all of the following hold; no option skips one of them:
+// A JWT is accepted only if all of the following hold; no option skips one of them:
 //
 //   - it is a compact JWS of at most 8 KiB: three parts in canonical base64url, header
 //     and claims in JSON without duplicate names (RFC 7515 §4, RFC 7519 §4, RFC 8725);
@@ -21,6 +22,12 @@
 // Keys are fetched in the background; a request whose key is known never waits for them.
 // While the issuer cannot be reached the last good set serves until Config.MaxStale;
 // without a set requests are refused with 503 and Retry-After.
+//
+// An opaque token is accepted if the issuer's introspection endpoint answers that it is active
+// (RFC 7662), an access token, and for this service. The answer serves for ten seconds by default.
+// A recheck of a connection asks again: the principal has the token, encrypted by AES-256-GCM.
+// Without an answer in the format of the standard, requests are refused with 503 and
+// Retry-After.
 //
 // Browsers cannot set Authorization on a WebSocket: pages trade their token for a ticket
 // (package ticket), or put it into a subprotocol (Config.FromSubprotocol). A token in the

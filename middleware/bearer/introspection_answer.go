@@ -67,7 +67,8 @@ func (i *Introspector) verified(members []member, token string, asked time.Time)
 
 // isAccess tells an access token from other tokens, which an endpoint may also answer about.
 func (i *Introspector) isAccess(members []member) error {
-	for name, want := range map[string][]string{"token_type": {"bearer"}, "token_use": {"access_token", "access"}} {
+	// RFC 6749 §7.1; some write the kind in its place, as Duende IdentityServer does
+	for name, want := range map[string][]string{"token_type": {"bearer", "access_token"}, "token_use": {"access_token", "access"}} {
 		value := find(members, name)
 		if s, _ := text(value); value != nil && !slices.Contains(want, strings.ToLower(s)) {
 			return fmt.Errorf("%w: %s is %.40q; want %s", errKind, name, value, want[0])

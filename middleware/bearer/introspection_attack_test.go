@@ -44,7 +44,7 @@ func TestATokenThatTheEndpointRepeats(t *testing.T) {
 			w.Header().Set("Content-Encoding", opaque)
 			says("{}")(w, r)
 		},
-		"a redirect": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/"+opaque, 302) },
+		"a redirect": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/"+opaque, http.StatusFound) },
 	} {
 		var log safeBuffer
 		i := newTokenIssuer()

@@ -51,8 +51,8 @@ type IntrospectionConfig struct {
 	// Require are conditions that the answer about an access token meets, and Forbid
 	// conditions that it does not meet, to tell it from the answer about a refresh token,
 	// which is active, too. Without either an answer must have token_type, which most
-	// endpoints write for access tokens only. In any case token_type must be Bearer and token_use
-	// access_token or access, if they are there.
+	// endpoints write for access tokens only. In any case token_type must be Bearer or
+	// access_token, and token_use access_token or access, if they are there.
 	Require, Forbid []Claim
 
 	// ClientPrefix is for tokens that a client got for itself, which may have no sub: their

@@ -45,7 +45,7 @@ func saysStatus(status int, body string) http.HandlerFunc {
 	}
 }
 
-// illnesses are the ways of an endpoint to be ill, each with what the log says.
+// illnesses are the ways of an endpoint to be ill, each with the text in the log.
 func illnesses(t *testing.T) map[string]struct {
 	answer http.HandlerFunc
 	cause  string
@@ -74,15 +74,19 @@ func illnesses(t *testing.T) map[string]struct {
 		answer http.HandlerFunc
 		cause  string
 	}{
-		"answers 500":                          {saysStatus(500, good), "status 500"},
-		"answers 429":                          {saysStatus(429, good), "status 429"},
-		"answers 401, RFC 7662 §2.3":           {saysStatus(401, good), "see ClientID, ClientSecret and Authorize"},
-		"answers 403":                          {saysStatus(403, good), "see ClientID, ClientSecret and Authorize"},
-		"answers 400 with active":              {saysStatus(400, good), "status 400"},
-		"answers 201":                          {saysStatus(201, good), "status 201"},
-		"answers 204":                          {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }, "status 204"},
-		"redirects to another host":            {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, 307) }, "redirects are not followed; see Endpoint"},
-		"redirects to itself":                  {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/introspect", 308) }, "redirects are not followed"},
+		"answers 500":                {saysStatus(500, good), "status 500"},
+		"answers 429":                {saysStatus(429, good), "status 429"},
+		"answers 401, RFC 7662 §2.3": {saysStatus(401, good), "see ClientID, ClientSecret and Authorize"},
+		"answers 403":                {saysStatus(403, good), "see ClientID, ClientSecret and Authorize"},
+		"answers 400 with active":    {saysStatus(400, good), "status 400"},
+		"answers 201":                {saysStatus(201, good), "status 201"},
+		"answers 204":                {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }, "status 204"},
+		"redirects to another host": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, elsewhere.URL, http.StatusTemporaryRedirect)
+		}, "redirects are not followed; see Endpoint"},
+		"redirects to itself": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/introspect", http.StatusPermanentRedirect)
+		}, "redirects are not followed"},
 		"is empty":                             {says(""), "not strict JSON"},
 		"answers HTML":                         {header("Content-Type", "text/html", "<!DOCTYPE html>"), `Content-Type "text/html"; want application/json`},
 		"calls JSON text":                      {header("Content-Type", "text/plain", good), `Content-Type "text/plain"`},

@@ -55,6 +55,7 @@ func TestAnswersAboutActiveTokens(t *testing.T) {
 		{name: "null is absent", answer: members().with("nbf", nil).with("iss", nil).with("jti", nil), want: "accepted"},
 		{name: "unknown members", answer: members().with("x", object{"y": 1}), want: "accepted"},
 		{name: "token_type in another case, RFC 6749 §5.1", answer: members().with("token_type", "bearer"), want: "accepted"},
+		{name: "the kind in token_type, as Duende IdentityServer writes it", answer: members().with("token_type", "access_token"), want: "accepted"},
 		{name: "several audiences", answer: members().with("aud", []string{"web", audience}), want: "accepted"},
 		{name: "the use of an access token", answer: members().with("token_use", "access_token"), want: "accepted"},
 

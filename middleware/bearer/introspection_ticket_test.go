@@ -22,7 +22,7 @@ import (
 	"github.com/securews/securews/ws/wstest"
 )
 
-// seenStore keeps what it was given, for tests that look into it.
+// seenStore keeps every record, for tests that look into it.
 type seenStore struct {
 	ticket.Store
 	seen bytes.Buffer
