@@ -26,7 +26,7 @@ func TestAnOpaqueTokenIsGoodUntilTheProviderRevokesIt(t *testing.T) {
 	t.Parallel()
 	p := startOIDCProvider(t, "https://app.example/logout")
 	s, b := listen(t), newBrowser(t, p)
-	s.serve(introspector(t, p), nil)
+	s.serve(nil, introspector(t, p))
 	service, signedIn, other := b.service(opaque), b.signIn(opaque), newBrowser(t, p).signIn(opaque)
 	session := bearer.SessionHandle(p.issuer(), claim(t, signedIn.ID, "sid"))
 	for _, tt := range []struct {
@@ -66,7 +66,7 @@ func TestJWTsAndOpaqueTokensOfOneIssuer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.serve(tokens, nil)
+	s.serve(nil, tokens)
 	jwt, reference := b.signIn(here), newBrowser(t, p).signIn(opaque)
 	signedJWT, whoJWT := s.opens(jwt.Access)
 	c, who := s.opens(reference.Access)

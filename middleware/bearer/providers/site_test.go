@@ -55,7 +55,7 @@ func authenticator(t testing.TB, p provider, revocations middleware.Revocations)
 func newSite(t testing.TB, p provider) *site {
 	t.Helper()
 	s := listen(t)
-	s.serve(authenticator(t, p, nil), nil)
+	s.serve(nil, authenticator(t, p, nil))
 	return s
 }
 
@@ -68,13 +68,13 @@ func listen(t testing.TB) *site {
 	return &site{t: t, srv: srv, at: "https://" + srv.Listener.Addr().String(), client: client(t), log: make(lines, 1<<10)}
 }
 
-// serve serves sockets to the principals of tokens, and a handler of sign-outs. It asks about each
-// token each second.
-func (s *site) serve(tokens middleware.Authenticator, logout http.Handler) {
+// serve serves sockets to the principals of the authenticators, about which it asks each second,
+// and further routes.
+func (s *site) serve(routes map[string]http.Handler, list ...middleware.Authenticator) {
 	t := s.t
 	t.Helper()
 	log := slog.New(slog.NewJSONHandler(s.log, nil))
-	auth, errAuth := middleware.NewAuth(tokens)
+	auth, errAuth := middleware.NewAuth(list...)
 	origins, errOrigins := middleware.NewOriginPolicy(middleware.OriginConfig{Allow: []string{"https://app.example"}, AllowMissing: true})
 	registry, errLive := live.New(live.Config{Log: log, Timeouts: live.Timeouts{Recheck: time.Second, Spread: time.Millisecond}})
 	h, errSocket := ws.New(ws.Config{Auth: auth, Origins: origins, Live: registry, Log: log, Serve: whoami})
@@ -83,8 +83,8 @@ func (s *site) serve(tokens middleware.Authenticator, logout http.Handler) {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /", h)
-	if logout != nil {
-		mux.Handle("POST /logout", logout)
+	for pattern, route := range routes {
+		mux.Handle(pattern, route)
 	}
 	s.srv.Config.Handler = mux
 	s.srv.StartTLS()
@@ -113,14 +113,14 @@ func whoami(_ context.Context, c *ws.Conn) error {
 	}
 }
 
+func bearing(token string) http.Header { return http.Header{"Authorization": {"Bearer " + token}} }
+
 // dial returns the socket, or the status and reason of the refusal.
-func (s *site) dial(token string) (c *websocket.Conn, refused string) {
+func (s *site) dial(credential http.Header) (c *websocket.Conn, refused string) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	c, answer, err := websocket.Dial(ctx, s.at, &websocket.DialOptions{
-		HTTPClient: s.client, HTTPHeader: http.Header{"Authorization": {"Bearer " + token}},
-	})
+	c, answer, err := websocket.Dial(ctx, s.at, &websocket.DialOptions{HTTPClient: s.client, HTTPHeader: credential})
 	if err == nil {
 		s.t.Cleanup(func() { _ = c.CloseNow() })
 		return c, ""
@@ -133,20 +133,26 @@ func (s *site) dial(token string) (c *websocket.Conn, refused string) {
 	return nil, strings.TrimSpace(fmt.Sprint(answer.StatusCode, " ", problem.Reason))
 }
 
-// opens opens a socket with the token and returns whose it is.
-func (s *site) opens(token string) (c *websocket.Conn, who user) {
+func (s *site) opensWith(credential http.Header) *websocket.Conn {
 	s.t.Helper()
-	c, refused := s.dial(token)
+	c, refused := s.dial(credential)
 	if c == nil {
 		s.t.Fatalf("the handshake is refused: %s, %s", refused, s.cause())
 	}
+	return c
+}
+
+// opens opens a socket with the token, and returns its user.
+func (s *site) opens(token string) (c *websocket.Conn, who user) {
+	s.t.Helper()
+	c = s.opensWith(bearing(token))
 	return c, s.who(c)
 }
 
 // refuses checks the answer to a handshake with the token, and the cause in the log.
 func (s *site) refuses(what, token, want, cause string) {
 	s.t.Helper()
-	c, got := s.dial(token)
+	c, got := s.dial(bearing(token))
 	if c != nil || got != want {
 		s.t.Errorf("%s: %q, want %s", what, got, want)
 		return

@@ -30,7 +30,7 @@ const (
 	projectElsewhere = "69234237810729020"
 )
 
-var login = template.Must(template.New("").Parse(`<form action="/login" method="post">
+var loginPage = template.Must(template.New("").Parse(`<form action="/login" method="post">
 <input type="hidden" name="id" value="{{.}}"><input type="text" name="username"><input type="password" name="password">
 </form>`))
 
@@ -50,7 +50,7 @@ func startZitadel(t testing.TB) *zitadel {
 		t.Fatal(err)
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /login", func(w http.ResponseWriter, r *http.Request) { _ = login.Execute(w, r.FormValue("id")) })
+	mux.HandleFunc("GET /login", func(w http.ResponseWriter, r *http.Request) { _ = loginPage.Execute(w, r.FormValue("id")) })
 	mux.Handle("POST /login", op.NewIssuerInterceptor(provider.IssuerFromRequest).HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := r.FormValue("id")
 		if err := z.storage.CheckUsernamePassword(r.FormValue("username"), r.FormValue("password"), id); err != nil {
