@@ -49,6 +49,9 @@ func NewIntrospector(cfg IntrospectionConfig) (*Introspector, error) {
 	i.answers = newAnswers(func(ctx context.Context, token string) (*answer, error) {
 		asked := time.Now()
 		body, err := q.send(ctx, token)
+		if errors.Is(err, errUnsupported) {
+			return &answer{asked: asked, refused: errUnsupported}, nil
+		}
 		if err != nil {
 			return nil, withoutToken(err, token)
 		}

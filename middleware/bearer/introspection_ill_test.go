@@ -74,13 +74,15 @@ func illnesses(t *testing.T) map[string]struct {
 		answer http.HandlerFunc
 		cause  string
 	}{
-		"answers 500":                {saysStatus(500, good), "status 500"},
-		"answers 429":                {saysStatus(429, good), "status 429"},
-		"answers 401, RFC 7662 §2.3": {saysStatus(401, good), "see ClientID, ClientSecret and Authorize"},
-		"answers 403":                {saysStatus(403, good), "see ClientID, ClientSecret and Authorize"},
-		"answers 400 with active":    {saysStatus(400, good), "status 400"},
-		"answers 201":                {saysStatus(201, good), "status 201"},
-		"answers 204":                {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }, "status 204"},
+		"answers 500":                   {saysStatus(500, good), "status 500"},
+		"answers 429":                   {saysStatus(429, good), "status 429"},
+		"answers 401, RFC 7662 §2.3":    {saysStatus(401, good), "see ClientID, ClientSecret and Authorize"},
+		"answers 403":                   {saysStatus(403, good), "see ClientID, ClientSecret and Authorize"},
+		"answers 400 with active":       {saysStatus(400, good), "status 400"},
+		"answers 400 about the request": {saysStatus(400, `{"error":"invalid_request"}`), "status 400"},
+		"answers 500 about the token":   {saysStatus(500, `{"error":"unsupported_token_type"}`), "status 500"},
+		"answers 201":                   {saysStatus(201, good), "status 201"},
+		"answers 204":                   {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }, "status 204"},
 		"redirects to another host": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, elsewhere.URL, http.StatusTemporaryRedirect)
 		}, "redirects are not followed; see Endpoint"},
@@ -177,6 +179,20 @@ func TestIllIntrospection(t *testing.T) {
 			})
 		})
 	}
+}
+
+// oidc-provider answers about every JWT with the error of RFC 7009 §2.2.1. That answer is final: a
+// client that is told to come back would do so for ever.
+func TestATokenOfATypeThatIsNotIntrospected(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := newTokenIssuer()
+		i.becomes(saysStatus(400, `{"error":"unsupported_token_type","error_description":"no JWTs"}`))
+		_, cfg := i.started(t)
+		_, err := newIntrospector(t, cfg).Authenticate(request(token(header(), claims())))
+		if outcome(err) != invalid || !strings.Contains(err.Error(), "does not introspect tokens of this type") {
+			t.Errorf("%s: %v", outcome(err), err)
+		}
+	})
 }
 
 // Over sockets: nothing listens, or something with another certificate.

@@ -81,7 +81,7 @@ func authorized(authorize func(*http.Request) error, r *http.Request) (err error
 	return authorize(r)
 }
 
-// bodyOf returns the body of an answer in JSON.
+// bodyOf returns the body of an answer in JSON, or errUnsupported.
 func bodyOf(res *http.Response) ([]byte, error) {
 	media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
 	encoding := res.Header.Get("Content-Encoding")
@@ -90,6 +90,8 @@ func bodyOf(res *http.Response) ([]byte, error) {
 		return nil, fmt.Errorf("answer has status %d: the endpoint refuses this service; see ClientID, ClientSecret and Authorize", status)
 	case status >= 300 && status < 400:
 		return nil, fmt.Errorf("answer has status %d: redirects are not followed; see Endpoint", status)
+	case status == http.StatusBadRequest && media == "application/json" && saysUnsupported(res.Body):
+		return nil, errUnsupported
 	case status != http.StatusOK:
 		return nil, fmt.Errorf("answer has status %d", status)
 	case media != "application/json":
@@ -102,6 +104,18 @@ func bodyOf(res *http.Response) ([]byte, error) {
 		err = fmt.Errorf("answer is larger than %d bytes", maxAnswer)
 	}
 	return body, err
+}
+
+// saysUnsupported reads the error of RFC 7009 §2.2.1, with which some endpoints answer about a
+// JWT. Like active false it is about the token: the next answer will be the same.
+func saysUnsupported(body io.Reader) bool {
+	answer, err := io.ReadAll(io.LimitReader(body, maxAnswer))
+	if err != nil {
+		return false
+	}
+	members, err := object(answer)
+	code, _ := text(find(members, "error"))
+	return err == nil && code == "unsupported_token_type"
 }
 
 const (

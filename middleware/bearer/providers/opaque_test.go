@@ -42,6 +42,7 @@ func TestAnOpaqueTokenIsGoodUntilTheProviderRevokesIt(t *testing.T) {
 	}
 	for _, tt := range []struct{ name, token, cause string }{
 		{"an opaque token for another audience", b.signIn(opaqueElsewhere).Access, `aud is "https://other.example"; want one of`},
+		{"an ID token", signedIn.ID, "does not introspect tokens of this type"},
 		{"a refresh token", signedIn.Refresh, "token_type"},
 		{"an invented token", "invented", "not active"},
 	} {
