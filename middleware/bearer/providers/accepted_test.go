@@ -38,6 +38,15 @@ func TestASocketOpensWithATokenOfEachProvider(t *testing.T) {
 	})
 }
 
+func TestASocketOpensWithATokenOfAnIssuerOnTheDevelopersMachine(t *testing.T) {
+	t.Parallel()
+	p := startZitadel(t, "http")
+	s, b := newSite(t, p), newBrowser(t, p)
+	signedIn := b.signIn(here)
+	s.opens(signedIn.Access)
+	s.refuses("an ID token", signedIn.ID, "401 credential_invalid", p.causes().idToken)
+}
+
 // claim returns a string among the claims of a token, without any check; "" if there is none.
 func claim(t testing.TB, token, name string) string {
 	t.Helper()

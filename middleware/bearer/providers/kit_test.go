@@ -49,7 +49,7 @@ func eachProvider(t *testing.T, test func(t *testing.T, p provider)) {
 	t.Parallel()
 	for name, start := range map[string]func(t testing.TB) provider{
 		"oidc-provider": func(t testing.TB) provider { return startOIDCProvider(t, "https://app.example/logout") },
-		"zitadel/oidc":  func(t testing.TB) provider { return startZitadel(t) },
+		"zitadel/oidc":  func(t testing.TB) provider { return startZitadel(t, "https") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

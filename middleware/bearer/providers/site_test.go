@@ -43,6 +43,7 @@ func authenticator(t testing.TB, p provider, revocations middleware.Revocations)
 	cfg := p.config()
 	cfg.Issuer, cfg.Discovery, cfg.HTTPClient, cfg.Revocations = p.issuer(), true, client(t), revocations
 	cfg.Refresh, cfg.CoolDown, cfg.MaxStale, cfg.Leeway = time.Second, time.Second, time.Minute, time.Nanosecond
+	cfg.DangerouslyAllowLocalHTTP = strings.HasPrefix(cfg.Issuer, "http:")
 	cfg.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
 	tokens, err := bearer.New(cfg)
 	if err != nil {

@@ -34,18 +34,19 @@ var loginPage = template.Must(template.New("").Parse(`<form action="/login" meth
 <input type="hidden" name="id" value="{{.}}"><input type="text" name="username"><input type="password" name="password">
 </form>`))
 
-func startZitadel(t testing.TB) *zitadel {
+// startZitadel starts it at https, or as a developer does at http.
+func startZitadel(t testing.TB, scheme string) *zitadel {
 	t.Helper()
 	srv := httptest.NewUnstartedServer(nil)
 	srv.TLS = serverTLS(t)
-	at := "https://" + srv.Listener.Addr().String()
+	at := scheme + "://" + srv.Listener.Addr().String()
 	page := storage.NativeClient("page", redirect)
 	z := &zitadel{t, at, &zitadelStorage{Storage: storage.NewStorageWithClients(storage.NewUserStore(at), map[string]*storage.Client{"page": page})}}
 	z.rotate()
 	cfg := &op.Config{CodeMethodS256: true, GrantTypeRefreshToken: true}
 	_, _ = rand.Read(cfg.CryptoKey[:])
 	cfg.CryptoKeyId = "1"
-	provider, err := op.NewProvider(cfg, z.storage, op.StaticIssuer(at), op.WithLogger(slog.New(slog.DiscardHandler)))
+	provider, err := op.NewProvider(cfg, z.storage, op.StaticIssuer(at), op.WithAllowInsecure(), op.WithLogger(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +63,11 @@ func startZitadel(t testing.TB) *zitadel {
 	mux.Handle("/", provider)
 	srv.Config.Handler = mux
 	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
-	srv.StartTLS()
+	if scheme == "https" {
+		srv.StartTLS()
+	} else {
+		srv.Start()
+	}
 	t.Cleanup(srv.Close)
 	return z
 }
