@@ -65,6 +65,14 @@ func (a Algorithm) String() string {
 // algorithmSet is which algorithms a configuration admits.
 type algorithmSet [algorithmEnd]bool
 
+// supported are all algorithms.
+var supported = func() (s algorithmSet) {
+	for a := range algorithmEnd {
+		s[a] = a.String() != ""
+	}
+	return s
+}()
+
 // named returns the admitted algorithm of that exact name (RFC 7515 §4.1.1:
 // case-sensitive); 0 if there is none.
 func (s *algorithmSet) named(name string) Algorithm {

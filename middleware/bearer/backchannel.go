@@ -242,7 +242,7 @@ func (c *rules) judgeLogout(payload []byte, clients []string, now time.Time) (cl
 	var got claims
 	for _, m := range members {
 		if !got.take(m) {
-			return claims{}, malformed(string(m.name), m.value)
+			return claims{}, mistaken(m)
 		}
 	}
 	if value := find(members, "sid"); value != nil {

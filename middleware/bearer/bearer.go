@@ -234,7 +234,7 @@ func (a *Authenticator) signed(ctx context.Context, c *rules, token string) (sig
 	named := at.kid != ""
 	at, k, err := a.keys.find(ctx, at)
 	if err != nil {
-		return signed{}, err
+		return signed{}, c.unknown(err, token)
 	}
 	err = k.verify(token, signature, at.alg)
 	if err != nil && !named {

@@ -38,6 +38,30 @@ func TestCausesNameTheValueAndTheSetting(t *testing.T) {
 			[]string{`it is "ES256"`, "Config.Algorithms"},
 		},
 		{
+			"an alg that is a MAC, as of a refresh token of Keycloak",
+			bearer.Config{},
+			token(header().with("alg", "HS512"), claims()),
+			[]string{`it is "HS512", which no Config accepts`},
+		},
+		{
+			"a key of another issuer",
+			bearer.Config{},
+			token(header().with("kid", "other"), claims().with("iss", "https://other.example")),
+			[]string{"name no single key", `iss is "https://other.example"; want Config.Issuer, "https://issuer.example"`},
+		},
+		{
+			"a token that is no JWT",
+			bearer.Config{},
+			"2YotnFZFEjr1zCsicMWpAA.tGzv3JOkF0XG5Qx2TlKWIA.SlAV32hkKG+",
+			[]string{"NewIntrospector"},
+		},
+		{
+			"no sub, which no setting makes optional",
+			bearer.Config{},
+			token(header(), claims().without("sub")),
+			[]string{"lacks a required claim: sub; see the configuration of the issuer"},
+		},
+		{
 			"no kid",
 			bearer.Config{},
 			token(header().without("kid"), claims()),
@@ -95,7 +119,13 @@ func TestCausesNameTheValueAndTheSetting(t *testing.T) {
 			"an exp in quotes",
 			bearer.Config{},
 			token(header(), claims().with("exp", "never")),
-			[]string{`"exp" is "\"never\""`},
+			[]string{`"exp" is "\"never\""`, "want a number of seconds since 1970"},
+		},
+		{
+			"an exp in milliseconds, RFC 7519 §2",
+			bearer.Config{},
+			token(header(), claims().with("exp", int64(1767225600000))),
+			[]string{`"exp" is "1767225600000"`, "not of milliseconds"},
 		},
 		{
 			"a required claim with another value",
@@ -107,7 +137,7 @@ func TestCausesNameTheValueAndTheSetting(t *testing.T) {
 			"a required claim that is not there",
 			bearer.Config{Profile: own},
 			token(ownHeader(), claims()),
-			[]string{"it is not there; want kind access", "Config.Profile"},
+			[]string{"it has no kind; want kind access", "Config.Profile"},
 		},
 		{
 			"Keycloak without an audience mapper", configFor(&kc, kc.profile),
@@ -122,7 +152,7 @@ func TestCausesNameTheValueAndTheSetting(t *testing.T) {
 		{
 			"an ID token of Zitadel", configFor(&zitadel, zitadel.profile),
 			signed(zitadel.header, timed(zitadel.id)),
-			[]string{"it is not there; want jti"},
+			[]string{"it has no jti; want jti"},
 		},
 		{
 			"version 1.0 of Entra ID", configFor(&entra, entra.profile),
@@ -132,7 +162,7 @@ func TestCausesNameTheValueAndTheSetting(t *testing.T) {
 		{
 			"neither scopes nor roles", configFor(&entra, entra.profile),
 			signed(entra.header, timed(entra.app).without("roles")),
-			[]string{"want scp or roles", "Config.Profile"},
+			[]string{"it has no scp and no roles; want scp or roles", "Config.Profile"},
 		},
 		{
 			"another tenant",

@@ -44,7 +44,7 @@ func (c *rules) claims(members []member) (claims, error) {
 	var out claims
 	for _, m := range members {
 		if !out.take(m) {
-			return claims{}, malformed(string(m.name), m.value)
+			return claims{}, mistaken(m)
 		}
 	}
 	for _, name := range c.profile.ClientIDs {
@@ -94,6 +94,16 @@ func (c *rules) keep(out *claims, members []member) {
 	for _, name := range c.kept {
 		out.kept[name] = cmp.Or(string(find(members, name)), "null")
 	}
+}
+
+// mistaken is the error of a claim that take has refused.
+func mistaken(m member) error {
+	err := malformed(string(m.name), m.value)
+	switch string(m.name) {
+	case "exp", "nbf", "iat", "auth_time":
+		return fmt.Errorf("%w; want a number of seconds since 1970, not of milliseconds (RFC 7519 §2)", err)
+	}
+	return err
 }
 
 // malformed is the error of a claim of a wrong type, or one that is empty.

@@ -99,6 +99,15 @@ func fetch(ctx context.Context, c *http.Client, from string) (document, error) {
 	return document{body, maxAge(res.Header.Values("Cache-Control"))}, nil
 }
 
+// fetchKeys is fetch with an error that says where the URL is written.
+func fetchKeys(ctx context.Context, c *http.Client, from, written string) (document, error) {
+	doc, err := fetch(ctx, c, from)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", written, err)
+	}
+	return doc, err
+}
+
 // send is c.Do with an error that does not name the URL, which may hold a secret.
 func send(c *http.Client, req *http.Request) (*http.Response, error) {
 	res, err := c.Do(req)
@@ -143,16 +152,14 @@ func discover(ctx context.Context, c *http.Client, issuer, name string, localHTT
 	var errs []error
 	for _, from := range metadataURLs(issuer) {
 		meta, err := fetch(ctx, c, from)
-		if err != nil {
-			errs = append(errs, err)
-			continue
+		location := ""
+		if err == nil {
+			location, err = locationIn(meta.body, issuer, name, localHTTP)
 		}
-		location, err := locationIn(meta.body, issuer, name, localHTTP)
-		if err != nil {
-			errs = append(errs, err)
-			continue
+		if err == nil {
+			return location, nil
 		}
-		return location, nil
+		errs = append(errs, fmt.Errorf("%.200s: %w", from, err)) // no secret: it is made of Config.Issuer alone
 	}
 	return "", fmt.Errorf("metadata: %w", errors.Join(errs...))
 }
@@ -178,11 +185,11 @@ func locationIn(meta []byte, issuer, name string, localHTTP bool) (string, error
 		return "", errMetadata
 	}
 	if iss, _ := text(find(members, "issuer")); iss != issuer {
-		return "", errMetadata
+		return "", fmt.Errorf("%w: issuer is %.200q; want Issuer, %.200q", errMetadata, iss, issuer)
 	}
 	location, _ := text(find(members, name))
-	if checkURL(location, localHTTP) != nil {
-		return "", fmt.Errorf("metadata has no https %s", name)
+	if err := checkURL(location, localHTTP); err != nil {
+		return "", fmt.Errorf("%s is %w", name, err)
 	}
 	return location, nil
 }

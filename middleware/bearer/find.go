@@ -2,11 +2,18 @@ package bearer
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
 // burst is how many attempts requests may ask for in one cool-down.
 const burst = 3
+
+var (
+	errNoSet   = fmt.Errorf("%w: none were fetched yet, or they are older than MaxStale; the log has why", errUnavailable)
+	errNoFetch = fmt.Errorf("%w: the key of the token may be newer than those, and the last fetch failed; the log has why", errUnavailable)
+	errTooSoon = fmt.Errorf("%w: the key of the token may be newer than those, which are fetched three times in a CoolDown at most", errUnavailable)
+)
 
 // usable returns the current set; nil if there is none or it is too old.
 func (s *source) usable() *keySet {
@@ -44,7 +51,7 @@ func (s *source) find(ctx context.Context, at slot) (slot, *key, error) {
 	case k != nil:
 		return at, k, nil
 	case !latest && !has(set.gone, at.kid):
-		return slot{}, nil, errUnavailable
+		return slot{}, nil, errTooSoon
 	}
 	return slot{}, nil, errUnknownKey
 }
@@ -64,7 +71,7 @@ func (s *source) newer(ctx context.Context, alg Algorithm, than *key) (slot, *ke
 	case k != nil && !k.same(than):
 		return at, k, nil
 	case !latest:
-		return slot{}, nil, errUnavailable
+		return slot{}, nil, errTooSoon
 	}
 	return slot{}, nil, errSignature
 }
@@ -82,7 +89,7 @@ func (s *source) holds(ctx context.Context, thumbprint string) error {
 	case latest || has(set.withdrawn, thumbprint):
 		return errWithdrawn
 	}
-	return errUnavailable
+	return errTooSoon
 }
 
 // lookUp returns the current set. If the wanted key is not known to that, it makes an attempt to
@@ -92,7 +99,7 @@ func (s *source) lookUp(ctx context.Context, known func(*keySet) bool) (set *key
 	if set = s.usable(); set == nil {
 		s.await(ctx, s.underWay())
 		if set = s.usable(); set == nil {
-			return nil, false, errUnavailable
+			return nil, false, errNoSet
 		}
 	}
 	if s.fetch == nil || known(set) {
@@ -106,10 +113,10 @@ func (s *source) lookUp(ctx context.Context, known func(*keySet) bool) (set *key
 		case flight == nil && !failed:
 			return set, false, nil
 		case flight == nil, !s.await(ctx, flight), s.lastFailed():
-			return nil, false, errUnavailable
+			return nil, false, errNoFetch
 		}
 		if set = s.usable(); set == nil {
-			return nil, false, errUnavailable
+			return nil, false, errNoSet
 		}
 		if !early || known(set) {
 			return set, true, nil

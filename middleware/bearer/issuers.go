@@ -132,7 +132,7 @@ func (s *Issuers) Authenticate(r *http.Request) (middleware.Principal, error) {
 	}
 	iss, err := unverifiedIssuer(token)
 	if err == nil {
-		err = errIssuer
+		err = fmt.Errorf("%w: iss is %.200q; want one of those in NewIssuers", errIssuer, iss)
 		for _, a := range s.list {
 			if a.rules.issuer.owns(iss) {
 				return a.admit(r, token)

@@ -128,7 +128,7 @@ func (c *Claim) found(members []member) string {
 		}
 	}
 	if len(is) == 0 {
-		return "it is not there"
+		return "it has no " + strings.Join(c.Names, " and no ")
 	}
 	return strings.Join(is, ", ")
 }

@@ -141,16 +141,17 @@ func (c *rules) isForUs(got *claims, members []member) error {
 	for _, r := range [...]struct {
 		there bool
 		name  string
+		by    string
 	}{
-		{got.hasExp, "exp"},
-		{got.sub != "", "sub"},
-		{got.aud != nil || c.profile.NoAudience, "aud"},
-		{got.hasIat || c.optional("iat"), "iat"},
-		{got.jti != "" || c.optional("jti"), "jti"},
-		{got.clientID != "" || c.optional("client_id"), strings.Join(c.profile.ClientIDs, " or ")},
+		{got.hasExp, "exp", fromIssuer},
+		{got.sub != "", "sub", fromIssuer},
+		{got.aud != nil || c.profile.NoAudience, "aud", fromIssuer},
+		{got.hasIat || c.optional("iat"), "iat", c.kind},
+		{got.jti != "" || c.optional("jti"), "jti", c.kind},
+		{got.clientID != "" || c.optional("client_id"), strings.Join(c.profile.ClientIDs, " or "), c.kind},
 	} {
 		if !r.there {
-			return fmt.Errorf("%w: %s; see %s", errMissing, r.name, c.kind)
+			return fmt.Errorf("%w: %s; see %s", errMissing, r.name, r.by)
 		}
 	}
 	if got.aud != nil && len(c.audiences) > 0 && !isFor(got.aud, c.audiences, c.profile.MaxBytes) {
@@ -162,16 +163,19 @@ func (c *rules) isForUs(got *claims, members []member) error {
 	return nil
 }
 
+// fromIssuer is where to add a claim that no setting makes optional.
+const fromIssuer = "the configuration of the issuer"
+
 func (c *rules) optional(name string) bool { return slices.Contains(c.profile.Optional, name) }
 
 // current compares with the clock: accepted from notBefore on, refused "on or after" exp
 // plus leeway (RFC 7519 §4.1.4, §4.1.5).
 func (v *verified) current(now time.Time) error {
 	if now.Before(v.notBefore) {
-		return errNotYet
+		return fmt.Errorf("%w: nbf or iat is %v beyond Config.Leeway; compare the clocks", errNotYet, v.notBefore.Sub(now).Round(time.Second))
 	}
 	if !now.Before(v.principal.Expires) {
-		return errExpired
+		return fmt.Errorf("%w: %v ago, Config.Leeway included", errExpired, now.Sub(v.principal.Expires).Round(time.Second))
 	}
 	return nil
 }

@@ -58,14 +58,14 @@ func newSource(cfg Config, algorithms *algorithmSet, set *keySet) *source {
 		return s
 	}
 	client := hardened(cfg.HTTPClient, 0)
-	s.fetch = func(ctx context.Context) (document, error) { return fetch(ctx, client, cfg.JWKS) }
+	s.fetch = func(ctx context.Context) (document, error) { return fetchKeys(ctx, client, cfg.JWKS, "JWKS") }
 	if cfg.Discovery {
 		s.fetch = func(ctx context.Context) (document, error) {
 			location, err := discover(ctx, client, cfg.Issuer, "jwks_uri", cfg.DangerouslyAllowLocalHTTP)
 			if err != nil {
 				return document{}, err
 			}
-			return fetch(ctx, client, location)
+			return fetchKeys(ctx, client, location, "jwks_uri")
 		}
 	}
 	s.start()

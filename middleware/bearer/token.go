@@ -10,7 +10,7 @@ import (
 
 var (
 	errTooLong    = errors.New("token is too long")
-	errShape      = errors.New("token is not a compact JWS of three parts in canonical base64url")
+	errShape      = errors.New("token is not a compact JWS of three parts in canonical base64url; if it is opaque, see NewIntrospector")
 	errHeader     = errors.New("token header is not strict JSON")
 	errAlgorithm  = errors.New("token alg is missing or not on the list")
 	errKeyID      = errors.New("token has no kid")
@@ -110,6 +110,8 @@ func (c *rules) header(head string) (slot, error) {
 	}
 	at := slot{h.kid, c.algorithms.named(h.alg)}
 	switch {
+	case at.alg == 0 && supported.named(h.alg) == 0:
+		return slot{}, fmt.Errorf("%w: it is %.20q, which no Config accepts; see Algorithm", errAlgorithm, h.alg)
 	case at.alg == 0:
 		return slot{}, fmt.Errorf("%w: it is %.20q; see Config.Algorithms", errAlgorithm, h.alg)
 	case at.kid == "" && !c.profile.NoKeyID:
@@ -118,6 +120,15 @@ func (c *rules) header(head string) (slot, error) {
 		return slot{}, fmt.Errorf("%w: it is %.40q; want one of %q; see Config.Profile", errType, h.typ, c.profile.Types)
 	}
 	return at, nil
+}
+
+// unknown adds to the cause that no key was found the issuer that the token names, if that is
+// another. It is not verified.
+func (c *rules) unknown(cause error, token string) error {
+	if iss, err := unverifiedIssuer(token); err == nil && !c.issuer.owns(iss) {
+		return fmt.Errorf("%w; iss is %.200q; want Config.Issuer, %.200q", cause, iss, c.issuer.name)
+	}
+	return cause
 }
 
 // parameters are those of a header that decide.

@@ -97,7 +97,7 @@ func (c Config) validateParties() (errs []error) {
 	case templated && c.Discovery:
 		wrong("Discovery: it needs one issuer, and Issuer has %s in it: write JWKS, the key set of all tenants", tenantPlace)
 	case !templated && accepts:
-		wrong("Tenants: Issuer has no %s in it: leave Tenants and TenantAllowed empty", tenantPlace)
+		wrong("Tenants: Issuer has no %s in it: write that in place of the tenant, or leave Tenants and TenantAllowed empty", tenantPlace)
 	}
 	return errs
 }
@@ -168,7 +168,7 @@ func checkURL(s string, localHTTP bool) error {
 		return errors.New("not https: set DangerouslyAllowLocalHTTP for an issuer on this machine, in development")
 	case strings.HasPrefix(s, "http://") && loopback.Is(u.Hostname()):
 	case !strings.HasPrefix(s, "https://") || u.Host == "" || u.Hostname() == "":
-		return errors.New("not https: write an https:// URL with a host")
+		return errors.New("not https: write an https:// URL with a host; http is for localhost and loopback addresses")
 	}
 	switch {
 	case u.User != nil:

@@ -80,7 +80,7 @@ func (z *zitadel) config() bearer.Config {
 
 func (z *zitadel) causes() causes {
 	return causes{
-		idToken:  `not an access token: it is not there; want jti`,
+		idToken:  `not an access token: it has no jti; want jti`,
 		audience: `aud is ["page","69234237810729020"]; want one of Config.Audience`,
 	}
 }
