@@ -20,6 +20,7 @@ var dangerous = map[string]string{
 	"middleware.DangerouslyInlineStyle":           "injected markup may style the page, and read it by selectors",
 	"middleware/bearer.DangerouslyAllowLocalHTTP": "any local program that takes the issuer's port can issue tokens",
 	"session.DangerouslyAllowLocalHTTP":           "the session cookie is sent without TLS on this machine",
+	"session.DangerouslyEmbedded":                 "pages of every site may send requests with the session; origin checks alone refuse them",
 	"ws.DangerouslyAllowPlaintext":                "handshakes and messages cross the network without TLS",
 	"ws/redial.DangerouslyAllowPlaintext":         "the client sends its credential without TLS to this machine",
 	"ws/seal.DangerouslyOptional":                 "an attacker who changes the handshake turns payload encryption off",

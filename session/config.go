@@ -55,6 +55,24 @@ type Config struct {
 	// origin check applies in both cases.
 	SameSiteLax bool
 
+	// PreviousName is the Name that the cookie had before, if it has changed: a session under
+	// it goes on, and its next response moves the cookie to the new name. Logout clears both.
+	// Remove it after Absolute. Empty: none.
+	PreviousName string
+
+	// Persistent gives the cookie a Max-Age, the time until the session's absolute end, so that it
+	// outlives the browser's process: installed apps on phones lose their session otherwise
+	// whenever the system ends that. On a shared computer it then does so, too. Idle and
+	// Absolute end the session all the same.
+	Persistent bool
+
+	// DangerouslyEmbedded is for an app within frames of other sites: SameSite=None and
+	// Partitioned, under the name `__Host-session-embedded`. A browser keeps a cookie for each
+	// site that has the frame, one without partitioned cookies keeps one for all. Requests of
+	// foreign pages may then come with the session; the origin checks alone refuse them, and no
+	// GET may change anything. The frame also needs CSP.FrameAncestors.
+	DangerouslyEmbedded bool
+
 	// LogoutClearsCache and LogoutClearsCookies have Logout tell the browser to clear more than
 	// the site's storage (Clear Site Data §3.1). The cache of all sites is searched, which takes
 	// Chromium seconds. The cookies are those of the whole registrable domain, so that the user
@@ -111,6 +129,16 @@ func (c *Config) validate() error {
 	}
 	if err := checkName(c.Name); err != nil {
 		wrong("Name: %w", err)
+	}
+	if c.PreviousName != "" {
+		if err := checkName(c.PreviousName); err != nil {
+			wrong("PreviousName: %w", err)
+		} else if c.PreviousName == c.Name {
+			wrong("PreviousName: %q is the Name: leave it out", c.Name)
+		}
+	}
+	if c.DangerouslyEmbedded && (c.SameSiteLax || c.DangerouslyAllowLocalHTTP) {
+		wrong("DangerouslyEmbedded: it is SameSite=None, which needs Secure: leave SameSiteLax and DangerouslyAllowLocalHTTP out")
 	}
 	if c.Issuer == "" {
 		c.Issuer = "session"

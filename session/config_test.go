@@ -30,6 +30,10 @@ func TestConfig(t *testing.T) {
 		"a name with its prefix":            {session.Config{Name: "__Host-x"}, []string{"Name"}},
 		"a name that ends the cookie":       {session.Config{Name: "x; Domain=example"}, []string{"Name"}},
 		"a name of 65 bytes":                {session.Config{Name: strings.Repeat("x", 65)}, []string{"Name"}},
+		"a previous name with its prefix":   {session.Config{PreviousName: "__Host-x"}, []string{"PreviousName"}},
+		"a previous name that is the name":  {session.Config{PreviousName: "session"}, []string{"PreviousName"}},
+		"embedded and Lax":                  {session.Config{DangerouslyEmbedded: true, SameSiteLax: true}, []string{"DangerouslyEmbedded"}},
+		"embedded without Secure":           {session.Config{DangerouslyEmbedded: true, DangerouslyAllowLocalHTTP: true}, []string{"DangerouslyEmbedded"}},
 		"an issuer that leaves its quotes":  {session.Config{Issuer: `x", Basic realm="y`}, []string{"Issuer"}},
 		"an issuer with a line break":       {session.Config{Issuer: "x\r\ny"}, []string{"Issuer"}},
 		"a store that is a nil pointer":     {session.Config{Store: (*shakyStore)(nil)}, []string{"Store"}},
@@ -54,11 +58,11 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// ASVS 3.3.1-3.3.5: no field weakens the cookie, except the two named.
+// ASVS 3.3.1-3.3.5: no field weakens the cookie, except those that the package doc names.
 func TestConfigCannotWeakenTheCookie(t *testing.T) {
 	for i := range reflect.TypeFor[session.Config]().NumField() {
 		switch f := reflect.TypeFor[session.Config]().Field(i).Name; f {
-		case "_", "Store", "StoreTimeout", "Idle", "ConnectionsExtendIdle", "Absolute", "Name", "SameSiteLax", "LogoutClearsCache", "LogoutClearsCookies", "DangerouslyAllowLocalHTTP", "Issuer", "Revocations", "Log":
+		case "_", "Store", "StoreTimeout", "Idle", "ConnectionsExtendIdle", "Absolute", "Name", "PreviousName", "SameSiteLax", "Persistent", "DangerouslyEmbedded", "LogoutClearsCache", "LogoutClearsCookies", "DangerouslyAllowLocalHTTP", "Issuer", "Revocations", "Log":
 		default:
 			t.Errorf("a new field, %s: does it weaken the cookie?", f)
 		}

@@ -2,13 +2,17 @@ package session
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // cookie is how the secret travels (RFC 6265bis §4.1).
 type cookie struct {
 	name       string
+	previous   string // its name before; empty: none
 	attributes string
+	persistent bool
 
 	clearsCache, clearsCookies bool
 	local                      bool // browsers respect Clear-Site-Data over https only
@@ -16,47 +20,79 @@ type cookie struct {
 
 func newCookie(cfg Config) cookie {
 	c := cookie{
-		name: "__Host-" + cfg.Name, attributes: "; Path=/; Secure; HttpOnly; SameSite=Strict",
+		name: "__Host-" + cfg.Name, attributes: "; Path=/; Secure; HttpOnly; SameSite=Strict", persistent: cfg.Persistent,
 		clearsCache: cfg.LogoutClearsCache, clearsCookies: cfg.LogoutClearsCookies, local: cfg.DangerouslyAllowLocalHTTP,
 	}
+	prefix := "__Host-"
 	if c.local {
 		// Another name, so that neither profile ever reads the other's cookie.
-		c.name, c.attributes = "dev-"+cfg.Name, "; Path=/; HttpOnly; SameSite=Strict"
+		prefix = "dev-"
+		c.name, c.attributes = prefix+cfg.Name, "; Path=/; HttpOnly; SameSite=Strict"
+	}
+	if cfg.PreviousName != "" {
+		c.previous = prefix + cfg.PreviousName
 	}
 	if cfg.SameSiteLax {
 		c.attributes = strings.TrimSuffix(c.attributes, "Strict") + "Lax"
 	}
+	if cfg.DangerouslyEmbedded {
+		// Another name, because a cookie that is not partitioned would be sent beside it.
+		c.name += "-embedded"
+		c.attributes = strings.TrimSuffix(c.attributes, "Strict") + "None; Partitioned"
+	}
 	return c
 }
 
-// read returns the cookie's value and how many cookies of that name there are.
-// The name is compared exactly: browsers enforce the rules of a prefix in any letter
-// case, but this package sends one case only (RFC 6265bis §5.7).
-func (c *cookie) read(h http.Header) (value string, n int) {
-	c.each(h, func(v string) { value, n = v, n+1 })
-	return value, n
+// read returns the cookie's value and how many cookies of that name there are; if there is
+// none, those of the previous name. The name is compared exactly: browsers enforce the rules of
+// a prefix in any letter case, but this package sends one case only (RFC 6265bis §5.7).
+func (c *cookie) read(h http.Header) (value string, n int, previous bool) {
+	before, older := "", 0
+	c.each(h, func(name, v string) {
+		if name == c.name {
+			value, n = v, n+1
+		} else {
+			before, older = v, older+1
+		}
+	})
+	if n == 0 && older > 0 {
+		return before, older, true
+	}
+	return value, n, false
 }
 
-func (c *cookie) each(h http.Header, fn func(value string)) {
+// each calls fn with the cookies of both names.
+func (c *cookie) each(h http.Header, fn func(name, value string)) {
 	for _, line := range h["Cookie"] {
 		for pair := range strings.SplitSeq(line, ";") {
 			name, v, ok := strings.Cut(strings.Trim(pair, " \t"), "=")
-			if ok && name == c.name {
-				fn(v)
+			if ok && (name == c.name || c.previous != "" && name == c.previous) {
+				fn(name, v)
 			}
 		}
 	}
 }
 
-// set sends the secret. It has no Max-Age: the server ends sessions, and the
-// browser forgets them when it closes.
-func (c *cookie) set(h http.Header, token string) {
-	c.send(h, c.name+"="+token+c.attributes)
+// set sends the secret. It has no Max-Age unless it is persistent: the server ends sessions,
+// and the browser forgets them when it closes.
+func (c *cookie) set(h http.Header, token string, lifetime time.Duration) {
+	age := ""
+	if c.persistent {
+		age = "; Max-Age=" + strconv.FormatInt(max(1, int64(lifetime/time.Second)), 10)
+	}
+	c.send(h, c.name+"="+token+c.attributes+age)
 }
 
-// clear takes the cookie back.
+// clear takes the cookie back, under both names.
 func (c *cookie) clear(h http.Header) {
 	c.send(h, c.name+"="+c.attributes+"; Max-Age=0")
+	c.clearPrevious(h)
+}
+
+func (c *cookie) clearPrevious(h http.Header) {
+	if c.previous != "" {
+		c.send(h, c.previous+"="+c.attributes+"; Max-Age=0")
+	}
 }
 
 // forget has the browser clear the origin's data (ASVS 14.3.1; Clear Site Data §3.1). A new

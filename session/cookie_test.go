@@ -2,8 +2,13 @@ package session_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/alexedwards/scs/v2/memstore"
 
 	"github.com/securews/securews/middleware"
 	"github.com/securews/securews/session"
@@ -145,5 +150,80 @@ func TestLogoutClears(t *testing.T) {
 		if got := b.get("/page").Header["Clear-Site-Data"]; got != nil {
 			t.Errorf("a page: %q", got)
 		}
+	}
+}
+
+// An installed app keeps its session when the system ends its process. The cookie lives as long
+// as the session can, and no longer after a renewal.
+func TestPersistentCookie(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newManager(t, session.Config{Persistent: true, Absolute: 24 * time.Hour})
+		b := newBrowser(t, app(t, m))
+		if line := b.get("/login?u=alice").Header.Get("Set-Cookie"); !strings.HasSuffix(line, "; SameSite=Strict; Max-Age=86400") {
+			t.Errorf("Set-Cookie: %s", line)
+		}
+		time.Sleep(10 * time.Minute)
+		if line := b.get("/others").Header.Get("Set-Cookie"); !strings.HasSuffix(line, "; Max-Age=85800") {
+			t.Errorf("renewed, Set-Cookie: %s", line)
+		}
+	})
+}
+
+// CHIPS: a partitioned cookie, for an app in a frame of another site.
+func TestEmbeddedCookie(t *testing.T) {
+	m := newManager(t, session.Config{DangerouslyEmbedded: true})
+	b := newBrowser(t, app(t, m))
+	value, ok := strings.CutPrefix(b.get("/login?u=alice").Header.Get("Set-Cookie"), "__Host-session-embedded=")
+	if _, attributes, _ := strings.Cut(value, ";"); !ok || attributes != " Path=/; Secure; HttpOnly; SameSite=None; Partitioned" {
+		t.Errorf("Set-Cookie: %s", value)
+	}
+	b.cookies["__Host-session"] = strings.Repeat("A", 43) // of the time before, which is not partitioned
+	b.wants("/me", 200, "alice")
+}
+
+// A session goes on under the new name of its cookie, and the old cookie goes.
+func TestCookieGetsAnotherName(t *testing.T) {
+	store := memstore.NewWithCleanupInterval(0)
+	before := newManager(t, session.Config{Store: store, Name: "old"})
+	after := newManager(t, session.Config{Store: store, PreviousName: "old"})
+	moving := func() *browser {
+		b := newBrowser(t, app(t, before))
+		b.get("/login?u=alice")
+		b.h = app(t, after)
+		return b
+	}
+	const cleared = "__Host-old=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0"
+
+	b := moving()
+	secret := b.cookies["__Host-old"]
+	res := b.get("/page")
+	want := []string{"__Host-session=" + secret + "; Path=/; Secure; HttpOnly; SameSite=Strict", cleared}
+	if got := res.Header["Set-Cookie"]; !slices.Equal(got, want) {
+		t.Errorf("Set-Cookie: %q, want %q", got, want)
+	}
+	b.wants("/me", 200, "alice")
+	if got := b.get("/page").Header["Set-Cookie"]; got != nil {
+		t.Errorf("the second page sets %q", got)
+	}
+
+	b = moving()
+	if got := b.get("/logout").Header["Set-Cookie"]; len(got) != 2 || got[1] != cleared {
+		t.Errorf("Logout sets %q", got)
+	}
+	b = moving()
+	p := b.mustPrincipal(after)
+	if got := b.get("/login?u=alice").Header["Set-Cookie"]; len(got) != 2 || got[1] != cleared {
+		t.Errorf("Login sets %q", got)
+	}
+	if after.Alive(t.Context(), p) == nil {
+		t.Error("the session under the old name outlives the Login")
+	}
+	b = moving()
+	b.cookies["__Host-session"] = strings.Repeat("A", 43) // the new name counts
+	b.wants("/me", 401, "no_credential")
+	b = moving()
+	b.cookies["__Host-old"] = strings.Repeat("A", 43) // of no session
+	if got := b.get("/page").Header["Set-Cookie"]; got != nil {
+		t.Errorf("a dead cookie sets %q", got)
 	}
 }

@@ -9,8 +9,8 @@
 // # The cookie
 //
 // `__Host-session`, Secure, HttpOnly, Path=/, without Domain and Max-Age, SameSite=Strict
-// (RFC 6265bis §4.1.3.2; ASVS 3.3.1-3.3.5). Only Config.SameSiteLax and
-// Config.DangerouslyAllowLocalHTTP weaken it. The value is 256 random bits; the store has
+// (RFC 6265bis §4.1.3.2; ASVS 3.3.1-3.3.5). Only Config.SameSiteLax,
+// Config.Persistent, Config.DangerouslyEmbedded and Config.DangerouslyAllowLocalHTTP weaken it. The value is 256 random bits; the store has
 // only their SHA-256, which is also the SessionHandle in [middleware.Principal].
 //
 // # Time-outs

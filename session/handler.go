@@ -121,9 +121,13 @@ func (m *Manager) answer(st *state, h http.Header) {
 	defer st.mu.Unlock()
 	switch {
 	case st.token != "":
-		m.cookie.set(h, st.token)
+		m.cookie.set(h, st.token, time.Until(m.endOf(st.rec)))
+		m.cookie.clearPrevious(h)
 	case st.cleared:
 		m.cookie.clear(h)
+	case st.moved != "" && st.rec != nil:
+		m.cookie.set(h, st.moved, time.Until(m.endOf(st.rec)))
+		m.cookie.clearPrevious(h)
 	}
 	if st.cleared {
 		m.cookie.forget(h, st.token != "")

@@ -45,7 +45,7 @@ const maxCookies = 16
 // named returns the handles of the request's cookies, and of the session that it has now.
 func (m *Manager) named(st *state) (handles []string, err error) {
 	cookies := 0
-	m.cookie.each(st.header, func(value string) {
+	m.cookie.each(st.header, func(_, value string) {
 		if cookies++; cookies <= maxCookies {
 			if handle, ok := parseToken(value); ok && handle != st.handle {
 				handles = append(handles, handle)

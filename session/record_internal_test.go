@@ -150,7 +150,7 @@ func FuzzCookie(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, line string) {
 		h := http.Header{"Cookie": {line}}
-		value, n := c.read(h)
+		value, n, _ := c.read(h)
 		handle, ok := parseToken(value)
 		if ok != (handle != "") || ok && n == 0 {
 			t.Fatalf("%q: %q %v %d", line, handle, ok, n)

@@ -42,6 +42,7 @@ type state struct {
 	frozen  error     // ErrHandshake, ErrBegun
 	busy    bool      // a Login or Logout is under way: it alone sets handle and rec
 	token   string    // to be sent
+	moved   string    // the secret of the request, if it came under the previous name
 	cleared bool      // by Logout: the browser is told to clear what it has
 }
 
@@ -78,7 +79,7 @@ func (m *Manager) load(r *http.Request) (*state, error) {
 			return nil, err
 		}
 	}
-	value, n := m.cookie.read(r.Header)
+	value, n, previous := m.cookie.read(r.Header)
 	if n > 1 {
 		// Which of them this site has set is not known: a sibling subdomain may have
 		// set the other (RFC 6265bis §8.6).
@@ -98,6 +99,9 @@ func (m *Manager) load(r *http.Request) (*state, error) {
 	switch {
 	case err == nil:
 		st.handle, st.rec, st.values.stored = handle, now.rec, now.rec.values
+		if previous {
+			st.moved = value
+		}
 	case errors.Is(err, errRevoked):
 		st.refusal = middleware.Unauthorized(middleware.ReasonCredentialRevoked, err)
 	case !errors.Is(err, errGone):
