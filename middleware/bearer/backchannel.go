@@ -30,13 +30,14 @@ type BackChannelLogoutConfig struct {
 
 	// Revocations are told of the sessions and subjects that ended. For sessions that began with
 	// a sign-in at the issuer, they are session.Manager.Revocations. The Config.Revocations of
-	// Tokens are told in any case. Nil: those alone.
+	// Tokens are told in any case, and without them no access token ends. Nil: those alone.
 	Revocations middleware.Revocations
 
 	// SessionsOnly ends no more than the session that a logout token names. It is for
 	// applications whose every credential of the issuer has a sid: access tokens, and the
 	// Provider of sessions. If false, all that its subject was issued before ends, too: a
-	// token without a sid cannot be told from those of the session.
+	// token without a sid cannot be told from those of the session. A token of a new sign-in is
+	// then refused for up to a minute, see Config.Revocations.
 	SessionsOnly bool
 }
 
