@@ -2,6 +2,7 @@ package ws_test
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -98,15 +99,22 @@ func TestLogoutBetweenTheLoadAndTheAuth(t *testing.T) {
 	}
 }
 
-// The attack: a message of many MiB is on its way when the credential is revoked (CWE-613).
-// Bytes that the kernel does not have by then do not go out.
+// The attack: a message of many MiB is on its way when the credential is revoked (CWE-613), with
+// each word that the client may read, or when its user is forbidden. Bytes that the kernel does
+// not have by then do not go out.
 func TestRestOfALargeMessageDoesNotFollowARevocation(t *testing.T) {
+	for _, v := range []middleware.Revocation{{SessionHandle: "s-ann"}, {Subject: "ann"}, {Subject: "dan"}} {
+		t.Run(v.SessionHandle+v.Subject, func(t *testing.T) { revokeWithinAMessage(t, cmp.Or(v.Subject, "ann"), v) })
+	}
+}
+
+func revokeWithinAMessage(t *testing.T, subject string, v middleware.Revocation) {
 	synctest.Test(t, func(t *testing.T) {
 		revocations := middleware.NewRevocations()
-		n := start(t, ws.Config{Auth: revokedBy(t, revocations), Serve: func(_ context.Context, c *ws.Conn) error {
+		n := start(t, ws.Config{Auth: auth(t, renewable{middleware.WithRevocations(user{}, revocations)}), Serve: func(_ context.Context, c *ws.Conn) error {
 			return c.Write(websocket.MessageBinary, make([]byte, 64<<20))
 		}})
-		c := n.connect("ann")
+		c := n.connect(subject)
 		c.SetReadLimit(-1)
 		_, r, err := c.Reader(t.Context())
 		if err != nil {
@@ -118,7 +126,7 @@ func TestRestOfALargeMessageDoesNotFollowARevocation(t *testing.T) {
 			if k, err = io.ReadFull(r, buf); revoked {
 				after += k
 			} else if before += k; before >= 1<<20 {
-				revoke(t, revocations, middleware.Revocation{SessionHandle: "s-ann"})
+				revoke(t, revocations, v)
 				revoked = true
 			}
 		}

@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/coder/websocket"
+
+	"github.com/securews/securews/middleware/live"
 )
 
 // CloseError is how a connection ended: the code and reason of its close frame
@@ -83,6 +85,16 @@ func (e *CloseError) Retryable() bool {
 // Wrap returns a copy of e with err behind it.
 func (e *CloseError) Wrap(err error) *CloseError {
 	return &CloseError{Code: e.Code, Reason: e.Reason, Err: err}
+}
+
+// final reports whether nothing that is on its way is for the peer any more.
+func (e *CloseError) final() bool {
+	for _, of := range [...]error{ErrRevoked, ErrForbidden, live.Revoked, live.Forbidden} {
+		if errors.Is(e, of) {
+			return true
+		}
+	}
+	return false
 }
 
 // flushes reports whether the queue still goes out: it does if the connection ends in good

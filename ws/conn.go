@@ -38,6 +38,7 @@ type Conn struct {
 	finishing bool            // guarded by deadlines
 	attached  atomic.Bool     // guard, coder and buffered are there
 	closeSent atomic.Bool
+	reset     atomic.Bool  // the bytes that wait in the kernel are not for the peer
 	pingDue   atomic.Bool  // to be written by the next writer
 	pingsOwed atomic.Int32 // pings that no pong has answered yet
 
@@ -128,9 +129,10 @@ func (c *Conn) end(cause *CloseError) (first bool) {
 	return true
 }
 
-// overrule replaces a cause that still lets the queue out by the loss of the credential: no
-// more of the queue is for this peer.
+// overrule replaces a cause that still lets the queue out by the loss of the credential: nothing
+// more of the queue, and of what the kernel holds, is for this peer.
 func (c *Conn) overrule(cause *CloseError) {
+	c.reset.Store(true)
 	old := c.cause.Load()
 	if old == nil || !old.flushes() || c.closeSent.Load() || !c.cause.CompareAndSwap(old, cause) {
 		return
@@ -140,6 +142,9 @@ func (c *Conn) overrule(cause *CloseError) {
 		c.h.closers.add(c)
 	}
 }
+
+// final reports whether nothing that is on its way is for the peer any more.
+func (c *Conn) final(cause *CloseError) bool { return c.reset.Load() || cause.final() }
 
 // endSoon is end for callers that must not wait: the registry, and Send.
 func (c *Conn) endSoon(cause *CloseError) {
@@ -160,14 +165,14 @@ func (c *Conn) endAbnormally(err error) {
 }
 
 // cut closes TCP without another word; on TLS without a close_notify, which could
-// wait for a peer that does not read. A slow peer, and one whose credential was revoked, is
+// wait for a peer that does not read. A slow peer, and one whose end is final, is
 // reset, so that the kernel keeps nothing for it.
 func (c *Conn) cut() {
 	raw := c.guard.Conn
 	if t, ok := raw.(interface{ NetConn() net.Conn }); ok {
 		raw = t.NetConn()
 	}
-	if cause := c.cause.Load(); cause != nil && (cause.Reason == ErrSlow.Reason || cause.Reason == ErrRevoked.Reason || errors.Is(cause, live.Revoked)) {
+	if cause := c.cause.Load(); cause != nil && (cause.Reason == ErrSlow.Reason || c.final(cause)) {
 		if t, ok := raw.(interface{ SetLinger(sec int) error }); ok {
 			_ = t.SetLinger(0)
 		}

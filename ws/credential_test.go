@@ -242,11 +242,15 @@ func TestDeafRevocationsAtTheHandshake(t *testing.T) {
 	})
 }
 
-// renewable tells the clients of revoked credentials to fetch others.
+// renewable tells the clients of revoked credentials to fetch others, unless they are dan's, who
+// is forbidden.
 type renewable struct{ middleware.Revocable }
 
 func (a renewable) Alive(ctx context.Context, p middleware.Principal) error {
 	if err := a.Revocable.Alive(ctx, p); err != nil {
+		if p.Subject == "dan" {
+			return middleware.Forbidden(err)
+		}
 		return middleware.Unauthorized(middleware.ReasonCredentialExpired, err)
 	}
 	return nil
@@ -258,7 +262,7 @@ func TestRevocationOverrulesAShutdown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const count, size = 100, 8 << 10
 		list := middleware.NewRevocations()
-		queued := make(chan struct{}, 3)
+		queued := make(chan struct{}, 4)
 		spread := live.Config{Timeouts: live.Timeouts{Spread: time.Millisecond}}
 		n := startLive(t, spread, ws.Config{Auth: auth(t, renewable{middleware.WithRevocations(user{}, list)}), Serve: func(ctx context.Context, c *ws.Conn) error {
 			for range count {
@@ -270,14 +274,15 @@ func TestRevocationOverrulesAShutdown(t *testing.T) {
 			<-ctx.Done()
 			return context.Cause(ctx)
 		}})
-		ann, bob, eve := n.connect("ann"), n.connect("bob"), n.connect("eve")
-		for range 3 {
+		ann, bob, eve, dan := n.connect("ann"), n.connect("bob"), n.connect("eve"), n.connect("dan")
+		for range 4 {
 			<-queued
 		}
 		go func() { _ = n.live.Shutdown(t.Context()) }()
 		time.Sleep(time.Second) // the ends have begun, and the peers read nothing yet
 		revoke(t, list, middleware.Revocation{SessionHandle: "s-ann"})
 		revoke(t, list, middleware.Revocation{Subject: "eve"})
+		revoke(t, list, middleware.Revocation{Subject: "dan"})
 		synctest.Wait()
 		for _, tt := range []struct {
 			c      *websocket.Conn
@@ -288,6 +293,7 @@ func TestRevocationOverrulesAShutdown(t *testing.T) {
 		}{
 			{ann, 0, 2 * wstest.DefaultBuffer, "revoked", 3000}, // the messages on their way
 			{eve, 0, 2 * wstest.DefaultBuffer, "expired", 3000},
+			{dan, 0, 2 * wstest.DefaultBuffer, "forbidden", 3003},
 			{bob, count * size, count * size, "restart", 1012},
 		} {
 			got := 0

@@ -1,8 +1,6 @@
 package ws
 
 import (
-	"errors"
-
 	"github.com/coder/websocket"
 
 	"github.com/securews/securews/internal/contextkey"
@@ -19,7 +17,7 @@ func (*member) Prompt(contextkey.Ours) {}
 func (m *member) End(cause *live.Cause) {
 	c := (*Conn)(m)
 	e := closeErrorOf(cause)
-	if errors.Is(cause, live.Revoked) {
+	if e.final() {
 		c.overrule(e)
 	}
 	c.endSoon(e)

@@ -30,7 +30,7 @@ const batch = 16 << 10
 //
 // The queue still goes out, while a write makes progress within Timeouts.Write, if Serve
 // ends in good order: by nil or with 1000, 1001, 1012 or 4000 to 4999. Any other ending
-// drops it, and so does a revocation of the credential while it goes out.
+// drops it, and so does the loss of the credential while it goes out.
 func (c *Conn) Send(typ websocket.MessageType, p []byte) error {
 	if err := checkMessage(typ, p); err != nil {
 		return err

@@ -117,16 +117,24 @@ func TestSlowAndRevokedPeersAreReset(t *testing.T) {
 	stall := func(_ context.Context, c *ws.Conn) error {
 		return c.Write(websocket.MessageBinary, make([]byte, 1<<20))
 	}
+	endsWith := func(cause error) func(context.Context, *ws.Conn) error {
+		return func(_ context.Context, c *ws.Conn) error {
+			return errors.Join(c.Send(websocket.MessageBinary, make([]byte, 64)), cause)
+		}
+	}
 	for _, tt := range []struct {
 		sentence string
 		serve    func(context.Context, *ws.Conn) error
-		revoke   bool
+		revoke   bool // when Serve waits or has returned
 		reset    bool
 		latest   time.Duration
 	}{
 		{"a queue that overflows", overflow, false, true, 5 * time.Second},
 		{"a write without progress", stall, false, true, 11 * time.Second},
 		{"a revocation, with a full queue", fill, true, true, 5 * time.Second},
+		{"forbidden", endsWith(ws.ErrForbidden), false, true, 5 * time.Second},
+		{"expired", endsWith(ws.ErrExpired), false, false, 5 * time.Second},
+		{"expired, and then revoked", endsWith(ws.ErrExpired), true, true, 5 * time.Second},
 		{"an end in good order", func(context.Context, *ws.Conn) error { return nil }, false, false, 5 * time.Second},
 	} {
 		for _, secured := range []bool{false, true} {

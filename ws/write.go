@@ -19,7 +19,7 @@ var (
 // Write sends a message and returns when the kernel has taken it. A peer that takes nothing
 // for Timeouts.Write is cut, with 1013 `slow`; a slow one that makes progress is not. It
 // does not wait for what Send has queued. A large message is cut off when the credential is
-// revoked. p may be used again when it returns.
+// revoked or its principal forbidden. p may be used again when it returns.
 func (c *Conn) Write(typ websocket.MessageType, p []byte) error {
 	if err := checkMessage(typ, p); err != nil {
 		return err
@@ -89,7 +89,7 @@ func (c *Conn) put(frames, rest []byte) error {
 	begun := false
 	for _, p := range [...][]byte{frames, rest} {
 		for ; len(p) > 0; begun = true {
-			if cause := c.cause.Load(); begun && cause != nil && cause.Reason == ErrRevoked.Reason {
+			if cause := c.cause.Load(); begun && cause != nil && c.final(cause) {
 				c.cut() // the rest is not for this peer, and no close frame can stand within a frame
 				return cause
 			}

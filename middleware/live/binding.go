@@ -21,9 +21,10 @@ import (
 // contained, and logged once for each member.
 type Member interface {
 	// End begins the end of the member, for the cause. It is called with the first cause
-	// that the registry finds; and a second time, with one that is [Revoked] in errors.Is, if
-	// that was another one and the credential is revoked afterwards. Calls do not overlap; one may still
-	// come while the member leaves, as one of Next may.
+	// that the registry finds; and a second time, with one that is [Revoked] or [Forbidden] in
+	// errors.Is, if the first was neither and the credential is revoked, or its principal
+	// forbidden, afterwards: then nothing that is on its way is for the peer any more. Calls do
+	// not overlap; one may still come while the member leaves, as one of Next may.
 	End(cause *Cause)
 
 	// Next acts on the member's own deadlines and returns when it is to be called again,

@@ -72,6 +72,11 @@ func causeOf(err error) (*Cause, error) {
 	return nil, err
 }
 
+// final reports whether nothing that is on its way is for the peer any more.
+func final(cause *Cause) bool {
+	return errors.Is(cause, Revoked) || errors.Is(cause, Forbidden)
+}
+
 // outdated reports whether the Auth has answered that the principal's roles have changed.
 func (c *Cause) outdated() bool {
 	f, ok := errors.AsType[*middleware.Refusal](c.Err)

@@ -2,7 +2,6 @@ package live
 
 import (
 	"encoding/binary"
-	"errors"
 	"net"
 	"time"
 )
@@ -13,7 +12,7 @@ const contextDelay = 50 * time.Millisecond
 
 // end begins the end. It does not wait.
 func (c *conn) end(cause *Cause) {
-	if errors.Is(cause, Revoked) {
+	if final(cause) {
 		c.reset.Store(true)
 	}
 	if c.begin(cause) {
@@ -165,8 +164,8 @@ func (c *conn) awaitAnswer() bool {
 	return true
 }
 
-// cut closes TCP without waiting. A connection whose peer is slow, or whose credential was
-// revoked, is reset, so that the kernel keeps nothing for it.
+// cut closes TCP without waiting. A connection whose peer is slow, or whose end is
+// final, is reset, so that the kernel keeps nothing for it.
 func (c *conn) cut() { c.closeTCP(false) }
 
 func (c *conn) closeTCP(answered bool) {
@@ -182,14 +181,26 @@ func (c *conn) closeTCP(answered bool) {
 	if !c.closeSent.Load() {
 		defer c.w.cancel(cause)
 	}
-	raw := c.Conn
-	if t, ok := raw.(interface{ NetConn() net.Conn }); ok { // TLS would wait to write its alert
-		raw = t.NetConn()
-	}
-	if t, ok := raw.(interface{ SetLinger(sec int) error }); ok && (c.reset.Load() || !c.closeSent.Load()) {
-		_ = t.SetLinger(0)
+	raw := belowTLS(c.Conn) // TLS would wait to write its alert
+	if c.reset.Load() || !c.closeSent.Load() {
+		resetOnClose(raw)
 	}
 	_ = raw.Close()
+}
+
+// belowTLS returns the connection that carries c, or c.
+func belowTLS(c net.Conn) net.Conn {
+	if t, ok := c.(interface{ NetConn() net.Conn }); ok {
+		return t.NetConn()
+	}
+	return c
+}
+
+// resetOnClose has a Close reset the connection, so that the kernel keeps nothing for the peer.
+func resetOnClose(c net.Conn) {
+	if t, ok := c.(interface{ SetLinger(sec int) error }); ok {
+		_ = t.SetLinger(0)
+	}
 }
 
 // markClosed returns the cause; nil if TCP has been closed before.

@@ -1,7 +1,6 @@
 package live
 
 import (
-	"errors"
 	"sync/atomic"
 	"time"
 
@@ -15,7 +14,7 @@ type ending struct {
 	at       atomic.Int64 // when it began; 0: it has not
 	next     *Cause       // to be told when End returns
 	telling  bool         // End is being called
-	revoked  bool         // End was called with Revoked, or will be
+	final    bool         // End was called with a final cause, or will be
 	counted  bool         // in Registry.told
 	stuck    bool         // was reported; of the wheel's goroutine
 	panicked atomic.Bool  // was logged
@@ -41,7 +40,7 @@ func (b *Binding) begin() (first bool) {
 	return true
 }
 
-// end ends the member. A revocation overrules another cause, since the data that a member
+// end ends the member. A final cause overrules another one, since the data that a member
 // sends while it ends in good order is not for a principal without a credential.
 func (b *Binding) end(cause *Cause) {
 	c := b.decide(cause)
@@ -65,14 +64,13 @@ func (b *Binding) decide(cause *Cause) *Cause {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	e := &b.ending
-	revoked := errors.Is(cause, Revoked)
 	switch {
 	case b.stage.Load() != bound:
 		return nil
-	case !b.begin() && (!revoked || e.revoked):
+	case !b.begin() && (e.final || !final(cause)):
 		return nil
 	}
-	e.revoked = revoked
+	e.final = final(cause)
 	if e.telling {
 		e.next = cause
 		return nil
@@ -81,7 +79,7 @@ func (b *Binding) decide(cause *Cause) *Cause {
 	return cause
 }
 
-// overruled returns the revocation that came while End was being called, or nil.
+// overruled returns the final cause that came while End was being called, or nil.
 func (b *Binding) overruled() *Cause {
 	b.mu.Lock()
 	defer b.mu.Unlock()

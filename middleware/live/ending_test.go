@@ -99,7 +99,9 @@ func TestRevocationOverrulesAnotherCauseOnce(t *testing.T) {
 			first    []*Cause
 			want     string
 		}{
-			{"the first cause counts", []*Cause{Restart, Expired, Later, Forbidden}, "restart"},
+			{"the first cause counts", []*Cause{Restart, Expired, Later}, "restart"},
+			{"forbidden overrules it, too", []*Cause{Restart, Forbidden}, "restart forbidden"},
+			{"but a revocation does not overrule forbidden, which is as final", []*Cause{Forbidden, Revoked}, "forbidden"},
 			{"a revocation overrules it", []*Cause{Restart, Revoked}, "restart revoked"},
 			{"with an error behind it too", []*Cause{Expired, Revoked.Wrap(errors.New("x"))}, "expired revoked"},
 			{"once", []*Cause{Restart, Revoked, Revoked.Wrap(errors.New("x")), Revoked}, "restart revoked"},

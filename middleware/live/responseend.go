@@ -3,6 +3,7 @@ package live
 import (
 	"crypto/tls"
 	"errors"
+	"net"
 	"net/http"
 	"strconv"
 	"time"
@@ -64,11 +65,6 @@ func (w *response) end(cause *Cause) {
 	}
 }
 
-// final reports whether the cause forbids to send the peer anything more.
-func final(cause *Cause) bool {
-	return errors.Is(cause, Revoked) || errors.Is(cause, Forbidden)
-}
-
 // graceOver refuses further writes, and plans the cut.
 func (w *response) graceOver() {
 	w.refusing.Store(true)
@@ -107,6 +103,8 @@ func (w *response) cut() {
 	idle := w.writing.TryLock()
 	if idle {
 		w.writing.Unlock()
+	} else {
+		w.keepNothing(w.request)
 	}
 	if w.request.ProtoMajor == 2 || !idle && !w.closeBelowTLS() {
 		_ = control.SetWriteDeadline(aLongTimeAgo)
@@ -118,6 +116,15 @@ func (w *response) cut() {
 func (w *response) closeBelowTLS() bool {
 	c, ok := w.outer.Value(contextkey.Conn{}).(*tls.Conn)
 	return ok && c.NetConn().Close() == nil
+}
+
+// keepNothing has the kernel keep nothing for the peer when net/http closes the connection, if
+// the end is final and the connection is known. That of HTTP/2 is of other streams, too.
+func (w *response) keepNothing(r *http.Request) {
+	c, ok := w.outer.Value(contextkey.Conn{}).(net.Conn)
+	if ok && r.ProtoMajor == 1 && final(w.endedWith()) {
+		resetOnClose(belowTLS(c))
+	}
 }
 
 // complete decides what becomes of the response of a handler that has returned or, if aborted is
@@ -144,6 +151,7 @@ func (w *response) complete(aborted bool) {
 	case w.eventStream.Load():
 		w.writeLastEvent(o)
 	case w.body.refused, aborted && !w.body.whole(w.ResponseWriter.Header()), w.body.partial(w.ResponseWriter.Header()):
+		w.keepNothing(r)
 		panic(http.ErrAbortHandler)
 	}
 }
