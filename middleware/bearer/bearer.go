@@ -210,6 +210,9 @@ func (a *Authenticator) verify(ctx context.Context, token string) (*verified, er
 	if err != nil {
 		return nil, err
 	}
+	if !s.by.isFor(v.tenant) {
+		return nil, fmt.Errorf("%w: %s is %.80q, and the key is of issuer %.200q", errKeyTenant, a.rules.profile.Tenant, v.tenant, s.by.issuer)
+	}
 	v.at, v.by, v.principal.SigningKey = s.at, s.by, s.by.thumbprint
 	return v, nil
 }
@@ -232,9 +235,14 @@ func (a *Authenticator) signed(ctx context.Context, c *rules, token string) (sig
 		return signed{}, err
 	}
 	named := at.kid != ""
+	if a.keys.lacks(at) {
+		if err := c.fromUs(token); err != nil {
+			return signed{}, err
+		}
+	}
 	at, k, err := a.keys.find(ctx, at)
 	if err != nil {
-		return signed{}, c.unknown(err, token)
+		return signed{}, err
 	}
 	err = k.verify(token, signature, at.alg)
 	if err != nil && !named {

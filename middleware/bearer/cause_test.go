@@ -47,7 +47,7 @@ func TestCausesNameTheValueAndTheSetting(t *testing.T) {
 			"a key of another issuer",
 			bearer.Config{},
 			token(header().with("kid", "other"), claims().with("iss", "https://other.example")),
-			[]string{"name no single key", `iss is "https://other.example"; want Config.Issuer, "https://issuer.example"`},
+			[]string{"token is from another issuer", `iss is "https://other.example"; want Config.Issuer, "https://issuer.example"`},
 		},
 		{
 			"a token that is no JWT",

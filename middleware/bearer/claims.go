@@ -230,7 +230,9 @@ func (c *claims) takeRoles(members []member, path []string, limit int) error {
 		return fmt.Errorf("%w: roles at %q are %.80q; see Profile.Roles", errClaims, path, value)
 	}
 	for _, m := range named {
-		c.roles = append(c.roles, string(m.name))
+		if off := string(m.value); off != "false" && off != "null" {
+			c.roles = append(c.roles, string(m.name))
+		}
 	}
 	return nil
 }

@@ -32,6 +32,7 @@ func TestNewRefuses(t *testing.T) {
 		{"nothing that is right", func(*bearer.Config) {}, ""},
 		{"no issuer", func(c *bearer.Config) { c.Issuer = "" }, "bearer: Issuer: "},
 		{"an issuer with a NUL", func(c *bearer.Config) { c.Issuer = "a\x00b" }, "bearer: Issuer: "},
+		{"an issuer with a placeholder of another name", func(c *bearer.Config) { c.Issuer = "https://login.example/{tenantid}/v2.0" }, "{tenant}"},
 		{"no audience", func(c *bearer.Config) { c.Audience = nil }, "bearer: Audience: "},
 		{"no source of keys", func(c *bearer.Config) { c.Keys = nil }, "exactly one"},
 		{"two sources of keys", func(c *bearer.Config) { c.JWKS = "https://issuer.example/jwks" }, "exactly one"},

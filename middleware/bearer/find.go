@@ -24,6 +24,12 @@ func (s *source) usable() *keySet {
 	return set
 }
 
+// lacks reports whether there is a set, and it has not the key.
+func (s *source) lacks(at slot) bool {
+	set := s.usable()
+	return set != nil && at.kid != "" && set.keys[at] == nil
+}
+
 // find returns the one key of the slot, and of a slot without kid the only key of its
 // algorithm, with its own slot.
 //

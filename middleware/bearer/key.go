@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"math/big"
+	"strings"
 )
 
 // The sizes of RSA keys that are used: RFC 7518 §3.3 wants 2048 bits, and above 4096 one
@@ -37,15 +38,23 @@ type key struct {
 	public     crypto.PublicKey // *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey
 	algorithms []Algorithm
 	thumbprint string
+	issuer     string // Entra ID names that of each key; empty: none
 }
 
-// same reports whether both are the same public key.
+// isFor reports whether the key signs for the tenant; "" is a Profile without tenants. Entra ID
+// writes its issuer with "{tenantid}" for a key of all tenants, and with a tenant's id for one of
+// that alone.
+func (k *key) isFor(tenant string) bool {
+	return tenant == "" || k.issuer == "" || strings.Contains(k.issuer, "{tenantid}") || strings.Contains(k.issuer, "/"+tenant+"/")
+}
+
+// same reports whether both are the same public key of the same issuer.
 func (k *key) same(other *key) bool {
 	if k == nil || other == nil {
 		return false
 	}
 	p, ok := k.public.(interface{ Equal(crypto.PublicKey) bool })
-	return ok && p.Equal(other.public)
+	return ok && p.Equal(other.public) && k.issuer == other.issuer
 }
 
 // parseKey reads one JWK. Members it does not use, x5c among them, are ignored. The kid is returned even of a key that
@@ -73,6 +82,7 @@ func parseKey(raw []byte, algorithms *algorithmSet) (k *key, kid string, err err
 		return nil, kid, err
 	}
 	k = &key{public: public, thumbprint: thumbprintOf(public)}
+	k.issuer, _ = text(jwk["issuer"])
 	own, _ := text(jwk["alg"])
 	for a := range algorithmEnd {
 		if algorithms[a] && a.fits(public) && (jwk["alg"] == nil || own == a.String()) {

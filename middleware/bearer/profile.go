@@ -41,8 +41,8 @@ type Profile struct {
 	ScopeLists bool
 
 	// Roles are paths to roles: the names of a claim and of members within it. Each value
-	// that is there is a string, a list of strings, or an object whose names are roles, whatever
-	// their values; all of them become Principal.Roles. "{audience}" in a name stands for each of
+	// that is there is a string, a list of strings, or an object whose names are roles,
+	// except those with false or null; all of them become Principal.Roles. "{audience}" in a name stands for each of
 	// Config.Audience.
 	Roles [][]string
 

@@ -261,3 +261,36 @@ func TestNewReportsEverythingOfAProfile(t *testing.T) {
 		}
 	}
 }
+
+// Entra ID publishes keys of all tenants, and keys of one: such a key must not sign for another
+// ("Access tokens", section "Validate the issuer", of Microsoft's documentation).
+func TestKeyOfAnotherTenant(t *testing.T) {
+	const tenant, personal = "72f988bf-86f1-41af-91ab-2d7cd011db47", "9188040d-6c67-4c5b-b112-36a304b66dad"
+	for _, tt := range []struct{ name, issuer, want string }{
+		{"of all tenants", "https://login.microsoftonline.com/{tenantid}/v2.0", "accepted"},
+		{"of this tenant", "https://login.microsoftonline.com/" + tenant + "/v2.0", "accepted"},
+		{"without an issuer", "", "accepted"},
+		{"of another tenant", "https://login.microsoftonline.com/" + personal + "/v2.0", "401 credential_invalid"},
+		{"of a tenant whose id begins so", "https://login.microsoftonline.com/" + tenant + "0/v2.0", "401 credential_invalid"},
+	} {
+		for _, issuer := range []string{"https://login.microsoftonline.com/{tenant}/v2.0", "https://login.microsoftonline.com/" + tenant + "/v2.0"} {
+			t.Run(tt.name+", "+issuer, func(t *testing.T) {
+				key := jwk("ec", ecKey())
+				if tt.issuer != "" {
+					key = key.with("issuer", tt.issuer)
+				}
+				cfg := bearer.Config{Profile: bearer.EntraV2(), Issuer: issuer, Audience: []string{audience}, Keys: keys(key)}
+				if strings.Contains(issuer, "{") {
+					cfg.Tenants = []string{tenant}
+				}
+				a := newAuthenticator(t, cfg)
+				got := outcomeOf(a, token(header().with("typ", "JWT"), claims().
+					with("iss", "https://login.microsoftonline.com/"+tenant+"/v2.0").with("tid", tenant).with("ver", "2.0").
+					with("azp", "app").with("azpacr", "0").with("scp", "read").with("uti", "u").without("client_id").without("jti")))
+				if got != tt.want {
+					t.Errorf("got %s, want %s", got, tt.want)
+				}
+			})
+		}
+	}
+}

@@ -19,6 +19,7 @@ func TestRolesOfAToken(t *testing.T) {
 		want      []string
 		refused   bool
 	}{
+		{name: "an object that says no", paths: [][]string{{"perms"}}, claims: object{"perms": object{"admin": false, "staff": nil, "buyer": true, "seller": object{}}}, want: []string{"buyer", "seller"}},
 		{name: "a string", paths: [][]string{{"role"}}, claims: object{"role": "admin"}, want: []string{"admin"}},
 		{name: "a list", paths: [][]string{{"roles"}}, claims: object{"roles": []string{"b", "a"}}, want: []string{"a", "b"}},
 		{name: "an empty list", paths: [][]string{{"roles"}}, claims: object{"roles": []string{}}},

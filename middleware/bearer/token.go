@@ -18,6 +18,7 @@ var (
 	errParameter  = errors.New("token header brings a key, names a place to fetch one from, or asks for an extension")
 	errNested     = errors.New("token is nested")
 	errUnknownKey = errors.New("token kid and alg name no single key of the issuer")
+	errKeyTenant  = errors.New("token is signed by a key of another tenant")
 	errWithdrawn  = errors.New("the issuer has withdrawn the key that signed the token")
 	errSignature  = errors.New("token signature does not verify")
 )
@@ -122,13 +123,13 @@ func (c *rules) header(head string) (slot, error) {
 	return at, nil
 }
 
-// unknown adds to the cause that no key was found the issuer that the token names, if that is
-// another. It is not verified.
-func (c *rules) unknown(cause error, token string) error {
+// fromUs returns errIssuer if the token names another issuer. That is not verified, and decides
+// whether its key is worth a fetch.
+func (c *rules) fromUs(token string) error {
 	if iss, err := unverifiedIssuer(token); err == nil && !c.issuer.owns(iss) {
-		return fmt.Errorf("%w; iss is %.200q; want Config.Issuer, %.200q", cause, iss, c.issuer.name)
+		return fmt.Errorf("%w: iss is %.200q; want Config.Issuer, %.200q", errIssuer, iss, c.issuer.name)
 	}
-	return cause
+	return nil
 }
 
 // parameters are those of a header that decide.

@@ -96,6 +96,8 @@ func (c Config) validateParties() (errs []error) {
 		wrong("Tenants: Issuer has %s in it: write the accepted tenants, or set TenantAllowed", tenantPlace)
 	case templated && c.Discovery:
 		wrong("Discovery: it needs one issuer, and Issuer has %s in it: write JWKS, the key set of all tenants", tenantPlace)
+	case !templated && strings.ContainsAny(c.Issuer, "{}"):
+		wrong("Issuer: %.200q has braces, which no token has: write %s for the tenant", c.Issuer, tenantPlace)
 	case !templated && accepts:
 		wrong("Tenants: Issuer has no %s in it: write that in place of the tenant, or leave Tenants and TenantAllowed empty", tenantPlace)
 	}
