@@ -56,7 +56,10 @@ func hardened(c *http.Client, connections int) *http.Client {
 		t.DisableKeepAlives = connections == 0 // net/http repeats a request on a connection that it kept and lost
 		if connections > 0 {
 			t.MaxIdleConnsPerHost, t.IdleConnTimeout = connections, idleTimeout
-			t.HTTP2 = &http.HTTP2Config{SendPingTimeout: pingTimeout, PingTimeout: pingTimeout} // finds a dead connection
+			if t.HTTP2 == nil {
+				t.HTTP2 = &http.HTTP2Config{}
+			}
+			t.HTTP2.SendPingTimeout, t.HTTP2.PingTimeout = pingTimeout, pingTimeout // finds a dead connection
 		}
 		if t.MaxResponseHeaderBytes <= 0 || t.MaxResponseHeaderBytes > maxHeader {
 			t.MaxResponseHeaderBytes = maxHeader

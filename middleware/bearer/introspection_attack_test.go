@@ -96,6 +96,7 @@ func TestSealedTokensThatAreSwapped(t *testing.T) {
 	key := make([]byte, 32)
 	principals := map[string]middleware.Principal{}
 	introspectors := map[string]*bearer.Introspector{}
+	i.issues("no-jti", members().without("iss").without("jti"))
 	for _, iss := range []string{issuer, "https://other.example"} {
 		cfg := introspection(i)
 		cfg.Issuer, cfg.Key = iss, key
@@ -126,6 +127,14 @@ func TestSealedTokensThatAreSwapped(t *testing.T) {
 		if err := introspectors[issuer].Alive(t.Context(), p); outcome(err) != tt.want {
 			t.Errorf("%s: %s, want %s", tt.name, outcome(err), tt.want)
 		}
+	}
+	p, err := introspectors[issuer].Authenticate(request("no-jti")) // its handle is that of the token alone
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Issuer = "https://other.example"
+	if err := introspectors[p.Issuer].Alive(t.Context(), p); outcome(err) != expired {
+		t.Errorf("the name of another issuer: %s", outcome(err))
 	}
 }
 

@@ -38,8 +38,9 @@ type IntrospectionConfig struct {
 
 	// Authorize authenticates this service in other ways: it sets a header of the request,
 	// for instance Authorization with a bearer token, or adds to its PostForm, for instance
-	// client_id and client_secret, or client_assertion (RFC 7523 §2.2). It must be safe for
-	// concurrent use, and is given up after Timeout.
+	// client_id and client_secret, or client_assertion (RFC 7523 §2.2). PostForm has the
+	// token that is asked about, so it must not be logged. It must be safe for concurrent
+	// use, and is given up after Timeout.
 	Authorize func(*http.Request) error
 
 	// Audience are the names of this service, any of which aud must contain. Clients are

@@ -185,6 +185,26 @@ func TestHowLongAnAnswerServes(t *testing.T) {
 	})
 }
 
+// An answer does not serve beyond exp, however long CacheFor is.
+func TestNoAnswerServesBeyondExp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := newTokenIssuer()
+		i.issues(opaque, members().with("exp", time.Now().Unix()+20))
+		cfg := introspection(i)
+		cfg.CacheFor, cfg.Leeway = time.Minute, time.Second
+		a := newIntrospector(t, cfg)
+		for _, step := range []struct {
+			after time.Duration
+			want  string
+		}{{0, "accepted"}, {21*time.Second - 1, "accepted"}, {1, expired}} {
+			time.Sleep(step.after)
+			if _, err := a.Authenticate(request(opaque)); outcome(err) != step.want || i.asked.Load() != 1 {
+				t.Errorf("after %v: %s, %d questions", step.after, outcome(err), i.asked.Load())
+			}
+		}
+	})
+}
+
 func TestRefusalsOfOpaqueTokens(t *testing.T) {
 	t.Parallel()
 	i := newTokenIssuer()
