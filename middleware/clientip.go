@@ -3,6 +3,7 @@ package middleware
 import (
 	"net/http"
 	"net/netip"
+	"strings"
 )
 
 // ClientIP returns the address of the client: as the innermost [Proxies] around found it,
@@ -12,5 +13,19 @@ func ClientIP(r *http.Request) netip.Addr {
 	if x, ok := r.Context().Value(proxiedKey{}).(*proxied); ok {
 		return x.client
 	}
-	return peerAddr(r)
+	return peerOf(r).addr
+}
+
+// clientAddress is ClientIP for the log, which has "@" for a Unix socket.
+func clientAddress(r *http.Request) string {
+	a := ClientIP(r)
+	if !a.IsValid() {
+		return r.RemoteAddr
+	}
+	if i := strings.LastIndexByte(r.RemoteAddr, ':'); i > 0 && a.Is4() {
+		if peer, err := netip.ParseAddr(r.RemoteAddr[:i]); err == nil && peer == a {
+			return r.RemoteAddr[:i] // IPv4 has one spelling
+		}
+	}
+	return a.String()
 }

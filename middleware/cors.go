@@ -93,7 +93,7 @@ func (p *OriginPolicy) permits(r *http.Request) bool {
 	if len(lines) != 1 || len(r.Header["Access-Control-Request-Method"]) > 1 {
 		return false
 	}
-	_, err := p.admit(lines[0])
+	_, err := p.admit(r, lines[0])
 	return err == nil
 }
 
@@ -102,7 +102,7 @@ func (p *OriginPolicy) validateCORS(cfg CORSConfig) error {
 	fail := func(format string, args ...any) {
 		errs = append(errs, fmt.Errorf("middleware: "+format, args...))
 	}
-	if p == nil || !p.any && len(p.exact)+len(p.wild) == 0 {
+	if p.zero() {
 		fail("OriginPolicy.CORS: the zero OriginPolicy admits no origin: use NewOriginPolicy")
 	}
 	if cfg.Credentials && p.AllowsAny() {

@@ -15,6 +15,7 @@ import (
 var dangerous = map[string]string{
 	"middleware.DangerouslyAnyOrigin":             "every page may open a WebSocket and send unsafe methods",
 	"middleware.DangerouslyAllowLocalHTTP":        "a page on this machine without TLS may, which any local program can serve",
+	"middleware.DangerouslyAcrossTenants":         "a page of one subdomain acts at the hosts of others, with the user's cookies there",
 	"middleware.DangerouslyShortHSTS":             "browsers forget soon that the site is on TLS (ASVS 3.4.1)",
 	"middleware.DangerouslyEval":                  "scripts may run text as code (CSP3 §6.1.11)",
 	"middleware.DangerouslyInlineStyle":           "injected markup may style the page, and read it by selectors",

@@ -1,9 +1,11 @@
 package middleware
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -11,43 +13,42 @@ import (
 // page whose name was pointed at this server after it was loaded is same-origin to
 // its browser, but the Host it sends is its own.
 //
-// Only the request's Host counts (with HTTP/2 its :authority), never
-// X-Forwarded-Host. It is safe for concurrent use. The zero value refuses every
-// request.
+// The request's Host counts (with HTTP/2 its :authority), or behind a proxy that changes it
+// the host that the proxy names: see [HostPolicy.Behind]. It is safe for concurrent use. The
+// zero value refuses every request.
 type HostPolicy struct {
-	raw   map[string]struct{}   // canonical spellings: the fast path
-	exact map[endpoint]struct{} // the same as values, for the other spellings
-	wild  map[endpoint]struct{} // by the parent of the allowed subdomains
+	raw     map[string]struct{}   // canonical spellings: the fast path
+	exact   map[endpoint]struct{} // the same as values, for the other spellings
+	ports   []uint16              // of the entries, each once, 443 first
+	wild    wildcards
+	proxies *Proxies
 }
 
 // NewHostPolicy returns a policy that allows the hosts:
 //
-//	app.example         this name, with no port or with :443
-//	app.example:8443    this name and this port
-//	*.app.example       its subdomains at any depth, but neither app.example itself
-//	                    nor names below another public suffix
-//	192.0.2.1, [::1]    addresses
+//	app.example            this name, with no port or with :443
+//	app.example:8443       this name and this port
+//	*.app.example          its subdomains at any depth, but neither app.example itself
+//	                       nor names below another public suffix
+//	app-*.preview.example  its subdomains of one label more that begin with app-
+//	192.0.2.1, [::1]       addresses
 //
 // Letter case does not matter, internationalized names may be written in Unicode,
 // and a wildcard over a public suffix is an error. A trailing dot is refused:
 // "app.example." is another host to cookies and certificates.
 func NewHostPolicy(hosts ...string) (*HostPolicy, error) {
-	p := &HostPolicy{raw: map[string]struct{}{}, exact: map[endpoint]struct{}{}, wild: map[endpoint]struct{}{}}
+	p := &HostPolicy{raw: map[string]struct{}{}, exact: map[endpoint]struct{}{}}
 	var errs []error
 	if len(hosts) == 0 {
 		errs = append(errs, errors.New("middleware: NewHostPolicy: no host is allowed: name at least one"))
 	}
 	for _, entry := range hosts {
-		e, wild, err := parseAllowedHost(entry)
+		e, err := parseAllowedHost(entry)
 		switch {
 		case err != nil:
 			errs = append(errs, fmt.Errorf("middleware: NewHostPolicy: %.300q: %w", entry, err))
-		case wild:
-			p.wild[e] = struct{}{}
 		default:
-			p.exact[e] = struct{}{}
-			p.raw[e.String()] = struct{}{}
-			p.raw[e.without(443)] = struct{}{}
+			p.add(e)
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -56,46 +57,111 @@ func NewHostPolicy(hosts ...string) (*HostPolicy, error) {
 	return p, nil
 }
 
-func parseAllowedHost(entry string) (endpoint, bool, error) {
+func (p *HostPolicy) add(e hostPattern) {
+	switch {
+	case slices.Contains(p.ports, e.port):
+	case e.port == 443:
+		p.ports = slices.Insert(p.ports, 0, e.port)
+	default:
+		p.ports = append(p.ports, e.port)
+	}
+	if e.wild {
+		p.wild.add(e)
+		return
+	}
+	p.exact[e.endpoint] = struct{}{}
+	p.raw[e.String()] = struct{}{}
+	p.raw[e.without(443)] = struct{}{}
+}
+
+func parseAllowedHost(entry string) (hostPattern, error) {
 	_, rest, hasScheme := strings.Cut(entry, "://")
 	switch {
 	case entry == "":
-		return endpoint{}, false, errors.New("it is empty: name a host, or leave it out")
+		return hostPattern{}, errors.New("it is empty: name a host, or leave it out")
 	case entry == "*":
-		return endpoint{}, false, errors.New("it is every host, not a policy: name the hosts, or leave the layer out")
+		return hostPattern{}, errors.New("it is every host, not a policy: name the hosts, or leave the layer out")
 	case hasScheme:
-		return endpoint{}, false, fmt.Errorf("a host has no scheme: write %q", rest)
+		return hostPattern{}, fmt.Errorf("a host has no scheme: write %q", rest)
 	case strings.ContainsAny(entry, `/\?#@`):
-		return endpoint{}, false, errors.New(`a host has neither path, query, fragment nor user: write "app.example"`)
+		return hostPattern{}, errors.New(`a host has neither path, query, fragment nor user: write "app.example"`)
 	}
 	return parsePattern(entry, 443)
 }
 
-var errHostNotAllowed = errors.New("it is not one of the hosts of NewHostPolicy")
+// Behind returns the same list for a server behind proxies that change Host: it decides about
+// [Proxies.Host].
+func (p *HostPolicy) Behind(proxies *Proxies) *HostPolicy {
+	if p == nil {
+		return nil
+	}
+	behind := *p
+	behind.proxies = proxies
+	return &behind
+}
 
 // Check returns a [Refusal] with status 421 (RFC 9110 §15.5.20) for a request whose
-// Host is not on the list.
+// host is not on the list.
 func (p *HostPolicy) Check(r *http.Request) error {
+	_, err := p.find(r)
+	return err
+}
+
+// Admit is [HostPolicy.Check]. If a wildcard admits the host, the returned request carries it,
+// so that an [OriginPolicy] can keep the pages of one subdomain from the hosts of others.
+func (p *HostPolicy) Admit(r *http.Request) (*http.Request, error) {
+	wild, err := p.find(r)
+	if err != nil || wild == "" {
+		return r, err
+	}
+	return r.WithContext(context.WithValue(r.Context(), wildHostKey{}, wild)), nil
+}
+
+// wildHostKey is for the name that a wildcard of a HostPolicy admitted.
+type wildHostKey struct{}
+
+var errHostNotAllowed = errors.New("it is not one of the hosts of NewHostPolicy")
+
+// find returns the name of a host that a wildcard admits, without port, and "" for a host
+// that the list names.
+func (p *HostPolicy) find(r *http.Request) (wild string, err error) {
 	if p == nil {
 		p = &HostPolicy{}
 	}
-	if _, ok := p.raw[r.Host]; ok {
-		return nil
+	host := p.proxies.Host(r)
+	if _, ok := p.raw[host]; ok {
+		return "", nil
 	}
-	e, err := parseEndpoint(r.Host, 443)
+	e, err := parseEndpoint(host, 443)
 	if err == nil {
-		if _, ok := p.exact[e]; ok || underWildcard(p.wild, e) {
-			return nil
+		if _, ok := p.exact[e]; ok {
+			return "", nil
+		}
+		if p.wild.admit(e) {
+			return e.host, nil
 		}
 		err = errHostNotAllowed
 	}
-	return refuseFound(http.StatusMisdirectedRequest, ReasonHostNotAllowed, "HostPolicy: Host", r.Host, err)
+	return "", p.refuse(r, host, err)
 }
 
-// Handler admits requests for the listed hosts and refuses the others.
+func (p *HostPolicy) refuse(r *http.Request, host string, why error) error {
+	if forwarded := r.Header[forwardedHost]; len(forwarded) > 0 && host == r.Host {
+		why = &unreadHostCause{why, forwarded[0]}
+	}
+	return refuseHost(host, why)
+}
+
+func refuseHost(host string, why error) error {
+	return refuseFound(http.StatusMisdirectedRequest, ReasonHostNotAllowed, "HostPolicy: Host", host, why)
+}
+
+// Handler admits requests for the listed hosts and refuses the others. Mount it outside
+// [OriginPolicy.Handler].
 func (p *HostPolicy) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := p.Check(r); err != nil {
+		r, err := p.Admit(r)
+		if err != nil {
 			Refuse(w, r, err)
 			return
 		}

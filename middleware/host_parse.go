@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"golang.org/x/net/idna"
-	"golang.org/x/net/publicsuffix"
 )
 
 // endpoint is a host and a port in canonical form, so that == compares them: a
@@ -168,25 +167,3 @@ func endsInNumber(lower string) bool {
 
 // domainToASCII is WHATWG URL §3.3, "domain to ASCII", not strict: what browsers do.
 var domainToASCII = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(false), idna.CheckHyphens(false))
-
-// underWildcard reports whether the host is a subdomain, at any depth, of one of
-// the parents, at the same port. It does not reach past a public suffix, which
-// [checkWildcard] cannot see from above: below s3.amazonaws.com there are other
-// owners than below amazonaws.com.
-func underWildcard(parents map[endpoint]struct{}, e endpoint) bool {
-	if len(parents) == 0 {
-		return false
-	}
-	whole := e.host
-	for {
-		i := strings.IndexByte(e.host, '.')
-		if i < 0 {
-			return false
-		}
-		e.host = e.host[i+1:]
-		if _, ok := parents[e]; ok { // the suffix is looked for only now: that allocates
-			suffix, _ := publicsuffix.PublicSuffix(whole)
-			return len(e.host) > len(suffix)
-		}
-	}
-}

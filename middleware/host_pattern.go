@@ -11,32 +11,95 @@ import (
 	"golang.org/x/net/publicsuffix"
 )
 
+// hostPattern is host[:port] as a configuration gives it. With a wildcard, the endpoint is
+// the parent of the names that it stands for.
+type hostPattern struct {
+	endpoint
+	wild  bool
+	label labelPattern // zero: subdomains at any depth
+}
+
+// labelPattern stands for the names with one label more than the parent's, which begins with
+// the prefix, ends with the suffix, and has at least one letter, digit or hyphen in between.
+type labelPattern struct{ prefix, suffix string }
+
+func (l labelPattern) matches(label string) bool {
+	n := len(label) - len(l.prefix) - len(l.suffix)
+	return n > 0 && strings.HasPrefix(label, l.prefix) && strings.HasSuffix(label, l.suffix) &&
+		isLDH(label[len(l.prefix):len(l.prefix)+n])
+}
+
+// isLDH reports whether s has only lower-case letters, digits and hyphens.
+func isLDH(s string) bool {
+	for _, c := range []byte(s) {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+			return false
+		}
+	}
+	return true
+}
+
 // parsePattern reads host[:port] as a configuration gives it: names may be
-// internationalized, and "*." in front stands for subdomains of any depth.
-func parsePattern(s string, defaultPort uint16) (e endpoint, wild bool, err error) {
+// internationalized, "*." in front stands for subdomains of any depth, and one "*" inside the
+// first label for a part of that label.
+func parsePattern(s string, defaultPort uint16) (hostPattern, error) {
 	if err := checkPrintable(s); err != nil {
-		return endpoint{}, false, err
+		return hostPattern{}, err
 	}
-	s, wild = strings.CutPrefix(s, "*.")
-	name, _, err := splitPort(s, defaultPort)
+	rest, whole := strings.CutPrefix(s, "*.")
+	name, _, err := splitPort(rest, defaultPort)
 	if err != nil {
-		return endpoint{}, false, err
+		return hostPattern{}, err
 	}
-	port := s[len(name):]
-	if strings.Contains(name, "*") {
-		return endpoint{}, false, errors.New(`a wildcard is the whole first label, once: "*.app.example"`)
+	port := rest[len(name):]
+	if whole {
+		name = "*." + name
+	}
+	p, name, err := cutWildcard(name)
+	if err != nil {
+		return hostPattern{}, err
 	}
 	if name, err = toASCII(name); err != nil {
-		return endpoint{}, false, err
+		return hostPattern{}, err
 	}
-	if e, err = parseEndpoint(name+port, defaultPort); err != nil {
-		return endpoint{}, false, err
+	if p.endpoint, err = parseEndpoint(name+port, defaultPort); err != nil {
+		return hostPattern{}, err
 	}
-	if wild {
-		err = checkWildcard(e.host)
+	if p.wild {
+		err = checkWildcard(p.host)
 	}
-	return e, wild, err
+	return p, err
 }
+
+var (
+	errWildcard      = errors.New(`a wildcard is the whole first label, or a part of it beside a hyphen, once: "*.app.example", "app-*.preview.example"`)
+	errLabelPunycode = errors.New("a part of an xn-- label names nothing: write the whole label")
+)
+
+// cutWildcard returns the pattern that the first label is, and the name behind it.
+func cutWildcard(name string) (p hostPattern, parent string, err error) {
+	label, parent, below := strings.Cut(name, ".")
+	switch {
+	case !strings.Contains(name, "*"):
+		return hostPattern{}, name, nil
+	case strings.Count(name, "*") > 1 || !strings.Contains(label, "*") || !below:
+		return p, "", errWildcard
+	}
+	p.wild = true
+	prefix, suffix, _ := strings.Cut(strings.ToLower(label), "*")
+	p.label = labelPattern{prefix, suffix}
+	switch {
+	case prefix != "" && !isBeside(prefix, prefix[len(prefix)-1], prefix[0]), suffix != "" && !isBeside(suffix, suffix[0], suffix[len(suffix)-1]):
+		return p, "", errWildcard
+	case strings.HasPrefix(prefix, "xn--"):
+		return p, "", errLabelPunycode
+	}
+	return p, parent, nil
+}
+
+// isBeside reports whether s can stand beside a wildcard in a label: a hyphen separates the
+// two, because *app.example would be evilapp.example, too, and the label ends in no hyphen.
+func isBeside(s string, inner, outer byte) bool { return isLDH(s) && inner == '-' && outer != '-' }
 
 // checkPrintable refuses characters that an editor does not show. The joiners are allowed:
 // UTS #46 limits their places.
@@ -85,7 +148,7 @@ func checkWildcard(host string) error {
 	}
 	child := "x." + host
 	if s, _ := publicsuffix.PublicSuffix(host); s == host {
-		return fmt.Errorf("%q is a public suffix, under which anyone may own a name: name your own domain, as in %q", host, "*.app."+host)
+		return fmt.Errorf("%q is a public suffix, under which anyone may own a name: name a domain that is yours alone", host)
 	}
 	if s, _ := publicsuffix.PublicSuffix(child); s == child {
 		return fmt.Errorf("every name under %q is a public suffix, which anyone may own: name your own domain", host)

@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -14,20 +15,43 @@ import (
 type OriginConfig struct {
 	_ [0]func()
 
-	// Allow lists the origins: "https://app.example", "https://app.example:8443",
-	// or "https://*.app.example" for its subdomains at any depth, but not for
-	// app.example itself. Internationalized names may be written in Unicode.
-	// At least one.
+	// Allow lists the origins:
+	//
+	//	https://app.example            this origin; https://app.example:8443 is another
+	//	https://*.app.example          its subdomains at any depth, but not app.example itself
+	//	https://app-*.preview.example  its subdomains of one label more that begin with app-;
+	//	                               also *-app, and a-*-b
+	//	capacitor://localhost          the pages of a native shell or an extension, each by its
+	//	                               whole origin: tauri://localhost, chrome-extension://<id>
+	//
+	// Internationalized names may be written in Unicode. At least one, if Allowed is nil.
 	Allow []string
+
+	// Allowed, if it is set, is asked about a page that Allow does not list: for
+	// customers' own domains, which change at run time. page is an origin on https in
+	// canonical form, as "https://shop.example" or "https://shop.example:8443"; null and
+	// everything that is not an origin are refused before. host is that of the
+	// request, as "api.example" or "api.example:8443" (see [Proxies.Host]); "" if that cannot be read.
+	// Strangers choose how often it is asked, so it should look into memory. It is called
+	// concurrently. NewOriginPolicy asks it about a page that cannot exist, and returns an error
+	// if it allows that.
+	Allowed func(ctx context.Context, page, host string) bool
 
 	// AllowMissing admits requests without an Origin: native clients send
 	// none, browsers always do. A credential that browsers send automatically is never
 	// accepted without one, see [Auth.Authenticate].
 	AllowMissing bool
 
-	// DangerouslyAllowLocalHTTP lets Allow name http://localhost, http://127.0.0.1
-	// and http://[::1], with any port: development without TLS.
+	// DangerouslyAllowLocalHTTP lets Allow name http://localhost, names below it as
+	// http://tenant.localhost, http://127.0.0.1 and http://[::1], with any port:
+	// development without TLS, and shells that serve their pages so.
 	DangerouslyAllowLocalHTTP bool
+
+	// DangerouslyAcrossTenants lets the pages that a wildcard of Allow admits use every
+	// host that a wildcard of a [HostPolicy] admits: a page of a.app.example then opens
+	// sockets to b.app.example, with the cookies that the user has there. By default such a
+	// page may use the host with its own name, and the hosts that the HostPolicy names.
+	DangerouslyAcrossTenants bool
 }
 
 // OriginPolicy decides which pages a request may come from: an exact list (RFC 6455
@@ -37,41 +61,44 @@ type OriginConfig struct {
 // It is safe for concurrent use. The zero value refuses every handshake and every
 // unsafe method.
 type OriginPolicy struct {
-	raw          map[string]origin     // canonical spellings: the fast path
-	exact        map[origin]struct{}   // the same as values, for the other spellings
-	wild         map[endpoint]struct{} // by the parent of the allowed subdomains; always https
-	subdomains   *recent.Cache[origin] // accepted under wild
-	sites        *recent.Cache[string] // registrable domains of hosts
-	allowMissing bool
-	any          bool
+	raw           map[string]origin     // canonical spellings: the fast path
+	exact         map[origin]struct{}   // the same as values, for the other spellings
+	wild          wildcards             // always https
+	subdomains    *recent.Cache[origin] // accepted under wild
+	allowed       func(ctx context.Context, page, host string) bool
+	proxies       *Proxies
+	allowMissing  bool
+	acrossTenants bool
+	any           bool
 }
 
 // NewOriginPolicy returns the policy of the config. Its error joins all that is
-// wrong with the entries, each with what to write instead: a missing or another
-// scheme, a path, a wildcard over a public suffix, null.
+// wrong with the entries, each with what to write instead: a missing scheme, a path, a
+// wildcard over a public suffix, null.
 func NewOriginPolicy(cfg OriginConfig) (*OriginPolicy, error) {
 	p := &OriginPolicy{
-		raw: map[string]origin{}, exact: map[origin]struct{}{}, wild: map[endpoint]struct{}{},
-		sites:        recent.New[string](),
-		allowMissing: cfg.AllowMissing,
+		raw: map[string]origin{}, exact: map[origin]struct{}{},
+		allowed: cfg.Allowed, allowMissing: cfg.AllowMissing, acrossTenants: cfg.DangerouslyAcrossTenants,
 	}
 	var errs []error
-	if len(cfg.Allow) == 0 {
+	if len(cfg.Allow) == 0 && cfg.Allowed == nil {
 		errs = append(errs, errors.New(`middleware: OriginConfig.Allow: required: name at least one origin, as in "https://app.example"`))
 	}
 	for _, entry := range cfg.Allow {
-		o, wild, err := parseAllowedOrigin(entry, cfg.DangerouslyAllowLocalHTTP)
+		scheme, e, err := parseAllowedOrigin(entry, cfg.DangerouslyAllowLocalHTTP)
 		switch {
 		case err != nil:
 			errs = append(errs, fmt.Errorf("middleware: OriginConfig.Allow: %.300q: %w", entry, err))
-		case wild:
-			p.wild[o.endpoint] = struct{}{}
+		case e.wild:
+			p.wild.add(e)
 			p.subdomains = recent.New[origin]()
 		default:
+			o := origin{scheme, e.endpoint}
 			p.exact[o] = struct{}{}
 			p.raw[o.String()] = o
 		}
 	}
+	errs = append(errs, checkAllowed(cfg.Allowed))
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
@@ -90,15 +117,30 @@ func DangerouslyAnyOrigin() *OriginPolicy {
 // AllowsAny reports whether this is [DangerouslyAnyOrigin].
 func (p *OriginPolicy) AllowsAny() bool { return p != nil && p.any }
 
+// zero reports whether no Origin can be on the list.
+func (p *OriginPolicy) zero() bool {
+	return p == nil || !p.any && len(p.exact) == 0 && p.wild.empty() && p.allowed == nil
+}
+
+// Behind returns the same policy for a server behind proxies that change Host: the host that
+// a request was sent to is [Proxies.Host]. ws.New does this with its Config.Proxies.
+func (p *OriginPolicy) Behind(proxies *Proxies) *OriginPolicy {
+	if p == nil {
+		return nil
+	}
+	behind := *p
+	behind.proxies = proxies
+	return &behind
+}
+
 // Check returns a [Refusal] with status 403 for a handshake or an unsafe method
 // whose Origin is not on the list, missing, sent twice, or in conflict with its
 // Sec-Fetch-Site.
 //
 // Origins are compared as tuples (RFC 6454 §5): https://APP.example:443 is
 // https://app.example, and nothing else is. That Origin and Host are equal admits no
-// request: after DNS rebinding they are equal. Only Sec-Fetch-Site is compared with the
-// Host, so a proxy in front must pass on the Host as the browser sent it, port included;
-// otherwise browsers that send both are refused.
+// request: after DNS rebinding they are equal. A Sec-Fetch-Site is a conflict if it says
+// cross-site although Origin and Host are equal: a proxy in front has rewritten them.
 func (p *OriginPolicy) Check(r *http.Request) error {
 	if method.IsSafe(r.Method) && !opening.IsHandshake(r) {
 		return nil
@@ -119,56 +161,11 @@ func (p *OriginPolicy) Check(r *http.Request) error {
 	case len(lines) == 0:
 		return checkFetchSiteAlone(r)
 	}
-	o, err := p.admit(lines[0])
+	o, err := p.admit(r, lines[0])
 	if err != nil || p.any {
 		return err
 	}
 	return p.checkFetchSite(r, o)
-}
-
-var (
-	originMissing error = &Refusal{
-		Status: http.StatusForbidden, Reason: ReasonOriginMissing,
-		Err: errors.New("middleware: OriginPolicy: no Origin: browsers send one; OriginConfig.AllowMissing admits native clients"),
-	}
-
-	errSeveralOrigins = errors.New("it is one of several Origin headers (RFC 6454 §7.3)")
-	errNotAllowed     = errors.New("it is not in OriginConfig.Allow")
-	errOpaqueOrigin   = errors.New("it is a sandboxed frame, a local file, or a redirect across sites, which OriginConfig.Allow cannot name")
-)
-
-func refuseOrigin(reason Reason, value string, why error) error {
-	return refuseFound(http.StatusForbidden, reason, "OriginPolicy: Origin", value, why)
-}
-
-// admit returns the tuple of an Origin that is allowed, or the refusal.
-func (p *OriginPolicy) admit(value string) (origin, error) {
-	if o, ok := p.raw[value]; ok {
-		return o, nil
-	}
-	if o, ok := p.subdomains.Get(value); ok {
-		return o, nil
-	}
-	// RFC 6454 §7.1: null, in that exact spelling. Chromium sends file:// for a local
-	// file that may read others, as in Electron.
-	if value == "null" || value == "file://" {
-		if p.any {
-			return origin{}, nil
-		}
-		return origin{}, refuseOrigin(ReasonOriginNotAllowed, value, errOpaqueOrigin)
-	}
-	o, err := parseOrigin(value)
-	if err != nil {
-		return origin{}, refuseOrigin(ReasonOriginMalformed, value, err)
-	}
-	if _, ok := p.exact[o]; ok || p.any {
-		return o, nil
-	}
-	if o.scheme == "https" && underWildcard(p.wild, o.endpoint) {
-		p.subdomains.Put(value, o.clone())
-		return o, nil
-	}
-	return origin{}, refuseOrigin(ReasonOriginNotAllowed, value, errNotAllowed)
 }
 
 // Handler admits a request or refuses it, as [OriginPolicy.Check] says.

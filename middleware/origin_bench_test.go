@@ -121,10 +121,10 @@ func TestOriginCauseInTheLog(t *testing.T) {
 		{handshakeFrom("https://[::1]x"), `Origin "https://[::1]x": 'x' stands behind the brackets`},
 		{handshakeFrom("https://app.example", "x"), `Origin "https://app.example": it is one of several Origin headers (RFC 6454 §7.3)`},
 		{
-			withFetchSite(handshakeTo("app.example:81", "https://app.example"), "same-origin"),
-			`Sec-Fetch-Site "same-origin": it disagrees with Origin "https://app.example" at this server "https://app.example:81": let the proxy in front pass on the Host as it came`,
+			withFetchSite(handshakeTo("app.example:81", "https://app.example"), "cross-site"),
+			`Sec-Fetch-Site "cross-site": it disagrees with Origin "https://app.example" at the Host "app.example:81": let the proxy in front pass on Origin and Host as they came, or name the Host by ProxiesConfig.HostHeader`,
 		},
-		{withFetchSite(handshakeTo("a b", "https://app.example"), "none"), `Sec-Fetch-Site "none": it cannot be compared with Host "a b": ' ' stands in the host`},
+		{withFetchSite(handshakeTo("a b", "https://app.example"), "cross-site"), `Sec-Fetch-Site "cross-site": it cannot be compared with Host "a b": ' ' stands in the host`},
 		{withFetchSite(handshakeFrom("https://app.example"), "none", "none"), `Sec-Fetch-Site "none": it is one of several Sec-Fetch-Site headers`},
 	} {
 		lines := logged(t, http.NotFoundHandler(), tt.request, p.Handler)

@@ -1,6 +1,7 @@
 package middleware_test
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
@@ -25,8 +26,23 @@ var badOrigins = []struct{ entry, hint string }{
 	{"ws://app.example", `write "https://app.example"`},
 	{"wss://app.example", `write "https://app.example"`},
 	{"ftp://app.example", `write "https://app.example"`},
-	{"chrome-extension://abc", "only https"},
-	{"file://", "only https"},
+	{"file://", "opaque origin"},
+	{"file://x", "opaque origin"},
+	{"data://x", "opaque origin"},
+	{"blob://app.example", "opaque origin"},
+	{"about://blank", "opaque origin"},
+	{"javascript://x", "opaque origin"},
+	{"chrome-extension://", "host is missing"},
+	{"chrome-extension://*", "DangerouslyAnyOrigin()"},
+	{"app://*.app.example", "a wildcard is for https"},
+	{"app://x/", `write "app://x"`},
+	{"1app://x", "not a scheme"},
+	{"ca pacitor://localhost", "space"},
+	{"htps://app.example", `the scheme is misspelt: write "https://app.example"`},
+	{"httpss://app.example", "misspelt"},
+	{"http://app-*.localhost", "public suffix"},
+	{"http://app-*.x.localhost", "name each local page"},
+	{"http://tenant.localhost", "DangerouslyAllowLocalHTTP"},
 	{"https://", "host is missing"},
 	{"https://:443", "label of the host is empty"},
 	{"https://app.example/", `write "https://app.example"`},
@@ -37,6 +53,7 @@ var badOrigins = []struct{ entry, hint string }{
 	{"https:///app.example", "host is missing"},
 	{"https://user@app.example", `write "https://app.example"`},
 	{"https://user:pass@app.example", `write "https://app.example"`},
+	{"https://app.example@evil.com", "remove the @"},
 	{"https://a.example,https://b.example", "one per entry"},
 	{"https://a.example https://b.example", "space"},
 	{" https://app.example", "space"},
@@ -53,6 +70,24 @@ var badOrigins = []struct{ entry, hint string }{
 	{"https://**.app.example", "whole first label"},
 	{"https://*.app.*", "whole first label"},
 	{"https://*.", "label of the host is empty"},
+	{"https://app-**.app.example", "whole first label"},
+	{"https://app-*-*.app.example", "whole first label"},
+	{"https://app-*x.app.example", "whole first label"},
+	{"https://app*-x.app.example", "whole first label"},
+	{"https://-*.app.example", "whole first label"},
+	{"https://*-.app.example", "whole first label"},
+	{"https://app-*-.app.example", "whole first label"},
+	{"https://app_-*.app.example", "whole first label"},
+	{"https://büro-*.app.example", "whole first label"},
+	{"https://a.app-*.example", "whole first label"},
+	{"https://app-*", "whole first label"},
+	{"https://app-*:443", "whole first label"},
+	{"https://xn--*.app.example", "xn--"},
+	{"https://app-*.com", "public suffix"},
+	{"https://app-*-team.vercel.app", "public suffix"},
+	{"https://app-*.kawasaki.jp", "public suffix"},
+	{"https://app-*.192.0.2.1", "no subdomains"},
+	{"https://app-*.preview.example.", "label of the host is empty"},
 	{"https://*.com", "public suffix"},
 	{"https://*.co.uk", "public suffix"},
 	{"https://*.CO.UK", "public suffix"},
@@ -165,6 +200,11 @@ func TestOriginEntriesAreNormalised(t *testing.T) {
 		{"http://127.0.0.1:3000", "http://127.0.0.1:3000"},
 		{"http://[::1]:3000", "http://[::1]:3000"},
 		{"http://[0:0::1]:3000", "http://[::1]:3000"},
+		{"http://Tenant.localhost:3000", "http://tenant.localhost:3000"},
+		{"http://a.tenant.localhost", "http://a.tenant.localhost:80"},
+		{"Capacitor://LocalHost", "capacitor://localhost"},
+		{"https://App-*.Preview.example:443", "https://app-7.preview.example"},
+		{"https://app-*.bücher.example", "https://app-7.xn--bcher-kva.example"},
 	} {
 		t.Run(row.entry, func(t *testing.T) {
 			p := originPolicy(t, middleware.OriginConfig{Allow: []string{row.entry, row.entry}, DangerouslyAllowLocalHTTP: true})
@@ -203,11 +243,24 @@ func TestWildcardDoesNotReachPastAPublicSuffix(t *testing.T) {
 
 func TestLocalHTTPIsLoopbackOnly(t *testing.T) {
 	for _, entry := range []string{
-		"http://app.example", "http://*.localhost", "http://app.localhost", "http://127.0.0.2", "http://localhost.evil.example",
+		"http://app.example", "http://*.localhost", "http://applocalhost", "http://app.localhost.", "http://127.0.0.2", "http://localhost.evil.example",
 		"http://[::2]", "http://192.168.0.1", "http://0.0.0.0", "http://127.1", "http://localhost.", "http://[::ffff:127.0.0.1]",
 	} {
 		if _, err := middleware.NewOriginPolicy(middleware.OriginConfig{Allow: []string{entry}, DangerouslyAllowLocalHTTP: true}); err == nil {
 			t.Errorf("%s is allowed", entry)
+		}
+	}
+}
+
+// An error never suggests a host that the entry does not have, which may be another owner's.
+func TestOriginHintsNameNoOtherHost(t *testing.T) {
+	for _, row := range badOrigins {
+		_, err := middleware.NewOriginPolicy(middleware.OriginConfig{Allow: []string{row.entry}})
+		for _, written := range regexp.MustCompile(`write "[a-z]+://([^":]+)`).FindAllStringSubmatch(err.Error(), -1) {
+			host := strings.ToLower(written[1])
+			if host != "app.example" && !strings.Contains(strings.ToLower(row.entry), "//"+host) && !strings.HasPrefix(strings.ToLower(row.entry), host) {
+				t.Errorf("%v", err)
+			}
 		}
 	}
 }

@@ -42,7 +42,7 @@ func ExampleNewOriginPolicy_errors() {
 	// Output:
 	// middleware: OriginConfig.Allow: "app.example": the scheme is missing: write "https://app.example"
 	// middleware: OriginConfig.Allow: "https://app.example/": an origin has neither path, query nor fragment, and no slash at its end: write "https://app.example"
-	// middleware: OriginConfig.Allow: "https://*.co.uk": "co.uk" is a public suffix, under which anyone may own a name: name your own domain, as in "*.app.co.uk"
+	// middleware: OriginConfig.Allow: "https://*.co.uk": "co.uk" is a public suffix, under which anyone may own a name: name a domain that is yours alone
 }
 
 // The pages that may open a socket may also call the API, with cookies: one list.

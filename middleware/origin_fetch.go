@@ -6,53 +6,63 @@ import (
 	"net/http"
 	"strings"
 
-	"golang.org/x/net/publicsuffix"
+	"github.com/securews/securews/internal/loopback"
 )
 
-// checkFetchSite is the second lock: if the browser says how its page is related to
-// this server, that must agree with the Origin of the page (Fetch Metadata
-// §2.3, ASVS 3.2.1). Absence proves nothing: Chromium sends no Sec-Fetch-Site on a
-// handshake.
-//
-// It has two costs. A proxy in front has to pass on the Host with its port, because
-// the server's own origin is read from it. And "same site" is decided with the
-// Public Suffix List of this binary; the browser's may be newer. If they
-// differ, a page on a sibling subdomain is refused although it is listed.
+// checkFetchSite is the second lock: Sec-Fetch-Site (Fetch Metadata §2.3, ASVS 3.2.1) must
+// not show that the Origin was written by another than the browser, as proxies do that
+// rewrite both Origin and Host. A listed Origin decides otherwise. That a page is same-origin
+// or same-site with this server is not compared with the Host: proxies change the name and
+// the port, and sites are told apart by the Public Suffix List, of which the browser's copy and
+// this binary's differ in age. Absence proves nothing: Chromium sends no Sec-Fetch-Site on a handshake.
 func (p *OriginPolicy) checkFetchSite(r *http.Request, o origin) error {
 	lines := r.Header["Sec-Fetch-Site"]
 	if len(lines) == 0 {
 		return nil
 	}
 	site := lines[0]
-	if len(lines) > 1 {
+	switch {
+	case len(lines) > 1:
 		return refuseFetchSite(site, errSeveralSites)
-	}
-	own, err := ownOrigin(r, o)
-	if err != nil {
-		return refuseFetchSite(site, &hostCause{r.Host, err})
-	}
-	agrees := false
-	switch site {
-	case "same-origin":
-		agrees = o == own
-	case "same-site":
-		agrees = o != own && p.sameSite(o, own)
-	case "cross-site":
-		// A page of ours that another site redirected here is cross-site,
-		// too, but its Origin is then null (Fetch, redirect-tainted).
-		agrees = !p.sameSite(o, own)
-	case "none":
+	case site == "same-origin" || site == "same-site":
+		return nil
+	case site == "cross-site":
+		return p.checkCrossSite(r, o)
+	case site == "none" && defaultPort(o.scheme) == 0:
+		return nil // an extension that may read this host (Chromium)
+	case site == "none":
 		// The user typed an address or chose a bookmark. That opens no socket,
 		// and a form that is sent again has no foreign Origin.
+		return refuseFetchSite(site, errNoneSite)
 	}
-	if !agrees {
-		return refuseFetchSite(site, &conflictCause{o, own})
+	return refuseFetchSite(site, errUnknownSite)
+}
+
+// checkCrossSite refuses a page of another site that shows the host of this server as its
+// Origin. Two origins with one host and one scheme are the same site on any such list
+// (HTML §7.1.1). A page of ours that another site redirected here is cross-site,
+// too, but its Origin is then null (Fetch, redirect-tainted).
+func (p *OriginPolicy) checkCrossSite(r *http.Request, o origin) error {
+	if o.scheme != "https" { // a local page without TLS is cross-site to a server on TLS
+		return nil
 	}
-	return nil
+	host := p.proxies.Host(r)
+	own, err := parseEndpoint(host, 443)
+	switch {
+	case err != nil:
+		return refuseFetchSite("cross-site", &hostCause{host, err})
+	case own.host != o.host:
+		return nil
+	case r.TLS == nil && loopback.Is(strings.Trim(own.host, "[]")): // a local server without TLS may be asked by a local page with it
+		return nil
+	}
+	return refuseFetchSite("cross-site", &conflictCause{o, host})
 }
 
 var (
 	errSeveralSites  = errors.New("it is one of several Sec-Fetch-Site headers")
+	errNoneSite      = errors.New("it stands for an address that the user typed, which opens no socket and sends no Origin")
+	errUnknownSite   = errors.New("it is not a value of Fetch Metadata §2.3")
 	errWithoutOrigin = errors.New("it is a browser's, and came without an Origin")
 )
 
@@ -70,10 +80,13 @@ func (c *hostCause) Error() string {
 	return fmt.Sprintf("it cannot be compared with Host %.300q: %v: let the proxy in front pass on the Host as it came", c.host, c.why)
 }
 
-type conflictCause struct{ page, own origin }
+type conflictCause struct {
+	page origin
+	host string
+}
 
 func (c *conflictCause) Error() string {
-	return fmt.Sprintf("it disagrees with Origin %q at this server %q: let the proxy in front pass on the Host as it came", c.page, c.own)
+	return fmt.Sprintf("it disagrees with Origin %q at the Host %.300q: let the proxy in front pass on Origin and Host as they came, or name the Host by ProxiesConfig.HostHeader", c.page, c.host)
 }
 
 // checkFetchSiteAlone is for requests without an Origin that are allowed to have none. A
@@ -85,42 +98,4 @@ func checkFetchSiteAlone(r *http.Request) error {
 		return nil
 	}
 	return refuseFetchSite(lines[0], errWithoutOrigin)
-}
-
-// ownOrigin is the origin that the request was sent to. TLS ends in front of many
-// servers, so the scheme is https even if this connection is not, except for a local page that
-// was itself loaded without TLS.
-func ownOrigin(r *http.Request, o origin) (origin, error) {
-	scheme := "https"
-	if o.scheme == "http" && r.TLS == nil {
-		scheme = "http"
-	}
-	e, err := parseEndpoint(r.Host, defaultPort(scheme))
-	return origin{scheme, e}, err
-}
-
-// sameSite is HTML §7.1.1, schemeful. Addresses, single labels and public suffixes
-// have no registrable domain: they are the same site only as themselves.
-func (p *OriginPolicy) sameSite(a, b origin) bool {
-	if a.scheme != b.scheme {
-		return false
-	}
-	if a.host == b.host {
-		return true
-	}
-	site := p.site(a.host)
-	return site != "" && site == p.site(b.host)
-}
-
-// site returns the registrable domain of a host; "" if it has none.
-func (p *OriginPolicy) site(host string) string {
-	if site, ok := p.sites.Get(host); ok {
-		return site
-	}
-	site := ""
-	if host[0] != '[' { // the list knows IPv4 addresses, but not brackets
-		site, _ = publicsuffix.EffectiveTLDPlusOne(host)
-	}
-	p.sites.Put(host, strings.Clone(site))
-	return site
 }

@@ -62,10 +62,14 @@ func FuzzOriginConfig(f *testing.F) {
 		if err != nil || strings.Contains(entry, "stranger") {
 			return
 		}
-		if !strings.HasPrefix(strings.ToLower(entry), "https://") {
+		scheme, rest, ok := strings.Cut(entry, "://")
+		if !ok || slices.Contains([]string{"http", "file", "data", "blob", "ws", "wss", "ftp"}, strings.ToLower(scheme)) {
 			t.Fatalf("%q is allowed", entry)
 		}
-		for _, stranger := range []string{"null", "https://stranger.test", "http" + entry[len("https"):], entry + ".stranger.test", "https://stranger.test" + entry[len("https://"):]} {
+		if strings.Contains(entry, "*") && !strings.EqualFold(scheme, "https") {
+			t.Fatalf("the wildcard %q is allowed", entry)
+		}
+		for _, stranger := range []string{"null", "file://", "https://stranger.test", "http://" + rest, entry + ".stranger.test", scheme + "://stranger.test" + rest} {
 			if p.Check(handshakeFrom(stranger)) == nil && !strings.Contains(entry, "*") {
 				t.Fatalf("%q admits %q", entry, stranger)
 			}

@@ -6,43 +6,71 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
-	"slices"
-	"strings"
+	"net/textproto"
+
+	"github.com/securews/securews/internal/opening"
 )
 
-// ProxiesConfig names the reverse proxies in front of this server.
+// ProxiesConfig names the reverse proxies in front of this server, and the headers by which
+// they describe the client.
 type ProxiesConfig struct {
 	_ [0]func()
 
-	// Trusted are their addresses, as "192.0.2.1" or "192.0.2.0/24". At least one;
-	// a prefix of length 0 is an error.
+	// Trusted are their addresses, as "192.0.2.1" or "192.0.2.0/24", or "unix" for the
+	// peers of a Unix socket, which its file mode chooses. At least one; a prefix of
+	// length 0 is an error.
 	Trusted []string
 
 	// Forwarded reads the Forwarded header of RFC 7239 in place of X-Forwarded-For
-	// and X-Forwarded-Proto. Exactly one of the two is read: a proxy that
-	// writes the one passes on the other as the client wrote it.
+	// and X-Forwarded-Proto, and its host parameter in place of Host. Exactly one of the
+	// two is read: a proxy that writes the one passes on the other as the client wrote it.
 	Forwarded bool
+
+	// AddressHeader is a platform's own header that has the client's address and nothing
+	// else, as "CF-Connecting-IP", "True-Client-IP", "Fly-Client-IP" or "X-Real-IP"; it is
+	// read in place of X-Forwarded-For. The platform must overwrite it, and the trusted
+	// proxies must be reachable through the platform only.
+	AddressHeader string
+
+	// SchemeHeader is a platform's own header that has the client's scheme, as
+	// "CloudFront-Forwarded-Proto" or "X-Forwarded-Scheme" (https), "X-Forwarded-Ssl" or
+	// "Front-End-Https" (on), or "Cf-Visitor" ({"scheme":"https"}); it is read in place of
+	// X-Forwarded-Proto.
+	SchemeHeader string
+
+	// HostHeader is the header that has the Host as the client sent it, "X-Forwarded-Host",
+	// if the proxies change Host and write that header. Empty: Host counts. A proxy that
+	// does not write the header passes it on as the client wrote it.
+	HostHeader string
 }
 
-// Proxies finds the address of a request's client, and whether it came over TLS, behind
-// reverse proxies (ASVS 15.3.4, 4.1.3).
+// Proxies finds the address of a request's client, whether it came over TLS, and to which
+// host, behind reverse proxies (ASVS 15.3.4, 4.1.3).
 //
-// The header is read only when the connection comes from a trusted address, and
+// A header is read only when the connection comes from a trusted address, and
 // from right to left: each trusted proxy vouches for the entry that it appended, so
 // the first address that is not trusted is the client's. The client may have written
-// the entries to its left. An entry that cannot be read ends the walk, and the
-// last address that a trusted proxy appended counts: the mistake may then limit too many
-// clients at once, but no client can pass for another.
+// the entries to its left. Empty entries are skipped (RFC 9110 §5.6.1.2). An entry that cannot
+// be read ends the walk, and the last address that a trusted proxy appended counts: the mistake
+// may then limit too many clients at once, but no client can pass for another.
+//
+// A layer in front that overwrites RemoteAddr, such as RealIP of chi, hides the peer: no
+// proxy is then trusted. Mount Proxies in place of it.
 //
 // A Proxies is safe for concurrent use. Nil and the zero value trust no proxy: the
 // client is the peer of the connection.
 type Proxies struct {
 	trusted   []netip.Prefix
+	unix      bool // the peers of Unix sockets are trusted
 	forwarded bool
+	address   string // canonical keys; "" for X-Forwarded-For
+	scheme    string // never ""
+	host      string // "" for Host
+	isSecure  func(value string) bool
 }
 
 // NewProxies returns the Proxies of the config. Its error joins all that is wrong
-// with the entries.
+// with it.
 func NewProxies(cfg ProxiesConfig) (*Proxies, error) {
 	p := &Proxies{forwarded: cfg.Forwarded}
 	var errs []error
@@ -50,47 +78,58 @@ func NewProxies(cfg ProxiesConfig) (*Proxies, error) {
 		errs = append(errs, errors.New("middleware: ProxiesConfig.Trusted: required: name the proxies, or use a nil *Proxies if there are none"))
 	}
 	for _, entry := range cfg.Trusted {
+		if entry == trustUnix {
+			p.unix = true
+			continue
+		}
 		prefix, err := parseTrusted(entry)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("middleware: ProxiesConfig.Trusted: %.80q: %w", entry, err))
 		}
 		p.trusted = append(p.trusted, prefix)
 	}
+	errs = append(errs, p.readHeaders(cfg))
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
 	return p, nil
 }
 
-func parseTrusted(entry string) (netip.Prefix, error) {
-	if !strings.Contains(entry, "/") {
-		a, err := netip.ParseAddr(entry)
-		if err != nil || a.Zone() != "" {
-			return netip.Prefix{}, errors.New(`it is not an address: write "192.0.2.1", "192.0.2.0/24" or "2001:db8::/32"`)
+// readHeaders compiles the headers that the config names.
+func (p *Proxies) readHeaders(cfg ProxiesConfig) error {
+	var errs []error
+	key := func(field, name, standard string) string {
+		name = textproto.CanonicalMIMEHeaderKey(name)
+		var why error
+		switch {
+		case name == "" || name == standard:
+			return standard
+		case !opening.IsToken(name):
+			why = errors.New("it is not a header name (RFC 9110 §5.1)")
+		case cfg.Forwarded:
+			why = errors.New("the Forwarded header says that already: remove one of the two settings")
+		case name == "Forwarded":
+			why = errors.New("its grammar is its own: set ProxiesConfig.Forwarded")
+		case name == "Host" || name == "X-Forwarded-For" || name == "X-Forwarded-Proto":
+			why = errors.New("it does not say that")
 		}
-		a = a.Unmap()
-		return netip.PrefixFrom(a, a.BitLen()), nil
+		if why != nil {
+			errs = append(errs, fmt.Errorf("middleware: ProxiesConfig.%s: %.80q: %w", field, name, why))
+		}
+		return name
 	}
-	prefix, err := netip.ParsePrefix(entry)
-	switch {
-	case err != nil:
-		return prefix, errors.New(`it is not a prefix: write "192.0.2.0/24" or "2001:db8::/32"`)
-	case prefix.Addr().Is4In6():
-		return prefix, errors.New(`it is an IPv4 prefix in IPv6 notation: write "192.0.2.0/24"`)
-	case prefix.Bits() == 0:
-		return prefix, errors.New("it trusts every client to name its own address: name the proxies")
-	case prefix != prefix.Masked():
-		return prefix, fmt.Errorf("it has bits behind the prefix: write %q or %q", prefix.Masked(), prefix.Addr())
-	}
-	return prefix, nil
+	p.address = key("AddressHeader", cfg.AddressHeader, forwardedFor)
+	p.scheme = key("SchemeHeader", cfg.SchemeHeader, forwardedProto)
+	p.host = key("HostHeader", cfg.HostHeader, "")
+	p.isSecure = schemeForm(p.scheme)
+	return errors.Join(errs...)
 }
 
-// hop describes the client: its address, invalid if it is not known, and
-// whether it used TLS.
-type hop struct {
-	client netip.Addr
-	secure bool
-}
+const (
+	forwardedFor   = "X-Forwarded-For"
+	forwardedProto = "X-Forwarded-Proto"
+	forwardedHost  = "X-Forwarded-Host"
+)
 
 // ClientIP returns the client's address, an IPv4 one always as IPv4, without zone.
 // It is invalid if the connection has none, as on a Unix socket.
@@ -103,6 +142,26 @@ func (p *Proxies) ClientIP(r *http.Request) netip.Addr { return p.find(r).client
 // the element that names the client.
 func (p *Proxies) Secure(r *http.Request) bool { return p.find(r).secure }
 
+// Host returns the Host that the client sent: of the request, or as a trusted proxy names it
+// (ProxiesConfig.HostHeader, or Forwarded). It is "" if proxies name different ones.
+func (p *Proxies) Host(r *http.Request) string {
+	if p == nil || p.host == "" && !p.forwarded {
+		return r.Host
+	}
+	return p.find(r).host
+}
+
+// CheckTLS returns a [Refusal] with status 403 `tls_required` for a request that did not
+// come over TLS, as [Proxies.Secure] says (ASVS 4.4.1). Its cause names the peer, whether it
+// is trusted, the header that is missing or says otherwise, and the setting.
+func (p *Proxies) CheckTLS(r *http.Request) error {
+	h := p.find(r)
+	if h.secure {
+		return nil
+	}
+	return &Refusal{Status: http.StatusForbidden, Reason: ReasonTLSRequired, Err: p.plaintextCause(r, h)}
+}
+
 type proxiedKey struct{}
 
 // proxied is a hop that Handler found, and the Proxies that did: another one, which may
@@ -113,55 +172,10 @@ type proxied struct {
 }
 
 // Handler finds the client once for the inner layers: mount it outside [AccessLog] and
-// [RateLimit], which use it.
+// [RateLimit], which use it, and outside layers that overwrite RemoteAddr.
 func (p *Proxies) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx := context.WithValue(r.Context(), proxiedKey{}, &proxied{p, p.find(r)})
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
-}
-
-// clientAddress is ClientIP for the log, which has "@" for a Unix socket.
-func clientAddress(r *http.Request) string {
-	a := ClientIP(r)
-	if !a.IsValid() {
-		return r.RemoteAddr
-	}
-	if i := strings.LastIndexByte(r.RemoteAddr, ':'); i > 0 && a.Is4() {
-		if peer, err := netip.ParseAddr(r.RemoteAddr[:i]); err == nil && peer == a {
-			return r.RemoteAddr[:i] // IPv4 has one spelling
-		}
-	}
-	return a.String()
-}
-
-func (p *Proxies) find(r *http.Request) hop {
-	if x, ok := r.Context().Value(proxiedKey{}).(*proxied); ok && x.by == p {
-		return x.hop
-	}
-	h := hop{peerAddr(r), r.TLS != nil}
-	switch {
-	case !p.trusts(h.client):
-		return h
-	case p.forwarded:
-		return p.walkForwarded(r.Header["Forwarded"], h)
-	}
-	h.client = p.walkForwardedFor(r.Header["X-Forwarded-For"], h.client)
-	if protos := r.Header["X-Forwarded-Proto"]; len(protos) > 0 {
-		h.secure = allSecure(protos)
-	}
-	return h
-}
-
-func (p *Proxies) trusts(a netip.Addr) bool {
-	return p != nil && a.IsValid() && slices.ContainsFunc(p.trusted, func(x netip.Prefix) bool { return x.Contains(a) })
-}
-
-// peerAddr is invalid for a Unix socket, whose address is "@" or empty.
-func peerAddr(r *http.Request) netip.Addr {
-	if ap, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
-		return ap.Addr().Unmap().WithZone("")
-	}
-	a, _ := netip.ParseAddr(r.RemoteAddr)
-	return a.Unmap().WithZone("")
 }

@@ -11,23 +11,31 @@ const maxHops = 32
 
 // walkForwardedFor returns the client: the rightmost address of X-Forwarded-For
 // that is not trusted, all lines taken as one list (RFC 9110 §5.3); the leftmost
-// if all are trusted. A longer chain than maxHops, an empty entry or one that is not an
-// address ends the walk at the last address that a trusted proxy appended.
+// if all are trusted. Empty entries are skipped (RFC 9110 §5.6.1.2), and so is the "unix:" that
+// nginx appends for the peer of a Unix socket, if those are trusted. A longer chain than
+// maxHops and an entry that is not an address end the walk at the last address that a trusted
+// proxy appended.
 func (p *Proxies) walkForwardedFor(lines []string, peer netip.Addr) netip.Addr {
 	client, hops := peer, 0
 	for _, line := range slices.Backward(lines) {
 		for more := true; more; hops++ {
 			i := strings.LastIndexByte(line, ',')
-			a, ok := parseForwardedFor(strings.Trim(line[i+1:], " \t"))
-			if !ok || hops == maxHops {
-				return client
-			}
-			client = a
-			if !p.trusts(a) {
-				return client
-			}
+			entry := strings.Trim(line[i+1:], " \t")
 			if more = i >= 0; more {
 				line = line[:i]
+			}
+			if hops == maxHops {
+				return client
+			}
+			if entry == "" || entry == "unix:" && p.unix {
+				continue
+			}
+			a, ok := parseForwardedFor(entry)
+			if !ok {
+				return client
+			}
+			if client = a; !p.trusts(a) {
+				return client
 			}
 		}
 	}
@@ -48,20 +56,4 @@ func parseForwardedFor(s string) (netip.Addr, bool) {
 		return a.Unmap().WithZone(""), err == nil && a.Is6()
 	}
 	return netip.Addr{}, false
-}
-
-// allSecure demands all of several values: which of them is the client's is not known.
-func allSecure(lines []string) bool {
-	for _, line := range lines {
-		for value := range strings.SplitSeq(line, ",") {
-			if !isSecureScheme(strings.Trim(value, " \t")) {
-				return false
-			}
-		}
-	}
-	return len(lines) > 0
-}
-
-func isSecureScheme(s string) bool {
-	return strings.EqualFold(s, "https") || strings.EqualFold(s, "wss")
 }

@@ -11,8 +11,9 @@ import (
 const maxForwardedLine = 4096
 
 // walkForwarded is the walk over Forwarded (RFC 7239 §4), from the right over all
-// lines. The element at which it ends was written by a trusted proxy, so its proto
-// counts even if it hides the client's address (§6.2, §6.3). A line that breaks
+// lines. The element at which it ends was written by a trusted proxy, so its proto and host
+// count even if it hides the client's address (§6.2, §6.3). Empty elements are skipped
+// (RFC 9110 §5.6.1.2). A line that breaks
 // the grammar is ignored as a whole, because the places of its quotes are not known.
 // The client then counts as one without TLS: otherwise it could hide, behind a stray quote,
 // the "proto=http" of a proxy that uses TLS to this server.
@@ -21,13 +22,19 @@ func (p *Proxies) walkForwarded(lines []string, from hop) hop {
 	for _, line := range slices.Backward(lines) {
 		elements, ok := parseForwarded(line)
 		if !ok {
-			return hop{from.client, false}
+			return from.unread()
 		}
 		for _, e := range slices.Backward(elements) {
 			if hops++; e.malformed || hops > maxHops {
-				return hop{from.client, false}
+				return from.unread()
 			}
-			from.secure = isSecureScheme(e.proto) || e.proto == "" && tls
+			if e.empty {
+				continue
+			}
+			from.secure, from.told = isSecureScheme(e.proto) || e.proto == "" && tls, e.proto != ""
+			if e.host != "" {
+				from.host = e.host
+			}
 			a, ok := parseForwardedNode(e.node)
 			if !ok {
 				return from
@@ -41,10 +48,17 @@ func (p *Proxies) walkForwarded(lines []string, from hop) hop {
 	return from
 }
 
-// forwardedElement has for= and proto= of one hop, unquoted.
+// unread is the hop behind an element that cannot be read.
+func (h hop) unread() hop {
+	h.secure, h.told = false, true
+	return h
+}
+
+// forwardedElement has for=, proto= and host= of one hop, unquoted.
 type forwardedElement struct {
-	node, proto string
-	malformed   bool // a parameter occurs twice (RFC 7239 §4), or none at all
+	node, proto, host string
+	malformed         bool // a parameter occurs twice (RFC 7239 §4), or there are only semicolons
+	empty             bool
 }
 
 // parseForwarded reads the grammar of RFC 7239 §4:
@@ -77,6 +91,7 @@ func parseForwarded(line string) ([]forwardedElement, bool) {
 // parseForwardedElement stops at the first byte that does not belong to the element.
 func parseForwardedElement(s string) (e forwardedElement, rest string, ok bool) {
 	var seen []string
+	e.empty = s == "" || s[0] == ','
 	for {
 		if name := s[:tokenLen(s)]; name != "" {
 			name = strings.ToLower(name)
@@ -95,10 +110,12 @@ func parseForwardedElement(s string) (e forwardedElement, rest string, ok bool) 
 				e.node = value
 			case "proto":
 				e.proto = value
+			case "host":
+				e.host = value
 			}
 		}
 		if s == "" || s[0] != ';' {
-			e.malformed = e.malformed || len(seen) == 0
+			e.malformed = e.malformed || len(seen) == 0 && !e.empty
 			return e, s, true
 		}
 		s = s[1:]

@@ -63,12 +63,13 @@ type Config struct {
 	Live *live.Registry
 
 	// Hosts are the Host values served (DNS rebinding); nil: all, or those that a
-	// HostPolicy in front admits.
+	// HostPolicy in front admits. If a wildcard of Origins admits the page and a wildcard
+	// of Hosts the host, the two have the same name: tenants are kept apart.
 	Hosts *middleware.HostPolicy
 
-	// Proxies may say that the client's side was https; nil: only TLS to this server
-	// counts. A [middleware.Proxies] in front as a layer does not change that: name it
-	// here, too.
+	// Proxies may say that the client's side was https, and which host it asked for, for
+	// Origins and Hosts; nil: only TLS to this server and the Host of the request count. A
+	// [middleware.Proxies] in front as a layer does not change that: name it here, too.
 	Proxies *middleware.Proxies
 
 	// Subprotocols are those spoken here. A client that offers some is answered
@@ -174,6 +175,9 @@ func (cfg Config) compile() (Config, error) {
 		seen[s] = true
 	}
 	cfg.Subprotocols = slices.Clone(cfg.Subprotocols)
+	if cfg.Proxies != nil {
+		cfg.Origins, cfg.Hosts = cfg.Origins.Behind(cfg.Proxies), cfg.Hosts.Behind(cfg.Proxies)
+	}
 	errs = append(errs, cfg.Limits.compile(), cfg.Timeouts.compile())
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()

@@ -37,14 +37,16 @@ func (h *Handler) Check(r *http.Request) (err error) {
 
 // parse reads the handshake of a stripped request, or refuses it.
 func (h *Handler) parse(r *http.Request) (hs handshake, err error) {
-	if !h.cfg.DangerouslyAllowPlaintext && !h.cfg.Proxies.Secure(r) {
-		return hs, refusal(http.StatusForbidden, middleware.ReasonTLSRequired, errPlaintext) // ASVS 4.4.1
+	if !h.cfg.DangerouslyAllowPlaintext {
+		if err := h.cfg.Proxies.CheckTLS(r); err != nil { // ASVS 4.4.1
+			return hs, refusal(http.StatusForbidden, middleware.ReasonTLSRequired, &plaintextCause{errors.Unwrap(err)})
+		}
 	}
 	if err := checkHandshake(r); err != nil {
 		return hs, err
 	}
 	if h.cfg.Hosts != nil {
-		if err := h.cfg.Hosts.Check(r); err != nil {
+		if r, err = h.cfg.Hosts.Admit(r); err != nil {
 			return hs, err
 		}
 	}
@@ -56,11 +58,17 @@ func (h *Handler) parse(r *http.Request) (hs handshake, err error) {
 	return hs, err
 }
 
-// They name no value: that of a subprotocol may be a credential.
-var (
-	errPlaintext   = errors.New("ws: handshake: the request came without TLS; if a proxy ends it, see Config.Proxies, and on a development server Config.DangerouslyAllowPlaintext")
-	errSubprotocol = errors.New("ws: handshake: Sec-WebSocket-Protocol: none of those that the client offers is in Config.Subprotocols")
-)
+// It names no value: that of a subprotocol may be a credential.
+var errSubprotocol = errors.New("ws: handshake: Sec-WebSocket-Protocol: none of those that the client offers is in Config.Subprotocols")
+
+// plaintextCause names the settings of a handler beside the cause that the proxies give.
+type plaintextCause struct{ why error }
+
+func (c *plaintextCause) Error() string {
+	return fmt.Sprintf("ws: handshake: %v; see Config.Proxies, and on a development server Config.DangerouslyAllowPlaintext", c.why)
+}
+
+func (c *plaintextCause) Unwrap() error { return c.why }
 
 func refusal(status int, reason middleware.Reason, err error) error {
 	return &middleware.Refusal{Status: status, Reason: reason, Err: err}

@@ -1,0 +1,192 @@
+package middleware_test
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/securews/securews/middleware"
+)
+
+// Preview deployments: one label, anchored at both ends.
+func TestOriginPatternsInsideALabel(t *testing.T) {
+	t.Parallel()
+	allow := []string{"https://app-*.preview.example", "https://*-web.preview.example:8443", "https://a-*-b.preview.example"}
+	hosts := hostPolicy(t, "app-*.preview.example", "*-web.preview.example:8443", "a-*-b.preview.example")
+	p := originPolicy(t, middleware.OriginConfig{Allow: allow})
+	for _, row := range []struct {
+		sentence, host string
+		allowed        bool
+	}{
+		{"a part behind the prefix", "app-123.preview.example", true},
+		{"a part with hyphens", "app-fix-login-7f3a.preview.example", true},
+		{"in capitals, at the default port", "APP-Fix.preview.example:443", true},
+		{"a part in front of the suffix", "pr-12-web.preview.example:8443", true},
+		{"a part between prefix and suffix", "a-x-b.preview.example", true},
+		{"no part", "app-.preview.example", false},
+		{"no part between prefix and suffix", "a-b.preview.example", false},
+		{"prefix and suffix overlap", "a--b.preview.example", false},
+		{"the prefix without its hyphen", "app1.preview.example", false},
+		{"the prefix inside the label", "evil-app-1.preview.example", false},
+		{"a label in front", "evil.app-1.preview.example", false},
+		{"a dot in the part", "app-1.evil.preview.example", false},
+		{"an underscore in the part", "app-1_2.preview.example", false},
+		{"another parent", "app-1.evil.example", false},
+		{"a parent that ends alike", "app-1.evilpreview.example", false},
+		{"the parent as prefix", "app-1.preview.example.evil.test", false},
+		{"the parent", "preview.example", false},
+		{"another port", "app-1.preview.example:8443", false},
+		{"the default port of a pattern with another", "x-web.preview.example", false},
+	} {
+		t.Run(row.sentence, func(t *testing.T) {
+			for range 2 { // the second time from memory
+				if err := p.Check(handshakeFrom("https://" + row.host)); (err == nil) != row.allowed {
+					t.Errorf("origin: %v", err)
+				}
+			}
+			if p.Check(handshakeFrom("http://"+row.host)) == nil {
+				t.Error("the page without TLS is admitted")
+			}
+			if err := hosts.Check(requestFor(row.host)); (err == nil) != row.allowed {
+				t.Errorf("host: %v", err)
+			}
+		})
+	}
+}
+
+// The attack: the page of one tenant, or a subdomain that was taken over, opens a socket to
+// the host of another, and the browser sends the user's cookies of that host, SameSite=Strict
+// ones too (they are the same site).
+func TestTenantsAreKeptApart(t *testing.T) {
+	t.Parallel()
+	behind := proxies(t, middleware.ProxiesConfig{Trusted: trustedProxies, HostHeader: "X-Forwarded-Host"})
+	for _, row := range []struct {
+		sentence, page, host, forwarded string
+		across, allowed                 bool
+	}{
+		{"a tenant's page at its own host", "https://a.app.example", "a.app.example", "", false, true},
+		{"a tenant's page at its own host, spelled otherwise", "https://A.app.example:443", "a.APP.example:443", "", false, true},
+		{"a tenant's page at another's host", "https://a.app.example", "b.app.example", "", false, false},
+		{"a tenant's page at another's host below its own", "https://a.app.example", "b.a.app.example", "", false, false},
+		{"a tenant's page at the host above its own", "https://b.a.app.example", "a.app.example", "", false, false},
+		{"a tenant's page at a host of another wildcard", "https://a.app.example", "a.api.example", "", false, false},
+		{"a tenant's page at a host that the list names", "https://a.app.example", "api.app.example", "", false, true},
+		{"a page that the list names, at a tenant's host", "https://admin.app.example", "b.app.example", "", false, true},
+		{"a preview at a tenant's host", "https://app-1.preview.example", "b.app.example", "", false, false},
+		{"a tenant's page at another's host, if that was asked for", "https://a.app.example", "b.app.example", "", true, true},
+		{"a proxy names the tenant's own host", "https://a.app.example", "10.0.0.7:8080", "a.app.example", false, true},
+		{"a proxy names another's host", "https://a.app.example", "10.0.0.7:8080", "b.app.example", false, false},
+	} {
+		t.Run(row.sentence, func(t *testing.T) {
+			t.Parallel()
+			origins := originPolicy(t, middleware.OriginConfig{
+				Allow:                    []string{"https://*.app.example", "https://admin.app.example", "https://app-*.preview.example"},
+				DangerouslyAcrossTenants: row.across,
+			})
+			hosts := hostPolicy(t, "*.app.example", "api.app.example", "*.api.example")
+			cors, err := origins.CORS(middleware.CORSConfig{Credentials: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := handshakeTo(row.host, row.page)
+			if row.forwarded != "" {
+				r.RemoteAddr = viaProxy
+				r.Header.Set("X-Forwarded-Host", row.forwarded)
+				hosts, origins = hosts.Behind(behind), origins.Behind(behind)
+			}
+			for range 2 { // the second time from memory
+				w := httptest.NewRecorder()
+				middleware.Chain(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }), hosts.Handler, origins.Handler).ServeHTTP(w, r)
+				if allowed := w.Code == 204; allowed != row.allowed || !allowed && !strings.Contains(w.Body.String(), "origin_not_allowed") {
+					t.Errorf("answered %d %s", w.Code, w.Body)
+				}
+			}
+			read := r.Clone(r.Context())
+			delete(read.Header, "Upgrade")
+			w := httptest.NewRecorder()
+			middleware.Chain(http.NotFoundHandler(), hosts.Handler, cors).ServeHTTP(w, read)
+			if permitted := w.Header().Get("Access-Control-Allow-Origin") != ""; permitted != row.allowed {
+				t.Errorf("reading across origins is permitted: %v", permitted)
+			}
+		})
+	}
+}
+
+func TestTenantCauseNamesTheSettings(t *testing.T) {
+	t.Parallel()
+	origins := originPolicy(t, middleware.OriginConfig{Allow: []string{"https://*.app.example"}})
+	lines := logged(t, http.NotFoundHandler(), handshakeTo("b.app.example", "https://a.app.example"), hostPolicy(t, "*.app.example").Handler, origins.Handler)
+	const want = `Origin "https://a.app.example": a wildcard admits it, and another the host "b.app.example", which has another name: name the page in OriginConfig.Allow or the host in NewHostPolicy, or set DangerouslyAcrossTenants`
+	if cause, _ := lines[0]["cause"].(string); !strings.Contains(cause, want) {
+		t.Errorf("%q", cause)
+	}
+}
+
+// Customers' own domains: a predicate behind the same parser.
+func TestOriginsThatChangeAtRunTime(t *testing.T) {
+	t.Parallel()
+	type tenantKey struct{}
+	var asked []string
+	customers := map[string]string{"https://shop.example": "shop.app.example", "https://xn--bcher-kva.example:8443": "books.app.example:444"}
+	p := originPolicy(t, middleware.OriginConfig{
+		Allow: []string{"https://app.example"},
+		Allowed: func(ctx context.Context, page, host string) bool {
+			asked = append(asked, page+" "+host)
+			return customers[page] != "" && customers[page] == host && ctx.Value(tenantKey{}) != ""
+		},
+	})
+	asked = nil
+	for _, row := range []struct{ sentence, origin, host, asked, reason string }{
+		{"a listed origin is not asked about", "https://app.example", "app.example", "", ""},
+		{"a customer's page", "https://shop.example", "shop.app.example", "https://shop.example shop.app.example", ""},
+		{"in another spelling", "HTTPS://SHOP.example:443", "Shop.app.example:443", "https://shop.example shop.app.example", ""},
+		{"with ports", "https://xn--bcher-kva.example:8443", "books.app.example:444", "https://xn--bcher-kva.example:8443 books.app.example:444", ""},
+		{"at another customer's host", "https://shop.example", "books.app.example:444", "https://shop.example books.app.example:444", "origin_not_allowed"},
+		{"at a Host that cannot be read", "https://shop.example", "a b", "https://shop.example ", "origin_not_allowed"},
+		{"a stranger", "https://evil.example", "shop.app.example", "https://evil.example shop.app.example", "origin_not_allowed"},
+		{"without TLS", "http://shop.example", "shop.app.example", "", "origin_not_allowed"},
+		{"another scheme", "shop://shop.example", "shop.app.example", "", "origin_not_allowed"},
+		{"null", "null", "shop.app.example", "", "origin_not_allowed"},
+		{"a local file", "file://", "shop.app.example", "", "origin_not_allowed"},
+		{"a path", "https://shop.example/", "shop.app.example", "", "origin_malformed"},
+		{"userinfo", "https://shop.example@evil.example", "shop.app.example", "", "origin_malformed"},
+		{"a trailing dot", "https://shop.example.", "shop.app.example", "", "origin_malformed"},
+		{"a list", "https://shop.example https://evil.example", "shop.app.example", "", "origin_malformed"},
+	} {
+		t.Run(row.sentence, func(t *testing.T) {
+			asked = nil
+			guardAnswer(t, p.Check(handshakeTo(row.host, row.origin)), 403, row.reason)
+			if got := strings.Join(asked, ", "); got != row.asked {
+				t.Errorf("asked %q, want %q", got, row.asked)
+			}
+		})
+	}
+	guardAnswer(t, p.Check(withFetchSite(handshakeTo("shop.app.example", "https://shop.example"), "cross-site")), 403, "")
+	delete(customers, "https://shop.example")
+	guardAnswer(t, p.Check(handshakeTo("shop.app.example", "https://shop.example")), 403, "origin_not_allowed")
+}
+
+// A predicate that allows every page is DangerouslyAnyOrigin by another name.
+func TestPredicateThatAllowsAnyOriginIsAnError(t *testing.T) {
+	t.Parallel()
+	for sentence, allowed := range map[string]func(context.Context, string, string) bool{
+		"all":                  func(context.Context, string, string) bool { return true },
+		"all on https":         func(_ context.Context, page, _ string) bool { return strings.HasPrefix(page, "https://") },
+		"all but one":          func(_ context.Context, page, _ string) bool { return page != "https://evil.example" },
+		"where no host is set": func(_ context.Context, _, host string) bool { return host == "" },
+	} {
+		p, err := middleware.NewOriginPolicy(middleware.OriginConfig{Allow: []string{"app.example"}, Allowed: allowed})
+		if p != nil || err == nil || !strings.Contains(err.Error(), "OriginConfig.Allowed: it allows \"https://") || !strings.Contains(err.Error(), "DangerouslyAnyOrigin()") || !strings.Contains(err.Error(), "the scheme is missing") {
+			t.Errorf("%s: %v", sentence, err)
+		}
+	}
+	p := originPolicy(t, middleware.OriginConfig{Allowed: func(context.Context, string, string) bool { return false }})
+	if p.AllowsAny() {
+		t.Error("AllowsAny")
+	}
+	if _, err := p.CORS(middleware.CORSConfig{Credentials: true}); err != nil {
+		t.Errorf("CORS: %v", err)
+	}
+}
