@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/securews/securews/internal/bounded"
 	"github.com/securews/securews/middleware"
@@ -116,7 +117,8 @@ func (s *Issuers) firstOrZero() Issuer {
 
 // Authenticate answers as the Authenticator of the token's issuer does
 // ([Authenticator.Authenticate]). A token that is not a JWT of such an issuer is answered as the
-// Introspector does ([Introspector.Authenticate]), or with 401 credential_invalid.
+// Introspector does ([Introspector.Authenticate]), or with 401 credential_invalid. A JWT whose
+// claims cannot be read is 401 credential_invalid in any case.
 func (s *Issuers) Authenticate(r *http.Request) (middleware.Principal, error) {
 	first := s.firstOrZero()
 	rules := first.given()
@@ -139,7 +141,7 @@ func (s *Issuers) Authenticate(r *http.Request) (middleware.Principal, error) {
 			}
 		}
 	}
-	if s.introspector != nil {
+	if s.introspector != nil && err != errClaims {
 		return s.introspector.admit(r, token)
 	}
 	return middleware.Principal{}, rules.refuse(err)
@@ -193,19 +195,25 @@ func (s *Issuers) all() (all []Issuer) {
 	return all
 }
 
-// unverifiedIssuer returns the iss by which the Authenticator is chosen; it proves nothing.
+// unverifiedIssuer returns the iss by which the Authenticator is chosen; it proves nothing. It does not
+// read the signature: a spelling that another verifier reads does not make it a token of another
+// issuer. The error is errClaims if the token is a JWT whose issuer is not known.
 func unverifiedIssuer(token string) (string, error) {
-	_, payload, _, err := split(token)
-	if err != nil {
-		return "", err
-	}
-	doc, err := base64.RawURLEncoding.DecodeString(payload)
-	if err != nil {
+	if strings.Count(token, ".") != 2 { // an encrypted JWT has four (RFC 7516 §7.1)
 		return "", errShape
 	}
-	members, err := object(doc)
-	if err != nil {
+	_, rest, _ := strings.Cut(token, ".")
+	payload, _, _ := strings.Cut(rest, ".")
+	doc, err := base64.RawURLEncoding.DecodeString(payload)
+	var members []member
+	if err == nil {
+		members, err = object(doc)
+	}
+	switch {
+	case err != nil && isJWS(token):
 		return "", errClaims
+	case err != nil:
+		return "", errShape
 	}
 	for _, m := range members {
 		if string(m.name) == "iss" {
