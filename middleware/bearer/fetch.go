@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/securews/securews/internal/bounded"
 )
 
 const (
@@ -118,6 +120,13 @@ func send(c *http.Client, req *http.Request) (*http.Response, error) {
 		return nil, u.Err
 	}
 	return res, err
+}
+
+// contained calls fn and returns a panic as its error: in a goroutine that belongs to no request, a
+// transport of Config.HTTPClient that panics would end the process.
+func contained[T any](ctx context.Context, fn func(context.Context) (T, error)) (v T, err error) {
+	defer bounded.Contain(&err)
+	return fn(ctx)
 }
 
 // decodedBody takes gzip, which some servers send although it was declined (RFC 9110 §12.5.3

@@ -305,3 +305,31 @@ func TestAuthorizeThatMisbehaves(t *testing.T) {
 		})
 	}
 }
+
+// panicking is a transport that panics.
+type panicking struct{ asked atomic.Int64 }
+
+func (p *panicking) RoundTrip(*http.Request) (*http.Response, error) {
+	p.asked.Add(1)
+	panic("transport")
+}
+
+// A transport that panics does not end the process, although keys and metadata are fetched outside
+// of requests. It is 503, as of an issuer that does not answer.
+func TestATransportThatPanics(t *testing.T) {
+	t.Parallel()
+	p := &panicking{}
+	cfg := introspection(p)
+	cfg.Endpoint, cfg.Discovery = "", true
+	if _, err := newIntrospector(t, cfg).Authenticate(request(opaque)); outcome(err) != unavailable || !strings.Contains(err.Error(), "panic: string") {
+		t.Errorf("introspection: %v", err)
+	}
+	jwts := config()
+	jwts.Keys, jwts.JWKS, jwts.HTTPClient = nil, issuer+"/jwks", &http.Client{Transport: p}
+	if _, err := newAuthenticator(t, jwts).Authenticate(request(token(header(), claims()))); outcome(err) != unavailable {
+		t.Errorf("keys: %v", err)
+	}
+	if p.asked.Load() < 2 {
+		t.Error("not asked")
+	}
+}

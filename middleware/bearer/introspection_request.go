@@ -160,7 +160,7 @@ func (l *location) lookUp(flight chan struct{}) {
 	defer close(flight)
 	ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
 	defer cancel()
-	found, err := l.find(ctx)
+	found, err := contained(ctx, l.find)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.flight, l.next = nil, time.Now().Add(locationCoolDown)

@@ -131,7 +131,7 @@ func (s *source) attempt(ctx context.Context) time.Duration {
 	begun := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	doc, err := s.fetch(ctx)
+	doc, err := contained(ctx, s.fetch)
 	var set *keySet
 	prev := s.current.Load()
 	if err == nil {
