@@ -59,6 +59,34 @@ func TestATokenThatTheEndpointRepeats(t *testing.T) {
 	}
 }
 
+// PHP writes "/" as "\/" into JSON, .NET "+" as "\u002B", and some write a part of the token or the
+// form that they got. None of it is shown (ASVS 16.2.5).
+func TestATokenThatTheEndpointRepeatsInAnotherSpelling(t *testing.T) {
+	t.Parallel()
+	const first, last = "hS/x+", "efghijklmnopqrstuvwxyz01"
+	for _, repeated := range []string{
+		`hS\/x+` + last, `hS/x\u002B` + last, last, "token=hS%2Fx%2B" + last, "..." + last[4:], "hS/x+" + last,
+	} {
+		for _, answer := range []string{
+			`{"active":true,"token_type":"` + repeated + `"}`,
+			`{"active":true,"token_type":"Bearer","sub":"x","aud":["` + repeated + `"]}`,
+			`{"active":["` + repeated + `"]}`,
+			`{"active":true,"token_type":"Bearer","sub":"x","scope":["` + repeated + `"]}`,
+		} {
+			var log safeBuffer
+			i := newTokenIssuer()
+			i.becomes(says(answer))
+			cfg := introspection(i)
+			cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
+			_, err := newIntrospector(t, cfg).Authenticate(request(first + last))
+			if err == nil {
+				t.Fatal(answer)
+			}
+			mustNotContain(t, answer, fmt.Sprintf("%v %+v", err, err)+log.String(), last[4:16])
+		}
+	}
+}
+
 // A principal shows no token in any format, and the client reads nothing of the cause.
 func TestNothingShowsTheToken(t *testing.T) {
 	t.Parallel()
