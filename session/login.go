@@ -73,6 +73,9 @@ func (m *Manager) Login(ctx context.Context, id Identity) error {
 		return err
 	}
 	defer st.release()
+	if p := id.Provider; p.Issuer != "" && p.Issuer == m.issuer && p.Subject != id.Subject {
+		return errors.New("session: login: Provider: its Issuer is that of the Manager, and its Subject is not Identity.Subject: write another Config.Issuer")
+	}
 	ctx, cancel := m.committing()
 	defer cancel()
 	rec := m.newRecord(id, time.Now())

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/securews/securews/internal/bounded"
@@ -29,8 +31,8 @@ func (p Provider) validate() error {
 		return errors.New("session: login: Provider: Issuer or Subject is empty: set the iss and sub of the ID token")
 	case len(p.Issuer) > maxSubject || len(p.Subject) > maxSubject || len(p.SessionID) > maxSubject:
 		return fmt.Errorf("session: login: Provider: more than %d bytes", maxSubject)
-	case !utf8.ValidString(p.Issuer + p.Subject + p.SessionID):
-		return errors.New("session: login: Provider: not UTF-8")
+	case !utf8.ValidString(p.Issuer + p.Subject + p.SessionID), strings.ContainsFunc(p.Issuer+p.Subject+p.SessionID, unicode.IsControl):
+		return errors.New("session: login: Provider: not UTF-8 without control characters") // a NUL separates them in keys
 	}
 	return nil
 }
@@ -86,8 +88,9 @@ func (m *Manager) begin(ctx context.Context, rec *record) error {
 	if p.issuer == "" {
 		return nil
 	}
+	until := time.Unix(0, max(rec.end, time.Now().Add(time.Minute).UnixNano())) // a later end reaches no session
 	for _, key := range m.accountKeys(p.issuer, p.subject, p.session) {
-		if err := m.store.put(ctx, key, entryValue(kindAccount, rec.subject), time.Now().Add(entryRetention)); err != nil {
+		if err := m.store.put(ctx, key, entryValue(kindAccount, rec.subject), until); err != nil {
 			return err
 		}
 	}
@@ -150,11 +153,14 @@ func (m *Manager) findEach(ctx context.Context, keys []string) ([][]byte, error)
 	})
 }
 
+// followerTimeout is how long a function that follows [middleware.Revocations] may wait.
+const followerTimeout = time.Second
+
 // followRevocations follows Config.Revocations, for ends at a provider too.
 func (m *Manager) followRevocations(fn func(middleware.Revocation)) (stop func()) {
 	return m.revocations.Follow(func(v middleware.Revocation) {
 		fn(v)
-		ctx, cancel := m.committing()
+		ctx, cancel := context.WithTimeout(context.Background(), min(m.timeout, followerTimeout))
 		defer cancel()
 		if err := m.tellAccounts(ctx, v, fn); err != nil {
 			m.log().Warn("session: the sessions of an end at a provider are not known, until the recheck", "error", err)

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/alexedwards/scs/v2/memstore"
@@ -24,7 +26,7 @@ func provider(sub, sid string) session.Provider {
 	return session.Provider{Issuer: idp, Subject: sub, SessionID: sid}
 }
 
-// endAtProvider is what a logout token there says: sub, sid, or both.
+// endAtProvider is the revocation of a logout token there, which has a sub, a sid, or both.
 func endAtProvider(sub, sid string) middleware.Revocation {
 	v := middleware.Revocation{}
 	if sub != "" {
@@ -126,6 +128,8 @@ func TestProviderIsValidated(t *testing.T) {
 		"an endless sid":     {Issuer: idp, Subject: "7", SessionID: strings.Repeat("s", 1025)},
 		"an endless subject": {Issuer: idp, Subject: strings.Repeat("s", 1025)},
 		"no UTF-8":           {Issuer: idp, Subject: "\xff"},
+		// The provider's subject 7 would be told as this session, and not as its own.
+		"a sid that spells the key of a subject": {Issuer: idp, Subject: "8", SessionID: "7\x00subject"},
 	} {
 		m := newManager(t, session.Config{})
 		err := m.Login(t.Context(), session.Identity{Subject: "alice", Provider: p})
@@ -133,6 +137,68 @@ func TestProviderIsValidated(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// Two identities of one issuer and subject would be signed out for each other (ASVS 6.8.1): the
+// subject 7 at the provider is another user than the subject 7 here.
+func TestProviderOfTheIssuerOfTheManager(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, session.Config{Issuer: idp})
+	b := newBrowser(t, app(t, m))
+	if res := b.get("/login?u=alice&sub=7&sid=s1"); res.StatusCode != http.StatusInternalServerError {
+		t.Errorf("another subject: %d", res.StatusCode)
+	}
+	b.wants("/login?u=7&sub=7&sid=s1", 200, "done")
+	newBrowser(t, b.h).wants("/provider?sub=7", 200, "done")
+	if _, err := b.principalOf(m); err == nil {
+		t.Error("the session outlives the logout at the provider")
+	}
+}
+
+// The entries of a sign-in at a provider are not kept for longer than its session, or the store would
+// have those of 30 days.
+func TestASignInAtAProviderLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	s := &lastingStore{Store: memstore.NewWithCleanupInterval(0)}
+	b := newBrowser(t, app(t, newManager(t, session.Config{Store: s, Absolute: time.Hour})))
+	b.wants("/login?u=alice&sub=7&sid=s1", 200, "done")
+	if left := time.Until(s.last); left > time.Hour || left < time.Hour-time.Minute {
+		t.Errorf("the store keeps something for %v", left)
+	}
+}
+
+// lastingStore notes how long the store keeps something.
+type lastingStore struct {
+	scs.Store
+	last time.Time
+}
+
+func (s *lastingStore) Commit(key string, b []byte, expiry time.Time) error {
+	if expiry.After(s.last) {
+		s.last = expiry
+	}
+	return s.Store.Commit(key, b, expiry)
+}
+
+// A store that hangs does not hold up Config.Revocations, whose followers may wait for a second
+// (middleware.Revocations), whatever StoreTimeout is.
+func TestFollowingWhileTheStoreHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hang := &hangingStore{shakyStore: newShakyStore(), release: make(chan struct{})}
+		list := middleware.NewRevocations()
+		m := newManager(t, session.Config{Store: hang, StoreTimeout: 10 * time.Second, Revocations: list})
+		told := 0
+		defer m.Follow(func(middleware.Revocation) { told++ })()
+		hang.hangs = true
+		began := time.Now()
+		if err := list.Revoke(t.Context(), endAtProvider("7", "s1")); err != nil || told != 1 {
+			t.Errorf("%v, told %d times", err, told)
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("the revocations waited %v", took)
+		}
+		close(hang.release)
+	})
 }
 
 // The entries that a session of a provider adds cost a ManyFinder no trip.
