@@ -153,6 +153,9 @@ func (h *backChannelLogout) logout(w http.ResponseWriter, r *http.Request) error
 		return err
 	}
 	got, err := h.rules.judgeLogout(s.payload, h.clients, time.Now())
+	if err == nil {
+		err = h.rules.maySign(s.by, got.iss)
+	}
 	if err != nil {
 		return err
 	}

@@ -207,11 +207,11 @@ func (a *Authenticator) verify(ctx context.Context, token string) (*verified, er
 		return nil, err
 	}
 	v, err := a.rules.judge(s.payload, token, time.Now())
+	if err == nil {
+		err = a.rules.maySign(s.by, v.principal.Issuer)
+	}
 	if err != nil {
 		return nil, err
-	}
-	if !s.by.isFor(v.tenant) {
-		return nil, fmt.Errorf("%w: %s is %.80q, and the key is of issuer %.200q", errKeyTenant, a.rules.profile.Tenant, v.tenant, s.by.issuer)
 	}
 	v.at, v.by, v.principal.SigningKey = s.at, s.by, s.by.thumbprint
 	return v, nil

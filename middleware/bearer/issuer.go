@@ -70,3 +70,11 @@ func (r *issuerRule) check(iss string, members []member) error {
 	}
 	return fmt.Errorf("%w: %s is %.80q; see Config.Tenants", errTenant, r.claim, tenant)
 }
+
+// maySign returns an error if the Profile has tenants and the key is that of another one.
+func (c *rules) maySign(k *key, iss string) error {
+	if c.profile.Tenant == "" || k.isFor(iss) {
+		return nil
+	}
+	return fmt.Errorf("%w: iss is %.200q, and the key is of issuer %.200q", errKeyTenant, iss, k.issuer)
+}

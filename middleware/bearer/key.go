@@ -41,11 +41,21 @@ type key struct {
 	issuer     string // Entra ID names that of each key; empty: none
 }
 
-// isFor reports whether the key signs for the tenant; "" is a Profile without tenants. Entra ID
-// writes its issuer with "{tenantid}" for a key of all tenants, and with a tenant's id for one of
-// that alone.
-func (k *key) isFor(tenant string) bool {
-	return tenant == "" || k.issuer == "" || strings.Contains(k.issuer, "{tenantid}") || strings.Contains(k.issuer, "/"+tenant+"/")
+// isFor reports whether the key signs for the issuer of a tenant. Entra ID writes "{tenantid}" into
+// the issuer of a key of all tenants, and a tenant's id into that of one alone. Version 1.0 tokens have
+// another host, so the tenants are compared, and that of iss: the key of another tenant could sign
+// any claim beside it.
+func (k *key) isFor(iss string) bool {
+	tenant := tenantIn(k.issuer)
+	return k.issuer == "" || strings.EqualFold(tenant, "{tenantid}") || tenant != "" && tenant == tenantIn(iss)
+}
+
+// tenantIn returns the first part of the path of an issuer of Entra ID.
+func tenantIn(iss string) string {
+	_, behind, _ := strings.Cut(iss, "://")
+	_, path, _ := strings.Cut(behind, "/")
+	tenant, _, _ := strings.Cut(path, "/")
+	return tenant
 }
 
 // same reports whether both are the same public key of the same issuer.

@@ -69,7 +69,6 @@ func newRules(cfg Config, algorithms algorithmSet) rules {
 // verified is a token that passed the checks which do not depend on the time.
 type verified struct {
 	principal middleware.Principal
-	tenant    string    // by Profile.Tenant
 	notBefore time.Time // nbf or iat, the later, less the leeway; zero: neither
 	at        slot
 	by        *key
@@ -107,9 +106,6 @@ func (c *rules) accept(got *claims, members []member, tokenHandle string, now ti
 	}
 	if v.principal.SessionHandle = got.sid; got.sid != "" && !c.ownSessions {
 		v.principal.SessionHandle = SessionHandle(got.iss, got.sid)
-	}
-	if c.profile.Tenant != "" {
-		v.tenant, _ = text(find(members, c.profile.Tenant))
 	}
 	if got.cnf != nil {
 		if v.principal.Binding.CertificateSHA256, err = parseBinding(got.cnf); err != nil {
