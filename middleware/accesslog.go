@@ -28,8 +28,9 @@ import (
 // Inside another AccessLog it adds nothing. A nil logger is [slog.Default].
 func AccessLog(log *slog.Logger) Middleware {
 	limit := &refusalLimit{}
-	return func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	var again Middleware
+	again = func(next http.Handler) http.Handler {
+		return &layer{next: next, again: again, HandlerFunc: func(w http.ResponseWriter, r *http.Request) {
 			if recordOf(r.Context()) != nil {
 				next.ServeHTTP(w, r)
 				return
@@ -46,8 +47,9 @@ func AccessLog(log *slog.Logger) Middleware {
 				}
 			}()
 			next.ServeHTTP(&rec.writer, r)
-		})
+		}}
 	}
+	return again
 }
 
 // level returns how the request is logged, and the stack of a contained panic.

@@ -2,12 +2,14 @@ package middleware
 
 import (
 	"bufio"
+	"io"
 	"net"
 	"net/http"
 )
 
-// countingWriter counts the status and the bytes of a response. It hides nothing: Unwrap
-// serves http.ResponseController; Hijack and Flush serve callers that assert a type.
+// countingWriter counts the status and the bytes of a response, and keeps its errors out of
+// caches. It hides nothing: Unwrap serves http.ResponseController; Hijack, Flush and ReadFrom
+// serve callers that assert a type.
 type countingWriter struct {
 	http.ResponseWriter
 	status   int
@@ -30,8 +32,20 @@ func (w *countingWriter) answered(panicked bool) int {
 func (w *countingWriter) WriteHeader(status int) {
 	if w.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
 		w.status = status
+		if status >= 400 {
+			w.keepOutOfCaches()
+		}
 	}
 	w.ResponseWriter.WriteHeader(status)
+}
+
+// keepOutOfCaches adds no-store to an error of a handler that does not say how long it may be
+// kept. A cache may keep a 404, 405, 410, 414 or 501 by default (RFC 9110 §15.1), and net/http
+// removes the Cache-Control of a file that it cannot serve.
+func (w *countingWriter) keepOutOfCaches() {
+	if h := w.Header(); len(h["Cache-Control"]) == 0 {
+		h["Cache-Control"] = noStore
+	}
 }
 
 func (w *countingWriter) Write(p []byte) (int, error) {
@@ -40,6 +54,16 @@ func (w *countingWriter) Write(p []byte) (int, error) {
 	}
 	n, err := w.ResponseWriter.Write(p)
 	w.bytes += int64(n)
+	return n, err
+}
+
+// ReadFrom lets the server send a file without copying it.
+func (w *countingWriter) ReadFrom(src io.Reader) (int64, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	n, err := io.Copy(w.ResponseWriter, src)
+	w.bytes += n
 	return n, err
 }
 

@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
@@ -74,6 +75,17 @@ func (w *cspWriter) directive(name string, sources ...string) {
 	}
 }
 
+// sources writes a list, and the nonce behind it; 'none' if both are missing.
+func (w *cspWriter) sources(name string, list []string, nonce bool) {
+	if len(list) == 0 && !nonce {
+		list = []string{"'none'"}
+	}
+	w.directive(name, list...)
+	if nonce {
+		w.hole(holeNonce)
+	}
+}
+
 func (w *cspWriter) hole(h cspHole) {
 	w.policy.parts = append(w.policy.parts, cspPart{w.text.String(), h})
 	w.policy.nonce = w.policy.nonce || h == holeNonce
@@ -92,23 +104,30 @@ func (c *CSP) write(group string, enforced bool) cspPolicy {
 	w := &cspWriter{}
 	w.directive("default-src", orElse(c.Default, "'none'")...)
 	c.writeScripts(w)
+	c.writeStyles(w)
 	c.writeConnect(w)
 	for _, d := range c.content() {
 		if len(d.list) > 0 {
 			w.directive(d.name, d.list...)
 		}
 	}
-	form := "'self'"
+	form, frame := "'self'", "'none'"
 	if len(somethingOf(c.Default, nil)) == 0 {
 		form = "'none'"
+	}
+	if c.DangerouslyAnyFrameAncestor {
+		frame = "*"
 	}
 	w.directive("object-src", "'none'")
 	w.directive("base-uri", orElse(c.BaseURI, "'none'")...)
 	w.directive("form-action", orElse(c.FormAction, form)...)
-	w.directive("frame-ancestors", orElse(c.FrameAncestors, "'none'")...)
+	w.directive("frame-ancestors", orElse(c.FrameAncestors, frame)...)
 	c.writeFlags(w)
-	if enforced && c.loadsNothing() {
-		w.directive("sandbox")
+	if enforced && (c.Sandbox != nil || c.loadsNothing() && !c.DangerouslyNoSandbox) {
+		w.directive("sandbox", c.Sandbox...)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.DangerouslyDirectives)) {
+		w.directive(name, c.DangerouslyDirectives[name]...)
 	}
 	if c.ReportTo != "" {
 		w.directive("report-uri", c.ReportTo)
@@ -118,34 +137,48 @@ func (c *CSP) write(group string, enforced bool) cspPolicy {
 	return w.finish()
 }
 
-// writeScripts writes script-src and style-src if they differ from default-src.
+// writeScripts writes script-src if it differs from default-src, and the directives that take precedence over it.
 func (c *CSP) writeScripts(w *cspWriter) {
 	if len(c.Script) > 0 || c.Nonce || c.DangerouslyEval {
 		list := somethingOf(c.Script, c.Default)
 		if c.DangerouslyEval {
 			list = append(list, "'unsafe-eval'")
 		}
-		w.directive("script-src", list...)
-		if c.Nonce {
-			w.hole(holeNonce)
-		} else if len(list) == 0 {
-			w.text.WriteString(" 'none'")
-		}
+		w.sources("script-src", list, c.Nonce)
 	}
+	if len(c.ScriptElem) > 0 {
+		w.sources("script-src-elem", somethingOf(c.ScriptElem, nil), c.Nonce)
+	}
+	c.writeAttribute(w, "script-src-attr", c.ScriptAttr, c.DangerouslyInlineHandlers)
+}
+
+// writeStyles does the same for style-src. A nonce would disable 'unsafe-inline'
+// (CSP3 §6.7.3.2).
+func (c *CSP) writeStyles(w *cspWriter) {
 	if len(c.Style) > 0 || c.Nonce || c.DangerouslyInlineStyle {
 		list := somethingOf(c.Style, c.Default)
-		if c.DangerouslyInlineStyle {
+		switch {
+		case isNone(c.Style):
+			list = nil
+		case c.DangerouslyInlineStyle:
 			list = append(list, "'unsafe-inline'")
 		}
-		switch {
-		case isNone(c.Style), len(list) == 0 && !c.Nonce:
-			w.directive("style-src", "'none'")
-		case c.Nonce:
-			w.directive("style-src", list...)
-			w.hole(holeNonce)
-		default:
-			w.directive("style-src", list...)
-		}
+		w.sources("style-src", list, c.Nonce && !isNone(c.Style) && !c.DangerouslyInlineStyle)
+	}
+	if len(c.StyleElem) > 0 {
+		w.sources("style-src-elem", somethingOf(c.StyleElem, nil), c.Nonce && !isNone(c.StyleElem))
+	}
+	c.writeAttribute(w, "style-src-attr", c.StyleAttr, c.DangerouslyInlineStyleAttr)
+}
+
+func (c *CSP) writeAttribute(w *cspWriter, name string, list []string, inline bool) {
+	switch {
+	case inline:
+		w.directive(name, "'unsafe-inline'")
+	case holdsHash(list):
+		w.directive(name, append([]string{"'unsafe-hashes'"}, list...)...)
+	case len(list) > 0:
+		w.directive(name, list...)
 	}
 }
 
@@ -172,17 +205,6 @@ func (c *CSP) writeFlags(w *cspWriter) {
 		w.directive("require-trusted-types-for", "'script'")
 		w.directive("trusted-types", orElse(c.TrustedTypes, "'none'")...)
 	}
-}
-
-// loadsNothing reports whether a document under the policy can load nothing: then
-// it is not a page, and a sandbox removes nothing from it.
-func (c *CSP) loadsNothing() bool {
-	for _, d := range slices.Concat(c.code(), c.content()) {
-		if len(somethingOf(d.list, nil)) > 0 {
-			return false
-		}
-	}
-	return !c.Nonce && !c.DangerouslyEval && !c.DangerouslyInlineStyle
 }
 
 func orElse(list []string, otherwise string) []string {

@@ -20,6 +20,9 @@ type cspDirective struct {
 	hashes    bool
 	websocket bool // wss:// hosts
 	wildcards bool // https://*.app.example
+	scripts   bool // the hosts may run scripts in the page
+	inline    bool // no hosts at all
+	localHTTP bool // http:// and ws:// hosts of this machine
 }
 
 // check reports every fault of the list.
@@ -46,8 +49,11 @@ func (d *cspDirective) checkSource(s string) error {
 	switch {
 	case s == "":
 		return errors.New("it is empty: leave it out")
+	case strings.ContainsFunc(s, isNotASCII):
+		_, err := asciiSource(s)
+		return err
 	case strings.ContainsFunc(s, endsSource):
-		return errors.New("it holds a space, a separator or a character outside ASCII: percent-encode that")
+		return errors.New("it holds a space, a separator or a control character: percent-encode that")
 	case strings.HasPrefix(s, "'"):
 		return d.checkKeyword(s)
 	case isKeywordName(s):
@@ -86,10 +92,18 @@ func (d *cspDirective) checkKeyword(s string) error {
 	switch {
 	case !closed:
 		return errors.New("the closing quote is missing")
-	case s == "'none'", s == "'self'", slices.Contains(d.keywords, s):
+	case s == "'none'", s == "'self'" && !d.inline, slices.Contains(d.keywords, s):
 		return nil
-	case s == "'unsafe-inline'" && d.name == "style-src":
+	case s == "'self'":
+		return errors.New("an attribute has no origin: write 'none' or hashes")
+	case s == "'unsafe-inline'" && (d.name == "style-src" || d.name == "style-src-elem"):
 		return errors.New("it has a field of its own: set DangerouslyInlineStyle")
+	case s == "'unsafe-inline'" && d.name == "style-src-attr":
+		return errors.New("it has a field of its own: set DangerouslyInlineStyleAttr")
+	case s == "'unsafe-inline'" && d.name == "script-src-attr":
+		return errors.New("it has a field of its own: set DangerouslyInlineHandlers")
+	case s == "'unsafe-hashes'" && d.inline:
+		return errors.New("it has a field of its own: set DangerouslyHashedAttr")
 	case s == "'unsafe-eval'" && d.name == "script-src":
 		return errors.New("it has a field of its own: set DangerouslyEval")
 	case s == "'unsafe-inline'", s == "'unsafe-hashes'":
@@ -115,68 +129,6 @@ func digestSize(algorithm string) int {
 		return 64
 	}
 	return 0
-}
-
-func (d *cspDirective) checkScheme(s string) error {
-	switch {
-	case slices.Contains(d.schemes, s):
-		return nil
-	case s == "http:", s == "ws:":
-		return errors.New("it is plaintext: write https:// or wss://")
-	}
-	return errors.New("it is too much for this list: a scheme alone admits every host or any content: name the hosts")
-}
-
-func (d *cspDirective) checkHost(s string) error {
-	scheme, rest, hasScheme := strings.Cut(s, "://")
-	switch {
-	case !hasScheme:
-		rest = s
-	case scheme == "http", scheme == "ws":
-		return errors.New("it is plaintext: write https:// or wss://")
-	case scheme == "wss" && !d.websocket, scheme != "https" && scheme != "wss":
-		return errors.New("its scheme is not for this list: write https://")
-	}
-	authority, path, _ := strings.Cut(rest, "/")
-	host, isWildcard := strings.CutPrefix(authority, "*.")
-	switch {
-	case !isSourceHost(host), !hasScheme && !strings.Contains(host, "."):
-		return errors.New("it is neither a host nor a keyword")
-	case isWildcard && !d.wildcards:
-		return errors.New("it is a wildcard, which is not for this list: name the hosts")
-	case isWildcard && !strings.Contains(host, "."):
-		return errors.New("it is a wildcard over a whole top-level domain: name your own domain")
-	case strings.ContainsAny(path, `?#\<>^{|}`+"`"):
-		return errors.New("it has a query, a fragment or a character that paths percent-encode")
-	}
-	return nil
-}
-
-// isSourceHost reports whether s is a plain host[:port] of CSP's host-part: names
-// of letters, digits and inner hyphens. It also decides whether a request's
-// Host may be named in a header.
-func isSourceHost(s string) bool {
-	if i := strings.LastIndexByte(s, ':'); i >= 0 {
-		port := s[i+1:]
-		if len(port) == 0 || len(port) > 5 || strings.Trim(port, "0123456789") != "" {
-			return false
-		}
-		s = s[:i]
-	}
-	if len(s) > 253 { // RFC 1035 §2.3.4
-		return false
-	}
-	for label := range strings.SplitSeq(s, ".") {
-		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
-			return false
-		}
-		for i := range len(label) {
-			if c := label[i] | 0x20; (c < 'a' || c > 'z') && (label[i] < '0' || label[i] > '9') && label[i] != '-' {
-				return false
-			}
-		}
-	}
-	return true
 }
 
 // isTrustedTypeName follows tt-policy-name (Trusted Types §4.1), but for "*".

@@ -17,8 +17,10 @@ import (
 //	Cross-Origin-Opener-Policy: same-origin
 //	Cross-Origin-Resource-Policy: same-origin
 //	Permissions-Policy: the powerful features, each denied
+//	Cache-Control: no-store, unless the handler sets another
 //
-// It suits an API unchanged; pages need at least CSP.Default.
+// It suits an API unchanged; pages need at least CSP.Default. The Cache-Control is for policies
+// under which a document loads nothing, and for those with a nonce; see [Headers].
 type HeadersConfig struct {
 	_ [0]func()
 
@@ -65,21 +67,60 @@ type HeadersConfig struct {
 	// left out, as it breaks third-party content that has not opted in.
 	EmbedderPolicy string
 
+	// OpenerPolicyReportOnly and EmbedderPolicyReportOnly are policies to try out:
+	// browsers report the breakage that they would cause (HTML §7.1.3, §7.1.4). They have the values of
+	// OpenerPolicy and EmbedderPolicy, and need IsolationReportTo.
+	OpenerPolicyReportOnly   string
+	EmbedderPolicyReportOnly string
+
+	// IsolationReportTo receives the reports of the opener and embedder policies: an https
+	// URL, or a path on this host.
+	IsolationReportTo string
+
+	// OriginAgentCluster asks browsers to keep the origin apart from its siblings on the
+	// same site (HTML §7.1.2), as `?1`. Every page of the origin must ask for it.
+	OriginAgentCluster bool
+
 	// Permissions lists, for a feature of Permissions-Policy, the pages that may use it:
 	// "self" and https origins beside it; an empty list denies. Features that are
-	// not named keep the preset. An unknown feature is an error.
+	// not named keep the preset. An unknown feature is an error. The preset denies only
+	// features that Chromium has on every platform, because it warns in the console of
+	// every page about one that it does not have: bluetooth, hid, serial and local-fonts are
+	// not among them.
 	Permissions map[string][]string
+
+	// Proxies finds out which requests came over TLS, for Strict-Transport-Security; nil:
+	// the layers [Proxies.Handler], [RequireTLS] and [RedirectTLS] do, on either side of
+	// Headers, else only TLS to this server counts.
+	Proxies *Proxies
+
+	// DangerouslyOmit lists header fields of the preset that are not sent, spelled as
+	// there: for a proxy in front that adds its own, or a page that one of them breaks.
+	DangerouslyOmit []string
 }
 
 // Headers sets the security headers of every answer: also of refusals, of panics that an
 // inner [Recover] answers, of redirects and of the 101 of a WebSocket. They
 // are computed once. It is safe for concurrent use; the zero value is the strict
 // preset.
+//
+// Inside another Headers it replaces all headers of the outer one.
+//
+// Strict-Transport-Security is sent only over TLS (RFC 6797 §7.2), and not for localhost.
+//
+// An answer under a policy with a nonce, or under which a document loads nothing, has
+// Cache-Control: no-store unless the handler sets another. Errors of other handlers get it from
+// [AccessLog], [Recover] or [NewServer], unless they have a Cache-Control.
 type Headers struct {
-	fixed  []headerField
-	varies []varyingPolicy
-	nonce  bool
-	host   bool
+	fixed    []headerField
+	absent   []string // managed fields that are not sent
+	hsts     []string // nil: omitted
+	varies   []varyingPolicy
+	proxies  *Proxies
+	nonce    bool
+	host     bool
+	noStore  bool
+	compiled bool
 }
 
 // headerField is a header whose values every answer shares: an inner layer
@@ -96,29 +137,20 @@ type varyingPolicy struct {
 
 // NewHeaders compiles the configuration. Its error joins all that is wrong with it.
 func NewHeaders(cfg HeadersConfig) (*Headers, error) {
-	h := &Headers{}
-	var errs []error
-	choose := func(field, name, given string, choices ...string) {
-		value, err := chooseHeader(field, given, choices)
-		errs = append(errs, err)
-		if value != "" {
-			h.set(name, value)
-		}
-	}
-	hsts, err := cfg.hsts()
-	errs = append(errs, err)
-	h.set("Strict-Transport-Security", hsts)
+	h := &Headers{proxies: cfg.Proxies, compiled: true}
+	hsts, hstsErr := cfg.hsts()
+	h.set(hstsName, hsts)
 	h.set("X-Content-Type-Options", "nosniff")
-	choose("ReferrerPolicy", "Referrer-Policy", cfg.ReferrerPolicy, "same-origin", "no-referrer", "strict-origin", "strict-origin-when-cross-origin")
-	choose("OpenerPolicy", "Cross-Origin-Opener-Policy", cfg.OpenerPolicy, "same-origin", "same-origin-allow-popups", "noopener-allow-popups")
-	choose("ResourcePolicy", "Cross-Origin-Resource-Policy", cfg.ResourcePolicy, "same-origin", "same-site", "cross-origin")
-	choose("EmbedderPolicy", "Cross-Origin-Embedder-Policy", cfg.EmbedderPolicy, "", "require-corp", "credentialless")
-	permissions, err := permissionsPolicy(cfg.Permissions)
-	errs = append(errs, err, h.addPolicies(cfg))
+	permissions, permissionsErr := permissionsPolicy(cfg.Permissions)
 	h.set("Permissions-Policy", permissions)
-	if err := errors.Join(errs...); err != nil {
+	if cfg.OriginAgentCluster {
+		h.set("Origin-Agent-Cluster", "?1")
+	}
+	err := errors.Join(hstsErr, permissionsErr, h.addChoices(&cfg), h.addPolicies(&cfg), h.omit(&cfg))
+	if err != nil {
 		return nil, err
 	}
+	h.leaveOut()
 	return h, nil
 }
 
@@ -127,7 +159,7 @@ func (h *Headers) set(name, value string) {
 }
 
 // addPolicies adds both policies, and the headers that follow from them.
-func (h *Headers) addPolicies(cfg HeadersConfig) error {
+func (h *Headers) addPolicies(cfg *HeadersConfig) error {
 	enforced, err := compileCSP(&cfg.CSP, true)
 	errs := []error{err}
 	h.addPolicy("Content-Security-Policy", enforced)
@@ -138,10 +170,15 @@ func (h *Headers) addPolicies(cfg HeadersConfig) error {
 		h.addPolicy("Content-Security-Policy-Report-Only", trial)
 		endpoints = joinNonEmpty(endpoints, ", ", trial.endpoint)
 	}
+	if cfg.IsolationReportTo != "" {
+		endpoints = joinNonEmpty(endpoints, ", ", isolationGroup+`="`+cfg.IsolationReportTo+`"`)
+	}
 	if endpoints != "" {
 		h.set("Reporting-Endpoints", endpoints)
 	}
-	h.fixed = append(h.fixed, headerField{"X-Frame-Options", frameOptions(cfg.CSP.FrameAncestors)})
+	if frames := frameOptions(&cfg.CSP); frames != "" {
+		h.set("X-Frame-Options", frames)
+	}
 	return errors.Join(errs...)
 }
 
@@ -155,35 +192,47 @@ func (h *Headers) addPolicy(name string, p cspPolicy) {
 	h.host = h.host || p.host
 }
 
-// frameOptions is frame-ancestors for browsers without CSP
-// (RFC 7034 §2.1). Nil removes the header, even if an outer layer has set one.
-func frameOptions(ancestors []string) []string {
-	switch {
-	case len(ancestors) == 0, len(ancestors) == 1 && ancestors[0] == "'none'":
-		return []string{"DENY"}
-	case len(ancestors) == 1 && ancestors[0] == "'self'":
-		return []string{"SAMEORIGIN"}
+// frameOptions is frame-ancestors for browsers without CSP (RFC 7034 §2.1); "" if that header
+// cannot express it.
+func frameOptions(c *CSP) string {
+	switch list := c.FrameAncestors; {
+	case c.DangerouslyAnyFrameAncestor:
+		return ""
+	case len(list) == 0, len(list) == 1 && list[0] == "'none'":
+		return "DENY"
+	case len(list) == 1 && list[0] == "'self'":
+		return "SAMEORIGIN"
 	}
-	return nil
+	return ""
 }
 
 // Handler sets the headers and calls next, which may replace them: an inner Headers
 // does so for the routes behind it. They are set before next runs, so that every
 // answer has them.
 func (h *Headers) Handler(next http.Handler) http.Handler {
-	if h == nil || h.fixed == nil {
+	if h == nil || !h.compiled {
 		h, _ = NewHeaders(HeadersConfig{})
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return &layer{next: next, again: h.Handler, headers: true, HandlerFunc: func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
+		if len(header) > 0 {
+			r = h.replace(header, r)
+		}
 		for i := range h.fixed {
 			header[h.fixed[i].name] = h.fixed[i].values
 		}
+		if h.noStore && (h.nonce || len(header["Cache-Control"]) == 0) {
+			header["Cache-Control"] = notStored
+		}
+		r = h.setHSTS(header, r)
 		if h.varies != nil {
 			r = h.vary(header, r)
 		}
+		if len(r.Header["Range"]) > 0 { // net/http removes the Cache-Control of a 416
+			w = &countingWriter{ResponseWriter: w}
+		}
 		next.ServeHTTP(w, r)
-	})
+	}}
 }
 
 // vary sets the policies that differ from request to request.

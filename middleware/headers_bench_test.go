@@ -16,7 +16,7 @@ func (w *mapWriter) Header() http.Header         { return w.header }
 func (w *mapWriter) Write(p []byte) (int, error) { return len(p), nil }
 func (w *mapWriter) WriteHeader(int)             {}
 
-// sharedSlices is the limit: the same eight headers by hand.
+// sharedSlices is the limit: the same headers by hand.
 func sharedSlices() http.Handler {
 	type field struct {
 		name   string
@@ -45,11 +45,12 @@ func BenchmarkHeaders(b *testing.B) {
 	}{
 		{"limit", sharedSlices()},
 		{"strict", mustHeaders(b, middleware.HeadersConfig{}).Handler(end)},
+		{"inside another", middleware.Chain(end, new(middleware.Headers).Handler, new(middleware.Headers).Handler)},
 		{"host", mustHeaders(b, middleware.HeadersConfig{CSP: page}).Handler(end)},
 		{"nonce", mustHeaders(b, middleware.HeadersConfig{CSP: noncePage}).Handler(end)},
 	} {
 		b.Run(bm.name, func(b *testing.B) {
-			w, r := &mapWriter{http.Header{}}, requestWith("GET", "/")
+			w, r := &mapWriter{http.Header{}}, overTLS("app.example")
 			b.ReportAllocs()
 			for b.Loop() {
 				clear(w.header)
@@ -77,9 +78,11 @@ func TestHeadersAllocations(t *testing.T) {
 		{"a page that does not", middleware.HeadersConfig{CSP: middleware.CSP{Default: []string{"'self'"}}}, 2},
 	} {
 		h := mustHeaders(t, tt.cfg).Handler(end)
-		w, r := &mapWriter{http.Header{}}, requestWith("GET", "/")
-		if got := testing.AllocsPerRun(200, func() { clear(w.header); h.ServeHTTP(w, r) }); got > tt.most {
-			t.Errorf("%s: %v allocations, want at most %v", tt.name, got, tt.most)
+		w := &mapWriter{http.Header{}}
+		for _, r := range []*http.Request{requestWith("GET", "/"), overTLS("app.example")} {
+			if got := testing.AllocsPerRun(200, func() { clear(w.header); h.ServeHTTP(w, r) }); got > tt.most {
+				t.Errorf("%s, TLS %v: %v allocations, want at most %v", tt.name, r.TLS != nil, got, tt.most)
+			}
 		}
 	}
 }

@@ -2,11 +2,11 @@ package middleware_test
 
 import (
 	"bufio"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"log/slog"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -19,7 +19,7 @@ import (
 
 // strictPreset is the zero value in writing. The names are literals, letter for
 // letter those of RFC 6797 §6.1, RFC 7034 §2, CSP3 §3.1, Fetch §3.7 and §3.8, the
-// W3C's Referrer Policy §4.1 and Permissions Policy §5.2, and HTML §7.1.3.1.
+// W3C's Referrer Policy §4.1 and Permissions Policy §5.2, HTML §7.1.3.1, and RFC 9111 §5.2.2.5.
 var strictPreset = map[string]string{
 	"Strict-Transport-Security":    "max-age=63072000; includeSubDomains",
 	"Content-Security-Policy":      "default-src 'none'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox",
@@ -28,9 +28,9 @@ var strictPreset = map[string]string{
 	"Referrer-Policy":              "same-origin",
 	"Cross-Origin-Opener-Policy":   "same-origin",
 	"Cross-Origin-Resource-Policy": "same-origin",
-	"Permissions-Policy": "accelerometer=(), bluetooth=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), hid=(), " +
-		"idle-detection=(), local-fonts=(), magnetometer=(), microphone=(), midi=(), payment=(), serial=(), usb=(), " +
-		"window-management=(), xr-spatial-tracking=()",
+	"Permissions-Policy": "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), idle-detection=(), " +
+		"magnetometer=(), microphone=(), midi=(), payment=(), usb=(), window-management=(), xr-spatial-tracking=()",
+	"Cache-Control": "no-store",
 }
 
 func mustHeaders(t testing.TB, cfg middleware.HeadersConfig) *middleware.Headers {
@@ -41,6 +41,9 @@ func mustHeaders(t testing.TB, cfg middleware.HeadersConfig) *middleware.Headers
 	}
 	return h
 }
+
+// overTLS is a GET on TLS to this server.
+func overTLS(host string) *http.Request { return httptest.NewRequest("GET", "https://"+host+"/", nil) }
 
 // headersOf serves a request and returns the header of the answer.
 func headersOf(h *middleware.Headers, r *http.Request) http.Header {
@@ -64,7 +67,7 @@ func TestHeadersZeroValueIsTheStrictPreset(t *testing.T) {
 		"zero config": mustHeaders(t, middleware.HeadersConfig{}), "zero Headers": {}, "nil Headers": nil,
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := headersOf(h, requestWith("GET", "/"))
+			got := headersOf(h, overTLS("app.example"))
 			wantStrictPreset(t, got)
 			if len(got) != len(strictPreset) {
 				t.Errorf("more than the preset: %v", slices.Sorted(maps.Keys(got)))
@@ -96,14 +99,14 @@ func TestHeadersAreOnEveryAnswer(t *testing.T) {
 			_ = c.Close()
 		}
 	})
-	srv := httptest.NewServer(middleware.Chain(mux,
+	srv := httptest.NewTLSServer(middleware.Chain(mux,
 		middleware.AccessLog(slog.New(slog.DiscardHandler)), mustHeaders(t, middleware.HeadersConfig{}).Handler))
 	defer srv.Close()
 	for path, status := range map[string]int{
 		"/ok": 200, "/refused": 401, "/missing": 404, "/redirect": 302, "/panic": 500, "/ws": 101,
 	} {
 		t.Run(path, func(t *testing.T) {
-			c, err := net.Dial("tcp", srv.Listener.Addr().String())
+			c, err := tls.Dial("tcp", srv.Listener.Addr().String(), &tls.Config{InsecureSkipVerify: true}) // the test's own certificate
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -149,7 +152,7 @@ func TestHeadersMayBeReplacedFurtherIn(t *testing.T) {
 			t.Errorf("X-Frame-Options %q contradicts frame-ancestors", v)
 		}
 	}
-	wantStrictPreset(t, headersOf(new(middleware.Headers), requestWith("GET", "/")))
+	wantStrictPreset(t, headersOf(new(middleware.Headers), overTLS("app.example")))
 }
 
 func TestHeadersOptions(t *testing.T) {
@@ -186,7 +189,7 @@ func TestHeadersOptions(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if got := headersOf(mustHeaders(t, tt.cfg), requestWith("GET", "/"))[tt.header]; !slices.Equal(got, []string{tt.want}) {
+			if got := headersOf(mustHeaders(t, tt.cfg), overTLS("app.example"))[tt.header]; !slices.Equal(got, []string{tt.want}) {
 				t.Errorf("%s: %q, want %q", tt.header, got, tt.want)
 			}
 		})

@@ -14,9 +14,7 @@ const (
 	hstsLeast   = 365 * 24 * time.Hour // ASVS 3.4.1; https://hstspreload.org asks for the same
 )
 
-// hsts returns the value of Strict-Transport-Security. RFC 6797 §7.2 keeps it to
-// secure transport, which a server behind a proxy cannot always detect; it is sent on
-// every answer, and user agents ignore it on a plain transport (§8.1).
+// hsts returns the value of Strict-Transport-Security.
 func (cfg *HeadersConfig) hsts() (string, error) {
 	age := cfg.HSTS
 	if age == 0 {
@@ -50,6 +48,65 @@ func (cfg *HeadersConfig) hsts() (string, error) {
 		value += "; preload"
 	}
 	return value, errors.Join(errs...)
+}
+
+const isolationGroup = "isolation" // of Reporting-Endpoints
+
+// addChoices adds the headers that have one of a few values.
+func (h *Headers) addChoices(cfg *HeadersConfig) error {
+	openers := []string{"same-origin", "same-origin-allow-popups", "noopener-allow-popups"}
+	embedders := []string{"require-corp", "credentialless"}
+	var errs []error
+	for _, c := range []struct {
+		field, name, given string
+		choices            []string
+		reports            bool
+	}{
+		{"ReferrerPolicy", "Referrer-Policy", cfg.ReferrerPolicy, []string{"same-origin", "no-referrer", "strict-origin", "strict-origin-when-cross-origin"}, false},
+		{"ResourcePolicy", "Cross-Origin-Resource-Policy", cfg.ResourcePolicy, []string{"same-origin", "same-site", "cross-origin"}, false},
+		{"OpenerPolicy", "Cross-Origin-Opener-Policy", cfg.OpenerPolicy, openers, true},
+		{"EmbedderPolicy", "Cross-Origin-Embedder-Policy", cfg.EmbedderPolicy, append([]string{""}, embedders...), true},
+		{"OpenerPolicyReportOnly", "Cross-Origin-Opener-Policy-Report-Only", cfg.OpenerPolicyReportOnly, append([]string{""}, openers...), true},
+		{"EmbedderPolicyReportOnly", "Cross-Origin-Embedder-Policy-Report-Only", cfg.EmbedderPolicyReportOnly, append([]string{""}, embedders...), true},
+	} {
+		value, err := chooseHeader(c.field, c.given, c.choices)
+		errs = append(errs, err)
+		if value == "" {
+			continue
+		}
+		if c.reports && cfg.IsolationReportTo != "" {
+			value += `; report-to="` + isolationGroup + `"`
+		}
+		h.set(c.name, value)
+	}
+	return errors.Join(append(errs, cfg.checkIsolation())...)
+}
+
+// checkIsolation finds reports without a receiver, and trials of an enforced policy.
+func (cfg *HeadersConfig) checkIsolation() error {
+	var errs []error
+	fail := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("middleware: HeadersConfig."+format, args...))
+	}
+	trial := cfg.OpenerPolicyReportOnly + cfg.EmbedderPolicyReportOnly
+	switch to := cfg.IsolationReportTo; {
+	case to == "" && trial != "":
+		fail("IsolationReportTo: required by OpenerPolicyReportOnly and EmbedderPolicyReportOnly: name the URL that receives the reports")
+	case to != "" && !isReportURL(to):
+		fail(`IsolationReportTo: %q is neither an https URL nor a path on this host: write "https://reports.example/isolation" or "/isolation"`, to)
+	}
+	enforced := cfg.OpenerPolicy
+	if enforced == "" {
+		enforced = "same-origin"
+	}
+	// Beside a trial of the embedder policy, "same-origin" tries out isolation.
+	if cfg.OpenerPolicyReportOnly == enforced && cfg.EmbedderPolicyReportOnly == "" {
+		fail("OpenerPolicyReportOnly: %q is enforced already: leave it out", enforced)
+	}
+	if cfg.EmbedderPolicyReportOnly != "" && cfg.EmbedderPolicyReportOnly == cfg.EmbedderPolicy {
+		fail("EmbedderPolicyReportOnly: %q is enforced already: leave it out", cfg.EmbedderPolicy)
+	}
+	return errors.Join(errs...)
 }
 
 // chooseHeader returns the given one of the choices; for "" the first.

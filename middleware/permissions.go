@@ -10,25 +10,29 @@ import (
 )
 
 // deniedFeatures are the powerful features that a page has only if [HeadersConfig] names
-// them: sensors, devices, capture, location, payment.
+// them: sensors, devices, capture, location, payment. Chromium has each of them on every
+// platform; it warns in the console about a feature that it does not have.
 var deniedFeatures = [...]string{
-	"accelerometer", "bluetooth", "camera", "display-capture", "geolocation", "gyroscope", "hid",
-	"idle-detection", "local-fonts", "magnetometer", "microphone", "midi", "payment", "serial", "usb",
-	"window-management", "xr-spatial-tracking",
+	"accelerometer", "camera", "display-capture", "geolocation", "gyroscope", "idle-detection", "magnetometer", "microphone",
+	"midi", "payment", "usb", "window-management", "xr-spatial-tracking",
 }
 
 // isFeature has the names of the W3C's list of policy-controlled features and of
 // later specifications.
 func isFeature(name string) bool {
 	switch name {
-	case "ambient-light-sensor", "attribution-reporting", "autoplay", "battery", "browsing-topics",
+	case "bluetooth", "hid", "local-fonts", "serial": // powerful, but not on every platform of Chromium
+		return true
+	case "local-network", "local-network-access", "loopback-network": // Local Network Access §4.3
+		return true
+	case "ambient-light-sensor", "aria-notify", "attribution-reporting", "autoplay", "battery", "browsing-topics",
 		"captured-surface-control", "clipboard-read", "clipboard-write", "compute-pressure",
-		"cross-origin-isolated", "deferred-fetch", "deferred-fetch-minimal", "digital-credentials-get",
-		"encrypted-media", "fullscreen", "gamepad", "identity-credentials-get", "keyboard-map",
-		"language-detector", "local-network-access", "on-device-speech-recognition", "otp-credentials",
+		"cross-origin-isolated", "deferred-fetch", "deferred-fetch-minimal", "digital-credentials-create",
+		"digital-credentials-get", "encrypted-media", "fullscreen", "gamepad", "identity-credentials-get", "keyboard-map",
+		"language-detector", "language-model", "on-device-speech-recognition", "otp-credentials",
 		"picture-in-picture", "private-state-token-issuance", "private-state-token-redemption",
-		"publickey-credentials-create", "publickey-credentials-get", "screen-wake-lock",
-		"speaker-selection", "storage-access", "summarizer", "sync-xhr", "translator", "unload", "web-share":
+		"publickey-credentials-create", "publickey-credentials-get", "rewriter", "screen-wake-lock",
+		"speaker-selection", "storage-access", "summarizer", "sync-xhr", "translator", "unload", "web-share", "writer":
 		return true
 	}
 	return slices.Contains(deniedFeatures[:], name)

@@ -172,10 +172,12 @@ type proxied struct {
 }
 
 // Handler finds the client once for the inner layers: mount it outside [AccessLog] and
-// [RateLimit], which use it, and outside layers that overwrite RemoteAddr.
+// [RateLimit], which use it, and outside layers that overwrite RemoteAddr. [Headers] may be
+// on either side.
 func (p *Proxies) Handler(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx := context.WithValue(r.Context(), proxiedKey{}, &proxied{p, p.find(r)})
-		next.ServeHTTP(w, r.WithContext(ctx))
-	})
+	return &layer{next: next, again: p.Handler, HandlerFunc: func(w http.ResponseWriter, r *http.Request) {
+		found := &proxied{p, p.find(r)}
+		tellHeaders(w, r, p, found.secure)
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), proxiedKey{}, found)))
+	}}
 }

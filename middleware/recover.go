@@ -16,8 +16,9 @@ import (
 // A panic with [http.ErrAbortHandler] passes. Mount Recover inside AccessLog, outside all
 // layers whose panics it is to contain.
 func Recover(log *slog.Logger) Middleware {
-	return func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	var again Middleware
+	again = func(next http.Handler) http.Handler {
+		return &layer{next: next, again: again, HandlerFunc: func(w http.ResponseWriter, r *http.Request) {
 			cw, ok := w.(*countingWriter) // of the AccessLog around
 			if !ok {
 				cw = &countingWriter{ResponseWriter: w}
@@ -32,8 +33,9 @@ func Recover(log *slog.Logger) Middleware {
 				}
 			}()
 			next.ServeHTTP(cw, r)
-		})
+		}}
 	}
+	return again
 }
 
 func recovered(log *slog.Logger, w *countingWriter, r *http.Request, err *bounded.PanicError) {

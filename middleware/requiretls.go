@@ -17,15 +17,19 @@ import (
 //
 // A nil p trusts no header: only TLS to this server counts.
 func RequireTLS(p *Proxies) Middleware {
-	return func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if err := p.CheckTLS(r); err != nil {
+	var again Middleware
+	again = func(next http.Handler) http.Handler {
+		return &layer{next: next, again: again, HandlerFunc: func(w http.ResponseWriter, r *http.Request) {
+			err := p.CheckTLS(r)
+			tellHeaders(w, r, p, err == nil)
+			if err != nil {
 				Refuse(w, r, err)
 				return
 			}
 			next.ServeHTTP(w, r)
-		})
+		}}
 	}
+	return again
 }
 
 // RedirectTLS is [RequireTLS] for the pages of a site: a GET or HEAD that asks for
@@ -60,9 +64,11 @@ func RedirectTLSTo(p *Proxies, origin string) (Middleware, error) {
 }
 
 func redirectTLS(p *Proxies, target func(*http.Request) (host string, err error)) Middleware {
-	return func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	var again Middleware
+	again = func(next http.Handler) http.Handler {
+		return &layer{next: next, again: again, HandlerFunc: func(w http.ResponseWriter, r *http.Request) {
 			err := p.CheckTLS(r)
+			tellHeaders(w, r, p, err == nil)
 			if err == nil {
 				next.ServeHTTP(w, r)
 				return
@@ -82,8 +88,9 @@ func redirectTLS(p *Proxies, target func(*http.Request) (host string, err error)
 			}
 			u := url.URL{Scheme: "https", Host: host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
 			http.Redirect(w, r, u.String(), http.StatusPermanentRedirect)
-		})
+		}}
 	}
+	return again
 }
 
 // signOfTLS returns why the client may be on https although the request came without TLS; ""

@@ -46,7 +46,7 @@ func limitHeaderFields(next http.Handler) http.Handler {
 	if next == nil {
 		next = http.DefaultServeMux
 	}
-	refuse := AccessLog(nil)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	refuse := behindOuterLayers(next, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		Refuse(w, r, &Refusal{Status: http.StatusRequestHeaderFieldsTooLarge, Reason: ReasonHeaderTooLarge})
 	}))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -58,6 +58,18 @@ func limitHeaderFields(next http.Handler) http.Handler {
 			refuse.ServeHTTP(w, r)
 			return
 		}
-		next.ServeHTTP(w, r)
+		next.ServeHTTP(&countingWriter{ResponseWriter: w}, r)
 	})
+}
+
+// behindOuterLayers puts the outer layers of h in front of refuse: the refusal is logged like
+// any other and has the headers of the site. Without a Headers among them, it has the strict
+// preset without HSTS, for which the site has not asked.
+func behindOuterLayers(h, refuse http.Handler) http.Handler {
+	layers, headers := outerLayers(h)
+	if !headers {
+		preset, _ := NewHeaders(HeadersConfig{DangerouslyOmit: []string{hstsName}})
+		layers = append(layers, preset.Handler)
+	}
+	return Chain(refuse, append(layers, AccessLog(nil))...) // inside another AccessLog it adds nothing
 }
