@@ -66,6 +66,8 @@ func TestHSTSBehindAProxy(t *testing.T) {
 		"inside two Headers":          {headers, headers, trusting.Handler},
 		"AccessLog and Recover, too":  {middleware.AccessLog(discard), middleware.Recover(discard), headers, trusting.Handler},
 		"the config, and both inside": {mustHeaders(t, middleware.HeadersConfig{Proxies: trusting}).Handler, trusting.Handler},
+		"RequireTLS inside":           {headers, middleware.RequireTLS(trusting)},
+		"RedirectTLS inside":          {headers, middleware.RedirectTLS(trusting, hostPolicy(t, "app.example"))},
 	}
 	for _, tt := range []struct {
 		name string
@@ -113,6 +115,38 @@ func TestHSTSForgedProto(t *testing.T) {
 		middleware.Chain(http.NotFoundHandler(), layers...).ServeHTTP(rec, forwarded(false, "X-Forwarded-Proto", "https", "Forwarded", "proto=https"))
 		if got := rec.Header()["Strict-Transport-Security"]; got != nil {
 			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
+// RFC 6797 §8.3: the host is the one that the browser asked the proxy for.
+func TestHSTSOfTheHostThatTheProxyNames(t *testing.T) {
+	t.Parallel()
+	naming, err := middleware.NewProxies(middleware.ProxiesConfig{Trusted: []string{"192.0.2.1"}, HostHeader: "X-Forwarded-Host"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name      string
+		host      string
+		forwarded string
+		want      bool
+	}{
+		{"a site behind a proxy that asks for localhost", "localhost:8080", "app.example", true},
+		{"localhost behind a proxy that asks for a name", "app.example", "localhost:8443", false},
+	} {
+		for order, layers := range map[string][]middleware.Middleware{
+			"Proxies outside":     {naming.Handler, new(middleware.Headers).Handler},
+			"Proxies inside":      {new(middleware.Headers).Handler, naming.Handler},
+			"Proxies of a config": {mustHeaders(t, middleware.HeadersConfig{Proxies: naming}).Handler},
+		} {
+			r := forwarded(false, "X-Forwarded-Proto", "https", "X-Forwarded-Host", tt.forwarded)
+			r.Host = tt.host
+			rec := httptest.NewRecorder()
+			middleware.Chain(http.NotFoundHandler(), layers...).ServeHTTP(rec, r)
+			if got := rec.Header()["Strict-Transport-Security"]; (got != nil) != tt.want {
+				t.Errorf("%s; %s: %q", tt.name, order, got)
+			}
 		}
 	}
 }
