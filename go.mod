@@ -1,6 +1,6 @@
 module github.com/securews/securews
 
-go 1.26.0
+go 1.26.8
 
 require (
 	github.com/alexedwards/scs/v2 v2.9.0

@@ -1,6 +1,6 @@
 module github.com/securews/securews/examples
 
-go 1.26.0
+go 1.26.8
 
 require (
 	github.com/chromedp/cdproto v0.159.0

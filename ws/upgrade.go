@@ -33,18 +33,6 @@ func (c *Conn) init(r *http.Request, v *middleware.Voucher) {
 	c.ctx, c.cancel = context.WithCancelCause(&c.detached)
 }
 
-// acceptOptions are the same for all connections.
-var acceptOptions = &websocket.AcceptOptions{
-	InsecureSkipVerify: true, // Config.Origins has decided
-	CompressionMode:    websocket.CompressionDisabled,
-	OnPingReceived: func(ctx context.Context, p []byte) bool {
-		if c, ok := ctx.Value(readContextKey{}).(*Conn); ok {
-			_ = c.writeFrame(opPong, p)
-		}
-		return false // ours is the answer
-	},
-}
-
 // readContext is the context of coder's reader: it carries the connection, and never ends.
 // It costs nothing, and one that does end would have coder cut TCP before the close frame.
 type readContext Conn

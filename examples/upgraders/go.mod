@@ -1,6 +1,6 @@
 module github.com/securews/securews/examples/upgraders
 
-go 1.26.0
+go 1.26.8
 
 require (
 	github.com/centrifugal/centrifuge v0.40.1

@@ -47,7 +47,7 @@ func google() product {
 		otherHeader: object{"alg": "RS256", "typ": "JWT"},
 		other: object{
 			"iss": iss, "iat": 0, "exp": 0, "aud": aud, "sub": client, "azp": client,
-			"google": object{"compute_engine": object{"project_id": "my-project", "project_number": 739419398126, "zone": "us-west1-a"}},
+			"google": object{"compute_engine": object{"project_id": "my-project", "project_number": int64(739419398126), "zone": "us-west1-a"}},
 		},
 		id: object{
 			"iss": iss, "azp": "1234987819200.apps.googleusercontent.com", "aud": "1234987819200.apps.googleusercontent.com",

@@ -230,7 +230,7 @@ func TestUnusualPrincipalsCrossTheStore(t *testing.T) {
 func TestRefreshAfter(t *testing.T) {
 	for _, tt := range []struct {
 		ends time.Duration
-		want int
+		want int64
 	}{
 		{time.Second, 1}, {5 * time.Minute, 240}, {100 * 8760 * time.Hour, 80 * 8760 * 3600},
 	} {

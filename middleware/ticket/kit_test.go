@@ -99,7 +99,7 @@ type issued struct {
 	Ticket       string `json:"ticket"`
 	CID          string `json:"cid"`
 	ExpiresIn    int    `json:"expires_in"`
-	RefreshAfter int    `json:"refresh_after"`
+	RefreshAfter int64  `json:"refresh_after"`
 	Subprotocol  string `json:"subprotocol"`
 }
 

@@ -61,9 +61,7 @@ func (c *Client) shake(ctx context.Context, hs *handshake, w *wire) (*websocket.
 	ctx = once(ctx, w)
 	client := *c.client
 	client.Transport = &tap{c.client.Transport, w}
-	coder, res, err := websocket.Dial(ctx, hs.url, &websocket.DialOptions{
-		HTTPClient: &client, HTTPHeader: hs.header, Subprotocols: hs.subprotocols, CompressionMode: websocket.CompressionDisabled,
-	})
+	coder, res, err := open(ctx, hs, &client)
 	switch {
 	case err == nil && w.keep():
 		return coder, res, nil

@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"net/netip"
 	"testing"
-
-	"github.com/coder/websocket"
 )
 
 // URL is the address of a [Server]. Its certificate is valid for every other host name as
@@ -73,17 +71,4 @@ func (s *Server) ClientFrom(ip netip.Addr) *http.Client {
 	}
 	s.t.Cleanup(tr.CloseIdleConnections)
 	return &http.Client{Transport: tr}
-}
-
-// Dial opens a WebSocket at path below [URL], with [Server.Client] unless opts has another
-// client. If the handshake is refused, it returns the response and an error.
-func (s *Server) Dial(ctx context.Context, path string, opts *websocket.DialOptions) (*websocket.Conn, *http.Response, error) {
-	o := websocket.DialOptions{}
-	if opts != nil {
-		o = *opts
-	}
-	if o.HTTPClient == nil {
-		o.HTTPClient = s.client
-	}
-	return websocket.Dial(ctx, URL+path, &o)
 }

@@ -1,6 +1,6 @@
 module github.com/securews/securews/middleware/bearer/providers
 
-go 1.26.0
+go 1.26.8
 
 replace github.com/securews/securews => ../../..
 

@@ -1,0 +1,23 @@
+//go:build !js
+
+package wstest
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/coder/websocket"
+)
+
+// Dial opens a WebSocket at path below [URL], with [Server.Client] unless opts has another
+// client. If the handshake is refused, it returns the response and an error.
+func (s *Server) Dial(ctx context.Context, path string, opts *websocket.DialOptions) (*websocket.Conn, *http.Response, error) {
+	o := websocket.DialOptions{}
+	if opts != nil {
+		o = *opts
+	}
+	if o.HTTPClient == nil {
+		o.HTTPClient = s.client
+	}
+	return websocket.Dial(ctx, URL+path, &o)
+}
