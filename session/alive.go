@@ -10,9 +10,10 @@ import (
 // Alive reports whether the principal's session is alive, with the roles and scopes that the
 // principal has: a [middleware.Refusal] of 401 `credential_expired` if it ran out, of 401
 // `credential_revoked` if it was ended, of either of the two if its browser has another by Login or
-// LogoutOthers, of 401 `credential_outdated` if the roles are others since [Manager.SetRoles], and of
-// 503 if the store or the revocations do not answer. It returns nil for a principal that is not of a session of this Manager. An Authenticator that adds
-// roles or scopes to those of a Manager has to leave them out in its own Alive.
+// LogoutOthers, of 401 `credential_outdated` if the roles are others since [Manager.SetRoles], and
+// of 503 if the store or the revocations do not answer. It returns nil for a principal that is not
+// of a session of this Manager. An Authenticator that adds roles or scopes to those of a Manager
+// has to leave them out in its own Alive.
 //
 // Alive writes nothing, except that it extends the idle time-out if
 // Config.ConnectionsExtendIdle is set.

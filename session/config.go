@@ -17,10 +17,10 @@ import (
 type Config struct {
 	_ [0]func() // not comparable; fields by name
 
-	// Store keeps the records: any store of scs, used through its Ctx methods if it has
-	// them; package storetest tests one. See the package about SQLite. A store that is a
-	// [Swapper] loses no concurrent change. Nil: the memory of this process. A route that stores values for users without
-	// a login needs a middleware.RateLimit in front: each of them is a record until Idle.
+	// Store keeps the records: any store of scs, used through its Ctx methods if it has them;
+	// package storetest tests one. See the package about SQLite. A store that is a [Swapper] loses
+	// no concurrent change. Nil: the memory of this process. A route that stores values for users
+	// without a login needs a middleware.RateLimit in front: each of them is a record until Idle.
 	Store scs.Store
 
 	// StoreTimeout bounds how long one load, save, Login or Logout waits for Store and

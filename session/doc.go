@@ -9,9 +9,10 @@
 // # The cookie
 //
 // `__Host-session`, Secure, HttpOnly, Path=/, without Domain and Max-Age, SameSite=Strict
-// (RFC 6265bis §4.1.3.2; ASVS 3.3.1-3.3.5). Only Config.SameSiteLax,
-// Config.Persistent, Config.DangerouslyEmbedded and Config.DangerouslyAllowLocalHTTP weaken it. The value is 256 random bits; the store has
-// only their SHA-256, which is also the SessionHandle in [middleware.Principal].
+// (RFC 6265bis §4.1.3.2; ASVS 3.3.1-3.3.5). Only Config.SameSiteLax, Config.Persistent,
+// Config.DangerouslyEmbedded and Config.DangerouslyAllowLocalHTTP weaken it. The value is 256
+// random bits; the store has only their SHA-256, which is also the SessionHandle in
+// [middleware.Principal].
 //
 // # Time-outs
 //
@@ -40,10 +41,10 @@
 //
 // Beside the record a load reads the two marks, the roles that [Manager.SetRoles] has set and, if
 // the store is not a [Swapper], the tombstone: in one goroutine, and in one more trip if the store
-// is a [ManyFinder]. Nothing of this is cached. The keys are 43 bytes, as those of records are;
-// the values begin with "wsr" and are at most 64 bytes, except for roles and subjects. They are kept for 30 days
-// and an hour, a tombstone as long as its session could have lasted, or ten minutes if the store
-// is a Swapper. A store that loses them, but keeps the records, revives the sessions.
+// is a [ManyFinder]. Nothing of this is cached. The keys are 43 bytes, as those of records are; the
+// values begin with "wsr" and are at most 64 bytes, except for roles and subjects. They are kept
+// for 30 days and an hour, a tombstone as long as its session could have lasted, or ten minutes if
+// the store is a Swapper. A store that loses them, but keeps the records, revives the sessions.
 //
 // A token or ticket that was issued in a session ends with it: see bearer.Config.Sessions
 // and ticket.Config.Auth. An Auth with the Manager follows the ends; a connection needs no

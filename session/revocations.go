@@ -132,8 +132,9 @@ func (x *ends) revokedRaw(ctx context.Context, p *middleware.Principal) (bool, e
 // store: see [NewRevocations]. Others of the program may use them, for instance
 // bearer.Config.Revocations and [middleware.WithRevocations]. Revoke of a subject without an
 // Issuer, or with this Manager's, is a [Manager.LogoutEverywhere], so that a Before in the future
-// keeps no later login out, as it does with tokens; of a SessionHandle it ends that session. Revoked of a principal of this Manager's Issuer with a SessionHandle says
-// whether that session has ended, in any way.
+// keeps no later login out, as it does with tokens; of a SessionHandle it ends that session.
+// Revoked of a principal of this Manager's Issuer with a SessionHandle says whether that session
+// has ended, in any way.
 //
 // Revoke also reaches the tokens of others that use it, those without a sid too:
 //

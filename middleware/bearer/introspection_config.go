@@ -65,9 +65,9 @@ type IntrospectionConfig struct {
 	// Roles are paths to roles: see Profile.Roles.
 	Roles [][]string
 
-	// Claims, Attributes, SessionClaim, Revocations, Sessions, Resource, ResourceScopes, Realm
-	// and FromSubprotocol are those of Config. The claims are members of the answer. Revocations are kept for 30
-	// days, so end a token that lives longer at the issuer.
+	// Claims, Attributes, SessionClaim, Revocations, Sessions, Resource, ResourceScopes, Realm and
+	// FromSubprotocol are those of Config. The claims are members of the answer. Revocations are
+	// kept for 30 days, so end a token that lives longer at the issuer.
 	Claims          []string
 	Attributes      []string
 	SessionClaim    string

@@ -67,8 +67,8 @@ func (k *key) same(other *key) bool {
 	return ok && p.Equal(other.public) && k.issuer == other.issuer
 }
 
-// parseKey reads one JWK. Members it does not use, x5c among them, are ignored. The kid is returned even of a key that
-// cannot be used.
+// parseKey reads one JWK. Members it does not use, x5c among them, are ignored. The kid is returned
+// even of a key that cannot be used.
 func parseKey(raw []byte, algorithms *algorithmSet) (k *key, kid string, err error) {
 	members, err := object(raw)
 	if err != nil {

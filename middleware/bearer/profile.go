@@ -40,9 +40,9 @@ type Profile struct {
 	Scopes     []string
 	ScopeLists bool
 
-	// Roles are paths to roles: the names of a claim and of members within it. Each value
-	// that is there is a string, a list of strings, or an object whose names are roles,
-	// except those with false or null; all of them become Principal.Roles. "{audience}" in a name stands for each of
+	// Roles are paths to roles: the names of a claim and of members within it. Each value that is
+	// there is a string, a list of strings, or an object whose names are roles, except those with
+	// false or null; all of them become Principal.Roles. "{audience}" in a name stands for each of
 	// Config.Audience.
 	Roles [][]string
 

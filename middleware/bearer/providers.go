@@ -40,8 +40,9 @@ func Okta() Profile {
 }
 
 // Keycloak is for access tokens of Keycloak. Their aud names this service if an audience mapper
-// says so, or if the user has a role of it: add a mapper to the client scope. Roles are those of the realm, and those of the client that is
-// named as the audience. Access tokens before Keycloak 24 have a nonce.
+// says so, or if the user has a role of it: add a mapper to the client scope. Roles are those of
+// the realm, and those of the client that is named as the audience. Access tokens before Keycloak
+// 24 have a nonce.
 //
 // https://www.keycloak.org/docs/latest/server_admin/#_oidc_token_role_mappings
 func Keycloak() Profile {
