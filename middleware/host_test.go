@@ -181,7 +181,9 @@ func FuzzHost(f *testing.F) {
 	for _, row := range hostTable {
 		f.Add(row.host)
 	}
-	p := hostPolicy(f, allowedHosts...)
+	f.Add("app-1.preview.example")
+	f.Add("x.app-1.preview.example")
+	p := hostPolicy(f, append([]string{"app-*.preview.example"}, allowedHosts...)...)
 	f.Fuzz(func(t *testing.T, host string) {
 		if p.Check(requestFor(host)) != nil {
 			return
@@ -192,6 +194,11 @@ func FuzzHost(f *testing.F) {
 		}
 		if ap, err := netip.ParseAddrPort(s); err == nil && ap == netip.MustParseAddrPort("[2001:db8::1]:444") {
 			return
+		}
+		if part, ok := strings.CutSuffix(s, ".preview.example"); ok {
+			if part, ok = strings.CutPrefix(part, "app-"); ok && part != "" && strings.Trim(part, "abcdefghijklmnopqrstuvwxyz0123456789-") == "" {
+				return
+			}
 		}
 		label, under := strings.CutSuffix(s, ".wild.example")
 		if !under || label == "" || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_.") != "" {

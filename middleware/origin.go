@@ -33,7 +33,8 @@ type OriginConfig struct {
 	// everything that is not an origin are refused before. host is that of the
 	// request, as "api.example" or "api.example:8443" (see [Proxies.Host]); "" if that cannot be read.
 	// Strangers choose how often it is asked, so it should look into memory. It is called
-	// concurrently. NewOriginPolicy asks it about a page that cannot exist, and returns an error
+	// concurrently. It decides about page and host, so DangerouslyAcrossTenants means nothing to
+	// it. NewOriginPolicy asks it about a page that cannot exist, and returns an error
 	// if it allows that.
 	Allowed func(ctx context.Context, page, host string) bool
 

@@ -17,7 +17,10 @@ func FuzzOrigin(f *testing.F) {
 	for _, row := range originTable {
 		f.Add(row.origin)
 	}
-	p := originPolicy(f, middleware.OriginConfig{DangerouslyAllowLocalHTTP: true, Allow: listed})
+	for _, s := range []string{"https://app-1.preview.example", "https://app-.preview.example", "https://evil.app-1.preview.example", "capacitor://localhost", "capacitor://localhost:1"} {
+		f.Add(s)
+	}
+	p := originPolicy(f, middleware.OriginConfig{DangerouslyAllowLocalHTTP: true, Allow: append([]string{"https://app-*.preview.example", "capacitor://localhost"}, listed...)})
 	f.Fuzz(func(t *testing.T, s string) {
 		if p.Check(handshakeFrom(s)) != nil {
 			return
@@ -36,10 +39,13 @@ func FuzzOrigin(f *testing.F) {
 		tuple := u.Scheme + " " + host + " " + port
 		onList := slices.Contains([]string{
 			"https app.example 443", "https app.example 8443", "https xn--bcher-kva.example 443", "https 192.0.2.1 443",
-			"https 2001:db8::1 444", "https a_b.example 443", "http localhost 3000", "http ::1 80",
+			"https 2001:db8::1 444", "https a_b.example 443", "http localhost 3000", "http ::1 80", "capacitor localhost ",
 		}, tuple)
 		underWildcard := u.Scheme == "https" && (port == "443" || port == "8443") && strings.HasSuffix(host, ".wild.example") && !strings.HasPrefix(host, ".")
-		if !onList && !underWildcard {
+		part, isPreview := strings.CutPrefix(host, "app-")
+		part, below := strings.CutSuffix(part, ".preview.example")
+		isPreview = isPreview && below && part != "" && strings.Trim(part, "abcdefghijklmnopqrstuvwxyz0123456789-") == "" && u.Scheme == "https" && port == "443"
+		if !onList && !underWildcard && !isPreview {
 			t.Fatalf("%q is accepted as %s", s, tuple)
 		}
 	})

@@ -34,7 +34,7 @@ type ProxiesConfig struct {
 
 	// SchemeHeader is a platform's own header that has the client's scheme, as
 	// "CloudFront-Forwarded-Proto" or "X-Forwarded-Scheme" (https), "X-Forwarded-Ssl" or
-	// "Front-End-Https" (on), or "Cf-Visitor" ({"scheme":"https"}); it is read in place of
+	// "Front-End-Https" (on), or "CF-Visitor" ({"scheme":"https"}); it is read in place of
 	// X-Forwarded-Proto.
 	SchemeHeader string
 
@@ -66,7 +66,7 @@ type Proxies struct {
 	address   string // canonical keys; "" for X-Forwarded-For
 	scheme    string // never ""
 	host      string // "" for Host
-	isSecure  func(value string) bool
+	onOff     bool   // the scheme header says on or off
 }
 
 // NewProxies returns the Proxies of the config. Its error joins all that is wrong
@@ -121,7 +121,7 @@ func (p *Proxies) readHeaders(cfg ProxiesConfig) error {
 	p.address = key("AddressHeader", cfg.AddressHeader, forwardedFor)
 	p.scheme = key("SchemeHeader", cfg.SchemeHeader, forwardedProto)
 	p.host = key("HostHeader", cfg.HostHeader, "")
-	p.isSecure = schemeForm(p.scheme)
+	p.onOff = isSwitch(p.scheme)
 	return errors.Join(errs...)
 }
 

@@ -14,13 +14,13 @@ type plaintextCause struct {
 	remote  string   // RemoteAddr as it stands
 	header  string   // that the policy reads
 	lines   []string // its values
-	told    bool
+	said    saidScheme
 	other   string // a header with a similar meaning that the request has
 	nothing bool   // a nil or zero Proxies
 }
 
 func (p *Proxies) plaintextCause(r *http.Request, h hop) error {
-	c := &plaintextCause{peer: h.peer, remote: r.RemoteAddr, header: forwardedProto, told: h.told}
+	c := &plaintextCause{peer: h.peer, remote: r.RemoteAddr, header: forwardedProto, said: h.said}
 	switch {
 	case p == nil || len(p.trusted) == 0 && !p.unix:
 		c.nothing = true
@@ -54,15 +54,19 @@ func (c *plaintextCause) Error() string {
 	const plain = "middleware: Proxies: the request came without TLS: "
 	switch {
 	case c.peer.kind == peerHidden:
-		return plain + fmt.Sprintf("a layer in front has overwritten RemoteAddr with %.80q, so the peer is not known: mount Proxies.Handler in place of that layer, or outside it", c.remote)
+		return plain + fmt.Sprintf("RemoteAddr %.80q has no port, so a layer in front has overwritten it, and the peer is not known: mount Proxies.Handler in place of that layer, or outside it", c.remote)
 	case c.nothing:
 		return plain + c.name() + " is the peer, and no proxy is named" + c.ignored() + ": if it is a proxy that ends TLS, name it in ProxiesConfig.Trusted"
 	case !c.peer.trusted:
 		return plain + c.name() + " is the peer, and ProxiesConfig.Trusted does not name it" + c.ignored() + ": " + c.entry()
-	case !c.told:
-		return plain + c.name() + " is the peer, which ProxiesConfig.Trusted names, and " + c.header + " says nothing: " + c.missing()
+	case c.said == saidNothing:
+		return plain + c.name() + " is the peer, which ProxiesConfig.Trusted names, and " + "sends no " + c.header + ": " + c.missing()
 	}
-	return plain + c.name() + " is the peer, which ProxiesConfig.Trusted names, and " + c.header + " says otherwise: " + quoted(c.lines)
+	says := " says so: "
+	if c.said == saidUnclear {
+		says = " cannot be read, or says several things: "
+	}
+	return plain + c.name() + " is the peer, which ProxiesConfig.Trusted names, and its " + c.header + says + quoted(c.lines)
 }
 
 func (c *plaintextCause) name() string {
@@ -97,9 +101,13 @@ func (c *plaintextCause) ignored() string {
 // missing says how a trusted proxy comes to name the scheme.
 func (c *plaintextCause) missing() string {
 	switch {
+	case c.header == "Forwarded" && len(c.lines) > 0:
+		return "its Forwarded has no proto: let the proxy set it"
+	case c.header == "Forwarded":
+		return "let the proxy set it, or remove ProxiesConfig.Forwarded if it sets X-Forwarded-Proto"
 	case c.other == "Forwarded":
-		return "it sends Forwarded, which ProxiesConfig.Forwarded reads"
-	case c.other != "" && c.header != "Forwarded":
+		return "it sends Forwarded; if that is the proxy's own word, set ProxiesConfig.Forwarded"
+	case c.other != "":
 		return "it sends " + c.other + "; if that is the proxy's own word, name it in ProxiesConfig.SchemeHeader"
 	}
 	return "let the proxy set it (nginx: proxy_set_header X-Forwarded-Proto $scheme), or name its own header in ProxiesConfig.SchemeHeader"

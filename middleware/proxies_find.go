@@ -13,7 +13,7 @@ type hop struct {
 	host   string
 	secure bool
 	peer   peer
-	told   bool // a trusted proxy said whether the client used TLS
+	said   saidScheme
 }
 
 func (p *Proxies) find(r *http.Request) hop {
@@ -42,7 +42,8 @@ func (p *Proxies) find(r *http.Request) hop {
 		}
 	}
 	if lines := r.Header[p.scheme]; len(lines) > 0 {
-		h.secure, h.told = allValues(lines, p.isSecure), true
+		h.said = p.readScheme(lines)
+		h.secure = h.said == saidSecure
 	}
 	if p.host != "" {
 		h.host = oneHost(r.Header[p.host], h.host)
@@ -70,45 +71,4 @@ func oneHost(lines []string, host string) string {
 		return host
 	}
 	return found
-}
-
-// allValues demands all of several values: which of them is the client's is not known.
-func allValues(lines []string, is func(string) bool) bool {
-	for _, line := range lines {
-		if line != "" && line[0] == '{' { // JSON, whose commas separate no values
-			if !is(line) {
-				return false
-			}
-			continue
-		}
-		for value := range strings.SplitSeq(line, ",") {
-			if !is(strings.Trim(value, " \t")) {
-				return false
-			}
-		}
-	}
-	return len(lines) > 0
-}
-
-// schemeForm returns the test for the values by which a header says https.
-func schemeForm(name string) func(string) bool {
-	switch name {
-	case "X-Forwarded-Ssl", "Front-End-Https":
-		return func(s string) bool { return strings.EqualFold(s, "on") }
-	case "Cf-Visitor":
-		return isSecureVisitor
-	}
-	return isSecureScheme
-}
-
-func isSecureScheme(s string) bool {
-	return strings.EqualFold(s, "https") || strings.EqualFold(s, "wss")
-}
-
-// isSecureVisitor reads {"scheme":"https"}, as Cloudflare writes it.
-func isSecureVisitor(s string) bool {
-	s, ok := strings.CutPrefix(s, "{")
-	s, end := strings.CutSuffix(s, "}")
-	name, value, _ := strings.Cut(s, ":")
-	return ok && end && strings.Trim(name, " \t") == `"scheme"` && strings.Trim(value, " \t") == `"https"`
 }

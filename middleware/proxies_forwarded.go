@@ -31,7 +31,10 @@ func (p *Proxies) walkForwarded(lines []string, from hop) hop {
 			if e.empty {
 				continue
 			}
-			from.secure, from.told = isSecureScheme(e.proto) || e.proto == "" && tls, e.proto != ""
+			if from.secure, from.said = tls, saidNothing; e.proto != "" {
+				from.said = schemeOf(e.proto)
+				from.secure = from.said == saidSecure
+			}
 			if e.host != "" {
 				from.host = e.host
 			}
@@ -50,7 +53,7 @@ func (p *Proxies) walkForwarded(lines []string, from hop) hop {
 
 // unread is the hop behind an element that cannot be read.
 func (h hop) unread() hop {
-	h.secure, h.told = false, true
+	h.secure, h.said = false, saidUnclear
 	return h
 }
 

@@ -101,7 +101,7 @@ func TestBehindRealIPOfChi(t *testing.T) {
 		status   int
 		cause    string
 	}{
-		{"inside of it: the peer is hidden", []middleware.Middleware{realIP, middleware.RequireTLS(p)}, 403, `a layer in front has overwritten RemoteAddr with "127.0.0.1", so the peer is not known: mount Proxies.Handler in place of that layer, or outside it`},
+		{"inside of it: the peer is hidden", []middleware.Middleware{realIP, middleware.RequireTLS(p)}, 403, `RemoteAddr "127.0.0.1" has no port, so a layer in front has overwritten it, and the peer is not known: mount Proxies.Handler in place of that layer, or outside it`},
 		{"outside of it: the peer is known", []middleware.Middleware{p.Handler, realIP, middleware.RequireTLS(p)}, 200, ""},
 	} {
 		r := requestVia("127.0.0.1:4711", "X-Forwarded-Proto", "https")

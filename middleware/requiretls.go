@@ -40,7 +40,7 @@ func RequireTLS(p *Proxies) Middleware {
 // HTML as RequireTLS does: ASVS 4.1.2 allows redirects only for pages that a user opens.
 //
 // It refuses, too, if the client may be on https already, since the redirect would lead back
-// here for ever: a trusted proxy does not say the scheme, a proxy that is not trusted has
+// here for ever: a trusted proxy does not say http, a proxy that is not trusted has
 // forwarded the request, or a browser sends Sec-Fetch-Site, which it does on https only.
 func RedirectTLS(p *Proxies, hosts *HostPolicy) Middleware {
 	return redirectTLS(p, func(r *http.Request) (string, error) { return hosts.onTLS(p.Host(r)) })
@@ -49,7 +49,7 @@ func RedirectTLS(p *Proxies, hosts *HostPolicy) Middleware {
 // RedirectTLSTo is [RedirectTLS] to one origin, as "https://app.example" or
 // "https://app.example:8443", whatever host the request asked for.
 func RedirectTLSTo(p *Proxies, origin string) (Middleware, error) {
-	scheme, e, err := parseAllowedOrigin(origin, false)
+	scheme, e, err := parseAllowedOrigin(origin, true)
 	switch {
 	case err == nil && scheme != "https":
 		err = errors.New(`it is not on https: write "https://app.example"`)
@@ -98,11 +98,14 @@ func redirectTLS(p *Proxies, target func(*http.Request) (host string, err error)
 // trustworthy URLs only (Fetch Metadata §3): those on https, and local ones.
 func (p *Proxies) signOfTLS(r *http.Request) string {
 	h := p.find(r)
+	if name, _, _ := splitPort(h.host, 0); len(r.Header["Sec-Fetch-Site"]) > 0 && !isLocalPage(strings.ToLower(name)) {
+		return "Sec-Fetch-Site, which browsers send on https,"
+	}
 	switch {
-	case h.peer.trusted && h.told:
+	case h.peer.trusted && h.said == saidPlain:
 		return ""
 	case h.peer.trusted:
-		return "a proxy that does not say the scheme"
+		return "a proxy that does not say http"
 	case h.peer.kind != peerTCP:
 		return "a peer that has no address"
 	}
@@ -110,9 +113,6 @@ func (p *Proxies) signOfTLS(r *http.Request) string {
 		if len(r.Header[name]) > 0 {
 			return name
 		}
-	}
-	if name, _, _ := splitPort(r.Host, 0); len(r.Header["Sec-Fetch-Site"]) > 0 && !isLocalPage(strings.ToLower(name)) {
-		return "Sec-Fetch-Site, which browsers send on https,"
 	}
 	return ""
 }

@@ -112,3 +112,125 @@ func TestRedirectTLSWithoutHostsRedirectsNobody(t *testing.T) {
 		t.Errorf("answered %d to %q", w.Code, w.Header().Get("Location"))
 	}
 }
+
+// The attack on oneself: behind a proxy that ends TLS and does not say so, a redirect to https
+// leads back to the same redirect (RFC 9110 §15.4: clients detect loops, and give up).
+func TestRedirectTLSNeverLeadsBack(t *testing.T) {
+	t.Parallel()
+	trusting := proxies(t, middleware.ProxiesConfig{Trusted: trustedProxies})
+	for _, row := range []struct {
+		sentence string
+		p        *middleware.Proxies
+		remote   string
+		header   http.Header
+		status   int
+		cause    string
+	}{
+		{"a client without TLS and without a proxy", nil, "203.0.113.9:1", nil, 308, ""},
+		{"a client without TLS, past the proxies", trusting, "203.0.113.9:1", nil, 308, ""},
+		{"a trusted proxy says http", trusting, viaProxy, http.Header{"X-Forwarded-Proto": {"http"}}, 308, ""},
+		{"a trusted proxy says nothing", trusting, viaProxy, nil, 403, "sends no X-Forwarded-Proto: let the proxy set it"},
+		{"a trusted proxy forwards and does not say the scheme", trusting, viaProxy, http.Header{"X-Forwarded-For": {"203.0.113.9"}}, 403, "sends no X-Forwarded-Proto"},
+		{"a trusted proxy says two things", trusting, viaProxy, http.Header{"X-Forwarded-Proto": {"https, http"}}, 403, "a proxy that does not say http shows that the client may be on https already"},
+		{"a trusted proxy says nothing that is known", trusting, viaProxy, http.Header{"X-Forwarded-Proto": {""}}, 403, "cannot be read"},
+		{"a trusted proxy says http of the proxy before it, and the browser is on https", trusting, viaProxy, http.Header{"X-Forwarded-Proto": {"http"}, "Sec-Fetch-Site": {"none"}}, 403, "Sec-Fetch-Site, which browsers send on https, shows"},
+		{"a proxy that is not named says https", nil, "172.18.0.5:1", http.Header{"X-Forwarded-Proto": {"https"}}, 403, "X-Forwarded-Proto shows that the client may be on https already, so a redirect would lead back here"},
+		{"a proxy that is not named says who the client is", nil, "172.18.0.5:1", http.Header{"X-Forwarded-For": {"203.0.113.9"}}, 403, "name it in ProxiesConfig.Trusted"},
+		{"a proxy that is not named says nothing, and the browser is on https", nil, "172.18.0.5:1", http.Header{"Sec-Fetch-Site": {"none"}}, 403, "Sec-Fetch-Site, which browsers send on https, shows"},
+		{"a proxy outside of the trusted ones", trusting, "172.18.0.5:1", http.Header{"Via": {"1.1 proxy"}}, 403, `add "172.18.0.5"`},
+		{"RealIP of chi has hidden the peer", trusting, "203.0.113.9", nil, 403, "overwritten"},
+	} {
+		t.Run(row.sentence, func(t *testing.T) {
+			t.Parallel()
+			to, err := middleware.RedirectTLSTo(row.p, "https://app.example")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, layer := range []middleware.Middleware{middleware.RedirectTLS(row.p, hostPolicy(t, "app.example")), to} {
+				r := httptest.NewRequest("GET", "/a?b", nil)
+				r.Host, r.RemoteAddr = "app.example", row.remote
+				for name, lines := range row.header {
+					r.Header[name] = lines
+				}
+				r.Header.Set("Accept", "text/html")
+				lines := logged(t, pageBehindTLS, r, layer)
+				if got := lines[0]["status"]; got != float64(row.status) {
+					t.Errorf("answered %v, want %d", got, row.status)
+				}
+				if cause, _ := lines[0]["cause"].(string); !strings.Contains(cause, row.cause) {
+					t.Errorf("%q, want %q", cause, row.cause)
+				}
+			}
+		})
+	}
+}
+
+// The hosts are those on https: the redirect takes the port from them.
+func TestRedirectTLSTakesThePortFromItsHosts(t *testing.T) {
+	t.Parallel()
+	behind := proxies(t, middleware.ProxiesConfig{Trusted: trustedProxies, HostHeader: "X-Forwarded-Host"})
+	for _, row := range []struct {
+		sentence string
+		hosts    []string
+		host     string
+		location string
+	}{
+		{"the plain port is left out", []string{"app.example"}, "app.example:8080", "https://app.example/"},
+		{"the port on https", []string{"app.example:8443"}, "app.example:8080", "https://app.example:8443/"},
+		{"the port on https, without a plain one", []string{"app.example:8443"}, "app.example", "https://app.example:8443/"},
+		{"443 before other ports", []string{"app.example:8443", "app.example"}, "app.example", "https://app.example/"},
+		{"the port of that name", []string{"www.example", "app.example:8443"}, "app.example:80", "https://app.example:8443/"},
+		{"the port of a wildcard", []string{"*.app.example:8443"}, "a.app.example:8080", "https://a.app.example:8443/"},
+		{"an address", []string{"[2001:db8::1]:8443"}, "[2001:db8:0::1]:80", "https://[2001:db8::1]:8443/"},
+		{"a name that is not listed", []string{"app.example:8443"}, "evil.example:8080", ""},
+		{"a Host that cannot be read", []string{"app.example"}, "app.example:80:80", ""},
+	} {
+		t.Run(row.sentence, func(t *testing.T) {
+			t.Parallel()
+			for _, forwarded := range []bool{false, true} {
+				r := httptest.NewRequest("GET", "/", nil)
+				r.Host = row.host
+				if forwarded {
+					r = requestVia(viaProxy, "X-Forwarded-Host", row.host)
+					r.Header.Set("X-Forwarded-Proto", "http")
+				}
+				r.Header.Set("Accept", "text/html")
+				w := httptest.NewRecorder()
+				middleware.RedirectTLS(behind, hostPolicy(t, row.hosts...))(pageBehindTLS).ServeHTTP(w, r)
+				if got := w.Header().Get("Location"); got != row.location || got == "" && w.Code != 421 {
+					t.Errorf("answered %d to %q, want %q", w.Code, got, row.location)
+				}
+			}
+		})
+	}
+}
+
+func TestRedirectTLSToOneOrigin(t *testing.T) {
+	t.Parallel()
+	for origin, want := range map[string]string{
+		"https://app.example:8443": "https://app.example:8443/a%2fb?c",
+		"https://App.example:443":  "https://app.example/a%2fb?c",
+		"https://[2001:db8::1]":    "https://[2001:db8::1]/a%2fb?c",
+	} {
+		layer, err := middleware.RedirectTLSTo(nil, origin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := httptest.NewRequest("GET", "/a%2fb?c", nil)
+		r.Host = "evil.example"
+		r.Header.Set("Accept", "text/html")
+		w := httptest.NewRecorder()
+		layer(pageBehindTLS).ServeHTTP(w, r)
+		if got := w.Header().Get("Location"); w.Code != 308 || got != want {
+			t.Errorf("answered %d to %q, want %q", w.Code, got, want)
+		}
+	}
+	for origin, hint := range map[string]string{
+		"": "it is empty", "app.example": "the scheme is missing", "http://localhost": "it is not on https", "http://app.example": "without TLS",
+		"app://x": "it is not on https", "https://*.app.example": "it is a pattern", "https://app.example/x": "neither path",
+	} {
+		if layer, err := middleware.RedirectTLSTo(nil, origin); layer != nil || err == nil || !strings.HasPrefix(err.Error(), "middleware: RedirectTLSTo: ") || !strings.Contains(err.Error(), hint) {
+			t.Errorf("%q: %v, want %s", origin, err, hint)
+		}
+	}
+}

@@ -1,0 +1,98 @@
+package middleware_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/securews/securews/middleware"
+)
+
+// ASVS 16.3.2: the cause names the peer, whether it is trusted, the header that is missing or
+// says otherwise, and the setting.
+func TestCheckTLSCause(t *testing.T) {
+	t.Parallel()
+	type cfg = middleware.ProxiesConfig
+	trusting := cfg{Trusted: trustedProxies}
+	const missing = "let the proxy set it (nginx: proxy_set_header X-Forwarded-Proto $scheme), or name its own header in ProxiesConfig.SchemeHeader"
+	for _, row := range []struct {
+		sentence string
+		cfg      *cfg
+		remote   string
+		header   http.Header
+		cause    string
+	}{
+		{"no proxy is named", nil, "172.18.0.5:4711", nil, "172.18.0.5 is the peer, and no proxy is named: if it is a proxy that ends TLS, name it in ProxiesConfig.Trusted"},
+		{"no proxy is named, and one is there", nil, "172.18.0.5:4711", http.Header{"X-Forwarded-Proto": {"https"}}, `172.18.0.5 is the peer, and no proxy is named, so its X-Forwarded-Proto does not count: "https": if it is`},
+		{"the peer is not trusted", &trusting, "172.18.0.5:4711", nil, `172.18.0.5 is the peer, and ProxiesConfig.Trusted does not name it: if it is a proxy that ends TLS, add "172.18.0.5", or the prefix of your proxies`},
+		{"the peer is not trusted and says https", &trusting, "[2001:db8::7]:1", http.Header{"X-Forwarded-Proto": {"https"}}, `2001:db8::7 is the peer, and ProxiesConfig.Trusted does not name it, so its X-Forwarded-Proto does not count: "https": if it is a proxy that ends TLS, add "2001:db8::7"`},
+		{"the peer is not trusted and says Forwarded", &trusting, "172.18.0.5:4711", http.Header{"Forwarded": {"proto=https"}}, "does not name it, so its Forwarded does not count: if it is"},
+		{"the peer is trusted and says nothing", &trusting, viaProxy, nil, "10.0.0.1 is the peer, which ProxiesConfig.Trusted names, and sends no X-Forwarded-Proto: " + missing},
+		{"the peer is trusted and says it in another header", &trusting, viaProxy, http.Header{"X-Forwarded-Ssl": {"on"}}, "sends no X-Forwarded-Proto: it sends X-Forwarded-Ssl; if that is the proxy's own word, name it in ProxiesConfig.SchemeHeader"},
+		{"the peer is trusted and says it in Forwarded", &trusting, viaProxy, http.Header{"Forwarded": {"for=203.0.113.9;proto=https"}}, "sends no X-Forwarded-Proto: it sends Forwarded; if that is the proxy's own word, set ProxiesConfig.Forwarded"},
+		{"the peer is trusted and says http", &trusting, viaProxy, http.Header{"X-Forwarded-Proto": {"http"}}, `10.0.0.1 is the peer, which ProxiesConfig.Trusted names, and its X-Forwarded-Proto says so: "http"`},
+		{"the peer is trusted and says two things", &trusting, viaProxy, http.Header{"X-Forwarded-Proto": {"https, http"}}, `its X-Forwarded-Proto cannot be read, or says several things: "https, http"`},
+		{"the values are quoted and cut", &trusting, viaProxy, http.Header{"X-Forwarded-Proto": {"a\n" + strings.Repeat("b", 5000)}}, `says several things: "a\n` + strings.Repeat("b", 157)},
+		{"a platform's header is missing", &cfg{Trusted: trustedProxies, SchemeHeader: "CF-Visitor"}, viaProxy, http.Header{"X-Forwarded-Proto": {"https"}}, "sends no Cf-Visitor: it sends X-Forwarded-Proto; if"},
+		{"Forwarded is missing", &cfg{Trusted: trustedProxies, Forwarded: true}, viaProxy, http.Header{"X-Forwarded-Proto": {"https"}}, "sends no Forwarded: let the proxy set it, or remove ProxiesConfig.Forwarded if it sets X-Forwarded-Proto"},
+		{"Forwarded has no proto", &cfg{Trusted: trustedProxies, Forwarded: true}, viaProxy, http.Header{"Forwarded": {"for=203.0.113.9"}}, "its Forwarded has no proto: let the proxy set it"},
+		{"Forwarded says http", &cfg{Trusted: trustedProxies, Forwarded: true}, viaProxy, http.Header{"Forwarded": {"for=203.0.113.9;proto=http"}}, `its Forwarded says so: "for=203.0.113.9;proto=http"`},
+		{"Forwarded cannot be read", &cfg{Trusted: trustedProxies, Forwarded: true}, viaProxy, http.Header{"Forwarded": {`for=203.0.113.9;proto="https`}}, "its Forwarded cannot be read, or"},
+		{"another layer has written RemoteAddr", &trusting, "10.0.0.1", http.Header{"X-Forwarded-Proto": {"https"}}, `RemoteAddr "10.0.0.1" has no port, so a layer in front has overwritten it, and the peer is not known: mount Proxies.Handler in place of that layer, or outside it`},
+	} {
+		t.Run(row.sentence, func(t *testing.T) {
+			t.Parallel()
+			var p *middleware.Proxies
+			if row.cfg != nil {
+				p = proxies(t, *row.cfg)
+			}
+			r := httptest.NewRequest("GET", "/", nil)
+			r.RemoteAddr = row.remote
+			if row.header != nil {
+				r.Header = row.header
+			}
+			err := p.CheckTLS(r)
+			guardAnswer(t, err, 403, "tls_required")
+			var f *middleware.Refusal
+			if !errors.As(err, &f) || !strings.Contains(f.Err.Error(), row.cause) || !strings.HasPrefix(f.Err.Error(), "middleware: Proxies: ") || len(f.Err.Error()) > 600 {
+				t.Errorf("%v, want %s", f.Err, row.cause)
+			}
+			r.TLS = &tls.ConnectionState{}
+			if secure := p.CheckTLS(r) == nil; secure != p.Secure(r) {
+				t.Errorf("over TLS: %v", secure)
+			}
+		})
+	}
+}
+
+// A request over a Unix socket names the entry that would trust its peers.
+func TestCheckTLSCauseOnAUnixSocket(t *testing.T) {
+	t.Parallel()
+	r := requestVia("@", "X-Forwarded-Proto", "https")
+	r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, &net.UnixAddr{Name: "/run/app.sock", Net: "unix"}))
+	var f *middleware.Refusal
+	err := proxies(t, middleware.ProxiesConfig{Trusted: trustedProxies}).CheckTLS(r)
+	if !errors.As(err, &f) || !strings.Contains(f.Err.Error(), `a Unix socket is the peer, and ProxiesConfig.Trusted does not name it, so its X-Forwarded-Proto does not count: "https": if the proxy connects to that socket, add "unix"`) {
+		t.Errorf("%v", err)
+	}
+	if err := proxies(t, middleware.ProxiesConfig{Trusted: []string{"unix"}}).CheckTLS(r); err != nil {
+		t.Errorf("trusted: %v", err)
+	}
+}
+
+// A Host that is not listed, while a proxy names one that is.
+func TestHostCauseNamesTheForwardedHost(t *testing.T) {
+	t.Parallel()
+	r := requestVia(viaProxy, "X-Forwarded-Host", "app.example")
+	r.Host = "upstream:8080"
+	lines := logged(t, http.NotFoundHandler(), r, hostPolicy(t, "app.example").Handler)
+	const want = `HostPolicy: Host "upstream:8080": it is not one of the hosts of NewHostPolicy; X-Forwarded-Host "app.example" does not count: if a proxy of yours writes it, set ProxiesConfig.HostHeader and HostPolicy.Behind`
+	if cause, _ := lines[0]["cause"].(string); !strings.Contains(cause, want) {
+		t.Errorf("%q", cause)
+	}
+}
