@@ -3,7 +3,8 @@ package middleware
 // CSP is a Content-Security-Policy (CSP3). A list holds sources as the header
 // writes them: "'self'", "https://cdn.example", "'sha256-…'"; keywords in single
 // quotes; internationalized names may be written in Unicode. A source that is misspelt,
-// contradictory or without effect is an error.
+// contradictory or without effect is an error. Browsers still ignore a host with an underscore,
+// since the grammar of CSP lacks it: a wildcard over its parent covers it.
 //
 // The zero value is for an API: a document may load, run, frame
 // and submit nothing, and is also sandboxed (ASVS 3.2.1). For pages that load

@@ -38,7 +38,7 @@ func (d *cspDirective) checkHost(s string) error {
 	}
 	host, isWildcard := strings.CutPrefix(authority, "*.")
 	switch {
-	case !isSourceHost(host), !hasScheme && !strings.Contains(host, "."):
+	case !isURLHost(host), !hasScheme && !strings.Contains(host, "."):
 		return errors.New("it is neither a host nor a keyword")
 	case isWildcard:
 		if err := d.checkWildcard(host); err != nil {
@@ -89,8 +89,7 @@ func checkSourcePath(path string) error {
 }
 
 // isSourceHost reports whether s is a plain host[:port] of CSP's host-part: names
-// of letters, digits, underscores and inner hyphens. The grammar lacks the underscore, which
-// names of services have and browsers accept. It also decides whether a request's
+// of letters, digits and inner hyphens. It also decides whether a request's
 // Host may be named in a header.
 func isSourceHost(s string) bool {
 	if i := strings.LastIndexByte(s, ':'); i >= 0 {
@@ -107,13 +106,17 @@ func isSourceHost(s string) bool {
 			return false
 		}
 		for i := range len(label) {
-			if !isNameByte(label[i]) {
+			if c := label[i]; c == '_' || !isNameByte(c) {
 				return false
 			}
 		}
 	}
 	return true
 }
+
+// isURLHost also accepts underscores, which URLs have and the grammar of CSP lacks
+// (https://github.com/w3c/webappsec-csp/issues/592).
+func isURLHost(s string) bool { return isSourceHost(strings.ReplaceAll(s, "_", "x")) }
 
 func isNotASCII(r rune) bool { return r >= 0x80 }
 

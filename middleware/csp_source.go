@@ -149,7 +149,7 @@ func isReportURL(s string) bool {
 		return false
 	}
 	if u.Scheme == "https" {
-		return isSourceHost(u.Host)
+		return isURLHost(u.Host)
 	}
 	return u.Scheme == "" && u.Host == "" && strings.HasPrefix(s, "/")
 }

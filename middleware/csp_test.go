@@ -101,7 +101,7 @@ func TestCSPNamesTheSocketOfTheHost(t *testing.T) {
 		"a.example:123456":               "connect-src 'self';",
 		"a..example":                     "connect-src 'self';",
 		"-a.example":                     "connect-src 'self';",
-		"a_b.example":                    "connect-src 'self' wss://a_b.example;",
+		"a_b.example":                    "connect-src 'self';", // browsers warn about it, and 'self' covers it
 		"a.example:0443":                 "connect-src 'self';",
 		"a.example:65536":                "connect-src 'self';",
 		"ä.example":                      "connect-src 'self';",

@@ -120,7 +120,7 @@ func (b *tab) listen(event any) {
 	case *network.EventWebSocketFrameReceived:
 		b.frames = append(b.frames, frame{b.sockets[e.RequestID], e.Response.Opcode, e.Response.PayloadData})
 	case *log.EventEntryAdded:
-		if e.Entry.Level == log.EntryLevelError {
+		if e.Entry.Level == log.EntryLevelError || e.Entry.Level == log.EntryLevelWarning {
 			b.faults = append(b.faults, e.Entry.Text+" "+e.Entry.URL)
 		}
 	}

@@ -134,9 +134,6 @@ func startChromium(t *testing.T) browser {
 		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.IgnoreCertErrors,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
-		// On Linux alone, Chromium has no Web Bluetooth unless asked, and warns that the
-		// Permissions-Policy of the preset denies a feature that it does not know.
-		chromedp.Flag("enable-blink-features", "WebBluetooth"),
 	)
 	ctx, cancel := chromedp.NewExecAllocator(t.Context(), options...)
 	t.Cleanup(cancel)
