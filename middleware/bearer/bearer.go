@@ -175,7 +175,7 @@ const maxEntry = 16 << 10
 // size estimates the memory of a remembered token, in bytes.
 func (v *verified) size() int {
 	const each = 32 // of a string and what allocation rounds up
-	n := 512
+	n := 512 + len(v.principal.Issuer) + len(v.principal.Subject) + len(v.principal.SealedToken)
 	for _, list := range [...][]string{v.principal.Scopes, v.principal.Roles} {
 		for _, s := range list {
 			n += len(s) + each

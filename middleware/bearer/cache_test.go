@@ -2,7 +2,11 @@ package bearer
 
 import (
 	"crypto/sha256"
+	"runtime"
+	"strings"
 	"testing"
+
+	"github.com/securews/securews/middleware"
 )
 
 func sumOf(i int) [sha256.Size]byte { return sha256.Sum256([]byte{byte(i), byte(i >> 8)}) }
@@ -32,6 +36,15 @@ func TestTheCacheKeepsNoLargeEntry(t *testing.T) {
 	if n := large.size(); n <= maxEntry {
 		t.Errorf("4000 roles have %d bytes", n)
 	}
+	long := strings.Repeat("a", maxEntry)
+	for name, v := range map[string]*verified{ // an answer of introspection has up to 64 KiB
+		"a sub":          {principal: middleware.Principal{Subject: long}},
+		"a sealed token": {principal: middleware.Principal{SealedToken: long}},
+	} {
+		if n := v.size(); n <= maxEntry {
+			t.Errorf("%s of 16 KiB has %d bytes", name, n)
+		}
+	}
 }
 
 func TestTheCacheKeepsWhatIsAskedFor(t *testing.T) {
@@ -43,4 +56,22 @@ func TestTheCacheKeepsWhatIsAskedFor(t *testing.T) {
 		}
 		c.put(sumOf(i), &verified{})
 	}
+}
+
+// RFC 6749 §3.3 has one space between scopes. An issuer that writes thousands of them does not have the
+// text kept with the words, whose memory is counted alone.
+func TestScopesKeepNoSpaces(t *testing.T) {
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	kept := make([][]string, 64)
+	for i := range kept {
+		kept[i], _ = splitScope(strings.Repeat(" ", 1<<20) + "read" + strings.Repeat(" ", i))
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 8<<20 {
+		t.Errorf("64 scopes keep %d bytes", grown)
+	}
+	runtime.KeepAlive(kept)
 }

@@ -174,13 +174,18 @@ func (c *rules) takeScopes(out *claims, members []member) error {
 // splitScope follows RFC 6749 §3.3: words with a space between them. Some issuers write
 // "" for none, and more than one space; they are read so.
 func splitScope(scope string) (words []string, ok bool) {
-	words = make([]string, 0, strings.Count(scope, " ")+1)
+	words, size := make([]string, 0, min(strings.Count(scope, " ")+1, 64)), 0
 	for w := range strings.SplitSeq(scope, " ") {
 		if w != "" {
 			if !isScope(w) {
 				return nil, false
 			}
-			words = append(words, w)
+			words, size = append(words, w), size+len(w)+1
+		}
+	}
+	if len(scope) > 2*size { // the words would keep the spaces in memory
+		for i, w := range words {
+			words[i] = strings.Clone(w)
 		}
 	}
 	return words, true
