@@ -132,6 +132,11 @@ func (m *Manager) tell(v middleware.Revocation) error {
 	if m.revocations == nil {
 		return nil
 	}
+	return m.tellRevocations(v)
+}
+
+// tellRevocations has Config.Revocations, which are not nil, know of an end.
+func (m *Manager) tellRevocations(v middleware.Revocation) error {
 	ctx, cancel := m.committing()
 	defer cancel()
 	_, err := bounded.Call(ctx, m.asking, "session: revocations", func() (struct{}, error) {

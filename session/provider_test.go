@@ -103,6 +103,45 @@ func TestLoginAfterTheProvidersSessionEnded(t *testing.T) {
 	b.wants("/login?u=alice&sub=7&sid=s2", 200, "done")
 }
 
+// The end is in the store as long as the session is, whatever Config.Revocations forgets: a restart,
+// or another node, has not the memory of this process (ASVS 7.4.1).
+func TestAnEndOutlastsTheMemoryOfConfigRevocations(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]middleware.Revocation{
+		"the session at the provider": endAtProvider("", "s1"),
+		"the subject at the provider": endAtProvider("7", ""),
+		"the subject here":            {Subject: "alice"},
+	} {
+		store := memstore.NewWithCleanupInterval(0)
+		m := newManager(t, session.Config{Store: store, Revocations: middleware.NewRevocations()})
+		b := newBrowser(t, app(t, m))
+		b.wants("/login?u=alice&sub=7&sid=s1", 200, "done")
+		p := b.mustPrincipal(m)
+		told := 0
+		stop := m.Follow(func(v middleware.Revocation) {
+			if v.Subject == "alice" {
+				told++
+			}
+		})
+		if err := m.Revocations().Revoke(t.Context(), end); err != nil {
+			t.Fatal(err)
+		}
+		stop()
+		restarted := newManager(t, session.Config{Store: store, Revocations: middleware.NewRevocations()})
+		for node, of := range map[string]*session.Manager{"this process": m, "after a restart": restarted} {
+			if err := of.Alive(t.Context(), p); err == nil || !strings.Contains(err.Error(), "credential_revoked") {
+				t.Errorf("%s, %s: %v", name, node, err)
+			}
+			if ended, err := of.Revocations().Revoked(t.Context(), p); err != nil || !ended {
+				t.Errorf("%s, %s: Revoked is %v, %v", name, node, ended, err)
+			}
+		}
+		if told != 1 {
+			t.Errorf("%s: a follower is told %d times", name, told)
+		}
+	}
+}
+
 // A renewal does not get away from the session at the provider.
 func TestRenewedSessionKeepsItsProvider(t *testing.T) {
 	t.Parallel()

@@ -37,17 +37,22 @@ var errEmptyRevocation = errors.New("session: Revocation: Subject, SessionHandle
 // Revoke implements middleware.Revocations. It does not end with ctx: a client that
 // disconnects must not leave a sign-out half done.
 func (x *ends) Revoke(_ context.Context, v middleware.Revocation) error {
+	v = v.Complete(time.Now())
+	if err := x.keep(v); err != nil {
+		return err
+	}
+	x.followers.Tell(v)
+	return nil
+}
+
+// keep stores a revocation, and tells no follower.
+func (x *ends) keep(v middleware.Revocation) error {
 	if v.Subject == "" && v.SessionHandle == "" && v.TokenHandle == "" {
 		return errEmptyRevocation
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), x.timeout)
 	defer cancel()
-	v = v.Complete(time.Now())
-	if err := errors.Join(x.revokeSubject(ctx, v), x.revokeSession(ctx, v), x.revokeToken(ctx, v)); err != nil {
-		return err
-	}
-	x.followers.Tell(v)
-	return nil
+	return errors.Join(x.revokeSubject(ctx, v), x.revokeSession(ctx, v), x.revokeToken(ctx, v))
 }
 
 func (x *ends) revokeSession(ctx context.Context, v middleware.Revocation) error {
@@ -128,8 +133,8 @@ func (x *ends) revokedRaw(ctx context.Context, p *middleware.Principal) (bool, e
 	return false, nil
 }
 
-// Revocations returns Config.Revocations, or if that is nil those that the Manager keeps in its
-// store: see [NewRevocations]. Others of the program may use them, for instance
+// Revocations returns those that the Manager keeps in its store, see [NewRevocations], together with
+// Config.Revocations, if there are any. Others of the program may use them, for instance
 // bearer.Config.Revocations and [middleware.WithRevocations]. Revoke of a subject without an
 // Issuer, or with this Manager's, is a [Manager.LogoutEverywhere], so that a Before in the future
 // keeps no later login out, as it does with tokens; of a SessionHandle it ends that session.
@@ -143,11 +148,8 @@ func (x *ends) revokedRaw(ctx context.Context, p *middleware.Principal) (bool, e
 // LogoutEverywhere reaches a token without a sid only if Config.Revocations is set, is also that of
 // the token's authenticator, and the two Issuers are equal.
 func (m *Manager) Revocations() middleware.Revocations {
-	switch {
-	case m.zero():
+	if m.zero() {
 		return nil
-	case m.revocations != nil:
-		return m.revocations
 	}
 	return &managed{ends: m.ends, m: m}
 }
@@ -161,6 +163,9 @@ type managed struct {
 
 // Revoke implements middleware.Revocations.
 func (x *managed) Revoke(ctx context.Context, v middleware.Revocation) error {
+	if x.m.revocations != nil {
+		return x.revokeBoth(v)
+	}
 	if err := x.ends.Revoke(ctx, v); err != nil {
 		return err
 	}
@@ -168,6 +173,19 @@ func (x *managed) Revoke(ctx context.Context, v middleware.Revocation) error {
 	defer cancel()
 	return x.m.tellAccounts(ctx, v, x.followers.Tell)
 }
+
+// revokeBoth stores v first, because Config.Revocations may forget it before the store forgets the
+// sessions, and tell the followers.
+func (x *managed) revokeBoth(v middleware.Revocation) error {
+	v = v.Complete(time.Now())
+	if err := x.keep(v); err != nil {
+		return err
+	}
+	return x.m.tellRevocations(v)
+}
+
+// Follow implements middleware.Revocations.
+func (x *managed) Follow(fn func(middleware.Revocation)) (stop func()) { return x.m.Follow(fn) }
 
 // Revoked implements middleware.Revocations.
 func (x *managed) Revoked(ctx context.Context, p middleware.Principal) (bool, error) {
@@ -181,5 +199,14 @@ func (x *managed) Revoked(ctx context.Context, p middleware.Principal) (bool, er
 			return false, err
 		}
 	}
-	return x.ends.Revoked(ctx, p)
+	revoked, err := x.ends.Revoked(ctx, p)
+	if err != nil || revoked || x.m.revocations == nil {
+		return revoked, err
+	}
+	ctx, cancel := x.m.bounded(ctx)
+	defer cancel()
+	if err = x.m.askRevocations(ctx, p); errors.Is(err, errRevoked) {
+		return true, nil
+	}
+	return false, err
 }
