@@ -74,7 +74,7 @@ func (e *CloseError) fromPeer() bool { return e.Err == io.EOF || e.Err == errPee
 // `expired` and `reauth` with a new credential, once.
 func (e *CloseError) Retryable() bool {
 	switch e.Code {
-	case 1001, 1006, 1011, 1012, 1013, 3008:
+	case 1001, 1006, 1011, 1012, 1013, 1014, 3008:
 		return true
 	case 3000:
 		return e.Reason == ErrExpired.Reason || e.Reason == ErrReauth.Reason

@@ -89,7 +89,7 @@ func (a *app) routes() http.Handler {
 	r.Handle("/ready", a.registry.Ready()) // for a load balancer
 	r.Get("/.well-known/jwks.json", a.issuer.serveKeys)
 	r.Get("/assets/*", a.page.serveAsset)
-	r.Handle(browser.Root+"*", browser.Handler())
+	r.Handle("/securews/*", browser.Handler())
 	r.With(a.gate.cors).Handle(seal.DirectoryPath, a.sockets.keys)
 	// The end of the chain. The handlers check TLS, host and origin again, so that they
 	// are as safe without the layers above, and before they do any more expensive work.

@@ -4,6 +4,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
+import { minify } from "terser";
 
 const out = process.argv[2] ?? "dist";
 const entries = [
@@ -11,22 +12,44 @@ const entries = [
   { name: "seal", from: "src/seal/index.ts", declares: ["seal/index"] },
 ];
 
+// Properties that no other module and no user sees: they get short names.
+const internal = /^(cfg|events|release|accepted|soon|hasten|over|hold|held|keep|live|opened|ended|beat|ask|pulse)$/;
+
 mkdirSync(out, { recursive: true });
 for (const { name, from } of entries) {
-  await build({
+  const { outputFiles } = await build({
     entryPoints: [from],
     outfile: join(out, `${name}.js`),
     bundle: true,
     format: "esm",
     target: "es2022",
     minify: true,
+    mangleProps: internal,
+    sourcemap: "external",
+    write: false,
     legalComments: "none",
     alias: { crypto: "./src/seal/nocrypto.ts" },
-    banner: name === "seal" ? { js: "/*! Contains software of others: see seal.LICENSE.txt */" } : {},
   });
+  const [map, module] = outputFiles.map(({ text }) => text);
+  const small = await minify(module, {
+    module: true,
+    ecma: 2020,
+    compress: { passes: 4, unsafe_arrows: true },
+    format: { preamble: name === "seal" ? "/*! Contains software of others: see seal.LICENSE.txt */" : undefined },
+    sourceMap: { content: portable(map), filename: `${name}.js`, url: `${name}.js.map`, includeSources: true },
+  });
+  writeFileSync(join(out, `${name}.js`), small.code);
+  writeFileSync(join(out, `${name}.js.map`), small.map);
 }
 declarations();
 writeFileSync(join(out, "seal.LICENSE.txt"), licenses());
+
+// The names of the sources in a map do not depend on the directory of the output.
+function portable(map) {
+  const parsed = JSON.parse(map);
+  parsed.sources = parsed.sources.map((name) => name.replace(/^.*?(?=(src|node_modules)\/)/, ""));
+  return parsed;
+}
 
 // Each declaration file is that of its public sources, one after the other. seal's takes
 // what it needs from securews.

@@ -124,7 +124,7 @@ func TestPackage(t *testing.T) {
 	packed := filesOf(t, filepath.Join(away, archive))
 	if want := []string{
 		"package/LICENSE", "package/README.md", "package/dist/seal.LICENSE.txt", "package/dist/seal.d.ts", "package/dist/seal.js",
-		"package/dist/securews.d.ts", "package/dist/securews.js", "package/package.json",
+		"package/dist/seal.js.map", "package/dist/securews.d.ts", "package/dist/securews.js", "package/dist/securews.js.map", "package/package.json",
 	}; !slices.Equal(packed, want) {
 		t.Errorf("packed %q, want %q", packed, want)
 	}

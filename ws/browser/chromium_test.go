@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -179,8 +180,14 @@ func TestChromiumComesBack(t *testing.T) {
 }
 
 func TestChromiumRenewsOnce(t *testing.T) {
-	s := newSite(t, ws.Config{Serve: echo})
-	s.holder.lives = []time.Duration{2 * time.Second, 2 * time.Second}
+	var refused atomic.Bool // the first connection is served, and every other one closed at once
+	s := newSite(t, ws.Config{Serve: func(ctx context.Context, c *ws.Conn) error {
+		if refused.Swap(true) {
+			return ws.ErrExpired
+		}
+		return echo(ctx, c)
+	}})
+	s.holder.lives = []time.Duration{2 * time.Second}
 	p := s.browse(options{"refresh": false})
 	if e := p.until("expired", func(l line) bool { return l.Ending != nil }).Ending; e.Reason != "expired" || e.Next != "renew" {
 		t.Errorf("%+v, want expired", e)

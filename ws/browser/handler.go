@@ -7,29 +7,36 @@ import (
 	"time"
 )
 
-// Handler serves the modules below [Root], for GET and HEAD. A response for [Module.Path] may
-// be cached for ever; one for Root and the file's name must be revalidated, with 304 if it
-// has not changed. The handler is safe for concurrent use.
+// Handler serves the modules and their source maps below /securews/, for GET and HEAD. A
+// response for [Module.Path] may be cached for ever; one for /securews/ and
+// the file's name must be revalidated, with 304 if it has not changed. The handler is safe for
+// concurrent use.
 func Handler() http.Handler {
 	mux := http.NewServeMux()
 	for i := range files {
 		m := Module(i)
-		mux.Handle("GET "+m.Path(), serve(m, "public, max-age=31536000, immutable")) // RFC 8246
-		mux.Handle("GET "+Root+m.String(), serve(m, "no-cache"))
+		file := modules()[m]
+		for path, cache := range map[string]string{
+			m.Path():          "public, max-age=31536000, immutable", // RFC 8246
+			root + m.String(): "no-cache",
+		} {
+			mux.Handle("GET "+path, serve(file, "text/javascript; charset=utf-8", cache)) // RFC 9239 §6
+			sourceMap := built{content: file.sourceMap, tag: file.tag + "-map"}
+			mux.Handle("GET "+path+".map", serve(sourceMap, "application/json", cache))
+		}
 	}
 	return mux
 }
 
-func serve(m Module, cache string) http.HandlerFunc {
-	file := modules()[m]
+func serve(file built, mediaType, cache string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Type", "text/javascript; charset=utf-8") // RFC 9239 §6
+		h.Set("Content-Type", mediaType)
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Cache-Control", cache)
 		h.Set("Vary", "Accept-Encoding")
 		content, tag := file.content, file.tag
-		if takesGzip(r.Header.Values("Accept-Encoding")) {
+		if file.gzipped != nil && takesGzip(r.Header.Values("Accept-Encoding")) {
 			content, tag = file.gzipped, tag+"-gzip"
 			h.Set("Content-Encoding", "gzip")
 		}

@@ -215,3 +215,46 @@ func TestImportMapPassesATemplate(t *testing.T) {
 		t.Errorf("got %s", b.String())
 	}
 }
+
+// "/securews/" without a method would conflict with "GET /".
+func TestRootBesideGetOfEverything(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
+	mux.Handle(browser.Root, browser.Handler())
+	for path, want := range map[string]int{
+		"/": 418, "/securews/securews.js": 200, "/securews/securews.js.map": 200, browser.Seal.Path() + ".map": 200, "/securews/none.js": 404,
+	} {
+		for _, method := range []string{"GET", "HEAD"} {
+			w := httptest.NewRecorder()
+			mux.ServeHTTP(w, httptest.NewRequest(method, path, nil))
+			if w.Code != want {
+				t.Errorf("%s %s: %d, want %d", method, path, w.Code, want)
+			}
+		}
+	}
+}
+
+// Each module names its source map, which contains the sources.
+func TestSourceMaps(t *testing.T) {
+	for _, m := range []browser.Module{browser.Client, browser.Seal} {
+		get := func(path string) string {
+			w := httptest.NewRecorder()
+			browser.Handler().ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+			return w.Body.String()
+		}
+		if !strings.HasSuffix(strings.TrimSpace(get(m.Path())), "//# sourceMappingURL="+m.String()+".map") {
+			t.Errorf("%s does not name its source map", m)
+		}
+		var sourceMap struct {
+			Version        int
+			Sources        []string
+			SourcesContent []string
+		}
+		if err := json.Unmarshal([]byte(get(m.Path()+".map")), &sourceMap); err != nil || sourceMap.Version != 3 {
+			t.Errorf("%s.map: version %d, %v", m, sourceMap.Version, err)
+		}
+		if len(sourceMap.Sources) == 0 || len(sourceMap.Sources) != len(sourceMap.SourcesContent) {
+			t.Errorf("%s.map: %d sources, the text of %d", m, len(sourceMap.Sources), len(sourceMap.SourcesContent))
+		}
+	}
+}

@@ -9,15 +9,19 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"html/template"
 	"sync"
 )
 
-//go:embed dist/securews.js dist/seal.js
+//go:embed dist/securews.js dist/seal.js dist/securews.js.map dist/seal.js.map
 var dist embed.FS
 
-// Root is the path at which [Handler] is mounted.
-const Root = "/securews/"
+// Root is the pattern under which [Handler] is mounted in an http.ServeMux. It names the method,
+// so that it does not conflict with a pattern such as "GET /"; it includes HEAD.
+const Root = "GET " + root
+
+const root = "/securews/"
 
 // Module is one of the two modules.
 type Module int
@@ -32,6 +36,7 @@ var files = [...]string{Client: "securews.js", Seal: "seal.js"}
 // built is a module and the values derived from its content.
 type built struct {
 	content, gzipped []byte
+	sourceMap        []byte
 	sri              string // SRI §3.1
 	tag              string // an entity tag without its quotes
 }
@@ -40,16 +45,18 @@ type built struct {
 var modules = sync.OnceValue(func() (all [len(files)]built) {
 	for m, name := range files {
 		content, err := dist.ReadFile("dist/" + name)
-		if err != nil {
-			panic(err) // the file is embedded by the compiler
+		sourceMap, noMap := dist.ReadFile("dist/" + name + ".map")
+		if err = errors.Join(err, noMap); err != nil {
+			panic(err) // the files are embedded by the compiler
 		}
 		sum := sha512.Sum384(content)
 		tag := sha256.Sum256(content)
 		all[m] = built{
-			content: content,
-			gzipped: compress(content),
-			sri:     "sha384-" + base64.StdEncoding.EncodeToString(sum[:]),
-			tag:     hex.EncodeToString(tag[:12]),
+			content:   content,
+			gzipped:   compress(content),
+			sourceMap: sourceMap,
+			sri:       "sha384-" + base64.StdEncoding.EncodeToString(sum[:]),
+			tag:       hex.EncodeToString(tag[:12]),
 		}
 	}
 	return all
@@ -68,7 +75,7 @@ func (m Module) String() string { return files[m] }
 
 // Path returns the path at which [Handler] serves the module to be cached for ever: it
 // contains a hash of the content.
-func (m Module) Path() string { return Root + modules()[m].tag + "/" + files[m] }
+func (m Module) Path() string { return root + modules()[m].tag + "/" + files[m] }
 
 // SRI returns the module's integrity value (Subresource Integrity §3.1).
 func (m Module) SRI() string { return modules()[m].sri }

@@ -125,8 +125,18 @@ func checkClient(c *http.Client) error {
 func checkRetryCodes(codes []websocket.StatusCode) error {
 	var errs []error
 	for _, code := range codes {
-		if !slices.Contains([]websocket.StatusCode{1000, 1005, 1008, 1014}, code) && (code < 4000 || code > 4999) {
-			errs = append(errs, wrong("RetryCodes: %d is not 1000, 1005, 1008, 1014 or 4000-4999", code))
+		if !slices.Contains([]websocket.StatusCode{1000, 1005, 1008}, code) && (code < 4000 || code > 4999) {
+			errs = append(errs, wrong("RetryCodes: %d is not 1000, 1005, 1008 or 4000-4999", code))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func checkRetryStatuses(statuses []int) error {
+	var errs []error
+	for _, status := range statuses {
+		if status < 400 || status > 599 {
+			errs = append(errs, wrong("RetryStatuses: %d is not 400-599", status))
 		}
 	}
 	return errors.Join(errs...)

@@ -83,7 +83,7 @@ func (c *Client) run(ctx context.Context, serve func(context.Context, *Conn) err
 		if opened {
 			old := conn
 			conn, err = c.live(ctx, old, serve)
-			if old.lived >= c.cfg.Timeouts.Stable {
+			if old.lived >= c.successAfter(err) {
 				tries.succeeded()
 			}
 		}
@@ -105,6 +105,20 @@ func (c *Client) run(ctx context.Context, serve func(context.Context, *Conn) err
 			return err
 		}
 	}
+}
+
+// acceptedAfter is the age at which a connection shows that its credential was accepted.
+const acceptedAfter = time.Second
+
+// successAfter returns the age at which a connection that ended with err counts as a success.
+// The life of a credential may be shorter than Timeouts.Stable: a connection that has lived
+// until its end did not fail.
+func (c *Client) successAfter(err error) time.Duration {
+	var closed *ws.CloseError
+	if errors.As(err, &closed) && closed.Code == ws.ErrExpired.Code {
+		return min(acceptedAfter, c.cfg.Timeouts.Stable)
+	}
+	return c.cfg.Timeouts.Stable
 }
 
 // decide returns the decision that follows from err, and the error of Run if it stops.

@@ -53,6 +53,9 @@ func TestServersThatStopAClient(t *testing.T) {
 	closes := func(code websocket.StatusCode, reason string) func(*testing.T) http.Handler {
 		return func(t *testing.T) http.Handler { return closing(t, code, reason) }
 	}
+	refuses := func(status int, reason string) func(*testing.T) http.Handler {
+		return func(*testing.T) http.Handler { return refusingWith(status, reason) }
+	}
 	tests := map[string]struct {
 		server func(*testing.T) http.Handler
 		dials  int
@@ -71,14 +74,11 @@ func TestServersThatStopAClient(t *testing.T) {
 		"policy":               {closes(1008, "rate"), 1, 1008, 0},
 		"too big":              {closes(1009, ""), 1, 1009, 0},
 		"the application's":    {closes(4001, "kicked"), 1, 4001, 0},
-		"401, twice":           {func(*testing.T) http.Handler { return answering(401) }, 2, 0, 401},
-		"403":                  {func(*testing.T) http.Handler { return answering(403) }, 1, 0, 403},
-		"404":                  {func(*testing.T) http.Handler { return answering(404) }, 1, 0, 404},
-		"501":                  {func(*testing.T) http.Handler { return answering(501) }, 1, 0, 501},
-		"a redirect": {func(*testing.T) http.Handler {
-			return answering(302, "Location", "https://evil.example/ws")
-		}, 1, 0, 302},
-		"200": {func(*testing.T) http.Handler { return answering(200) }, 1, 0, 200},
+		"401, twice":           {refuses(401, "credential_invalid"), 2, 0, 401},
+		"403":                  {refuses(403, "forbidden"), 1, 0, 403},
+		"400":                  {refuses(400, "subprotocol"), 1, 0, 400},
+		"421":                  {refuses(421, "host_not_allowed"), 1, 0, 421},
+		"501":                  {refuses(501, "extended_connect"), 1, 0, 501},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -119,8 +119,15 @@ func TestServersThatAClientComesBackTo(t *testing.T) {
 	tests := map[string]http.Handler{
 		"408": answering(408), "425": answering(425), "429": answering(429),
 		"500": answering(500), "502": answering(502), "503": answering(503), "504": answering(504),
+
+		// A response without this module's problem+json is that of a router or proxy.
+		"a router's 404": answering(404, "Content-Type", "text/html"), "a proxy's 403": answering(403), "a proxy's 421": answering(421),
+		"a page with 200": answering(200, "Content-Type", "text/html"), "501 of a cache": answering(501), "505": answering(505),
+		"a redirect": answering(302, "Location", "https://evil.example/ws"), "a gateway's 401": answering(401),
+		"a problem of another program": refusingWith(403, "RBAC"), "a problem without a reason": refusingWith(404, ""),
+		"a reason outside of problem+json": refusingWith(403, "forbidden", "Content-Type", "application/json"),
 	}
-	for _, code := range []websocket.StatusCode{1001, 1011, 1012, 1013, 3008} {
+	for _, code := range []websocket.StatusCode{1001, 1011, 1012, 1013, 1014, 3008} {
 		tests[fmt.Sprint("close ", int(code))] = closing(t, code, "later")
 	}
 	tests["no close frame"] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -145,9 +152,9 @@ func TestServersThatAClientComesBackTo(t *testing.T) {
 
 // A token that was fetched just after a sign-out is refused until the cut-off is past.
 func TestARefusalThatSaysWhenAnotherCredentialIsGood(t *testing.T) {
-	later := []string{"Retry-After", "5", "Content-Type", "application/problem+json"}
+	tooEarly := refusingWith(401, "credential_expired", "Retry-After", "5")
 	for name, first := range map[string]http.Handler{
-		"of the handshake":   answering(401, later...),
+		"of the handshake":   tooEarly,
 		"after an open life": closing(t, 3000, "expired"),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -160,7 +167,7 @@ func TestARefusalThatSaysWhenAnotherCredentialIsGood(t *testing.T) {
 					case dials.Add(1) == 1:
 						first.ServeHTTP(w, r)
 					case time.Since(began) < 4*time.Minute: // twice the longest Leeway
-						answering(401, later...).ServeHTTP(w, r)
+						tooEarly.ServeHTTP(w, r)
 					default:
 						accepted.Store(int64(time.Since(began)))
 						r.Header.Del("Authorization")

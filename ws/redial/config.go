@@ -54,8 +54,12 @@ type Config struct {
 	OnUndelivered func(Undelivered)
 
 	// RetryCodes are further close codes after which to reconnect, beside those of
-	// [ws.CloseError.Retryable]: 1000, 1005, 1008, 1014 and the application's 4000-4999.
+	// [ws.CloseError.Retryable]: 1000, 1005, 1008 and the application's 4000-4999.
 	RetryCodes []websocket.StatusCode
+
+	// RetryStatuses are further HTTP statuses after which to dial again, 400-599, beside those
+	// of [HandshakeError.Retryable]: for refusals by the server that pass, such as its 403.
+	RetryStatuses []int
 
 	Backoff  Backoff
 	Limits   Limits
@@ -115,11 +119,12 @@ var (
 func (cfg Config) compile() (Config, error) {
 	err := errors.Join(
 		checkURL(cfg.URL, cfg.DangerouslyAllowPlaintext), checkOrigin(cfg.Origin), checkSubprotocols(cfg.Subprotocols),
-		checkHeader(cfg.Header), checkClient(cfg.HTTPClient), checkRetryCodes(cfg.RetryCodes),
+		checkHeader(cfg.Header), checkClient(cfg.HTTPClient), checkRetryCodes(cfg.RetryCodes), checkRetryStatuses(cfg.RetryStatuses),
 		cfg.Backoff.compile(), cfg.Limits.compile(), cfg.Timeouts.compile(),
 	)
 	cfg.Subprotocols = slices.Clone(cfg.Subprotocols)
 	cfg.RetryCodes = slices.Clone(cfg.RetryCodes)
+	cfg.RetryStatuses = slices.Clone(cfg.RetryStatuses)
 	cfg.Header = cfg.Header.Clone()
 	if cfg.Header == nil {
 		cfg.Header = http.Header{}

@@ -53,6 +53,7 @@ func TestConfigErrors(t *testing.T) {
 		}}}, []string{"MinVersion below TLS 1.2", "InsecureSkipVerify"}},
 		"longer than ever": {redial.Config{URL: wss, Backoff: redial.Backoff{Max: math.MaxInt64, RetryAfter: math.MaxInt64}, Timeouts: redial.Timeouts{Dial: math.MaxInt64}}, []string{"Backoff.Max", "Backoff.RetryAfter", "Timeouts.Dial"}},
 		"retry codes":      {redial.Config{URL: wss, RetryCodes: []websocket.StatusCode{1000, 3000, 1002, 4000, 5000}}, []string{"3000", "1002", "5000"}},
+		"retry statuses":   {redial.Config{URL: wss, RetryStatuses: []int{403, 302, 1013}}, []string{"RetryStatuses: 302", "RetryStatuses: 1013"}},
 		"negative":         {redial.Config{URL: wss, Backoff: redial.Backoff{Min: -1, Spread: -1}, Limits: redial.Limits{QueueBytes: -1}, Timeouts: redial.Timeouts{Pong: -1}}, []string{"Backoff.Min", "Backoff.Spread", "Limits.QueueBytes", "Timeouts.Pong"}},
 		"max below min":    {redial.Config{URL: wss, Backoff: redial.Backoff{Min: time.Minute, Max: time.Second}}, []string{"Backoff: Max"}},
 		"max below spread": {redial.Config{URL: wss, Backoff: redial.Backoff{Spread: time.Hour}}, []string{"Backoff: Max"}},

@@ -49,7 +49,7 @@ func TestWhereACredentialGoes(t *testing.T) {
 					if want := [...]string{tt.header, tt.protocols, tt.query, "https://app.example", "1"}; got != want {
 						t.Errorf("got  %q\nwant %q", got, want)
 					}
-					w.WriteHeader(403)
+					refusingWith(403, "forbidden").ServeHTTP(w, r)
 				}))
 				r := start(t, s, redial.Config{
 					URL: wss + "?room=1", Origin: "https://app.example", Header: http.Header{"X-App": {"1"}},

@@ -35,22 +35,25 @@ func (a *attempts) decide(cfg *Config, err error, opened bool) decision {
 	var final *permanent
 	var closed *ws.CloseError
 	var answered *HandshakeError
-	var again, refused bool
+	var again, refused, listed bool
 	var after time.Duration
+	server := true // the answer is the server's own, and not that of a router or proxy
 	switch {
 	case errors.As(err, &final):
 	case errors.As(err, &answered):
+		listed = slices.Contains(cfg.RetryStatuses, answered.Status)
 		again, refused, after = answered.Retryable(), answered.Status == http.StatusUnauthorized, answered.RetryAfter
+		server = answered.known() && !listed
 	case errors.As(err, &closed):
-		again = closed.Retryable() || slices.Contains(cfg.RetryCodes, closed.Code)
-		refused = closed.Code == ws.ErrExpired.Code
+		listed = slices.Contains(cfg.RetryCodes, closed.Code)
+		again, refused = closed.Retryable(), closed.Code == ws.ErrExpired.Code
 	default:
 		again = true
 	}
-	if !again || refused && a.refused && after == 0 {
+	if !again && !listed || refused && a.refused && server && after == 0 {
 		return decision{stop: true}
 	}
-	a.refused = a.refused || refused
+	a.refused = a.refused || refused && server
 	// The credential is this client's alone, so no other clients reconnect at the same time.
 	return decision{renew: refused, wait: a.next(opened && !refused, after)}
 }

@@ -30,8 +30,8 @@ func raw(t *testing.T, answer func(r *http.Request) string) http.Handler {
 	})
 }
 
-// A redirect is never followed, because the credential would be sent to its target, and
-// ends Run for every target.
+// A redirect is never followed, because the credential would be sent to its target. It is that
+// of a router, and the client comes back later.
 func TestRedirectsThatNobodyCanRead(t *testing.T) {
 	for _, to := range []string{"", "/elsewhere", "https://evil.example/", "http://[::1", "://", "%zz"} {
 		for _, status := range []int{301, 302, 303, 307, 308} {
@@ -45,11 +45,14 @@ func TestRedirectsThatNobodyCanRead(t *testing.T) {
 					must(t, err)
 					for name, source := range map[string]redial.Source{"handshake": give(redial.SingleUseQuery("hush-hush")), "ticket": tickets} {
 						n.Store(0)
-						err := <-start(t, s, redial.Config{Credential: source, Subprotocols: []string{"a"}}, nil).done
+						r := start(t, s, redial.Config{Credential: source, Subprotocols: []string{"a"}}, nil)
+						synctest.Wait()
+						err := r.phases(redial.Waiting)[0].Cause
 						var answered *redial.HandshakeError
 						if !errors.As(err, &answered) || answered.Status != status || n.Load() != 1 || strings.Contains(err.Error(), "hush") {
 							t.Errorf("%s: %v after %d requests, want %d after one", name, err, n.Load(), status)
 						}
+						r.stop()
 					}
 				})
 			})

@@ -109,6 +109,18 @@ func answering(status int, header ...string) http.Handler {
 	})
 }
 
+// refusingWith answers every handshake with a refusal as package middleware writes it.
+func refusingWith(status int, reason string, header ...string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/problem+json")
+		for i := 0; i < len(header); i += 2 {
+			w.Header().Set(header[i], header[i+1])
+		}
+		w.WriteHeader(status)
+		_, _ = fmt.Fprintf(w, `{"type":"about:blank","status":%d,"reason":%q}`, status, reason)
+	})
+}
+
 // run is a client and a record of its events.
 type run struct {
 	*redial.Client

@@ -78,12 +78,14 @@ func TestPlannedReconnectBeforeExpiry(t *testing.T) {
 func TestRenewalThatFailsIsTriedAgainWhileTheOldOneLives(t *testing.T) {
 	tests := map[string]struct {
 		status int
+		reason string
 		dials  func(n int) bool
 		ends   bool
 	}{
-		"503: until the server ends it, and then on": {503, func(n int) bool { return n > 4 }, false},
-		"403: once, and the old one lives on":        {403, func(n int) bool { return n == 2 }, true},
-		"401: with one more, and the old lives on":   {401, func(n int) bool { return n == 3 }, true},
+		"503: until the server ends it, and then on": {503, "unavailable", func(n int) bool { return n > 4 }, false},
+		"403: once, and the old one lives on":        {403, "forbidden", func(n int) bool { return n == 2 }, true},
+		"401: with one more, and the old lives on":   {401, "credential_invalid", func(n int) bool { return n == 3 }, true},
+		"404 of a router: as 503":                    {404, "", func(n int) bool { return n > 4 }, false},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -94,7 +96,7 @@ func TestRenewalThatFailsIsTriedAgainWhileTheOldOneLives(t *testing.T) {
 					if dials.Add(1) == 1 {
 						h.ServeHTTP(w, r)
 					} else {
-						answering(tt.status).ServeHTTP(w, r)
+						refusingWith(tt.status, tt.reason).ServeHTTP(w, r)
 					}
 				}))
 				began := time.Now()
@@ -418,7 +420,7 @@ func TestPongThatCannotBeWrittenIsALostConnection(t *testing.T) {
 		var s *wstest.Server
 		s = wstest.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if dials++; dials > 1 {
-				answering(403).ServeHTTP(w, r)
+				refusingWith(403, "forbidden").ServeHTTP(w, r)
 				return
 			}
 			conn := upgrade(t, w, r)

@@ -155,8 +155,9 @@ func (c *Client) startRenewal(ctx context.Context, conn *Conn) *renewal {
 	return r
 }
 
-// renewIn returns the time until a credential is to be replaced, which is not before its
-// connection counts as a success.
+// renewIn returns the time until a credential is to be replaced. That is not before its
+// connection counts as a success, or if the credential ends earlier, not before most of its
+// life is over.
 func (c *Client) renewIn(cred *Credential) (time.Duration, bool) {
 	left := time.Until(cred.Expires)
 	wait := left / 10 * 9
@@ -166,7 +167,11 @@ func (c *Client) renewIn(cred *Credential) (time.Duration, bool) {
 	case cred.Expires.IsZero():
 		return 0, false
 	}
-	wait = max(c.cfg.Timeouts.Stable, jittered(max(wait, 0)))
+	least := c.cfg.Timeouts.Stable
+	if !cred.Expires.IsZero() {
+		least = min(least, max(acceptedAfter, left/10*7))
+	}
+	wait = max(least, jittered(max(wait, 0)))
 	return wait, cred.Expires.IsZero() || wait < left
 }
 

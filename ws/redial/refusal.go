@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -32,17 +33,29 @@ func (e *HandshakeError) Error() string {
 }
 
 // Retryable reports whether a client may dial again automatically, after a back-off; after
-// a 401 with a new credential, and only once, unless RetryAfter says that a later one may be
-// good.
+// a 401 with a new credential, and if that is a refusal by a securews server only once, unless
+// RetryAfter says that a later one may be good. A response that is not such a refusal is that
+// of a router or proxy, whatever its status, and passes.
 func (e *HandshakeError) Retryable() bool {
 	switch e.Status {
-	case http.StatusNotImplemented, http.StatusHTTPVersionNotSupported:
-		return false
 	case http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
 		return true
+	case http.StatusNotImplemented, http.StatusHTTPVersionNotSupported:
+		return !e.known()
 	}
-	return e.Status >= 500
+	return e.Status >= 500 || !e.known()
 }
+
+// known reports whether the response is a refusal by a securews server: it has one of the
+// reasons of package middleware, or is the answer of a Source.
+func (e *HandshakeError) known() bool { return e.what == "" || slices.Contains(knownReasons, e.Reason) }
+
+var knownReasons = strings.Fields(`
+	tls_required host_not_allowed origin_missing origin_malformed origin_not_allowed fetch_metadata
+	no_credential multiple_credentials credential_malformed credential_invalid credential_expired
+	credential_revoked credential_outdated insufficient_scope forbidden rate_limited
+	too_many_connections overloaded draining unavailable bad_handshake upgrade_required
+	websocket_version subprotocol extended_connect header_too_large method_not_allowed internal`)
 
 // problemType is the media type of a refusal (RFC 9457 §3).
 const problemType = "application/problem+json"

@@ -32,7 +32,7 @@ func TestARefusedCredentialIsNotShownAgain(t *testing.T) {
 			shown = append(shown, token)
 			mu.Unlock()
 			if token == "old" {
-				w.WriteHeader(401)
+				refusingWith(401, "credential_invalid").ServeHTTP(w, r)
 				return
 			}
 			r.Header.Del("Authorization")
@@ -123,7 +123,7 @@ func TestLogoutWhileARenewalIsRefused(t *testing.T) {
 		n := 0
 		s, _ := counted(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if n++; n > 1 {
-				w.WriteHeader(403)
+				refusingWith(403, "forbidden").ServeHTTP(w, r)
 				return
 			}
 			r.Header.Del("Authorization")

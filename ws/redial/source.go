@@ -84,8 +84,9 @@ type TicketConfig struct {
 }
 
 // NewTicket returns a [Source] that posts to a ticket route before every dial. A 401 of
-// that route counts as a refused credential, a 403 ends Run, Retry-After is respected, as in
-// the handshake.
+// that route counts as a refused credential, its 403 ends Run, Retry-After is respected, as in
+// the handshake. After a response that is neither a ticket nor a refusal by a securews server,
+// such as a proxy's page, the route is asked again after a back-off.
 func NewTicket(cfg TicketConfig) (Source, error) {
 	u, err := url.Parse(cfg.URL)
 	var errs []error
@@ -142,10 +143,10 @@ func (cfg *TicketConfig) parse(h http.Header, body []byte, asked time.Time) (Cre
 		RefreshAfter int64  `json:"refresh_after"`
 	}
 	if typ, _, _ := mime.ParseMediaType(h.Get("Content-Type")); typ != "application/json" {
-		return Credential{}, Permanent(errors.New("redial: ticket: the answer is not JSON"))
+		return Credential{}, errors.New("redial: ticket: the answer is not JSON")
 	}
 	if err := json.Unmarshal(body, &answer); err != nil || answer.Ticket == "" {
-		return Credential{}, Permanent(errors.New("redial: ticket: the answer contains no ticket")) // not err, which may quote the ticket
+		return Credential{}, errors.New("redial: ticket: the answer contains no ticket") // not err, which may quote the ticket
 	}
 	c := SingleUse(answer.Ticket)
 	if cfg.Query {

@@ -66,18 +66,20 @@ func TestTicketRouteAnswers(t *testing.T) {
 		renew       time.Duration
 		stops, once bool
 	}{
-		"a ticket":                        {200, "application/json", `{"ticket":"secret"}`, true, 0, false, false},
-		"201, with when to come back":     {201, "application/json; charset=utf-8", `{"ticket":"secret","refresh_after":240}`, true, 240 * time.Second, false, false},
-		"an absurd time":                  {200, "application/json", `{"ticket":"secret","refresh_after":9000000000}`, true, 0, false, false},
-		"a negative time":                 {200, "application/json", `{"ticket":"secret","refresh_after":-1}`, true, 0, false, false},
-		"401: once more":                  {401, "application/problem+json", `{"reason":"credential_expired"}`, false, 0, false, true},
-		"403: an end":                     {403, "text/html", `<p>no`, false, 0, true, false},
-		"a redirect to the login: an end": {302, "", "", false, 0, true, false},
-		"503: again":                      {503, "", "", false, 0, false, false},
-		"HTML":                            {200, "text/html", `{"ticket":"secret"}`, false, 0, true, false},
-		"no ticket":                       {200, "application/json", `{}`, false, 0, true, false},
-		"no JSON":                         {200, "application/json", `secret`, false, 0, true, false},
-		"too much of it":                  {200, "application/json", `{"ticket":"` + strings.Repeat("x", 20_000) + `"}`, false, 0, true, false},
+		"a ticket":                    {200, "application/json", `{"ticket":"secret"}`, true, 0, false, false},
+		"201, with when to come back": {201, "application/json; charset=utf-8", `{"ticket":"secret","refresh_after":240}`, true, 240 * time.Second, false, false},
+		"an absurd time":              {200, "application/json", `{"ticket":"secret","refresh_after":9000000000}`, true, 0, false, false},
+		"a negative time":             {200, "application/json", `{"ticket":"secret","refresh_after":-1}`, true, 0, false, false},
+		"401: once more":              {401, "application/problem+json", `{"reason":"credential_expired"}`, false, 0, false, true},
+		"403: an end":                 {403, "application/problem+json", `{"reason":"forbidden"}`, false, 0, true, false},
+		"403 of a proxy: again":       {403, "text/html", `<p>no`, false, 0, false, false},
+		"404 of a router: again":      {404, "text/html", `<p>no`, false, 0, false, false},
+		"a redirect: again":           {302, "", "", false, 0, false, false},
+		"503: again":                  {503, "", "", false, 0, false, false},
+		"HTML":                        {200, "text/html", `{"ticket":"secret"}`, false, 0, false, false},
+		"no ticket":                   {200, "application/json", `{}`, false, 0, false, false},
+		"no JSON":                     {200, "application/json", `secret`, false, 0, false, false},
+		"too much of it":              {200, "application/json", `{"ticket":"` + strings.Repeat("x", 20_000) + `"}`, false, 0, false, false},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

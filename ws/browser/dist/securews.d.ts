@@ -124,6 +124,10 @@ export interface Options {
         /** The standstill of all timers that counts as a sleep (90,000). */
         sleep?: number;
     };
+    /** Further close codes after which to reconnect: 1000, 1005, 1008 and the application's 4000-4999. */
+    retryCodes?: readonly number[];
+    /** Further statuses of the ticket route after which to reconnect, 400-599: for refusals that pass. */
+    retryStatuses?: readonly number[];
     /** A WebSocket class, if the platform has none or to set its options (Node). */
     WebSocket?: new (url: string, protocols: string[]) => Socket;
     /** Allows ws: and http:, to localhost and loopback addresses (127.0.0.0/8, ::1) only. */
@@ -196,16 +200,23 @@ export interface Sealing {
 }
 
 export declare const longestRetryAfter = 300000;
-/** A refusal of the ticket route. A TicketSource may throw it too; its status decides the reaction. */
+/**
+ * A refusal of the ticket route. A TicketSource may throw it too; its status decides the
+ * reaction, unless it passes.
+ */
 export declare class TicketError extends Error {
     readonly status: number;
     /** The stable word of the answer's problem+json, or "". */
     readonly reason: string;
+    /** Whether the answer is not one of the server, but of a router or proxy. */
+    readonly passes: boolean;
     /** The least time to wait in milliseconds (Retry-After), up to 5 minutes. */
     readonly retryAfter: number;
     constructor(status: number, 
     /** The stable word of the answer's problem+json, or "". */
-    reason?: string, retryAfter?: number);
+    reason?: string, retryAfter?: number, 
+    /** Whether the answer is not one of the server, but of a router or proxy. */
+    passes?: boolean);
 }
 /** Fetches a ticket with a POST, without following redirects and without a cache. */
 export declare function fetchTicket(url: string | URL, init?: RequestInit): Promise<Ticket>;

@@ -128,6 +128,10 @@ export interface Options {
     /** The standstill of all timers that counts as a sleep (90,000). */
     sleep?: number;
   };
+  /** Further close codes after which to reconnect: 1000, 1005, 1008 and the application's 4000-4999. */
+  retryCodes?: readonly number[];
+  /** Further statuses of the ticket route after which to reconnect, 400-599: for refusals that pass. */
+  retryStatuses?: readonly number[];
   /** A WebSocket class, if the platform has none or to set its options (Node). */
   WebSocket?: new (url: string, protocols: string[]) => Socket;
   /** Allows ws: and http:, to localhost and loopback addresses (127.0.0.0/8, ::1) only. */

@@ -4,13 +4,17 @@ import type { Ending } from "./api.js";
 
 export class Backoff {
   #failures = 0;
-  #renewed = false; // since the last stable connection
+  #renewed = false; // since the last credential that was accepted
 
   constructor(private readonly times: { first: number; longest: number; spread: number }) {}
 
   /** stable resets the back-off, after a connection that lived long enough. */
   stable(): void {
     this.#failures = 0;
+  }
+
+  /** accepted allows another renewal, after a connection that shows that its credential was accepted. */
+  accepted(): void {
     this.#renewed = false;
   }
 

@@ -5,7 +5,7 @@ import type { Client, Data, Ending, Message, State, StateChange, Ticket, Undeliv
 import { Backoff } from "./backoff.js";
 import { isLater, obtain, protocolOf, refusal } from "./credential.js";
 import { Delay, pause } from "./delay.js";
-import { closedHere, comesBack, lapsed, meaning, refused } from "./endings.js";
+import { closedHere, comesBack, lapsed, meaning, refused, unless } from "./endings.js";
 import { Inboxes } from "./inbox.js";
 import { Life } from "./life.js";
 import { Link, type Ended } from "./link.js";
@@ -32,7 +32,7 @@ export class Reconnecting extends EventTarget implements Client {
   #backoff: Backoff;
   #delay: Delay | undefined;
   #notBefore = 0; // set by Retry-After
-  #expired = false; // the credential has, with neither a ticket nor a stable connection since
+  #expired = false; // the credential has, and neither was there a ticket nor was it accepted since
   #closing: Ending | undefined; // set by close()
   #stop = new AbortController(); // aborted by close()
 
@@ -127,13 +127,17 @@ export class Reconnecting extends EventTarget implements Client {
       this.#ended = resolve;
       this.#link = this.#dial(ticket, resolve);
     });
-    return { how: this.#closing ?? meaning(end), end };
+    return { how: this.#closing ?? this.#meaning(end), end };
+  }
+
+  #meaning(end: Ended): Ending {
+    return unless(meaning(end), this.cfg);
   }
 
   #noTicket(err: unknown): Ending {
-    const { status, reason, retryAfter } = refusal(err);
-    this.#notBefore = Date.now() + retryAfter;
-    return refused(status, reason, retryAfter);
+    const error = refusal(err);
+    this.#notBefore = Date.now() + error.retryAfter;
+    return unless(refused(error), this.cfg);
   }
 
   /** #dial calls failed only if the dial did not become the connection. */
@@ -175,10 +179,11 @@ export class Reconnecting extends EventTarget implements Client {
     this.#link = link;
     this.#notBefore = 0;
     this.#life = new Life(this.cfg, link, refreshAfter, {
-      stable: () => {
-        this.#backoff.stable();
+      accepted: () => {
+        this.#backoff.accepted();
         this.#expired = false;
       },
+      stable: () => this.#backoff.stable(),
       renew: (after) => void this.#renew(after),
     });
     this.#outbox.hold(link, holdTime); // before hello(), which may call send()
@@ -201,7 +206,7 @@ export class Reconnecting extends EventTarget implements Client {
       return this.#ended(how);
     }
     this.#orphaned = how;
-    if (comesBack(meaning(how))) {
+    if (comesBack(this.#meaning(how))) {
       this.#change({ state: "connecting" });
     } else {
       void this.#next.close(1000, "");

@@ -17,8 +17,8 @@ export function protocolOf(ticket: Ticket): string {
 /** refusal returns the error of a source as a TicketError, with status 0 if it is another error. */
 export function refusal(err: unknown): TicketError {
   // Not instanceof: the page may have loaded this module twice.
-  const { status, reason, retryAfter } = (err ?? {}) as Partial<TicketError>;
-  return typeof status === "number" ? new TicketError(status, reason, retryAfter) : new TicketError(0, "unreachable");
+  const { status, reason, retryAfter, passes } = (err ?? {}) as Partial<TicketError>;
+  return typeof status === "number" ? new TicketError(status, reason, retryAfter, passes) : new TicketError(0, "unreachable");
 }
 
 /** obtain calls the source, and waits no longer than a dial may take. */

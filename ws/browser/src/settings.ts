@@ -15,6 +15,8 @@ export interface Settings {
   heartbeat: Required<Heartbeat> | undefined;
   queue: { messages: number; bytes: number };
   inbox: number;
+  retryCodes: readonly number[];
+  retryStatuses: readonly number[];
   times: { first: number; longest: number; spread: number; stable: number; connect: number; close: number; sleep: number };
 }
 
@@ -55,6 +57,14 @@ function numbers<T extends Record<string, number>>(what: string, given: Partial<
   return all as T;
 }
 
+/** codes returns a list of numbers, each of which must match. */
+function codes(what: string, given: readonly number[] = [], form: RegExp): readonly number[] {
+  if (!given.every((code) => form.test(`${code}`))) {
+    throw new TypeError(`securews: ${what}: ${given}`);
+  }
+  return [...given];
+}
+
 function callable(what: string, given: unknown): void {
   if (typeof given !== "function") {
     throw new TypeError(`securews: ${what}: ${given}`);
@@ -88,7 +98,7 @@ function hello(o: Options): readonly Data[] {
 }
 
 const names =
-  "url protocols ticket credentials seal hello heartbeat queue inbox times WebSocket dangerouslyAllowPlaintext".split(" ");
+  "url protocols ticket credentials seal hello heartbeat queue inbox times retryCodes retryStatuses WebSocket dangerouslyAllowPlaintext".split(" ");
 
 export function settings(o: Options): Settings {
   const unknown = Object.keys(o).find((name) => !names.includes(name));
@@ -115,6 +125,8 @@ export function settings(o: Options): Settings {
     heartbeat: o.heartbeat && heartbeatOf(o.heartbeat),
     queue: numbers("queue", o.queue, { messages: 256, bytes: 1 << 20 }),
     ...numbers("options", { inbox: o.inbox }, { inbox: 1024 }),
+    retryCodes: codes("retryCodes", o.retryCodes, /^(1000|1005|1008|4\d{3})$/),
+    retryStatuses: codes("retryStatuses", o.retryStatuses, /^[45]\d\d$/),
     times: numbers("times", o.times, defaultTimes),
   };
 }

@@ -3,9 +3,15 @@ import { read } from "./answer.js";
 
 export const longestRetryAfter = 300_000; // beyond 2^31 a timer would end at once
 const longestAnswer = 16 << 10;
-const patience = 300; // for the reason of a refusal, whose status decides
+const patience = 300; // for the reason of a refusal
 
-/** A refusal of the ticket route. A TicketSource may throw it too; its status decides the reaction. */
+// The reasons of the refusals by which the ticket route of a securews server stops a client.
+const known = /^(forbidden|(tls|host|origin|fetch|no|multiple|credential|insufficient|method)_[a-z_]+)$/;
+
+/**
+ * A refusal of the ticket route. A TicketSource may throw it too; its status decides the
+ * reaction, unless it passes.
+ */
 export class TicketError extends Error {
   /** The least time to wait in milliseconds (Retry-After), up to 5 minutes. */
   readonly retryAfter: number;
@@ -15,6 +21,8 @@ export class TicketError extends Error {
     /** The stable word of the answer's problem+json, or "". */
     readonly reason = "",
     retryAfter = 0,
+    /** Whether the answer is not one of the server, but of a router or proxy. */
+    readonly passes = false,
   ) {
     super(`securews: the ticket route answered ${status} ${reason}`);
     this.retryAfter = Math.min(Math.max(retryAfter || 0, 0), longestRetryAfter);
@@ -31,13 +39,15 @@ export async function fetchTicket(url: string | URL, init: RequestInit = {}): Pr
   const answer = await fetch(url, { method: "POST", cache: "no-store", redirect: "manual", ...init });
   const { status, headers } = answer;
   if (answer.type === "opaqueredirect") {
-    throw new TicketError(302, "redirect"); // to a login page, most likely
+    throw new TicketError(302, "redirect", 0, true);
   }
   const body = read(answer, longestAnswer, new TicketError(502, "malformed"));
   if (!answer.ok) {
     const late = new Promise<undefined>((resolve) => setTimeout(resolve, patience));
-    const reason = (await Promise.race([body.catch(() => null), late]))?.reason;
-    throw new TicketError(status, typeof reason === "string" ? reason : "", retryAfter(headers.get("Retry-After") ?? ""));
+    const said = (await Promise.race([body.catch(() => null), late]))?.reason;
+    const reason = typeof said === "string" ? said : "";
+    const passes = !/^application\/problem\+json/.test(headers.get("Content-Type") ?? "") || !known.test(reason);
+    throw new TicketError(status, reason, retryAfter(headers.get("Retry-After") ?? ""), passes);
   }
   return body;
 }

@@ -26,6 +26,8 @@ const refused = {
   "a time as text": { times: { sleep: "90000" } },
   "a time that is a bigint": { times: { first: 5n } },
   "a hello that is not a function": { hello: "hello" },
+  "a retry code of another kind": { retryCodes: [3000] },
+  "a retry status that is no error": { retryStatuses: [302] },
   "a heartbeat without a ping": { heartbeat: { every: 1000 } },
   "an unknown time of a heartbeat": { heartbeat: { evry: 1000, ping: () => "ping" } },
 };

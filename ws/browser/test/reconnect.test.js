@@ -79,7 +79,7 @@ const cases = [
   [1000, "", "stop"], [1001, "", "retry"], [1002, "protocol", "stop"], [1003, "read_only", "stop"],
   [1005, "", "stop"], [1006, "", "retry"], [1007, "utf8", "stop"], [1008, "rate", "stop"],
   [1008, "decrypt", "stop"], [1009, "too_big", "stop"], [1011, "internal", "retry"], [1012, "restart", "retry"],
-  [1013, "slow", "retry"], [1013, "later", "retry"], [3000, "expired", "renew"], [3000, "reauth", "renew"],
+  [1013, "slow", "retry"], [1013, "later", "retry"], [1014, "", "retry"], [3000, "expired", "renew"], [3000, "reauth", "renew"],
   [3000, "revoked", "sign-in"], [3000, "something", "sign-in"], [3003, "forbidden", "stop"],
   [3008, "idle", "retry"], [3008, "timeout", "retry"], [4000, "", "stop"], [4999, "app", "stop"],
 ];
@@ -127,6 +127,105 @@ test("expired after a stable life may be renewed again", async (t) => {
   }
   assert.equal(FakeSocket.all.length, 6);
   await client.close();
+});
+
+test("expired again and again: a credential that was accepted for a second may be replaced", async (t) => {
+  const pass = fakeTime(t);
+  let asked = 0;
+  const client = open({ protocols: "chat", ticket: async () => `t${++asked}` });
+  await settle();
+  for (let i = 0; i < 20; i++) {
+    FakeSocket.last.open();
+    await pass(4_000);
+    FakeSocket.last.end(3000, "expired");
+    await pass(1000);
+  }
+  assert.equal(asked, 21);
+  await client.close();
+});
+
+// fetchPassing answers in turn as the routers and proxies of a deployment in progress do.
+const fetchPassing = (t) => {
+  const began = Date.now();
+  const answers = [[404, {}, "no page"], [200, { "Content-Type": "text/html" }, "<p>"], [302], [421], [503], [403], [401], [501]];
+  let n = 0;
+  t.mock.method(globalThis, "fetch", async () => {
+    if (Date.now() - began >= 10_000) return new Response('{"ticket":"t"}');
+    const [status, headers, body] = answers[n++ % answers.length];
+    if (status === 302) return { type: "opaqueredirect", status: 0, headers: new Headers() };
+    return new Response(body ?? '{"reason":"forbidden"}', { status, headers });
+  });
+  return () => n;
+};
+
+test("a router answers 404, 200 with HTML, 302, 421, 503 for ten seconds: the client comes back", async (t) => {
+  const pass = fakeTime(t);
+  const answered = fetchPassing(t);
+  const client = open({ protocols: "chat", ticket: "https://app.example/ticket", times: { longest: 500 } });
+  const seen = watch(client);
+  for (let i = 0; i < 24; i++) await pass(500);
+  assert.ok(answered() > 8, `${answered()} answers`);
+  assert.deepEqual(seen.states.filter((s) => s.state === "closed"), []);
+  FakeSocket.last.open();
+  assert.equal(client.state, "open");
+  await client.close();
+});
+
+test("a router answers the handshakes for ten seconds: the client comes back", async (t) => {
+  const pass = fakeTime(t);
+  const client = open({ times: { longest: 500 } });
+  for (let i = 0; i < 20; i++) {
+    await pass(500);
+    FakeSocket.last.end(1006); // of each of them a script sees this
+  }
+  await pass(500);
+  FakeSocket.last.open();
+  assert.equal(client.state, "open");
+  await client.close();
+});
+
+for (const [reason, type, next] of [
+  ["forbidden", "application/problem+json", "stop"],
+  ["origin_not_allowed", "application/problem+json; charset=utf-8", "stop"],
+  ["RBAC", "application/problem+json", "retry"],
+  ["forbidden_zone", "application/problem+json", "retry"],
+  ["forbidden", "application/json", "retry"],
+]) {
+  test(`the ticket route answers 403 ${reason} as ${type}: ${next}`, async (t) => {
+    const pass = fakeTime(t);
+    t.mock.method(globalThis, "fetch", async () => new Response(`{"reason":"${reason}"}`, { status: 403, headers: { "Content-Type": type } }));
+    const client = open({ protocols: "chat", ticket: "https://app.example/ticket" });
+    const seen = watch(client);
+    await pass(0);
+    assert.equal(seen.states[0].ending.next, next);
+    await client.close();
+  });
+}
+
+test("retryCodes and retryStatuses bring the client back", async (t) => {
+  const pass = fakeTime(t);
+  let asked = 0;
+  const client = open({
+    protocols: "chat",
+    retryCodes: [4010, 1000],
+    retryStatuses: [403],
+    ticket: async () => {
+      if (++asked === 1) throw new TicketError(403, "forbidden");
+      return "t";
+    },
+  });
+  const seen = watch(client);
+  await pass(500);
+  for (const code of [4010, 1000]) {
+    FakeSocket.last.open();
+    FakeSocket.last.end(code, "");
+    await pass(8_000);
+  }
+  assert.deepEqual(seen.states.filter((s) => s.ending).map((s) => s.ending.next), ["retry", "retry", "retry"]);
+  FakeSocket.last.open();
+  FakeSocket.last.end(4011, "");
+  await settle();
+  assert.equal(client.state, "closed");
 });
 
 test("expired, without tickets: a handshake that then fails is taken for a refusal", async (t) => {
