@@ -2,31 +2,33 @@
 
 const local = /^(localhost|127\.[\d.]+|\[::(1|ffff:7f..:.+)\])$/; // as URL writes them
 
-function page(): string | undefined {
-  const href = globalThis.location?.href;
-  return href && /^https?:/.test(href) ? href : undefined;
-}
-
-function resolve(what: string, address: string | URL, secure: string, plain: string, plaintext: boolean): URL {
-  const url = new URL(address, page());
-  const allowed = url.protocol === secure || (url.protocol === plain && plaintext && local.test(url.hostname));
-  if (!allowed) {
-    throw new TypeError(`securews: ${what}: ${url.protocol}//${url.host} is not ${secure}`);
+function resolve(what: string, address: string | URL, kind: "ws" | "http", plaintext: unknown): string {
+  const page = globalThis.location?.href;
+  const url = new URL(address, page && /^http/.test(page) ? page : undefined);
+  if (kind === "ws") {
+    url.protocol = url.protocol.replace(/^http/, kind);
   }
-  if (url.username || url.password || url.hash) {
-    throw new TypeError(`securews: ${what}: neither credentials nor a fragment may stand in it`);
+  const { protocol, username, password, hash, host, hostname, href } = url;
+  if (protocol !== `${kind}s:` && !(protocol === `${kind}:` && plaintext && local.test(hostname))) {
+    throw wrong(what, `${protocol}//${host} is not ${kind}s:`);
   }
-  return url;
+  if (username || password || hash) {
+    throw wrong(what, "neither credentials nor a fragment may stand in it");
+  }
+  return href;
 }
 
 /** socketURL returns the address to dial: wss:, or relative to a page. */
-export function socketURL(address: string | URL, plaintext: boolean): string {
-  const url = new URL(address, page());
-  url.protocol = url.protocol.replace(/^http/, "ws");
-  return resolve("url", url, "wss:", "ws:", plaintext).href;
+export function socketURL(address: string | URL, plaintext: unknown): string {
+  return resolve("url", address, "ws", plaintext);
 }
 
 /** routeURL returns the address of an HTTP route. */
-export function routeURL(what: string, address: string | URL, plaintext: boolean): string {
-  return resolve(what, address, "https:", "http:", plaintext).href;
+export function routeURL(what: string, address: string | URL, plaintext: unknown): string {
+  return resolve(what, address, "http", plaintext);
+}
+
+/** wrong returns the error for a mistake in an option. */
+export function wrong(option: string, detail: unknown): TypeError {
+  return new TypeError(`securews: ${option}: ${detail}`);
 }

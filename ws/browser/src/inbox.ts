@@ -2,74 +2,10 @@
 
 import type { Ending, Message } from "./api.js";
 
-class Inbox implements AsyncIterableIterator<Message> {
-  #messages: Message[] = [];
-  #readers: { resolve(r: IteratorResult<Message>): void; reject(e: Error): void }[] = [];
-  #ended: { error?: Error } | undefined;
-
-  constructor(
-    private readonly limit: number,
-    private readonly release: (inbox: Inbox) => void,
-  ) {}
-
-  push(message: Message): void {
-    const reader = this.#readers.shift();
-    if (reader) {
-      reader.resolve({ value: message, done: false });
-    } else if (this.#messages.length >= this.limit) {
-      this.#end(new Error("securews: the iterator fell too far behind"));
-    } else {
-      this.#messages.push(message);
-    }
-  }
-
-  /** end ends the iterator after its pending messages, with an error unless the closure was normal. */
-  end({ code, reason, text }: Ending): void {
-    const word = [code || "", reason].join(" ").trim();
-    this.#end(code === 1000 || code === 1005 ? undefined : new Error(`securews: ${text} (${word})`));
-  }
-
-  #end(error?: Error): void {
-    this.#ended ??= error ? { error } : {};
-    this.release(this);
-    for (const reader of this.#readers.splice(0)) {
-      this.#finish(reader);
-    }
-  }
-
-  #finish(reader: { resolve(r: IteratorResult<Message>): void; reject(e: Error): void }): void {
-    const error = this.#ended?.error;
-    this.#ended = {}; // an error is thrown once
-    if (error) {
-      reader.reject(error);
-    } else {
-      reader.resolve({ value: undefined, done: true });
-    }
-  }
-
-  next(): Promise<IteratorResult<Message>> {
-    const message = this.#messages.shift();
-    if (message !== undefined) {
-      return Promise.resolve({ value: message, done: false });
-    }
-    return new Promise((resolve, reject) => {
-      if (this.#ended) {
-        this.#finish({ resolve, reject });
-      } else {
-        this.#readers.push({ resolve, reject });
-      }
-    });
-  }
-
-  return(): Promise<IteratorResult<Message>> {
-    this.#messages = [];
-    this.#end();
-    return Promise.resolve({ value: undefined, done: true });
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
+interface Inbox {
+  held: Message[];
+  ended?: { error?: Error };
+  wake?: () => void;
 }
 
 export class Inboxes {
@@ -79,20 +15,54 @@ export class Inboxes {
   constructor(private readonly limit: number) {}
 
   open(): AsyncIterator<Message> {
-    const inbox = new Inbox(this.limit, (done) => this.#all.delete(done));
+    const inbox: Inbox = { held: [] };
     this.#all.add(inbox);
     if (this.#ended) {
-      inbox.end(this.#ended);
+      this.end(this.#ended);
     }
-    return inbox;
+    return this.#read(inbox);
+  }
+
+  async *#read(inbox: Inbox): AsyncGenerator<Message, void> {
+    try {
+      for (;;) {
+        while (inbox.held.length > 0) {
+          yield inbox.held.shift()!;
+        }
+        if (inbox.ended) {
+          if (inbox.ended.error) {
+            throw inbox.ended.error;
+          }
+          return;
+        }
+        await new Promise<void>((resolve) => (inbox.wake = resolve));
+      }
+    } finally {
+      this.#all.delete(inbox);
+    }
   }
 
   push(message: Message): void {
-    this.#all.forEach((inbox) => inbox.push(message));
+    this.#all.forEach((inbox) => {
+      if (inbox.held.push(message) > this.limit) {
+        inbox.held.pop();
+        this.#end(inbox, new Error("securews: the iterator fell too far behind"));
+      }
+      inbox.wake?.();
+    });
   }
 
+  /** end ends the iterators after their pending messages, with an error unless the closure was normal. */
   end(how: Ending): void {
     this.#ended = how;
-    this.#all.forEach((inbox) => inbox.end(how));
+    const { code, reason, text } = how;
+    const error = code === 1000 || code === 1005 ? undefined : new Error(`securews: ${text} (${[code || "", reason].join(" ").trim()})`);
+    this.#all.forEach((inbox) => this.#end(inbox, error));
+  }
+
+  #end(inbox: Inbox, error?: Error): void {
+    inbox.ended ??= { error };
+    this.#all.delete(inbox);
+    inbox.wake?.();
   }
 }

@@ -1,7 +1,7 @@
 // The options, validated and with their defaults.
 
 import type { Data, Heartbeat, Options, Sealing, Socket, Ticket } from "./api.js";
-import { routeURL, socketURL } from "./address.js";
+import { routeURL, socketURL, wrong } from "./address.js";
 import { sizeOf } from "./outbox.js";
 import { fetchTicket } from "./ticket.js";
 
@@ -36,7 +36,7 @@ function protocolsOf(protocols: string | readonly string[]): string[] {
   const list = typeof protocols === "string" ? [protocols] : [...protocols];
   for (const [i, p] of list.entries()) {
     if (!token.test(p) || p.startsWith("ticket.") || list.indexOf(p) !== i) {
-      throw new TypeError(`securews: protocols: ${JSON.stringify(p)} cannot be one`);
+      throw wrong("protocols", p);
     }
   }
   return list;
@@ -50,7 +50,7 @@ function numbers<T extends Record<string, number>>(what: string, given: Partial<
       continue;
     }
     if (!(name in defaults) || typeof value !== "number" || !(value > 0) || value > 2 ** 31 - 1) {
-      throw new TypeError(`securews: ${what}.${name}: ${value}`);
+      throw wrong(`${what}.${name}`, value);
     }
     all[name] = value;
   }
@@ -60,14 +60,14 @@ function numbers<T extends Record<string, number>>(what: string, given: Partial<
 /** codes returns a list of numbers, each of which must match. */
 function codes(what: string, given: readonly number[] = [], form: RegExp): readonly number[] {
   if (!given.every((code) => form.test(`${code}`))) {
-    throw new TypeError(`securews: ${what}: ${given}`);
+    throw wrong(what, given);
   }
   return [...given];
 }
 
 function callable(what: string, given: unknown): void {
   if (typeof given !== "function") {
-    throw new TypeError(`securews: ${what}: ${given}`);
+    throw wrong(what, given);
   }
 }
 
@@ -76,19 +76,11 @@ function heartbeatOf({ ping, ...times }: Heartbeat): Required<Heartbeat> {
   return { ping, ...numbers("heartbeat", times, { every: 25_000, timeout: 10_000 }) };
 }
 
-function ticketSource(o: Options): Settings["ticket"] {
-  if (o.ticket === undefined || typeof o.ticket === "function") {
-    return o.ticket as Settings["ticket"];
-  }
-  const route = routeURL("ticket", o.ticket, !!o.dangerouslyAllowPlaintext);
-  return ({ signal }) => fetchTicket(route, { signal, credentials: o.credentials ?? "same-origin" });
-}
-
-function hello(o: Options): readonly Data[] {
+function first(hello: NonNullable<Options["hello"]>): readonly Data[] {
   try {
-    const first = [o.hello?.() ?? []].flat() as Data[];
-    first.forEach(sizeOf); // throws if one is not Data
-    return first;
+    const messages = [hello() ?? []].flat() as Data[];
+    messages.forEach(sizeOf); // throws if one is not Data
+    return messages;
   } catch (err) {
     queueMicrotask(() => {
       throw err; // reported like an error of a listener
@@ -97,36 +89,35 @@ function hello(o: Options): readonly Data[] {
   }
 }
 
-const names =
-  "url protocols ticket credentials seal hello heartbeat queue inbox times retryCodes retryStatuses WebSocket dangerouslyAllowPlaintext".split(" ");
-
 export function settings(o: Options): Settings {
-  const unknown = Object.keys(o).find((name) => !names.includes(name));
-  if (unknown) {
-    throw new TypeError(`securews: ${unknown}: no such option`);
+  const {
+    url, protocols = [], ticket, credentials = "same-origin", seal, hello = () => [], heartbeat, queue, inbox = 1024, times,
+    retryCodes, retryStatuses, WebSocket = globalThis.WebSocket as unknown as Settings["WebSocket"] | undefined,
+    dangerouslyAllowPlaintext: plaintext, ...unknown
+  } = o;
+  for (const name in unknown) {
+    throw wrong(name, "no such option");
   }
-  const WebSocket = o.WebSocket ?? (globalThis.WebSocket as unknown as Settings["WebSocket"] | undefined);
-  if (!WebSocket) {
-    throw new TypeError("securews: WebSocket: there is none here, give one");
+  callable("WebSocket", WebSocket);
+  callable("hello", hello);
+  const real = protocolsOf(protocols);
+  const offer = seal?.offer(real) ?? real;
+  if (ticket !== undefined && offer.length === 0) {
+    throw wrong("protocols", "a ticket needs a real subprotocol beside it");
   }
-  callable("hello", o.hello ?? hello);
-  const protocols = protocolsOf(o.protocols ?? []);
-  const offer = o.seal?.offer(protocols) ?? protocols;
-  if (o.ticket !== undefined && offer.length === 0) {
-    throw new TypeError("securews: protocols: a ticket needs a real subprotocol beside it");
-  }
+  const route = ticket === undefined || typeof ticket === "function" ? "" : routeURL("ticket", ticket, plaintext);
   return {
-    WebSocket,
-    url: socketURL(o.url, !!o.dangerouslyAllowPlaintext),
+    WebSocket: WebSocket!,
+    url: socketURL(url, plaintext),
     offer,
-    ticket: ticketSource(o),
-    seal: o.seal,
-    hello: () => hello(o),
-    heartbeat: o.heartbeat && heartbeatOf(o.heartbeat),
-    queue: numbers("queue", o.queue, { messages: 256, bytes: 1 << 20 }),
-    ...numbers("options", { inbox: o.inbox }, { inbox: 1024 }),
-    retryCodes: codes("retryCodes", o.retryCodes, /^(1000|1005|1008|4\d{3})$/),
-    retryStatuses: codes("retryStatuses", o.retryStatuses, /^[45]\d\d$/),
-    times: numbers("times", o.times, defaultTimes),
+    ticket: route ? ({ signal }) => fetchTicket(route, { signal, credentials }) : (ticket as Settings["ticket"]),
+    seal,
+    hello: () => first(hello),
+    heartbeat: heartbeat && heartbeatOf(heartbeat),
+    queue: numbers("queue", queue, { messages: 256, bytes: 1 << 20 }),
+    ...numbers("options", { inbox }, { inbox: 1024 }),
+    retryCodes: codes("retryCodes", retryCodes, /^(1000|1005|1008|4\d{3})$/),
+    retryStatuses: codes("retryStatuses", retryStatuses, /^[45]\d\d$/),
+    times: numbers("times", times, defaultTimes),
   };
 }
