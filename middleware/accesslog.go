@@ -17,8 +17,9 @@ import (
 // bodies are never logged (ASVS 16.2.5): tokens travel in all of them. Server errors and
 // panics are logged at Error, refusals at Warn, the rest at Info. A server error because the
 // client has left is at Warn. A response that is aborted by a panic with [http.ErrAbortHandler]
-// has "panic", but is not an error: a download whose credential has ended is one. The cause
-// of such an end is in the Event of package live that has the request id of the line.
+// has "panic", but is not an error: a download whose credential has ended is one. If package
+// live has ended the response before its handler returned, the line says why, in the group "end":
+// code, reason, and cause if there is one.
 //
 // An attacker chooses how often a request is refused, also with 503, by taking what there is
 // of something. Of the lines of refusals, an AccessLog writes 100 at once and then 10 a second

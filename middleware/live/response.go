@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -184,6 +185,7 @@ func (w *response) entryRefused(err error) {
 // unless the handler panicked. No call for the response reaches net/http afterwards.
 func (w *response) finish() {
 	w.entry.Do(func() {}) // not any more
+	w.logEnd()
 
 	// Calls to net/http that have not seen returned hold writing or mu: wait for them.
 	w.writing.Lock()
@@ -217,6 +219,20 @@ var (
 	completed = &Cause{Code: 1000}
 	panicked  = &Cause{Code: 1011, Reason: "internal"}
 )
+
+// logEnd adds the cause of the end to the request's line in the access log, by the names that
+// package ws has in its own line.
+func (w *response) logEnd() {
+	o := w.ended.Load()
+	if o == nil || o.cause == nil {
+		return
+	}
+	end := []slog.Attr{slog.Int("code", int(o.cause.Code)), slog.String("reason", o.cause.Reason)}
+	if o.cause.Err != nil {
+		end = append(end, slog.Any("cause", o.cause.Err))
+	}
+	middleware.Annotate(w.outer, slog.GroupAttrs("end", end...))
+}
 
 func (w *response) endedWith() *Cause {
 	if o := w.ended.Load(); o != nil && o.cause != nil {
