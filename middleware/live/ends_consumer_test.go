@@ -26,7 +26,7 @@ type consumer struct {
 	http2             bool                           // and not 1.1
 	grace             func(cause *live.Cause) bool   // it goes on for live.Timeouts.Grace after this cause
 	open              func(c *cell) error            // starts the client
-	again             func(c *cell) (int, error)     // the status of a new request
+	again             func(c *cell) (string, error)  // the status of a new request, by statusIn
 	ends              func(cause *live.Cause) string // how its client sees the end
 }
 
@@ -118,12 +118,22 @@ func (c *cell) do(method, query string) (*http.Response, error) {
 	return res, err
 }
 
-func again(c *cell) (int, error) {
+func again(c *cell) (string, error) {
 	res, err := c.do("GET", "&again=1")
 	if err != nil {
-		return 0, err
+		return "", err
 	}
-	return res.StatusCode, res.Body.Close()
+	return statusIn(res), res.Body.Close()
+}
+
+// comeBack is the status of a refusal that tells the client to ask again (RFC 9110 §10.2.3).
+const comeBack = "503 with Retry-After"
+
+func statusIn(res *http.Response) string {
+	if res.StatusCode == 503 && res.Header.Get("Retry-After") != "" {
+		return comeBack
+	}
+	return strconv.Itoa(res.StatusCode)
 }
 
 // openREST posts number after number until one is refused.
@@ -138,7 +148,7 @@ func openREST(c *cell) error {
 			_, _ = io.Copy(io.Discard, res.Body)
 			_ = res.Body.Close()
 			if res.StatusCode != 200 {
-				c.ended("%d", res.StatusCode)
+				c.ended("%s", statusIn(res))
 				return
 			}
 			select {
@@ -235,15 +245,15 @@ func (c *cell) dial(ctx context.Context) (*gorilla.Conn, *http.Response, error) 
 	return d.DialContext(ctx, "wss"+strings.TrimPrefix(u.site.URL, "https")+u.credential.prefix()+c.consumer.path+"?cell="+c.query()+secret, header)
 }
 
-func dialAgain(c *cell) (int, error) {
+func dialAgain(c *cell) (string, error) {
 	conn, res, err := c.dial(c.user.ctx)
 	if err == nil {
-		return res.StatusCode, conn.Close()
+		return statusIn(res), conn.Close()
 	}
 	if res == nil {
-		return 0, err
+		return "", err
 	}
-	return res.StatusCode, res.Body.Close()
+	return statusIn(res), res.Body.Close()
 }
 
 // openSocket sends and reads number after number. When it has read a close frame, it sends five

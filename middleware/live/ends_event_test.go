@@ -21,6 +21,7 @@ type event struct {
 	reauth    bool                   // the session goes on, and opens other responses
 	quiet     bool                   // a request of its cookie would keep the session alive
 	elsewhere bool                   // it happens in another process
+	unknown   bool                   // whether the credential may be good again is not known while the issuer's keys are being fetched
 	config    siteConfig
 	lifetime  time.Duration // of tokens and keys; zero: an hour
 	happen    func(u *user) (bound, error)
@@ -117,7 +118,9 @@ var slow = []event{
 		},
 	},
 	{
-		name: "signing key withdrawn", cause: live.Expired, goesOn: ofNoIssuer,
+		// A request with a kid that is not in the set fetches it, to find one that is new or has
+		// come back. If no answer comes within a second, it is refused with 503 (bearer.Config.CoolDown).
+		name: "signing key withdrawn", cause: live.Expired, goesOn: ofNoIssuer, unknown: true,
 		config: siteConfig{recheck: recheck, interval: slowly},
 		happen: func(u *user) (bound, error) {
 			u.site.issuer.remove("first")

@@ -168,6 +168,6 @@ func (c *cell) wantEndUnlessRenewed(e event, b bound) {
 	if c.renewed.Load() {
 		c.wantOpenAfter(b)
 	} else {
-		c.wantEnd(e.cause, b)
+		c.wantEnd(e, b)
 	}
 }

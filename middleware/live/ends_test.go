@@ -143,11 +143,14 @@ func (c *cell) look(e event, b bound) {
 	case goesOn, e.reauth && c.consumer.path == "/rest":
 		c.wantOpenAfter(b)
 	default:
-		c.wantEnd(e.cause, b)
+		c.wantEnd(e, b)
 	}
-	if again {
+	switch {
+	case again:
 		c.wantRequest(admitted)
-	} else {
+	case e.unknown:
+		c.wantRequest(refusedOrUnknown)
+	default:
 		c.wantRequest(refused)
 	}
 }
