@@ -39,11 +39,13 @@ func TestLibrariesEndWithinAMessage(t *testing.T) {
 				if f, err := client.read(); f.first != 0x8a { // a pong
 					t.Fatal(v.path, f, err)
 				}
+				if v.path == "/xnet" && !test.cause { // it takes fragments for messages
+					if f, err := client.read(); f.first != 0x81 {
+						t.Fatal(v.path, f, err)
+					}
+				}
 				w.logout(cookie)
 				f, err := client.read()
-				if f.first == 0x81 { // x/net takes fragments for messages
-					f, err = client.read()
-				}
 				if !f.isClose(3000, "revoked") {
 					t.Errorf("%s: the client has read %#x %q, %v", v.path, f.first, f.payload, err)
 				}

@@ -38,13 +38,15 @@ type conn struct {
 // closing is the end of a connection, from its first step on.
 type closing struct {
 	cause    *Cause
+	until    int64       // the end of the grace, in the time of [Registry.Now]
 	sendDone atomic.Bool // no frame is under way to the peer, and none will be
 	notified atomic.Bool // Read returns the close frame
 	dropped  int         // bytes that the handler has written since the end; guarded by conn.writing
 
 	// Guarded by conn.mu.
 	served    int         // bytes of the close frame that the handler has read
-	delivered bool        // the handler has read the end, or has closed
+	told      bool        // the handler has read the end, or has closed
+	delivered bool        // it has also called again since
 	cut       *time.Timer // of TCP
 	next      *time.Timer // of the call of conn.advance
 }
@@ -91,9 +93,9 @@ func (c *conn) pass(p []byte) (n int, err error) {
 const maxDropped = 64 << 10
 
 // writeRest writes the rest of the frame under way, and drops the bytes behind it, so that a
-// handler which answers the close frame does not fail.
+// handler which has not read the close frame yet, or answers it, does not fail.
 func (c *conn) writeRest(end *closing, p []byte) (int, error) {
-	if c.isClosed() || c.carries.Load() != frames {
+	if c.carries.Load() != frames || c.failsWrites(end) {
 		return 0, end.cause
 	}
 	rest := c.sent.rest(p)
@@ -108,10 +110,12 @@ func (c *conn) writeRest(end *closing, p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (c *conn) isClosed() bool {
+// failsWrites reports whether TCP is closed, and the handler knows of the end or has had the grace
+// to.
+func (c *conn) failsWrites(end *closing) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.closed
+	return c.closed && (end.told && c.w.contextErr.Load() != nil || c.w.layer.registry.Now() >= end.until)
 }
 
 // Close implements net.Conn. During the end it does not cut the grace short.

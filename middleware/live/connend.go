@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// contextDelay is the time between the delivery of the close frame to the handler and the end
-// of its context: some libraries would report the context in place of the frame.
+// contextDelay is the time between the handler's next call after the close frame and the end of
+// its context: some libraries would report the context in place of the frame.
 const contextDelay = 50 * time.Millisecond
 
 // end begins the end. It does not wait.
@@ -27,7 +27,7 @@ func (c *conn) begin(cause *Cause) bool {
 	if c.closed || c.closing.Load() != nil {
 		return false
 	}
-	end := &closing{cause: cause}
+	end := &closing{cause: cause, until: c.w.layer.registry.Now() + int64(c.grace())}
 	c.closing.Store(end)
 	end.cut = time.AfterFunc(c.grace(), c.cut)
 	end.next = time.AfterFunc(c.handlerTime(), c.advance)
@@ -41,6 +41,9 @@ func (c *conn) grace() time.Duration { return c.w.layer.registry.cfg.Timeouts.Gr
 // then to read before its context ends.
 func (c *conn) handlerTime() time.Duration { return max(c.grace()/4, contextDelay) }
 
+// frameTime is how long it has then to work on the close frame: a proxy passes it on.
+func (c *conn) frameTime() time.Duration { return min(c.handlerTime(), 5*contextDelay) }
+
 // advance notifies the handler or, if that was done before, ends its context. The context does
 // not end while a frame is under way: some libraries would leave it incomplete.
 func (c *conn) advance() {
@@ -49,9 +52,10 @@ func (c *conn) advance() {
 	}
 }
 
-// markDelivered plans the end of the context of a handler that knows of the end. conn.mu is
+// markDelivered plans the end of the context of a handler that is done with the end. conn.mu is
 // held.
 func (e *closing) markDelivered() {
+	e.told = true
 	if !e.delivered {
 		e.delivered = true
 		e.next.Reset(contextDelay)
@@ -86,13 +90,16 @@ func (c *conn) sendClose() {
 	c.conclude()
 }
 
-// advanceAfter has advance called after d, or sooner if the end has been delivered.
+// advanceAfter has advance called after d, or sooner if the handler has read the end.
 func (c *conn) advanceAfter(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	end := c.closing.Load()
-	if end.delivered {
+	switch {
+	case end.delivered:
 		d = contextDelay
+	case end.told:
+		d = min(d, c.frameTime())
 	}
 	end.next.Reset(d)
 }

@@ -90,11 +90,13 @@ func (c *conn) readEnd(p []byte) (int, error) {
 	}
 	frame := closeFrame(end.cause, true)
 	if end.served == len(frame) {
+		end.markDelivered() // the handler, perhaps a proxy that copies, is done with the frame
 		return 0, end.cause
 	}
 	n := copy(p, frame[end.served:]) // perhaps byte by byte
 	if end.served += n; end.served == len(frame) {
-		end.markDelivered()
+		end.told = true
+		end.next.Reset(c.frameTime()) // for a handler that neither reads again nor closes
 	}
 	return n, nil
 }

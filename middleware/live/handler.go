@@ -40,8 +40,8 @@ import (
 //     close frame, as though the peer had sent it, or the cause if it has read a part of a
 //     frame; after a quarter of Grace also if its own frame is not complete. The context ends
 //     after that and not within a frame, for some libraries would leave that incomplete.
-//     Further writes are dropped, and fail after 64 KiB. TCP is closed when the peer has
-//     answered, or after Grace.
+//     Further writes are dropped, and fail after 64 KiB or Grace. TCP is closed when the peer
+//     has answered, or after Grace.
 //   - Another hijacked connection is cut, and the stream of a CONNECT is reset, such as that of
 //     a WebSocket over HTTP/2 (RFC 8441).
 //

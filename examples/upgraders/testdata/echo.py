@@ -35,11 +35,11 @@ async def echo(reader, writer):
             writer.write(frame(0x8A, payload))
         elif opcode != 10:  # fragments are sent back as fragments
             writer.write(frame(first, payload))
-        await writer.drain()
-        if opcode == 8:
+        if opcode == 8:  # read, also if the answer finds the connection closed
             if len(payload) < 2:
                 return "1005"
             return f"{int.from_bytes(payload[:2])} {payload[2:].decode()}"
+        await writer.drain()
 
 
 async def read_frame(reader):
