@@ -1,0 +1,191 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// proxy is one that runs, with the service behind it.
+type proxy struct {
+	tls, plain string // addresses that it listens on
+	service    string // the address of the service
+	dir        string // holds cert.pem, key.pem, both.pem
+	roots      *x509.CertPool
+	lines      chan []byte // of the service's log
+}
+
+// newProxy has the service listen on the network, which is "tcp" or "unix", and chooses the
+// places of a proxy in front of it.
+func newProxy(t *testing.T, network string) *proxy {
+	t.Helper()
+	dir := t.TempDir()
+	p := &proxy{tls: freeAddr(t), plain: freeAddr(t), dir: dir, roots: x509.NewCertPool(), lines: make(chan []byte, 1000)}
+	p.certificate(t)
+	p.serve(t, network)
+	return p
+}
+
+// start runs the command until the end of the test. If it is not installed, the test is
+// skipped; with SECUREWS_ALL=1 it fails.
+func (p *proxy) start(t *testing.T, name string, args ...string) {
+	t.Helper()
+	cmd := exec.Command(installed(t, name), args...)
+	var output bytes.Buffer
+	cmd.Stdout, cmd.Stderr, cmd.Dir = &output, &output, p.dir
+	cmd.Env = append(os.Environ(), "HOME="+p.dir, "XDG_DATA_HOME="+p.dir, "XDG_CONFIG_HOME="+p.dir)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	exited := make(chan struct{})
+	go func() {
+		_ = cmd.Wait()
+		close(exited)
+	}()
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(os.Interrupt)
+		select {
+		case <-exited:
+		case <-time.After(2 * time.Second):
+			_ = cmd.Process.Kill()
+			<-exited
+		}
+		if t.Failed() {
+			t.Logf("%s wrote:\n%s", name, output.String())
+		}
+	})
+	for _, addr := range []string{p.tls, p.plain} {
+		untilListening(t, addr, exited)
+	}
+}
+
+func installed(t *testing.T, name string) string {
+	t.Helper()
+	if filepath.IsAbs(name) {
+		return name
+	}
+	for _, path := range []string{name, "/usr/sbin/" + name} {
+		if found, err := exec.LookPath(path); err == nil {
+			return found
+		}
+	}
+	if name == "nginx" {
+		name = "nginx-light"
+	}
+	missing := "no " + name + " here; install it with: apt-get install -y " + name
+	if os.Getenv("SECUREWS_ALL") == "1" {
+		t.Fatal(missing)
+	}
+	t.Skip(missing)
+	return ""
+}
+
+func untilListening(t *testing.T, addr string, exited <-chan struct{}) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(30 * time.Second); ; {
+		c, err := net.Dial("tcp", addr)
+		if err == nil {
+			_ = c.Close()
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("it does not listen: %v", err)
+		}
+		select {
+		case <-exited:
+			t.Fatal("it has exited")
+		case <-tick.C:
+		}
+	}
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+// certificate writes one for app.example.
+func (p *proxy) certificate(t *testing.T) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(now.UnixNano()),
+		Subject:      pkix.Name{CommonName: "app.example"},
+		NotBefore:    now.Add(-time.Hour),
+		NotAfter:     now.Add(24 * time.Hour),
+		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		DNSNames:     []string{"app.example"},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.roots.AddCert(leaf)
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	second := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})
+	p.write(t, "cert.pem", first)
+	p.write(t, "key.pem", second)
+	p.write(t, "both.pem", append(first, second...))
+}
+
+// write writes a file of the proxy and returns its path.
+func (p *proxy) write(t *testing.T, name string, content []byte) string {
+	t.Helper()
+	path := filepath.Join(p.dir, name)
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// client returns one that connects from an address of loopback, whichever host and port the
+// URL names. Without HTTP/2 it is one of HTTP/1.1.
+func (p *proxy) client(t *testing.T, from string, http2 bool) *http.Client {
+	t.Helper()
+	transport := &http.Transport{
+		ForceAttemptHTTP2: http2,
+		TLSClientConfig:   &tls.Config{RootCAs: p.roots},
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			place := p.tls
+			if _, port, _ := net.SplitHostPort(addr); port == "80" {
+				place = p.plain
+			}
+			return (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}).DialContext(ctx, network, place)
+		},
+	}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
