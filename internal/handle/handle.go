@@ -8,8 +8,8 @@ import (
 
 // Of returns the base64url SHA-256 of the parts with a NUL between them.
 func Of(parts ...string) string {
-	var room [512]byte // on the stack, for most
-	text := room[:0]
+	var buf [512]byte // on the stack, for most handles
+	text := buf[:0]
 	for i, part := range parts {
 		if i > 0 {
 			text = append(text, 0)

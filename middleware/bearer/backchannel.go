@@ -56,39 +56,45 @@ type backChannelLogout struct {
 // stored with 503. The request has no cookie, no Origin and no other credential: the handler
 // belongs outside of layers that want one, and behind a middleware.RateLimit.
 func NewBackChannelLogout(cfg BackChannelLogoutConfig) (http.Handler, error) {
-	var errs []error
-	wrong := func(format string, args ...any) {
-		errs = append(errs, fmt.Errorf("bearer: BackChannelLogout: "+format, args...))
-	}
-	if cfg.Tokens == nil || cfg.Tokens.keys == nil {
-		return nil, errors.New("bearer: BackChannelLogout: Tokens: nil or zero: write an Authenticator of New")
-	}
-	if len(cfg.Clients) == 0 {
-		wrong("Clients: it is empty: write the client ids of this application, which are the aud of its logout tokens")
-	}
-	for i, name := range cfg.Clients {
-		if !isName(name) || slices.Contains(cfg.Clients[:i], name) {
-			wrong("Clients: %.80q is not a name, or given twice: write each client id once", name)
-		}
+	if err := cfg.validate(); err != nil {
+		return nil, err
 	}
 	a := cfg.Tokens
 	h := &backChannelLogout{tokens: a, rules: a.rules, clients: slices.Clone(cfg.Clients), sessionsOnly: cfg.SessionsOnly}
 	h.rules.profile.Types = []string{"logout+jwt", "JWT", ""} // §2.4 recommends the first
-	if isNilPointer(cfg.Revocations) {
-		wrong("Revocations: a nil %T: write nil for none, or a value", cfg.Revocations)
-	} else if cfg.Revocations != nil {
+	if cfg.Revocations != nil {
 		h.told = append(h.told, boundedRevocations{cfg.Revocations, bounded.NewCaller(cfg.Revocations)})
 	}
 	if a.asking.revocations != nil {
 		h.told = append(h.told, boundedRevocations{a.asking.revocations, a.asking.revocationCalls})
 	}
-	if len(h.told) == 0 {
+	return h, nil
+}
+
+// validate reports everything that is wrong.
+func (c BackChannelLogoutConfig) validate() error {
+	var errs []error
+	wrong := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("bearer: BackChannelLogout: "+format, args...))
+	}
+	if c.Tokens.zero() {
+		wrong("Tokens: nil or zero: write an Authenticator of New")
+	}
+	if len(c.Clients) == 0 {
+		wrong("Clients: it is empty: write the client ids of this application, which are the aud of its logout tokens")
+	}
+	for i, name := range c.Clients {
+		if !isName(name) || slices.Contains(c.Clients[:i], name) {
+			wrong("Clients: %.80q is not a name, or given twice: write each client id once", name)
+		}
+	}
+	switch {
+	case isNilPointer(c.Revocations):
+		wrong("Revocations: a nil %T: write nil for none, or a value", c.Revocations)
+	case c.Revocations == nil && !c.Tokens.zero() && c.Tokens.asking.revocations == nil:
 		wrong("Revocations: nothing would end: set them, here or in the Config of Tokens")
 	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
-	}
-	return h, nil
+	return errors.Join(errs...)
 }
 
 // boundedRevocations are Revocations with the one way to call them.
@@ -108,7 +114,6 @@ func (b boundedRevocations) revoked(ctx context.Context, p middleware.Principal)
 
 var (
 	errForm   = errors.New("not a form with one logout_token")
-	errLogout = errors.New("not a logout token")
 	errUsed   = errors.New("the logout token was used before")
 	errEnding = errors.New("the end cannot be stored")
 )
@@ -152,7 +157,7 @@ func (h *backChannelLogout) logout(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
-	got, err := h.rules.judgeLogout(s.payload, h.clients, time.Now())
+	got, err := h.rules.validateLogout(s.payload, h.clients, time.Now())
 	if err == nil {
 		err = h.rules.maySign(s.by, got.iss)
 	}
@@ -162,7 +167,8 @@ func (h *backChannelLogout) logout(w http.ResponseWriter, r *http.Request) error
 	return h.end(&got)
 }
 
-// end does not end with the request: a provider that disconnects leaves no end half done.
+// end revokes all that the claims name. It goes on if the provider disconnects, for at most
+// logoutTimeout.
 func (h *backChannelLogout) end(got *claims) error {
 	ctx, cancel := context.WithTimeout(context.Background(), logoutTimeout)
 	defer cancel()
@@ -187,7 +193,7 @@ func (h *backChannelLogout) end(got *claims) error {
 	return nil
 }
 
-// ended is the session, or all of the subject, or both.
+// ended returns the revocation: of the session, of all that the subject was issued, or of both.
 func (h *backChannelLogout) ended(got *claims) middleware.Revocation {
 	v := middleware.Revocation{Issuer: got.iss, Subject: got.sub}
 	if got.sid == "" {
@@ -196,13 +202,11 @@ func (h *backChannelLogout) ended(got *claims) middleware.Revocation {
 	if h.sessionsOnly {
 		v = middleware.Revocation{}
 	}
-	if v.SessionHandle = SessionHandle(got.iss, got.sid); h.rules.ownSessions {
-		v.SessionHandle = got.sid
-	}
+	v.SessionHandle = h.rules.sessionHandle(got)
 	return v
 }
 
-// logoutToken reads the body (§2.5).
+// logoutToken reads the body (§2.5). most bounds the token, in bytes.
 func logoutToken(w http.ResponseWriter, r *http.Request, most int) (string, error) {
 	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/x-www-form-urlencoded" {
 		return "", fmt.Errorf("%w: Content-Type is %.80q", errForm, r.Header.Get("Content-Type"))
@@ -219,62 +223,4 @@ func logoutToken(w http.ResponseWriter, r *http.Request, most int) (string, erro
 		return token, nil
 	}
 	return "", fmt.Errorf("%w: more than %d bytes; see Profile.MaxBytes", errTooLong, most)
-}
-
-// logoutEvent is the member of events that makes a logout token (§2.4).
-const logoutEvent = "http://schemas.openid.net/event/backchannel-logout"
-
-func isLogout(members []member) bool {
-	events := find(members, "events")
-	if len(events) == 0 || events[0] != '{' {
-		return false
-	}
-	list, err := membersOf(events)
-	return err == nil && find(list, logoutEvent) != nil
-}
-
-// withoutExp is how long after iat a logout token without exp is good: drafts of the
-// specification did not have it.
-const withoutExp = 2 * time.Minute
-
-// judgeLogout follows §2.6.
-func (c *rules) judgeLogout(payload []byte, clients []string, now time.Time) (claims, error) {
-	members, err := object(payload)
-	if err != nil {
-		return claims{}, errClaims
-	}
-	var got claims
-	for _, m := range members {
-		if !got.take(m) {
-			return claims{}, mistaken(m)
-		}
-	}
-	if value := find(members, "sid"); value != nil {
-		if got.sid, _ = text(value); got.sid == "" {
-			return claims{}, malformed("sid", value)
-		}
-	}
-	if err := c.issuer.check(got.iss, members); err != nil {
-		return claims{}, err
-	}
-	if !isLogout(members) {
-		return claims{}, fmt.Errorf("%w: events has no %s", errLogout, logoutEvent)
-	}
-	if find(members, "nonce") != nil {
-		return claims{}, fmt.Errorf("%w: it has a nonce, as ID tokens have", errLogout)
-	}
-	if got.aud == nil || !isFor(got.aud, clients, c.profile.MaxBytes) {
-		return claims{}, fmt.Errorf("%w: aud is %.200s; want one of Clients, %.200q", errAudience, got.aud, clients)
-	}
-	if got.jti == "" || !got.hasIat || got.sub == "" && got.sid == "" {
-		return claims{}, fmt.Errorf("%w: jti, iat, or both of sub and sid", errMissing)
-	}
-	if !got.hasExp {
-		got.exp = got.iat.Add(withoutExp)
-	}
-	v := verified{principal: middleware.Principal{Expires: got.exp.Add(c.leeway)}, notBefore: got.iat.Add(-c.leeway)}
-	if got.exp.After(now.Add(c.maxLifetime + c.leeway)) {
-		return claims{}, fmt.Errorf("%w: exp is %v from now; see Config.MaxLifetime, %v", errLifetime, got.exp.Sub(now).Round(time.Second), c.maxLifetime)
-	}
-	return got, v.current(now)
 }

@@ -225,7 +225,7 @@ func TestBackChannelLogoutConfig(t *testing.T) {
 		cfg  bearer.BackChannelLogoutConfig
 		want []string
 	}{
-		{"nothing", bearer.BackChannelLogoutConfig{}, []string{"Tokens: "}},
+		{"nothing", bearer.BackChannelLogoutConfig{}, []string{"Tokens: ", "Clients: "}},
 		{"the zero Authenticator", bearer.BackChannelLogoutConfig{Tokens: &bearer.Authenticator{}}, []string{"Tokens: "}},
 		{"no clients, nothing to end", bearer.BackChannelLogoutConfig{Tokens: tokens}, []string{"Clients: ", "Revocations: nothing would end"}},
 		{"a client twice", bearer.BackChannelLogoutConfig{Tokens: tokens, Clients: []string{"a", "a"}, Revocations: middleware.NewRevocations()}, []string{"Clients: "}},

@@ -60,6 +60,8 @@ func New(cfg Config) (*Authenticator, error) {
 	return a, nil
 }
 
+func (a *Authenticator) zero() bool { return a == nil || a.keys == nil }
+
 // compileKeys reads Keys, if they are given.
 func (c Config) compileKeys() (algorithms algorithmSet, set *keySet, err error) {
 	for _, a := range c.Algorithms {
@@ -79,7 +81,7 @@ func (c Config) compileKeys() (algorithms algorithmSet, set *keySet, err error) 
 // Close ends the fetching of keys and waits until it has ended; requests are answered
 // with the keys fetched before, until they are stale. It may be called more than once.
 func (a *Authenticator) Close() error {
-	if a != nil && a.keys != nil {
+	if !a.zero() {
 		a.keys.close()
 	}
 	return nil
@@ -93,8 +95,8 @@ func (a *Authenticator) Exclusive() string { return "bearer.NewIssuers" }
 
 // Challenge is the WWW-Authenticate of a request without credential (RFC 6750 §3).
 func (a *Authenticator) Challenge() string {
-	if a == nil || a.rules.challenge == "" {
-		return `Bearer realm="api"`
+	if a.zero() {
+		return zeroChallenge
 	}
 	return a.rules.challenge
 }
@@ -123,9 +125,8 @@ func (a *Authenticator) Authenticate(r *http.Request) (middleware.Principal, err
 	if err == middleware.ErrNoCredential {
 		return middleware.Principal{}, err
 	}
-	if a == nil || a.keys == nil {
-		p := rules{challenge: a.Challenge()}
-		return middleware.Principal{}, p.refuse(errZero)
+	if a.zero() {
+		return middleware.Principal{}, refuseZero()
 	}
 	if err != nil {
 		return middleware.Principal{}, a.rules.refuse(err)
@@ -153,8 +154,7 @@ func (a *Authenticator) verified(ctx context.Context, token string) (*verified, 
 	if len(token) > a.rules.profile.MaxBytes {
 		return nil, fmt.Errorf("%w: %d bytes are more than %d; see Profile.MaxBytes", errTooLong, len(token), a.rules.profile.MaxBytes)
 	}
-	var room [2048]byte // on the stack, for most tokens
-	sum := sha256.Sum256(append(room[:0], token...))
+	sum := sumOf(token)
 	if v := a.remembered(sum); v != nil {
 		return v, v.current(time.Now())
 	}
@@ -206,7 +206,7 @@ func (a *Authenticator) verify(ctx context.Context, token string) (*verified, er
 	if err != nil {
 		return nil, err
 	}
-	v, err := a.rules.judge(s.payload, token, time.Now())
+	v, err := a.rules.validate(s.payload, token, time.Now())
 	if err == nil {
 		err = a.rules.maySign(s.by, v.principal.Issuer)
 	}

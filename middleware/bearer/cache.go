@@ -27,6 +27,12 @@ func newCache[V any](size int) *cache[V] {
 	return &cache[V]{size: size, entries: map[[sha256.Size]byte]*entry[V]{}}
 }
 
+// sumOf returns the SHA-256 of a token. It does not allocate for one of up to 2048 bytes.
+func sumOf(token string) [sha256.Size]byte {
+	var buf [2048]byte
+	return sha256.Sum256(append(buf[:0], token...))
+}
+
 // get does not allocate.
 func (c *cache[V]) get(sum [sha256.Size]byte) *V {
 	c.mu.RLock()

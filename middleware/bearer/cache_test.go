@@ -9,13 +9,13 @@ import (
 	"github.com/securews/securews/middleware"
 )
 
-func sumOf(i int) [sha256.Size]byte { return sha256.Sum256([]byte{byte(i), byte(i >> 8)}) }
+func sumOfNumber(i int) [sha256.Size]byte { return sha256.Sum256([]byte{byte(i), byte(i >> 8)}) }
 
 func TestTheCacheIsBounded(t *testing.T) {
 	c := newCache[verified](8)
 	for i := range 1000 {
-		c.put(sumOf(i), &verified{})
-		c.put(sumOf(i), &verified{}) // again: nothing more
+		c.put(sumOfNumber(i), &verified{})
+		c.put(sumOfNumber(i), &verified{}) // again: nothing more
 		if len(c.entries) > 8 || len(c.ring) > 8 || len(c.entries) != len(c.ring) {
 			t.Fatalf("after %d: %d entries, %d in the ring", i, len(c.entries), len(c.ring))
 		}
@@ -49,12 +49,12 @@ func TestTheCacheKeepsNoLargeEntry(t *testing.T) {
 
 func TestTheCacheKeepsWhatIsAskedFor(t *testing.T) {
 	c := newCache[verified](8)
-	c.put(sumOf(0), &verified{})
+	c.put(sumOfNumber(0), &verified{})
 	for i := 1; i < 1000; i++ {
-		if c.get(sumOf(0)) == nil {
+		if c.get(sumOfNumber(0)) == nil {
 			t.Fatalf("gone after %d others", i)
 		}
-		c.put(sumOf(i), &verified{})
+		c.put(sumOfNumber(i), &verified{})
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -19,7 +18,6 @@ var (
 	errIssuer   = errors.New("token is from another issuer")
 	errTenant   = errors.New("token is from a tenant that is not accepted")
 	errAudience = errors.New("token is for another audience")
-	errScope    = errors.New("token scope is malformed")
 	errLifetime = errors.New("token lives longer than is allowed")
 	errNotYet   = errors.New("token is not valid yet")
 	errExpired  = errors.New("token expired")
@@ -41,24 +39,20 @@ type claims struct {
 
 // claims reads the payload.
 func (c *rules) claims(members []member) (claims, error) {
-	var out claims
-	for _, m := range members {
-		if !out.take(m) {
-			return claims{}, mistaken(m)
-		}
+	out, err := registeredClaims(members)
+	if err != nil {
+		return claims{}, err
 	}
 	for _, name := range c.profile.ClientIDs {
-		if value := find(members, name); value != nil {
-			if out.clientID, _ = text(value); out.clientID == "" {
-				return claims{}, malformed(name, value)
-			}
+		if out.clientID, err = nameIn(members, name); err != nil {
+			return claims{}, err
+		}
+		if out.clientID != "" {
 			break
 		}
 	}
-	if value := find(members, c.profile.Session); value != nil {
-		if out.sid, _ = text(value); out.sid == "" {
-			return claims{}, malformed(c.profile.Session, value)
-		}
+	if out.sid, err = nameIn(members, c.profile.Session); err != nil {
+		return claims{}, err
 	}
 	if err := c.takeScopes(&out, members); err != nil {
 		return claims{}, err
@@ -75,6 +69,27 @@ func (c *rules) claims(members []member) (claims, error) {
 		out.attribute("client_id", out.clientID)
 	}
 	return out, nil
+}
+
+// registeredClaims reads the claims that mean the same in every Profile.
+func registeredClaims(members []member) (claims, error) {
+	var out claims
+	for _, m := range members {
+		if !out.take(m) {
+			return claims{}, mistaken(m)
+		}
+	}
+	return out, nil
+}
+
+// nameIn returns the string that a claim is; empty if the claim is absent.
+func nameIn(members []member, claim string) (string, error) {
+	value := find(members, claim)
+	name, _ := text(value)
+	if value != nil && name == "" {
+		return "", malformed(claim, value)
+	}
+	return name, nil
 }
 
 // keep takes the claims that the Config names.
@@ -150,47 +165,6 @@ func (c *claims) take(m member) (ok bool) {
 	return ok
 }
 
-// takeScopes follows RFC 8693 §4.2: a string of words. Profile.ScopeLists admits a list.
-func (c *rules) takeScopes(out *claims, members []member) error {
-	for _, name := range c.profile.Scopes {
-		value := find(members, name)
-		if value == nil {
-			continue
-		}
-		ok := false
-		if s, isText := text(value); isText {
-			out.scopes, ok = splitScope(s)
-		} else if c.profile.ScopeLists {
-			out.scopes, ok = appendStrings(nil, value, c.profile.MaxBytes, isScope)
-		}
-		if !ok {
-			return fmt.Errorf("%w: %q is %.80q; see Profile.Scopes", errScope, name, value)
-		}
-		return nil
-	}
-	return nil
-}
-
-// splitScope follows RFC 6749 §3.3: words with a space between them. Some issuers write
-// "" for none, and more than one space; they are read so.
-func splitScope(scope string) (words []string, ok bool) {
-	words, size := make([]string, 0, min(strings.Count(scope, " ")+1, 64)), 0
-	for w := range strings.SplitSeq(scope, " ") {
-		if w != "" {
-			if !isScope(w) {
-				return nil, false
-			}
-			words, size = append(words, w), size+len(w)+1
-		}
-	}
-	if len(scope) > 2*size { // the words would keep the spaces in memory
-		for i, w := range words {
-			words[i] = strings.Clone(w)
-		}
-	}
-	return words, true
-}
-
 // appendStrings appends the elements of an array of strings; false if one does not pass the
 // check.
 func appendStrings(to []string, value []byte, limit int, check func(string) bool) ([]string, bool) {
@@ -240,11 +214,6 @@ func (c *claims) takeRoles(members []member, path []string, limit int) error {
 		}
 	}
 	return nil
-}
-
-// isScope follows RFC 6749 §3.3: printable ASCII without quote and backslash.
-func isScope(s string) bool {
-	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r <= 0x20 || r >= 0x7f || r == '"' || r == '\\' })
 }
 
 // lastDate is the end of the year 9999, the last that RFC 3339 can write.

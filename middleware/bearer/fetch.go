@@ -27,7 +27,6 @@ const (
 var (
 	errTooLarge = fmt.Errorf("document larger than %d bytes", maxDocument)
 	errEncoded  = errors.New("answer has a Content-Encoding other than gzip")
-	errMetadata = errors.New("metadata is not that of the configured issuer (RFC 8414 §3.3)")
 )
 
 // document is the body of an answer and for how long it calls itself fresh.
@@ -155,53 +154,4 @@ func maxAge(lines []string) time.Duration {
 		return time.Duration(n) * time.Second
 	}
 	return 0
-}
-
-// discover finds the URL of that name in the issuer's metadata, OpenID Connect's first and
-// then RFC 8414's. A page that is not such metadata is ignored: many sites answer every path
-// with their front page.
-func discover(ctx context.Context, c *http.Client, issuer, name string, localHTTP bool) (string, error) {
-	var errs []error
-	for _, from := range metadataURLs(issuer) {
-		meta, err := fetch(ctx, c, from)
-		location := ""
-		if err == nil {
-			location, err = locationIn(meta.body, issuer, name, localHTTP)
-		}
-		if err == nil {
-			return location, nil
-		}
-		errs = append(errs, fmt.Errorf("%.200s: %w", from, err)) // no secret: it is made of Config.Issuer alone
-	}
-	return "", fmt.Errorf("metadata: %w", errors.Join(errs...))
-}
-
-// metadataURLs follows OpenID Connect Discovery 1.0 §4, which appends, and RFC 8414 §3.1,
-// which inserts before the path.
-func metadataURLs(issuer string) []string {
-	trimmed := strings.TrimSuffix(issuer, "/")
-	origin, path := trimmed, ""
-	host := strings.Index(trimmed, "://") + len("://")
-	if i := strings.IndexByte(trimmed[host:], '/'); i >= 0 {
-		origin, path = trimmed[:host+i], trimmed[host+i:]
-	}
-	return []string{
-		trimmed + "/.well-known/openid-configuration",
-		origin + "/.well-known/oauth-authorization-server" + path,
-	}
-}
-
-func locationIn(meta []byte, issuer, name string, localHTTP bool) (string, error) {
-	members, err := object(meta)
-	if err != nil {
-		return "", errMetadata
-	}
-	if iss, _ := text(find(members, "issuer")); iss != issuer {
-		return "", fmt.Errorf("%w: issuer is %.200q; want Issuer, %.200q", errMetadata, iss, issuer)
-	}
-	location, _ := text(find(members, name))
-	if err := checkURL(location, localHTTP); err != nil {
-		return "", fmt.Errorf("%s is %w", name, err)
-	}
-	return location, nil
 }

@@ -44,11 +44,11 @@ func NewIntrospector(cfg IntrospectionConfig) (*Introspector, error) {
 		rules: newRules(claims, algorithmSet{}), asking: newAsking(claims),
 		prefix: cfg.ClientPrefix, cacheFor: cfg.CacheFor, sealer: newSealer(cfg.Key),
 	}
-	i.rules.kind = "IntrospectionConfig.Require and Forbid"
-	q := newInquiry(cfg)
+	i.rules.setting = "IntrospectionConfig.Require and Forbid"
+	e := newEndpoint(cfg)
 	i.answers = newAnswers(func(ctx context.Context, token string) (*answer, error) {
 		asked := time.Now()
-		body, err := q.send(ctx, token)
+		body, err := e.send(ctx, token)
 		if errors.Is(err, errUnsupported) {
 			return &answer{asked: asked, refused: errUnsupported}, nil
 		}
@@ -72,7 +72,7 @@ func (i *Introspector) Exclusive() string { return "bearer.NewIssuers" }
 // Challenge is the WWW-Authenticate of a request without credential (RFC 6750 §3).
 func (i *Introspector) Challenge() string {
 	if i.zero() {
-		return (*Authenticator)(nil).Challenge()
+		return zeroChallenge
 	}
 	return i.rules.challenge
 }
@@ -103,7 +103,7 @@ func (i *Introspector) Authenticate(r *http.Request) (middleware.Principal, erro
 	case err == middleware.ErrNoCredential:
 		return middleware.Principal{}, err
 	case i.zero():
-		return middleware.Principal{}, (&rules{challenge: i.Challenge()}).refuse(errZero)
+		return middleware.Principal{}, refuseZero()
 	case err != nil:
 		return middleware.Principal{}, i.rules.refuse(err)
 	}
@@ -134,7 +134,7 @@ func (i *Introspector) active(ctx context.Context, token string) (*answer, error
 	switch {
 	case err != nil:
 		return nil, err
-	case errors.Is(a.refused, errInactive) && a.verified != nil && i.over(&a.principal):
+	case errors.Is(a.refused, errInactive) && a.verified != nil && i.expired(&a.principal):
 		return nil, errExpired
 	case a.refused != nil:
 		return nil, a.refused
@@ -142,8 +142,8 @@ func (i *Introspector) active(ctx context.Context, token string) (*answer, error
 	return a, a.current(time.Now())
 }
 
-// over returns whether exp has passed.
-func (i *Introspector) over(p *middleware.Principal) bool {
+// expired reports whether exp has passed.
+func (i *Introspector) expired(p *middleware.Principal) bool {
 	return !time.Now().Before(p.Expires.Add(-i.rules.leeway))
 }
 
@@ -162,20 +162,20 @@ func (i *Introspector) Alive(ctx context.Context, p middleware.Principal) error 
 	case p.SealedToken == "":
 		return nil
 	case i.zero():
-		return (&rules{challenge: i.Challenge()}).refuse(errZero)
+		return refuseZero()
 	case p.Issuer != i.rules.issuer.name:
 		return nil
 	case !p.Expires.IsZero() && !time.Now().Before(p.Expires):
 		return i.rules.refuse(errExpired)
 	}
-	if err := i.again(ctx, p); err != nil {
+	if err := i.recheck(ctx, p); err != nil {
 		return i.rules.refuse(err)
 	}
 	return nil
 }
 
-// again is apart from Alive, so that p is not allocated for principals of other kinds.
-func (i *Introspector) again(ctx context.Context, p middleware.Principal) error {
+// recheck is apart from Alive, so that p is not allocated for principals of other kinds.
+func (i *Introspector) recheck(ctx context.Context, p middleware.Principal) error {
 	if err := i.asking.ask(ctx, &p); err != nil {
 		return err
 	}
@@ -187,7 +187,7 @@ func (i *Introspector) again(ctx context.Context, p middleware.Principal) error 
 	switch {
 	case err != nil:
 		return err
-	case errors.Is(a.refused, errInactive) && i.over(&p):
+	case errors.Is(a.refused, errInactive) && i.expired(&p):
 		return errExpired
 	case errors.Is(a.refused, errInactive):
 		return fmt.Errorf("%w: %w", errRevoked, errInactive)

@@ -69,20 +69,23 @@ func (i *Introspector) verified(members []member, token string, asked time.Time)
 // isAccess tells an access token from other tokens, which an endpoint may also answer about.
 func (i *Introspector) isAccess(members []member) error {
 	// RFC 6749 §7.1; some write the kind in its place, as Duende IdentityServer does
-	for name, want := range map[string][]string{"token_type": {"bearer", "access_token"}, "token_use": {"access_token", "access"}} {
-		value := find(members, name)
-		if s, _ := text(value); value != nil && !slices.Contains(want, strings.ToLower(s)) {
-			return fmt.Errorf("%w: %s is %.40q; want %s", errKind, name, value, want[0])
+	for _, is := range [...]struct{ name, want, or string }{
+		{"token_type", "bearer", "access_token"},
+		{"token_use", "access_token", "access"},
+	} {
+		value := find(members, is.name)
+		if s, _ := text(value); value != nil && !strings.EqualFold(s, is.want) && !strings.EqualFold(s, is.or) {
+			return fmt.Errorf("%w: %s is %.40q; want %s", errKind, is.name, value, is.want)
 		}
 	}
 	if find(members, "token_type") == nil && len(i.rules.profile.Require)+len(i.rules.profile.Forbid) == 0 {
-		return fmt.Errorf("%w: it may be a refresh token, because there is no token_type; see %s", errKind, i.rules.kind)
+		return fmt.Errorf("%w: it may be a refresh token, because there is no token_type; see %s", errKind, i.rules.setting)
 	}
 	return nil
 }
 
-// withoutToken returns err, or one that it wraps and shows nothing of if its text has a part of the
-// token, which an endpoint may write into any member.
+// withoutToken returns err. If its text has a part of the token, which an endpoint may write into
+// any member, it returns an error with a fixed text that wraps err.
 func withoutToken(err error, token string) error {
 	if err != nil && shows(err.Error(), token) {
 		return hidden{err}

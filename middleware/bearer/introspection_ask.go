@@ -31,7 +31,7 @@ type answer struct {
 	refused   error     // why the token is refused; nil: it is accepted
 }
 
-// serves returns whether the answer is young enough.
+// serves reports whether the answer is young enough.
 func (a *answer) serves(within time.Duration) bool {
 	if a == nil {
 		return false
@@ -42,8 +42,8 @@ func (a *answer) serves(within time.Duration) bool {
 	return elapsed(a.asked) < within
 }
 
-// answers has those about each token, and asks for others: one question at a time about one
-// token. Tokens that were never accepted have a lane and a memory of their own, so that a
+// answers remembers the answers about tokens, and asks for new ones, one question at a time about a
+// token. It is safe for concurrent use. Tokens that were never accepted have a lane and a memory of their own, so that a
 // flood of invented ones does not keep the others from being asked about.
 type answers struct {
 	ask     func(ctx context.Context, token string) (*answer, error)
@@ -77,8 +77,7 @@ func newAnswers(ask func(context.Context, string) (*answer, error), timeout time
 // about returns an answer that is younger than within. alive says that the token was accepted
 // before, perhaps by another node. Its error wraps errEndpoint.
 func (s *answers) about(ctx context.Context, token string, within time.Duration, alive bool) (*answer, error) {
-	var room [2048]byte // on the stack, for most tokens
-	sum := sha256.Sum256(append(room[:0], token...))
+	sum := sumOf(token)
 	last := s.last(sum)
 	if last.serves(within) {
 		return last, nil

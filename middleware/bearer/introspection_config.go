@@ -9,7 +9,8 @@ import (
 	"github.com/securews/securews/middleware"
 )
 
-// IntrospectionConfig says whom to ask about opaque tokens, and which of them are accepted.
+// IntrospectionConfig is the argument of [NewIntrospector]: the endpoint that is asked about opaque
+// tokens, and the tokens that are accepted.
 // Issuer, one of Endpoint and Discovery, one of ClientID and Authorize, and one of Audience
 // and Clients are required. In every other field zero means the documented default, and a
 // value out of range is an error. It is not shown by package fmt and slog, because of
@@ -128,7 +129,7 @@ const maxAnswer = 64 << 10
 func (c IntrospectionConfig) config() Config {
 	d := Config{
 		Profile: Profile{
-			Name: "such", Require: c.Require, Forbid: c.Forbid, Optional: []string{"iat", "jti", "client_id"},
+			Name: "opaque", Require: c.Require, Forbid: c.Forbid, Optional: []string{"iat", "jti", "client_id"},
 			ScopeLists: true, Roles: c.Roles, NoAudience: len(c.Clients) > 0, MaxBytes: maxAnswer,
 		},
 		Issuer: c.Issuer, Audience: c.Audience, Clients: c.Clients,

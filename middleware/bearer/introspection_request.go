@@ -9,30 +9,28 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/securews/securews/internal/bounded"
 )
 
-// inquiry sends the request about a token.
-type inquiry struct {
+// endpoint is the introspection endpoint of the issuer.
+type endpoint struct {
 	client    *http.Client
-	endpoint  func(context.Context) (string, error)
+	url       func(context.Context) (string, error)
 	authorize func(*http.Request) error
 }
 
-func newInquiry(c IntrospectionConfig) *inquiry {
-	q := &inquiry{client: hardened(c.HTTPClient, maxInFlight), authorize: c.Authorize}
-	q.endpoint = func(context.Context) (string, error) { return c.Endpoint, nil }
+func newEndpoint(c IntrospectionConfig) *endpoint {
+	e := &endpoint{client: hardened(c.HTTPClient, maxInFlight), authorize: c.Authorize}
+	e.url = func(context.Context) (string, error) { return c.Endpoint, nil }
 	if c.Discovery {
 		metadata := hardened(c.HTTPClient, 0)
-		q.endpoint = (&location{find: func(ctx context.Context) (string, error) {
+		e.url = (&location{find: func(ctx context.Context) (string, error) {
 			return discover(ctx, metadata, c.Issuer, "introspection_endpoint", c.DangerouslyAllowLocalHTTP)
 		}}).get
 	}
 	if id, secret := c.ClientID, c.ClientSecret; id != "" {
-		q.authorize = func(r *http.Request) error {
+		e.authorize = func(r *http.Request) error {
 			if secret == "" {
 				r.PostForm.Set("client_id", id)
 			} else {
@@ -41,13 +39,13 @@ func newInquiry(c IntrospectionConfig) *inquiry {
 			return nil
 		}
 	}
-	return q
+	return e
 }
 
 // send asks about a token and returns the body of the answer (RFC 7662 §2). ctx bounds it as
 // a whole.
-func (q *inquiry) send(ctx context.Context, token string) ([]byte, error) {
-	to, err := q.endpoint(ctx)
+func (e *endpoint) send(ctx context.Context, token string) ([]byte, error) {
+	to, err := e.url(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -60,14 +58,14 @@ func (q *inquiry) send(ctx context.Context, token string) ([]byte, error) {
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header["Idempotency-Key"] = nil // not sent: net/http may repeat it on another connection
 	req.PostForm = url.Values{"token": {token}, "token_type_hint": {"access_token"}}
-	if err := authorized(q.authorize, req); err != nil {
+	if err := authorized(e.authorize, req); err != nil {
 		return nil, fmt.Errorf("by Authorize: %w", err)
 	}
 	form := req.PostForm.Encode()
 	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(form)), nil }
 	req.Body, _ = req.GetBody()
 	req.ContentLength = int64(len(form))
-	res, err := send(q.client, req)
+	res, err := send(e.client, req)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +73,7 @@ func (q *inquiry) send(ctx context.Context, token string) ([]byte, error) {
 	return bodyOf(res)
 }
 
-// authorized returns a panic as an error.
+// authorized calls authorize and returns a panic as an error.
 func authorized(authorize func(*http.Request) error, r *http.Request) (err error) {
 	defer bounded.Contain(&err)
 	return authorize(r)
@@ -116,58 +114,4 @@ func saysUnsupported(body io.Reader) bool {
 	members, err := object(answer)
 	code, _ := text(find(members, "error"))
 	return err == nil && code == "unsupported_token_type"
-}
-
-const (
-	locationFor      = time.Hour        // how long the metadata counts
-	locationCoolDown = 10 * time.Second // after a failure
-)
-
-// location is a URL out of the issuer's metadata, looked up when it is first asked for. An
-// attempt has a goroutine of its own, which ends after fetchTimeout.
-type location struct {
-	find func(context.Context) (string, error)
-
-	mu     sync.Mutex
-	url    string        // the last one found; it is used while no newer one is found
-	next   time.Time     // when to look it up again
-	err    error         // of the last attempt
-	flight chan struct{} // closed when the attempt under way ends; nil: none
-}
-
-func (l *location) get(ctx context.Context) (string, error) {
-	l.mu.Lock()
-	if l.flight == nil && !time.Now().Before(l.next) {
-		l.flight = make(chan struct{})
-		go l.lookUp(l.flight)
-	}
-	found, flight, err := l.url, l.flight, l.err
-	l.mu.Unlock()
-	if found != "" || flight == nil {
-		return found, err
-	}
-	select {
-	case <-flight:
-	case <-ctx.Done():
-		return "", fmt.Errorf("metadata: %w", ctx.Err())
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.url, l.err
-}
-
-func (l *location) lookUp(flight chan struct{}) {
-	defer close(flight)
-	ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
-	defer cancel()
-	found, err := contained(ctx, l.find)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.flight, l.next = nil, time.Now().Add(locationCoolDown)
-	if err == nil {
-		l.url, l.next = found, time.Now().Add(locationFor)
-	}
-	if l.err = err; l.url != "" {
-		l.err = nil
-	}
 }

@@ -33,17 +33,17 @@ type Issuer interface {
 	middleware.Asker
 
 	admit(r *http.Request, token string) (middleware.Principal, error)
-	given() *rules // nil of a nil or zero one
+	rulesOrNil() *rules // nil for a nil or zero one
 }
 
-func (a *Authenticator) given() *rules {
-	if a == nil || a.keys == nil {
+func (a *Authenticator) rulesOrNil() *rules {
+	if a.zero() {
 		return nil
 	}
 	return &a.rules
 }
 
-func (i *Introspector) given() *rules {
+func (i *Introspector) rulesOrNil() *rules {
 	if i.zero() {
 		return nil
 	}
@@ -63,18 +63,18 @@ func NewIssuers(list ...Issuer) (*Issuers, error) {
 		wrong("none is given: name at least one Authenticator or Introspector")
 	}
 	for n, x := range list {
-		if x == nil || x.given() == nil {
+		if x == nil || x.rulesOrNil() == nil {
 			wrong("number %d is nil or zero: use one of New or NewIntrospector", n)
 			continue
 		}
 		if s.first == nil {
 			s.first = x
 		}
-		if x.given().resource.document.Resource != s.first.given().resource.document.Resource {
-			wrong("%s: Resource differs from the first: write the same for all, because it is this service", x.given().issuer.name)
+		if x.rulesOrNil().resource.document.Resource != s.first.rulesOrNil().resource.document.Resource {
+			wrong("%s: Resource differs from the first: write the same for all, because it is this service", x.rulesOrNil().issuer.name)
 		}
-		if x.given().fromSubprotocol != s.first.given().fromSubprotocol {
-			wrong("%s: FromSubprotocol differs from the first: write the same for all, because a token is found before its issuer is read", x.given().issuer.name)
+		if x.rulesOrNil().fromSubprotocol != s.first.rulesOrNil().fromSubprotocol {
+			wrong("%s: FromSubprotocol differs from the first: write the same for all, because a token is found before its issuer is read", x.rulesOrNil().issuer.name)
 		}
 		switch x := x.(type) {
 		case *Authenticator:
@@ -121,7 +121,7 @@ func (s *Issuers) firstOrZero() Issuer {
 // claims cannot be read is 401 credential_invalid in any case.
 func (s *Issuers) Authenticate(r *http.Request) (middleware.Principal, error) {
 	first := s.firstOrZero()
-	rules := first.given()
+	rules := first.rulesOrNil()
 	if rules == nil {
 		return first.Authenticate(r)
 	}
@@ -215,11 +215,10 @@ func unverifiedIssuer(token string) (string, error) {
 	case err != nil:
 		return "", errShape
 	}
-	for _, m := range members {
-		if string(m.name) == "iss" {
-			iss, _ := text(m.value)
-			return iss, nil
-		}
+	value := find(members, "iss")
+	if value == nil {
+		return "", errMissing
 	}
-	return "", errMissing
+	iss, _ := text(value)
+	return iss, nil
 }

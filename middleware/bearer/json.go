@@ -25,8 +25,8 @@ type member struct{ name, value []byte }
 // any object however it is escaped (RFC 7515 §4, RFC 7519 §4), nothing behind the object.
 // encoding/json lets all of these pass and matches names in any letter case.
 func object(doc []byte) ([]member, error) {
-	var room [24][]byte // on the stack, for most documents
-	s := scanner{in: doc, names: room[:0]}
+	var buf [24][]byte // on the stack, for most documents
+	s := scanner{in: doc, names: buf[:0]}
 	members := make([]member, 0, 24)
 	if err := s.document(func() error { return s.object(1, &members) }); err != nil {
 		return nil, err

@@ -208,10 +208,13 @@ func (p Profile) validate() error {
 
 // validateNames reports errors of Require, Forbid and Roles.
 func (p Profile) validateNames(prefix string) (errs []error) {
-	for field, list := range map[string][]Claim{"Require": p.Require, "Forbid": p.Forbid} {
-		for _, c := range list {
+	for _, list := range [...]struct {
+		field  string
+		claims []Claim
+	}{{"Require", p.Require}, {"Forbid", p.Forbid}} {
+		for _, c := range list.claims {
 			if len(c.Names) == 0 || slices.Contains(c.Names, "") {
-				errs = append(errs, fmt.Errorf("%s%s: a Claim without a name: write Has(name) or HasOneOf(names...)", prefix, field))
+				errs = append(errs, fmt.Errorf("%s%s: a Claim without a name: write Has(name) or HasOneOf(names...)", prefix, list.field))
 			}
 		}
 	}

@@ -11,8 +11,14 @@ import (
 
 var (
 	errUnavailable = errors.New("the issuer's keys are not available")
-	errZero        = errors.New("the zero Authenticator refuses every token")
+	errZero        = errors.New("the zero value refuses every token")
 )
+
+// zeroChallenge is the WWW-Authenticate of the zero value.
+const zeroChallenge = `Bearer realm="api"`
+
+// refuseZero is the answer of the zero value to every token.
+func refuseZero() error { return (&rules{challenge: zeroChallenge}).refuse(errZero) }
 
 // refuse turns a cause into its answer. The client reads one of a few fixed sentences, the
 // same for everything that makes a token invalid (RFC 6750 §3.1). A panic of Revocations

@@ -29,7 +29,7 @@ const resourceWellKnown = "/.well-known/oauth-protected-resource"
 
 // newResource follows RFC 9728 §3.1: the well-known part stands between the host and the path,
 // and a path that is one slash is left out.
-func newResource(cfg Config) resource {
+func newResource(cfg Config, issuers []string) resource {
 	u, err := url.Parse(cfg.Resource)
 	if cfg.Resource == "" || err != nil {
 		return resource{}
@@ -42,9 +42,8 @@ func newResource(cfg Config) resource {
 	if r.query != "" {
 		r.metadata += "?" + r.query
 	}
-	issuers := newIssuerRule(cfg)
 	r.document = resourceDocument{
-		Resource: cfg.Resource, AuthorizationServers: issuers.names(),
+		Resource: cfg.Resource, AuthorizationServers: issuers,
 		BearerMethods: []string{"header"}, Scopes: slices.Clone(cfg.ResourceScopes),
 	}
 	return r
@@ -53,7 +52,7 @@ func newResource(cfg Config) resource {
 func (c Config) validateResource() (errs []error) {
 	if c.Resource != "" {
 		err := checkURL(c.Resource, c.DangerouslyAllowLocalHTTP)
-		if err == nil && strings.ContainsFunc(c.Resource, func(r rune) bool { return r <= 0x20 || r >= 0x7f || r == '"' || r == '\\' }) {
+		if err == nil && strings.ContainsFunc(c.Resource, notNQChar) {
 			err = fmt.Errorf("%.80q is not a URL for a header: write printable ASCII without spaces and quotes", c.Resource)
 		}
 		if err != nil {
@@ -81,7 +80,7 @@ func (a *Authenticator) Metadata(next http.Handler) http.Handler {
 	return a.rules.resource.serve(next)
 }
 
-// Metadata is that of [Authenticator.Metadata].
+// Metadata is as [Authenticator.Metadata], for IntrospectionConfig.Resource.
 func (i *Introspector) Metadata(next http.Handler) http.Handler {
 	if i.zero() {
 		return next
@@ -94,10 +93,10 @@ func (s *Issuers) Metadata(next http.Handler) http.Handler {
 	if s == nil || s.first == nil {
 		return next
 	}
-	all := s.first.given().resource
+	all := s.first.rulesOrNil().resource
 	all.document.AuthorizationServers = nil
 	for _, x := range s.all() {
-		for _, name := range x.given().resource.document.AuthorizationServers {
+		for _, name := range x.rulesOrNil().resource.document.AuthorizationServers {
 			if !slices.Contains(all.document.AuthorizationServers, name) {
 				all.document.AuthorizationServers = append(all.document.AuthorizationServers, name)
 			}
@@ -107,10 +106,10 @@ func (s *Issuers) Metadata(next http.Handler) http.Handler {
 }
 
 func (m resource) serve(next http.Handler) http.Handler {
-	body, err := json.Marshal(m.document)
-	if m.metadata == "" || err != nil {
+	if m.metadata == "" {
 		return next
 	}
+	body, _ := json.Marshal(m.document) // strings: no error
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		read := r.Method == http.MethodGet || r.Method == http.MethodHead
 		if !read || r.URL.EscapedPath() != m.path || r.URL.RawQuery != m.query {

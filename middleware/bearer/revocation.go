@@ -172,18 +172,18 @@ func (a *Authenticator) Alive(ctx context.Context, p middleware.Principal) error
 	switch {
 	case p.TokenHandle == "":
 		return nil
-	case a == nil || a.keys == nil:
-		return (&rules{challenge: a.Challenge()}).refuse(errZero)
+	case a.zero():
+		return refuseZero()
 	case !a.rules.issuer.owns(p.Issuer):
 		return nil
 	case !p.Expires.IsZero() && !time.Now().Before(p.Expires):
 		return a.rules.refuse(errExpired)
 	}
-	return a.ask(ctx, p)
+	return a.recheck(ctx, p)
 }
 
-// ask is apart from Alive, so that p is not allocated for principals of other kinds.
-func (a *Authenticator) ask(ctx context.Context, p middleware.Principal) error {
+// recheck is apart from Alive, so that p is not allocated for principals of other kinds.
+func (a *Authenticator) recheck(ctx context.Context, p middleware.Principal) error {
 	var err error
 	if p.SigningKey != "" {
 		err = a.keys.holds(ctx, p.SigningKey)
@@ -203,7 +203,7 @@ func (a *Authenticator) ask(ctx context.Context, p middleware.Principal) error {
 // sid of a session that it ended are over. It does not reach a token without a sid; see
 // Config.Revocations.
 func (a *Authenticator) Follow(fn func(middleware.Revocation)) (stop func()) {
-	if a == nil || a.keys == nil {
+	if a.zero() {
 		return func() {}
 	}
 	return a.asking.follow(&a.rules.issuer, fn)
@@ -233,7 +233,7 @@ func (a *asking) followSessions(issuer *issuerRule, fn func(middleware.Revocatio
 
 // Asks returns Config.Sessions, if there are any: see [middleware.Asker].
 func (a *Authenticator) Asks() []middleware.Revocable {
-	if a == nil || a.asking.sessions == nil {
+	if a.zero() || a.asking.sessions == nil {
 		return nil
 	}
 	return []middleware.Revocable{a.asking.sessions}

@@ -26,7 +26,7 @@ type rules struct {
 	resource        resource
 	fromSubprotocol bool
 	ownSessions     bool   // sid is a handle of Config.Sessions
-	kind            string // the setting that says which claims an access token has
+	setting         string // that says which claims an access token has
 }
 
 // audiencePlace stands for the audience in Profile.Roles.
@@ -41,9 +41,9 @@ func newRules(cfg Config, algorithms algorithmSet) rules {
 		leeway: cfg.Leeway, maxLifetime: cfg.MaxLifetime,
 		kept: slices.Clone(cfg.Claims), attributes: slices.Clone(cfg.Attributes),
 		challenge: `Bearer realm="` + cfg.Realm + `"`, fromSubprotocol: cfg.FromSubprotocol,
-		resource:    newResource(cfg),
-		ownSessions: cfg.Sessions != nil, kind: "Config.Profile",
+		ownSessions: cfg.Sessions != nil, setting: "Config.Profile",
 	}
+	r.resource = newResource(cfg, r.issuer.names())
 	if cfg.SessionClaim != "" {
 		r.profile.Session = cfg.SessionClaim
 	}
@@ -74,9 +74,9 @@ type verified struct {
 	by        *key
 }
 
-// judge applies the Profile, RFC 9068 §4 unless it says otherwise, and RFC 7519 §4.1 to a
+// validate applies the Profile, RFC 9068 §4 unless it says otherwise, and RFC 7519 §4.1 to a
 // token whose signature verified. Its error is errExpired only if the token is good otherwise.
-func (c *rules) judge(payload []byte, token string, now time.Time) (*verified, error) {
+func (c *rules) validate(payload []byte, token string, now time.Time) (*verified, error) {
 	members, err := object(payload)
 	if err != nil {
 		return nil, errClaims
@@ -93,8 +93,8 @@ func (c *rules) accept(got *claims, members []member, tokenHandle string, now ti
 	if err := c.isForUs(got, members); err != nil {
 		return nil, err
 	}
-	if got.exp.After(now.Add(c.maxLifetime + c.leeway)) {
-		return nil, fmt.Errorf("%w: exp is %v from now; see Config.MaxLifetime, %v", errLifetime, got.exp.Sub(now).Round(time.Second), c.maxLifetime)
+	if err := c.checkLifetime(got.exp, now); err != nil {
+		return nil, err
 	}
 	v = &verified{principal: middleware.Principal{
 		Issuer: got.iss, Subject: got.sub, Method: "bearer",
@@ -104,9 +104,7 @@ func (c *rules) accept(got *claims, members []member, tokenHandle string, now ti
 	if v.principal.TokenHandle = tokenHandle; got.jti != "" {
 		v.principal.TokenHandle = TokenHandle(got.iss, got.jti)
 	}
-	if v.principal.SessionHandle = got.sid; got.sid != "" && !c.ownSessions {
-		v.principal.SessionHandle = SessionHandle(got.iss, got.sid)
-	}
+	v.principal.SessionHandle = c.sessionHandle(got)
 	if got.cnf != nil {
 		if v.principal.Binding.CertificateSHA256, err = parseBinding(got.cnf); err != nil {
 			return nil, err
@@ -120,6 +118,22 @@ func (c *rules) accept(got *claims, members []member, tokenHandle string, now ti
 	return v, v.current(now)
 }
 
+// sessionHandle is the Principal.SessionHandle of the claims; empty if they have no sid.
+func (c *rules) sessionHandle(got *claims) string {
+	if got.sid == "" || c.ownSessions {
+		return got.sid
+	}
+	return SessionHandle(got.iss, got.sid)
+}
+
+// checkLifetime returns errLifetime if exp is too far ahead.
+func (c *rules) checkLifetime(exp, now time.Time) error {
+	if exp.After(now.Add(c.maxLifetime + c.leeway)) {
+		return fmt.Errorf("%w: exp is %v from now; see Config.MaxLifetime, %v", errLifetime, exp.Sub(now).Round(time.Second), c.maxLifetime)
+	}
+	return nil
+}
+
 // isForUs checks issuer, required and forbidden claims, audience and client.
 func (c *rules) isForUs(got *claims, members []member) error {
 	if err := c.issuer.check(got.iss, members); err != nil {
@@ -127,12 +141,12 @@ func (c *rules) isForUs(got *claims, members []member) error {
 	}
 	for i := range c.profile.Require {
 		if want := &c.profile.Require[i]; !want.met(members) {
-			return fmt.Errorf("%w: %s; want %v; see %s", errKind, want.found(members), want, c.kind)
+			return fmt.Errorf("%w: %s; want %v; see %s", errKind, want.found(members), want, c.setting)
 		}
 	}
 	for i := range c.profile.Forbid {
 		if ban := &c.profile.Forbid[i]; ban.met(members) {
-			return fmt.Errorf("%w: it has the claim %v, which access tokens have not; see %s", errKind, ban, c.kind)
+			return fmt.Errorf("%w: it has the claim %v, which access tokens have not; see %s", errKind, ban, c.setting)
 		}
 	}
 	if isLogout(members) {
@@ -146,9 +160,9 @@ func (c *rules) isForUs(got *claims, members []member) error {
 		{got.hasExp, "exp", fromIssuer},
 		{got.sub != "", "sub", fromIssuer},
 		{got.aud != nil || c.profile.NoAudience, "aud", fromIssuer},
-		{got.hasIat || c.optional("iat"), "iat", c.kind},
-		{got.jti != "" || c.optional("jti"), "jti", c.kind},
-		{got.clientID != "" || c.optional("client_id"), strings.Join(c.profile.ClientIDs, " or "), c.kind},
+		{got.hasIat || c.optional("iat"), "iat", c.setting},
+		{got.jti != "" || c.optional("jti"), "jti", c.setting},
+		{got.clientID != "" || c.optional("client_id"), strings.Join(c.profile.ClientIDs, " or "), c.setting},
 	} {
 		if !r.there {
 			return fmt.Errorf("%w: %s; see %s", errMissing, r.name, r.by)

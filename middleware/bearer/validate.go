@@ -42,7 +42,7 @@ func (c Config) validateClaims() (errs []error) {
 		wrong("Issuer: %.80q is not an issuer: write the iss of its tokens, in UTF-8 without control characters", c.Issuer)
 	}
 	errs = append(errs, c.validateParties()...)
-	if strings.ContainsFunc(c.Realm, func(r rune) bool { return r < 0x20 || r >= 0x7f || r == '"' || r == '\\' }) {
+	if strings.ContainsFunc(c.Realm, func(r rune) bool { return r != ' ' && notNQChar(r) }) {
 		wrong("Realm: %.80q is not a valid realm: write printable ASCII without quotes and backslashes", c.Realm)
 	}
 	if c.CacheSize < 0 || c.CacheSize > 1<<20 {
