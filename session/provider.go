@@ -15,7 +15,8 @@ import (
 	"github.com/securews/securews/middleware"
 )
 
-// Provider is a sign-in at an OpenID provider, by the claims of its ID token.
+// Provider is a sign-in at an OpenID provider, by the claims of its ID token. Issuer and Subject
+// are required. The zero value means that there was none.
 type Provider struct {
 	_ [0]func()
 
@@ -37,7 +38,7 @@ func (p Provider) validate() error {
 	return nil
 }
 
-// provider is a Provider as a record has it.
+// provider is a Provider as a record stores it.
 type provider struct {
 	issuer, subject string // empty: the session did not begin at a provider
 	session         string // the handle of its session; may be empty
@@ -66,7 +67,7 @@ func (p *provider) keys() []string {
 	return []string{entryKey(kindEverywhere, p.issuer, p.subject), entryKey(kindEnded, "", p.session)}
 }
 
-// state reads the values of these keys: the mark, and whether the provider's session has ended.
+// state reads the values of keys: the mark, and whether the provider's session has ended.
 func (p *provider) state(values [][]byte) (mark string, ended bool, err error) {
 	if mark, err = fixedPayload(values[0], kindEverywhere, markSize); err != nil || len(values) == 1 {
 		return mark, false, err
@@ -81,8 +82,9 @@ func (p *provider) reached(values [][]byte) (bool, error) {
 	return ended || mark != "" && mark != p.mark, err
 }
 
-// begin writes down the subject for which an end at the provider is, and then takes the mark. An
-// end that comes later finds both, or the session finds the end.
+// begin stores which subject here signed in, and then reads the mark: an end at the provider that
+// comes later finds the subject, and an earlier one is found here. The error is errRevoked if
+// the session at the provider has ended.
 func (m *Manager) begin(ctx context.Context, rec *record) error {
 	p := &rec.provider
 	if p.issuer == "" {
@@ -106,7 +108,8 @@ func (m *Manager) begin(ctx context.Context, rec *record) error {
 	return err
 }
 
-// accountKeys are the keys of the entries that have the subject of a session here.
+// accountKeys are the keys of the entries that name the subject here: by the subject, and by the
+// session, at the provider.
 func (m *Manager) accountKeys(issuer, subject, session string) (keys []string) {
 	if issuer != "" && subject != "" {
 		keys = append(keys, entryKey(kindAccount, m.issuer, handle.Of(issuer, subject, "subject")))
@@ -117,7 +120,7 @@ func (m *Manager) accountKeys(issuer, subject, session string) (keys []string) {
 	return keys
 }
 
-// accounts are the subjects here that signed in at the provider with what v names.
+// accounts returns the subjects here that signed in with the subject or session that v names.
 func (m *Manager) accounts(ctx context.Context, v middleware.Revocation) ([]string, error) {
 	values, err := m.findEach(ctx, m.accountKeys(v.Issuer, v.Subject, v.SessionHandle))
 	if err != nil {
@@ -137,7 +140,7 @@ func (m *Manager) accounts(ctx context.Context, v middleware.Revocation) ([]stri
 	return slices.Compact(subjects), nil
 }
 
-// tellAccounts has fn ask about the sessions here that an end at the provider may have reached.
+// tellAccounts calls fn for each subject here whose sessions an end at the provider may reach.
 func (m *Manager) tellAccounts(ctx context.Context, v middleware.Revocation, fn func(middleware.Revocation)) error {
 	subjects, err := m.accounts(ctx, v)
 	for _, subject := range subjects {
