@@ -93,7 +93,7 @@ func (p *OriginPolicy) permits(r *http.Request) bool {
 	if len(lines) != 1 || len(r.Header["Access-Control-Request-Method"]) > 1 {
 		return false
 	}
-	_, err := p.admit(r, lines[0])
+	_, _, err := p.admit(r, lines[0])
 	return err == nil
 }
 

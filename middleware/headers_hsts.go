@@ -30,7 +30,7 @@ func (h *Headers) setHSTS(header http.Header, r *http.Request) *http.Request {
 		return r
 	}
 	delete(header, hstsName)
-	if known || secure || !wasForwarded(r) {
+	if known || secure || forwardedBy(r) == "" {
 		return r
 	}
 	return r.WithContext(context.WithValue(r.Context(), hstsKey{}, h))
@@ -46,21 +46,6 @@ func tellHeaders(w http.ResponseWriter, r *http.Request, p *Proxies, secure bool
 	if ok && h.hsts != nil && !namesLocalhost(p.Host(r)) {
 		w.Header()[hstsName] = h.hsts
 	}
-}
-
-// wasForwarded reports whether the request has a header field that proxies add. Every client
-// can add them: they decide nothing here.
-func wasForwarded(r *http.Request) bool {
-	for _, name := range addedByProxies {
-		if len(r.Header[name]) > 0 {
-			return true
-		}
-	}
-	return false
-}
-
-var addedByProxies = [...]string{
-	forwardedProto, forwardedFor, "Forwarded", "Via", "X-Real-Ip", "X-Forwarded-Ssl", "Front-End-Https", "Cf-Visitor",
 }
 
 // namesLocalhost reports whether host[:port] is localhost or a name below it (RFC 6761 §6.3).

@@ -1,7 +1,6 @@
 package middleware
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -114,11 +113,8 @@ func (p *HostPolicy) Admit(r *http.Request) (*http.Request, error) {
 	if err != nil || wild == "" {
 		return r, err
 	}
-	return r.WithContext(context.WithValue(r.Context(), wildHostKey{}, wild)), nil
+	return withWildHost(r, wild), nil
 }
-
-// wildHostKey is for the name that a wildcard of a HostPolicy admitted.
-type wildHostKey struct{}
 
 var errHostNotAllowed = errors.New("it is not one of the hosts of NewHostPolicy")
 
@@ -138,7 +134,7 @@ func (p *HostPolicy) find(r *http.Request) (wild string, err error) {
 			return "", nil
 		}
 		if p.wild.admit(e) {
-			return e.host, nil
+			return e.host, p.checkTenant(r, e.host)
 		}
 		err = errHostNotAllowed
 	}
@@ -157,7 +153,7 @@ func refuseHost(host string, why error) error {
 }
 
 // Handler admits requests for the listed hosts and refuses the others. Mount it outside
-// [OriginPolicy.Handler].
+// [OriginPolicy.CORS], so that no page may read from the hosts of other tenants.
 func (p *HostPolicy) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r, err := p.Admit(r)

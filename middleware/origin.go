@@ -143,8 +143,14 @@ func (p *OriginPolicy) Behind(proxies *Proxies) *OriginPolicy {
 // request: after DNS rebinding they are equal. A Sec-Fetch-Site is a conflict if it says
 // cross-site although Origin and Host are equal: a proxy in front has rewritten them.
 func (p *OriginPolicy) Check(r *http.Request) error {
+	_, _, err := p.check(r)
+	return err
+}
+
+// check also returns the Origin, and whether a wildcard admits it.
+func (p *OriginPolicy) check(r *http.Request) (o origin, wild bool, err error) {
 	if method.IsSafe(r.Method) && !opening.IsHandshake(r) {
-		return nil
+		return o, false, nil
 	}
 	if p == nil {
 		p = &OriginPolicy{}
@@ -154,27 +160,30 @@ func (p *OriginPolicy) Check(r *http.Request) error {
 	case len(lines) > 1:
 		// RFC 6454 §7.3: at most one. Which of two the next server believes is not
 		// known here, so two equal ones are refused as well.
-		return refuseOrigin(ReasonOriginMalformed, lines[0], errSeveralOrigins)
+		return o, false, refuseOrigin(ReasonOriginMalformed, lines[0], errSeveralOrigins)
 	case len(lines) == 0 && !p.allowMissing:
-		return originMissing
+		return o, false, originMissing
 	case len(lines) == 0 && p.any:
-		return nil
+		return o, false, nil
 	case len(lines) == 0:
-		return checkFetchSiteAlone(r)
+		return o, false, checkFetchSiteAlone(r)
 	}
-	o, err := p.admit(r, lines[0])
-	if err != nil || p.any {
-		return err
+	if o, wild, err = p.admit(r, lines[0]); err != nil || p.any {
+		return o, wild, err
 	}
-	return p.checkFetchSite(r, o)
+	return o, wild, p.checkFetchSite(r, o)
 }
 
 // Handler admits a request or refuses it, as [OriginPolicy.Check] says.
 func (p *OriginPolicy) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := p.Check(r); err != nil {
+		o, wild, err := p.check(r)
+		if err != nil {
 			Refuse(w, r, err)
 			return
+		}
+		if wild {
+			r = p.withWildPage(r, o)
 		}
 		next.ServeHTTP(w, r)
 	})

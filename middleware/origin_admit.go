@@ -25,40 +25,40 @@ func refuseOrigin(reason Reason, value string, why error) error {
 	return refuseFound(http.StatusForbidden, reason, "OriginPolicy: Origin", value, why)
 }
 
-// admit returns the tuple of an Origin that is allowed, or the refusal.
-func (p *OriginPolicy) admit(r *http.Request, value string) (origin, error) {
+// admit returns the tuple of an Origin that is allowed, and whether a wildcard allows it, or
+// the refusal.
+func (p *OriginPolicy) admit(r *http.Request, value string) (o origin, wild bool, err error) {
 	if o, ok := p.raw[value]; ok {
-		return o, nil
+		return o, false, nil
 	}
 	if o, ok := p.subdomains.Get(value); ok {
-		return o, p.checkTenant(r, o, value)
+		return o, true, p.checkTenant(r, o, value)
 	}
 	// RFC 6454 §7.1: null, in that exact spelling. Chromium sends file:// for a local
 	// file that may read others, as in Electron.
 	if value == "null" || value == "file://" {
 		if p.any {
-			return origin{}, nil
+			return origin{}, false, nil
 		}
-		return origin{}, refuseOrigin(ReasonOriginNotAllowed, value, errOpaqueOrigin)
+		return origin{}, false, refuseOrigin(ReasonOriginNotAllowed, value, errOpaqueOrigin)
 	}
-	o, err := parseOrigin(value)
-	if err != nil {
-		return origin{}, refuseOrigin(ReasonOriginMalformed, value, err)
+	if o, err = parseOrigin(value); err != nil {
+		return origin{}, false, refuseOrigin(ReasonOriginMalformed, value, err)
 	}
 	if _, ok := p.exact[o]; ok || p.any {
-		return o, nil
+		return o, false, nil
 	}
 	if o.scheme == "https" && p.wild.admit(o.endpoint) {
 		p.subdomains.Put(value, o.clone())
-		return o, p.checkTenant(r, o, value)
+		return o, true, p.checkTenant(r, o, value)
 	}
 	if p.allowed == nil {
-		return origin{}, refuseOrigin(ReasonOriginNotAllowed, value, errNotAllowed)
+		return origin{}, false, refuseOrigin(ReasonOriginNotAllowed, value, errNotAllowed)
 	}
 	if o.scheme == "https" && p.allowed(r.Context(), o.String(), p.hostOf(r)) {
-		return o, nil
+		return o, false, nil
 	}
-	return origin{}, refuseOrigin(ReasonOriginNotAllowed, value, errNotAsked)
+	return origin{}, false, refuseOrigin(ReasonOriginNotAllowed, value, errNotAsked)
 }
 
 // hostOf returns the host of a request in canonical form; "" if it cannot be read.
@@ -68,26 +68,6 @@ func (p *OriginPolicy) hostOf(r *http.Request) string {
 		return ""
 	}
 	return e.without(443)
-}
-
-// checkTenant keeps a page that a wildcard admits from the hosts that a wildcard admits,
-// except the one with its own name: each may belong to another tenant, and the browser sends
-// the cookies of the host, SameSite=Strict ones too.
-func (p *OriginPolicy) checkTenant(r *http.Request, o origin, value string) error {
-	if p.acrossTenants {
-		return nil
-	}
-	host, ok := r.Context().Value(wildHostKey{}).(string)
-	if !ok || host == o.host {
-		return nil
-	}
-	return refuseOrigin(ReasonOriginNotAllowed, value, &tenantCause{host})
-}
-
-type tenantCause struct{ host string }
-
-func (c *tenantCause) Error() string {
-	return fmt.Sprintf("a wildcard admits it, and another the host %.300q, which has another name: name the page in OriginConfig.Allow or the host in NewHostPolicy, or set DangerouslyAcrossTenants", c.host)
 }
 
 // checkAllowed asks a predicate about an origin that no page has (RFC 6761 §6.4).

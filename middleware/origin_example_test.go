@@ -1,10 +1,13 @@
 package middleware_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -108,4 +111,56 @@ func ExampleNewProxies() {
 	r.Header.Set("X-Forwarded-Proto", "https")
 	middleware.Chain(mux, proxies.Handler, middleware.AccessLog(nil), middleware.RequireTLS(proxies)).ServeHTTP(httptest.NewRecorder(), r)
 	// Output: 203.0.113.9
+}
+
+// Customers serve their pages from domains of their own, and add and remove them at any time.
+func ExampleOriginConfig_customers() {
+	var customers sync.Map // "https://shop.example" to the customer's host; filled from the database
+	customers.Store("https://shop.example", "shop.app.example")
+
+	origins, err := middleware.NewOriginPolicy(middleware.OriginConfig{
+		Allow: []string{"https://app.example", "https://app-*.preview.example", "capacitor://localhost"},
+		Allowed: func(_ context.Context, page, host string) bool {
+			own, ok := customers.Load(page)
+			return ok && own == host
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, page := range []string{"https://shop.example", "https://app-fix-7.preview.example", "capacitor://localhost", "https://evil.example"} {
+		r := httptest.NewRequest("POST", "https://shop.app.example/orders", nil)
+		r.Header.Set("Origin", page)
+		fmt.Println(page, origins.Check(r) == nil)
+	}
+	// Output:
+	// https://shop.example true
+	// https://app-fix-7.preview.example true
+	// capacitor://localhost true
+	// https://evil.example false
+}
+
+// A proxy on a Unix socket that changes Host, as Go's ReverseProxy does, and a platform in
+// front of it that writes the client's address into a header of its own.
+func ExampleNewProxies_platform() {
+	proxies, err := middleware.NewProxies(middleware.ProxiesConfig{
+		Trusted:       []string{"unix", "10.0.0.0/8"},
+		AddressHeader: "CF-Connecting-IP",
+		HostHeader:    "X-Forwarded-Host",
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	r := httptest.NewRequest("GET", "http://backend:8080/", nil)
+	r.RemoteAddr = "10.0.0.1:40000"
+	r.Header.Set("CF-Connecting-IP", "203.0.113.9")
+	r.Header.Set("X-Forwarded-Host", "app.example")
+	fmt.Println(proxies.ClientIP(r), proxies.Host(r))
+
+	var refusal *middleware.Refusal
+	errors.As(proxies.CheckTLS(r), &refusal)
+	fmt.Println(refusal.Err)
+	// Output:
+	// 203.0.113.9 app.example
+	// middleware: Proxies: the request came without TLS: 10.0.0.1 is the peer, which ProxiesConfig.Trusted names, and sends no X-Forwarded-Proto: let the proxy set it (nginx: proxy_set_header X-Forwarded-Proto $scheme), or name its own header in ProxiesConfig.SchemeHeader
 }

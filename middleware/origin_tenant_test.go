@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -96,9 +97,11 @@ func TestTenantsAreKeptApart(t *testing.T) {
 				r.Header.Set("X-Forwarded-Host", row.forwarded)
 				hosts, origins = hosts.Behind(behind), origins.Behind(behind)
 			}
-			for range 2 { // the second time from memory
+			layers := []middleware.Middleware{hosts.Handler, origins.Handler}
+			for range 4 { // in both orders, then from memory
+				slices.Reverse(layers)
 				w := httptest.NewRecorder()
-				middleware.Chain(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }), hosts.Handler, origins.Handler).ServeHTTP(w, r)
+				middleware.Chain(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }), layers...).ServeHTTP(w, r)
 				if allowed := w.Code == 204; allowed != row.allowed || !allowed && !strings.Contains(w.Body.String(), "origin_not_allowed") {
 					t.Errorf("answered %d %s", w.Code, w.Body)
 				}

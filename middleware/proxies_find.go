@@ -72,3 +72,19 @@ func oneHost(lines []string, host string) string {
 	}
 	return found
 }
+
+// forwardingHeaders are those that a proxy in front adds. Every client can add them.
+var forwardingHeaders = [...]string{
+	forwardedProto, forwardedFor, "Forwarded", "Via", forwardedHost, "X-Real-Ip", "X-Forwarded-Ssl", "X-Forwarded-Scheme",
+	"Front-End-Https", "Cloudfront-Forwarded-Proto", "Cf-Visitor",
+}
+
+// forwardedBy returns the first of them that the request has; "" if it has none.
+func forwardedBy(r *http.Request) string {
+	for _, name := range forwardingHeaders {
+		if len(r.Header[name]) > 0 {
+			return name
+		}
+	}
+	return ""
+}

@@ -75,6 +75,7 @@ func TestRemoteAddrOfAnotherLayerIsNotTrusted(t *testing.T) {
 	for _, forged := range []string{"10.0.0.1", "192.0.2.7", "2001:db8:ffff::1", "@", "", "unix", "unix:", "/run/app.sock"} {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.RemoteAddr = forged
+		r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 80), Port: 443})) // as net/http does
 		r.Header.Set("X-Forwarded-Proto", "https")
 		r.Header.Set("X-Forwarded-For", "198.51.100.1")
 		if p.Secure(r) || addrText(p.ClientIP(r)) == "198.51.100.1" {

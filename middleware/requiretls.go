@@ -109,12 +109,7 @@ func (p *Proxies) signOfTLS(r *http.Request) string {
 	case h.peer.kind != peerTCP:
 		return "a peer that has no address"
 	}
-	for _, name := range forwardingHeaders {
-		if len(r.Header[name]) > 0 {
-			return name
-		}
-	}
-	return ""
+	return forwardedBy(r)
 }
 
 // loopCause adds that sign to the cause of a refusal.
@@ -128,12 +123,6 @@ func (c *loopCause) Error() string {
 }
 
 func (c *loopCause) Unwrap() error { return c.why }
-
-// forwardingHeaders are those that a proxy in front adds.
-var forwardingHeaders = [...]string{
-	"Forwarded", "Via", forwardedFor, forwardedProto, forwardedHost, "X-Real-Ip", "X-Forwarded-Ssl", "X-Forwarded-Scheme",
-	"Front-End-Https", "Cloudfront-Forwarded-Proto", "Cf-Visitor",
-}
 
 // onTLS returns host[:port] of the listed host with the name of host.
 func (p *HostPolicy) onTLS(host string) (string, error) {
