@@ -2,7 +2,7 @@ package middleware
 
 import "strings"
 
-// saidScheme is what a trusted proxy says of the client's scheme.
+// saidScheme is the word of a trusted proxy about the client's scheme.
 type saidScheme uint8
 
 const (

@@ -9,8 +9,8 @@ import (
 // The lists of pages and of hosts may both have wildcards, and each name under them may
 // belong to another tenant. A page that a wildcard of an OriginPolicy admits may then use, of the
 // hosts that a wildcard of a HostPolicy admits, the one with its own name: the browser sends
-// the cookies of the host, SameSite=Strict ones too. The policy that decides second compares;
-// the context has what the first found.
+// the cookies of the host, SameSite=Strict ones too. The policy that decides second compares
+// with the name that the first has put into the context.
 
 type (
 	wildHostKey struct{} // for a string, the name that a wildcard of a HostPolicy admitted
