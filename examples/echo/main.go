@@ -1,4 +1,4 @@
-// Echo is the smallest secure socket: it sends back what a signed-in page of one origin says.
+// Echo is the smallest secure socket: it sends the messages of a signed-in page of one origin back.
 package main
 
 import (

@@ -8,7 +8,7 @@ import (
 	"github.com/securews/securews/internal/savedheader"
 )
 
-// Restore undoes what was set, added, replaced and deleted since.
+// Restore undoes every set, add, replacement and delete since.
 func TestRestoreUndoesEveryChange(t *testing.T) {
 	t.Parallel()
 	h := http.Header{"Vary": {"Origin"}, "X-Replaced": {"a"}, "X-Deleted": {"b"}, "lower": {"c", "d"}}
