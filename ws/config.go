@@ -12,6 +12,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/securews/securews/internal/defaults"
 	"github.com/securews/securews/internal/opening"
 	"github.com/securews/securews/internal/setting"
 	"github.com/securews/securews/middleware"
@@ -114,7 +115,7 @@ type Limits struct {
 	Message           int // bytes of one incoming message; default 65,536; beyond: 1009
 	Frames            int // frames of one incoming message; default 1,024; beyond: 1009
 	MessagesPerSecond int // incoming, sustained; default 100; beyond: 1008 `rate`
-	MessageBurst      int // incoming, at once; default 2 × MessagesPerSecond
+	MessageBurst      int // incoming, at once; default 2 × MessagesPerSecond, or if neither is set 1,224: the whole queue of a client that comes back
 	BytesPerSecond    int // incoming, sustained; default a quarter of MessagesPerSecond × Message; beyond: 1008 `rate`
 	ByteBurst         int // incoming, at once; default 4 × BytesPerSecond, at least 2 × Message
 	ControlPerSecond  int // pings and pongs of the peer, answers to our pings not counted, sustained; default 10, burst ten times that; beyond: 1008 `rate`
@@ -136,12 +137,12 @@ type Timeouts struct {
 
 var (
 	defaultLimits = Limits{
-		Message: 64 << 10, Frames: 1024,
-		MessagesPerSecond: 100, ControlPerSecond: 10, QueueBytes: 1 << 20, QueueMessages: 1024,
+		Message: defaults.Message, Frames: 1024, MessagesPerSecond: defaults.MessagesPerSecond,
+		ControlPerSecond: 10, QueueBytes: defaults.QueueBytes, QueueMessages: defaults.QueueMessages,
 	}
 	defaultTimeouts = Timeouts{
-		Message: 30 * time.Second, Write: 10 * time.Second,
-		Heartbeat: 25 * time.Second, Pong: 10 * time.Second, Close: 2 * time.Second,
+		Message: 30 * time.Second, Write: defaults.Write,
+		Heartbeat: defaults.Heartbeat, Pong: defaults.Pong, Close: defaults.Close,
 	}
 )
 
@@ -187,9 +188,13 @@ func (cfg Config) compile() (Config, error) {
 
 func (l *Limits) compile() error {
 	d := defaultLimits
+	rated := l.MessagesPerSecond != 0
 	perSecond := setting.Fill("ws", "Limits.MessagesPerSecond", &l.MessagesPerSecond, d.MessagesPerSecond)
 	message := setting.Fill("ws", "Limits.Message", &l.Message, d.Message)
-	d.MessageBurst = 2 * min(l.MessagesPerSecond, math.MaxInt/2)
+	d.MessageBurst = defaults.MessageBurst
+	if rated {
+		d.MessageBurst = 2 * min(l.MessagesPerSecond, math.MaxInt/2)
+	}
 	d.BytesPerSecond = max(1, product(max(1, l.MessagesPerSecond), max(1, l.Message))/4)
 	bytes := setting.Fill("ws", "Limits.BytesPerSecond", &l.BytesPerSecond, d.BytesPerSecond)
 	d.ByteBurst = max(product(4, max(1, l.BytesPerSecond)), product(2, max(1, l.Message)))
@@ -206,6 +211,13 @@ func (l *Limits) compile() error {
 		errs = append(errs, fmt.Errorf("ws: Limits.ByteBurst: %d is less than Limits.Message, %d: a message of that size could never come", l.ByteBurst, l.Message))
 	}
 	return errors.Join(errs...)
+}
+
+// named returns the limits of a client for the Securews-Limits header of the 101: bytes of one
+// message, messages per second and at once, bytes per second and at once.
+func (l *Limits) named() string {
+	return fmt.Sprintf("message=%d, rate=%d, burst=%d, bytes=%d, byte-burst=%d",
+		l.Message, l.MessagesPerSecond, l.MessageBurst, l.BytesPerSecond, l.ByteBurst)
 }
 
 // product is a × b, or the largest int.

@@ -24,6 +24,8 @@ type Handler struct {
 
 	messageRate, byteRate, controlRate rate // of each connection
 
+	limits []string // the value of Securews-Limits
+
 	pingers, closers *pool
 }
 
@@ -38,6 +40,7 @@ func New(cfg Config) (*Handler, error) {
 	h.messageRate = newRate(limits.MessagesPerSecond, limits.MessageBurst)
 	h.byteRate = newRate(limits.BytesPerSecond, limits.ByteBurst)
 	h.controlRate = newRate(limits.ControlPerSecond, min(10*min(limits.ControlPerSecond, 1<<20), 1<<20))
+	h.limits = []string{limits.named()}
 	h.pingers = newPool(64, (*Conn).sendDue)
 	h.closers = newPool(256, (*Conn).sendClose) // no ping to a stalled peer delays a revocation
 	// Stripped before a subprotocol is chosen; the AccessLog writes no credential.

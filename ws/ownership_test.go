@@ -16,6 +16,7 @@ func TestHandlerOwnsNoConnections(t *testing.T) {
 	known := map[string]reflect.Type{
 		"cfg": reflect.TypeFor[Config](), "front": nil, "authorizing": reflect.TypeFor[bounded.Caller](),
 		"messageRate": reflect.TypeFor[rate](), "byteRate": reflect.TypeFor[rate](), "controlRate": reflect.TypeFor[rate](),
+		"limits":  reflect.TypeFor[[]string](), // as the 101 names them
 		"pingers": reflect.TypeFor[*pool](), "closers": reflect.TypeFor[*pool](),
 	}
 	for i := range typ.NumField() {

@@ -101,6 +101,7 @@ func (w *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	c := w.c
 	spell(w.Header())
 	w.Header()["Securews-Connection"] = []string{c.ID()}
+	w.Header()["Securews-Limits"] = c.h.limits
 	if c.subprotocol != "" {
 		w.Header()["Sec-WebSocket-Protocol"] = []string{c.subprotocol}
 	}

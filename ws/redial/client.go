@@ -18,6 +18,8 @@ type Client struct {
 	client  *http.Client
 	queue   *queue
 	running atomic.Bool
+
+	outgoing atomic.Int64 // bytes of the largest message that the server accepts, as last known
 }
 
 var (
@@ -34,7 +36,9 @@ func New(cfg Config) (*Client, error) {
 	}
 	client := withoutRedirects(cfg.HTTPClient)
 	client.Timeout = 0
-	return &Client{cfg: cfg, client: client, queue: newQueue(cfg.Limits)}, nil
+	c := &Client{cfg: cfg, client: client, queue: newQueue(cfg.Limits)}
+	c.outgoing.Store(int64(cfg.Limits.Outgoing))
+	return c, nil
 }
 
 // Run connects and calls serve for each connection, one at a time, until a reconnect
@@ -145,7 +149,42 @@ func unmarked(err error) error {
 }
 
 func (c *Client) undelivered(m queued, begun bool, cause error) {
-	c.cfg.OnUndelivered(Undelivered{Type: m.typ, Payload: m.payload, Begun: begun, Cause: cause})
+	c.cfg.OnUndelivered(Undelivered{Type: m.typ, Payload: m.payload, Begun: begun, Unconfirmed: begun, Cause: cause})
+}
+
+// unconfirmed reports a message that was written to a connection that has ended.
+func (c *Client) unconfirmed(m queued, cause error) {
+	c.cfg.OnUndelivered(Undelivered{Type: m.typ, Payload: m.payload, Unconfirmed: true, Cause: cause})
+}
+
+// BufferedAmount returns the bytes of the messages that wait to be sent.
+func (c *Client) BufferedAmount() int {
+	if c == nil || c.queue == nil {
+		return 0
+	}
+	return c.queue.buffered()
+}
+
+// Room waits until Send would queue a message of n bytes. It returns the cause of ctx, or
+// [ErrStopped] after Run has ended, or [ErrTooBig] or [ErrQueueFull] if there will never be room.
+func (c *Client) Room(ctx context.Context, n int) error {
+	if c == nil || c.queue == nil {
+		return errZero
+	}
+	if err := checkSize(n, int(c.outgoing.Load())); err != nil {
+		return err
+	}
+	for {
+		changed, err := c.queue.room(n)
+		if err != nil || changed == nil {
+			return err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

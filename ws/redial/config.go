@@ -10,6 +10,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/securews/securews/internal/defaults"
 	"github.com/securews/securews/internal/setting"
 )
 
@@ -50,7 +51,8 @@ type Config struct {
 	OnState func(State)
 
 	// OnUndelivered is called for every message that a Send accepted and that was not
-	// handed to the network completely. It must not block. It may keep the payload.
+	// handed to the network completely, or that the server had not confirmed when the
+	// connection ended. It must not block. It may keep the payload.
 	OnUndelivered func(Undelivered)
 
 	// RetryCodes are further close codes after which to reconnect, beside those of
@@ -90,6 +92,7 @@ type Backoff struct {
 // Limits bound memory. 0 is the default, a negative value an error.
 type Limits struct {
 	Message       int // bytes of one incoming message; default 1 MiB; beyond: 1009, which ends Run
+	Outgoing      int // bytes of one message to send; default 65,536, unless the server names its limit; beyond: [ErrTooBig]
 	QueueBytes    int // of messages that wait to be sent; default 1 MiB; beyond: [ErrQueueFull]
 	QueueMessages int // default 1,024; beyond: [ErrQueueFull]
 }
@@ -106,12 +109,15 @@ type Timeouts struct {
 
 var (
 	defaultBackoff = Backoff{
-		Min: 500 * time.Millisecond, Max: 30 * time.Second, Spread: 8 * time.Second, RetryAfter: 5 * time.Minute,
+		Min: defaults.FirstDelay, Max: defaults.LastDelay, Spread: defaults.Spread, RetryAfter: defaults.RetryAfter,
 	}
-	defaultLimits   = Limits{Message: 1 << 20, QueueBytes: 1 << 20, QueueMessages: 1024}
+	defaultLimits = Limits{
+		Message: 1 << 20, Outgoing: defaults.Message,
+		QueueBytes: defaults.QueueBytes, QueueMessages: defaults.QueueMessages,
+	}
 	defaultTimeouts = Timeouts{
-		Dial: 10 * time.Second, Write: 10 * time.Second, Heartbeat: 25 * time.Second,
-		Pong: 10 * time.Second, Close: 2 * time.Second, Stable: 10 * time.Second,
+		Dial: defaults.Dial, Write: defaults.Write, Heartbeat: defaults.Heartbeat,
+		Pong: defaults.Pong, Close: defaults.Close, Stable: defaults.Stable,
 	}
 )
 
@@ -164,6 +170,7 @@ func (l *Limits) compile() error {
 	d := defaultLimits
 	return errors.Join(
 		setting.Fill("redial", "Limits.Message", &l.Message, d.Message),
+		setting.Fill("redial", "Limits.Outgoing", &l.Outgoing, d.Outgoing),
 		setting.Fill("redial", "Limits.QueueBytes", &l.QueueBytes, d.QueueBytes),
 		setting.Fill("redial", "Limits.QueueMessages", &l.QueueMessages, d.QueueMessages),
 	)

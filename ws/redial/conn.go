@@ -26,6 +26,9 @@ type Conn struct {
 	credential  Credential
 	coder       *websocket.Conn
 	wire        *wire
+	outgoing    int // bytes of the largest message that the server accepts
+	pace        *pace
+	unconfirmed *unconfirmed
 
 	ctx    context.Context // serve's
 	cancel context.CancelCauseFunc
@@ -61,6 +64,13 @@ func (c *Client) newConn(life context.Context, coder *websocket.Conn, w *wire, h
 		reading: make(chan struct{}, 1), messages: make(chan message), taken: make(chan struct{}),
 		layered: make(chan struct{}), over: make(chan struct{}), opened: time.Now(),
 	}
+	limits := limitsOf(h)
+	conn.pace, conn.outgoing = newPace(limits), c.cfg.Limits.Outgoing
+	if limits.message > 0 {
+		conn.outgoing = limits.message
+	}
+	c.outgoing.Store(int64(conn.outgoing))
+	conn.unconfirmed = newUnconfirmed(c.cfg.Limits)
 	conn.ctx, conn.cancel = context.WithCancelCause(life)
 	conn.workers.Add(1) // the closing handshake, which every connection performs
 	coder.SetReadLimit(int64(c.cfg.Limits.Message))

@@ -15,6 +15,15 @@ type frames struct {
 	header [10]byte
 	have   int    // bytes of header so far
 	left   uint64 // bytes of payload that remain in this frame
+	code   []byte // the first two bytes of the payload of a close frame; nil: none has begun
+}
+
+// closedWith returns the code of the server's close frame, 0 if there is none.
+func (f *frames) closedWith() uint16 {
+	if len(f.code) < 2 {
+		return 0
+	}
+	return binary.BigEndian.Uint16(f.code)
 }
 
 // feed parses the next bytes and returns how many of them precede the header of a masked
@@ -23,6 +32,9 @@ func (f *frames) feed(p []byte) (sound int) {
 	for i := 0; i < len(p); {
 		if f.left > 0 {
 			n := min(f.left, uint64(len(p)-i))
+			if f.code != nil && len(f.code) < 2 {
+				f.code = append(f.code, p[i:i+min(int(n), 2-len(f.code))]...)
+			}
 			f.left -= n
 			i += int(n)
 			continue
@@ -51,6 +63,9 @@ func (f *frames) measure() {
 		f.left = binary.BigEndian.Uint64(f.header[2:])
 	default:
 		return
+	}
+	if f.header[0]&0x0f == 8 && f.code == nil { // RFC 6455 §5.5.1
+		f.code = make([]byte, 0, 2)
 	}
 	f.have = 0
 }

@@ -38,6 +38,11 @@ func (c *Client) live(ctx context.Context, conn *Conn, serve func(context.Contex
 	finished = true
 	conn.workers.Wait()
 	r.stop()
+	if !conn.answered() {
+		for _, m := range conn.unconfirmed.list {
+			c.unconfirmed(m, conn.ended())
+		}
+	}
 	for _, m := range c.queue.take(conn) {
 		c.undelivered(m, false, conn.ended())
 	}

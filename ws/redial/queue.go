@@ -12,12 +12,17 @@ var (
 	// Limits.QueueBytes. The message was not queued.
 	ErrQueueFull = errors.New("redial: send: the queue is full")
 
+	// ErrTooBig is returned by Send and Write if the message is larger than the server accepts,
+	// and is the cause of an [Undelivered] that was queued before the server named its limit.
+	// The message was not sent: the server would have ended the connection.
+	ErrTooBig = errors.New("redial: send: the message is too big for the server")
+
 	// ErrStopped is returned by Send after Run has ended. The message was not queued.
 	ErrStopped = errors.New("redial: send: Run has ended")
 )
 
 // Undelivered is a message that a Send queued and that was not handed to the network
-// completely.
+// completely, or of which it is not known whether it arrived.
 type Undelivered struct {
 	Type    websocket.MessageType
 	Payload []byte
@@ -25,6 +30,10 @@ type Undelivered struct {
 	// Begun reports that the connection ended during the write. The message may have
 	// arrived.
 	Begun bool
+
+	// Unconfirmed reports that the message was written, or begun, and that the connection
+	// ended before the server showed that it had read it. It may have arrived.
+	Unconfirmed bool
 
 	// Cause is why Run ended, nil if serve returned nil; for a message of [Conn.Send], or
 	// one that was begun, why the connection ended.
@@ -41,6 +50,7 @@ type queue struct {
 	stopped bool
 	more    chan struct{} // holds a token when waiting may have grown
 	empty   chan struct{} // made by whenEmpty, closed by pop
+	changed chan struct{} // made by room, closed when messages have left
 }
 
 type queued struct {
@@ -54,11 +64,8 @@ func newQueue(limits Limits) *queue { return &queue{limits: limits, more: make(c
 func (q *queue) push(m queued) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	switch {
-	case q.stopped:
-		return ErrStopped
-	case len(q.waiting) >= q.limits.QueueMessages || len(m.payload) > q.limits.QueueBytes-q.bytes:
-		return ErrQueueFull
+	if err := q.check(len(m.payload)); err != nil {
+		return err
 	}
 	m.payload = append([]byte(nil), m.payload...)
 	q.waiting = append(q.waiting, m)
@@ -68,6 +75,38 @@ func (q *queue) push(m queued) error {
 	default:
 	}
 	return nil
+}
+
+// check returns the reason why a message of n bytes cannot be queued now.
+func (q *queue) check(n int) error {
+	switch {
+	case q.stopped:
+		return ErrStopped
+	case len(q.waiting) >= q.limits.QueueMessages || n > q.limits.QueueBytes-q.bytes:
+		return ErrQueueFull
+	}
+	return nil
+}
+
+// room returns a channel that is closed when messages have left, or nil if one of n bytes
+// could be queued now. It returns an error if it never could.
+func (q *queue) room(n int) (changed <-chan struct{}, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	err = q.check(n)
+	if err != ErrQueueFull || n > q.limits.QueueBytes {
+		return nil, err
+	}
+	if q.changed == nil {
+		q.changed = make(chan struct{})
+	}
+	return q.changed, nil
+}
+
+func (q *queue) buffered() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.bytes
 }
 
 // peek returns the first message, which stays until pop.
@@ -89,7 +128,7 @@ func (q *queue) pop() {
 	if len(q.waiting) == 0 {
 		q.waiting = nil
 	}
-	q.tellEmpty()
+	q.tell()
 }
 
 // whenEmpty returns a channel that is closed when every message has been written.
@@ -100,12 +139,16 @@ func (q *queue) whenEmpty() <-chan struct{} {
 		q.empty = make(chan struct{})
 	}
 	empty := q.empty
-	q.tellEmpty()
+	q.tell()
 	return empty
 }
 
-// tellEmpty wakes the callers of whenEmpty if the queue is empty.
-func (q *queue) tellEmpty() {
+// tell wakes the callers of room, and those of whenEmpty if the queue is empty.
+func (q *queue) tell() {
+	if q.changed != nil {
+		close(q.changed)
+		q.changed = nil
+	}
 	if len(q.waiting) == 0 && q.empty != nil {
 		close(q.empty)
 		q.empty = nil
@@ -132,7 +175,7 @@ func (q *queue) take(c *Conn) (left []queued) {
 		}
 	}
 	q.waiting = kept
-	q.tellEmpty()
+	q.tell()
 	return left
 }
 
@@ -142,6 +185,6 @@ func (q *queue) stop() []queued {
 	defer q.mu.Unlock()
 	left := q.waiting
 	q.waiting, q.bytes, q.stopped = nil, 0, true
-	q.tellEmpty()
+	q.tell()
 	return left
 }

@@ -134,7 +134,7 @@ func TestEveryMessageArrivesOrIsReported(t *testing.T) {
 		for _, text := range numbered(0, n) {
 			u, lost := reported[text]
 			switch {
-			case seen[text] > 1, seen[text] == 1 && lost && !u.Begun:
+			case seen[text] > 1, seen[text] == 1 && lost && !u.Unconfirmed:
 				t.Errorf("%s arrived %d times, reported %v", text, seen[text], lost)
 			case seen[text] == 0 && !lost:
 				t.Errorf("%s was handed to a connection that lived and did not arrive", text)

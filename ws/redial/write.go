@@ -25,6 +25,9 @@ func (c *Conn) Write(typ websocket.MessageType, p []byte) error {
 	if err := checkMessage(typ, p); err != nil {
 		return err
 	}
+	if !c.sealed() {
+		c.pace.take(len(p)) // without a delay: the next queued message waits
+	}
 	_, err := c.write(typ, p)
 	return err
 }
@@ -48,18 +51,25 @@ func (c *Conn) Send(typ websocket.MessageType, p []byte) error {
 	if err := c.ended(); err != nil {
 		return err
 	}
+	if err := checkSize(c.sizeOf(p), c.outgoing); err != nil {
+		return err
+	}
 	return c.client.queue.push(queued{typ, p, c})
 }
 
 // Send queues a message and never waits. Messages are sent in the order of Send over the
 // current connection or the next one; p is copied. If the queue is full, Send returns
-// [ErrQueueFull], and after Run has ended [ErrStopped]. Messages may be queued before the
+// [ErrQueueFull], if it is larger than the server accepts [ErrTooBig], and after Run has ended
+// [ErrStopped]. Messages may be queued before the
 // first Run.
 func (c *Client) Send(typ websocket.MessageType, p []byte) error {
 	if c == nil || c.queue == nil {
 		return errZero
 	}
 	if err := checkMessage(typ, p); err != nil {
+		return err
+	}
+	if err := checkSize(len(p), int(c.outgoing.Load())); err != nil {
 		return err
 	}
 	return c.queue.push(queued{typ, p, nil})
@@ -81,6 +91,9 @@ func checkMessage(typ websocket.MessageType, p []byte) error {
 // write sends one message; begun reports whether part of it may have been sent.
 func (c *Conn) write(typ websocket.MessageType, p []byte) (begun bool, err error) {
 	if err := c.ended(); err != nil {
+		return false, err
+	}
+	if err := checkSize(len(p), c.outgoing); err != nil {
 		return false, err
 	}
 	timer := time.AfterFunc(c.client.cfg.Timeouts.Write, func() { c.cut(errStalled) })
@@ -117,6 +130,14 @@ func (c *Conn) send() {
 			c.client.undelivered(m, false, m.only.ended())
 			continue
 		}
+		if err := checkSize(c.sizeOf(m.payload), c.outgoing); err != nil {
+			q.pop()
+			c.client.undelivered(m, false, err)
+			continue
+		}
+		if !c.awaitFit(len(m.payload)) || !c.wait(c.pace.take(c.sizeOf(m.payload))) {
+			return
+		}
 		begun, err := c.writeQueued(m.typ, m.payload)
 		if err != nil && !begun {
 			return
@@ -126,5 +147,29 @@ func (c *Conn) send() {
 			c.client.undelivered(m, true, err)
 			return
 		}
+		c.unconfirmed.add(m)
+	}
+}
+
+// sizeOf returns the size of the message in which p is sent.
+func (c *Conn) sizeOf(p []byte) int {
+	if c.sealed() {
+		return len(p) + sealedOverhead
+	}
+	return len(p)
+}
+
+// wait returns false if the connection ends during the delay.
+func (c *Conn) wait(delay time.Duration) bool {
+	if delay <= 0 {
+		return true
+	}
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-c.over:
+		return false
 	}
 }

@@ -34,8 +34,11 @@ export interface StateChange {
 /** The detail of an "undelivered" event. */
 export interface Undelivered {
     data: Data;
-    /** full: beyond queue.bytes or queue.messages. closed: the client ended first. */
-    why: "full" | "closed";
+    /**
+     * full: beyond queue.bytes or queue.messages. too_big: beyond outgoing. closed: the client
+     * ended first.
+     */
+    why: "full" | "too_big" | "closed";
 }
 /** The answer of the ticket route. Times are in seconds. */
 export interface Ticket {
@@ -98,13 +101,15 @@ export interface Options {
     /** A ping of the application, since the server's pings are not visible to scripts. */
     heartbeat?: Heartbeat;
     /**
-     * The bounds of the queue; default 256 messages and 1 MiB. bytes also bounds the messages
+     * The bounds of the queue; default 1,024 messages and 1 MiB. bytes also bounds the messages
      * that an open connection has yet to put on the wire: a larger message cannot be sent.
      */
     queue?: {
         messages?: number;
         bytes?: number;
     };
+    /** Bytes of the largest message to send, which the server accepts (ws.Limits.Message); default 65,536. */
+    outgoing?: number;
     /** The number of unread messages that an iterator holds; default 1,024. */
     inbox?: number;
     /** Milliseconds; the defaults are in brackets. */
@@ -117,7 +122,7 @@ export interface Options {
         spread?: number;
         /** The age at which a connection counts as a success (10,000). */
         stable?: number;
-        /** For the ticket, and again for the handshakes after it (15,000). */
+        /** For the ticket, and again for the handshake after it (10,000). */
         connect?: number;
         /** For the peer to answer a close frame (2,000). */
         close?: number;

@@ -57,6 +57,9 @@ export class Reconnecting extends EventTarget implements Client {
     if (this.state === "closed" || this.#closing) {
       return this.#undelivered(data, "closed");
     }
+    if (sizeOf(data) > this.cfg.outgoing) {
+      return this.#undelivered(data, "too_big");
+    }
     if (this.state !== "open" || !this.#link!.live || this.#outbox.held) {
       return this.#outbox.push(data) || this.#undelivered(data, "full");
     }

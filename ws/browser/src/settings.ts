@@ -15,6 +15,7 @@ export interface Settings {
   heartbeat: Required<Heartbeat> | undefined;
   queue: { messages: number; bytes: number };
   inbox: number;
+  outgoing: number;
   retryCodes: readonly number[];
   retryStatuses: readonly number[];
   times: { first: number; longest: number; spread: number; stable: number; connect: number; close: number; sleep: number };
@@ -25,7 +26,7 @@ const defaultTimes = {
   longest: 30_000,
   spread: 8_000,
   stable: 10_000,
-  connect: 15_000,
+  connect: 10_000,
   close: 2_000,
   sleep: 90_000,
 };
@@ -91,7 +92,7 @@ function first(hello: NonNullable<Options["hello"]>): readonly Data[] {
 
 export function settings(o: Options): Settings {
   const {
-    url, protocols = [], ticket, credentials = "same-origin", seal, hello = () => [], heartbeat, queue, inbox = 1024, times,
+    url, protocols = [], ticket, credentials = "same-origin", seal, hello = () => [], heartbeat, queue, inbox, outgoing, times,
     retryCodes, retryStatuses, WebSocket = globalThis.WebSocket as unknown as Settings["WebSocket"] | undefined,
     dangerouslyAllowPlaintext: plaintext, ...unknown
   } = o;
@@ -114,8 +115,8 @@ export function settings(o: Options): Settings {
     seal,
     hello: () => first(hello),
     heartbeat: heartbeat && heartbeatOf(heartbeat),
-    queue: numbers("queue", queue, { messages: 256, bytes: 1 << 20 }),
-    ...numbers("options", { inbox }, { inbox: 1024 }),
+    queue: numbers("queue", queue, { messages: 1024, bytes: 1_048_576 }),
+    ...numbers("options", { inbox, outgoing }, { inbox: 1024, outgoing: 65_536 }),
     retryCodes: codes("retryCodes", retryCodes, /^(1000|1005|1008|4\d{3})$/),
     retryStatuses: codes("retryStatuses", retryStatuses, /^[45]\d\d$/),
     times: numbers("times", times, defaultTimes),

@@ -204,3 +204,17 @@ test("an answer without a ticket in it is none", async (t) => {
     t.mock.timers.reset();
   }
 });
+
+test("a message that the server would not accept is refused, and ends no connection", async (t) => {
+  const pass = fakeTime(t);
+  const client = open();
+  const seen = watch(client);
+  await settle();
+  FakeSocket.last.open();
+  await pass(100);
+  assert.equal(client.send("x".repeat(65_537)), false);
+  assert.equal(client.send(new Uint8Array(65_536)), true);
+  assert.deepEqual(seen.undelivered.map(([data, why]) => [data.length, why]), [[65_537, "too_big"]]);
+  assert.equal(FakeSocket.last.sent.length, 1);
+  await client.close();
+});

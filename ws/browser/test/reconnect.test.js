@@ -307,7 +307,7 @@ test("a ticket source that fails or hangs is asked again after a delay", async (
   });
   const seen = watch(client);
   await pass(250);
-  await pass(15_000);
+  await pass(10_000);
   await pass(500);
   assert.equal(asked, 3);
   assert.deepEqual(seen.states.map((s) => s.ending?.reason).filter(Boolean), ["unreachable", "timeout"]);
@@ -318,7 +318,7 @@ test("a dial that hangs is given up, and its socket is gone before the next", as
   const pass = fakeTime(t);
   const client = open();
   await settle();
-  await pass(15_000);
+  await pass(10_000);
   assert.deepEqual(FakeSocket.last.closedWith, { code: 3008, reason: "timeout" });
   await pass(250);
   assert.equal(FakeSocket.all.length, 2);

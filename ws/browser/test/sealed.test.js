@@ -251,7 +251,7 @@ test("after the server's close record nothing is sent: it waits for the next con
 });
 
 test("what waits to be sealed counts: no more than queue.bytes is taken", async (t) => {
-  const { client, seen, peer } = await open(t);
+  const { client, seen, peer } = await open(t, {}, { outgoing: 256 << 10 });
   const message = new Uint8Array(256 << 10);
   assert.deepEqual([1, 2, 3, 4, 5].map(() => client.send(message)), [true, true, true, true, false]);
   assert.equal(seen.undelivered[0][1], "full");

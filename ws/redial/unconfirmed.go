@@ -1,0 +1,91 @@
+package redial
+
+import (
+	"io"
+	"sync"
+)
+
+// unconfirmed holds the queued messages that one connection has written, until a pong shows
+// that the server has read them: it answers a ping after the messages before it.
+type unconfirmed struct {
+	limits Limits
+
+	mu    sync.Mutex
+	list  []queued
+	bytes int
+	base  int // messages confirmed before
+
+	begun chan struct{} // holds a token when list is no longer empty
+	full  chan struct{} // holds a token when the sender waits
+	room  chan struct{} // holds a token when list may have shrunk
+}
+
+func newUnconfirmed(limits Limits) *unconfirmed {
+	return &unconfirmed{
+		limits: limits,
+		begun:  make(chan struct{}, 1), full: make(chan struct{}, 1), room: make(chan struct{}, 1),
+	}
+}
+
+func put(token chan struct{}) {
+	select {
+	case token <- struct{}{}:
+	default:
+	}
+}
+
+func (u *unconfirmed) add(m queued) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.list = append(u.list, m)
+	u.bytes += len(m.payload)
+	if len(u.list) == 1 {
+		put(u.begun)
+	}
+}
+
+// fits reports whether a message of n bytes may be written before others are confirmed.
+func (u *unconfirmed) fits(n int) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return len(u.list) == 0 || len(u.list) < u.limits.QueueMessages && u.bytes+n <= u.limits.QueueBytes
+}
+
+// mark returns the position that the answer to a ping written from now on confirms.
+func (u *unconfirmed) mark() (position int, empty bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.base + len(u.list), len(u.list) == 0
+}
+
+// confirm removes the messages before the position.
+func (u *unconfirmed) confirm(position int) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for ; u.base < position; u.base++ {
+		u.bytes -= len(u.list[0].payload)
+		u.list[0] = queued{}
+		u.list = u.list[1:]
+	}
+	put(u.room)
+}
+
+// awaitFit waits until a message of n bytes may be written; false if the connection ends.
+func (c *Conn) awaitFit(n int) bool {
+	for !c.unconfirmed.fits(n) {
+		put(c.unconfirmed.full)
+		select {
+		case <-c.unconfirmed.room:
+		case <-c.over:
+			return false
+		}
+	}
+	return true
+}
+
+// answered reports whether the server has answered this side's close frame, which it does after
+// it has read the messages before it. It is called when every goroutine of c has ended.
+func (c *Conn) answered() bool {
+	cause := c.cause.Load()
+	return cause.Err != errPeer && !(cause.Err == io.EOF && cause != ErrRenewed) && c.wire.frames.closedWith() == uint16(cause.Code)
+}
