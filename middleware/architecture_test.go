@@ -17,6 +17,7 @@ const module = "github.com/securews/securews"
 var imports = map[string][]string{
 	"internal/bounded":     {},
 	"internal/contextkey":  {},
+	"internal/defaults":    {},
 	"internal/handle":      {},
 	"internal/loopback":    {},
 	"internal/followers":   {},

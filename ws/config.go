@@ -115,7 +115,7 @@ type Limits struct {
 	Message           int // bytes of one incoming message; default 65,536; beyond: 1009
 	Frames            int // frames of one incoming message; default 1,024; beyond: 1009
 	MessagesPerSecond int // incoming, sustained; default 100; beyond: 1008 `rate`
-	MessageBurst      int // incoming, at once; default 2 × MessagesPerSecond, or if neither is set 1,224: the whole queue of a client that comes back
+	MessageBurst      int // incoming, at once; default 2 × MessagesPerSecond, and 1,024 more if that is not set: the whole queue of a client that comes back
 	BytesPerSecond    int // incoming, sustained; default a quarter of MessagesPerSecond × Message; beyond: 1008 `rate`
 	ByteBurst         int // incoming, at once; default 4 × BytesPerSecond, at least 2 × Message
 	ControlPerSecond  int // pings and pongs of the peer, answers to our pings not counted, sustained; default 10, burst ten times that; beyond: 1008 `rate`

