@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"strconv"
 	"time"
@@ -35,15 +36,17 @@ type RateLimitConfig struct {
 	Burst int
 
 	// Key returns the key whose share a request uses; nil: the client's address, IPv6 by its
-	// /64, because one client has all addresses of it. Requests with the key "" share one
-	// bucket, as do clients whose address is unknown.
+	// /64, because one client has all addresses of it. All clients of an IPv6 /48 together have
+	// sixteen times the share of one. Requests with the key "" share one bucket, as do clients
+	// whose address is unknown.
 	Key func(r *http.Request) string
 
 	// Proxies finds the client's address; nil: the innermost [Proxies] around,
 	// or else the peer of the connection.
 	Proxies *Proxies
 
-	// MaxKeys bounds the buckets in memory, some 200 bytes each; zero: 65,536. At
+	// MaxKeys bounds the buckets in memory, some 200 bytes each; zero: 65,536, and as many for
+	// IPv6 networks of /48. At
 	// the bound, a bucket that is full again is given to a new key, which costs the
 	// old key nothing. If none is found, all new keys share one bucket of
 	// the same rate until one is full. An attacker who floods the table slows new
@@ -51,7 +54,7 @@ type RateLimitConfig struct {
 	// shared bucket.
 	MaxKeys int
 
-	// Limiter replaces the buckets in memory. It has its own limits: those here must then
+	// Limiter replaces the buckets in memory, those of a /48 too. It has its own limits: those here must then
 	// be zero. While it fails, requests are refused with 503.
 	Limiter Limiter
 }
@@ -63,7 +66,7 @@ type RateLimit struct {
 	calls   bounded.Caller // of limiter; direct: it is ours
 	key     func(*http.Request) string
 
-	addresses *buckets // in place of both: by address
+	addresses *addressBuckets // in place of both: by address
 	proxies   *Proxies
 }
 
@@ -83,12 +86,13 @@ func NewRateLimit(cfg RateLimitConfig) (*RateLimit, error) {
 		}
 		return l, nil
 	case cfg.Key != nil:
-		return &RateLimit{limiter: cfg.buckets(), key: cfg.Key}, nil
+		return &RateLimit{limiter: cfg.buckets(1), key: cfg.Key}, nil
 	}
-	return &RateLimit{addresses: cfg.buckets(), proxies: cfg.Proxies}, nil
+	return &RateLimit{addresses: &addressBuckets{cfg.buckets(1), cfg.buckets(wideShare)}, proxies: cfg.Proxies}, nil
 }
 
-func (cfg *RateLimitConfig) buckets() *buckets {
+// buckets returns buckets with a multiple of the rate.
+func (cfg *RateLimitConfig) buckets(times int) *buckets {
 	per, burst, maxKeys := cfg.Per, cfg.Burst, cfg.MaxKeys
 	if per == 0 {
 		per = time.Second
@@ -99,7 +103,7 @@ func (cfg *RateLimitConfig) buckets() *buckets {
 	if maxKeys == 0 {
 		maxKeys = defaultMaxKeys
 	}
-	return newBuckets(float64(cfg.Events)/per.Seconds(), burst, maxKeys)
+	return newBuckets(float64(times)*float64(cfg.Events)/per.Seconds(), times*min(burst, math.MaxInt/times), maxKeys)
 }
 
 func (cfg *RateLimitConfig) validate() error {
@@ -165,9 +169,9 @@ func (l *RateLimit) take(r *http.Request) (wait time.Duration, err error) {
 	case l.limiter != nil:
 		return l.takeBounded(r.Context(), l.key(r))
 	case l.proxies != nil:
-		return l.addresses.allowAddress(l.proxies.ClientIP(r)), nil
+		return l.addresses.allow(l.proxies.ClientIP(r)), nil
 	}
-	return l.addresses.allowAddress(ClientIP(r)), nil
+	return l.addresses.allow(ClientIP(r)), nil
 }
 
 // limiterTimeout bounds the wait for a Limiter in one request.

@@ -64,15 +64,51 @@ func (b *buckets) Allow(_ context.Context, key string) (time.Duration, error) {
 	return b.allow(append(short[:0], key...)), nil
 }
 
-// allowAddress is Allow for the key of an address.
-func (b *buckets) allowAddress(addr netip.Addr) time.Duration {
-	var short [longestKey]byte
-	return b.allow(appendAddress(short[:0], addr))
+// addressBuckets limit clients by address. An IPv6 client is limited twice: by its /64, and by
+// its /48, the usual size of a site, which has wideShare times the rate. Otherwise one /48 could
+// fill the table with its 65,536 networks and leave newcomers the shared bucket.
+type addressBuckets struct {
+	narrow, wide *buckets
+}
+
+const wideShare = 16
+
+// allow takes from the wide bucket before a new narrow one is made, and from a narrow one that
+// refuses before the wide one, so that a single client does not use up the share of its site.
+func (b *addressBuckets) allow(addr netip.Addr) time.Duration {
+	var short, site [longestKey]byte
+	key := appendAddress(short[:0], addr)
+	if !addr.Is6() {
+		return b.narrow.allow(key)
+	}
+	if b.narrow.has(key) {
+		if wait := b.narrow.allow(key); wait != 0 {
+			return wait
+		}
+		return b.wide.allow(append(site[:0], key[:6]...))
+	}
+	if wait := b.wide.allow(append(site[:0], key[:6]...)); wait != 0 {
+		return wait
+	}
+	return b.narrow.allow(key)
+}
+
+// has reports whether the key has a bucket of its own.
+func (b *buckets) has(key []byte) bool {
+	s := b.shardOf(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.index[string(key)]
+	return ok
+}
+
+func (b *buckets) shardOf(key []byte) *bucketShard {
+	return &b.shards[maphash.Bytes(b.seed, key)&uint64(len(b.shards)-1)]
 }
 
 // allow reads the time under the lock, so that a bucket does not see it run backwards.
 func (b *buckets) allow(key []byte) time.Duration {
-	s := &b.shards[maphash.Bytes(b.seed, key)&uint64(len(b.shards)-1)]
+	s := b.shardOf(key)
 	shared := b.overflow.buckets[0]
 	s.mu.Lock()
 	now := time.Now()

@@ -3,6 +3,7 @@ package middleware_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -252,4 +253,42 @@ func TestNewRateLimitReportsEveryMistakeAtOnce(t *testing.T) {
 	wantErrors(t, err, "middleware: RateLimitConfig.Events: required")
 	_, err = middleware.NewRateLimit(middleware.RateLimitConfig{Limiter: &sharedLimiter{}, Events: 1})
 	wantErrors(t, err, "middleware: RateLimitConfig.Limiter: it has limits of its own")
+}
+
+// One /48 has 65,536 networks of /64. It gets sixteen shares, and newcomers of other networks and
+// known clients keep theirs.
+func TestRateLimitOfOneSite(t *testing.T) {
+	t.Parallel()
+	l := mustRateLimit(t, middleware.RateLimitConfig{Events: 5, Per: time.Hour})
+	known := requestFrom("[2001:db8:1:1::1]:1")
+	if allowed(l, 1, known) != 1 {
+		t.Fatal("the known client is refused")
+	}
+	site := 0
+	for network := range 1 << 16 {
+		site += allowed(l, 3, requestFrom(fmt.Sprintf("[2001:db8:bad:%x::1]:1", network)))
+	}
+	if site != 16*5 {
+		t.Errorf("%d requests of the /48 are admitted, want 80", site)
+	}
+	newcomers := 0
+	for n := range 100 {
+		newcomers += allowed(l, 1, requestFrom(fmt.Sprintf("[2001:db8:%x::1]:1", 0x100+n)))
+		newcomers += allowed(l, 1, requestFrom(fmt.Sprintf("198.51.100.%d:1", n)))
+	}
+	if newcomers != 200 || allowed(l, 9, known) != 4 {
+		t.Errorf("%d of 200 newcomers are admitted", newcomers)
+	}
+}
+
+// A client that is refused uses up nothing of its /48.
+func TestRateLimitOfANeighbour(t *testing.T) {
+	t.Parallel()
+	l := mustRateLimit(t, middleware.RateLimitConfig{Events: 5, Per: time.Hour})
+	if n := allowed(l, 1000, requestFrom("[2001:db8:1:1::1]:1")); n != 5 {
+		t.Errorf("%d of one /64 are admitted, want 5", n)
+	}
+	if n := allowed(l, 1000, requestFrom("[2001:db8:1:2::1]:1")); n != 5 {
+		t.Errorf("%d of its neighbour are admitted, want 5", n)
+	}
 }
