@@ -167,7 +167,7 @@ func (a *Auth) vouch(r *http.Request) (*Voucher, error) {
 	if v := a.earlier(r); v != nil {
 		return v, nil
 	}
-	v := &Voucher{auth: a, asked: askedSince(r.Context())}
+	v := &Voucher{auth: a, asked: askedSince(r.Context()).Sub(epoch)}
 	if !a.direct {
 		ctx, cancel := bounded.WithTimeout(r.Context(), authTimeout)
 		defer cancel()
@@ -187,8 +187,8 @@ func (a *Auth) vouch(r *http.Request) (*Voucher, error) {
 // before they are: an answer that is too old for them then is not for the voucher.
 func askedSince(ctx context.Context) time.Time {
 	asked := time.Now()
-	if v, ok := VoucherFrom(ctx); ok && v.asked.Before(asked) {
-		asked = v.asked // of an Auth that is one of them, or within one
+	if v, ok := VoucherFrom(ctx); ok && v.Asked().Before(asked) {
+		asked = v.Asked() // of an Auth that is one of them, or within one
 	}
 	if l, ok := ctx.Value(contextkey.Loaded{}).(contextkey.Loader); ok {
 		if t := l.Loaded(); !t.IsZero() && t.Before(asked) {

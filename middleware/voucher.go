@@ -16,8 +16,11 @@ import (
 type Voucher struct {
 	auth      *Auth
 	principal Principal // shared; never changed
-	asked     time.Time
+	asked     time.Duration // since epoch: a third of a time, for as long as a connection
 }
+
+// epoch is the moment from which vouchers count.
+var epoch = time.Now()
 
 // VoucherFrom returns the voucher of the innermost [Auth] around; false if there is none.
 func VoucherFrom(ctx context.Context) (*Voucher, bool) {
@@ -42,8 +45,9 @@ func (v *Voucher) Shared(key contextkey.Ours) *Principal {
 }
 
 // Asked returns when the Auth began to ask: a revocation that this process learned of
-// before is part of the answer, a later one may not be.
-func (v *Voucher) Asked() time.Time { return v.asked }
+// before is part of the answer, a later one may not be. Compare it with moments of this process
+// alone: its monotonic reading is exact, and its wall clock that of the start.
+func (v *Voucher) Asked() time.Time { return epoch.Add(v.asked) }
 
 // FromContext returns the principal that the innermost [Auth] vouched for; false if there
 // is none.

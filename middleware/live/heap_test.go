@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -30,11 +31,15 @@ func TestHeapOfABoundConnection(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			heapOfConnections(t, true, test.waits) // the goroutines' own memory is reused from here on
-			bare := heapOfConnections(t, false, test.waits)
-			bound := heapOfConnections(t, true, test.waits)
-			t.Logf("bare %d B, bound %d B: %d B more", bare, bound, bound-bare)
-			if bound-bare > test.most {
-				t.Errorf("%d B more, want at most %d B", bound-bare, test.most)
+			least := int64(math.MaxInt64)          // of three: what the runtime has not yet freed only adds
+			for range 3 {
+				bare := heapOfConnections(t, false, test.waits)
+				bound := heapOfConnections(t, true, test.waits)
+				t.Logf("bare %d B, bound %d B: %d B more", bare, bound, bound-bare)
+				least = min(least, bound-bare)
+			}
+			if least > test.most {
+				t.Errorf("%d B more, want at most %d B", least, test.most)
 			}
 		})
 	}
