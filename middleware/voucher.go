@@ -15,7 +15,7 @@ import (
 // outer layer does not satisfy a stricter one behind it. Only an Auth makes one.
 type Voucher struct {
 	auth      *Auth
-	principal Principal // shared; never changed
+	principal Principal     // shared; never changed
 	asked     time.Duration // since epoch: a third of a time, for as long as a connection
 }
 
