@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -249,7 +250,7 @@ func TestProxiesAroundAreUsedWithoutConfig(t *testing.T) {
 	var got string
 	proxies.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		got = g.clientKey(r).String()
-	})).ServeHTTP(nil, r)
+	})).ServeHTTP(httptest.NewRecorder(), r)
 	if got != "2001:db8:1:2::" {
 		t.Errorf("key %s", got)
 	}
