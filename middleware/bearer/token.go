@@ -59,9 +59,9 @@ func isJWS(token string) bool {
 
 // canonical reports whether s is non-empty base64url as RFC 4648 §3.5 and §5 want it.
 func canonical(s string) bool {
-	var last int
+	var last int8
 	for i := range len(s) {
-		if last = sextet(s[i]); last < 0 {
+		if last = sextets[s[i]]; last < 0 {
 			return false
 		}
 	}
@@ -76,21 +76,13 @@ func canonical(s string) bool {
 	return false
 }
 
-func sextet(c byte) int {
-	switch {
-	case c >= 'A' && c <= 'Z':
-		return int(c - 'A')
-	case c >= 'a' && c <= 'z':
-		return int(c-'a') + 26
-	case c >= '0' && c <= '9':
-		return int(c-'0') + 52
-	case c == '-':
-		return 62
-	case c == '_':
-		return 63
+// sextets has the value of each character of base64url (RFC 4648 §5), and -1 for any other.
+var sextets = func() (table [256]int8) {
+	for i := range table {
+		table[i] = int8(strings.IndexByte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", byte(i)))
 	}
-	return -1
-}
+	return table
+}()
 
 // header reads the protected header and returns the slot of the key it asks for.
 // Parameters it does not know are ignored (RFC 7515 §4), x5c, x5t and x5t#S256 among
