@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/go-chi/chi/v5"
-
 	"github.com/securews/securews/middleware"
 )
 
@@ -60,16 +58,16 @@ func ExampleChain() {
 	// Output: 200 anonymous nosniff
 }
 
-func ExampleNewAuth_chi() {
+func ExampleNewAuth() {
 	auth, err := middleware.NewAuth(middleware.Anonymous())
 	if err != nil {
 		panic(err)
 	}
-	r := chi.NewRouter()
-	r.With(auth.Handler, middleware.RequireScope("rooms")).Get("/rooms", http.NotFound)
+	mux := http.NewServeMux()
+	mux.Handle("GET /rooms", middleware.Chain(http.NotFoundHandler(), auth.Handler, middleware.RequireScope("rooms")))
 
 	rec := httptest.NewRecorder()
-	r.ServeHTTP(rec, httptest.NewRequest("GET", "/rooms", nil))
+	mux.ServeHTTP(rec, httptest.NewRequest("GET", "/rooms", nil))
 	fmt.Println(rec.Code, rec.Body)
 	// Output: 403 {"type":"about:blank","title":"Forbidden","status":403,"reason":"insufficient_scope"}
 }

@@ -11,4 +11,7 @@
 //
 // [Refuse] alone answers a request that is refused: with a stable [Reason]
 // for the client, and the cause for the log.
+//
+// The examples use http.ServeMux. The package examples/chirouter of the repository has the
+// same with chi.
 package middleware

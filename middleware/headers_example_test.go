@@ -7,8 +7,6 @@ import (
 	"net/http/httptest"
 	"strings"
 
-	"github.com/go-chi/chi/v5"
-
 	"github.com/securews/securews/middleware"
 )
 
@@ -40,7 +38,7 @@ func ExampleNewHeaders() {
 }
 
 // The strict preset for everything, and a policy for the pages alone.
-func ExampleNewHeaders_chi() {
+func ExampleNewHeaders_pages() {
 	strict, err := middleware.NewHeaders(middleware.HeadersConfig{})
 	if err != nil {
 		panic(err)
@@ -49,14 +47,14 @@ func ExampleNewHeaders_chi() {
 	if err != nil {
 		panic(err)
 	}
-	r := chi.NewRouter()
-	r.Use(strict.Handler)
-	r.Get("/api/me", func(http.ResponseWriter, *http.Request) {})
-	r.With(pages.Handler).Get("/", func(http.ResponseWriter, *http.Request) {})
+	ok := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	mux := http.NewServeMux()
+	mux.Handle("GET /api/me", ok)
+	mux.Handle("GET /{$}", pages.Handler(ok))
 
 	for _, path := range []string{"/api/me", "/"} {
 		rec := httptest.NewRecorder()
-		r.ServeHTTP(rec, httptest.NewRequest("GET", "https://chat.example"+path, nil))
+		strict.Handler(mux).ServeHTTP(rec, httptest.NewRequest("GET", "https://chat.example"+path, nil))
 		policy, _, _ := strings.Cut(rec.Header().Get("Content-Security-Policy"), "; object-src")
 		fmt.Println(path, policy)
 	}

@@ -10,8 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/go-chi/chi/v5"
-
 	"github.com/securews/securews/middleware"
 )
 
@@ -63,15 +61,15 @@ func ExampleOriginPolicy_CORS() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	r := chi.NewRouter()
-	r.Use(cors, origins.Handler) // outside, so that the page can read a refusal
-	r.Delete("/messages/{id}", func(http.ResponseWriter, *http.Request) {})
+	mux := http.NewServeMux()
+	mux.HandleFunc("DELETE /messages/{id}", func(http.ResponseWriter, *http.Request) {})
+	h := middleware.Chain(mux, cors, origins.Handler) // CORS outside, so that the page can read a refusal
 
 	preflight := httptest.NewRequest("OPTIONS", "https://api.example/messages/1", nil)
 	preflight.Header.Set("Origin", "https://app.example")
 	preflight.Header.Set("Access-Control-Request-Method", "DELETE")
 	w := httptest.NewRecorder()
-	r.ServeHTTP(w, preflight)
+	h.ServeHTTP(w, preflight)
 	fmt.Println(w.Code, w.Header().Get("Access-Control-Allow-Origin"))
 	// Output: 204 https://app.example
 }
@@ -81,15 +79,14 @@ func ExampleNewHostPolicy() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	r := chi.NewRouter()
-	r.Use(hosts.Handler)
-	r.Get("/", func(http.ResponseWriter, *http.Request) {})
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(http.ResponseWriter, *http.Request) {})
 
 	for _, host := range []string{"app.example", "rebound.evil.example"} {
-		req := httptest.NewRequest("GET", "/", nil)
-		req.Host = host
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Host = host
 		w := httptest.NewRecorder()
-		r.ServeHTTP(w, req)
+		hosts.Handler(mux).ServeHTTP(w, r)
 		fmt.Println(host, w.Code)
 	}
 	// Output:

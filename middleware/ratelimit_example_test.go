@@ -6,8 +6,6 @@ import (
 	"net/http/httptest"
 	"time"
 
-	"github.com/go-chi/chi/v5"
-
 	"github.com/securews/securews/middleware"
 )
 
@@ -33,7 +31,7 @@ func ExampleNewRateLimit() {
 }
 
 // By user, behind Auth, which has recognized the credential.
-func ExampleNewRateLimit_chi() {
+func ExampleNewRateLimit_user() {
 	auth, err := middleware.NewAuth(middleware.Anonymous())
 	if err != nil {
 		panic(err)
@@ -48,12 +46,13 @@ func ExampleNewRateLimit_chi() {
 	if err != nil {
 		panic(err)
 	}
-	r := chi.NewRouter()
-	r.With(auth.Handler, limit.Handler).Post("/ticket", func(http.ResponseWriter, *http.Request) {})
+	ok := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	mux := http.NewServeMux()
+	mux.Handle("POST /ticket", middleware.Chain(ok, auth.Handler, limit.Handler))
 
 	for range 2 {
 		rec := httptest.NewRecorder()
-		r.ServeHTTP(rec, httptest.NewRequest("POST", "/ticket", nil))
+		mux.ServeHTTP(rec, httptest.NewRequest("POST", "/ticket", nil))
 		fmt.Printf("%d %q\n", rec.Code, rec.Header().Get("Content-Type"))
 	}
 	// Output:

@@ -9,14 +9,13 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 
-	"github.com/go-chi/chi/v5"
 	"github.com/securews/securews/middleware"
 	"github.com/securews/securews/session"
 )
 
 const visits = session.Key[int]("visits")
 
-// With chi: the sessions in front of every route, authentication on those that need it.
+// The sessions in front of every route, authentication on those that need it.
 func ExampleNew() {
 	sessions, err := session.New(session.Config{})
 	if err != nil {
@@ -27,29 +26,28 @@ func ExampleNew() {
 		log.Fatal(err)
 	}
 
-	r := chi.NewRouter()
-	r.Use(sessions.Handler)
-	r.Get("/login", func(w http.ResponseWriter, r *http.Request) { // a POST, behind an origin check and a password
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /login", func(w http.ResponseWriter, r *http.Request) { // a POST, behind an origin check and a password
 		if err := sessions.Login(r.Context(), session.Identity{Subject: "alice"}); err != nil {
 			middleware.Refuse(w, r, err)
 			return
 		}
 		_, _ = io.WriteString(w, "signed in")
 	})
-	r.With(auth.Handler).Get("/me", func(w http.ResponseWriter, r *http.Request) {
+	mux.Handle("GET /me", auth.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p, _ := middleware.FromContext(r.Context())
 		_, _ = io.WriteString(w, "you are "+p.Subject)
-	})
-	// r.Handle("/ws", socket): of ws.New(ws.Config{Auth: auth, ...})
+	})))
+	// mux.Handle("/ws", socket): of ws.New(ws.Config{Auth: auth, ...})
 
-	visit(r, "/me", "/login", "/me")
+	visit(sessions.Handler(mux), "/me", "/login", "/me")
 	// Output:
 	// 401 refused
 	// 200 signed in
 	// 200 you are alice
 }
 
-// With http.ServeMux: typed values.
+// Typed values.
 func ExampleKey() {
 	sessions, err := session.New(session.Config{})
 	if err != nil {

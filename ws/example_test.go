@@ -9,7 +9,6 @@ import (
 	"net/http/httptest"
 
 	"github.com/coder/websocket"
-	"github.com/go-chi/chi/v5"
 
 	"github.com/securews/securews/middleware"
 	"github.com/securews/securews/middleware/bearer"
@@ -18,8 +17,8 @@ import (
 	"github.com/securews/securews/ws"
 )
 
-// With chi, a chain that ends in a WebSocket. The same layers stand in front of the REST
-// route; those that ws.New has in itself need not be repeated before it.
+// A chain that ends in a WebSocket. The same layers stand in front of the REST route; those
+// that ws.New has in itself need not be repeated before it.
 func ExampleNew() {
 	log := slog.New(slog.DiscardHandler)
 	var (
@@ -49,59 +48,10 @@ func ExampleNew() {
 	)
 	defer func() { _ = tokens.Close() }()
 
-	r := chi.NewRouter()
-	r.Use(middleware.AccessLog(log), headers.Handler, sessions.Handler)
-	r.With(origins.Handler, auth.Handler).Get("/api/me", me) // the same layers on REST routes
-	r.With(origins.Handler).Post("/login", signIn(sessions))
-	r.Handle("/ws", socket) // the chain ends in the upgrade
-
-	srv := middleware.NewServer(":8443", r)
-	visit(srv, registry)
-	// Output:
-	// GET /api/me without a credential: 401
-	// an unsigned token: 401
-	// signed in: 204
-	// GET /api/me: 200 alice
-	// a socket of https://evil.example: 403
-	// a socket of https://app.example: 101
-	// echoed: hello
-	// on shutdown: 1012 restart
-}
-
-// With http.ServeMux, the same chain.
-func ExampleNew_serveMux() {
-	log := slog.New(slog.DiscardHandler)
-	var (
-		headers  = must(middleware.NewHeaders(middleware.HeadersConfig{}))
-		origins  = must(middleware.NewOriginPolicy(middleware.OriginConfig{Allow: []string{"https://app.example"}}))
-		sessions = must(session.New(session.Config{}))
-		tokens   = must(bearer.New(bearer.Config{
-			Issuer: "https://id.example", Audience: []string{"app"}, Discovery: true,
-			HTTPClient: idExample, // it is not there; leave this out
-		}))
-		auth     = must(middleware.NewAuth(sessions, tokens)) // exactly one of them
-		registry = must(live.New(live.Config{Log: log}))
-		socket   = must(ws.New(ws.Config{
-			Origins: origins, Auth: auth, Live: registry, Log: log,
-			Serve: func(_ context.Context, c *ws.Conn) error {
-				for {
-					typ, p, err := c.Read()
-					if err != nil {
-						return err
-					}
-					if err := c.Write(typ, p); err != nil {
-						return err
-					}
-				}
-			},
-		}))
-	)
-	defer func() { _ = tokens.Close() }()
-
 	mux := http.NewServeMux()
-	mux.Handle("GET /api/me", middleware.Chain(http.HandlerFunc(me), origins.Handler, auth.Handler))
+	mux.Handle("GET /api/me", middleware.Chain(http.HandlerFunc(me), origins.Handler, auth.Handler)) // the same layers on REST routes
 	mux.Handle("POST /login", middleware.Chain(signIn(sessions), origins.Handler))
-	mux.Handle("GET /ws", socket)
+	mux.Handle("GET /ws", socket) // the chain ends in the upgrade
 	srv := middleware.NewServer(":8443", middleware.Chain(mux, middleware.AccessLog(log), headers.Handler, sessions.Handler))
 
 	visit(srv, registry)

@@ -10,7 +10,6 @@ import (
 	"net/http/httptest"
 
 	"github.com/coder/websocket"
-	"github.com/go-chi/chi/v5"
 
 	"github.com/securews/securews/middleware"
 	"github.com/securews/securews/middleware/live"
@@ -19,7 +18,7 @@ import (
 )
 
 // A page of another origin holds a bearer token, trades it for a ticket, and opens a
-// socket with that. The chain is chi's; the Auth of the socket's route knows tickets only.
+// socket with that. The Auth of the socket's route accepts tickets only.
 func ExampleNew() {
 	quiet := slog.New(slog.DiscardHandler)
 	origins, err := middleware.NewOriginPolicy(middleware.OriginConfig{Allow: []string{"https://app.example"}})
@@ -57,12 +56,12 @@ func ExampleNew() {
 		log.Fatal(err)
 	}
 
-	r := chi.NewRouter()
-	r.Use(middleware.AccessLog(quiet), route.Strip) // Strip: before any logger of your own
-	r.With(cors).Handle("/ticket", tickets.Issue())
-	r.Handle("/ws", socket)
+	mux := http.NewServeMux()
+	mux.Handle("/ticket", cors(tickets.Issue())) // every method: CORS answers OPTIONS
+	mux.Handle("/ws", socket)
 
-	srv := httptest.NewTLSServer(r)
+	srv := httptest.NewTLSServer(middleware.Chain(mux,
+		middleware.AccessLog(quiet), route.Strip)) // Strip: before any logger of your own
 	defer srv.Close()
 	offer := fetchAndOffer(srv)
 	for range 2 {
@@ -73,7 +72,7 @@ func ExampleNew() {
 	// refused with 401
 }
 
-// The same with net/http: the patterns of ServeMux.
+// A ticket for the socket of any library: the layer of its Auth strips it from the request.
 func ExampleTickets_Issue() {
 	origins, err := middleware.NewOriginPolicy(middleware.OriginConfig{Allow: []string{"https://app.example"}})
 	if err != nil {

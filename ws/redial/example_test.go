@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
-	"github.com/go-chi/chi/v5"
 
 	"github.com/securews/securews/middleware"
 	"github.com/securews/securews/middleware/live"
@@ -48,9 +47,9 @@ func echoServer() (srv *httptest.Server, url string) {
 	if err != nil {
 		log.Fatal(err)
 	}
-	r := chi.NewRouter()
-	r.Handle("/ws", socket)
-	srv = httptest.NewTLSServer(r)
+	mux := http.NewServeMux()
+	mux.Handle("GET /ws", socket)
+	srv = httptest.NewTLSServer(mux)
 	return srv, "wss" + strings.TrimPrefix(srv.URL, "https") + "/ws"
 }
 

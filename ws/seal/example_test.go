@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
-	"github.com/go-chi/chi/v5"
 
 	"github.com/securews/securews/middleware"
 	"github.com/securews/securews/middleware/live"
@@ -103,7 +102,7 @@ func ExampleNewServer() {
 	// you said hello <nil>, hpke1.chat
 }
 
-// The directory on chi, and a rotation: the old key stays beside the new one for clients
+// The directory of keys, and a rotation: the old key stays beside the new one for clients
 // that know only the old one.
 func ExampleNewKeyring() {
 	first, err := seal.GenerateKey(seal.X25519, time.Now().Add(24*time.Hour))
@@ -114,9 +113,9 @@ func ExampleNewKeyring() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	r := chi.NewRouter()
-	r.Method(http.MethodGet, seal.DirectoryPath, keys)
-	srv := httptest.NewTLSServer(r)
+	mux := http.NewServeMux()
+	mux.Handle("GET "+seal.DirectoryPath, keys)
+	srv := httptest.NewTLSServer(mux)
 	defer srv.Close()
 
 	next, err := seal.GenerateKey(seal.X25519, time.Now().Add(48*time.Hour))
