@@ -17,6 +17,15 @@ type countingWriter struct {
 	hijacked bool
 }
 
+// counting returns w if it counts already, else the given writer around it.
+func counting(w http.ResponseWriter, around *countingWriter) *countingWriter {
+	if cw, ok := w.(*countingWriter); ok {
+		return cw
+	}
+	around.ResponseWriter = w
+	return around
+}
+
 func (w *countingWriter) answered(panicked bool) int {
 	switch {
 	case w.status != 0:

@@ -225,18 +225,24 @@ func (h *Headers) Handler(next http.Handler) http.Handler {
 			header["Cache-Control"] = notStored
 		}
 		r = h.setHSTS(header, r)
-		if h.varies != nil {
-			r = h.vary(header, r)
-		}
-		if len(r.Header["Range"]) > 0 { // net/http removes the Cache-Control of a 416
-			w = &countingWriter{ResponseWriter: w}
+		switch {
+		case h.varies != nil:
+			w, r = h.vary(w, r)
+		case len(r.Header["Range"]) > 0: // net/http removes the Cache-Control of a 416
+			w = counting(w, &countingWriter{})
 		}
 		next.ServeHTTP(w, r)
 	}}
 }
 
+// varied has the policies and the writer of one answer in one allocation.
+type varied struct {
+	policies [2]string
+	writer   countingWriter
+}
+
 // vary sets the policies that differ from request to request.
-func (h *Headers) vary(header http.Header, r *http.Request) *http.Request {
+func (h *Headers) vary(w http.ResponseWriter, r *http.Request) (http.ResponseWriter, *http.Request) {
 	var nonce, host string
 	if h.host && isSourceHost(r.Host) {
 		host = r.Host
@@ -245,8 +251,10 @@ func (h *Headers) vary(header http.Header, r *http.Request) *http.Request {
 		nonce = newNonce()
 		r = r.WithContext(withNonce(r.Context(), nonce))
 	}
+	v, header := &varied{}, w.Header()
 	for i := range h.varies {
-		header[h.varies[i].name] = []string{h.varies[i].policy.render(nonce, host)}
+		v.policies[i] = h.varies[i].policy.render(nonce, host)
+		header[h.varies[i].name] = v.policies[i : i+1 : i+1]
 	}
-	return r
+	return counting(w, &v.writer), r
 }

@@ -86,3 +86,32 @@ func TestHeadersAllocations(t *testing.T) {
 		}
 	}
 }
+
+// HSTS costs no allocation, whether a Proxies outside, one of the configuration or none says
+// that the request came over TLS, nor inside another Headers.
+func TestHSTSAllocations(t *testing.T) {
+	trusting, err := middleware.NewProxies(middleware.ProxiesConfig{Trusted: []string{"192.0.2.1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	strict := new(middleware.Headers).Handler
+	var found *http.Request // as the layers behind a Proxies see it
+	trusting.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { found = r })).
+		ServeHTTP(&mapWriter{http.Header{}}, forwarded(false, "X-Forwarded-Proto", "https"))
+	for _, tt := range []struct {
+		name string
+		h    http.Handler
+		r    *http.Request
+	}{
+		{"behind a Proxies", strict(end), found},
+		{"with a Proxies", mustHeaders(t, middleware.HeadersConfig{Proxies: trusting}).Handler(end), forwarded(false, "X-Forwarded-Proto", "https")},
+		{"inside another", strict(strict(end)), overTLS("app.example")},
+		{"in plaintext", strict(end), forwarded(false)},
+	} {
+		w := &mapWriter{http.Header{}}
+		if got := testing.AllocsPerRun(200, func() { clear(w.header); tt.h.ServeHTTP(w, tt.r) }); got > 0 {
+			t.Errorf("%s: %v allocations", tt.name, got)
+		}
+	}
+}

@@ -25,7 +25,6 @@ func ExampleNewHeaders() {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.Header().Set("Cache-Control", "no-store")
 		_ = page.Execute(w, middleware.Nonce(r.Context()))
 	})
 

@@ -39,7 +39,9 @@ func (h *Headers) setHSTS(header http.Header, r *http.Request) *http.Request {
 // tellHeaders tells the Headers around whether a Proxies behind it has found TLS.
 func tellHeaders(w http.ResponseWriter, r *http.Request, p *Proxies, secure bool) {
 	if !secure {
-		delete(w.Header(), hstsName)
+		if r.TLS != nil { // it was taken for the client's
+			delete(w.Header(), hstsName)
+		}
 		return
 	}
 	h, ok := r.Context().Value(hstsKey{}).(*Headers)

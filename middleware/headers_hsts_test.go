@@ -97,6 +97,29 @@ func TestHSTSBehindAProxy(t *testing.T) {
 	}
 }
 
+// A Proxies inside that does not trust the proxy removes nothing: the one of the configuration
+// has found TLS, and a field of the application is its own.
+func TestHSTSOfAnotherIsKept(t *testing.T) {
+	t.Parallel()
+	trusting, err := middleware.NewProxies(middleware.ProxiesConfig{Trusted: []string{"192.0.2.1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec := httptest.NewRecorder()
+	middleware.Chain(http.NotFoundHandler(),
+		mustHeaders(t, middleware.HeadersConfig{Proxies: trusting}).Handler, (*middleware.Proxies)(nil).Handler,
+	).ServeHTTP(rec, forwarded(false, "X-Forwarded-Proto", "https"))
+	if got := rec.Header()["Strict-Transport-Security"]; !slices.Equal(got, []string{hsts}) {
+		t.Errorf("of the configuration: %q", got)
+	}
+	rec = httptest.NewRecorder()
+	rec.Header().Set("Strict-Transport-Security", "max-age=1")
+	(*middleware.Proxies)(nil).Handler(http.NotFoundHandler()).ServeHTTP(rec, forwarded(false))
+	if got := rec.Header()["Strict-Transport-Security"]; !slices.Equal(got, []string{"max-age=1"}) {
+		t.Errorf("of the application: %q", got)
+	}
+}
+
 // A header that every client can send proves nothing.
 func TestHSTSForgedProto(t *testing.T) {
 	t.Parallel()

@@ -79,20 +79,19 @@ func TestErrorsOfOthersAreNotStored(t *testing.T) {
 	}
 }
 
-// Without a layer that sees the status, Headers keeps the errors of an API's routes out of
-// caches, and a range outside a file.
+// Without an outer layer that sees the status, Headers keeps the errors of an API and of a page
+// whose policy differs from request to request out of caches, and a range outside a file.
 func TestErrorsOfOthersAreNotStoredByHeadersAlone(t *testing.T) {
 	t.Parallel()
+	ofHost := mustHeaders(t, middleware.HeadersConfig{CSP: middleware.CSP{Default: []string{"'self'"}}})
 	for router, h := range routes() {
-		for _, path := range []string{"/nothing", "/only-post"} {
-			if got := headersAround(new(middleware.Headers), h, requestWith("GET", path)); got.Get("Cache-Control") != "no-store" {
-				t.Errorf("%s, %s: %q", router, path, got["Cache-Control"])
-			}
-		}
-		for _, headers := range []*middleware.Headers{{}, mustHeaders(t, middleware.HeadersConfig{CSP: middleware.CSP{Default: []string{"'self'"}}})} {
-			got := headersAround(headers, h, requestWith("GET", "/files/a.txt", "Range", "bytes=9-"))
-			if got.Get("Cache-Control") != "no-store" {
-				t.Errorf("%s, a range: %q", router, got["Cache-Control"])
+		for policy, headers := range map[string]*middleware.Headers{"strict": {}, "of a page": ofHost} {
+			for _, r := range []*http.Request{
+				requestWith("GET", "/nothing"), requestWith("GET", "/only-post"), requestWith("GET", "/files/a.txt", "Range", "bytes=9-"),
+			} {
+				if got := headersAround(headers, h, r); got.Get("Cache-Control") != "no-store" {
+					t.Errorf("%s, %s, %s: %q", router, policy, r.URL.Path, got["Cache-Control"])
+				}
 			}
 		}
 	}

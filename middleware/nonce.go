@@ -9,10 +9,10 @@ import (
 type nonceKey struct{}
 
 // Nonce returns the nonce of this answer's Content-Security-Policy, for the nonce
-// attribute of its script and style elements (CSP3 §7.1); "" if the policy has
-// none. It is fresh for every request: 144 random bits in URL-safe base64, so that
-// no template escapes any of it. A page that carries one is for one answer only:
-// do not let a cache keep it.
+// attribute of its script and style elements (CSP3 §7.1); "" without a nonce in the
+// policy. It is fresh for every request: 144 random bits in URL-safe base64, which
+// templates do not escape. A page that carries one is for one answer only, so its
+// Cache-Control is no-store unless the handler sets another.
 func Nonce(ctx context.Context) string {
 	nonce, _ := ctx.Value(nonceKey{}).(string)
 	return nonce

@@ -14,9 +14,15 @@ import (
 // NewServer returns an http.Server with the limits that net/http does not set:
 // 5 s for the header (and, on TLS, the handshake before it), 15 s to read and 30 s
 // to answer an ordinary request, 60 s between two requests, 16 KiB of header, TLS
-// 1.2 or later, and server errors through [slog.Default]. More than 100 header fields
-// are refused before h sees them, and that is logged there, too. They do not apply to a
+// 1.2 or later, and server errors through [slog.Default]. Limits of time do not apply to a
 // WebSocket once it is upgraded; its limits are in ws.Config.
+//
+// More than 100 header fields are refused before h sees them. The refusal passes the layers of
+// this package in front of h up to [Headers], and is logged by an [AccessLog] among them, else
+// through slog.Default. NewServer does not see a Headers inside a router or a layer of another
+// package: this refusal then has the strict preset without Strict-Transport-Security.
+//
+// An error of a handler that sets no Cache-Control gets no-store.
 //
 // Package live needs its ConnContext: a replacement calls it, too.
 func NewServer(addr string, h http.Handler) *http.Server {

@@ -34,6 +34,11 @@ func TestServersOwnRefusalHasTheHeadersOfTheSite(t *testing.T) {
 	}
 	strict := new(middleware.Headers).Handler
 	thisHost := mustHeaders(t, middleware.HeadersConfig{HSTSThisHostOnly: true, ReferrerPolicy: "no-referrer"}).Handler
+	router := func(next http.Handler) http.Handler {
+		mux := http.NewServeMux()
+		mux.Handle("/", next)
+		return mux
+	}
 	for _, tt := range []struct {
 		name     string
 		layers   []middleware.Middleware
@@ -55,6 +60,7 @@ func TestServersOwnRefusalHasTheHeadersOfTheSite(t *testing.T) {
 			tooManyFields("X-Forwarded-Proto", "http"), nil, "same-origin",
 		},
 		{"without a Headers, the site has not asked for HSTS", nil, tooManyFields(), nil, "same-origin"},
+		{"a Headers inside a router is not seen", []middleware.Middleware{router, thisHost}, tooManyFields(), nil, "same-origin"},
 	} {
 		served := false
 		end := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { served = true })

@@ -103,7 +103,7 @@ func fetch(ctx context.Context, c *http.Client, from string) (document, error) {
 	return document{body, maxAge(res.Header.Values("Cache-Control"))}, nil
 }
 
-// fetchKeys is fetch with an error that says where the URL is written.
+// fetchKeys is fetch with an error that names the field that holds the URL.
 func fetchKeys(ctx context.Context, c *http.Client, from, written string) (document, error) {
 	doc, err := fetch(ctx, c, from)
 	if err != nil {

@@ -169,7 +169,7 @@ var slow = []event{
 // provider is that of every sign-in; its sid is the name of the user.
 const provider = "https://id.example"
 
-// endAtProvider is what a logout token of the provider brings about.
+// endAtProvider revokes the session as a logout token of the provider does.
 func endAtProvider(m *session.Manager, u *user) error {
 	return m.Revocations().Revoke(context.Background(), middleware.Revocation{SessionHandle: bearer.SessionHandle(provider, u.name)})
 }
