@@ -17,6 +17,7 @@ import (
 // app is the program between its configuration and its server.
 type app struct {
 	log      *slog.Logger
+	proxies  *middleware.Proxies // in front; nil: none
 	accounts *accounts
 	hub      *hub
 	vault    *hub // of the sealed connections
@@ -41,8 +42,8 @@ func newSessions(origins []string, log *slog.Logger) (*session.Manager, error) {
 	})
 }
 
-func newApp(origins []string, people *accounts, sessions *session.Manager, limits bounds, log *slog.Logger) (*app, error) {
-	a := &app{log: log, accounts: people, sessions: sessions, hub: newHub(), vault: newVault()}
+func newApp(origins []string, proxies *middleware.Proxies, people *accounts, sessions *session.Manager, limits bounds, log *slog.Logger) (*app, error) {
+	a := &app{log: log, proxies: proxies, accounts: people, sessions: sessions, hub: newHub(), vault: newVault()}
 	var err error
 	if a.registry, err = newRegistry(log); err != nil {
 		return nil, err
@@ -80,11 +81,12 @@ func newRegistry(log *slog.Logger) (*live.Registry, error) {
 func (a *app) routes() http.Handler {
 	r := chi.NewRouter()
 	r.Use(
+		a.proxies.Handler, // the layers within know the client's address by it
 		middleware.AccessLog(a.log),
 		middleware.Recover(a.log),
-		a.gate.headers.Handler,     // on refusals and on the 101 too
-		middleware.RequireTLS(nil), // no proxy in front: only TLS to this process counts
-		a.gate.hosts.Handler,       // DNS rebinding
+		a.gate.headers.Handler,           // on refusals and on the 101 too
+		middleware.RequireTLS(a.proxies), // to the proxy or, if there is none, to this process
+		a.gate.hosts.Handler,             // DNS rebinding
 	)
 	r.Handle("/ready", a.registry.Ready()) // for a load balancer
 	r.Get("/.well-known/jwks.json", a.issuer.serveKeys)

@@ -7,4 +7,8 @@
 // until the process ends. The name in the corner of the page opens the list of the user's
 // devices, each of which can be signed out. There the first account also gives and takes the role
 // of a member.
+//
+// Behind a proxy of docs/deploy.md it serves HTTP/1.1 without TLS:
+//
+//	go run ./examples/chat -behind 127.0.0.1 -origin https://app.example
 package main

@@ -94,7 +94,24 @@ func TestLoginsAreLimited(t *testing.T) {
 
 func TestOptions(t *testing.T) {
 	bad := [][]string{
-		{"surplus"}, {"-cert", "x"}, {"-key", "x"}, {"-handshakes-per-minute", "0"}, {"-logins-per-minute", "-1"}, {"-drain", "-1s"}, {"-unknown"},
+		{"surplus"},
+		{"-cert", "x"},
+		{"-key", "x"},
+		{"-handshakes-per-minute", "0"},
+		{"-logins-per-minute", "-1"},
+		{"-drain", "-1s"},
+		{"-unknown"},
+		{"-behind", "127.0.0.1"}, // without -origin
+		{"-origin", "https://a.example", "-behind", "proxy.example"}, // a name
+		{"-origin", "https://a.example", "-behind", "0.0.0.0/0"},
+		{"-origin", "https://a.example", "-behind", "127.0.0.1", "-cert", "x", "-key", "x"},
+		{"-origin", "https://a.example", "-behind", "127.0.0.1", "-addr", "0.0.0.0:8080"}, // passwords would cross the network in the clear
+		{"-origin", "https://a.example", "-behind", "127.0.0.1", "-addr", ":8080"},
+		{"-origin", "https://a.example", "-behind", "127.0.0.1", "-addr", "unix:/tmp/chat.sock"},
+		{"-origin", "https://a.example", "-behind", "unix"},
+		{"-origin", "https://a.example", "-behind", "unix", "-addr", "unix:"},
+		{"-origin", "https://a.example", "-behind", "unix, 127.0.0.1", "-addr", "unix:/tmp/chat.sock"},
+		{"-addr", "unix:/tmp/chat.sock"}, // without -behind
 	}
 	for _, args := range bad {
 		if _, err := parseOptions(args, io.Discard); err == nil {
@@ -108,5 +125,19 @@ func TestOptions(t *testing.T) {
 	names, err := hosts(o.origins)
 	if err != nil || strings.Join(names, " ") != "a.example b.example:8443" {
 		t.Errorf("hosts %q, %v", names, err)
+	}
+	for _, row := range []struct {
+		args []string
+		addr string
+	}{
+		{nil, "localhost:8443"},
+		{[]string{"-behind", "127.0.0.1"}, "127.0.0.1:8080"}, // the one of docs/deploy.md
+		{[]string{"-behind", "127.0.0.1, ::1", "-addr", "[::1]:9000"}, "[::1]:9000"},
+		{[]string{"-behind", "unix", "-addr", "unix:/run/chat.sock"}, "unix:/run/chat.sock"},
+	} {
+		o, err := parseOptions(append(row.args, "-origin", "https://a.example"), io.Discard)
+		if err != nil || o.addr != row.addr {
+			t.Errorf("%q: %s, %v; want %s", row.args, o.addr, err, row.addr)
+		}
 	}
 }

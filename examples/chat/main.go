@@ -47,7 +47,7 @@ func run(o options, out io.Writer, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", o.addr)
+	listener, err := o.listen()
 	if err != nil {
 		return err
 	}
@@ -55,19 +55,15 @@ func run(o options, out io.Writer, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	sessions, err := newSessions(origins, log)
-	if err != nil {
-		return err
-	}
-	a, err := newApp(origins, people, sessions, o.limits, log)
+	a, err := o.newApp(origins, people, log)
 	if err != nil {
 		return err
 	}
 	srv := middleware.NewServer(o.addr, a.routes())
 	srv.TLSConfig.Certificates = []tls.Certificate{cert}
 	served := make(chan error, 1)
-	go func() { served <- srv.ServeTLS(listener, "", "") }()
-	announce(out, o, origins[0], passwords, cert)
+	go func() { served <- o.serve(srv, listener) }()
+	announce(out, o, origins[0], passwords, cert, listener.Addr())
 
 	select {
 	case err := <-served:
@@ -79,9 +75,26 @@ func run(o options, out io.Writer, log *slog.Logger) error {
 	return nil
 }
 
-// certificate loads the given certificate, or creates one for this machine.
+// newApp returns the app of the command line.
+func (o options) newApp(origins []string, people *accounts, log *slog.Logger) (*app, error) {
+	proxies, err := o.proxies()
+	if err != nil {
+		return nil, err
+	}
+	sessions, err := newSessions(origins, log)
+	if err != nil {
+		return nil, err
+	}
+	return newApp(origins, proxies, people, sessions, o.limits, log)
+}
+
+// certificate loads the given certificate, or creates one for this machine. Behind a proxy
+// there is none.
 func (o options) certificate() (tls.Certificate, error) {
-	if o.cert == "" {
+	switch {
+	case len(o.behind) > 0:
+		return tls.Certificate{}, nil
+	case o.cert == "":
 		return localcert.New()
 	}
 	return tls.LoadX509KeyPair(o.cert, o.key)
@@ -89,13 +102,16 @@ func (o options) certificate() (tls.Certificate, error) {
 
 // announce prints the address and the passwords once. It does not use the logger, because
 // logs are stored and forwarded and must not contain passwords.
-func announce(out io.Writer, o options, origin string, passwords []string, cert tls.Certificate) {
+func announce(out io.Writer, o options, origin string, passwords []string, cert tls.Certificate, listening net.Addr) {
 	fmt.Fprintf(out, "\n  Chat is at  %s\n\n  account     password\n", origin)
 	for i, name := range o.accounts {
 		fmt.Fprintf(out, "  %-11s %s\n", name, passwords[i])
 	}
 	fmt.Fprintln(out)
-	if o.cert == "" {
+	switch {
+	case len(o.behind) > 0:
+		o.announceProxy(out, listening)
+	case o.cert == "":
 		sum := localcert.Fingerprint(cert)
 		fmt.Fprintf(out, "  The certificate was made just now, so the browser asks you to accept it. Its SHA-256:\n  %s\n\n", sum)
 		fmt.Fprintf(out, "  In a terminal:\n  go run ./examples/chat/client -origin %s -user %s -fingerprint %s\n\n", origin, o.accounts[0], sum)

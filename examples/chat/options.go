@@ -16,6 +16,7 @@ import (
 // options are the command line.
 type options struct {
 	addr     string
+	behind   []string // the proxies in front; none: the program serves TLS itself
 	origins  []string // as given; see publicOrigins
 	cert     string
 	key      string
@@ -32,10 +33,11 @@ type bounds struct {
 
 func parseOptions(args []string, usage io.Writer) (options, error) {
 	var o options
-	var origins, accounts string
+	var origins, accounts, behind string
 	f := flag.NewFlagSet("chat", flag.ContinueOnError)
 	f.SetOutput(usage)
-	f.StringVar(&o.addr, "addr", "localhost:8443", "listen on `host:port`")
+	f.StringVar(&o.addr, "addr", "", "listen on `host:port` or, behind a proxy, on unix:/path (default: "+directAddr+", behind a proxy "+behindAddr+")")
+	f.StringVar(&behind, "behind", "", "serve HTTP/1.1 without TLS to a proxy that connects from these `addresses`, as 127.0.0.1, or unix; needs -origin (see docs/deploy.md)")
 	f.StringVar(&origins, "origin", "", "the `https://name` that browsers see, or several with commas; pages at each of them may fetch tickets (default: https:// and -addr)")
 	f.StringVar(&o.cert, "cert", "", "certificate `file` in PEM (default: one made for localhost)")
 	f.StringVar(&o.key, "key", "", "private key `file` in PEM")
@@ -50,13 +52,20 @@ func parseOptions(args []string, usage io.Writer) (options, error) {
 	if err := f.Parse(args); err != nil {
 		return options{}, err
 	}
-	o.origins, o.accounts = list(origins), list(accounts)
+	o.origins, o.accounts, o.behind = list(origins), list(accounts), list(behind)
+	switch {
+	case o.addr != "":
+	case len(o.behind) > 0:
+		o.addr = behindAddr
+	default:
+		o.addr = directAddr
+	}
 	return o, o.check(f.Args())
 }
 
 // check reports everything that is wrong at once.
 func (o options) check(rest []string) error {
-	var errs []error
+	errs := o.checkBehind()
 	if len(rest) > 0 {
 		errs = append(errs, fmt.Errorf("what is %q? there are flags only", rest[0]))
 	}

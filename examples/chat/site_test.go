@@ -55,7 +55,7 @@ func startSite(t *testing.T, limits bounds, others ...string) *site {
 func (s *site) serve(t *testing.T, srv *httptest.Server) {
 	t.Helper()
 	var err error
-	if s.app, err = newApp(s.origins, s.people, s.sessions, s.limits, quiet); err != nil {
+	if s.app, err = newApp(s.origins, nil, s.people, s.sessions, s.limits, quiet); err != nil {
 		t.Fatal(err)
 	}
 	s.srv = srv

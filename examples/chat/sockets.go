@@ -104,6 +104,7 @@ func (a *app) socketConfig() ws.Config {
 	return ws.Config{
 		Origins: a.gate.origins,
 		Hosts:   a.gate.hosts,
+		Proxies: a.proxies,
 		Auth:    a.gate.either,
 		Live:    a.registry,
 

@@ -20,25 +20,29 @@ import (
 func main() {
 	addr := flag.String("addr", "127.0.0.1:8080", "listen on `host:port`, or on a Unix socket as unix:/path")
 	origin := flag.String("origin", "https://app.example", "the `origin` of the page, which the proxy serves")
+	hosts := flag.String("hosts", "", "the `Host` that the proxy sends, or several with commas, if it is not that of the origin")
+	hostIn := flag.String("host-header", "", "the `header` in which the proxy passes on the Host of the client")
 	flag.Parse()
-	if err := run(*addr, *origin); err != nil {
+	s := settings{origin: *origin, hosts: strings.FieldsFunc(*hosts, func(r rune) bool { return r == ',' }), hostIn: *hostIn}
+	if err := run(*addr, s); err != nil {
 		fmt.Fprintln(os.Stderr, "deploy:", err)
 		os.Exit(1)
 	}
 }
 
-func run(addr, origin string) error {
+func run(addr string, s settings) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	network, trusted := "tcp", "127.0.0.1"
+	s.trusted, s.beat, s.log = "127.0.0.1", 15*time.Second, slog.Default()
+	network := "tcp"
 	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
-		network, trusted, addr = "unix", "unix", path
+		network, s.trusted, addr = "unix", "unix", path
 	}
 	listener, err := net.Listen(network, addr)
 	if err != nil {
 		return err
 	}
-	handler, registry, err := routes(settings{origin: origin, trusted: trusted, beat: 15 * time.Second, log: slog.Default()})
+	handler, registry, err := routes(s)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}

@@ -6,19 +6,20 @@ import (
 	"testing"
 )
 
-// printed returns the configuration that docs/deploy.md has under this heading: the one block
-// of code there in the named language.
+// printed returns the configuration that docs/deploy.md has under this heading, of the second
+// or third level: the one block of code there in the named language.
 func printed(t *testing.T, heading, language string) string {
 	t.Helper()
 	page, err := os.ReadFile("../../docs/deploy.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, section, found := strings.Cut(string(page), "\n## "+heading+"\n")
+	_, section, found := strings.Cut(string(page), "## "+heading+"\n")
 	if !found {
 		t.Fatalf("docs/deploy.md has no section %q", heading)
 	}
 	section, _, _ = strings.Cut(section, "\n## ")
+	section, _, _ = strings.Cut(section, "\n### ")
 	if n := strings.Count(section, "\n```"+language+"\n"); n != 1 {
 		t.Fatalf("%s has %d blocks in %q, want 1", heading, n, language)
 	}
@@ -28,14 +29,16 @@ func printed(t *testing.T, heading, language string) string {
 }
 
 // filled replaces ports, paths and times of a configuration. Each must be there.
-func filled(t *testing.T, text string, places map[string]string) string {
+func filled(t *testing.T, text string, places ...map[string]string) string {
 	t.Helper()
 	var pairs []string
-	for old, place := range places {
-		if !strings.Contains(text, old) {
-			t.Fatalf("the page's configuration has no %q", old)
+	for _, some := range places {
+		for old, place := range some {
+			if !strings.Contains(text, old) {
+				t.Fatalf("the page's configuration has no %q", old)
+			}
+			pairs = append(pairs, old, place)
 		}
-		pairs = append(pairs, old, place)
 	}
 	return strings.NewReplacer(pairs...).Replace(text)
 }

@@ -23,20 +23,19 @@ import (
 // proxy is one that runs, with the service behind it.
 type proxy struct {
 	tls, plain string // addresses that it listens on
-	service    string // the address of the service
+	network    string // of the service: "tcp" or "unix"
+	service    string // its address
 	dir        string // holds cert.pem, key.pem, both.pem
 	roots      *x509.CertPool
 	lines      chan []byte // of the service's log
 }
 
-// newProxy has the service listen on the network, which is "tcp" or "unix", and chooses the
-// places of a proxy in front of it.
-func newProxy(t *testing.T, network string) *proxy {
+// newProxy chooses the places of a proxy. The service behind it is yet to be started.
+func newProxy(t *testing.T) *proxy {
 	t.Helper()
 	dir := t.TempDir()
 	p := &proxy{tls: freeAddr(t), plain: freeAddr(t), dir: dir, roots: x509.NewCertPool(), lines: make(chan []byte, 1000)}
 	p.certificate(t)
-	p.serve(t, network)
 	return p
 }
 

@@ -16,6 +16,8 @@ import (
 type settings struct {
 	origin  string        // of the page
 	trusted string        // the proxy: ProxiesConfig.Trusted
+	hosts   []string      // the Host of a request; none: that of the origin
+	hostIn  string        // the header with the client's Host: ProxiesConfig.HostHeader
 	beat    time.Duration // between two signs of life, of sockets and of streams
 	log     *slog.Logger
 }
@@ -23,7 +25,7 @@ type settings struct {
 // routes returns the service. Each part that asks for the scheme, the host or the address of
 // the client has the same Proxies.
 func routes(s settings) (http.Handler, *live.Registry, error) {
-	proxies, err := middleware.NewProxies(middleware.ProxiesConfig{Trusted: []string{s.trusted}})
+	proxies, err := middleware.NewProxies(middleware.ProxiesConfig{Trusted: []string{s.trusted}, HostHeader: s.hostIn})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -31,10 +33,14 @@ func routes(s settings) (http.Handler, *live.Registry, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	hosts, err := middleware.NewHostPolicy(strings.TrimPrefix(s.origin, "https://"))
+	if len(s.hosts) == 0 {
+		s.hosts = []string{strings.TrimPrefix(s.origin, "https://")}
+	}
+	hosts, err := middleware.NewHostPolicy(s.hosts...)
 	if err != nil {
 		return nil, nil, err
 	}
+	hosts, origins = hosts.Behind(proxies), origins.Behind(proxies)
 	headers, err := middleware.NewHeaders(middleware.HeadersConfig{})
 	if err != nil {
 		return nil, nil, err

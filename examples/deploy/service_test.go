@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -18,10 +19,11 @@ const (
 	timeout = "3s"                   // of the proxies, in place of the page's
 )
 
-// serve starts the service. Below /quiet/ it is one that gives no sign of life within the
-// time-out of the proxy.
-func (p *proxy) serve(t *testing.T, network string) {
+// serve starts the service. Below /slow/ and /quiet/ it gives signs of life further apart
+// than the time-outs of the proxy. change, if it is not nil, changes the settings.
+func (p *proxy) serve(t *testing.T, network string, change func(*settings)) {
 	t.Helper()
+	p.network = network
 	addr, trusted := "127.0.0.1:0", "127.0.0.1"
 	if network == "unix" {
 		addr, trusted = filepath.Join(p.dir, "app.sock"), "unix"
@@ -32,17 +34,25 @@ func (p *proxy) serve(t *testing.T, network string) {
 	}
 	p.service = listener.Addr().String()
 	mux := http.NewServeMux()
-	for path, beat := range map[string]time.Duration{"": beat, "/quiet": 25 * time.Second} {
-		handler, registry, err := routes(settings{
+	for path, beat := range map[string]time.Duration{"": beat, "/slow": 3 * time.Second, "/quiet": 25 * time.Second} {
+		s := settings{
 			origin: "https://app.example", trusted: trusted, beat: beat,
 			log: slog.New(slog.NewJSONHandler(p, nil)),
-		})
+		}
+		if change != nil {
+			change(&s)
+		}
+		handler, registry, err := routes(s)
 		if err != nil {
 			t.Fatal(err)
 		}
 		mux.Handle(path+"/", http.StripPrefix(path, handler))
 		t.Cleanup(func() { _ = registry.Shutdown(t.Context()) })
 	}
+	mux.HandleFunc("GET /page", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = io.WriteString(w, `<!doctype html><html lang="en"><title>page</title><link rel="icon" href="data:,">`)
+	})
 	srv := middleware.NewServer("", mux)
 	go func() { _ = srv.Serve(listener) }()
 	t.Cleanup(func() { _ = srv.Close() })

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"io"
 	"maps"
 	"net/http"
 	"strings"
@@ -32,14 +30,14 @@ func forged() http.Header {
 	}
 }
 
-// through sends requests of honest clients and of forgers through the proxy. idle tells whether
-// the proxy ends a connection on which nothing happens.
-func (p *proxy) through(t *testing.T, idle bool) {
+// through sends requests of honest clients and of forgers through the proxy.
+func (p *proxy) through(t *testing.T, f front) {
 	t.Helper()
 	t.Run("clients get in", p.getIn)
 	t.Run("a forger gains nothing", p.gainNothing)
 	t.Run("the limit counts the client", p.counted)
-	t.Run("sockets and streams outlive the time-out", func(t *testing.T) { p.outlive(t, idle) })
+	t.Run("sockets and streams outlive the time-out", func(t *testing.T) { p.outlive(t, f.idle) })
+	t.Run("sockets over HTTP/2", func(t *testing.T) { p.extended(t, f.connect) })
 }
 
 func (p *proxy) getIn(t *testing.T) {
@@ -124,55 +122,6 @@ func (p *proxy) counted(t *testing.T) {
 	}
 	if got := p.send(t, p.client(t, "127.0.0.4", false), "POST", "https://app.example/limited", nil).StatusCode; got != http.StatusNoContent {
 		t.Errorf("another client: %d, want 204", got)
-	}
-}
-
-// outlive waits until the proxy has cut connections without a sign of life, and then uses
-// those that were opened before.
-func (p *proxy) outlive(t *testing.T, idle bool) {
-	c, err := p.socket(t, "/ws", browser())
-	if err != nil {
-		t.Fatal(err)
-	}
-	read := reading(c)
-	streams := map[string]*bufio.Reader{}
-	for proto, http2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2.0": true} {
-		res := p.send(t, p.client(t, "127.0.0.2", http2), "GET", "https://app.example/events", browser())
-		streams[proto] = bufio.NewReader(res.Body)
-	}
-	if idle {
-		quiet, err := p.socket(t, "/quiet/ws", browser())
-		if err != nil {
-			t.Fatal(err)
-		}
-		stream := p.send(t, p.client(t, "127.0.0.2", false), "GET", "https://app.example/quiet/events", browser())
-		_, err = io.ReadAll(stream.Body)
-		if t.Context().Err() != nil {
-			t.Fatalf("the proxy does not cut a quiet stream: %v", err)
-		}
-		if m := <-reading(quiet); websocket.CloseStatus(m.err) != -1 {
-			t.Fatalf("a quiet socket: %v, want the cut of the proxy", m.err)
-		}
-	}
-	for proto, stream := range streams {
-		for n := range 8 { // beats, the last ones after the quiet stream's end
-			if line, err := stream.ReadString('\n'); err != nil || line != ":\n" {
-				t.Fatalf("%s: beat %d: %q, %v", proto, n, line, err)
-			}
-			_, _ = stream.ReadString('\n')
-		}
-		for stream.Buffered() > 0 {
-			_, _ = stream.ReadByte()
-		}
-		if _, err := stream.ReadString('\n'); err != nil {
-			t.Errorf("%s: the stream ended: %v", proto, err)
-		}
-	}
-	if err := c.Write(t.Context(), websocket.MessageText, []byte("still here")); err != nil {
-		t.Fatalf("the socket ended: %v", err)
-	}
-	if m := <-read; m.err != nil || string(m.p) != "still here" {
-		t.Errorf("the socket: %q, %v", m.p, m.err)
 	}
 }
 
