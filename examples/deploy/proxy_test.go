@@ -178,7 +178,7 @@ func (p *proxy) client(t *testing.T, from string, http2 bool) *http.Client {
 		ForceAttemptHTTP2: http2,
 		TLSClientConfig:   &tls.Config{RootCAs: p.roots},
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			place := p.tls
+			place := p.tls // also if the URL names its port
 			if _, port, _ := net.SplitHostPort(addr); port == "80" {
 				place = p.plain
 			}
