@@ -62,7 +62,7 @@ type Conn struct {
 	flushSince   atomic.Int64 // the same of the queue that is left when Serve has returned; 0: it has not
 	pinged       atomic.Int64 // when the ping was written; 0: no answer owed
 
-	received, sent atomic.Int64 // messages
+	traffic traffic
 }
 
 // ID returns the id of the connection in logs and in the Securews-Connection header of the
@@ -223,9 +223,10 @@ func (c *Conn) finish(cause *CloseError) {
 
 // leave takes the connection off the registry's books.
 func (c *Conn) leave(final *CloseError) {
+	c.report(true)
 	if !c.h.cfg.Live.Watched() {
 		c.binding.Leave(nil)
 		return
 	}
-	c.binding.Leave(&live.Cause{Code: uint16(final.Code), Reason: final.Reason, Err: final.Err})
+	c.binding.Leave(&live.Cause{Code: uint16(final.Code), Reason: final.Reason, Err: final.Err, Peer: final.fromPeer()})
 }

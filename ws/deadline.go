@@ -48,7 +48,7 @@ func (c *Conn) idleAt() int64 {
 
 // firstMessageAt is when the peer must have sent its first message; 0: it has, or need not.
 func (c *Conn) firstMessageAt() int64 {
-	if c.h.cfg.Timeouts.FirstMessage == 0 || c.received.Load() > 0 {
+	if c.h.cfg.Timeouts.FirstMessage == 0 || c.traffic.received.Load() > 0 {
 		return 0
 	}
 	return c.binding.Opened() + int64(c.h.cfg.Timeouts.FirstMessage)

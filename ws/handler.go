@@ -254,8 +254,8 @@ func (c *Conn) logEnd(cause *CloseError) {
 		slog.Int("code", int(cause.Code)),
 		slog.String("reason", cause.Reason),
 		slog.Duration("lasted", time.Duration(c.h.now()-c.binding.Opened())),
-		slog.Int64("received", c.received.Load()),
-		slog.Int64("sent", c.sent.Load()),
+		slog.Int64("received", c.traffic.received.Load()),
+		slog.Int64("sent", c.traffic.sent.Load()),
 	)
 	if cause.Err != nil {
 		attrs = append(attrs, slog.Any("cause", cause.Err))

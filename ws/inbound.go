@@ -28,7 +28,11 @@ func (g *guard) Read(p []byte) (int, error) {
 	if n > 0 {
 		g.c.lastByte.Store(now)
 	}
+	owed := g.c.pingsOwed.Load()
 	sound, cause := g.frames.feed(p[:n], &g.c.h.cfg.Limits, &g.control, now)
+	if owed > 0 && g.c.pingsOwed.Load() == 0 {
+		g.c.roundTrip(now)
+	}
 	if cause == nil && n > 0 && !g.bytes.takeN(now, int64(n)) {
 		sound, cause = 0, ErrRate
 	}

@@ -26,6 +26,7 @@ func (m *member) End(cause *live.Cause) {
 // Next is [live.Member]'s.
 func (m *member) Next(now int64, hurry bool) int64 {
 	c := (*Conn)(m)
+	c.report(false)
 	if c.cause.Load() != nil {
 		return c.cutIfDue(now, hurry)
 	}

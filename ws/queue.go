@@ -17,6 +17,8 @@ type queue struct {
 	bytes    int     // their payloads
 	sending  bool    // the goroutine is there
 	dropped  bool    // nothing more of this connection goes out
+	settled  bool    // the last report has been made
+	reported reported
 	empty    chan struct{}
 }
 
@@ -94,7 +96,7 @@ func (c *Conn) sendFrames(frames []byte) {
 		if !c.queue.begin(messages, bytes) {
 			return
 		}
-		if c.transmit(frames[:n], nil, messages) != nil {
+		if c.transmit(frames[:n], nil, messages, bytes) != nil {
 			c.queue.drop()
 			return
 		}

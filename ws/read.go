@@ -63,7 +63,8 @@ func (c *Conn) Read() (typ websocket.MessageType, p []byte, err error) {
 func (c *Conn) judge(typ websocket.MessageType, p []byte) *CloseError {
 	now := c.h.now()
 	c.lastMessage.Store(now)
-	c.received.Add(1)
+	c.traffic.received.Add(1)
+	c.traffic.receivedBytes.Add(int64(len(p)))
 	if !c.messages.take(now) {
 		return ErrRate
 	}

@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/coder/websocket"
+
+	"github.com/securews/securews/middleware/live"
 )
 
 var (
@@ -60,20 +62,21 @@ func (c *Conn) writeFrame(opcode byte, p []byte) error {
 	*b = appendHeader(*b, opcode, len(p))
 	first := min(len(p), maxPooled)
 	*b = append(*b, p[:first]...)
-	messages := 0
 	if opcode <= opBinary {
-		messages = 1
+		return c.transmit(*b, p[first:], 1, len(p))
 	}
-	return c.transmit(*b, p[first:], messages)
+	return c.transmit(*b, p[first:], 0, 0)
 }
 
-// transmit writes finished frames, in their turn.
-func (c *Conn) transmit(frames, rest []byte, messages int) error {
+// transmit writes finished frames, in their turn: those of so many messages with so many
+// bytes of payload.
+func (c *Conn) transmit(frames, rest []byte, messages, bytes int) error {
 	c.writing <- struct{}{}
 	err := c.put(frames, rest)
 	if err == nil && messages > 0 {
 		c.lastMessage.Store(c.h.now())
-		c.sent.Add(int64(messages))
+		c.traffic.sent.Add(int64(messages))
+		c.traffic.sentBytes.Add(int64(bytes))
 	}
 	<-c.writing
 	c.sendDue()
@@ -166,7 +169,9 @@ func (c *Conn) writeClose() {
 			payload = append(payload, cause.Reason...)
 		}
 	}
-	c.writeControl(opClose, payload)
+	if c.writeControl(opClose, payload) && !cause.fromPeer() {
+		c.binding.Closed(&live.Cause{Code: uint16(cause.Code), Reason: cause.Reason})
+	}
 }
 
 // sendDue writes the frame that is due to the peer: a close frame, or a ping. If another
@@ -189,7 +194,7 @@ func (c *Conn) sendDue() {
 }
 
 // writeControl is called with c.writing held.
-func (c *Conn) writeControl(opcode byte, payload []byte) {
+func (c *Conn) writeControl(opcode byte, payload []byte) (written bool) {
 	_ = c.guard.Conn.SetWriteDeadline(time.Now().Add(controlWrite))
 	b := buffers.Get().(*[]byte)
 	defer putBuffer(b)
@@ -197,7 +202,8 @@ func (c *Conn) writeControl(opcode byte, payload []byte) {
 	if _, err := c.guard.Conn.Write(*b); err != nil {
 		c.end(ErrSlow.Wrap(err))
 		c.cut() // part of the frame may be out: nothing can follow
-		return
+		return false
 	}
 	_ = c.guard.Conn.SetWriteDeadline(time.Time{})
+	return true
 }

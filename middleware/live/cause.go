@@ -9,11 +9,13 @@ import (
 )
 
 // Cause is why a member ends. The values of this package are matched with errors.Is by code
-// and reason; Err is not compared.
+// and reason; Err is not compared. A close by the peer matches none of them, even with the
+// same words.
 type Cause struct {
 	Code   uint16 // of the close frame (RFC 6455 §7.4); a code that no close frame may have ends a WebSocket with 1011
 	Reason string // a stable word, at most 123 bytes
 	Err    error  // for the log only
+	Peer   bool   // the peer has closed, and Code and Reason are its own
 }
 
 // The causes that the registry ends members with. Serve of package ws gets the same codes
@@ -42,14 +44,16 @@ func (c *Cause) Error() string {
 // Unwrap returns Err.
 func (c *Cause) Unwrap() error { return c.Err }
 
-// Is reports whether target is a Cause of the same code and reason.
+// Is reports whether target is a Cause of the same code and reason, by the same side.
 func (c *Cause) Is(target error) bool {
 	t, ok := target.(*Cause)
-	return ok && t.Code == c.Code && t.Reason == c.Reason
+	return ok && t.Code == c.Code && t.Reason == c.Reason && t.Peer == c.Peer
 }
 
 // Wrap returns c with err behind it.
-func (c *Cause) Wrap(err error) *Cause { return &Cause{Code: c.Code, Reason: c.Reason, Err: err} }
+func (c *Cause) Wrap(err error) *Cause {
+	return &Cause{Code: c.Code, Reason: c.Reason, Err: err, Peer: c.Peer}
+}
 
 // causeOf reads the answer of [middleware.Auth.Alive]: nil and nil if the credential is
 // good, an error if the answer is not known.

@@ -23,7 +23,7 @@ type Config struct {
 
 	// Events is called for each [Event], for metrics and audit logs: in their order, one
 	// call at a time. No connection waits for it. Beyond 4 × Limits.Connections events
-	// that it has not taken, further ones are dropped, and their number is logged;
+	// that it has not taken, further ones are dropped, and counted in [Stats] and in the log;
 	// Shutdown waits 1 s for the last. Nil: none.
 	Events func(Event)
 

@@ -75,7 +75,9 @@ func (c *conn) sendClose() {
 		c.closeSent.Store(true)
 	default:
 		_, err := c.pass(closeFrame(end.cause, false))
-		c.closeSent.Store(err == nil)
+		if c.closeSent.Store(err == nil); err == nil {
+			c.w.binding.Load().Closed(end.cause)
+		}
 	}
 	done := carries != frames || c.broken || c.closeSent.Load()
 	c.writing.Unlock()

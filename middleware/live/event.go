@@ -38,6 +38,7 @@ type events struct {
 	calling   bool
 	idle      chan struct{} // closed when none waits; nil: no one waits for that
 	dropped   int           // since the last report
+	reported  uint64        // dropped before that
 	panicked  int
 	reporting int64 // when was last reported; 0: never
 }
@@ -116,6 +117,7 @@ func (g *Registry) reportEvents(panicked *bounded.PanicError) {
 	now, dropped, panics := g.Now(), x.dropped, x.panicked
 	due := dropped+panics > 0 && (x.reporting == 0 || now-x.reporting >= int64(retryRecheck))
 	if due {
+		x.reported += uint64(x.dropped)
 		x.reporting, x.dropped, x.panicked = now, 0, 0
 	}
 	x.mu.Unlock()
@@ -125,6 +127,13 @@ func (g *Registry) reportEvents(panicked *bounded.PanicError) {
 	case due:
 		g.cfg.Log.Error("live: Config.Events is too slow, and events were dropped", "panics", panics, "dropped", dropped)
 	}
+}
+
+// droppedInAll returns how many events were dropped since the registry was made.
+func (x *events) droppedInAll() uint64 {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.reported + uint64(x.dropped)
 }
 
 // eventsTimeout is how long Shutdown waits for the last calls of Config.Events.

@@ -56,5 +56,6 @@ func (w *response) writeLastEvent(o *responseEnd) {
 	_, err := fmt.Fprintf(w.ResponseWriter, "event: end\ndata: %s\n\n", data)
 	if err == nil {
 		_ = http.NewResponseController(w.ResponseWriter).Flush()
+		w.binding.Load().Closed(o.cause)
 	}
 }

@@ -27,6 +27,7 @@ type Registry struct {
 	wheel     *wheel
 	follows   follows
 	events    events
+	counters  counters
 	warned    atomic.Int64 // when an unanswered question was last logged
 
 	open       atomic.Int64 // members, and those being opened
