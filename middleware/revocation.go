@@ -27,6 +27,10 @@ type Revocation struct {
 	// so that the revocation may be forgotten; zero: [RevocationRetention]
 	// from now.
 	Expires time.Time
+
+	// Resync says that earlier revocations may have been missed: a follower asks about every
+	// credential again. Followers get it; it is not for Revoke.
+	Resync bool
 }
 
 // Complete returns v with Before and Expires filled in, if they are zero. An implementation of
@@ -66,7 +70,7 @@ type Revocations interface {
 	Revoked(ctx context.Context, p Principal) (bool, error)
 
 	// Follow calls fn with every later revocation, none lost, until stop is
-	// called. Calls may be concurrent. fn may ask Revoked and wait up to a second for the
+	// called; if some may be lost after all, with one that has Resync set. Calls may be concurrent. fn may ask Revoked and wait up to a second for the
 	// answer, so no lock that Revoked needs is held while fn runs.
 	Follow(fn func(Revocation)) (stop func())
 }

@@ -30,7 +30,8 @@
 //
 // The store keeps what ended, beside the records, so that a sign-out lasts over restarts and
 // holds on every node that has the same store, at its next request. Connections of this process
-// end before the call returns, those of another at its next recheck.
+// end before the call returns, those of another at once if the store is an [Announcer], and
+// otherwise at its next recheck.
 //
 // Each subject has two marks of 16 random bytes, one that [Manager.LogoutEverywhere] replaces
 // and one that [Manager.LogoutOthers] replaces; a session is alive while it has copies of both.

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"time"
 
 	"github.com/securews/securews/internal/bounded"
@@ -117,8 +118,7 @@ func (m *Manager) end(ctx context.Context, handle string, rec *record, how manne
 	ended := middleware.Revocation{SessionHandle: handle, Expires: last}
 	if compares && m.revocations == nil {
 		err := m.store.delete(ctx, handle)
-		m.ends.followers.Tell(ended)
-		return err
+		return errors.Join(err, m.ends.tell(ended))
 	}
 	if err := m.tell(ended); err != nil {
 		return err
@@ -128,11 +128,11 @@ func (m *Manager) end(ctx context.Context, handle string, rec *record, how manne
 
 // tell has the followers know of an end, and then Config.Revocations, if there are any.
 func (m *Manager) tell(v middleware.Revocation) error {
-	m.ends.followers.Tell(v)
+	err := m.ends.tell(v)
 	if m.revocations == nil {
-		return nil
+		return err
 	}
-	return m.tellRevocations(v)
+	return errors.Join(err, m.tellRevocations(v))
 }
 
 // tellRevocations has Config.Revocations, which are not nil, know of an end.

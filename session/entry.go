@@ -3,22 +3,23 @@ package session
 import (
 	"crypto/sha256"
 	"errors"
+
+	"github.com/securews/securews/internal/entry"
 	"time"
 )
 
 // Entries stand in the store beside the records, each of one of these kinds.
 const (
-	kindEverywhere = 'E' // mark of a subject: LogoutEverywhere replaces it, and nothing else does
-	kindOthers     = 'O' // mark of a subject: LogoutOthers replaces it
-	kindRoles      = 'R' // mark of a subject, and roles: SetRoles replaces them
-	kindAccount    = 'P' // subject here, by a subject or session of an OpenID provider
-	kindEnded      = 'T' // tombstone of a session, by its handle
-	kindToken      = 'J' // tombstone of a token, by its handle
-	kindCutoff     = 'C' // time before which the tokens of a subject are revoked
+	kindEverywhere = 'E'               // mark of a subject: LogoutEverywhere replaces it, and nothing else does
+	kindOthers     = 'O'               // mark of a subject: LogoutOthers replaces it
+	kindRoles      = 'R'               // mark of a subject, and roles: SetRoles replaces them
+	kindAccount    = entry.KindAccount // subject here, by a subject or session of an OpenID provider
+	kindEnded      = 'T'               // tombstone of a session, by its handle
+	kindToken      = 'J'               // tombstone of a token, by its handle
+	kindCutoff     = 'C'               // time before which the tokens of a subject are revoked
 )
 
-// entryMagic begins the value of every such entry, before its kind; no record begins so.
-const entryMagic = "wsr\x01"
+const entryMagic = entry.Magic
 
 // entryRetention is how long a mark or a cut-off is kept: longer than any session or token, so
 // that an absent one means that nothing happened.

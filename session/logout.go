@@ -74,14 +74,29 @@ func (m *Manager) endNamed(ctx context.Context, handle string) error {
 	rec, err := decode(b)
 	switch {
 	case b == nil: // it ran out, or another node has ended it; its connections may not know yet
-		m.ends.followers.Tell(middleware.Revocation{SessionHandle: handle, Expires: time.Now().Add(m.absolute)})
-		return nil
+		return m.tellAgain(ctx, middleware.Revocation{SessionHandle: handle, Expires: time.Now().Add(m.absolute)})
 	case err != nil:
 		return m.store.delete(ctx, handle)
 	case rec.issuer != m.issuer:
 		return nil
 	}
 	return m.end(ctx, handle, rec, signedOut)
+}
+
+// tellAgain tells of a session that has no record. Other processes are told only if there is a
+// tombstone, since an earlier attempt may have failed to: the handle may be anybody's invention.
+func (m *Manager) tellAgain(ctx context.Context, v middleware.Revocation) error {
+	if m.store.announcer == nil {
+		return m.ends.tell(v)
+	}
+	switch b, err := m.store.find(ctx, entryKey(kindEnded, "", v.SessionHandle)); {
+	case err != nil:
+		return err
+	case b == nil:
+		m.ends.followers.Tell(v)
+		return nil
+	}
+	return m.ends.tell(v)
 }
 
 // LogoutEverywhere ends all sessions of the subject, and their connections (ASVS 7.4.3,
@@ -106,7 +121,7 @@ func (m *Manager) LogoutEverywhere(ctx context.Context, subject string) error {
 	defer cancel()
 	everything := m.askAbout(subject, time.Now().Round(0))
 	if err := m.ends.replaceEverywhere(ctx, m.issuer, subject); err != nil {
-		m.ends.followers.Tell(everything) // the store may have taken the mark
+		m.ends.tellFailed(everything) // the store may have taken the mark
 		return unavailable(err)
 	}
 	if err := m.tell(everything); err != nil {

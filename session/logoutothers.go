@@ -48,16 +48,16 @@ func (m *Manager) LogoutOthers(ctx context.Context) error {
 	ends := m.askAbout(rec.subject, time.Unix(0, rec.start).UTC())
 	if err := m.replaceOthers(ctx, rec, old.marks); err != nil {
 		if !errors.Is(err, errRevoked) {
-			m.ends.followers.Tell(ends) // the store may have taken the mark
+			m.ends.tellFailed(ends) // the store may have taken the mark
 		}
 		return refused(errors.Join(err, m.store.delete(ctx, handle)))
 	}
 	m.deleteQuietly(ctx, st.handle)
-	m.ends.followers.Tell(middleware.Revocation{SessionHandle: st.handle, Expires: m.endOf(rec)})
+	told := m.ends.tell(middleware.Revocation{SessionHandle: st.handle, Expires: m.endOf(rec)})
 	if err = st.become(handle, rec, token); err != nil {
 		err = errors.Join(err, m.store.delete(ctx, handle))
 	}
-	if told := m.tell(ends); told != nil {
+	if told = errors.Join(told, m.tell(ends)); told != nil {
 		err = errors.Join(err, unavailable(told))
 	}
 	return err

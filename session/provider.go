@@ -141,10 +141,10 @@ func (m *Manager) accounts(ctx context.Context, v middleware.Revocation) ([]stri
 }
 
 // tellAccounts calls fn for each subject here whose sessions an end at the provider may reach.
-func (m *Manager) tellAccounts(ctx context.Context, v middleware.Revocation, fn func(middleware.Revocation)) error {
+func (m *Manager) tellAccounts(ctx context.Context, v middleware.Revocation, fn func(middleware.Revocation) error) error {
 	subjects, err := m.accounts(ctx, v)
 	for _, subject := range subjects {
-		fn(m.askAbout(subject, time.Now().Round(0)))
+		err = errors.Join(err, fn(m.askAbout(subject, time.Now().Round(0))))
 	}
 	return err
 }
@@ -165,7 +165,7 @@ func (m *Manager) followRevocations(fn func(middleware.Revocation)) (stop func()
 		fn(v)
 		ctx, cancel := context.WithTimeout(context.Background(), min(m.timeout, followerTimeout))
 		defer cancel()
-		if err := m.tellAccounts(ctx, v, fn); err != nil {
+		if err := m.tellAccounts(ctx, v, func(v middleware.Revocation) error { fn(v); return nil }); err != nil {
 			m.log().Warn("session: the sessions of an end at a provider are not known, until the recheck", "error", err)
 		}
 	})

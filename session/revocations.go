@@ -13,7 +13,8 @@ import (
 
 // NewRevocations returns revocations that are kept in a store of scs, for services that have
 // tokens and no sessions: they last over restarts, and hold on every node that has the same
-// store, at its next request. Followers are told of those of this process. A [Manager] on the
+// store, at its next request. Followers are told of those of this process, and of all others if the store is an
+// [Announcer]. A [Manager] on the
 // store needs none: its own ends are in the store, and [Manager.Revocations] has these methods.
 //
 // Of two revocations of a subject at once, on two nodes whose store is not a [Swapper], the one
@@ -29,9 +30,6 @@ func NewRevocations(store scs.Store) (middleware.Revocations, error) {
 	return newEnds(newStore(store), "", time.Second), nil
 }
 
-// Follow implements middleware.Revocations.
-func (x *ends) Follow(fn func(middleware.Revocation)) (stop func()) { return x.followers.Follow(fn) }
-
 var errEmptyRevocation = errors.New("session: Revocation: Subject, SessionHandle and TokenHandle are empty: set one")
 
 // Revoke implements middleware.Revocations. It does not end with ctx: a client that
@@ -41,8 +39,7 @@ func (x *ends) Revoke(_ context.Context, v middleware.Revocation) error {
 	if err := x.keep(v); err != nil {
 		return err
 	}
-	x.followers.Tell(v)
-	return nil
+	return x.tell(v)
 }
 
 // keep stores a revocation, and tells no follower.
@@ -171,7 +168,7 @@ func (x *managed) Revoke(ctx context.Context, v middleware.Revocation) error {
 	}
 	ctx, cancel := x.m.committing()
 	defer cancel()
-	return x.m.tellAccounts(ctx, v, x.followers.Tell)
+	return x.m.tellAccounts(ctx, v, x.tell)
 }
 
 // revokeBoth stores v first, because Config.Revocations may forget it before the store forgets the

@@ -41,8 +41,8 @@ func (m *Manager) SetRoles(ctx context.Context, subject string, roles []string) 
 	key, value := entryKey(kindRoles, m.issuer, subject), entryValue(kindRoles, newMark()+string(appendList(nil, roles)))
 	expires := time.Now().Add(entryRetention)
 	err := m.ends.inTurn(ctx, key, func() error { return m.store.commitRaw(ctx, key, value, expires) })
-	m.ends.followers.Tell(m.askAbout(subject, time.Now().Round(0))) // also on an error: the store may have taken it
-	if err != nil {
+	told := m.ends.tell(m.askAbout(subject, time.Now().Round(0))) // also on an error: the store may have taken it
+	if err = errors.Join(err, told); err != nil {
 		return unavailable(err)
 	}
 	return nil

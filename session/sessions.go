@@ -81,7 +81,7 @@ func (m *Manager) End(ctx context.Context, subject, handle string) error {
 	}
 	now, err := m.read(ctx, handle)
 	if errors.Is(err, errRevoked) { // perhaps by an attempt that has failed after its first step
-		m.ends.followers.Tell(middleware.Revocation{SessionHandle: handle, Expires: time.Now().Add(m.absolute)})
+		m.ends.tellFailed(middleware.Revocation{SessionHandle: handle, Expires: time.Now().Add(m.absolute)})
 	}
 	switch {
 	case err != nil:

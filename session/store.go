@@ -32,10 +32,11 @@ type ManyFinder interface {
 // store is the one way to a [scs.Store]. A call ends with its context even if the store
 // ignores it, and a panic of the store is an error.
 type store struct {
-	raw     scs.Store
-	swapper Swapper
-	many    ManyFinder
-	calls   bounded.Caller // direct: the store is a map in this process, and never waits
+	raw       scs.Store
+	swapper   Swapper
+	many      ManyFinder
+	announcer Announcer
+	calls     bounded.Caller // direct: the store is a map in this process, and never waits
 }
 
 func newStore(raw scs.Store) store {
@@ -45,6 +46,7 @@ func newStore(raw scs.Store) store {
 	s := store{raw: raw, calls: bounded.NewCaller(raw)}
 	s.swapper, _ = raw.(Swapper)
 	s.many, _ = raw.(ManyFinder)
+	s.announcer, _ = raw.(Announcer)
 	if _, ok := raw.(*memstore.MemStore); ok {
 		s.calls = bounded.Caller{}
 	}

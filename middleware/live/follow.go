@@ -159,6 +159,9 @@ const reportTimeout = time.Second
 func (f *follow) revoked(v middleware.Revocation) {
 	g := f.registry
 	f.remember(v)
+	if v.Resync {
+		f.askAll()
+	}
 	for _, b := range g.index.list(key{bySession, "", v.SessionHandle}) {
 		b.end(Revoked)
 	}
@@ -175,6 +178,16 @@ func (f *follow) revoked(v middleware.Revocation) {
 		}
 	}
 	f.questions.settle(reports, reportTimeout)
+}
+
+// askAll has every member of the Auth asked about, because revocations may have been missed. One
+// without an answer goes on, until Timeouts.Stale.
+func (f *follow) askAll() {
+	for _, b := range f.registry.index.all() {
+		if b.follow.Load() == f {
+			b.askAgain()
+		}
+	}
 }
 
 // remember enters v in the ring, which is in order of time.
@@ -221,6 +234,8 @@ func (f *follow) compare(asked int64, p *middleware.Principal) (revoked, open bo
 			return false, open
 		}
 		switch v := &e.v; {
+		case v.Resync:
+			open = true
 		case v.SessionHandle != "" && v.SessionHandle == p.SessionHandle, v.TokenHandle != "" && v.TokenHandle == p.TokenHandle:
 			return true, open
 		case v.Subject != "" && v.Subject == p.Subject && (v.Issuer == "" || v.Issuer == p.Issuer):

@@ -196,6 +196,27 @@ func (x *index) list(k key) (found []*Binding) {
 	return found
 }
 
+// all returns every binding that has a subject or a handle; some more than once.
+func (x *index) all() (found []*Binding) {
+	for i := range x.shards {
+		found = append(found, x.shards[i].all()...)
+	}
+	return found
+}
+
+func (s *indexShard) all() (found []*Binding) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for kind := range s.heads {
+		for _, b := range s.heads[kind] {
+			for ; b != nil; b = b.links[kind].next {
+				found = append(found, b)
+			}
+		}
+	}
+	return found
+}
+
 // subject returns the bindings of a subject; an empty issuer is every issuer.
 func (x *index) subject(issuer, subject string) []*Binding {
 	if issuer != "" {

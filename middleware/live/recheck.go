@@ -122,6 +122,18 @@ func (b *Binding) reported() report {
 	return report{b, b.question.reports}
 }
 
+// askAgain has the Auth asked anew, also if a question is under way, whose answer may be of before.
+func (b *Binding) askAgain() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	q := &b.question
+	if q.cleared == q.reports {
+		q.cleared++ // nothing was reported about this member, so no answer is not an end
+	}
+	q.reports++
+	b.ask(b.registry.Now(), routine)
+}
+
 // settled reports whether an answer has followed, or none is needed any more.
 func (r report) settled() bool {
 	r.mu.Lock()

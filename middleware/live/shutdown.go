@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/securews/securews/internal/bounded"
 	"github.com/securews/securews/middleware"
 )
 
@@ -140,13 +141,26 @@ func (g *Registry) drainAt(b *Binding) int64 {
 
 var errNotReady = errors.New("live: Ready: Shutdown has begun, or this is the zero Registry")
 
+// readyTimeout is how long the checks of [Registry.Ready] may take together.
+const readyTimeout = 2 * time.Second
+
 // Ready returns the handler of a readiness probe: 200 until Shutdown is called, then 503
-// `draining`.
-func (g *Registry) Ready() http.Handler {
+// `draining`. While a check fails, for instance Ready of package redis, it is 503 `unavailable`.
+func (g *Registry) Ready(checks ...func(context.Context) error) http.Handler {
+	calls := bounded.NewCaller(nil)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if g.zero() || g.draining.Load() != 0 {
 			middleware.Refuse(w, r, g.refuse(http.StatusServiceUnavailable, middleware.ReasonDraining, errNotReady))
 			return
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
+		defer cancel()
+		for _, check := range checks {
+			_, err := bounded.Call(ctx, calls, "live: Ready", func() (struct{}, error) { return struct{}{}, check(ctx) })
+			if err != nil {
+				middleware.Refuse(w, r, middleware.Unavailable(err))
+				return
+			}
 		}
 		h := w.Header()
 		h.Set("Content-Type", "application/json; charset=utf-8")

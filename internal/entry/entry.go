@@ -1,0 +1,15 @@
+// Package entry tells the entries that package session keeps beside the records of sessions, such
+// as the marks of a sign-out, from those records.
+package entry
+
+// Magic begins the value of every entry, before its kind, and the value of no record.
+const Magic = "wsr\x01"
+
+// KindAccount is the kind of an entry that says who signed in. All others say what has ended, or
+// changed.
+const KindAccount = 'P'
+
+// IsEnd reports whether a value of the store is an entry of an end, which must not be lost.
+func IsEnd(value []byte) bool {
+	return len(value) > len(Magic) && string(value[:len(Magic)]) == Magic && value[len(Magic)] != KindAccount
+}

@@ -1,0 +1,75 @@
+package redis
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	goredis "github.com/redis/go-redis/v9"
+)
+
+// Config is the argument of [New]. Options is required.
+type Config struct {
+	_ [0]func()
+
+	// Options say where the server is, as for goredis.NewUniversalClient: a single server, one
+	// behind Sentinel (MasterName), or a Cluster (several Addrs, or IsClusterMode). Commands are never
+	// retried, and end with their context, whatever MaxRetries and ContextTimeoutEnabled say: the
+	// second attempt of a comparison would compare with what the first one wrote. ReadOnly, RouteByLatency and
+	// RouteRandomly read from replicas and are an error.
+	Options *goredis.UniversalOptions
+
+	// Prefix begins every key, so that services may share a server: at most 64 bytes of printable
+	// ASCII without braces, spaces, '*', '?', '[' and '\'. Default "securews:".
+	Prefix string
+
+	// Log gets a line if the node no longer hears of announcements, if it does again, and if the
+	// server has lost data. Nil: [slog.Default].
+	Log *slog.Logger
+}
+
+const (
+	defaultPrefix = "securews:"
+	maxPrefix     = 64
+)
+
+// compile fills in the defaults and reports everything that is wrong.
+func (cfg Config) compile() (Config, error) {
+	var errs []error
+	if cfg.Options == nil {
+		errs = append(errs, errors.New("redis: Options is nil: set the address of the server"))
+	} else {
+		errs = append(errs, checkOptions(cfg.Options))
+		own := *cfg.Options
+		own.MaxRetries, own.ContextTimeoutEnabled = -1, true
+		cfg.Options = &own
+	}
+	if cfg.Prefix == "" {
+		cfg.Prefix = defaultPrefix
+	}
+	if len(cfg.Prefix) > maxPrefix || strings.ContainsFunc(cfg.Prefix, unfitForKey) {
+		errs = append(errs, fmt.Errorf("redis: Prefix: %.80q is not at most %d bytes of printable ASCII without {}*?[\\ and spaces", cfg.Prefix, maxPrefix))
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	return cfg, errors.Join(errs...)
+}
+
+func unfitForKey(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`{}*?[\`, r) }
+
+func checkOptions(o *goredis.UniversalOptions) error {
+	var errs []error
+	if len(o.Addrs) == 0 && o.Dialer == nil {
+		errs = append(errs, errors.New("redis: Options.Addrs is empty: set the address of the server"))
+	}
+	for name, set := range map[string]bool{
+		"ReadOnly": o.ReadOnly, "RouteByLatency": o.RouteByLatency, "RouteRandomly": o.RouteRandomly,
+	} {
+		if set {
+			errs = append(errs, fmt.Errorf("redis: Options.%s: a replica may lag behind, and a sign-out would not hold: leave it false", name))
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,49 @@
+// Package redis keeps in Redis or Valkey what the nodes of a service share: sessions, tickets,
+// rate limits, and the ends of all of them, which every node learns of at once.
+//
+//	shared, err := redis.New(redis.Config{Options: &goredis.UniversalOptions{Addrs: []string{"redis:6379"}}})
+//	sessions, err := session.New(session.Config{Store: shared.Sessions()})
+//	tickets, err := ticket.New(ticket.Config{Store: shared.Tickets(), …})
+//	limiter, err := shared.Limiter(redis.Limit{Name: "login", Events: 5, Per: time.Minute})
+//	limit, err := middleware.NewRateLimit(middleware.RateLimitConfig{Limiter: limiter})
+//
+// Nothing else is to be wired: a [session.Manager] on the store announces each end, and ends the
+// connections of this node when another announces one. A service that has tokens and no sessions
+// has the same from session.NewRevocations(shared.Sessions()).
+//
+// The server is Redis 6.2 or later, or Valkey: a single one, one behind Sentinel, or a Cluster.
+//
+// # The log
+//
+// Announcements are entries of one stream, the log, which each node reads on a connection of its
+// own. A node that was cut off reads on from where it stood, so no announcement is lost, as it
+// would be with Pub/Sub. After every error and every second without an entry the node looks
+// whether the entry it stands on, and the newest one that it wrote, are still there. If not, the
+// server lost data: it was restarted, restored from a backup, replaced by a replica that was
+// behind, or has trimmed the log. The node then
+//
+//   - stores again what it remembers of ends: the last 4,096 that it wrote or read, unless a later
+//     one has replaced them;
+//   - asks again about every live connection.
+//
+// It does the same if the end of a session or token, up to five minutes after it was stored, is
+// no longer there, as after the failover of one shard of a Cluster, or an eviction.
+//
+// Every two seconds a node writes an entry to the log. If it does not read it within five
+// seconds, as from a connection that is dead without an error, it connects anew.
+//
+// # While Redis is down
+//
+// What needs it is refused with 503 and a Retry-After: handshakes, requests with a session,
+// logins, logouts. Open connections go on until live.Timeouts.Stale after the last good answer
+// about their credential, and then end with 1013 `later`. [Shared.Ready] reports it to a load
+// balancer.
+//
+// # What the server needs
+//
+//   - maxmemory-policy noeviction: any other removes sign-outs when the memory is full. New does not
+//     fail, since Redis may be down, but a warning is logged.
+//   - appendonly yes, if sessions are to outlive a restart. With appendfsync everysec a crash of the
+//     server loses the last second; the nodes store the ends of that second again.
+//   - no reads from replicas: a sign-out would not hold while a replica lags behind.
+package redis

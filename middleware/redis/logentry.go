@@ -1,0 +1,135 @@
+package redis
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/securews/securews/middleware"
+)
+
+// An entry of the log has one of these fields, and those that belong to it.
+const (
+	fieldStored       = "key"      // an end was stored under this key
+	fieldValue        = "value"    // the bytes
+	fieldExpires      = "expires"  // when it expires, in Unix milliseconds
+	fieldFirst        = "first"    // the id under which it was recorded first, if it was stored again
+	fieldAnnouncement = "announce" // JSON
+	fieldCanary       = "canary"   // the node that wrote it
+)
+
+// id is that of an entry: milliseconds by the clock of the server, and a number.
+type id struct{ ms, n uint64 }
+
+var errID = errors.New("redis: the log: an id is not two numbers")
+
+func parseID(s string) (id, error) {
+	ms, n, ok := strings.Cut(s, "-")
+	a, errA := strconv.ParseUint(ms, 10, 64)
+	b, errB := strconv.ParseUint(n, 10, 64)
+	if !ok || errA != nil || errB != nil {
+		return id{}, errID
+	}
+	return id{a, b}, nil
+}
+
+func (a id) String() string { return fmt.Sprintf("%d-%d", a.ms, a.n) }
+
+func (a id) less(b id) bool { return cmp.Or(cmp.Compare(a.ms, b.ms), cmp.Compare(a.n, b.n)) < 0 }
+
+// stored is an end as it was stored.
+type stored struct {
+	key     string
+	value   []byte
+	expires time.Time
+	first   id // zero: the entry itself is the first
+}
+
+func (s stored) fields() []string {
+	fields := []string{fieldStored, s.key, fieldValue, string(s.value), fieldExpires, strconv.FormatInt(s.expires.UnixMilli(), 10)}
+	if s.first != (id{}) {
+		fields = append(fields, fieldFirst, s.first.String())
+	}
+	return fields
+}
+
+var errEntry = errors.New("redis: the log: an entry of another form: another version writes to it")
+
+func parseStored(at id, fields map[string]any) (stored, error) {
+	key, value := text(fields, fieldStored), text(fields, fieldValue)
+	ms, err := strconv.ParseInt(text(fields, fieldExpires), 10, 64)
+	if err != nil || key == "" || value == "" {
+		return stored{}, errEntry
+	}
+	s := stored{key: key, value: []byte(value), expires: time.UnixMilli(ms), first: at}
+	if first, ok := fields[fieldFirst].(string); ok {
+		if s.first, err = parseID(first); err != nil {
+			return stored{}, errEntry
+		}
+	}
+	return s, nil
+}
+
+func text(fields map[string]any, name string) string {
+	s, _ := fields[name].(string)
+	return s
+}
+
+// wire is a Revocation in the log. Its strings are bytes, because a subject need not be UTF-8.
+type wire struct {
+	Issuer        []byte `json:"iss,omitempty"`
+	Subject       []byte `json:"sub,omitempty"`
+	SessionHandle []byte `json:"sid,omitempty"`
+	TokenHandle   []byte `json:"jti,omitempty"`
+	Before        int64  `json:"before,omitempty"` // Unix nanoseconds; 0: the zero time
+	Expires       int64  `json:"expires,omitempty"`
+	Resync        bool   `json:"resync,omitempty"`
+}
+
+func announcement(v middleware.Revocation) []string {
+	b, err := json.Marshal(wire{
+		[]byte(v.Issuer), []byte(v.Subject), []byte(v.SessionHandle), []byte(v.TokenHandle),
+		nanoseconds(v.Before), nanoseconds(v.Expires), v.Resync,
+	})
+	if err != nil {
+		panic(err) // of bytes and numbers it has none
+	}
+	return []string{fieldAnnouncement, string(b)}
+}
+
+func parseAnnouncement(s string) (middleware.Revocation, error) {
+	var w wire
+	if err := json.Unmarshal([]byte(s), &w); err != nil {
+		return middleware.Revocation{}, errEntry
+	}
+	return middleware.Revocation{
+		Issuer: string(w.Issuer), Subject: string(w.Subject),
+		SessionHandle: string(w.SessionHandle), TokenHandle: string(w.TokenHandle),
+		Before: moment(w.Before), Expires: moment(w.Expires), Resync: w.Resync,
+	}, nil
+}
+
+// nanoseconds returns 0 for the zero time, and the nearest number for one that has none.
+func nanoseconds(t time.Time) int64 {
+	switch {
+	case t.IsZero():
+		return 0
+	case t.Before(time.Unix(0, math.MinInt64)):
+		return math.MinInt64
+	case t.After(time.Unix(0, math.MaxInt64)):
+		return math.MaxInt64
+	}
+	return t.UnixNano()
+}
+
+func moment(ns int64) time.Time {
+	if ns == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, ns).UTC()
+}

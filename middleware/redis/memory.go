@@ -1,0 +1,75 @@
+package redis
+
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+// memorySize is how many ends a node remembers.
+const memorySize = 4096
+
+// memory has the ends that this node wrote or read last, one for each key, so that they can be
+// stored again. It is safe for concurrent use.
+type memory struct {
+	mu    sync.Mutex
+	of    map[string]memorized
+	order []memorized // the oldest first; those that were replaced too
+}
+
+type memorized struct {
+	stored
+	at time.Time // when this node learned of it
+}
+
+// add keeps an end, unless a later one of its key is known.
+func (m *memory) add(s stored, now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.of == nil {
+		m.of = map[string]memorized{}
+	}
+	if known, ok := m.of[s.key]; ok && !known.first.less(s.first) {
+		return
+	}
+	x := memorized{s, now}
+	m.of[s.key] = x
+	m.order = append(m.order, x)
+	if len(m.of) > memorySize {
+		m.forget()
+	}
+	if len(m.order) > 2*memorySize {
+		m.order = slices.DeleteFunc(m.order, func(x memorized) bool { return !m.current(x) })
+	}
+}
+
+// forget drops the oldest.
+func (m *memory) forget() {
+	for i, x := range m.order {
+		if m.current(x) {
+			delete(m.of, x.key)
+			m.order = m.order[i+1:]
+			return
+		}
+	}
+}
+
+func (m *memory) current(x memorized) bool {
+	known, ok := m.of[x.key]
+	return ok && known.first == x.first
+}
+
+// all returns what has not expired, the oldest first.
+func (m *memory) all(now time.Time) []stored { return m.since(time.Time{}, now) }
+
+// since returns what this node has learned of since then and has not expired, the oldest first.
+func (m *memory) since(then, now time.Time) (found []stored) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, x := range m.order {
+		if m.current(x) && x.expires.After(now) && !x.at.Before(then) {
+			found = append(found, x.stored)
+		}
+	}
+	return found
+}

@@ -1,0 +1,268 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/securews/securews/internal/bounded"
+	"github.com/securews/securews/middleware"
+)
+
+const (
+	readBlock    = time.Second     // how long one read waits for an entry
+	readTimeout  = 3 * time.Second // for its answer: the server may be gone without an error
+	writeTimeout = time.Second
+	canaryEvery  = 2 * time.Second
+	canaryBy     = 5 * time.Second // a canary that has not been read by then was lost
+	readCount    = 512
+	firstPause   = 50 * time.Millisecond // before connecting anew; it doubles
+	longestPause = time.Second
+	verifyEvery  = 5 * time.Second
+	verifyFor    = 5 * time.Minute
+	mostTelling  = 64 // announcements that are told at once
+)
+
+// reader reads the log on a connection of its own. It begins with an entry that it writes itself, so
+// that there is a place to stand on, and none after it is missed.
+type reader struct {
+	*endLog
+	at       id // the entry we stand on; zero: none yet
+	canary   canary
+	verified time.Time
+	telling  chan struct{}
+	told     sync.WaitGroup
+}
+
+func newReader(l *endLog) *reader {
+	return &reader{endLog: l, telling: make(chan struct{}, mostTelling)}
+}
+
+// run reads until ctx ends.
+func (r *reader) run(ctx context.Context, done chan<- struct{}) {
+	defer close(done)
+	defer r.told.Wait()
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		began := time.Now()
+		err := r.connected(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		r.deaf(err)
+		if time.Since(began) > longestPause {
+			pause = firstPause
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(time.Duration(float64(pause) * (0.5 + rand.Float64()/2))):
+		}
+	}
+}
+
+// connected reads on one connection, until an error.
+func (r *reader) connected(ctx context.Context) error {
+	options := *r.cfg.Options
+	options.PoolSize, options.MinIdleConns, options.ReadTimeout = 2, 0, readTimeout
+	client := goredis.NewUniversalClient(&options)
+	defer context.AfterFunc(ctx, func() { _ = client.Close() })() // a read does not end with its context
+	defer func() { _ = client.Close() }()
+	if err := r.stand(ctx, client); err != nil {
+		return err
+	}
+	r.canary = canary{}
+	for ctx.Err() == nil {
+		if err := r.canary.sing(ctx, r); err != nil {
+			return err
+		}
+		entries, err := r.read(ctx, client)
+		if err != nil {
+			return err
+		}
+		if err := r.stand(ctx, client); err != nil { // before at moves: a read passes over what was lost
+			return err
+		}
+		for _, e := range entries {
+			r.take(e)
+		}
+		if err := r.verify(ctx, client); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// read returns the entries after the one we stand on.
+func (r *reader) read(ctx context.Context, client goredis.UniversalClient) ([]goredis.XMessage, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	streams, err := client.XRead(ctx, &goredis.XReadArgs{
+		Streams: []string{r.stream, r.at.String()}, Count: readCount, Block: readBlock,
+	}).Result()
+	switch {
+	case errors.Is(err, goredis.Nil):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("redis: the log: read: %w", err)
+	case len(streams) != 1:
+		return nil, errEntry
+	}
+	return streams[0].Messages, nil
+}
+
+// stand makes sure that the entry we stand on is still in the log, and the newest that this
+// node wrote. If one is not, or at the beginning, it stands on a new entry, stores again what was
+// lost, and has the followers ask about everything.
+func (r *reader) stand(ctx context.Context, client goredis.UniversalClient) error {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	begins := r.at == id{}
+	if !begins {
+		if lost, err := r.lost(ctx, client); err != nil || !lost {
+			return err
+		}
+		r.cfg.Log.Warn("redis: the server has lost entries of the log, or this node was away too long: storing ends again, and asking about every connection")
+	}
+	at, err := client.XAdd(ctx, r.entry(fieldCanary, "")).Result()
+	if err != nil {
+		return fmt.Errorf("redis: the log: %w", err)
+	}
+	position, err := parseID(at)
+	if err != nil {
+		return err
+	}
+	r.restart(position)
+	if err := r.heal(ctx, client, r.remembered.all(time.Now())); err != nil {
+		r.at = id{} // once more
+		return err
+	}
+	r.tell(middleware.Revocation{Resync: true})
+	if begins {
+		r.warnOfEviction(ctx, client)
+	}
+	return nil
+}
+
+func (l *endLog) newest() id {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.written
+}
+
+// restart stands on a new entry. What this node wrote before may be lost.
+func (r *reader) restart(at id) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.at, r.written = at, at
+}
+
+func (r *reader) lost(ctx context.Context, client goredis.UniversalClient) (bool, error) {
+	for _, at := range []id{r.at, r.newest()} {
+		if at == (id{}) {
+			continue
+		}
+		found, err := client.XRangeN(ctx, r.stream, at.String(), at.String(), 1).Result()
+		if err != nil {
+			return false, fmt.Errorf("redis: the log: %w", err)
+		}
+		if len(found) == 0 {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// take acts on an entry, and stands on it.
+func (r *reader) take(e goredis.XMessage) {
+	at, err := parseID(e.ID)
+	if err != nil {
+		return
+	}
+	r.at = at
+	switch fields := e.Values; {
+	case fields[fieldStored] != nil:
+		if s, err := parseStored(at, fields); err == nil {
+			r.remembered.add(s, time.Now())
+		}
+	case fields[fieldAnnouncement] != nil:
+		v, err := parseAnnouncement(text(fields, fieldAnnouncement))
+		if err != nil {
+			v = middleware.Revocation{Resync: true} // of another version: whatever it says, an answer is right
+		}
+		r.tell(v)
+	case text(fields, fieldCanary) == r.node:
+		r.heard(r.canary.heard())
+	}
+}
+
+// tell has the followers called, in a goroutine: one may wait for a second.
+func (r *reader) tell(v middleware.Revocation) {
+	r.telling <- struct{}{}
+	r.told.Go(func() {
+		defer func() {
+			<-r.telling
+			if p := recover(); p != nil {
+				r.cfg.Log.Error("redis: a function that follows ends panicked", "cause", bounded.Panicked(p))
+			}
+		}()
+		r.followers.Tell(v)
+	})
+}
+
+// canary is the entry by which a node finds that it no longer hears.
+type canary struct {
+	mu      sync.Mutex
+	due     time.Time
+	sung    time.Time // when the last one was written; zero: it has been heard
+	writing bool
+}
+
+var errDeaf = fmt.Errorf("redis: the log: an entry of this node has not arrived within %v", canaryBy)
+
+// sing writes one if it is time. It does not wait for the server, and fails if the last one that was
+// written is overdue.
+func (c *canary) sing(ctx context.Context, r *reader) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	if !c.sung.IsZero() {
+		if now.Sub(c.sung) > canaryBy {
+			return errDeaf
+		}
+		return nil
+	}
+	if c.writing || now.Before(c.due) {
+		return nil
+	}
+	c.writing, c.due = true, now.Add(canaryEvery)
+	r.told.Go(func() {
+		ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+		defer cancel()
+		c.mu.Lock()
+		c.sung = time.Now() // before the write, since it may be read before that returns
+		c.mu.Unlock()
+		err := r.endLog.canary(ctx)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.writing = false; err != nil {
+			c.sung = time.Time{} // it may be in the log or not
+		}
+	})
+	return nil
+}
+
+func (c *canary) heard() (lag time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.sung.IsZero() {
+		return 0
+	}
+	lag = time.Since(c.sung)
+	c.sung = time.Time{}
+	return lag
+}

@@ -1,0 +1,192 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/securews/securews/internal/entry"
+	"github.com/securews/securews/middleware"
+)
+
+// Sessions is a store of scs that compares before it writes, finds several keys in one trip, and
+// announces ends: a session.Swapper, a session.ManyFinder and a session.Announcer. It is safe for
+// concurrent use.
+type Sessions struct{ s *Shared }
+
+var (
+	_ scs.CtxStore         = (*Sessions)(nil)
+	_ scs.IterableCtxStore = (*Sessions)(nil)
+)
+
+func (x *Sessions) key(key string) string { return x.s.cfg.Prefix + "session:" + key }
+
+// FindCtx implements scs.CtxStore.
+func (x *Sessions) FindCtx(ctx context.Context, key string) ([]byte, bool, error) {
+	b, err := x.s.client.Get(ctx, x.key(key)).Bytes()
+	switch {
+	case errors.Is(err, goredis.Nil):
+		return nil, false, nil
+	case err != nil:
+		return nil, false, fmt.Errorf("redis: %w", err)
+	}
+	return b, true, nil
+}
+
+// FindMany implements session.ManyFinder.
+func (x *Sessions) FindMany(ctx context.Context, keys ...string) ([][]byte, error) {
+	cmds := make([]*goredis.StringCmd, len(keys))
+	_, err := x.s.client.Pipelined(ctx, func(p goredis.Pipeliner) error {
+		for i, key := range keys {
+			cmds[i] = p.Get(ctx, x.key(key))
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, goredis.Nil) {
+		return nil, fmt.Errorf("redis: %w", err)
+	}
+	found := make([][]byte, len(keys))
+	for i, cmd := range cmds {
+		switch b, err := cmd.Bytes(); {
+		case err == nil:
+			found[i] = b
+		case !errors.Is(err, goredis.Nil):
+			return nil, fmt.Errorf("redis: %w", err)
+		}
+	}
+	return found, nil
+}
+
+// CommitCtx implements scs.CtxStore.
+func (x *Sessions) CommitCtx(ctx context.Context, key string, b []byte, expires time.Time) error {
+	left := time.Until(expires)
+	if left <= 0 {
+		return x.DeleteCtx(ctx, key)
+	}
+	if entry.IsEnd(b) {
+		return x.s.log.put(ctx, x.key(key), b, left)
+	}
+	if err := x.s.client.Do(ctx, "SET", x.key(key), b, "PX", milliseconds(left)).Err(); err != nil {
+		return fmt.Errorf("redis: %w", err)
+	}
+	return nil
+}
+
+// swapScript returns whether the key had the old bytes, and then has the new ones.
+var swapScript = goredis.NewScript(`
+local now = redis.call('GET', KEYS[1])
+if ARGV[1] == 'absent' then
+	if now then return 0 end
+elseif now ~= ARGV[2] then
+	return 0
+end
+redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[4])
+return 1
+`)
+
+// Swap implements session.Swapper.
+func (x *Sessions) Swap(ctx context.Context, key string, old, b []byte, expires time.Time) (bool, error) {
+	left := max(time.Until(expires), time.Millisecond)
+	swapped, err := x.s.swap(ctx, x.key(key), old, b, left)
+	if err != nil || !swapped || !entry.IsEnd(b) {
+		return swapped, err
+	}
+	return true, x.s.log.record(ctx, x.key(key), b, left)
+}
+
+func (s *Shared) swap(ctx context.Context, key string, old, b []byte, left time.Duration) (bool, error) {
+	return swap(ctx, s.client, key, old, b, left)
+}
+
+func swap(ctx context.Context, client goredis.Scripter, key string, old, b []byte, left time.Duration) (bool, error) {
+	has := "present"
+	if old == nil {
+		has = "absent"
+	}
+	swapped, err := swapScript.Run(ctx, client, []string{key}, has, old, b, milliseconds(left)).Bool()
+	if err != nil {
+		return false, fmt.Errorf("redis: %w", err)
+	}
+	return swapped, nil
+}
+
+// milliseconds rounds up, because Redis refuses an expiry of 0.
+func milliseconds(d time.Duration) int64 { return int64((d + time.Millisecond - 1) / time.Millisecond) }
+
+// DeleteCtx implements scs.CtxStore.
+func (x *Sessions) DeleteCtx(ctx context.Context, key string) error {
+	if err := x.s.client.Del(ctx, x.key(key)).Err(); err != nil {
+		return fmt.Errorf("redis: %w", err)
+	}
+	return nil
+}
+
+// AllCtx implements scs.IterableCtxStore. It goes through all keys of the server.
+func (x *Sessions) AllCtx(ctx context.Context) (map[string][]byte, error) {
+	var mu sync.Mutex
+	all := map[string][]byte{}
+	err := x.s.eachServer(ctx, func(ctx context.Context, server goredis.Cmdable) error {
+		for cursor := uint64(0); ; {
+			keys, next, err := server.Scan(ctx, cursor, x.key("*"), 1000).Result()
+			if err != nil {
+				return err
+			}
+			for i, key := range keys {
+				keys[i] = strings.TrimPrefix(key, x.key(""))
+			}
+			values, err := x.FindMany(ctx, keys...)
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			for i, b := range values {
+				if b != nil {
+					all[keys[i]] = b
+				}
+			}
+			mu.Unlock()
+			if cursor = next; cursor == 0 {
+				return nil
+			}
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("redis: %w", err)
+	}
+	return all, nil
+}
+
+// eachServer calls fn for the server, or for each master of a Cluster, concurrently.
+func (s *Shared) eachServer(ctx context.Context, fn func(context.Context, goredis.Cmdable) error) error {
+	if cluster, ok := s.client.(*goredis.ClusterClient); ok {
+		return cluster.ForEachMaster(ctx, func(ctx context.Context, c *goredis.Client) error { return fn(ctx, c) })
+	}
+	return fn(ctx, s.client)
+}
+
+// Announce implements session.Announcer: the announcement is an entry of the log.
+func (x *Sessions) Announce(ctx context.Context, v middleware.Revocation) error {
+	return x.s.log.announce(ctx, v)
+}
+
+// Follow implements session.Announcer. The first one has this node read the log.
+func (x *Sessions) Follow(fn func(middleware.Revocation)) (stop func()) { return x.s.log.follow(fn) }
+
+// Find implements scs.Store.
+func (x *Sessions) Find(key string) ([]byte, bool, error) {
+	return x.FindCtx(context.Background(), key)
+}
+
+// Commit implements scs.Store.
+func (x *Sessions) Commit(key string, b []byte, expires time.Time) error {
+	return x.CommitCtx(context.Background(), key, b, expires)
+}
+
+// Delete implements scs.Store.
+func (x *Sessions) Delete(key string) error { return x.DeleteCtx(context.Background(), key) }
