@@ -32,14 +32,17 @@ func NewRevocations(store scs.Store) (middleware.Revocations, error) {
 
 var errEmptyRevocation = errors.New("session: Revocation: Subject, SessionHandle and TokenHandle are empty: set one")
 
-// Revoke implements middleware.Revocations. It does not end with ctx: a client that
+// Revoke implements middleware.Revocations. If the store fails, the error is a 503. It does not end with ctx: a client that
 // disconnects must not leave a sign-out half done.
 func (x *ends) Revoke(_ context.Context, v middleware.Revocation) error {
 	v = v.Complete(time.Now())
 	if err := x.keep(v); err != nil {
 		return err
 	}
-	return x.tell(v)
+	if err := x.tell(v); err != nil {
+		return unavailable(err)
+	}
+	return nil
 }
 
 // keep stores a revocation, and tells no follower.
@@ -49,7 +52,10 @@ func (x *ends) keep(v middleware.Revocation) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), x.timeout)
 	defer cancel()
-	return errors.Join(x.revokeSubject(ctx, v), x.revokeSession(ctx, v), x.revokeToken(ctx, v))
+	if err := errors.Join(x.revokeSubject(ctx, v), x.revokeSession(ctx, v), x.revokeToken(ctx, v)); err != nil {
+		return unavailable(err)
+	}
+	return nil
 }
 
 func (x *ends) revokeSession(ctx context.Context, v middleware.Revocation) error {

@@ -147,7 +147,11 @@ var common struct {
 	*server
 }
 
+// TestMain is a node in the processes that tests start.
 func TestMain(m *testing.M) {
+	if text := os.Getenv(settingsVariable); text != "" {
+		os.Exit(serve(text))
+	}
 	code := m.Run()
 	if common.server != nil {
 		common.kill()

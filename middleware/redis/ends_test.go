@@ -1,0 +1,258 @@
+package redis_test
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+// keys are those of an issuer of tokens.
+type keys struct{ private ed25519.PrivateKey }
+
+func newKeys(t testing.TB) *keys {
+	t.Helper()
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &keys{private}
+}
+
+// document is the set of keys (RFC 7517 §5; RFC 8037 §2).
+func (k *keys) document() string {
+	return `{"keys":[{"kty":"OKP","crv":"Ed25519","alg":"EdDSA","use":"sig","kid":"1","x":"` +
+		base64.RawURLEncoding.EncodeToString(k.private.Public().(ed25519.PublicKey)) + `"}]}`
+}
+
+// token is an access token (RFC 9068) of the user, valid for an hour.
+func (k *keys) token(user string) credential {
+	encode := base64.RawURLEncoding.EncodeToString
+	now := time.Now().Unix()
+	claims, err := json.Marshal(map[string]any{
+		"iss": issuer, "aud": audience, "sub": user, "client_id": "test", "jti": rand.Text(), "iat": now - 300, "exp": now + 3600,
+	})
+	if err != nil {
+		panic(err)
+	}
+	signed := encode([]byte(`{"alg":"EdDSA","typ":"at+jwt","kid":"1"}`)) + "." + encode(claims)
+	return credential{"Authorization", "Bearer " + signed + "." + encode(ed25519.Sign(k.private, []byte(signed)))}
+}
+
+// clusterOrServer runs the test on one server and on a Cluster.
+func clusterOrServer(t *testing.T, test func(t *testing.T, addrs []string)) {
+	t.Run("one server", func(t *testing.T) { test(t, []string{startServer(t).addr}) })
+	t.Run("a Cluster", func(t *testing.T) { test(t, startCluster(t)) })
+}
+
+// ASVS 7.4.1: a sign-out on one node ends what is open on the other, at once: the recheck is
+// minutes away.
+func TestSignOutReachesTheOtherNode(t *testing.T) {
+	t.Parallel()
+	clusterOrServer(t, func(t *testing.T, addrs []string) {
+		k := newKeys(t)
+		set := settings{Addrs: addrs, Keys: k.document()}
+		a, b := startNode(t, set), startNode(t, set)
+
+		ann := a.login("ann")
+		socket, stream := b.open(ann), b.openStream(ann)
+		a.act("/logout", ann)
+		if got := ended(socket); got != "3000 revoked" {
+			t.Errorf("after a logout the socket ends with %q", got)
+		}
+		if got := <-stream; !strings.Contains(got, "revoked") {
+			t.Errorf("after a logout the stream ends with %q", got)
+		}
+		if got := b.me(ann); got != "401 credential_revoked" {
+			t.Errorf("after a logout: %s", got)
+		}
+
+		bob := a.login("bob")
+		socket = b.open(bob)
+		a.act("/roles?user=bob", credential{})
+		if got := ended(socket); got != "3000 reauth" {
+			t.Errorf("after a change of roles the socket ends with %q", got)
+		}
+
+		token := k.token("cas")
+		socket = b.open(token)
+		a.act("/revoke?user=cas", credential{})
+		if got := ended(socket); got != "3000 revoked" {
+			t.Errorf("after a revocation the socket ends with %q", got)
+		}
+		if got := b.me(token); got != "401 credential_revoked" {
+			t.Errorf("after a revocation: %s", got)
+		}
+	})
+}
+
+// ASVS 7.4.3: all sessions of a user, with 500 sockets and streams on two nodes.
+func TestSignOutEverywhereOnTwoNodes(t *testing.T) {
+	t.Parallel()
+	clusterOrServer(t, func(t *testing.T, addrs []string) {
+		set := settings{Addrs: addrs, Keys: newKeys(t).document()}
+		nodes := []*process{startNode(t, set), startNode(t, set)}
+		var sockets []*websocket.Conn
+		var streams []<-chan string
+		for range 5 {
+			ann := nodes[0].login("ann")
+			for i := range 80 {
+				sockets = append(sockets, nodes[i%2].open(ann))
+			}
+			for i := range 20 {
+				streams = append(streams, nodes[i%2].openStream(ann))
+			}
+		}
+		bystander := nodes[1].open(nodes[0].login("bob"))
+		began := time.Now()
+		nodes[0].act("/everywhere?user=ann", credential{})
+		if got := count(sockets, ended); got["3000 revoked"] != len(sockets) {
+			t.Errorf("the sockets end with %v", got)
+		}
+		for text, n := range count(streams, func(end <-chan string) string { return <-end }) {
+			if !strings.Contains(text, "revoked") {
+				t.Errorf("%d streams end with %q", n, text)
+			}
+		}
+		t.Logf("%d sockets and streams ended within %v", len(sockets)+len(streams), time.Since(began))
+		stillOpen(t, bystander)
+	})
+}
+
+func stillOpen(t testing.TB, socket *websocket.Conn) {
+	t.Helper()
+	if err := socket.Write(t.Context(), websocket.MessageText, []byte("still here")); err != nil {
+		t.Error(err)
+	}
+	if _, text, err := socket.Read(t.Context()); err != nil || string(text) != "still here" {
+		t.Errorf("%q %v", text, err)
+	}
+}
+
+// A node is cut off for 3 s. Each end that was acknowledged meanwhile arrives.
+func TestSignOutsDuringAPartition(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	cut := startProxy(t, s.addr)
+	a := startNode(t, settings{Addrs: []string{s.addr}, Keys: newKeys(t).document()})
+	b := startNode(t, settings{Addrs: []string{cut.addr()}, Keys: newKeys(t).document()})
+	var cookies []credential
+	var sockets []*websocket.Conn
+	for i := range 100 {
+		c := a.login(fmt.Sprint("user", i))
+		cookies, sockets = append(cookies, c), append(sockets, b.open(c))
+	}
+	cut.sever()
+	severed := time.Now()
+	for _, c := range cookies {
+		a.act("/logout", c)
+	}
+	time.Sleep(3*time.Second - time.Since(severed))
+	cut.heal()
+	if got := count(sockets, ended); got["3000 revoked"] != len(sockets) {
+		t.Errorf("the sockets end with %v", got)
+	}
+}
+
+// The connections of a node to the server die, and nothing says so.
+func TestConnectionThatDiesWithoutAnError(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	between := startProxy(t, s.addr)
+	a := startNode(t, settings{Addrs: []string{s.addr}, Keys: newKeys(t).document()})
+	b := startNode(t, settings{Addrs: []string{between.addr()}, Keys: newKeys(t).document()})
+	c := a.login("ann")
+	socket := b.open(c)
+	between.deaden()
+	began := time.Now()
+	a.act("/logout", c)
+	if got := ended(socket); got != "3000 revoked" {
+		t.Errorf("the socket ends with %q", got)
+	}
+	t.Logf("found after %v", time.Since(began).Round(time.Millisecond))
+}
+
+// The server is killed and restarted, empty. No sign-out that was acknowledged is lost, also if
+// the node that has the connections has not heard of it, and also for tokens, which are not kept
+// in the server.
+func TestSignOutsOutliveALossOfTheServer(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	cut := startProxy(t, s.addr)
+	k := newKeys(t)
+	a := startNode(t, settings{Addrs: []string{s.addr}, Keys: k.document()})
+	b := startNode(t, settings{Addrs: []string{cut.addr()}, Keys: k.document()})
+	var cookies, tokens []credential
+	var sockets []*websocket.Conn
+	for i := range 50 {
+		cookies = append(cookies, a.login(fmt.Sprint("user", i)))
+		tokens = append(tokens, k.token(fmt.Sprint("machine", i)))
+		sockets = append(sockets, b.open(cookies[i]), b.open(tokens[i]))
+	}
+	bystander := b.open(k.token("bystander"))
+	a.open(cookies[0]) // has the node read the log
+	cut.sever()
+	for i, c := range cookies {
+		a.act("/logout", c)
+		a.act(fmt.Sprint("/revoke?user=machine", i), credential{})
+	}
+	s.restart()
+	cut.heal()
+	if got := count(sockets, ended); got["3000 revoked"]+got["3000 expired"] != len(sockets) {
+		t.Errorf("the sockets end with %v", got)
+	}
+	for _, node := range []*process{a, b} {
+		eventually(t, "the node is ready again", func() bool {
+			answer, _ := node.do(http.MethodGet, "/ready", credential{})
+			return answer.StatusCode == http.StatusOK
+		})
+		for got, n := range count(append(cookies, tokens...), node.me) {
+			if got != "401 credential_revoked" && got != "401 no_credential" {
+				t.Errorf("%d old credentials are answered with %q", n, got)
+			}
+		}
+	}
+	stillOpen(t, bystander)
+}
+
+// While Redis is down what needs it is refused; open sockets go on until Stale (RFC 6455 §7.4.1, 1013).
+func TestWhileTheServerIsDown(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	k := newKeys(t)
+	a := startNode(t, settings{Addrs: []string{s.addr}, Keys: k.document(), Stale: true})
+	c := a.login("ann")
+	socket := a.open(c)
+	s.kill()
+	for name, refused := range map[string]func() *http.Response{
+		"a handshake":             func() *http.Response { _, answer := a.dial("/ws", c); return answer },
+		"a handshake by token":    func() *http.Response { _, answer := a.dial("/ws", k.token("x")); return answer },
+		"a login":                 func() *http.Response { answer, _ := a.do("POST", "/login?user=bob", credential{}); return answer },
+		"a logout":                func() *http.Response { answer, _ := a.do("POST", "/logout", c); return answer },
+		"a sign-out everywhere":   func() *http.Response { answer, _ := a.do("POST", "/everywhere?user=bob", credential{}); return answer },
+		"a revocation":            func() *http.Response { answer, _ := a.do("POST", "/revoke?user=bob", credential{}); return answer },
+		"a ticket":                func() *http.Response { answer, _ := a.do("POST", "/ticket", k.token("x")); return answer },
+		"the probe of readiness":  func() *http.Response { answer, _ := a.do("GET", "/ready", credential{}); return answer },
+		"a request with a cookie": func() *http.Response { answer, _ := a.do("GET", "/me", c); return answer },
+	} {
+		if answer := refused(); answer.StatusCode != http.StatusServiceUnavailable || answer.Header.Get("Retry-After") == "" {
+			t.Errorf("%s: %d, Retry-After %q", name, answer.StatusCode, answer.Header.Get("Retry-After"))
+		}
+	}
+	if got := ended(socket); got != "1013 later" {
+		t.Errorf("the socket ends with %q", got)
+	}
+	s.start()
+	eventually(t, "the node is ready again", func() bool {
+		answer, _ := a.do(http.MethodGet, "/ready", credential{})
+		return answer.StatusCode == http.StatusOK
+	})
+	a.open(a.login("ann"))
+}

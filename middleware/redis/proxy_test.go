@@ -1,0 +1,123 @@
+package redis_test
+
+import (
+	"net"
+	"sync"
+	"testing"
+)
+
+// proxy stands between a node and its server, and keeps connections open that it passes nothing
+// on any more.
+type proxy struct {
+	l      net.Listener
+	target string
+	over   chan struct{} // closed when the test is
+
+	mu    sync.Mutex
+	links map[*link]struct{}
+	cut   chan struct{} // not nil: the node is cut off, until it is closed
+}
+
+// link is a connection through the proxy.
+type link struct {
+	client, server net.Conn
+	dead           bool // guarded by proxy.mu
+}
+
+func startProxy(t testing.TB, target string) *proxy {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &proxy{l: l, target: target, over: make(chan struct{}), links: map[*link]struct{}{}}
+	t.Cleanup(func() {
+		_ = l.Close()
+		close(p.over)
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for x := range p.links {
+			_, _ = x.client.Close(), x.server.Close()
+		}
+	})
+	go p.accept()
+	return p
+}
+
+func (p *proxy) addr() string { return p.l.Addr().String() }
+
+func (p *proxy) accept() {
+	for {
+		c, err := p.l.Accept()
+		if err != nil {
+			return
+		}
+		go p.connect(c)
+	}
+}
+
+func (p *proxy) connect(c net.Conn) {
+	p.pause(nil)
+	s, err := net.Dial("tcp", p.target)
+	if err != nil {
+		_ = c.Close()
+		return
+	}
+	x := &link{client: c, server: s}
+	p.mu.Lock()
+	p.links[x] = struct{}{}
+	p.mu.Unlock()
+	go p.pass(x, s, c)
+	p.pass(x, c, s)
+}
+
+func (p *proxy) pass(x *link, to, from net.Conn) {
+	defer func() { _, _ = to.Close(), from.Close() }()
+	b := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(b)
+		p.pause(x)
+		if _, writing := to.Write(b[:n]); err != nil || writing != nil {
+			return
+		}
+	}
+}
+
+// pause returns when bytes of the link may pass.
+func (p *proxy) pause(x *link) {
+	p.mu.Lock()
+	cut, dead := p.cut, x != nil && x.dead
+	p.mu.Unlock()
+	if dead {
+		<-p.over
+	}
+	if cut != nil {
+		select {
+		case <-cut:
+		case <-p.over:
+		}
+	}
+}
+
+// sever cuts the node off, until heal.
+func (p *proxy) sever() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cut = make(chan struct{})
+}
+
+func (p *proxy) heal() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	close(p.cut)
+	p.cut = nil
+}
+
+// deaden has the present connections pass nothing on any more. Later ones do.
+func (p *proxy) deaden() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for x := range p.links {
+		x.dead = true
+	}
+}
