@@ -18,6 +18,7 @@ var imports = map[string][]string{
 	"internal/bounded":     {},
 	"internal/contextkey":  {},
 	"internal/defaults":    {},
+	"internal/entry":       {},
 	"internal/handle":      {},
 	"internal/loopback":    {},
 	"internal/followers":   {},
@@ -37,14 +38,13 @@ var imports = map[string][]string{
 	"middleware/storetest": {
 		module + "/middleware", module + "/middleware/ticket", module + "/session", "github.com/alexedwards/scs/v2", "testing",
 	},
-	"middleware/ticket":  {module + "/middleware", module + "/internal/..."},
-	"session":            {module + "/middleware", module + "/internal/...", "github.com/alexedwards/scs/v2"},
-	"session/redisstore": {module + "/middleware", "github.com/alexedwards/scs/v2", "github.com/redis/go-redis/v9"},
-	"ws":                 {module + "/middleware", module + "/middleware/live", module + "/internal/...", "github.com/coder/websocket"},
-	"ws/redial":          {module + "/ws", module + "/internal/...", "github.com/coder/websocket"},
-	"ws/seal":            {module + "/ws", module + "/middleware", "github.com/coder/websocket"}, // its names stand in the signatures of ws.Conn
-	"ws/browser":         {},
-	"ws/wstest":          {"github.com/coder/websocket", "testing"},
+	"middleware/ticket": {module + "/middleware", module + "/internal/..."},
+	"session":           {module + "/middleware", module + "/internal/...", "github.com/alexedwards/scs/v2"},
+	"ws":                {module + "/middleware", module + "/middleware/live", module + "/internal/...", "github.com/coder/websocket"},
+	"ws/redial":         {module + "/ws", module + "/internal/...", "github.com/coder/websocket"},
+	"ws/seal":           {module + "/ws", module + "/middleware", "github.com/coder/websocket"}, // its names stand in the signatures of ws.Conn
+	"ws/browser":        {},
+	"ws/wstest":         {"github.com/coder/websocket", "testing"},
 }
 
 // topLevel has the names that the repository's root may hold.

@@ -3,9 +3,9 @@ package session
 import (
 	"crypto/sha256"
 	"errors"
+	"time"
 
 	"github.com/securews/securews/internal/entry"
-	"time"
 )
 
 // Entries stand in the store beside the records, each of one of these kinds.

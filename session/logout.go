@@ -84,7 +84,7 @@ func (m *Manager) endNamed(ctx context.Context, handle string) error {
 }
 
 // tellAgain tells of a session that has no record. Other processes are told only if there is a
-// tombstone, since an earlier attempt may have failed to: the handle may be anybody's invention.
+// tombstone, since an earlier attempt may have failed to: the handle may be an invention.
 func (m *Manager) tellAgain(ctx context.Context, v middleware.Revocation) error {
 	if m.store.announcer == nil {
 		return m.ends.tell(v)

@@ -5,8 +5,8 @@ package entry
 // Magic begins the value of every entry, before its kind, and the value of no record.
 const Magic = "wsr\x01"
 
-// KindAccount is the kind of an entry that says who signed in. All others say what has ended, or
-// changed.
+// KindAccount is the kind of an entry that says who signed in. All others are about an end, or a
+// change of roles.
 const KindAccount = 'P'
 
 // IsEnd reports whether a value of the store is an entry of an end, which must not be lost.

@@ -14,10 +14,10 @@ type Config struct {
 	_ [0]func()
 
 	// Options say where the server is, as for goredis.NewUniversalClient: a single server, one
-	// behind Sentinel (MasterName), or a Cluster (several Addrs, or IsClusterMode). Commands are never
-	// retried, and end with their context, whatever MaxRetries and ContextTimeoutEnabled say: the
-	// second attempt of a comparison would compare with what the first one wrote. ReadOnly, RouteByLatency and
-	// RouteRandomly read from replicas and are an error.
+	// behind Sentinel (MasterName), or a Cluster (several Addrs, or IsClusterMode). Commands are
+	// never retried, and end with their context, whatever MaxRetries and ContextTimeoutEnabled say:
+	// the second attempt of a comparison would compare with the bytes of the first. ReadOnly,
+	// RouteByLatency and RouteRandomly read from replicas and are an error.
 	Options *goredis.UniversalOptions
 
 	// Prefix begins every key, so that services may share a server: at most 64 bytes of printable

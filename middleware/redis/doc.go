@@ -1,5 +1,5 @@
-// Package redis keeps in Redis or Valkey what the nodes of a service share: sessions, tickets,
-// rate limits, and the ends of all of them, which every node learns of at once.
+// Package redis keeps the state that the nodes of a service share in Redis or Valkey: sessions,
+// tickets, rate limits, and the ends of all of them, which every node learns of at once.
 //
 //	shared, err := redis.New(redis.Config{Options: &goredis.UniversalOptions{Addrs: []string{"redis:6379"}}})
 //	sessions, err := session.New(session.Config{Store: shared.Sessions()})
@@ -16,14 +16,14 @@
 // # The log
 //
 // Announcements are entries of one stream, the log, which each node reads on a connection of its
-// own. A node that was cut off reads on from where it stood, so no announcement is lost, as it
-// would be with Pub/Sub. After every error and every second without an entry the node looks
-// whether the entry it stands on, and the newest one that it wrote, are still there. If not, the
-// server lost data: it was restarted, restored from a backup, replaced by a replica that was
-// behind, or has trimmed the log. The node then
+// own. A node that was cut off reads on after the last entry that it has read, so no announcement
+// is lost, as it would be with Pub/Sub. After every read and every error the node checks that the
+// entry it stands on, and the newest one that it wrote, are still there. If not, the server has
+// lost data: it was restarted, restored from a backup, replaced by a replica that was behind, or
+// has trimmed the log. The node then
 //
-//   - stores again what it remembers of ends: the last 4,096 that it wrote or read, unless a later
-//     one has replaced them;
+//   - stores the ends again that it remembers: the last 4,096 that it wrote or read, except those
+//     that a later one has replaced;
 //   - asks again about every live connection.
 //
 // It does the same if the end of a session or token, up to five minutes after it was stored, is
@@ -34,12 +34,11 @@
 //
 // # While Redis is down
 //
-// What needs it is refused with 503 and a Retry-After: handshakes, requests with a session,
-// logins, logouts. Open connections go on until live.Timeouts.Stale after the last good answer
-// about their credential, and then end with 1013 `later`. [Shared.Ready] reports it to a load
-// balancer.
+// Handshakes, requests with a session, logins and logouts are refused with 503 and a Retry-After.
+// Open connections go on until live.Timeouts.Stale after the last good answer about their
+// credential, and then end with 1013 `later`. [Shared.Ready] reports it to a load balancer.
 //
-// # What the server needs
+// # Settings of the server
 //
 //   - maxmemory-policy noeviction: any other removes sign-outs when the memory is full. New does not
 //     fail, since Redis may be down, but a warning is logged.

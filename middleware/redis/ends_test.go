@@ -52,7 +52,7 @@ func clusterOrServer(t *testing.T, test func(t *testing.T, addrs []string)) {
 	t.Run("a Cluster", func(t *testing.T) { test(t, startCluster(t)) })
 }
 
-// ASVS 7.4.1: a sign-out on one node ends what is open on the other, at once: the recheck is
+// ASVS 7.4.1: a sign-out on one node ends connections of the other, at once: the recheck is
 // minutes away.
 func TestSignOutReachesTheOtherNode(t *testing.T) {
 	t.Parallel()

@@ -20,7 +20,7 @@ func (r *reader) heal(ctx context.Context, client goredis.UniversalClient, ends 
 	if err != nil {
 		return err
 	}
-	var later map[string]id // what the log says is newer than what this node remembers
+	var later map[string]id // the newest of the log
 	restored := 0
 	for i, s := range ends {
 		if bytes.Equal(values[i], s.value) {

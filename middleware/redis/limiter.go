@@ -74,7 +74,7 @@ type limiter struct {
 
 // allowScript keeps for each key when its bucket is full again (the generic cell rate algorithm, ITU-T
 // I.371): an event is admitted if that is at most the tolerance ahead. A clock that was set back
-// locks no key out: what is further ahead than any event can bring it is not believed.
+// locks no key out: a time further ahead than any event can bring it is not believed.
 var allowScript = goredis.NewScript(`
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]

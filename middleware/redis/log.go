@@ -17,7 +17,7 @@ import (
 // logLength is about how many entries the log keeps, for nodes that were cut off.
 const logLength = 100_000
 
-// endLog is the stream of ends: what is stored about them, and what is announced.
+// endLog is the stream of ends, as they are stored and as they are announced.
 type endLog struct {
 	cfg        Config
 	client     goredis.UniversalClient

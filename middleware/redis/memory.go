@@ -59,10 +59,10 @@ func (m *memory) current(x memorized) bool {
 	return ok && known.first == x.first
 }
 
-// all returns what has not expired, the oldest first.
+// all returns the ends that have not expired, the oldest first.
 func (m *memory) all(now time.Time) []stored { return m.since(time.Time{}, now) }
 
-// since returns what this node has learned of since then and has not expired, the oldest first.
+// since returns those of them that this node has learned of since then.
 func (m *memory) since(then, now time.Time) (found []stored) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

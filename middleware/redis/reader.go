@@ -116,8 +116,8 @@ func (r *reader) read(ctx context.Context, client goredis.UniversalClient) ([]go
 }
 
 // stand makes sure that the entry we stand on is still in the log, and the newest that this
-// node wrote. If one is not, or at the beginning, it stands on a new entry, stores again what was
-// lost, and has the followers ask about everything.
+// node wrote. If one is not, or at the beginning, it stands on a new entry, stores lost ends
+// again, and has the followers ask about everything.
 func (r *reader) stand(ctx context.Context, client goredis.UniversalClient) error {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
@@ -154,7 +154,7 @@ func (l *endLog) newest() id {
 	return l.written
 }
 
-// restart stands on a new entry. What this node wrote before may be lost.
+// restart stands on a new entry. Older ones of this node may be lost.
 func (r *reader) restart(at id) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -192,7 +192,7 @@ func (r *reader) take(e goredis.XMessage) {
 	case fields[fieldAnnouncement] != nil:
 		v, err := parseAnnouncement(text(fields, fieldAnnouncement))
 		if err != nil {
-			v = middleware.Revocation{Resync: true} // of another version: whatever it says, an answer is right
+			v = middleware.Revocation{Resync: true} // of another version: a new answer is right in any case
 		}
 		r.tell(v)
 	case text(fields, fieldCanary) == r.node:

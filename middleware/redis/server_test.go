@@ -193,7 +193,7 @@ func (l *logged) String() string {
 	return l.text.String()
 }
 
-// node opens what a node has.
+// node opens the state of one node.
 func node(t testing.TB, addrs ...string) *redis.Shared {
 	t.Helper()
 	return nodeWith(t, redis.Config{Options: &goredis.UniversalOptions{Addrs: addrs}})

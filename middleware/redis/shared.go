@@ -10,7 +10,7 @@ import (
 	"github.com/securews/securews/middleware/ticket"
 )
 
-// Shared is what the nodes of a service share. It is safe for concurrent use.
+// Shared is the state that the nodes of a service share. It is safe for concurrent use.
 type Shared struct {
 	cfg    Config
 	client goredis.UniversalClient
@@ -18,7 +18,7 @@ type Shared struct {
 	store  *Sessions
 }
 
-// New returns what the nodes share, or all that is wrong with cfg. It neither connects nor starts a
+// New returns a Shared, or all that is wrong with cfg. It neither connects nor starts a
 // goroutine: the server may be down. Close it at the end.
 func New(cfg Config) (*Shared, error) {
 	cfg, err := cfg.compile()
@@ -31,7 +31,7 @@ func New(cfg Config) (*Shared, error) {
 	return s, nil
 }
 
-// Close ends the connections to the server, and what follows the log. Nothing of the Shared works
+// Close ends the connections to the server, and the reading of the log. Nothing of the Shared works
 // afterwards.
 func (s *Shared) Close() error {
 	s.log.close()
