@@ -23,6 +23,7 @@ var dangerous = map[string]string{
 	"middleware.DangerouslyHashedAttr":            "injected markup may use the handlers and styles that have a hash (CSP3 §6.1.11)",
 	"middleware.DangerouslyInlineHandlers":        "injected markup may run scripts in its attributes",
 	"middleware.DangerouslyInlineStyleAttr":       "injected markup may style itself",
+	"middleware.DangerouslyLogPanicText":          "the log has the texts of panics, with the secrets and payloads in them (ASVS 16.2.5)",
 	"middleware.DangerouslyNoSandbox":             "an answer that a browser shows as a document belongs to this origin (ASVS 3.2.1)",
 	"middleware.DangerouslyOmit":                  "answers lack a header of the preset (ASVS 3.4)",
 	"middleware.DangerouslyScriptWildcards":       "every name below a domain may run scripts in the page",

@@ -10,7 +10,7 @@ import (
 // Recover answers a panic of the handlers behind it with 500 `internal`, and logs it once:
 // as the cause in the line of an outer [AccessLog], else in a line of its own to log; nil:
 // [slog.Default]. The type of the value is logged, with the text of a runtime error and the
-// stack; another value may hold a secret. If the response has begun, the connection is
+// stack; another value may hold a secret, see [DangerouslyLogPanicText]. If the response has begun, the connection is
 // ended instead, so that the response does not look complete.
 //
 // A panic with [http.ErrAbortHandler] passes. Mount Recover inside AccessLog, outside all

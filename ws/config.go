@@ -33,7 +33,8 @@ type Config struct {
 	// Serve is one connection's life. Its context ends with the connection and
 	// carries the principal; its cause is the [CloseError]. Returning nil closes
 	// with 1000 once the queue is sent, a *CloseError with its code, any
-	// other error with 1011. A panic is contained, logged and closes with 1011.
+	// other error with 1011. A panic is contained, logged
+	// without its value (see [middleware.DangerouslyLogPanicText]) and closes with 1011.
 	//
 	// It should read, or call [Conn.PushOnly], all the time: a reader notices at once that
 	// the peer has left. If it waits for the context instead, a failing ping tells, one

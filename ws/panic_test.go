@@ -2,15 +2,18 @@ package ws_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/coder/websocket"
 
+	"github.com/securews/securews/middleware"
 	"github.com/securews/securews/middleware/live"
 	"github.com/securews/securews/ws"
 )
@@ -110,4 +113,25 @@ func TestPanicOverTLS(t *testing.T) {
 	_ = ann.Close(websocket.StatusNormalClosure, "")
 	shutdown(t.Context(), t, g)
 	backTo(t, before)
+}
+
+// ASVS 16.2.5: the text of a panic in Serve is logged only by DangerouslyLogPanicText, and the
+// peer never reads it.
+func TestTextOfAPanicInServe(t *testing.T) {
+	for text, want := range map[bool]int{false: 0, true: 2} { // of the panic, and of the connection's end
+		synctest.Test(t, func(t *testing.T) {
+			log := &logs{}
+			logger := log.logger()
+			if text {
+				logger = middleware.DangerouslyLogPanicText(logger)
+			}
+			n := start(t, ws.Config{Log: logger, Serve: func(context.Context, *ws.Conn) error { panic(errors.New("hunter2\nlevel=INFO")) }})
+			wantEnding(t, n.connect("ann"), 1011, "internal", 0, 0)
+			synctest.Wait()
+			s := log.String()
+			if strings.Count(s, `panic_text="hunter2\\nlevel=INFO"`) != want || strings.Count(s, "hunter2") != want || strings.Count(s, "\nlevel=INFO") > 0 {
+				t.Errorf("want the text %d times:\n%s", want, s)
+			}
+		})
+	}
 }

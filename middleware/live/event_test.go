@@ -73,20 +73,26 @@ func TestEventsThatBlockAreBounded(t *testing.T) {
 	})
 }
 
-// A panic of Events is logged once in 10 s, and not its value.
+// A panic of Events is logged once in 10 s, and not its value, unless DangerouslyLogPanicText
+// asks for it.
 func TestEventsThatPanicAreLoggedAtABoundedRate(t *testing.T) {
-	inBubble(t, Config{Events: func(Event) { panic("hunter2") }}, func(t *testing.T, w *world) {
-		for range 3 {
-			for range 100 {
-				w.Refused("x")
+	for text, want := range map[bool]int{false: 0, true: 3} {
+		inBubble(t, Config{Events: func(Event) { panic("hunter2") }}, func(t *testing.T, w *world) {
+			if text {
+				w.cfg.Log = middleware.DangerouslyLogPanicText(w.cfg.Log)
 			}
-			time.Sleep(11 * time.Second)
-		}
-		s := w.log.String()
-		if strings.Count(s, "Config.Events panicked") != 3 || strings.Contains(s, "hunter2") || !strings.Contains(s, "panics=100") {
-			t.Errorf("want three lines without the value:\n%s", s)
-		}
-	})
+			for range 3 {
+				for range 100 {
+					w.Refused("x")
+				}
+				time.Sleep(11 * time.Second)
+			}
+			s := w.log.String()
+			if strings.Count(s, "Config.Events panicked") != 3 || strings.Count(s, "hunter2") != want || !strings.Contains(s, "panics=100") {
+				t.Errorf("want three lines, and the value %d times:\n%s", want, s)
+			}
+		})
+	}
 }
 
 // foreign is a member of other code.
