@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/textproto"
+	"slices"
 
 	"github.com/securews/securews/internal/opening"
 )
@@ -98,6 +99,7 @@ func NewProxies(cfg ProxiesConfig) (*Proxies, error) {
 // readHeaders compiles the headers that the config names.
 func (p *Proxies) readHeaders(cfg ProxiesConfig) error {
 	var errs []error
+	used := map[string]string{}
 	key := func(field, name, standard string) string {
 		name = textproto.CanonicalMIMEHeaderKey(name)
 		var why error
@@ -110,9 +112,12 @@ func (p *Proxies) readHeaders(cfg ProxiesConfig) error {
 			why = errors.New("the Forwarded header says that already: remove one of the two settings")
 		case name == "Forwarded":
 			why = errors.New("its grammar is its own: set ProxiesConfig.Forwarded")
-		case name == "Host" || name == "X-Forwarded-For" || name == "X-Forwarded-Proto":
+		case slices.Contains(saysOther[:], name), name == forwardedHost && field != "HostHeader":
 			why = errors.New("it does not say that")
+		case used[name] != "":
+			why = fmt.Errorf("ProxiesConfig.%s names it, too: one header cannot say both", used[name])
 		}
+		used[name] = field
 		if why != nil {
 			errs = append(errs, fmt.Errorf("middleware: ProxiesConfig.%s: %.80q: %w", field, name, why))
 		}
@@ -124,6 +129,10 @@ func (p *Proxies) readHeaders(cfg ProxiesConfig) error {
 	p.onOff = isSwitch(p.scheme)
 	return errors.Join(errs...)
 }
+
+// saysOther are headers that clients write for another purpose, or that have a setting of
+// their own.
+var saysOther = [...]string{"Host", forwardedFor, forwardedProto, "Origin", "Referer", "Cookie", "Authorization", "User-Agent"}
 
 const (
 	forwardedFor   = "X-Forwarded-For"

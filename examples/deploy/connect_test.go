@@ -36,24 +36,41 @@ func (p *proxy) extended(t *testing.T, offered bool) {
 	if status != "200" {
 		t.Fatalf("status %q, want 200", status)
 	}
-	// A masked text frame "Hello" and its echo, which is not masked (RFC 6455 §5.7).
-	if err := f.WriteData(1, false, []byte{0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58}); err != nil {
-		t.Fatal(err)
+	// The heartbeats of the service keep it open for longer than the time-outs of the proxy.
+	var pings int
+	for pings = 0; pings < 8; pings++ {
+		op, payload := f.message(t)
+		if op != 0x89 {
+			t.Fatalf("a frame that begins with %x, want a ping (RFC 6455 §5.5.2)", op)
+		}
+		f.send(t, 0x8a, payload)
 	}
-	if got, want := f.data(t, 7), []byte("\x81\x05Hello"); !bytes.Equal(got, want) {
-		t.Errorf("% x, want % x", got, want)
+	f.send(t, 0x81, []byte("hello"))
+	for {
+		op, payload := f.message(t)
+		switch {
+		case op == 0x89:
+			f.send(t, 0x8a, payload)
+			continue
+		case op != 0x81 || string(payload) != "hello":
+			t.Errorf("after %d pings: %x %q, want the echo", pings, op, payload)
+		}
+		return
 	}
 }
 
 // framer is the client's end of a connection of HTTP/2.
-type framer struct{ *http2.Framer }
+type framer struct {
+	*http2.Framer
+	got []byte // bytes of the stream that are not read yet
+}
 
-func newFramer(t *testing.T, c net.Conn) framer {
+func newFramer(t *testing.T, c net.Conn) *framer {
 	t.Helper()
 	if _, err := io.WriteString(c, http2.ClientPreface); err != nil {
 		t.Fatal(err)
 	}
-	f := framer{http2.NewFramer(c, c)}
+	f := &framer{Framer: http2.NewFramer(c, c)}
 	f.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	if err := f.WriteSettings(); err != nil {
 		t.Fatal(err)
@@ -62,7 +79,7 @@ func newFramer(t *testing.T, c net.Conn) framer {
 }
 
 // settings reports whether the server's first frame offers extended CONNECT.
-func (f framer) settings(t *testing.T) bool {
+func (f *framer) settings(t *testing.T) bool {
 	t.Helper()
 	frame, err := f.ReadFrame()
 	s, ok := frame.(*http2.SettingsFrame)
@@ -77,7 +94,7 @@ func (f framer) settings(t *testing.T) bool {
 }
 
 // connect sends the handshake of a page.
-func (f framer) connect(t *testing.T) {
+func (f *framer) connect(t *testing.T) {
 	t.Helper()
 	var block bytes.Buffer
 	e := hpack.NewEncoder(&block)
@@ -99,7 +116,7 @@ func (f framer) connect(t *testing.T) {
 }
 
 // status returns the :status of the answer, or "" if the stream or the connection ends without.
-func (f framer) status(t *testing.T) string {
+func (f *framer) status(t *testing.T) string {
 	t.Helper()
 	for {
 		frame, err := f.ReadFrame()
@@ -115,17 +132,33 @@ func (f framer) status(t *testing.T) string {
 	}
 }
 
-// data returns the first n bytes of the stream.
-func (f framer) data(t *testing.T, n int) (got []byte) {
+// send sends a short frame of a WebSocket, masked by zeros (RFC 6455 §5.3).
+func (f *framer) send(t *testing.T, op byte, payload []byte) {
 	t.Helper()
-	for len(got) < n {
+	frame := append([]byte{op, 0x80 | byte(len(payload)), 0, 0, 0, 0}, payload...)
+	if err := f.WriteData(1, false, frame); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// message returns the next frame of the WebSocket: its first byte and its payload, which is
+// shorter than 126 bytes.
+func (f *framer) message(t *testing.T) (op byte, payload []byte) {
+	t.Helper()
+	for len(f.got) < 2 || len(f.got) < 2+int(f.got[1]) {
 		frame, err := f.ReadFrame()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d, ok := frame.(*http2.DataFrame); ok {
-			got = append(got, d.Data()...)
+		switch frame := frame.(type) {
+		case *http2.DataFrame:
+			f.got = append(f.got, frame.Data()...)
+		case *http2.RSTStreamFrame, *http2.GoAwayFrame:
+			t.Fatalf("the stream ended: %v", frame)
 		}
 	}
-	return got
+	end := 2 + int(f.got[1])
+	op, payload = f.got[0], f.got[2:end]
+	f.got = f.got[end:]
+	return op, payload
 }
