@@ -10,30 +10,26 @@ import (
 	"testing/fstest"
 	"time"
 
-	"github.com/go-chi/chi/v5"
-
 	"github.com/securews/securews/middleware"
 )
 
 var discard = slog.New(slog.DiscardHandler)
 
-// routes is a router of net/http and one of chi, each with files behind it.
-func routes() map[string]http.Handler {
+// routes is a router of net/http with files behind it. The module internal/interop has the
+// same with chi.
+func routes() http.Handler {
 	files := http.FileServerFS(fstest.MapFS{"a.txt": {Data: []byte("hello"), ModTime: time.Unix(1e9, 0)}})
 	ok := func(http.ResponseWriter, *http.Request) {}
-	mux, router := http.NewServeMux(), chi.NewRouter()
+	mux := http.NewServeMux()
 	mux.HandleFunc("POST /only-post", ok)
-	router.Post("/only-post", ok)
-	for _, handle := range []func(string, http.Handler){mux.Handle, router.Handle} {
-		handle("/dynamic", http.HandlerFunc(ok))
-		handle("/files/a.txt", http.StripPrefix("/files", files))
-		handle("/files/missing", http.StripPrefix("/files", files))
-		handle("/says", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Cache-Control", "public, max-age=60")
-			http.NotFound(w, r)
-		}))
-	}
-	return map[string]http.Handler{"ServeMux": mux, "chi": router}
+	mux.HandleFunc("/dynamic", ok)
+	mux.Handle("/files/a.txt", http.StripPrefix("/files", files))
+	mux.Handle("/files/missing", http.StripPrefix("/files", files))
+	mux.HandleFunc("/says", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "public, max-age=60")
+		http.NotFound(w, r)
+	})
+	return mux
 }
 
 // RFC 9110 §15.1 lets a cache keep a 404 and a 405 that say nothing. RFC 9111 §5.2.2.5.
@@ -50,31 +46,30 @@ func TestErrorsOfOthersAreNotStored(t *testing.T) {
 		},
 		"the preset": func(h http.Handler) http.Handler { return middleware.Chain(h, middleware.Recover(discard), strict) },
 	}
-	for router, h := range routes() {
-		for chain, layers := range chains {
-			for _, tt := range []struct {
-				name   string
-				r      *http.Request
-				status int
-				want   string
-			}{
-				{"no route", requestWith("GET", "/nothing"), 404, "no-store"},
-				{"another method", requestWith("GET", "/only-post"), 405, "no-store"},
-				{"no file", requestWith("GET", "/files/missing"), 404, "no-store"},
-				{"a range outside the file", requestWith("GET", "/files/a.txt", "Range", "bytes=9-"), 416, "no-store"},
-				{"a handler that says otherwise", requestWith("GET", "/says"), 404, "public, max-age=60"},
-			} {
-				rec := httptest.NewRecorder()
-				layers(h).ServeHTTP(rec, tt.r)
-				if got := rec.Result().Header["Cache-Control"]; rec.Code != tt.status || !slices.Equal(got, []string{tt.want}) {
-					t.Errorf("%s, %s, %s: %d %q, want %d %q", router, chain, tt.name, rec.Code, got, tt.status, tt.want)
-				}
-			}
+	h := routes()
+	for chain, layers := range chains {
+		for _, tt := range []struct {
+			name   string
+			r      *http.Request
+			status int
+			want   string
+		}{
+			{"no route", requestWith("GET", "/nothing"), 404, "no-store"},
+			{"another method", requestWith("GET", "/only-post"), 405, "no-store"},
+			{"no file", requestWith("GET", "/files/missing"), 404, "no-store"},
+			{"a range outside the file", requestWith("GET", "/files/a.txt", "Range", "bytes=9-"), 416, "no-store"},
+			{"a handler that says otherwise", requestWith("GET", "/says"), 404, "public, max-age=60"},
+		} {
 			rec := httptest.NewRecorder()
-			layers(h).ServeHTTP(rec, requestWith("GET", "/files/a.txt"))
-			if got := rec.Header().Get("Cache-Control"); rec.Code != 200 || chain != "the preset" && got != "" {
-				t.Errorf("%s, %s, a file: %d %q", router, chain, rec.Code, got)
+			layers(h).ServeHTTP(rec, tt.r)
+			if got := rec.Result().Header["Cache-Control"]; rec.Code != tt.status || !slices.Equal(got, []string{tt.want}) {
+				t.Errorf("%s, %s: %d %q, want %d %q", chain, tt.name, rec.Code, got, tt.status, tt.want)
 			}
+		}
+		rec := httptest.NewRecorder()
+		layers(h).ServeHTTP(rec, requestWith("GET", "/files/a.txt"))
+		if got := rec.Header().Get("Cache-Control"); rec.Code != 200 || chain != "the preset" && got != "" {
+			t.Errorf("%s, a file: %d %q", chain, rec.Code, got)
 		}
 	}
 }
@@ -84,14 +79,13 @@ func TestErrorsOfOthersAreNotStored(t *testing.T) {
 func TestErrorsOfOthersAreNotStoredByHeadersAlone(t *testing.T) {
 	t.Parallel()
 	ofHost := mustHeaders(t, middleware.HeadersConfig{CSP: middleware.CSP{Default: []string{"'self'"}}})
-	for router, h := range routes() {
-		for policy, headers := range map[string]*middleware.Headers{"strict": {}, "of a page": ofHost} {
-			for _, r := range []*http.Request{
-				requestWith("GET", "/nothing"), requestWith("GET", "/only-post"), requestWith("GET", "/files/a.txt", "Range", "bytes=9-"),
-			} {
-				if got := headersAround(headers, h, r); got.Get("Cache-Control") != "no-store" {
-					t.Errorf("%s, %s, %s: %q", router, policy, r.URL.Path, got["Cache-Control"])
-				}
+	h := routes()
+	for policy, headers := range map[string]*middleware.Headers{"strict": {}, "of a page": ofHost} {
+		for _, r := range []*http.Request{
+			requestWith("GET", "/nothing"), requestWith("GET", "/only-post"), requestWith("GET", "/files/a.txt", "Range", "bytes=9-"),
+		} {
+			if got := headersAround(headers, h, r); got.Get("Cache-Control") != "no-store" {
+				t.Errorf("%s, %s: %q", policy, r.URL.Path, got["Cache-Control"])
 			}
 		}
 	}

@@ -2,7 +2,9 @@ package session_test
 
 import (
 	"context"
+	"crypto/sha1"
 	"crypto/tls"
+	"encoding/base64"
 	"errors"
 	"io"
 	"net/http"
@@ -14,13 +16,12 @@ import (
 	"time"
 
 	coder "github.com/coder/websocket"
-	gorilla "github.com/gorilla/websocket"
 	"github.com/securews/securews/middleware"
 	"github.com/securews/securews/session"
 )
 
-// upgraders echo until the socket closes, each as its users write it, and report
-// the error of the upgrade.
+// upgraders echo until the socket closes, and report the error of the upgrade. The module
+// internal/interop has the same tests with gorilla.
 var upgraders = map[string]func(w http.ResponseWriter, r *http.Request) error{
 	"coder": func(w http.ResponseWriter, r *http.Request) error {
 		c, err := coder.Accept(w, r, nil)
@@ -36,20 +37,44 @@ var upgraders = map[string]func(w http.ResponseWriter, r *http.Request) error{
 			_ = c.Write(context.Background(), typ, msg)
 		}
 	},
-	"gorilla": func(w http.ResponseWriter, r *http.Request) error {
-		c, err := (&gorilla.Upgrader{}).Upgrade(w, r, nil)
+	"a handler that writes the 101 to the connection": func(w http.ResponseWriter, r *http.Request) error {
+		conn, buffered, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			return err
 		}
-		defer func() { _ = c.Close() }()
-		for {
-			typ, msg, err := c.ReadMessage()
-			if err != nil {
-				return nil
-			}
-			_ = c.WriteMessage(typ, msg)
+		defer func() { _ = conn.Close() }()
+		accept := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) // RFC 6455 §4.2.2
+		_, err = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+			"Sec-WebSocket-Accept: "+base64.StdEncoding.EncodeToString(accept[:])+"\r\n\r\n")
+		for err == nil {
+			err = echoFrame(conn, buffered.Reader)
 		}
+		return nil
 	},
+}
+
+// echoFrame sends a frame of at most 125 bytes back (RFC 6455 §5.2). A close frame is an error,
+// once it is sent back.
+func echoFrame(w io.Writer, r io.Reader) error {
+	var head [6]byte // with the mask of a client
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return err
+	}
+	frame := append(head[:2:2], make([]byte, head[1]&0x7f)...)
+	if _, err := io.ReadFull(r, frame[2:]); err != nil {
+		return err
+	}
+	for i := range frame[2:] {
+		frame[2+i] ^= head[2+i%4]
+	}
+	frame[1] &= 0x7f
+	if _, err := w.Write(frame); err != nil {
+		return err
+	}
+	if head[0] == 0x88 {
+		return io.EOF
+	}
+	return nil
 }
 
 // site is an app with a socket at /ws, over TLS.
@@ -112,7 +137,7 @@ func (s *site) dial(t *testing.T) (*coder.Conn, *http.Response, error) {
 
 // A logout during the socket's life stays a logout when the socket closes, hours
 // after the idle time-out was last due or not. scs.LoadAndSave fails this with
-// gorilla.
+// handlers that write the 101 to the connection.
 func TestClosingSocketBringsNoSessionBack(t *testing.T) {
 	for name, upgrade := range upgraders {
 		t.Run(name, func(t *testing.T) {

@@ -8,7 +8,6 @@ import (
 	"testing/synctest"
 
 	"github.com/coder/websocket"
-	"github.com/go-chi/chi/v5"
 
 	"github.com/securews/securews/middleware"
 	"github.com/securews/securews/middleware/live"
@@ -30,10 +29,8 @@ func behind(t *testing.T, cfg ws.Config, layers ...middleware.Middleware) *node 
 	t.Helper()
 	n := &node{t: t, logs: &logs{}}
 	h := handler(t, cfg)
-	r := chi.NewRouter()
-	r.Use(middleware.AccessLog(n.logs.logger()), h.ExplainRefusals)
-	r.With(layers...).Handle("/*", h)
-	n.Server = wstest.NewServer(t, r)
+	layers = append([]middleware.Middleware{middleware.AccessLog(n.logs.logger()), h.ExplainRefusals}, layers...)
+	n.Server = wstest.NewServer(t, middleware.Chain(h, layers...))
 	return n
 }
 

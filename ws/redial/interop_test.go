@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
-	gorilla "github.com/gorilla/websocket"
 
 	"github.com/securews/securews/ws"
 	"github.com/securews/securews/ws/redial"
@@ -66,7 +65,8 @@ func python(t *testing.T) string {
 
 var closeWord = regexp.MustCompile(`^close (\d+) (.*)$`)
 
-// coderServer and gorillaServer do what testdata/ws-server.mjs does.
+// coderServer does what testdata/ws-server.mjs does. The module internal/interop has the same
+// with gorilla/websocket.
 func coderServer(w http.ResponseWriter, r *http.Request) {
 	c, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"chat.v1"}})
 	if err != nil {
@@ -108,44 +108,6 @@ func coderServer(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func gorillaServer(w http.ResponseWriter, r *http.Request) {
-	up := gorilla.Upgrader{Subprotocols: []string{"chat.v1"}, WriteBufferSize: 3} // frames of 3 bytes with NextWriter
-	c, err := up.Upgrade(w, r, nil)
-	if err != nil {
-		return
-	}
-	defer c.Close()
-	c.SetPongHandler(func(data string) error { return c.WriteMessage(gorilla.TextMessage, []byte("pong "+data)) })
-	for {
-		typ, p, err := c.ReadMessage()
-		if err != nil {
-			return
-		}
-		text := string(p)
-		switch m := closeWord.FindStringSubmatch(text); {
-		case m != nil:
-			code, _ := strconv.Atoi(m[1])
-			_ = c.WriteMessage(gorilla.CloseMessage, gorilla.FormatCloseMessage(code, m[2]))
-		case text == "close":
-			_ = c.WriteMessage(gorilla.CloseMessage, nil)
-		case text == "drop":
-			return
-		case text == "ping":
-			_ = c.WriteMessage(gorilla.PingMessage, []byte("x"))
-		case text == "who":
-			_ = c.WriteMessage(typ, []byte(r.Header.Get("Authorization")))
-		case text == "fragments":
-			part, _ := c.NextWriter(typ)
-			for _, s := range []string{"frag", "men", "ts"} {
-				_, _ = part.Write([]byte(s))
-			}
-			_ = part.Close()
-		default:
-			_ = c.WriteMessage(typ, p)
-		}
-	}
-}
-
 func TestClientAgainstTheServersOfOthers(t *testing.T) {
 	overTLS := func(h http.HandlerFunc) func(*testing.T) redial.Config {
 		return func(t *testing.T) redial.Config {
@@ -155,7 +117,7 @@ func TestClientAgainstTheServersOfOthers(t *testing.T) {
 		}
 	}
 	for name, server := range map[string]func(*testing.T) redial.Config{
-		"coder/websocket": overTLS(coderServer), "gorilla/websocket": overTLS(gorillaServer), "npm ws": npmServer,
+		"coder/websocket": overTLS(coderServer), "npm ws": npmServer,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
