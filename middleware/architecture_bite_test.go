@@ -74,6 +74,22 @@ func TestArchitectureRulesBite(t *testing.T) {
 	if got := rootTidy(tree{entries: []string{"README.md", "ws", "cmd", "main.go"}}); len(got) != 2 {
 		t.Errorf("top-level entries: found %q, want cmd and main.go", got)
 	}
+	list := "require (\n\t" + strings.Join(requirements, " v1.2.3\n\t") + " v1.2.3\n)\n"
+	for more, want := range map[string]int{
+		"": 0,
+		"require golang.org/x/text v0.1.0 // indirect\n":                0,
+		"require golang.org/x/text v0.1.0\n":                            1,
+		"require (\n\tgithub.com/go-chi/chi/v5 v5.5.0\n)\n":             1,
+		"require github.com/gorilla/websocket v1.5.3 // indirect\n":     1,
+		"require (\n\tgithub.com/gorilla/websocket v1.5.3\n\tx/y v1\n)": 2,
+	} {
+		if got := requireFew(tree{mod: "module m\n\ngo 1.26\n\n" + list + more}); len(got) != want {
+			t.Errorf("%q: found %q, want %d", more, got, want)
+		}
+	}
+	if got := requireFew(tree{mod: strings.Replace(list, "\tgolang.org/x/time v1.2.3\n", "", 1)}); len(got) != 1 {
+		t.Errorf("a requirement that has left: found %q, want x/time", got)
+	}
 }
 
 func accepting(pkg, body string) string {

@@ -192,3 +192,28 @@ func rootTidy(tr tree) (found []string) {
 	}
 	return found
 }
+
+// requireFew compares the direct requirements of go.mod with the list. One that is indirect may
+// not be of chi or gorilla, which tests of other modules use.
+func requireFew(tr tree) (found []string) {
+	var direct []string
+	for line := range strings.Lines(tr.mod) {
+		fields := strings.Fields(strings.TrimPrefix(strings.TrimSpace(line), "require "))
+		if len(fields) < 2 || !strings.Contains(fields[0], "/") || !strings.HasPrefix(fields[1], "v") {
+			continue // no requirement
+		}
+		foreign := strings.HasPrefix(fields[0], "github.com/go-chi/") || strings.HasPrefix(fields[0], "github.com/gorilla/")
+		switch indirect := len(fields) > 3 && fields[3] == "indirect"; {
+		case foreign || !indirect && !slices.Contains(requirements, fields[0]):
+			found = append(found, "go.mod: "+fields[0]+" is not in the list of requirements")
+		case !indirect:
+			direct = append(direct, fields[0])
+		}
+	}
+	for _, name := range requirements {
+		if !slices.Contains(direct, name) {
+			found = append(found, "go.mod: "+name+" is in the list of requirements, and not direct")
+		}
+	}
+	return found
+}

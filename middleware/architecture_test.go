@@ -47,6 +47,14 @@ var imports = map[string][]string{
 	"ws/wstest":         {"github.com/coder/websocket", "testing"},
 }
 
+// requirements are the modules that go.mod requires directly: those of the programs that use
+// this module, and none that tests alone need. Tests with other modules are modules of their own,
+// as internal/interop is.
+var requirements = []string{
+	"github.com/alexedwards/scs/v2", "github.com/coder/websocket", "github.com/lestrrat-go/jwx/v3", "github.com/rs/cors",
+	"golang.org/x/net", "golang.org/x/time",
+}
+
 // topLevel has the names that the repository's root may hold.
 var topLevel = strings.Fields(`internal middleware session ws examples docs go.mod go.sum go.work go.work.sum
 	README.md LICENSE SECURITY.md CHANGELOG.md .ci .git .gitignore`)
@@ -77,6 +85,7 @@ var rules = map[string]func(tree) []string{
 	"no drawer: util, common, helper, types, core, misc":                          noDrawers,
 	"a file has one concern and at most 300 lines; 250 are better":                filesShort,
 	"the repository's root is a table of contents (the list in this file)":        rootTidy,
+	"go.mod requires the modules of the list in this file, for tests too":         requireFew,
 }
 
 func TestArchitecture(t *testing.T) {

@@ -15,9 +15,10 @@ import (
 	"testing"
 )
 
-// tree is a module's non-test files and the names in its root.
+// tree is a module's non-test files, its go.mod and the names in its root.
 type tree struct {
 	files   []file
+	mod     string
 	entries []string
 }
 
@@ -45,6 +46,11 @@ func readModule(t *testing.T) (tr tree) {
 		}
 		root = filepath.Dir(root)
 	}
+	mod, err := os.ReadFile(filepath.Join(root, "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr.mod = string(mod)
 	entries, err := os.ReadDir(root)
 	if err != nil {
 		t.Fatal(err)

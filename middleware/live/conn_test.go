@@ -10,8 +10,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	gorilla "github.com/gorilla/websocket"
 )
 
 // stuckCloser is a connection whose CloseWrite waits, as that of TLS does for a peer that
@@ -99,17 +97,16 @@ func TestHandlerWritesTheHeadItself(t *testing.T) {
 func TestConnectionOutlivesItsHandler(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Config{})
-	conns := make(chan *gorilla.Conn, 1)
+	conns := make(chan *Wire, 1)
 	s := serve(t, w.front(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		up := gorilla.Upgrader{}
-		c, err := up.Upgrade(rw, r, nil)
+		c, err := UpgradeWire(rw, r)
 		if err != nil {
 			t.Error(err)
 		}
 		conns <- c
 	})), "TLS")
 	c, _ := w.connect(s, "session", false)
-	defer c.Close()
+	defer c.CloseNow()
 	server := within10s(t, "the upgrade", conns)
 	time.Sleep(20 * time.Millisecond)
 	if n := w.open.Load(); n != 1 {
@@ -117,7 +114,7 @@ func TestConnectionOutlivesItsHandler(t *testing.T) {
 	}
 	w.signOut("session")
 	wantClosed(t, c, 3000, "revoked")
-	if _, _, err := server.ReadMessage(); gorillaCode(err) != 3000 {
+	if _, _, err := server.Receive(); codeByHand(err) != 3000 {
 		t.Errorf("the handler's goroutine reads %v", err)
 	}
 	w.settled()

@@ -14,14 +14,13 @@ import (
 	"testing"
 	"time"
 
-	gorilla "github.com/gorilla/websocket"
-
 	"github.com/securews/securews/middleware"
 )
 
 // Echoes over a connection without the layer and over a bound one, in turn, so that the
 // machine changes both alike. The metric bound/bare is the ratio of the CPU time, that of the
-// client included, which does no more than write and read.
+// client included, which does no more than write and read. The module internal/interop has the
+// same for gorilla.
 func BenchmarkEcho(b *testing.B) {
 	g, err := New(Config{})
 	if err != nil {
@@ -31,10 +30,7 @@ func BenchmarkEcho(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	buffered := library{name: "gorilla, with a write buffer of 32 KiB", echo: func(_ bool, rw http.ResponseWriter, r *http.Request) error {
-		return echoOver(gorilla.Upgrader{WriteBufferSize: 32 << 10}, rw, r)
-	}}
-	for _, lib := range append(libraries[:3:3], buffered) {
+	for _, lib := range libraries {
 		for _, kind := range []string{"plain", "TLS"} {
 			for _, size := range []int{100, 16 << 10} {
 				b.Run(fmt.Sprint(lib.name, "/", kind, "/", size, " B"), func(b *testing.B) {

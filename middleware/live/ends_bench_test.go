@@ -3,6 +3,7 @@ package live_test
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -13,7 +14,6 @@ import (
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/alexedwards/scs/v2/memstore"
-	gorilla "github.com/gorilla/websocket"
 
 	"github.com/securews/securews/middleware"
 	"github.com/securews/securews/middleware/live"
@@ -28,7 +28,7 @@ import (
 //	go test ./middleware/live -run '^$' -bench LogoutToCloseFrame -benchtime 5x
 func BenchmarkLogoutToCloseFrame(b *testing.B) {
 	for _, store := range []string{"memory", "memstore"} {
-		for _, library := range []string{"ws", "gorilla"} {
+		for _, library := range []string{"ws", "another library"} {
 			b.Run(store+"/"+library, func(b *testing.B) {
 				var took []time.Duration
 				for b.Loop() {
@@ -101,8 +101,8 @@ func newSocketSite(b *testing.B, store scs.Store, library string) *socketSite {
 		Serve: func(_ context.Context, c *ws.Conn) error { return c.PushOnly() },
 	})
 	must(b, err)
-	if library == "gorilla" {
-		s.Config.Handler = origins.Handler(auth.Handler(registry.Handler(http.HandlerFunc(readGorilla))))
+	if library != "ws" {
+		s.Config.Handler = origins.Handler(auth.Handler(registry.Handler(http.HandlerFunc(readWire))))
 	}
 	login := s.sessions.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		must(b, s.sessions.Login(r.Context(), session.Identity{Subject: r.URL.RawQuery}))
@@ -118,29 +118,33 @@ func newSocketSite(b *testing.B, store scs.Store, library string) *socketSite {
 	return s
 }
 
-func readGorilla(w http.ResponseWriter, r *http.Request) {
-	conn, err := new(gorilla.Upgrader).Upgrade(w, r, nil)
+func readWire(w http.ResponseWriter, r *http.Request) {
+	conn, err := live.UpgradeWire(w, r)
 	if err != nil {
 		return
 	}
 	defer func() { _ = conn.Close() }()
 	for err == nil {
-		_, _, err = conn.ReadMessage()
+		_, _, err = conn.Receive()
 	}
 }
 
 // open returns when the client has read the close frame.
 func (s *socketSite) open(b *testing.B, cookie string) chan time.Time {
-	d := gorilla.Dialer{TLSClientConfig: s.Client().Transport.(*http.Transport).TLSClientConfig}
-	conn, _, err := d.Dial("wss"+s.URL[len("https"):], http.Header{"Cookie": {cookie}, "Origin": {s.URL}})
+	cfg := s.Client().Transport.(*http.Transport).TLSClientConfig
+	conn, res, err := live.DialWire(b.Context(), cfg, s.URL+"/", http.Header{"Cookie": {cookie}, "Origin": {s.URL}})
 	must(b, err)
+	if conn == nil {
+		b.Fatal(res.Status)
+	}
 	ended := make(chan time.Time, 1)
 	go func() {
-		_, _, err := conn.ReadMessage()
+		_, _, err := conn.Receive()
 		ended <- time.Now()
-		if !gorilla.IsCloseError(err, 3000) {
+		if f, ok := errors.AsType[*live.WireClosed](err); !ok || f.Code != 3000 {
 			b.Error(err)
 		}
+		_ = conn.SendClose(3000, "")
 		_ = conn.Close()
 	}()
 	return ended

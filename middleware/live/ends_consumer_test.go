@@ -12,8 +12,6 @@ import (
 	"strings"
 	"time"
 
-	gorilla "github.com/gorilla/websocket"
-
 	"github.com/securews/securews/middleware/live"
 )
 
@@ -43,9 +41,9 @@ var consumers = func() (list []consumer) {
 		one.name, two.name, two.http2 = x.name+" over HTTP 1.1", x.name+" over HTTP 2", true
 		list = append(list, one, two)
 	}
-	for _, of := range []string{"ws", "gorilla"} {
+	for _, x := range []consumer{{name: "socket of ws", path: "/ws"}, {name: "socket of another library", path: "/wire"}} {
 		list = append(list, consumer{
-			name: "socket of " + of, path: "/" + of, socket: true, delivers: true, accepts: true,
+			name: x.name, path: x.path, socket: true, delivers: true, accepts: true,
 			open: openSocket, again: dialAgain, ends: closeFrameOf,
 		})
 	}
@@ -235,39 +233,40 @@ func openPoll(c *cell) error {
 	return nil
 }
 
-func (c *cell) dial(ctx context.Context) (*gorilla.Conn, *http.Response, error) {
+func (c *cell) dial(ctx context.Context) (*live.Wire, *http.Response, error) {
 	header, secret, err := c.credential()
 	if err != nil {
 		return nil, nil, err
 	}
 	u := c.user
-	d := gorilla.Dialer{TLSClientConfig: u.tls}
-	return d.DialContext(ctx, "wss"+strings.TrimPrefix(u.site.URL, "https")+u.credential.prefix()+c.consumer.path+"?cell="+c.query()+secret, header)
+	return live.DialWire(ctx, u.tls, u.site.URL+u.credential.prefix()+c.consumer.path+"?cell="+c.query()+secret, header)
 }
 
 func dialAgain(c *cell) (string, error) {
 	conn, res, err := c.dial(c.user.ctx)
-	if err == nil {
+	switch {
+	case err != nil:
+		return "", err
+	case conn != nil:
 		return statusIn(res), conn.Close()
 	}
-	if res == nil {
-		return "", err
-	}
-	return statusIn(res), res.Body.Close()
+	return statusIn(res), nil
 }
 
 // openSocket sends and reads number after number. When it has read a close frame, it sends five
 // more before it answers, as a hostile client would.
 func openSocket(c *cell) error {
-	conn, _, err := c.dial(c.user.ctx)
+	conn, res, err := c.dial(c.user.ctx)
 	if err != nil {
 		return err
 	}
-	conn.SetCloseHandler(func(int, string) error { return nil })
+	if conn == nil {
+		return fmt.Errorf("%w: %s", errStatus, res.Status)
+	}
 	stop := context.AfterFunc(c.user.ctx, func() { _ = conn.Close() })
 	over, done := make(chan struct{}), make(chan struct{})
 	send := func() bool {
-		return conn.WriteMessage(gorilla.TextMessage, []byte(strconv.Itoa(c.sent.next()))) == nil
+		return conn.Send(live.WireText, []byte(strconv.Itoa(c.sent.next()))) == nil
 	}
 	go func() {
 		defer close(done)
@@ -283,13 +282,9 @@ func openSocket(c *cell) error {
 		defer stop()
 		end := ""
 		for {
-			_, p, err := conn.ReadMessage()
-			if f, ok := errors.AsType[*gorilla.CloseError](err); ok {
-				end = fmt.Sprintf("close %d %s", f.Code, f.Text)
-			} else if err != nil {
-				end = err.Error()
-			}
+			_, p, err := conn.Receive()
 			if err != nil {
+				end = err.Error()
 				break
 			}
 			if n, err := strconv.Atoi(string(p)); err == nil {
@@ -300,7 +295,8 @@ func openSocket(c *cell) error {
 		<-done
 		for n := 0; n < 5 && send(); n++ {
 		}
-		_ = conn.WriteControl(gorilla.CloseMessage, gorilla.FormatCloseMessage(1000, ""), time.Now().Add(time.Second))
+		_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
+		_ = conn.SendClose(1000, "")
 		_ = conn.Close()
 		c.ended("%s", end)
 	}()

@@ -2,15 +2,16 @@ package live_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
 	"time"
 
 	"github.com/coder/websocket"
-	gorilla "github.com/gorilla/websocket"
 
 	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/middleware/live"
 	"github.com/securews/securews/ws"
 )
 
@@ -68,9 +69,9 @@ func (s *site) serveSocket(_ context.Context, conn *ws.Conn) error {
 	return nil
 }
 
-// serveGorilla is the same with another library.
-func (s *site) serveGorilla(w http.ResponseWriter, r *http.Request) {
-	conn, err := new(gorilla.Upgrader).Upgrade(w, r, nil)
+// serveWire is the same without package ws, as handlers of other libraries do it.
+func (s *site) serveWire(w http.ResponseWriter, r *http.Request) {
+	conn, err := live.UpgradeWire(w, r)
 	if err != nil {
 		return
 	}
@@ -79,11 +80,14 @@ func (s *site) serveGorilla(w http.ResponseWriter, r *http.Request) {
 	go func() {
 		defer close(done)
 		c.accept(func() ([]byte, error) {
-			_, p, err := conn.ReadMessage()
+			_, p, err := conn.Receive()
+			if f, ok := errors.AsType[*live.WireClosed](err); ok {
+				_ = conn.SendClose(f.Code, "")
+			}
 			return p, err
 		})
 	}()
-	s.push(c, func(n int) error { return conn.WriteMessage(gorilla.TextMessage, []byte(strconv.Itoa(n))) })
+	s.push(c, func(n int) error { return conn.Send(live.WireText, []byte(strconv.Itoa(n))) })
 	_ = conn.Close()
 	<-done
 }

@@ -135,7 +135,7 @@ func (s *site) end() {
 func (s *site) routes() error {
 	s.signInRoutes()
 	for path, h := range map[string]http.HandlerFunc{
-		"/rest": s.serveREST, "/events": s.serveEvents, "/poll": s.servePoll, "/download": s.serveDownload, "/gorilla": s.serveGorilla,
+		"/rest": s.serveREST, "/events": s.serveEvents, "/poll": s.servePoll, "/download": s.serveDownload, "/wire": s.serveWire,
 	} {
 		s.mux.Handle(path, s.sessions.Handler(s.origins.Handler(s.rest.Handler(s.live.Handler(h)))))
 	}
@@ -144,7 +144,7 @@ func (s *site) routes() error {
 		return err
 	}
 	s.mux.Handle("/ws", s.sessions.Handler(socket))
-	for _, path := range []string{"/ws", "/gorilla"} {
+	for _, path := range []string{"/ws", "/wire"} {
 		tickets, err := ticket.New(ticket.Config{Auth: s.rest, Path: "/ticket" + path, Origins: s.origins})
 		if err != nil {
 			return err
@@ -154,8 +154,8 @@ func (s *site) routes() error {
 			return err
 		}
 		s.mux.Handle("/issue"+path, tickets.Issue())
-		if path == "/gorilla" {
-			s.mux.Handle("/ticket"+path, s.origins.Handler(auth.Handler(s.live.Handler(http.HandlerFunc(s.serveGorilla)))))
+		if path == "/wire" {
+			s.mux.Handle("/ticket"+path, s.origins.Handler(auth.Handler(s.live.Handler(http.HandlerFunc(s.serveWire)))))
 			continue
 		}
 		socket, err := s.socket(auth)

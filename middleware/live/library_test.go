@@ -3,7 +3,6 @@ package live
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -13,8 +12,6 @@ import (
 	"time"
 
 	coder "github.com/coder/websocket"
-	gorilla "github.com/gorilla/websocket"
-	xnet "golang.org/x/net/websocket"
 )
 
 // A library upgrades and echoes; the result is the error of its read, which ended the
@@ -22,22 +19,24 @@ import (
 type library struct {
 	name string
 	echo func(compress bool, rw http.ResponseWriter, r *http.Request) error
-	code func(error) int // of the close frame that the handler has read; 0: not told
+	code func(error) int // of the close frame that the handler has read; 0: none
 }
+
+// libraries are those of coder, and a handler without one. The module internal/interop has the
+// same tests with gorilla and x/net.
 
 var libraries = []library{
 	{"coder, reading with a context of its own", echoCoder(func(*http.Request) context.Context { return context.Background() }), coderCode},
 	{"coder, reading with the context of the request", echoCoder((*http.Request).Context), coderCode},
-	{"gorilla", echoGorilla, gorillaCode},
-	{"x/net", echoXNet, nil},
+	{"by hand, with a 101 written to the connection", echoByHand, codeByHand},
 }
 
 func coderCode(err error) int { return int(coder.CloseStatus(err)) }
 
-func gorillaCode(err error) int {
-	var e *gorilla.CloseError
+func codeByHand(err error) int {
+	var e *WireClosed
 	if errors.As(err, &e) {
-		return e.Code
+		return int(e.Code)
 	}
 	return 0
 }
@@ -66,38 +65,21 @@ func echoCoder(ctx func(*http.Request) context.Context) func(bool, http.Response
 	}
 }
 
-func echoGorilla(compress bool, rw http.ResponseWriter, r *http.Request) error {
-	return echoOver(gorilla.Upgrader{EnableCompression: compress, CheckOrigin: func(*http.Request) bool { return true }}, rw, r)
-}
-
-func echoOver(up gorilla.Upgrader, rw http.ResponseWriter, r *http.Request) error {
-	c, err := up.Upgrade(rw, r, nil)
+func echoByHand(_ bool, rw http.ResponseWriter, r *http.Request) error {
+	c, err := UpgradeWire(rw, r)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
 	for {
-		kind, p, err := c.ReadMessage()
+		kind, p, err := c.Receive()
 		if err != nil {
 			return err
 		}
-		if err := c.WriteMessage(kind, p); err != nil {
+		if err := c.Send(kind, p); err != nil {
 			return err
 		}
 	}
-}
-
-func echoXNet(_ bool, rw http.ResponseWriter, r *http.Request) (err error) {
-	s := xnet.Server{Handler: func(c *xnet.Conn) {
-		for err == nil {
-			var p []byte
-			if err = xnet.Message.Receive(c, &p); err == nil {
-				err = xnet.Message.Send(c, p)
-			}
-		}
-	}}
-	s.ServeHTTP(rw, r)
-	return err
 }
 
 // serve runs the handler on a server of the given kind.
@@ -117,33 +99,42 @@ func serve(t *testing.T, h http.Handler, kind string) *httptest.Server {
 	return s
 }
 
-func (w *world) connect(s *httptest.Server, session string, compress bool) (*gorilla.Conn, *http.Response) {
+func (w *world) connect(s *httptest.Server, session string, compress bool) (*coder.Conn, *http.Response) {
 	w.t.Helper()
-	d := gorilla.Dialer{EnableCompression: compress, WriteBufferSize: 1 << 17, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // the server of this test
-	c, resp, err := d.Dial("ws"+s.URL[len("http"):], http.Header{"Session": {session}, "Origin": {s.URL}})
+	options := &coder.DialOptions{HTTPClient: s.Client(), HTTPHeader: http.Header{"Session": {session}, "Origin": {s.URL}}}
+	if compress {
+		options.CompressionMode = coder.CompressionContextTakeover
+	}
+	ctx, cancel := context.WithTimeout(w.t.Context(), 5*time.Second)
+	defer cancel()
+	c, resp, err := coder.Dial(ctx, s.URL, options)
 	if err != nil {
 		w.t.Fatal(err, resp)
 	}
-	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	c.SetReadLimit(1 << 20)
 	return c, resp
 }
 
-func echoes(t *testing.T, c *gorilla.Conn, size int) {
+func echoes(t *testing.T, c *coder.Conn, size int) {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
 	want := bytes.Repeat([]byte("a"), size)
-	if err := c.WriteMessage(gorilla.BinaryMessage, want); err != nil {
+	if err := c.Write(ctx, coder.MessageBinary, want); err != nil {
 		t.Fatal(err)
 	}
-	if _, got, err := c.ReadMessage(); err != nil || !bytes.Equal(got, want) {
+	if _, got, err := c.Read(ctx); err != nil || !bytes.Equal(got, want) {
 		t.Fatalf("echo of %d B: %d B, %v", size, len(got), err)
 	}
 }
 
-func wantClosed(t *testing.T, c *gorilla.Conn, code int, reason string) {
+func wantClosed(t *testing.T, c *coder.Conn, code int, reason string) {
 	t.Helper()
-	_, _, err := c.ReadMessage()
-	var e *gorilla.CloseError
-	if !errors.As(err, &e) || e.Code != code || e.Text != reason {
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	_, _, err := c.Read(ctx)
+	var e coder.CloseError
+	if !errors.As(err, &e) || int(e.Code) != code || e.Reason != reason {
 		t.Errorf("the client has read %v, want %d %s", err, code, reason)
 	}
 }
@@ -190,7 +181,7 @@ func TestLibrariesEndWithTheirCredential(t *testing.T) {
 							errs <- lib.echo(compress, rw, r)
 						})), kind)
 						c, resp := w.connect(s, "session", compress)
-						defer c.Close()
+						defer c.CloseNow()
 						if resp.Header.Get("X-Outer") == "" {
 							t.Error("the header of an outer layer is not on the 101")
 						}
@@ -199,7 +190,7 @@ func TestLibrariesEndWithTheirCredential(t *testing.T) {
 						go ending.end(w, "session")
 						wantClosed(t, c, ending.code, ending.reason)
 						err := within10s(t, "the handler's end", errs)
-						if lib.code != nil && lib.code(err) != ending.code {
+						if lib.code(err) != ending.code {
 							t.Errorf("the handler has read %v, want the close frame %d", err, ending.code)
 						}
 						w.settled()
@@ -219,8 +210,7 @@ func TestStuckWriterIsCutAtTheGrace(t *testing.T) {
 			w := newWorld(t, Config{Timeouts: Timeouts{Grace: 300 * time.Millisecond}})
 			stuck, ended := make(chan struct{}), make(chan error, 1)
 			s := serve(t, w.front(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-				up := gorilla.Upgrader{}
-				c, err := up.Upgrade(rw, r, nil)
+				c, err := UpgradeWire(rw, r)
 				if err != nil {
 					t.Error(err)
 					return
@@ -228,12 +218,12 @@ func TestStuckWriterIsCutAtTheGrace(t *testing.T) {
 				defer c.Close()
 				close(stuck)
 				for err == nil {
-					err = c.WriteMessage(gorilla.BinaryMessage, make([]byte, 1<<20))
+					err = c.Send(WireBinary, make([]byte, 1<<20))
 				}
 				ended <- err
 			})), kind)
 			c, _ := w.connect(s, "session", false)
-			defer c.Close()
+			defer c.CloseNow()
 			<-stuck
 			time.Sleep(200 * time.Millisecond)
 			began := time.Now()

@@ -48,7 +48,7 @@ func TestStackOfABoundConnection(t *testing.T) {
 		t.Logf("%s", out)
 		return
 	}
-	for _, lib := range libraries[:3] {
+	for _, lib := range libraries {
 		for _, layers := range []int{0, 2, 3, 5} {
 			bare, bound := stackOfConnections(t, lib, layers, false), stackOfConnections(t, lib, layers, true)
 			t.Logf("%s, %d layers in front: bare %d B, bound %d B", lib.name, layers, bare, bound)

@@ -109,9 +109,9 @@ func TestClosedCountsTheTimeSinceTheEnd(t *testing.T) {
 func TestCloseFrameOfALibraryIsCounted(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Config{})
-	s := serve(t, w.front(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { _ = echoGorilla(false, rw, r) })), "plain")
+	s := serve(t, w.front(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { _ = echoByHand(false, rw, r) })), "plain")
 	c, _ := w.connect(s, "session", false)
-	defer c.Close()
+	defer c.CloseNow()
 	echoes(t, c, 10)
 	w.signOut("session")
 	wantClosed(t, c, 3000, "revoked")
