@@ -89,6 +89,7 @@ func (p *proxy) gainNothing(t *testing.T) {
 		{"without TLS, and its fields are those of the hop (RFC 9110 §7.6.1)", "http://app.example/b", with(http.Header{"Connection": {"X-Forwarded-Proto, X-Forwarded-For"}}), 403},
 		{"over TLS", "https://app.example/c", forged(), 404},
 		{"over TLS, and its fields are those of the hop (RFC 9110 §7.6.1)", "https://app.example/d", with(http.Header{"Connection": {"X-Forwarded-Proto, X-Forwarded-For"}}), 404},
+		{"over TLS, and only its address is of the hop", "https://app.example/e", with(http.Header{"Connection": {"X-Forwarded-For"}}), 404},
 	} {
 		path := row.url[len(row.url)-2:]
 		if got := p.send(t, client, "GET", row.url, row.header).StatusCode; got != row.status {
