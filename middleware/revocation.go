@@ -69,9 +69,9 @@ type Revocations interface {
 	// request is refused.
 	Revoked(ctx context.Context, p Principal) (bool, error)
 
-	// Follow calls fn with every later revocation, none lost, until stop is
-	// called; if some may be lost after all, with one that has Resync set. Calls may be concurrent. fn may ask Revoked and wait up to a second for the
-	// answer, so no lock that Revoked needs is held while fn runs.
+	// Follow calls fn with every later revocation, none lost, until stop is called; if some may be
+	// lost after all, with one that has Resync set. Calls may be concurrent. fn may ask Revoked and
+	// wait up to a second for the answer, so no lock that Revoked needs is held while fn runs.
 	Follow(fn func(Revocation)) (stop func())
 }
 

@@ -8,15 +8,18 @@ import (
 )
 
 // Announcer is a [scs.Store] through which each process on it learns of an end at once. Without
-// it, the connections of other processes end at their next recheck.
+// it, the connections of other processes end at their next recheck. It is safe for concurrent use.
 type Announcer interface {
 	// Announce has the functions of Follow called with v, in every process on the store. If it
 	// returns nil, no loss of the connection to the store keeps v from any of them: a process that
-	// may have missed announcements calls its functions with a Revocation that has Resync set.
+	// may have missed announcements calls its functions with a Revocation that has Resync set. Every
+	// field arrives as it was given, texts of any bytes; a time after the year 2261 may arrive as the
+	// last that Unix nanoseconds hold.
 	Announce(ctx context.Context, v middleware.Revocation) error
 
 	// Follow calls fn with every later announcement, those of this process too, until stop is
-	// called. It returns at once. Calls may be concurrent, and last up to a second.
+	// called. It returns at once. Calls may be concurrent, and last up to a second. fn may call the
+	// store. A function that panics, or does not return, keeps no other from an announcement.
 	Follow(fn func(middleware.Revocation)) (stop func())
 }
 

@@ -13,9 +13,9 @@ import (
 
 // NewRevocations returns revocations that are kept in a store of scs, for services that have
 // tokens and no sessions: they last over restarts, and hold on every node that has the same
-// store, at its next request. Followers are told of those of this process, and of all others if the store is an
-// [Announcer]. A [Manager] on the
-// store needs none: its own ends are in the store, and [Manager.Revocations] has these methods.
+// store, at its next request. Followers are told of those of this process, and of all others if
+// the store is an [Announcer]. A [Manager] on the store needs none: its own ends are in the store,
+// and [Manager.Revocations] has these methods.
 //
 // Of two revocations of a subject at once, on two nodes whose store is not a [Swapper], the one
 // with the earlier Before may win.

@@ -125,7 +125,20 @@ func TestSessionStoreBites(t *testing.T) {
 		"FindMany returns nil for a key that has expired":          {"finds many that have expired"},
 		"FindMany is as new as Find":                               {"reads from a cache", "finds many in a cache"},
 		"FindMany with an ended context fails, or tells the truth": {"finds nothing if the context has ended", "does not return if the context has ended"},
-	}, brokenStores, storeChecks, expiryChecks, freshChecks, swapperChecks, manyFinderChecks)
+		"an announcement reaches the followers of every handle": {
+			"announces nothing", "announces to the handle alone", "announces to other handles alone", "has data of its own",
+		},
+		"every field of an announcement arrives as it was given": {
+			"announces text that is UTF-8", "announces 1,023 bytes", "announces without the issuer", "announces one handle", "announces whole seconds",
+			"announces local time as UTC", "announces zero times as they are in Unix time", "announces times that overflow", "announces without Resync",
+		},
+		"an announcement reaches no follower that has stopped, and every other one": {"does not stop", "stops all"},
+		"a function that follows announcements may call the store":                  {"announces under its lock"},
+		"no announcement of many at once is lost":                                   {"drops announcements that come too fast"},
+		"a function that does not return keeps no other from an announcement":       {"announces in one goroutine", "announces until a function panics"},
+		"a function that panics keeps no other from an announcement":                {"announces until a function panics"},
+		"Announce with an ended context fails, or tells the truth":                  {"announces nothing if the context has ended", "does not return if the context has ended"},
+	}, brokenStores, storeChecks, expiryChecks, freshChecks, swapperChecks, manyFinderChecks, announcerChecks)
 }
 
 func TestRevocationsBite(t *testing.T) {

@@ -21,6 +21,10 @@ type model struct {
 	items  map[string]modelItem
 	buffer []byte
 	before map[string]modelItem // of the fault "reads from a replica": a change ago
+
+	followers    []*modelFollower
+	announcing   int           // announcements under way
+	announceLock chan struct{} // of the fault "announces under its lock"
 }
 
 type modelItem struct {
@@ -29,7 +33,7 @@ type modelItem struct {
 }
 
 func newModel(fault string) *model {
-	return &model{fault: fault, items: map[string]modelItem{}, before: map[string]modelItem{}}
+	return &model{fault: fault, items: map[string]modelItem{}, before: map[string]modelItem{}, announceLock: make(chan struct{}, 1)}
 }
 
 // brokenStores returns the open of a store with the fault.
@@ -40,6 +44,8 @@ func brokenStores(fault string) func(testing.TB) scs.Store {
 		return func(testing.TB) scs.Store { return StaleReads(m) }
 	case "has data of its own":
 		return func(testing.TB) scs.Store { return newModel("") }
+	case "announces to the handle alone", "announces to other handles alone":
+		return brokenHandles(m)
 	case "forgets at the end", "undoes deletes at the end":
 		return func(t testing.TB) scs.Store {
 			at := maps.Clone(m.items)
@@ -98,6 +104,10 @@ func (m *model) FindCtx(ctx context.Context, key string) ([]byte, bool, error) {
 			err = nil
 		}
 		return nil, false, err
+	}
+	if m.is("announces under its lock") {
+		m.announceLock <- struct{}{}
+		defer func() { <-m.announceLock }()
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

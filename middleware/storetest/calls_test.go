@@ -12,6 +12,7 @@ import (
 	"github.com/alexedwards/scs/v2"
 	"github.com/alexedwards/scs/v2/memstore"
 	"github.com/coder/websocket"
+	"github.com/securews/securews/internal/followers"
 	"github.com/securews/securews/middleware"
 	"github.com/securews/securews/middleware/live"
 	"github.com/securews/securews/middleware/storetest"
@@ -57,6 +58,23 @@ func (l *callList) during(fn func()) string {
 	return strings.Join(text, ", ")
 }
 
+// announcing is an Announcer, too.
+type announcing struct {
+	*swapping
+	followers *followers.List[middleware.Revocation]
+}
+
+// Announce implements session.Announcer.
+func (s announcing) Announce(_ context.Context, v middleware.Revocation) error {
+	s.followers.Tell(v)
+	return nil
+}
+
+// Follow implements session.Announcer.
+func (s announcing) Follow(fn func(middleware.Revocation)) (stop func()) {
+	return s.followers.Follow(fn)
+}
+
 // Of the stores that swapping could be, those with one of its two optional methods.
 type (
 	onlyFinder  struct{ *swapping }
@@ -70,36 +88,37 @@ func (onlyFinder) Swap() {}
 func (onlySwapper) FindMany() {}
 
 // perKind are the calls with each kind of store.
-type perKind struct{ plain, finder, swapper, both string }
+type perKind struct{ plain, finder, swapper, both, all string }
 
 // These are the round trips of the documentation of package session. A recheck of a connection
 // is that of a request.
 var documentedCalls = map[string]perKind{
-	"a request without a cookie": {plain: "", finder: "", swapper: "", both: ""},
-	"a request":                  {plain: "5 Find", finder: "Find, FindMany", swapper: "4 Find", both: "Find, FindMany"},
-	"a handshake":                {plain: "5 Find", finder: "Find, FindMany", swapper: "4 Find", both: "Find, FindMany"},
-	"a recheck":                  {plain: "5 Find", finder: "Find, FindMany", swapper: "4 Find", both: "Find, FindMany"},
+	"a request without a cookie": {plain: "", finder: "", swapper: "", both: "", all: ""},
+	"a request":                  {plain: "5 Find", finder: "Find, FindMany", swapper: "4 Find", both: "Find, FindMany", all: "Find, FindMany"},
+	"a handshake":                {plain: "5 Find", finder: "Find, FindMany", swapper: "4 Find", both: "Find, FindMany", all: "Find, FindMany"},
+	"a recheck":                  {plain: "5 Find", finder: "Find, FindMany", swapper: "4 Find", both: "Find, FindMany", all: "Find, FindMany"},
 	"a login": {
 		plain: "3 Find, Commit, 3 Find", finder: "FindMany, Commit, FindMany",
-		swapper: "3 Find, Swap, 3 Find", both: "FindMany, Swap, FindMany",
+		swapper: "3 Find, Swap, 3 Find", both: "FindMany, Swap, FindMany", all: "FindMany, Swap, FindMany",
 	},
 	"a change of values": {
 		plain: "10 Find, Commit, 5 Find", finder: "Find, FindMany, Find, FindMany, Commit, Find, FindMany",
-		swapper: "8 Find, Swap", both: "Find, FindMany, Find, FindMany, Swap",
+		swapper: "8 Find, Swap", both: "Find, FindMany, Find, FindMany, Swap", all: "Find, FindMany, Find, FindMany, Swap",
 	},
 	"a logout": {
 		plain: "6 Find, Commit, Delete", finder: "Find, FindMany, Find, Commit, Delete",
-		swapper: "5 Find, Commit, Delete", both: "Find, FindMany, Find, Commit, Delete",
+		swapper: "5 Find, Commit, Delete", both: "Find, FindMany, Find, Commit, Delete", all: "Find, FindMany, Find, Commit, Delete, Announce",
 	},
 	"an end of one session": {
 		plain: "5 Find, Commit, Delete", finder: "Find, FindMany, Commit, Delete",
-		swapper: "4 Find, Commit, Delete", both: "Find, FindMany, Commit, Delete",
+		swapper: "4 Find, Commit, Delete", both: "Find, FindMany, Commit, Delete", all: "Find, FindMany, Commit, Delete, Announce",
 	},
 	"a sign-out of others": {
 		plain: "10 Find, Commit, Find, Commit, 3 Find, Delete", finder: "Find, FindMany, Find, FindMany, Commit, Find, Commit, FindMany, Delete",
 		swapper: "8 Find, 2 Swap, 3 Find, Delete", both: "Find, FindMany, Find, FindMany, 2 Swap, FindMany, Delete",
+		all: "Find, FindMany, Find, FindMany, 2 Swap, FindMany, Delete, 2 Announce",
 	},
-	"a sign-out everywhere": {plain: "Commit", finder: "Commit", swapper: "Commit", both: "Commit"},
+	"a sign-out everywhere": {plain: "Commit", finder: "Commit", swapper: "Commit", both: "Commit", all: "Commit, Announce"},
 }
 
 func TestCallsOfAStore(t *testing.T) {
@@ -113,6 +132,7 @@ func TestCallsOfAStore(t *testing.T) {
 		"a ManyFinder": {onlyFinder{newStore()}, func(k perKind) string { return k.finder }},
 		"a Swapper":    {onlySwapper{newStore()}, func(k perKind) string { return k.swapper }},
 		"both":         {newStore(), func(k perKind) string { return k.both }},
+		"an Announcer": {announcing{newStore(), &followers.List[middleware.Revocation]{}}, func(k perKind) string { return k.all }},
 	} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
@@ -165,4 +185,44 @@ func handshake(t testing.TB, srv *wstest.Server, cookie string) {
 		t.Fatal(err)
 	}
 	_ = c.CloseNow()
+}
+
+// A front has the optional methods of its store, and no others.
+func TestFrontsHaveTheMethodsOfTheirStores(t *testing.T) {
+	t.Parallel()
+	s := &swapping{MemStore: memstore.NewWithCleanupInterval(0)}
+	a := announcing{s, &followers.List[middleware.Revocation]{}}
+	for name, store := range map[string]scs.Store{
+		"memstore":     s.MemStore,
+		"a Swapper":    onlySwapper{s},
+		"a ManyFinder": onlyFinder{s},
+		"both":         s,
+		"an Announcer": struct {
+			*memstore.MemStore
+			session.Announcer
+		}{s.MemStore, a},
+		"an Announcer that swaps": struct {
+			onlySwapper
+			session.Announcer
+		}{onlySwapper{s}, a},
+		"an Announcer that finds": struct {
+			onlyFinder
+			session.Announcer
+		}{onlyFinder{s}, a},
+		"an Announcer that is both": a,
+	} {
+		for what, has := range map[string]func(scs.Store) bool{
+			"Swapper":    func(s scs.Store) bool { _, ok := s.(session.Swapper); return ok },
+			"ManyFinder": func(s scs.Store) bool { _, ok := s.(session.ManyFinder); return ok },
+			"Announcer":  func(s scs.Store) bool { _, ok := s.(session.Announcer); return ok },
+		} {
+			for front, put := range map[string]scs.Store{
+				"Faulty": storetest.Faulty(store, storetest.Faults{}), "StaleReads": storetest.StaleReads(store),
+			} {
+				if got, want := has(put), has(store); got != want {
+					t.Errorf("%s of %s is a %s: %v, want %v", front, name, what, got, want)
+				}
+			}
+		}
+	}
 }

@@ -24,7 +24,7 @@
 // the test to a second. Run it with the race detector.
 //
 // An optional interface is tested if the store has it: [scs.CtxStore], [scs.IterableStore],
-// [session.Swapper], [session.ManyFinder]. Otherwise its subtests are skipped. A line such as
+// [session.Swapper], [session.ManyFinder], [session.Announcer]. Otherwise its subtests are skipped. A line such as
 // the following keeps a misspelt method from being skipped too.
 //
 //	var _ session.Swapper = (*Store)(nil)

@@ -11,8 +11,8 @@ import (
 
 // Call is one call of a session store.
 type Call struct {
-	Method string   // Find, Commit, Delete, All, Swap or FindMany, with or without Ctx
-	Keys   []string // none for All
+	Method string   // Find, Commit, Delete, All, Swap, FindMany or Announce, with or without Ctx
+	Keys   []string // none for All and Announce
 }
 
 // Faults are put in front of a session store by [Faulty]. The functions may be nil, and may
@@ -30,7 +30,8 @@ type Faults struct {
 var ErrFault = errors.New("storetest: a fault")
 
 // Faulty returns s with faults in front. The result has methods with a context, is a
-// [session.Swapper] or a [session.ManyFinder] if s is one, and lists if s can.
+// [session.Swapper], a [session.ManyFinder] and a [session.Announcer] if s is one, and lists if s
+// can.
 func Faulty(s scs.Store, f Faults) scs.Store { return inFront(s, f, nil) }
 
 // Slow returns s with each call delayed by d, or until its context ends.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/alexedwards/scs/v2"
+	"github.com/securews/securews/middleware"
 	"github.com/securews/securews/session"
 )
 
@@ -27,15 +28,58 @@ func inFront(s scs.Store, f Faults, c *cache) scs.Store {
 	w := &front{s, f, c}
 	_, swaps := s.(session.Swapper)
 	_, many := s.(session.ManyFinder)
+	_, announces := s.(session.Announcer)
+	if announces {
+		return inFrontOfAnnouncer(w, swaps, many)
+	}
 	switch {
 	case swaps && many:
-		return bothFront{swapFront{w}}
+		return struct {
+			*front
+			swapFront
+			manyFront
+		}{w, swapFront{w}, manyFront{w}}
 	case swaps:
-		return swapFront{w}
+		return struct {
+			*front
+			swapFront
+		}{w, swapFront{w}}
 	case many:
-		return manyFront{w}
+		return struct {
+			*front
+			manyFront
+		}{w, manyFront{w}}
 	}
 	return w
+}
+
+func inFrontOfAnnouncer(w *front, swaps, many bool) scs.Store {
+	switch a := (announceFront{w}); {
+	case swaps && many:
+		return struct {
+			*front
+			swapFront
+			manyFront
+			announceFront
+		}{w, swapFront{w}, manyFront{w}, a}
+	case swaps:
+		return struct {
+			*front
+			swapFront
+			announceFront
+		}{w, swapFront{w}, a}
+	case many:
+		return struct {
+			*front
+			manyFront
+			announceFront
+		}{w, manyFront{w}, a}
+	default:
+		return struct {
+			*front
+			announceFront
+		}{w, a}
+	}
 }
 
 // do makes a call between the faults.
@@ -123,14 +167,25 @@ func (f *front) Delete(key string) error { return f.DeleteCtx(context.Background
 // All implements scs.IterableStore.
 func (f *front) All() (map[string][]byte, error) { return f.AllCtx(context.Background()) }
 
-func (f *front) swap(ctx context.Context, key string, old, b []byte, expires time.Time) (bool, error) {
+// The optional interfaces of a store.
+type (
+	swapFront     struct{ f *front }
+	manyFront     struct{ f *front }
+	announceFront struct{ f *front }
+)
+
+// Swap implements session.Swapper.
+func (x swapFront) Swap(ctx context.Context, key string, old, b []byte, expires time.Time) (bool, error) {
+	f := x.f
 	return do(ctx, f, Call{"Swap", []string{key}}, func() (bool, error) {
 		defer f.cache.drop(key)
 		return f.s.(session.Swapper).Swap(ctx, key, old, b, expires)
 	})
 }
 
-func (f *front) findMany(ctx context.Context, keys []string) ([][]byte, error) {
+// FindMany implements session.ManyFinder.
+func (x manyFront) FindMany(ctx context.Context, keys ...string) ([][]byte, error) {
+	f := x.f
 	return do(ctx, f, Call{"FindMany", keys}, func() ([][]byte, error) {
 		found, err := f.s.(session.ManyFinder).FindMany(ctx, keys...)
 		for i := range found {
@@ -143,23 +198,15 @@ func (f *front) findMany(ctx context.Context, keys []string) ([][]byte, error) {
 	})
 }
 
-type swapFront struct{ *front }
-
-// Swap implements session.Swapper.
-func (f swapFront) Swap(ctx context.Context, key string, old, b []byte, expires time.Time) (bool, error) {
-	return f.swap(ctx, key, old, b, expires)
+// Announce implements session.Announcer.
+func (x announceFront) Announce(ctx context.Context, v middleware.Revocation) error {
+	_, err := do(ctx, x.f, Call{Method: "Announce"}, func() (struct{}, error) {
+		return struct{}{}, x.f.s.(session.Announcer).Announce(ctx, v)
+	})
+	return err
 }
 
-type manyFront struct{ *front }
-
-// FindMany implements session.ManyFinder.
-func (f manyFront) FindMany(ctx context.Context, keys ...string) ([][]byte, error) {
-	return f.findMany(ctx, keys)
-}
-
-type bothFront struct{ swapFront }
-
-// FindMany implements session.ManyFinder.
-func (f bothFront) FindMany(ctx context.Context, keys ...string) ([][]byte, error) {
-	return f.findMany(ctx, keys)
+// Follow implements session.Announcer. It is not a call: it asks nothing of the store.
+func (x announceFront) Follow(fn func(middleware.Revocation)) (stop func()) {
+	return x.f.s.(session.Announcer).Follow(fn)
 }

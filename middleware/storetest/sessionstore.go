@@ -14,13 +14,13 @@ import (
 
 // SessionStore tests a store for session.Config.Store and session.NewRevocations. The open
 // function returns a handle; every handle has the same data, see the package. If the store is a
-// [session.Swapper] or a [session.ManyFinder], it is tested as such too.
+// [session.Swapper], a [session.ManyFinder] or a [session.Announcer], it is tested as such too.
 //
 // Keys are 43 characters, the base64url of 32 bytes; values are 1 to 64,000 bytes of any kind;
 // an expiry is at most 31 days ahead, or further for a revocation that asks for it.
 func SessionStore(t *testing.T, open func(testing.TB) scs.Store) {
 	t.Helper()
-	runAll(t, "SessionStore", open, storeChecks, expiryChecks, freshChecks, swapperChecks, manyFinderChecks)
+	runAll(t, "SessionStore", open, storeChecks, expiryChecks, freshChecks, swapperChecks, manyFinderChecks, announcerChecks)
 }
 
 var storeChecks = []check[scs.Store]{
