@@ -36,10 +36,10 @@ func BenchmarkEcho(b *testing.B) {
 		for _, kind := range []string{"plain", "TLS"} {
 			for _, size := range []int{100, 16 << 10} {
 				b.Run(fmt.Sprint(lib.name, "/", kind, "/", size, " B"), func(b *testing.B) {
-					echo := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { _ = echoOver(lib.up, rw, r) })
-					var pair [2]*exchange
-					for i, h := range []http.Handler{echo, g.Handler(echo)} {
-						pair[i] = openExchange(b, a.Handler(h), kind, size)
+					h := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { _ = echoOver(lib.up, rw, r) })
+					var pair [2]*echo
+					for i, h := range []http.Handler{h, g.Handler(h)} {
+						pair[i] = openEcho(b, a.Handler(h), kind, size)
 					}
 					const turn = 50 // messages
 					for b.Loop() {
@@ -58,15 +58,15 @@ func BenchmarkEcho(b *testing.B) {
 	}
 }
 
-// exchange is a client, and the CPU time of its echoes.
-type exchange struct {
+// echo is a client, and the CPU time of its echoes.
+type echo struct {
 	*peer
 	frame, reply []byte
 	n            int
 	used         time.Duration
 }
 
-func openExchange(b *testing.B, h http.Handler, kind string, size int) *exchange {
+func openEcho(b *testing.B, h http.Handler, kind string, size int) *echo {
 	b.Helper()
 	s := httptest.NewUnstartedServer(h)
 	if kind == "TLS" {
@@ -76,12 +76,12 @@ func openExchange(b *testing.B, h http.Handler, kind string, size int) *exchange
 	}
 	b.Cleanup(s.Close)
 	frame := masked(0x82, make([]byte, size))
-	e := &exchange{peer: dial(b, s, nil), frame: frame, reply: make([]byte, len(frame)-4)}
+	e := &echo{peer: dial(b, s, nil), frame: frame, reply: make([]byte, len(frame)-4)}
 	_ = e.SetDeadline(time.Time{})
 	return e
 }
 
-func (e *exchange) repeat(b *testing.B, n int) {
+func (e *echo) repeat(b *testing.B, n int) {
 	b.Helper()
 	began := cpuTime()
 	for range n {

@@ -18,7 +18,7 @@ import (
 var ann = middleware.Principal{Issuer: "https://id.example", Subject: "ann", Method: "session"}
 
 // world is a registry, and an Auth whose credential is the header Session: the name of a
-// session of ann.
+// session, which is ann's but for "session of bob".
 type world struct {
 	*live.Registry
 	t           *testing.T
@@ -34,8 +34,13 @@ func newWorld(t *testing.T, cfg live.Config) *world {
 	w := &world{t: t, revocations: middleware.NewRevocations()}
 	w.auth = auth(t, middleware.WithRevocations(admit(func(r *http.Request) (middleware.Principal, error) {
 		p := ann
-		if p.SessionHandle = r.Header.Get("Session"); p.SessionHandle == "" {
+		name := r.Header.Get("Session")
+		if name == "" {
 			return p, middleware.ErrNoCredential
+		}
+		p.SessionHandle, p.TokenHandle = name, "token of "+name
+		if name == "session of bob" {
+			p.Subject = "bob"
 		}
 		return p, nil
 	}), w.revocations))
