@@ -28,6 +28,7 @@ type proxy struct {
 	dir        string // holds cert.pem, key.pem, both.pem
 	roots      *x509.CertPool
 	lines      chan []byte // of the service's log
+	stop       func()      // ends the proxy, once it is started
 }
 
 // newProxy chooses the places of a proxy. The service behind it is yet to be started.
@@ -39,7 +40,7 @@ func newProxy(t *testing.T) *proxy {
 	return p
 }
 
-// start runs the command until the end of the test. If it is not installed, the test is
+// start runs the command until p.stop, or the end of the test. If it is not installed, the test is
 // skipped; with SECUREWS_ALL=1 it fails.
 func (p *proxy) start(t *testing.T, name string, args ...string) {
 	t.Helper()
@@ -55,7 +56,7 @@ func (p *proxy) start(t *testing.T, name string, args ...string) {
 		_ = cmd.Wait()
 		close(exited)
 	}()
-	t.Cleanup(func() {
+	p.stop = func() {
 		_ = cmd.Process.Signal(os.Interrupt)
 		select {
 		case <-exited:
@@ -63,6 +64,10 @@ func (p *proxy) start(t *testing.T, name string, args ...string) {
 			_ = cmd.Process.Kill()
 			<-exited
 		}
+	}
+	stop := p.stop
+	t.Cleanup(func() {
+		stop()
 		if t.Failed() {
 			t.Logf("%s wrote:\n%s", name, output.String())
 		}
