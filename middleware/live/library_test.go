@@ -201,14 +201,15 @@ func TestLibrariesEndWithTheirCredential(t *testing.T) {
 	}
 }
 
-// A peer that does not read: the connection is cut at the grace.
+// A peer that reads no more than the beginning of a frame: the connection is cut at the grace,
+// and not before. TestStuckWriterIsCutInFakeTime has the exact time.
 func TestStuckWriterIsCutAtTheGrace(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"plain", "TLS"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, Config{Timeouts: Timeouts{Grace: 300 * time.Millisecond}})
-			stuck, ended := make(chan struct{}), make(chan error, 1)
+			ended := make(chan error, 1)
 			s := serve(t, w.front(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 				c, err := UpgradeWire(rw, r)
 				if err != nil {
@@ -216,25 +217,58 @@ func TestStuckWriterIsCutAtTheGrace(t *testing.T) {
 					return
 				}
 				defer c.Close()
-				close(stuck)
-				for err == nil {
-					err = c.Send(WireBinary, make([]byte, 1<<20))
-				}
-				ended <- err
+				ended <- c.Send(WireBinary, make([]byte, 24<<20)) // more than a kernel holds
 			})), kind)
-			c, _ := w.connect(s, "session", false)
-			defer c.CloseNow()
-			<-stuck
-			time.Sleep(200 * time.Millisecond)
+			c, res, err := DialWire(t.Context(), s.Client().Transport.(*http.Transport).TLSClientConfig, s.URL, http.Header{"Session": {"session"}})
+			if c == nil {
+				t.Fatal(res, err)
+			}
+			defer c.Close()
+			if _, err := io.ReadFull(c.r, make([]byte, 1)); err != nil {
+				t.Fatal(err)
+			}
 			began := time.Now()
 			w.signOut("session")
-			within10s(t, "the cut", ended)
-			if took := time.Since(began); took < 250*time.Millisecond || took > 600*time.Millisecond {
+			if err := within10s(t, "the cut", ended); err == nil {
+				t.Error("the frame has been written")
+			}
+			if took := time.Since(began); took < 300*time.Millisecond {
 				t.Errorf("cut after %v, want 300 ms", took)
 			}
 			w.settled()
 		})
 	}
+}
+
+func TestStuckWriterIsCutInFakeTime(t *testing.T) {
+	inBubble(t, Config{Timeouts: Timeouts{Grace: 300 * time.Millisecond}}, func(t *testing.T, w *world) {
+		cut := make(chan time.Time, 1)
+		client, returned := w.dial(w.front(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			c, err := UpgradeWire(rw, r)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.Close()
+			if err := c.Send(WireBinary, make([]byte, 5000)); err == nil {
+				t.Error("the frame has been written")
+			}
+			cut <- time.Now()
+		})), "session")
+		defer client.Close()
+		if _, err := readHead(client); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := client.Read(make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		w.signOut("session")
+		if took := (<-cut).Sub(began); took != 300*time.Millisecond {
+			t.Errorf("cut after %v, want 300 ms", took)
+		}
+		<-returned
+	})
 }
 
 // A peer that reads again within the grace gets the rest of the frame, then the close frame.
