@@ -27,6 +27,7 @@ var imports = map[string][]string{
 	"internal/recent":      {},
 	"internal/savedheader": {},
 	"internal/unwrap":      {},
+	"internal/certificate": {},
 	"internal/setting":     {},
 	"middleware": {
 		module + "/internal/...",
@@ -42,7 +43,7 @@ var imports = map[string][]string{
 	"session":           {module + "/middleware", module + "/internal/...", "github.com/alexedwards/scs/v2"},
 	"ws":                {module + "/middleware", module + "/middleware/live", module + "/internal/...", "github.com/coder/websocket"},
 	"ws/redial":         {module + "/ws", module + "/internal/...", "github.com/coder/websocket"},
-	"ws/seal":           {module + "/ws", module + "/middleware", "github.com/coder/websocket"}, // its names stand in the signatures of ws.Conn
+	"ws/seal":           {module + "/ws", module + "/middleware", module + "/internal/certificate", "github.com/coder/websocket"}, // its names stand in the signatures of ws.Conn
 	"ws/browser":        {},
 	"ws/wstest":         {"github.com/coder/websocket", "testing"},
 }

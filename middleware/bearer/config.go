@@ -144,7 +144,8 @@ type Config struct {
 	MaxStale time.Duration
 
 	// HTTPClient provides the transport; its other fields are not used. Nil: TLS 1.2 or
-	// later, the system's roots, the environment's proxy.
+	// later, the system's roots, the environment's proxy. One that skips the verification of
+	// certificates is refused by New, or sends nothing if it hides that from New.
 	HTTPClient *http.Client
 
 	// Log receives failed fetches and keys that were left out. Nil: slog.Default().

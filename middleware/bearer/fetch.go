@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/securews/securews/internal/bounded"
+	"github.com/securews/securews/internal/certificate"
 )
 
 const (
@@ -36,8 +37,9 @@ type document struct {
 }
 
 // hardened returns a client with the trust of c that follows no redirect, keeps no
-// cookies and reads no endless header. It keeps at most that many connections. A transport of
-// a foreign type is used unchanged.
+// cookies, reads no endless header and sends nothing to a server whose certificate was not
+// verified. It keeps at most that many connections. A transport of a foreign type is used
+// unchanged.
 func hardened(c *http.Client, connections int) *http.Client {
 	out := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	if c != nil {
@@ -67,6 +69,7 @@ func hardened(c *http.Client, connections int) *http.Client {
 		}
 		out.Transport = t
 	}
+	out.Transport = certificate.Transport(out.Transport)
 	return out
 }
 

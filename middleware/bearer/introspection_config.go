@@ -105,7 +105,8 @@ type IntrospectionConfig struct {
 	Key []byte
 
 	// HTTPClient provides the transport; its other fields are not used. Nil: TLS 1.2 or
-	// later, the system's roots, the environment's proxy.
+	// later, the system's roots, the environment's proxy. One that skips the verification of
+	// certificates is refused by NewIntrospector, or sends nothing if it hides that from it.
 	HTTPClient *http.Client
 
 	// Log receives failed questions, at most one in 10 s. Nil: slog.Default().

@@ -12,6 +12,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/securews/securews/internal/certificate"
 	"github.com/securews/securews/internal/loopback"
 )
 
@@ -58,6 +59,11 @@ func (c Config) validateClaims() (errs []error) {
 	}
 	if isNilPointer(c.Sessions) {
 		wrong("Sessions: a nil %T: write nil for none, or a value", c.Sessions)
+	}
+	if c.HTTPClient != nil && c.HTTPClient.Transport != nil {
+		for _, err := range certificate.Check(c.HTTPClient.Transport) {
+			wrong("HTTPClient: %w", err)
+		}
 	}
 	return append(errs, c.validateResource()...)
 }

@@ -1,7 +1,6 @@
 package redial
 
 import (
-	"crypto/tls"
 	"errors"
 	"net/http"
 	"net/url"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/securews/securews/internal/certificate"
 	"github.com/securews/securews/internal/loopback"
 	"github.com/securews/securews/internal/opening"
 )
@@ -98,26 +98,15 @@ func checkHeader(h http.Header) error {
 }
 
 // checkClient rejects settings that disable the verification of certificates or permit
-// obsolete versions of TLS.
+// obsolete versions of TLS, as far as they can be seen before a dial.
 func checkClient(c *http.Client) error {
-	transport := http.DefaultTransport
-	if c != nil && c.Transport != nil {
+	var transport http.RoundTripper
+	if c != nil {
 		transport = c.Transport
 	}
-	t, ok := transport.(*http.Transport)
-	if !ok || t.TLSClientConfig == nil {
-		return nil
-	}
 	var errs []error
-	cfg := t.TLSClientConfig
-	if cfg.InsecureSkipVerify && cfg.VerifyConnection == nil {
-		errs = append(errs, wrong("HTTPClient: InsecureSkipVerify without VerifyConnection: any host could impersonate the server"))
-	}
-	if cfg.MinVersion != 0 && cfg.MinVersion < tls.VersionTLS12 {
-		errs = append(errs, wrong("HTTPClient: MinVersion below TLS 1.2 (RFC 8996)"))
-	}
-	if cfg.MaxVersion != 0 && cfg.MaxVersion < tls.VersionTLS12 {
-		errs = append(errs, wrong("HTTPClient: MaxVersion below TLS 1.2 (RFC 8996)"))
+	for _, err := range certificate.Check(transport) {
+		errs = append(errs, wrong("HTTPClient: %v", err))
 	}
 	return errors.Join(errs...)
 }

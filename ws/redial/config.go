@@ -38,7 +38,12 @@ type Config struct {
 	Credential Source
 
 	// HTTPClient dials; nil: one with http.DefaultTransport. Its CheckRedirect and Timeout
-	// have no effect: redirects are not followed, and Timeouts.Dial applies.
+	// have no effect: redirects are not followed, and Timeouts.Dial applies. Its Transport must
+	// verify the server's certificate. One that does not is refused by New if it is an
+	// http.Transport, or has a method Unwrap() http.RoundTripper that leads to one. Another type
+	// is found out at the dial, and ends Run: before the handshake, and thus the credential, is
+	// sent if it passes the request's context on, else before the connection is used. A Transport
+	// whose responses show no TLS, because it uses another library, is trusted.
 	HTTPClient *http.Client
 
 	// Greet, if set, runs on every connection before serve and before the queued messages

@@ -68,7 +68,8 @@ type TicketConfig struct {
 	URL string
 
 	// HTTPClient sends the requests; nil: one with http.DefaultTransport. With a cookie
-	// jar, it can authenticate to the ticket route by a cookie.
+	// jar, it can authenticate to the ticket route by a cookie. The rules about certificates are
+	// those of Config.HTTPClient.
 	HTTPClient *http.Client
 
 	// Authorize, if set, adds to each request the fields that the ticket route requires,

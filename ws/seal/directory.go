@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/securews/securews/internal/certificate"
 )
 
 // DirectoryPath is the path at which clients look up a server's public keys.
@@ -116,7 +118,8 @@ func decodeStrict(b []byte, v any) error {
 }
 
 // FetchKeys gets a server's directory. The address must be https; redirects are followed to
-// https only. A nil client is http.DefaultClient; ctx bounds the call.
+// https only. A nil client is http.DefaultClient; one that does not verify the server's certificate
+// is an error. ctx bounds the call.
 //
 // Keys that arrive over the same TLS as the messages protect against passive readers behind
 // that TLS, not against an attacker who can replace the keys. To be safe from both, pin the
@@ -133,7 +136,11 @@ func FetchKeys(ctx context.Context, client *http.Client, address string) ([]Publ
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errDirectory, err)
 	}
+	if errs := certificate.Check(client.Transport); len(errs) > 0 {
+		return nil, fmt.Errorf("%w: %w", errDirectory, errors.Join(errs...))
+	}
 	secure := *client
+	secure.Transport = certificate.Transport(client.Transport)
 	secure.CheckRedirect = httpsOnly(client.CheckRedirect)
 	res, err := secure.Do(req)
 	if err != nil {
