@@ -23,7 +23,7 @@ func (r *reader) heal(ctx context.Context, client goredis.UniversalClient, ends 
 	var later map[string]id // the newest of the log
 	restored := 0
 	for i, s := range ends {
-		if bytes.Equal(values[i], s.value) {
+		if s.is(values[i]) {
 			continue
 		}
 		if values[i] != nil && later == nil {
@@ -49,15 +49,28 @@ func (r *reader) heal(ctx context.Context, client goredis.UniversalClient, ends 
 	return r.announce(ctx, middleware.Revocation{Resync: true})
 }
 
+// is reports whether the server has it still. A nil value is an absent one.
+func (s *stored) is(present []byte) bool {
+	return (present == nil) == (s.value == nil) && bytes.Equal(present, s.value)
+}
+
 // storeAgain returns false if another node was faster.
 func (r *reader) storeAgain(ctx context.Context, client goredis.UniversalClient, s stored, present []byte) (bool, error) {
 	left := time.Until(s.expires)
 	if left <= 0 {
 		return false, nil
 	}
-	swapped, err := swap(ctx, client, s.key, present, s.value, left)
-	if err != nil || !swapped {
-		return false, err
+	var err error
+	if s.value == nil {
+		err = client.Del(ctx, s.key).Err() // handles are random: no other session has the key
+	} else {
+		var swapped bool
+		if swapped, err = swap(ctx, client, s.key, present, s.value, left); err == nil && !swapped {
+			return false, nil
+		}
+	}
+	if err != nil {
+		return false, fmt.Errorf("redis: %w", err)
 	}
 	_, err = r.append(ctx, s.fields()...)
 	return true, err
@@ -97,7 +110,7 @@ func (r *reader) latest(ctx context.Context, client goredis.UniversalClient) (ma
 		for _, e := range entries {
 			from = "(" + e.ID
 			at, err := parseID(e.ID)
-			if err != nil || e.Values[fieldStored] == nil {
+			if err != nil || e.Values[fieldKey] == nil {
 				continue
 			}
 			if s, err := parseStored(at, e.Values); err == nil && newest[s.key].less(s.first) {
@@ -130,7 +143,7 @@ func (r *reader) verify(ctx context.Context, client goredis.UniversalClient) err
 	}
 	var gone []stored
 	for i, s := range ends {
-		if values[i] == nil {
+		if s.value == nil && values[i] != nil || s.value != nil && values[i] == nil {
 			gone = append(gone, s)
 		}
 	}

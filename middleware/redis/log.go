@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -24,16 +25,21 @@ type endLog struct {
 	stream     string
 	node       string // names this node in its entries
 	remembered memory
-	followers  followers.List[middleware.Revocation]
+	followers  followers.List[told]
+	standing   atomic.Pointer[standing]
 
 	mu      sync.Mutex
-	reading context.CancelFunc // nil: nothing reads
+	stop    context.CancelFunc // of the reader; nil: it was not started
 	done    chan struct{}      // closed when the reader has returned
-	n       int                // how many follow
 	closed  bool
-	written id // the newest entry that this node has written
+	written id  // the newest entry that this node has written
+	losses  int // how often the server has lost entries: ids may begin anew then
 	state   state
 }
+
+// standing says whether the reader stands on an entry of the log: then nothing is lost that it knows
+// of. Reads wait for it.
+type standing struct{ yes chan struct{} }
 
 // state is how this node hears of announcements.
 type state struct {
@@ -42,40 +48,112 @@ type state struct {
 	lag   time.Duration
 }
 
+// told is an announcement, and its place in the log; the zero place is after all others.
+type told struct {
+	v      middleware.Revocation
+	losses int
+	at     id
+}
+
+var errNotYet = errors.New("redis: the log: not connected yet")
+
 func newEndLog(cfg Config, client goredis.UniversalClient) *endLog {
-	return &endLog{cfg: cfg, client: client, stream: cfg.Prefix + "log", node: rand.Text()}
+	l := &endLog{cfg: cfg, client: client, stream: cfg.Prefix + "log", node: rand.Text()}
+	l.standing.Store(&standing{make(chan struct{})})
+	l.state = state{fault: errNotYet, since: time.Now()}
+	return l
+}
+
+// start starts the reader, the first time.
+func (l *endLog) start() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stop != nil || l.closed {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	l.stop, l.done = cancel, make(chan struct{})
+	go newReader(l).run(ctx, l.done)
+}
+
+func (l *endLog) close() {
+	l.mu.Lock()
+	l.closed = true
+	stop, done := l.stop, l.done
+	l.mu.Unlock()
+	if stop != nil {
+		stop()
+		<-done
+	}
+}
+
+// await waits until the reader stands on an entry: until then the server may have lost ends that this
+// node is about to store again.
+func (l *endLog) await(ctx context.Context) error {
+	s := l.standing.Load()
+	select {
+	case <-s.yes:
+		return nil
+	default:
+	}
+	select {
+	case <-s.yes:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("redis: it is not known whether the server has lost ends: %w: %w", ctx.Err(), l.hears())
+	}
 }
 
 // put stores an end, and records it in the log.
 func (l *endLog) put(ctx context.Context, key string, value []byte, left time.Duration) error {
+	s := stored{key: key, value: value, expires: time.Now().Add(left)}
 	var appended *goredis.StringCmd
 	_, err := l.client.Pipelined(ctx, func(p goredis.Pipeliner) error {
 		p.Do(ctx, "SET", key, value, "PX", milliseconds(left))
-		appended = p.XAdd(ctx, l.entry(stored{key: key, value: value, expires: time.Now().Add(left)}.fields()...))
+		appended = p.XAdd(ctx, l.entry(s.fields()...))
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("redis: %w", err)
 	}
-	l.wrote(appended.Val(), key, value, left)
-	return nil
+	return l.wrote(appended.Val(), s)
+}
+
+// deletedFor is how long a deletion is remembered: longer than any session lasts.
+const deletedFor = 31 * 24 * time.Hour
+
+// remove deletes the record of a session, and records it in the log: a backup may have it.
+func (l *endLog) remove(ctx context.Context, key string) error {
+	s := stored{key: key, expires: time.Now().Add(deletedFor)}
+	var deleted *goredis.IntCmd
+	var appended *goredis.StringCmd
+	_, err := l.client.Pipelined(ctx, func(p goredis.Pipeliner) error {
+		deleted, appended = p.Del(ctx, key), p.XAdd(ctx, l.entry(s.fields()...))
+		return nil
+	})
+	if err = errors.Join(err, deleted.Err()); err != nil {
+		return fmt.Errorf("redis: %w", err)
+	}
+	return l.wrote(appended.Val(), s)
 }
 
 // record records an end that is stored already.
 func (l *endLog) record(ctx context.Context, key string, value []byte, left time.Duration) error {
-	at, err := l.append(ctx, stored{key: key, value: value, expires: time.Now().Add(left)}.fields()...)
+	s := stored{key: key, value: value, expires: time.Now().Add(left)}
+	at, err := l.append(ctx, s.fields()...)
 	if err != nil {
 		return err
 	}
-	l.wrote(at, key, value, left)
-	return nil
+	return l.wrote(at, s)
 }
 
-func (l *endLog) wrote(at, key string, value []byte, left time.Duration) {
-	if at, err := parseID(at); err == nil {
-		l.remembered.add(stored{key: key, value: value, expires: time.Now().Add(left), first: at}, time.Now())
-		l.advance(at)
+func (l *endLog) wrote(at string, s stored) (err error) {
+	if s.first, err = parseID(at); err != nil {
+		return err
 	}
+	l.remembered.add(s, time.Now())
+	l.advance(s.first)
+	return nil
 }
 
 // advance notes the newest entry of this node, which must stay in the log.
@@ -85,6 +163,12 @@ func (l *endLog) advance(at id) {
 	if l.written.less(at) {
 		l.written = at
 	}
+}
+
+func (l *endLog) newest() id {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.written
 }
 
 func (l *endLog) announce(ctx context.Context, v middleware.Revocation) error {
@@ -99,10 +183,23 @@ func (l *endLog) own(ctx context.Context, fields ...string) error {
 	if err != nil {
 		return err
 	}
-	if at, err := parseID(at); err == nil {
-		l.advance(at)
+	position, err := parseID(at)
+	if err == nil {
+		l.advance(position)
 	}
-	return nil
+	return err
+}
+
+// follow calls fn with the announcements behind those that this node has made already.
+func (l *endLog) follow(fn func(middleware.Revocation)) (stop func()) {
+	l.mu.Lock()
+	written, losses := l.written, l.losses
+	l.mu.Unlock()
+	return l.followers.Follow(func(t told) {
+		if t.at == (id{}) || t.losses != losses || written.less(t.at) {
+			fn(t.v)
+		}
+	})
 }
 
 func (l *endLog) entry(fields ...string) *goredis.XAddArgs {
@@ -116,54 +213,11 @@ func (l *endLog) append(ctx context.Context, fields ...string) (at string, err e
 	return at, nil
 }
 
-// follow starts the reader if this is the first.
-func (l *endLog) follow(fn func(middleware.Revocation)) (stop func()) {
-	unfollow := l.followers.Follow(fn)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.n++
-	if l.reading == nil && !l.closed {
-		ctx, cancel := context.WithCancel(context.Background())
-		l.reading, l.done = cancel, make(chan struct{})
-		l.state = state{fault: errNotYet, since: time.Now()}
-		go newReader(l).run(ctx, l.done)
-	}
-	return sync.OnceFunc(func() {
-		unfollow()
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if l.n--; l.n == 0 {
-			l.stopReading()
-		}
-	})
-}
-
-var errNotYet = errors.New("redis: the log: not connected yet")
-
-func (l *endLog) stopReading() {
-	if l.reading != nil {
-		l.reading()
-		l.reading = nil
-	}
-}
-
-func (l *endLog) close() {
-	l.mu.Lock()
-	l.closed = true
-	l.stopReading()
-	done := l.done
-	l.mu.Unlock()
-	if done != nil {
-		<-done
-	}
-}
-
-// hears returns why this node does not hear of announcements; nil if it does, or if nothing
-// follows them.
+// hears returns why this node does not hear of announcements; nil if it does, or was not asked to.
 func (l *endLog) hears() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.reading == nil {
+	if l.stop == nil {
 		return nil
 	}
 	return l.state.fault
@@ -172,7 +226,17 @@ func (l *endLog) hears() error {
 func (l *endLog) hearing() Hearing {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return Hearing{Deaf: l.reading != nil && l.state.fault != nil, Lag: l.state.lag}
+	return Hearing{Deaf: l.stop != nil && l.state.fault != nil, Lag: l.state.lag}
+}
+
+// stands has reads go on.
+func (l *endLog) stands() {
+	s := l.standing.Load()
+	select {
+	case <-s.yes:
+	default:
+		close(s.yes)
+	}
 }
 
 // heard notes that the reader works; its canary took that long.
@@ -186,7 +250,7 @@ func (l *endLog) heard(lag time.Duration) {
 	}
 }
 
-// deaf notes, and logs once, that the reader does not work.
+// deaf notes, and logs once, that the reader does not work. Reads wait.
 func (l *endLog) deaf(err error) {
 	l.mu.Lock()
 	was := l.state.fault
@@ -195,6 +259,7 @@ func (l *endLog) deaf(err error) {
 	}
 	l.state.fault = err
 	l.mu.Unlock()
+	l.standing.Store(&standing{make(chan struct{})})
 	if was == nil || errors.Is(was, errNotYet) {
 		l.cfg.Log.Warn("redis: announcements of other nodes do not arrive; connecting anew", "error", err)
 	}

@@ -15,8 +15,8 @@ import (
 
 // An entry of the log has one of these fields, and those that belong to it.
 const (
-	fieldStored       = "key"      // an end was stored under this key
-	fieldValue        = "value"    // the bytes
+	fieldKey          = "key"      // an end was stored under this key, or the record of a session deleted
+	fieldValue        = "value"    // the bytes; absent: it was deleted
 	fieldExpires      = "expires"  // when it expires, in Unix milliseconds
 	fieldFirst        = "first"    // the id under which it was recorded first, if it was stored again
 	fieldAnnouncement = "announce" // JSON
@@ -45,13 +45,16 @@ func (a id) less(b id) bool { return cmp.Or(cmp.Compare(a.ms, b.ms), cmp.Compare
 // stored is an end as it was stored.
 type stored struct {
 	key     string
-	value   []byte
+	value   []byte // nil: the key was deleted, for good
 	expires time.Time
 	first   id // zero: the entry itself is the first
 }
 
 func (s stored) fields() []string {
-	fields := []string{fieldStored, s.key, fieldValue, string(s.value), fieldExpires, strconv.FormatInt(s.expires.UnixMilli(), 10)}
+	fields := []string{fieldKey, s.key, fieldExpires, strconv.FormatInt(s.expires.UnixMilli(), 10)}
+	if s.value != nil {
+		fields = append(fields, fieldValue, string(s.value))
+	}
 	if s.first != (id{}) {
 		fields = append(fields, fieldFirst, s.first.String())
 	}
@@ -61,12 +64,15 @@ func (s stored) fields() []string {
 var errEntry = errors.New("redis: the log: an entry of another form: another version writes to it")
 
 func parseStored(at id, fields map[string]any) (stored, error) {
-	key, value := text(fields, fieldStored), text(fields, fieldValue)
+	key := text(fields, fieldKey)
 	ms, err := strconv.ParseInt(text(fields, fieldExpires), 10, 64)
-	if err != nil || key == "" || value == "" {
+	if err != nil || key == "" {
 		return stored{}, errEntry
 	}
-	s := stored{key: key, value: []byte(value), expires: time.UnixMilli(ms), first: at}
+	s := stored{key: key, expires: time.UnixMilli(ms), first: at}
+	if value := text(fields, fieldValue); value != "" {
+		s.value = []byte(value)
+	}
 	if first, ok := fields[fieldFirst].(string); ok {
 		if s.first, err = parseID(first); err != nil {
 			return stored{}, errEntry

@@ -36,7 +36,7 @@ type reader struct {
 	canary   canary
 	verified time.Time
 	telling  chan struct{}
-	told     sync.WaitGroup
+	tasks    sync.WaitGroup
 }
 
 func newReader(l *endLog) *reader {
@@ -46,7 +46,7 @@ func newReader(l *endLog) *reader {
 // run reads until ctx ends.
 func (r *reader) run(ctx context.Context, done chan<- struct{}) {
 	defer close(done)
-	defer r.told.Wait()
+	defer r.tasks.Wait()
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		began := time.Now()
 		err := r.connected(ctx)
@@ -123,9 +123,14 @@ func (r *reader) stand(ctx context.Context, client goredis.UniversalClient) erro
 	defer cancel()
 	begins := r.at == id{}
 	if !begins {
-		if lost, err := r.lost(ctx, client); err != nil || !lost {
+		switch lost, err := r.lost(ctx, client); {
+		case err != nil:
 			return err
+		case !lost:
+			r.stands()
+			return nil
 		}
+		r.deaf(errLost) // reads wait until the ends are stored again
 		r.cfg.Log.Warn("redis: the server has lost entries of the log, or this node was away too long: storing ends again, and asking about every connection")
 	}
 	at, err := client.XAdd(ctx, r.entry(fieldCanary, "")).Result()
@@ -141,24 +146,22 @@ func (r *reader) stand(ctx context.Context, client goredis.UniversalClient) erro
 		r.at = id{} // once more
 		return err
 	}
-	r.tell(middleware.Revocation{Resync: true})
+	r.stands()
+	r.tell(told{v: middleware.Revocation{Resync: true}})
 	if begins {
 		r.warnOfEviction(ctx, client)
 	}
 	return nil
 }
 
-func (l *endLog) newest() id {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.written
-}
+var errLost = errors.New("redis: the log: entries are gone")
 
 // restart stands on a new entry. Older ones of this node may be lost.
 func (r *reader) restart(at id) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.at, r.written = at, at
+	r.losses++
 }
 
 func (r *reader) lost(ctx context.Context, client goredis.UniversalClient) (bool, error) {
@@ -185,7 +188,7 @@ func (r *reader) take(e goredis.XMessage) {
 	}
 	r.at = at
 	switch fields := e.Values; {
-	case fields[fieldStored] != nil:
+	case fields[fieldKey] != nil:
 		if s, err := parseStored(at, fields); err == nil {
 			r.remembered.add(s, time.Now())
 		}
@@ -194,23 +197,23 @@ func (r *reader) take(e goredis.XMessage) {
 		if err != nil {
 			v = middleware.Revocation{Resync: true} // of another version: a new answer is right in any case
 		}
-		r.tell(v)
+		r.tell(told{v, r.losses, at})
 	case text(fields, fieldCanary) == r.node:
 		r.heard(r.canary.heard())
 	}
 }
 
 // tell has the followers called, in a goroutine: one may wait for a second.
-func (r *reader) tell(v middleware.Revocation) {
+func (r *reader) tell(t told) {
 	r.telling <- struct{}{}
-	r.told.Go(func() {
+	r.tasks.Go(func() {
 		defer func() {
 			<-r.telling
 			if p := recover(); p != nil {
 				r.cfg.Log.Error("redis: a function that follows ends panicked", "cause", bounded.Panicked(p))
 			}
 		}()
-		r.followers.Tell(v)
+		r.followers.Tell(t)
 	})
 }
 
@@ -240,7 +243,7 @@ func (c *canary) sing(ctx context.Context, r *reader) error {
 		return nil
 	}
 	c.writing, c.due = true, now.Add(canaryEvery)
-	r.told.Go(func() {
+	r.tasks.Go(func() {
 		ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 		defer cancel()
 		c.mu.Lock()

@@ -193,6 +193,8 @@ func (l *logged) String() string {
 	return l.text.String()
 }
 
+func textLog(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }
+
 // node opens the state of one node.
 func node(t testing.TB, addrs ...string) *redis.Shared {
 	t.Helper()

@@ -29,6 +29,9 @@ func (x *Sessions) key(key string) string { return x.s.cfg.Prefix + "session:" +
 
 // FindCtx implements scs.CtxStore.
 func (x *Sessions) FindCtx(ctx context.Context, key string) ([]byte, bool, error) {
+	if err := x.s.log.await(ctx); err != nil {
+		return nil, false, err
+	}
 	b, err := x.s.client.Get(ctx, x.key(key)).Bytes()
 	switch {
 	case errors.Is(err, goredis.Nil):
@@ -41,6 +44,9 @@ func (x *Sessions) FindCtx(ctx context.Context, key string) ([]byte, bool, error
 
 // FindMany implements session.ManyFinder.
 func (x *Sessions) FindMany(ctx context.Context, keys ...string) ([][]byte, error) {
+	if err := x.s.log.await(ctx); err != nil {
+		return nil, err
+	}
 	cmds := make([]*goredis.StringCmd, len(keys))
 	_, err := x.s.client.Pipelined(ctx, func(p goredis.Pipeliner) error {
 		for i, key := range keys {
@@ -121,10 +127,7 @@ func milliseconds(d time.Duration) int64 { return int64((d + time.Millisecond - 
 
 // DeleteCtx implements scs.CtxStore.
 func (x *Sessions) DeleteCtx(ctx context.Context, key string) error {
-	if err := x.s.client.Del(ctx, x.key(key)).Err(); err != nil {
-		return fmt.Errorf("redis: %w", err)
-	}
-	return nil
+	return x.s.log.remove(ctx, x.key(key))
 }
 
 // AllCtx implements scs.IterableCtxStore. It goes through all keys of the server.
@@ -175,8 +178,10 @@ func (x *Sessions) Announce(ctx context.Context, v middleware.Revocation) error 
 	return x.s.log.announce(ctx, v)
 }
 
-// Follow implements session.Announcer. The first one has this node read the log.
-func (x *Sessions) Follow(fn func(middleware.Revocation)) (stop func()) { return x.s.log.follow(fn) }
+// Follow implements session.Announcer.
+func (x *Sessions) Follow(fn func(middleware.Revocation)) (stop func()) {
+	return x.s.log.follow(fn)
+}
 
 // Find implements scs.Store.
 func (x *Sessions) Find(key string) ([]byte, bool, error) {

@@ -43,8 +43,11 @@ func (s *Shared) Close() error {
 func (s *Shared) Client() goredis.UniversalClient { return s.client }
 
 // Sessions returns the store for session.Config.Store and session.NewRevocations. All calls return
-// the same one.
-func (s *Shared) Sessions() *Sessions { return s.store }
+// the same one. From the first on this node reads the log.
+func (s *Shared) Sessions() *Sessions {
+	s.log.start()
+	return s.store
+}
 
 // Tickets returns the store for ticket.Config.Store. Keys are hashes of tickets, so that routes
 // and hosts may share it.
