@@ -131,9 +131,15 @@ func (p *process) me(c credential) string {
 // dial opens a socket; the answer is that of a refusal.
 func (p *process) dial(path string, c credential, subprotocols ...string) (*websocket.Conn, *http.Response) {
 	p.t.Helper()
+	return p.dialFrom(p.origin, path, c, subprotocols...)
+}
+
+// dialFrom dials as a page of that origin.
+func (p *process) dialFrom(origin, path string, c credential, subprotocols ...string) (*websocket.Conn, *http.Response) {
+	p.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	h := http.Header{"Origin": {p.origin}}
+	h := http.Header{"Origin": {origin}}
 	if c.header != "" {
 		h.Set(c.header, c.value)
 	}
@@ -199,6 +205,13 @@ func (p *process) openStream(c credential) <-chan string {
 		end <- string(bytes.TrimSpace(rest))
 	}()
 	return end
+}
+
+// between returns the text between two others.
+func between(s, left, right string) string {
+	_, s, _ = strings.Cut(s, left)
+	s, _, _ = strings.Cut(s, right)
+	return s
 }
 
 // count waits for every value, and returns how often each came.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -81,7 +82,7 @@ func (s *server) start() {
 	s.t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	cmd := exec.Command("sh", append([]string{"-c", `redis-server "$@" & read -r _; kill -9 $!; wait`, "sh", "--dir", s.dir}, s.args...)...)
+	cmd := exec.Command("sh", slices.Concat([]string{"-c", `redis-server "$@" & read -r _; kill -9 $!; wait`, "sh"}, s.args, []string{"--dir", s.dir})...)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		s.t.Fatal(err)

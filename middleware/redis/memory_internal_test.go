@@ -1,0 +1,40 @@
+package redis
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// The newest ends are remembered, one for each key, and no more than memorySize.
+func TestMemoryKeepsTheNewest(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1_800_000_000, 0)
+	later := now.Add(time.Hour)
+	var m memory
+	add := func(key, value string, n uint64, expires time.Time) {
+		m.add(stored{key: key, value: []byte(value), expires: expires, first: id{n, 0}}, now)
+	}
+	for i := range uint64(3 * memorySize) {
+		add(fmt.Sprint("key", i), "old", i, later)
+		add("one", fmt.Sprint(i), i, later)
+	}
+	all := m.all(now)
+	if len(all) != memorySize || len(m.order) > 2*memorySize {
+		t.Errorf("%d ends in a list of %d, want %d", len(all), len(m.order), memorySize)
+	}
+	if last := all[len(all)-1]; last.key != "one" || string(last.value) != fmt.Sprint(3*memorySize-1) {
+		t.Errorf("the last is %s %s", last.key, last.value)
+	}
+	add("one", "older", 5, later)
+	if all := m.all(now); string(all[len(all)-1].value) == "older" {
+		t.Error("an older end replaced a newer one")
+	}
+	add("short", "x", 1<<40, now.Add(time.Second))
+	if n := len(m.all(now)) - len(m.all(now.Add(time.Second))); n != 1 {
+		t.Errorf("%d have expired, want 1", n)
+	}
+	if got := m.since(now.Add(time.Nanosecond), now); len(got) != 0 {
+		t.Errorf("%d are of later", len(got))
+	}
+}

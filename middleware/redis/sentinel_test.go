@@ -1,0 +1,93 @@
+package redis_test
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/middleware/redis"
+	"github.com/securews/securews/session"
+)
+
+// startSentinel starts a sentinel that watches a master, and promotes a replica if the master is down.
+func startSentinel(t testing.TB, master *server) *server {
+	t.Helper()
+	host, port, err := net.SplitHostPort(master.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := filepath.Join(t.TempDir(), "sentinel.conf") // it writes to the file
+	text := fmt.Sprintf("sentinel monitor main %s %s 1\nsentinel down-after-milliseconds main 500\nsentinel failover-timeout main 2000\n", host, port)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	own := freePort(t)
+	s := &server{
+		t: t, addr: fmt.Sprintf("127.0.0.1:%d", own), dir: t.TempDir(),
+		args: []string{config, "--port", fmt.Sprint(own), "--bind", "127.0.0.1", "--sentinel"},
+	}
+	s.start()
+	t.Cleanup(s.kill)
+	return s
+}
+
+// A master dies and its replica is promoted, behind a sentinel. Sign-outs hold, and those of later
+// arrive.
+func TestFailover(t *testing.T) {
+	t.Parallel()
+	master := startServer(t)
+	host, port, err := net.SplitHostPort(master.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	replica := startServer(t, "--replicaof", host+" "+port)
+	sentinel := startSentinel(t, master)
+	client := raw(t, sentinel.addr)
+	eventually(t, "the sentinel knows the replica", func() bool {
+		n, err := client.Do(t.Context(), "SENTINEL", "REPLICAS", "main").Slice()
+		return err == nil && len(n) == 1
+	})
+	open := func() (*redis.Shared, *session.Manager) {
+		shared := nodeWith(t, redis.Config{Options: &goredis.UniversalOptions{Addrs: []string{sentinel.addr}, MasterName: "main"}})
+		m, err := session.New(session.Config{Store: shared.Sessions()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return shared, m
+	}
+	shared, one := open()
+	other, two := open()
+	heard := make(chan string, 10)
+	defer two.Follow(func(v middleware.Revocation) { heard <- v.Subject })()
+	eventually(t, "both hear", func() bool { return shared.Ready(t.Context()) == nil && other.Ready(t.Context()) == nil })
+	signOut := func(subject string) {
+		t.Helper()
+		eventually(t, "a sign-out of "+subject, func() bool { return one.LogoutEverywhere(t.Context(), subject) == nil })
+		for deadline := time.After(patience); ; {
+			select {
+			case got := <-heard:
+				if got == subject {
+					return
+				}
+			case <-deadline:
+				t.Fatalf("the sign-out of %s does not arrive", subject)
+			}
+		}
+	}
+	signOut("ann")
+	eventually(t, "the replica has the mark", func() bool {
+		return raw(t, replica.addr).DBSize(t.Context()).Val() >= 2 // and the log
+	})
+	master.kill()
+	signOut("bob")
+	all, err := shared.Sessions().AllCtx(t.Context())
+	if err != nil || len(all) != 2 {
+		t.Errorf("%d marks, %v; want those of ann and bob", len(all), err)
+	}
+}
