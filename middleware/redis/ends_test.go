@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -177,6 +178,42 @@ func TestConnectionThatDiesWithoutAnError(t *testing.T) {
 		t.Errorf("the socket ends with %q", got)
 	}
 	t.Logf("found after %v", time.Since(began).Round(time.Millisecond))
+}
+
+// The connection that reads the log leads to a replica that no longer follows its master, without
+// any error. The node finds it by the entries of its own that do not arrive.
+func TestLogOfAStaleReplica(t *testing.T) {
+	t.Parallel()
+	master := startServer(t)
+	host, port, err := net.SplitHostPort(master.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	replica := startServer(t, "--replicaof", host+" "+port)
+	stale := raw(t, replica.addr)
+	between := startProxy(t, master.addr)
+	a := startNode(t, settings{Addrs: []string{master.addr}, Keys: newKeys(t).document()})
+	b := startNode(t, settings{Addrs: []string{between.addr()}, Keys: newKeys(t).document()})
+	b.open(a.login("bob"))
+	eventually(t, "the replica has followed", func() bool {
+		return strings.Contains(stale.Info(t.Context(), "replication").Val(), "master_link_status:up")
+	})
+	if err := stale.Do(t.Context(), "REPLICAOF", "NO", "ONE").Err(); err != nil {
+		t.Fatal(err)
+	}
+	between.turn(replica.addr, func(*link) bool { return true })
+	eventually(t, "the log of the replica is read", between.reading)
+	between.turn(master.addr, func(x *link) bool { return !x.reads })
+	for range 2 { // also once every connection has been asked about
+		c := a.login("ann")
+		socket := b.open(c)
+		began := time.Now()
+		a.act("/logout", c)
+		if got := ended(socket); got != "3000 revoked" {
+			t.Errorf("the socket ends with %q", got)
+		}
+		t.Logf("found after %v", time.Since(began).Round(time.Millisecond))
+	}
 }
 
 // The server is killed and restarted, empty. No sign-out that was acknowledged is lost, also if

@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"bytes"
 	"net"
 	"sync"
 	"testing"
@@ -22,6 +23,7 @@ type proxy struct {
 type link struct {
 	client, server net.Conn
 	dead           bool // guarded by proxy.mu
+	reads          bool // the log; guarded by proxy.mu
 }
 
 func startProxy(t testing.TB, target string) *proxy {
@@ -58,7 +60,10 @@ func (p *proxy) accept() {
 
 func (p *proxy) connect(c net.Conn) {
 	p.pause(nil)
-	s, err := net.Dial("tcp", p.target)
+	p.mu.Lock()
+	target := p.target
+	p.mu.Unlock()
+	s, err := net.Dial("tcp", target)
 	if err != nil {
 		_ = c.Close()
 		return
@@ -76,6 +81,11 @@ func (p *proxy) pass(x *link, to, from net.Conn) {
 	b := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(b)
+		if bytes.Contains(b[:n], []byte("securews-log")) {
+			p.mu.Lock()
+			x.reads = true
+			p.mu.Unlock()
+		}
 		p.pause(x)
 		if _, writing := to.Write(b[:n]); err != nil || writing != nil {
 			return
@@ -120,4 +130,29 @@ func (p *proxy) deaden() {
 	for x := range p.links {
 		x.dead = true
 	}
+}
+
+// turn has later connections go to another server, and ends the present ones that which accepts.
+func (p *proxy) turn(target string, which func(*link) bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.target = target
+	for x := range p.links {
+		if which(x) {
+			_, _ = x.client.Close(), x.server.Close()
+			delete(p.links, x)
+		}
+	}
+}
+
+// reading reports whether a connection reads the log.
+func (p *proxy) reading() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for x := range p.links {
+		if x.reads {
+			return true
+		}
+	}
+	return false
 }

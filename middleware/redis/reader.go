@@ -26,6 +26,8 @@ const (
 	verifyEvery  = 5 * time.Second
 	verifyFor    = 5 * time.Minute
 	mostTelling  = 64 // announcements that are told at once
+
+	clientName = "securews-log" // in CLIENT LIST
 )
 
 // reader reads the log on a connection of its own. It begins with an entry that it writes itself, so
@@ -69,6 +71,7 @@ func (r *reader) run(ctx context.Context, done chan<- struct{}) {
 func (r *reader) connected(ctx context.Context) error {
 	options := *r.cfg.Options
 	options.PoolSize, options.MinIdleConns, options.ReadTimeout = 2, 0, readTimeout
+	options.ClientName = clientName
 	client := goredis.NewUniversalClient(&options)
 	defer context.AfterFunc(ctx, func() { _ = client.Close() })() // a read does not end with its context
 	defer func() { _ = client.Close() }()
