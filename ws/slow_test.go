@@ -178,7 +178,7 @@ type lingeringNode struct {
 // serveLingering serves ann's connection, which reads nothing but the 101.
 func serveLingering(t *testing.T, secured bool, cfg ws.Config) lingeringNode {
 	t.Helper()
-	n := lingeringNode{registry(t, live.Config{Timeouts: live.Timeouts{Spread: time.Hour}}), make(chan int, 8)}
+	n := lingeringNode{registry(t, live.Config{Timeouts: live.Timeouts{Spread: 80_000 * time.Hour}}), make(chan int, 8)} // the shutdown ends none before its own cause
 	cfg.Live = n.live
 	srv := quiet(handler(t, cfg))
 	if secured {
