@@ -47,19 +47,13 @@ func (k *keys) token(user string) credential {
 	return credential{"Authorization", "Bearer " + signed + "." + encode(ed25519.Sign(k.private, []byte(signed)))}
 }
 
-// clusterOrServer runs the test on one server and on a Cluster.
-func clusterOrServer(t *testing.T, test func(t *testing.T, addrs []string)) {
-	t.Run("one server", func(t *testing.T) { test(t, []string{startServer(t).addr}) })
-	t.Run("a Cluster", func(t *testing.T) { test(t, startCluster(t)) })
-}
-
 // ASVS 7.4.1: a sign-out on one node ends connections of the other, at once: the recheck is
 // minutes away.
 func TestSignOutReachesTheOtherNode(t *testing.T) {
 	t.Parallel()
-	clusterOrServer(t, func(t *testing.T, addrs []string) {
+	onEach(t, func(t *testing.T, x *installation) {
 		k := newKeys(t)
-		set := settings{Addrs: addrs, Keys: k.document()}
+		set := settings{Addrs: x.addrs, Keys: k.document()}
 		a, b := startNode(t, set), startNode(t, set)
 
 		ann := a.login("ann")
@@ -97,8 +91,8 @@ func TestSignOutReachesTheOtherNode(t *testing.T) {
 // ASVS 7.4.3: all sessions of a user, with 500 sockets and streams on two nodes.
 func TestSignOutEverywhereOnTwoNodes(t *testing.T) {
 	t.Parallel()
-	clusterOrServer(t, func(t *testing.T, addrs []string) {
-		set := settings{Addrs: addrs, Keys: newKeys(t).document()}
+	onEach(t, func(t *testing.T, x *installation) {
+		set := settings{Addrs: x.addrs, Keys: newKeys(t).document()}
 		nodes := []*process{startNode(t, set), startNode(t, set)}
 		var sockets []*websocket.Conn
 		var streams []<-chan string
@@ -140,44 +134,46 @@ func stillOpen(t testing.TB, socket *websocket.Conn) {
 // A node is cut off for 3 s. Each end that was acknowledged meanwhile arrives.
 func TestSignOutsDuringAPartition(t *testing.T) {
 	t.Parallel()
-	s := startServer(t)
-	cut := startProxy(t, s.addr)
-	a := startNode(t, settings{Addrs: []string{s.addr}, Keys: newKeys(t).document()})
-	b := startNode(t, settings{Addrs: []string{cut.addr()}, Keys: newKeys(t).document()})
-	var cookies []credential
-	var sockets []*websocket.Conn
-	for i := range 100 {
-		c := a.login(fmt.Sprint("user", i))
-		cookies, sockets = append(cookies, c), append(sockets, b.open(c))
-	}
-	cut.sever()
-	severed := time.Now()
-	for _, c := range cookies {
-		a.act("/logout", c)
-	}
-	time.Sleep(3*time.Second - time.Since(severed))
-	cut.heal()
-	if got := count(sockets, ended); got["3000 revoked"] != len(sockets) {
-		t.Errorf("the sockets end with %v", got)
-	}
+	onEach(t, func(t *testing.T, x *installation) {
+		cut := x.proxied()
+		a := startNode(t, settings{Addrs: x.addrs, Keys: newKeys(t).document()})
+		b := startNode(t, settings{Addrs: x.addrs, Via: cut.via, Keys: newKeys(t).document()})
+		var cookies []credential
+		var sockets []*websocket.Conn
+		for i := range 100 {
+			c := a.login(fmt.Sprint("user", i))
+			cookies, sockets = append(cookies, c), append(sockets, b.open(c))
+		}
+		cut.each((*proxy).sever)
+		severed := time.Now()
+		for _, c := range cookies {
+			a.act("/logout", c)
+		}
+		time.Sleep(3*time.Second - time.Since(severed))
+		cut.each((*proxy).heal)
+		if got := count(sockets, ended); got["3000 revoked"] != len(sockets) {
+			t.Errorf("the sockets end with %v", got)
+		}
+	})
 }
 
 // The connections of a node to the server die, and nothing says so.
 func TestConnectionThatDiesWithoutAnError(t *testing.T) {
 	t.Parallel()
-	s := startServer(t)
-	between := startProxy(t, s.addr)
-	a := startNode(t, settings{Addrs: []string{s.addr}, Keys: newKeys(t).document()})
-	b := startNode(t, settings{Addrs: []string{between.addr()}, Keys: newKeys(t).document()})
-	c := a.login("ann")
-	socket := b.open(c)
-	between.deaden()
-	began := time.Now()
-	a.act("/logout", c)
-	if got := ended(socket); got != "3000 revoked" {
-		t.Errorf("the socket ends with %q", got)
-	}
-	t.Logf("found after %v", time.Since(began).Round(time.Millisecond))
+	onEach(t, func(t *testing.T, x *installation) {
+		between := x.proxied()
+		a := startNode(t, settings{Addrs: x.addrs, Keys: newKeys(t).document()})
+		b := startNode(t, settings{Addrs: x.addrs, Via: between.via, Keys: newKeys(t).document()})
+		c := a.login("ann")
+		socket := b.open(c)
+		between.each((*proxy).deaden)
+		began := time.Now()
+		a.act("/logout", c)
+		if got := ended(socket); got != "3000 revoked" {
+			t.Errorf("the socket ends with %q", got)
+		}
+		t.Logf("found after %v", time.Since(began).Round(time.Millisecond))
+	})
 }
 
 // The connection that reads the log leads to a replica that no longer follows its master, without
@@ -221,75 +217,77 @@ func TestLogOfAStaleReplica(t *testing.T) {
 // in the server.
 func TestSignOutsOutliveALossOfTheServer(t *testing.T) {
 	t.Parallel()
-	s := startServer(t)
-	cut := startProxy(t, s.addr)
-	k := newKeys(t)
-	a := startNode(t, settings{Addrs: []string{s.addr}, Keys: k.document()})
-	b := startNode(t, settings{Addrs: []string{cut.addr()}, Keys: k.document()})
-	var cookies, tokens []credential
-	var sockets []*websocket.Conn
-	for i := range 50 {
-		cookies = append(cookies, a.login(fmt.Sprint("user", i)))
-		tokens = append(tokens, k.token(fmt.Sprint("machine", i)))
-		sockets = append(sockets, b.open(cookies[i]), b.open(tokens[i]))
-	}
-	bystander := b.open(k.token("bystander"))
-	a.open(cookies[0]) // has the node read the log
-	cut.sever()
-	for i, c := range cookies {
-		a.act("/logout", c)
-		a.act(fmt.Sprint("/revoke?user=machine", i), credential{})
-	}
-	s.restart()
-	cut.heal()
-	if got := count(sockets, ended); got["3000 revoked"]+got["3000 expired"] != len(sockets) {
-		t.Errorf("the sockets end with %v", got)
-	}
-	for _, node := range []*process{a, b} {
-		eventually(t, "the node is ready again", func() bool {
-			answer, _ := node.do(http.MethodGet, "/ready", credential{})
-			return answer.StatusCode == http.StatusOK
-		})
-		for got, n := range count(append(cookies, tokens...), node.me) {
-			if got != "401 credential_revoked" && got != "401 no_credential" {
-				t.Errorf("%d old credentials are answered with %q", n, got)
+	onEach(t, func(t *testing.T, x *installation) {
+		cut := x.proxied()
+		k := newKeys(t)
+		a := startNode(t, settings{Addrs: x.addrs, Keys: k.document()})
+		b := startNode(t, settings{Addrs: x.addrs, Via: cut.via, Keys: k.document()})
+		var cookies, tokens []credential
+		var sockets []*websocket.Conn
+		for i := range 50 {
+			cookies = append(cookies, a.login(fmt.Sprint("user", i)))
+			tokens = append(tokens, k.token(fmt.Sprint("machine", i)))
+			sockets = append(sockets, b.open(cookies[i]), b.open(tokens[i]))
+		}
+		bystander := b.open(k.token("bystander"))
+		a.open(cookies[0]) // has the node read the log
+		cut.each((*proxy).sever)
+		for i, c := range cookies {
+			a.act("/logout", c)
+			a.act(fmt.Sprint("/revoke?user=machine", i), credential{})
+		}
+		x.restart()
+		cut.each((*proxy).heal)
+		if got := count(sockets, ended); got["3000 revoked"]+got["3000 expired"] != len(sockets) {
+			t.Errorf("the sockets end with %v", got)
+		}
+		for _, node := range []*process{a, b} {
+			eventually(t, "the node is ready again", func() bool {
+				answer, _ := node.do(http.MethodGet, "/ready", credential{})
+				return answer.StatusCode == http.StatusOK
+			})
+			for got, n := range count(append(cookies, tokens...), node.me) {
+				if got != "401 credential_revoked" && got != "401 no_credential" {
+					t.Errorf("%d old credentials are answered with %q", n, got)
+				}
 			}
 		}
-	}
-	stillOpen(t, bystander)
+		stillOpen(t, bystander)
+	})
 }
 
 // While Redis is down what needs it is refused; open sockets go on until Stale (RFC 6455 §7.4.1, 1013).
 func TestWhileTheServerIsDown(t *testing.T) {
 	t.Parallel()
-	s := startServer(t)
-	k := newKeys(t)
-	a := startNode(t, settings{Addrs: []string{s.addr}, Keys: k.document(), Stale: true})
-	c := a.login("ann")
-	socket := a.open(c)
-	s.kill()
-	for name, refused := range map[string]func() *http.Response{
-		"a handshake":             func() *http.Response { _, answer := a.dial("/ws", c); return answer },
-		"a handshake by token":    func() *http.Response { _, answer := a.dial("/ws", k.token("x")); return answer },
-		"a login":                 func() *http.Response { answer, _ := a.do("POST", "/login?user=bob", credential{}); return answer },
-		"a logout":                func() *http.Response { answer, _ := a.do("POST", "/logout", c); return answer },
-		"a sign-out everywhere":   func() *http.Response { answer, _ := a.do("POST", "/everywhere?user=bob", credential{}); return answer },
-		"a revocation":            func() *http.Response { answer, _ := a.do("POST", "/revoke?user=bob", credential{}); return answer },
-		"a ticket":                func() *http.Response { answer, _ := a.do("POST", "/ticket", k.token("x")); return answer },
-		"the probe of readiness":  func() *http.Response { answer, _ := a.do("GET", "/ready", credential{}); return answer },
-		"a request with a cookie": func() *http.Response { answer, _ := a.do("GET", "/me", c); return answer },
-	} {
-		if answer := refused(); answer.StatusCode != http.StatusServiceUnavailable || answer.Header.Get("Retry-After") == "" {
-			t.Errorf("%s: %d, Retry-After %q", name, answer.StatusCode, answer.Header.Get("Retry-After"))
+	onEach(t, func(t *testing.T, x *installation) {
+		k := newKeys(t)
+		a := startNode(t, settings{Addrs: x.addrs, Keys: k.document(), Stale: true})
+		c := a.login("ann")
+		socket := a.open(c)
+		x.kill()
+		for name, refused := range map[string]func() *http.Response{
+			"a handshake":             func() *http.Response { _, answer := a.dial("/ws", c); return answer },
+			"a handshake by token":    func() *http.Response { _, answer := a.dial("/ws", k.token("x")); return answer },
+			"a login":                 func() *http.Response { answer, _ := a.do("POST", "/login?user=bob", credential{}); return answer },
+			"a logout":                func() *http.Response { answer, _ := a.do("POST", "/logout", c); return answer },
+			"a sign-out everywhere":   func() *http.Response { answer, _ := a.do("POST", "/everywhere?user=bob", credential{}); return answer },
+			"a revocation":            func() *http.Response { answer, _ := a.do("POST", "/revoke?user=bob", credential{}); return answer },
+			"a ticket":                func() *http.Response { answer, _ := a.do("POST", "/ticket", k.token("x")); return answer },
+			"the probe of readiness":  func() *http.Response { answer, _ := a.do("GET", "/ready", credential{}); return answer },
+			"a request with a cookie": func() *http.Response { answer, _ := a.do("GET", "/me", c); return answer },
+		} {
+			if answer := refused(); answer.StatusCode != http.StatusServiceUnavailable || answer.Header.Get("Retry-After") == "" {
+				t.Errorf("%s: %d, Retry-After %q", name, answer.StatusCode, answer.Header.Get("Retry-After"))
+			}
 		}
-	}
-	if got := ended(socket); got != "1013 later" {
-		t.Errorf("the socket ends with %q", got)
-	}
-	s.start()
-	eventually(t, "the node is ready again", func() bool {
-		answer, _ := a.do(http.MethodGet, "/ready", credential{})
-		return answer.StatusCode == http.StatusOK
+		if got := ended(socket); got != "1013 later" {
+			t.Errorf("the socket ends with %q", got)
+		}
+		x.start()
+		eventually(t, "the node is ready again", func() bool {
+			answer, _ := a.do(http.MethodGet, "/ready", credential{})
+			return answer.StatusCode == http.StatusOK
+		})
+		a.open(a.login("ann"))
 	})
-	a.open(a.login("ann"))
 }

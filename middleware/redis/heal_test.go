@@ -25,55 +25,58 @@ func raw(t testing.TB, addrs ...string) goredis.UniversalClient {
 // it, not even in the moment before the nodes have noticed.
 func TestBackupRevivesNoSession(t *testing.T) {
 	t.Parallel()
-	s := startServer(t)
-	k := newKeys(t)
-	a, b := startNode(t, settings{Addrs: []string{s.addr}, Keys: k.document()}), startNode(t, settings{Addrs: []string{s.addr}, Keys: k.document()})
-	token := k.token("machine")
-	byLogout, everywhere, good := a.login("ann"), a.login("bob"), a.login("cas")
-	for _, node := range []*process{a, b} {
-		for _, c := range []credential{byLogout, everywhere, good, token} {
-			if got := node.me(c); got != "200" {
-				t.Fatal(got)
-			}
-		}
-	}
-	if err := raw(t, s.addr).Save(t.Context()).Err(); err != nil {
-		t.Fatal(err)
-	}
-	a.act("/logout", byLogout)
-	a.act("/everywhere?user=bob", credential{})
-	a.act("/revoke?user=machine", credential{})
-	s.kill()
-	s.start()
-	var answers []string
-	for began := time.Now(); time.Since(began) < 3*time.Second; {
+	onEach(t, func(t *testing.T, x *installation) {
+		k := newKeys(t)
+		a, b := startNode(t, settings{Addrs: x.addrs, Keys: k.document()}), startNode(t, settings{Addrs: x.addrs, Keys: k.document()})
+		token := k.token("machine")
+		byLogout, everywhere, good := a.login("ann"), a.login("bob"), a.login("cas")
 		for _, node := range []*process{a, b} {
-			for _, c := range []credential{byLogout, everywhere, token} {
-				got := node.me(c)
-				if got == "200" {
-					t.Fatalf("an ended credential is good after %v", time.Since(began))
+			for _, c := range []credential{byLogout, everywhere, good, token} {
+				if got := node.me(c); got != "200" {
+					t.Fatal(got)
 				}
-				answers = append(answers, got)
 			}
 		}
-	}
-	if last := answers[len(answers)-3:]; fmt.Sprint(last) != "[401 no_credential 401 no_credential 401 credential_revoked]" &&
-		fmt.Sprint(last) != "[401 credential_revoked 401 credential_revoked 401 credential_revoked]" {
-		t.Errorf("at last: %q", last)
-	}
-	if got := a.me(good); got != "200" {
-		t.Errorf("a session that was not ended: %s", got)
-	}
-	a.open(a.login("bob"))
+		for _, addr := range x.addrs {
+			if err := raw(t, addr).Save(t.Context()).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		a.act("/logout", byLogout)
+		a.act("/everywhere?user=bob", credential{})
+		a.act("/revoke?user=machine", credential{})
+		x.kill()
+		x.start()
+		var answers []string
+		for began := time.Now(); time.Since(began) < 3*time.Second; {
+			for _, node := range []*process{a, b} {
+				for _, c := range []credential{byLogout, everywhere, token} {
+					got := node.me(c)
+					if got == "200" {
+						t.Fatalf("an ended credential is good after %v", time.Since(began))
+					}
+					answers = append(answers, got)
+				}
+			}
+		}
+		if last := answers[len(answers)-3:]; fmt.Sprint(last) != "[401 no_credential 401 no_credential 401 credential_revoked]" &&
+			fmt.Sprint(last) != "[401 credential_revoked 401 credential_revoked 401 credential_revoked]" {
+			t.Errorf("at last: %q", last)
+		}
+		if got := a.me(good); got != "200" {
+			t.Errorf("a session that was not ended: %s", got)
+		}
+		a.open(a.login("bob"))
+	})
 }
 
 // A full server evicts the mark of a sign-out, or a shard of a Cluster has lost it, and the log is
 // whole. It is stored again within seconds.
 func TestEvictedEndIsStoredAgain(t *testing.T) {
 	t.Parallel()
-	clusterOrServer(t, func(t *testing.T, addrs []string) {
+	onEach(t, func(t *testing.T, x *installation) {
 		var log logged
-		shared := nodeWith(t, redis.Config{Options: &goredis.UniversalOptions{Addrs: addrs}, Log: textLog(&log)})
+		shared := nodeWith(t, redis.Config{Options: &goredis.UniversalOptions{Addrs: x.addrs}, Log: textLog(&log)})
 		m, err := session.New(session.Config{Store: shared.Sessions()})
 		if err != nil {
 			t.Fatal(err)
@@ -81,7 +84,7 @@ func TestEvictedEndIsStoredAgain(t *testing.T) {
 		if err := m.LogoutEverywhere(t.Context(), "ann"); err != nil {
 			t.Fatal(err)
 		}
-		client := raw(t, addrs...)
+		client := raw(t, x.addrs...)
 		mark := onlyKey(t, shared)
 		before, err := client.Get(t.Context(), mark).Bytes()
 		if err != nil {

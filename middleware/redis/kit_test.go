@@ -59,7 +59,7 @@ func TestKitsOnOneServer(t *testing.T) {
 
 func TestKitsOnACluster(t *testing.T) {
 	t.Parallel()
-	addrs := startCluster(t)
+	addrs := startCluster(t).addrs
 	kits(t, func(t testing.TB) *redis.Shared {
 		return nodeWith(t, redis.Config{Options: &goredis.UniversalOptions{Addrs: addrs}})
 	})

@@ -20,8 +20,8 @@ import (
 // ASVS 10.4.6: of racers on two nodes one gets the ticket, in each round.
 func TestTicketHasOneWinner(t *testing.T) {
 	t.Parallel()
-	clusterOrServer(t, func(t *testing.T, addrs []string) {
-		stores := []ticket.Store{node(t, addrs...).Tickets(), node(t, addrs...).Tickets()}
+	onEach(t, func(t *testing.T, x *installation) {
+		stores := []ticket.Store{node(t, x.addrs...).Tickets(), node(t, x.addrs...).Tickets()}
 		for round := range 1000 {
 			key := fmt.Sprint("ticket", round)
 			if err := stores[round%2].Put(t.Context(), key, []byte("principal"), 30*time.Second); err != nil {
@@ -88,8 +88,8 @@ func TestSignOutsAgainstRenewals(t *testing.T) {
 	if os.Getenv("SECUREWS_ALL") == "1" {
 		rounds = 2000
 	}
-	clusterOrServer(t, func(t *testing.T, addrs []string) {
-		storetest.SignOuts(t, rounds, func(t testing.TB) scs.Store { return node(t, addrs...).Sessions() })
+	onEach(t, func(t *testing.T, x *installation) {
+		storetest.SignOuts(t, rounds, func(t testing.TB) scs.Store { return node(t, x.addrs...).Sessions() })
 	})
 }
 

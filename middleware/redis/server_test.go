@@ -137,7 +137,9 @@ func (s *server) restart() {
 	s.kill()
 	left, _ := filepath.Glob(filepath.Join(s.dir, "*"))
 	for _, name := range left {
-		_ = os.RemoveAll(name)
+		if filepath.Base(name) != "nodes.conf" { // its place in a Cluster
+			_ = os.RemoveAll(name)
+		}
 	}
 	s.start()
 }

@@ -25,10 +25,18 @@ import (
 
 // settings are those of a node that the tests start as a process.
 type settings struct {
-	Addrs []string // of the server, or of the proxy in front of it
-	Keys  string   // of the issuer of tokens
-	Allow []string // further origins
-	Stale bool     // trusts a credential without an answer for 2 s only
+	Addrs []string          // of the servers
+	Via   map[string]string // the proxy in front of each; nil: none
+	Keys  string            // of the issuer of tokens
+	Allow []string          // further origins
+	Stale bool              // trusts a credential without an answer for 2 s only
+}
+
+func (s settings) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	if via, ok := s.Via[addr]; ok {
+		addr = via
+	}
+	return new(net.Dialer).DialContext(ctx, network, addr)
 }
 
 const (
@@ -62,7 +70,7 @@ func newSite(text, origin string) (http.Handler, error) {
 	if err := json.Unmarshal([]byte(text), &set); err != nil {
 		return nil, err
 	}
-	shared, err := redis.New(redis.Config{Options: &goredis.UniversalOptions{Addrs: set.Addrs}})
+	shared, err := redis.New(redis.Config{Options: &goredis.UniversalOptions{Addrs: set.Addrs, Dialer: set.dial}})
 	if err != nil {
 		return nil, err
 	}
