@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"net"
 	"net/http"
@@ -70,29 +71,33 @@ func TestRunningChatIsScraped(t *testing.T) {
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // the certificate of this test
 	cookie := login(t, client, origin)
 	header := http.Header{"Origin": {origin}, "Cookie": {cookie}}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
 	dial := func() *websocket.Conn {
-		c, _, err := websocket.Dial(t.Context(), origin+"/ws", &websocket.DialOptions{HTTPClient: client, HTTPHeader: header})
+		c, _, err := websocket.Dial(ctx, origin+"/ws", &websocket.DialOptions{HTTPClient: client, HTTPHeader: header})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return c
 	}
 	a, b := dial(), dial()
-	if err := a.Write(t.Context(), websocket.MessageText, []byte("hello")); err != nil {
-		t.Fatal(err)
-	}
-	if _, p, err := b.Read(t.Context()); err != nil || string(p) != "ann: hello" {
-		t.Fatalf("%q, %v", p, err)
+	for _, c := range []*websocket.Conn{b, a} { // when b has its own message, it is in the room
+		if err := c.Write(ctx, websocket.MessageText, []byte("hello")); err != nil {
+			t.Fatal(err)
+		}
+		if _, p, err := b.Read(ctx); err != nil || string(p) != "ann: hello" {
+			t.Fatalf("%q, %v", p, err)
+		}
 	}
 	if open := gauge(scrape(t, metrics)["securews_connections_open"]); open != 2 {
 		t.Errorf("%v open", open)
 	}
-	r, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, origin+"/logout", nil)
+	r, _ := http.NewRequestWithContext(ctx, http.MethodPost, origin+"/logout", nil)
 	r.Header = header
 	if res, err := client.Do(r); err != nil || res.StatusCode != http.StatusOK {
 		t.Fatal(res, err)
 	}
-	if _, _, err := b.Read(t.Context()); websocket.CloseStatus(err) != 3000 {
+	if _, _, err := b.Read(ctx); websocket.CloseStatus(err) != 3000 {
 		t.Error(err)
 	}
 	awaitRevoked(t, metrics, 1)
@@ -134,7 +139,7 @@ func gauge(f *dto.MetricFamily) float64 { return f.GetMetric()[0].GetGauge().Get
 
 func scrape(t *testing.T, address string) map[string]*dto.MetricFamily {
 	t.Helper()
-	res, err := http.Get(address)
+	res, err := (&http.Client{Timeout: time.Minute}).Get(address)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ type Config struct {
 	// Hearing asks the log in which several nodes share the ends of credentials, such as that
 	// of package middleware/redis: how long its last entry took to this node, and whether the
 	// node is deaf, since entries do not arrive. It is called at every scrape and must return at
-	// once. Nil: there is no such log, and its two metrics are left out.
+	// once. Nil: the two metrics of the log are left out.
 	Hearing func() (lag time.Duration, deaf bool)
 }
 
