@@ -47,6 +47,7 @@ type Conn struct {
 	incoming *[]byte       // what Read returned last, from the pool
 	messages bucket        // belongs to the reader
 	queue    queue
+	groups   groups
 
 	// How it ends: the first cause wins. endedAt is set before the cause.
 	cause     atomic.Pointer[CloseError]
@@ -119,6 +120,7 @@ func (c *Conn) end(cause *CloseError) (first bool) {
 		return false
 	}
 	c.cancel(cause)
+	c.leaveGroups()
 	c.binding.Ending()
 	if !cause.flushes() {
 		c.queue.drop()
@@ -191,6 +193,7 @@ func (c *Conn) interrupt() {
 
 // finish runs after Serve: close frame, the peer's answer, TCP, the books.
 func (c *Conn) finish(cause *CloseError) {
+	c.leaveGroups()
 	if cause.flushes() && c.ended() == nil {
 		c.flushSince.Store(c.h.now())
 		c.queue.wait()

@@ -11,6 +11,8 @@
 // error Serve gets from its reads and writes and from context.Cause, and the word
 // in the log are the same value.
 //
+// A [Group] sends one message to many connections. Its members leave when they end.
+//
 // The handshake and the frame reader are those of github.com/coder/websocket. What
 // its interface does not show (frames, control frames, deadlines) is watched on the
 // hijacked connection, and frames are written from here, one write each.

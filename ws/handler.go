@@ -27,6 +27,7 @@ type Handler struct {
 	limits []string // the value of Securews-Limits
 
 	pingers, closers *pool
+	senders          *senders
 }
 
 // New compiles a configuration, or reports everything that is wrong with it.
@@ -42,6 +43,7 @@ func New(cfg Config) (*Handler, error) {
 	h.controlRate = newRate(limits.ControlPerSecond, min(10*min(limits.ControlPerSecond, 1<<20), 1<<20))
 	h.limits = []string{limits.named()}
 	h.pingers = newPool(64, (*Conn).sendDue)
+	h.senders = newSenders((*Conn).sendQueued)
 	h.closers = newPool(256, (*Conn).sendClose) // no ping to a stalled peer delays a revocation
 	// Stripped before a subprotocol is chosen; the AccessLog writes no credential.
 	h.front = middleware.AccessLog(cfg.Log)(cfg.Auth.Strip(http.HandlerFunc(h.serve)))

@@ -17,7 +17,7 @@ func TestHandlerOwnsNoConnections(t *testing.T) {
 		"cfg": reflect.TypeFor[Config](), "front": nil, "authorizing": reflect.TypeFor[bounded.Caller](),
 		"messageRate": reflect.TypeFor[rate](), "byteRate": reflect.TypeFor[rate](), "controlRate": reflect.TypeFor[rate](),
 		"limits":  reflect.TypeFor[[]string](), // as the 101 names them
-		"pingers": reflect.TypeFor[*pool](), "closers": reflect.TypeFor[*pool](),
+		"pingers": reflect.TypeFor[*pool](), "closers": reflect.TypeFor[*pool](), "senders": reflect.TypeFor[*senders](),
 	}
 	for i := range typ.NumField() {
 		f := typ.Field(i)

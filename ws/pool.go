@@ -10,8 +10,7 @@ type pool struct {
 	worker func() // work
 
 	mu      sync.Mutex
-	queue   []*Conn // from next on
-	next    int
+	queue   connQueue
 	workers int
 }
 
@@ -24,12 +23,7 @@ func newPool(most int, task func(*Conn)) *pool {
 func (p *pool) add(c *Conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.queue) == cap(p.queue) && p.next > len(p.queue)/2 {
-		n := copy(p.queue, p.queue[p.next:])
-		clear(p.queue[n:])
-		p.queue, p.next = p.queue[:n], 0
-	}
-	p.queue = append(p.queue, c)
+	p.queue.push(c)
 	if p.workers < p.most {
 		p.workers++
 		go p.worker() // not p.work: that would allocate
@@ -46,23 +40,48 @@ func (p *pool) work() {
 	}
 }
 
-// maxKept is how long a queue may be whose memory is kept.
-const maxKept = 1024
-
 // take returns nil if the worker is to end.
 func (p *pool) take() *Conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.next == len(p.queue) {
+	c := p.queue.pop()
+	if c == nil {
 		p.workers--
-		p.queue, p.next = p.queue[:0], 0
-		if cap(p.queue) > maxKept {
-			p.queue = nil
+	}
+	return c
+}
+
+// connQueue holds connections in order.
+type connQueue struct {
+	conns []*Conn // from next on
+	next  int
+}
+
+// maxKept is how long an empty queue may have been whose memory is kept.
+const maxKept = 1024
+
+func (q *connQueue) empty() bool { return q.next == len(q.conns) }
+
+func (q *connQueue) push(c *Conn) {
+	if len(q.conns) == cap(q.conns) && q.next > len(q.conns)/2 {
+		n := copy(q.conns, q.conns[q.next:])
+		clear(q.conns[n:])
+		q.conns, q.next = q.conns[:n], 0
+	}
+	q.conns = append(q.conns, c)
+}
+
+// pop returns nil if the queue is empty.
+func (q *connQueue) pop() *Conn {
+	if q.empty() {
+		q.conns, q.next = q.conns[:0], 0
+		if cap(q.conns) > maxKept {
+			q.conns = nil
 		}
 		return nil
 	}
-	c := p.queue[p.next]
-	p.queue[p.next] = nil
-	p.next++
+	c := q.conns[q.next]
+	q.conns[q.next] = nil
+	q.next++
 	return c
 }

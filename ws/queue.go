@@ -2,22 +2,23 @@ package ws
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"sync"
 
 	"github.com/coder/websocket"
 )
 
-// queue holds what Send has taken and no write has begun, as finished frames in pooled
-// memory. A goroutine empties it while there is something in it.
+// queue holds what Send has taken and no write has begun. A goroutine of senders empties it
+// while there is something in it.
 type queue struct {
 	mu       sync.Mutex
-	frames   *[]byte // nil: empty
-	messages int     // in frames, and in those that the goroutine holds
-	bytes    int     // their payloads
-	sending  bool    // the goroutine is there
-	dropped  bool    // nothing more of this connection goes out
-	settled  bool    // the last report has been made
+	waiting  waiting
+	messages int  // in waiting, and in those that the goroutine holds
+	bytes    int  // their payloads
+	sending  bool // the goroutine is there
+	dropped  bool // nothing more of this connection goes out
+	settled  bool // the last report has been made
 	reported reported
 	empty    chan struct{}
 }
@@ -44,64 +45,136 @@ func (c *Conn) Send(typ websocket.MessageType, p []byte) error {
 	if len(p) > limits.QueueBytes {
 		return fmt.Errorf("ws: send: %d bytes are more than Limits.QueueBytes, %d", len(p), limits.QueueBytes)
 	}
-	fits, start := c.queue.put(byte(typ), p, limits)
-	if !fits {
+	switch c.queue.put(byte(typ), p, limits) {
+	case full:
 		c.endSoon(ErrSlow)
 		return c.ended()
-	}
-	if start {
-		go c.sendQueued()
+	case starts:
+		one := [1]*Conn{c}
+		c.h.senders.add(one[:])
 	}
 	return nil
 }
 
-// put appends a frame, if it fits; start means that the goroutine is to be started.
-func (q *queue) put(opcode byte, p []byte, limits *Limits) (fits, start bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.dropped {
-		return true, false // the connection ends, and the caller will learn of it
+var errTooLarge = errors.New("ws: send: a message is larger than Limits.QueueBytes")
+
+// queueShared queues a frame of a Group; first means that the senders are to be told.
+func (c *Conn) queueShared(f *frame) (first bool, err error) {
+	if cause := c.cause.Load(); cause != nil {
+		return false, cause
 	}
-	if q.messages >= limits.QueueMessages || q.bytes+len(p) > limits.QueueBytes {
-		return false, false
+	limits := &c.h.cfg.Limits
+	if f.payload > limits.QueueBytes {
+		return false, errTooLarge
 	}
-	if q.frames == nil {
-		q.frames = buffers.Get().(*[]byte)
+	switch c.queue.putShared(f, limits) {
+	case full:
+		c.endSoon(ErrSlow)
+		return false, ErrSlow
+	case dropped:
+		return false, ErrClosed
+	case starts:
+		return true, nil
 	}
-	*q.frames = append(appendHeader(*q.frames, opcode, len(p)), p...)
-	q.messages++
-	q.bytes += len(p)
-	start = !q.sending
-	q.sending = true
-	return true, start
+	return false, nil
 }
 
-// sendQueued is the queue's goroutine.
+// queued is what a queue has done with a message.
+type queued int
+
+const (
+	follows queued = iota // it stands behind others
+	starts                // it is the first: the senders are to be told
+	full                  // it does not fit
+	dropped               // the connection ends, and the caller will learn of it
+)
+
+// put appends a frame, if it fits.
+func (q *queue) put(opcode byte, p []byte, limits *Limits) queued {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	result := q.enter(len(p), limits)
+	if result == follows || result == starts {
+		b := q.waiting.own()
+		*b = append(appendHeader(*b, opcode, len(p)), p...)
+	}
+	return result
+}
+
+// putShared appends a frame of a Group, if it fits.
+func (q *queue) putShared(f *frame, limits *Limits) queued {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	result := q.enter(f.payload, limits)
+	if result == follows || result == starts {
+		q.waiting.share(f)
+	}
+	return result
+}
+
+// enter puts a message of so many bytes on the account, if it fits.
+func (q *queue) enter(bytes int, limits *Limits) queued {
+	switch {
+	case q.dropped:
+		return dropped
+	case q.messages >= limits.QueueMessages || q.bytes+bytes > limits.QueueBytes:
+		return full
+	}
+	q.messages++
+	q.bytes += bytes
+	if q.sending {
+		return follows
+	}
+	q.sending = true
+	return starts
+}
+
+// sendQueued is the task of the senders.
 func (c *Conn) sendQueued() {
 	for {
-		frames := c.queue.take()
-		if frames == nil {
+		w, ok := c.queue.take()
+		if !ok {
 			break
 		}
-		c.sendFrames(*frames)
-		putBuffer(frames)
+		if !c.sendWaiting(w) {
+			c.queue.drop()
+		}
+		if w.frames != nil {
+			putBuffer(w.frames)
+		}
 	}
 	c.sendDue()
 }
 
+// sendWaiting writes frames, until one cannot be written.
+func (c *Conn) sendWaiting(w waiting) bool {
+	if w.first != nil && c.transmit(w.first.b, nil, 1, w.first.payload) != nil {
+		return false
+	}
+	var frames []byte
+	if w.frames != nil {
+		frames = *w.frames
+	}
+	begin := 0
+	for _, f := range w.shared {
+		if !c.sendFrames(frames[begin:f.at]) || !c.queue.begin(1, f.payload) || c.transmit(f.b, nil, 1, f.payload) != nil {
+			return false
+		}
+		begin = f.at
+	}
+	return c.sendFrames(frames[begin:])
+}
+
 // sendFrames writes finished frames, several small ones at once.
-func (c *Conn) sendFrames(frames []byte) {
+func (c *Conn) sendFrames(frames []byte) bool {
 	for len(frames) > 0 {
 		n, messages, bytes := nextBatch(frames)
-		if !c.queue.begin(messages, bytes) {
-			return
-		}
-		if c.transmit(frames[:n], nil, messages, bytes) != nil {
-			c.queue.drop()
-			return
+		if !c.queue.begin(messages, bytes) || c.transmit(frames[:n], nil, messages, bytes) != nil {
+			return false
 		}
 		frames = frames[n:]
 	}
+	return true
 }
 
 // nextBatch returns the length of the frames that go out together, and their content.
@@ -129,24 +202,27 @@ func frameLen(b []byte) (header, payload int) {
 	return 2, int(b[1])
 }
 
-// take hands the frames over to the goroutine; nil ends it.
-func (q *queue) take() *[]byte {
+// take hands the frames over to the goroutine, which starts to write the first; false ends it.
+func (q *queue) take() (w waiting, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.frames == nil {
+	if q.waiting.empty() {
 		q.sending = false
 		if q.empty != nil {
 			close(q.empty)
 			q.empty = nil
 		}
-		return nil
+		return waiting{}, false
 	}
-	frames := q.frames
-	q.frames = nil
-	return frames
+	w, q.waiting = q.waiting, waiting{}
+	if w.first != nil {
+		q.messages--
+		q.bytes -= w.first.payload
+	}
+	return w, true
 }
 
-// begin takes messages off the queue's account, since a write of them begins; false if they
+// begin takes messages off the queue's account, since a write of them starts; false if they
 // were dropped.
 func (q *queue) begin(messages, bytes int) bool {
 	q.mu.Lock()
@@ -163,10 +239,10 @@ func (q *queue) begin(messages, bytes int) bool {
 func (q *queue) drop() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.frames != nil {
-		putBuffer(q.frames)
+	if q.waiting.frames != nil {
+		putBuffer(q.waiting.frames)
 	}
-	q.frames, q.messages, q.bytes, q.dropped = nil, 0, 0, true
+	q.waiting, q.messages, q.bytes, q.dropped = waiting{}, 0, 0, true
 }
 
 // busy reports whether messages are still to go out before a close frame.

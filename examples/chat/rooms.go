@@ -20,12 +20,6 @@ var firstRooms = []string{"lobby", "random", "help"}
 // sealedRoom is the one room of the sealed connections.
 const sealedRoom = "sealed"
 
-// sender is the part of a connection that rooms need. Send queues and never blocks; a
-// client that does not read is closed with 1013 `slow` and does not delay the others.
-type sender interface {
-	Send(typ websocket.MessageType, p []byte) error
-}
-
 // client is one connection. Its room is guarded by hub.mu.
 type client struct {
 	user string // from the principal, never from a message
@@ -39,8 +33,8 @@ func (c *client) send(event []byte) {
 }
 
 type room struct {
+	crowd
 	name    string
-	members map[*client]struct{}
 	present map[string]int // connections by user
 	history []post
 }
@@ -50,10 +44,10 @@ type room struct {
 type hub struct {
 	refuses func(room string) (reason string) // "": it may be joined or created
 
-	mu      sync.Mutex
-	rooms   []*room // in the order of creation
-	clients map[*client]struct{}
-	lastID  int64
+	mu       sync.Mutex
+	rooms    []*room // in the order of creation
+	everyone crowd
+	lastID   int64
 }
 
 func newHub() *hub {
@@ -76,7 +70,7 @@ func newVault() *hub {
 }
 
 func hubOf(rooms []string, refuses func(string) string) *hub {
-	h := &hub{clients: map[*client]struct{}{}, refuses: refuses}
+	h := &hub{refuses: refuses}
 	for _, name := range rooms {
 		h.add(name)
 	}
@@ -88,7 +82,7 @@ func (h *hub) enter(user string, to sender) *client {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	c := &client{user: user, to: to}
-	h.clients[c] = struct{}{}
+	h.everyone.join(to)
 	c.send(encode(welcome{"welcome", user, h.names()}))
 	return c
 }
@@ -97,7 +91,7 @@ func (h *hub) enter(user string, to sender) *client {
 func (h *hub) exit(c *client) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.clients, c)
+	h.everyone.leave(c.to)
 	h.leave(c)
 }
 
@@ -115,7 +109,7 @@ func (h *hub) join(c *client, name string) {
 			c.send(encode(refused{"refused", "too_many_rooms"}))
 			return
 		}
-		h.tellAll(rooms{"rooms", h.names()})
+		h.everyone.tell(rooms{"rooms", h.names()})
 	}
 	if c.room != r {
 		h.leave(c)
@@ -123,7 +117,7 @@ func (h *hub) join(c *client, name string) {
 		if r.present[c.user]++; r.present[c.user] == 1 {
 			r.tell(people{"people", r.name, r.people()})
 		}
-		r.members[c] = struct{}{}
+		r.join(c.to)
 	}
 	c.send(encode(joined{"joined", r.name, r.people(), r.history}))
 }
@@ -153,7 +147,7 @@ func (h *hub) leave(c *client) {
 		return
 	}
 	c.room = nil
-	delete(r.members, c)
+	r.leave(c.to)
 	if r.present[c.user]--; r.present[c.user] == 0 {
 		delete(r.present, c.user)
 		r.tell(people{"people", r.name, r.people()})
@@ -173,14 +167,14 @@ func (h *hub) find(name string) *room {
 func (h *hub) add(name string) *room {
 	if len(h.rooms) == maxRooms {
 		i := slices.IndexFunc(h.rooms, func(r *room) bool {
-			return len(r.members) == 0 && !slices.Contains(firstRooms, r.name)
+			return len(r.present) == 0 && !slices.Contains(firstRooms, r.name)
 		})
 		if i < 0 {
 			return nil
 		}
 		h.rooms = slices.Delete(h.rooms, i, i+1)
 	}
-	r := &room{name: name, members: map[*client]struct{}{}, present: map[string]int{}, history: []post{}}
+	r := &room{name: name, present: map[string]int{}, history: []post{}}
 	h.rooms = append(h.rooms, r)
 	return r
 }
@@ -191,20 +185,6 @@ func (h *hub) names() []string {
 		names[i] = r.name
 	}
 	return names
-}
-
-func (h *hub) tellAll(event any) {
-	b := encode(event)
-	for c := range h.clients {
-		c.send(b)
-	}
-}
-
-func (r *room) tell(event any) {
-	b := encode(event)
-	for c := range r.members {
-		c.send(b)
-	}
 }
 
 func (r *room) people() []string { return slices.Sorted(maps.Keys(r.present)) }

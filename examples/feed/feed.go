@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/coder/websocket"
@@ -17,12 +16,7 @@ import (
 )
 
 // feed passes messages from one source to every connected client.
-type feed struct {
-	mu          sync.Mutex
-	subscribers map[*ws.Conn]struct{}
-}
-
-func newFeed() *feed { return &feed{subscribers: map[*ws.Conn]struct{}{}} }
+type feed struct{ subscribers ws.Group }
 
 // socket returns the WebSocket end of the chain. The feed is public and requires no
 // credential, but the origin policy still decides which pages may read it.
@@ -45,27 +39,17 @@ func (f *feed) socket(registry *live.Registry, origins *middleware.OriginPolicy,
 	})
 }
 
-// serve serves one connection: it sends the published messages and accepts none.
+// serve serves one connection: it sends the published messages and accepts none. The connection
+// leaves the group when it ends.
 func (f *feed) serve(_ context.Context, c *ws.Conn) error {
-	f.mu.Lock()
-	f.subscribers[c] = struct{}{}
-	f.mu.Unlock()
-	defer func() {
-		f.mu.Lock()
-		delete(f.subscribers, c)
-		f.mu.Unlock()
-	}()
+	f.subscribers.Join(c)
 	return c.PushOnly()
 }
 
 // publish queues a message for every subscriber. Send never waits: a subscriber that does
 // not read fills its own queue and is closed, without delaying the others.
 func (f *feed) publish(p []byte) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for c := range f.subscribers {
-		_ = c.Send(websocket.MessageText, p) // an error is the connection's end, which its Serve sees too
-	}
+	_, _ = f.subscribers.Send(websocket.MessageText, p) // the error would be of text that is not UTF-8, or too large
 }
 
 // tick is one message of the feed.
@@ -84,16 +68,10 @@ func (f *feed) run(ctx context.Context, every time.Duration) {
 		case <-ctx.Done():
 			return
 		case at := <-t.C:
-			p, _ := json.Marshal(tick{n, at.UTC().Truncate(time.Millisecond), f.count()}) // cannot fail
+			p, _ := json.Marshal(tick{n, at.UTC().Truncate(time.Millisecond), f.subscribers.Len()}) // cannot fail
 			f.publish(p)
 		}
 	}
-}
-
-func (f *feed) count() int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return len(f.subscribers)
 }
 
 // routes is the chain in front of the standard library's mux.

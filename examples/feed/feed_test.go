@@ -39,7 +39,7 @@ func (l *logBook) String() string {
 // startFeed serves a feed over real TLS; the test publishes its messages.
 func startFeed(t *testing.T) (f *feed, srv *httptest.Server, log *logBook) {
 	t.Helper()
-	f, log = newFeed(), &logBook{}
+	f, log = new(feed), &logBook{}
 	srv = httptest.NewUnstartedServer(nil)
 	handler, registry, err := routes("https://"+srv.Listener.Addr().String(), f, slog.New(slog.NewTextHandler(log, nil)))
 	if err != nil {
@@ -101,10 +101,10 @@ func TestSlowClientDelaysNobody(t *testing.T) {
 	}
 	slow := dial(t, srv, smallWindow(srv))
 	defer func() { _ = slow.CloseNow() }()
-	eventually(t, func() bool { return f.count() == fast+1 })
+	eventually(t, func() bool { return f.subscribers.Len() == fast+1 })
 
 	deadline := time.Now().Add(time.Minute)
-	for n := uint32(0); f.count() > fast; n++ {
+	for n := uint32(0); f.subscribers.Len() > fast; n++ {
 		if time.Now().After(deadline) {
 			t.Fatalf("the slow client is still there after %d messages", n)
 		}
@@ -176,7 +176,7 @@ func TestRunTicks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithTimeout(t.Context(), 3500*time.Millisecond)
 		defer stop()
-		newFeed().run(ctx, time.Second) // returns when ctx ends
+		new(feed).run(ctx, time.Second) // returns when ctx ends
 		if ctx.Err() == nil {
 			t.Error("run returned before its context ended")
 		}

@@ -45,7 +45,7 @@ func run(addr string, every time.Duration) error {
 	if err != nil {
 		return err
 	}
-	f := newFeed()
+	f := new(feed)
 	handler, registry, err := routes(origin, f, slog.Default())
 	if err != nil {
 		return err

@@ -1,0 +1,192 @@
+package ws
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/coder/websocket"
+)
+
+// Group sends one message to many connections, its members. The zero value is an empty group,
+// ready to use. It is safe for concurrent use, runs no goroutine of its own, and must not be
+// copied. A connection may be a member of any number of groups, of any handler.
+//
+// A member leaves when its connection ends, for whatever cause, or when its Serve returns. So a
+// Serve that joins need not leave, and a group keeps no connection whose credential has ended.
+//
+// A Group is for connections of one process. It has no place for sealed ones (package seal): each of
+// them has its own keys, so that no frame is the same for two.
+type Group struct {
+	turn sync.Mutex // of the Send under way
+
+	mu      sync.Mutex
+	at      map[*Conn]int // where each member stands in members
+	members []*Conn       // nil: one that has left during a Send
+	sending bool
+}
+
+// Join makes c a member, unless it has ended; it gets every message of which Send is called
+// later. Joining twice is joining once.
+func (g *Group) Join(c *Conn) {
+	c.groups.mu.Lock()
+	defer c.groups.mu.Unlock()
+	if !c.groups.closed && g.add(c) {
+		c.groups.list = append(c.groups.list, g)
+	}
+}
+
+// Leave ends the membership of c, if it is a member. A Send that is under way may still
+// reach it.
+func (g *Group) Leave(c *Conn) {
+	c.groups.mu.Lock()
+	defer c.groups.mu.Unlock()
+	if i := slices.Index(c.groups.list, g); i >= 0 {
+		c.groups.list = slices.Delete(c.groups.list, i, i+1)
+		g.remove(c)
+	}
+}
+
+// Len returns how many members there are.
+func (g *Group) Len() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.at)
+}
+
+// Send queues a message for each member, as [Conn.Send] does, and never waits for one. It returns
+// how many have taken it. Those whose queues are full are closed with 1013 `slow`, and no other
+// member notices. The frame is made once, for all, and p may be used again when Send returns. All
+// members get the messages of concurrent calls in one order.
+//
+// A message that is neither text nor binary, or text that is not UTF-8, is an error, and no member
+// gets it. If it is larger than Limits.QueueBytes of some members, the others get it, and the error
+// says so.
+func (g *Group) Send(typ websocket.MessageType, p []byte) (taken int, err error) {
+	if err := checkMessage(typ, p); err != nil {
+		return 0, err
+	}
+	f := &frame{b: make([]byte, 0, maxHeader+len(p)), payload: len(p)}
+	f.b = append(appendHeader(f.b, byte(typ), len(p)), p...)
+	g.turn.Lock()
+	defer g.turn.Unlock()
+	count := g.begin()
+	defer g.done()
+	tooLarge := 0
+	for from := 0; from < count; from += chunk {
+		t, l := g.sendChunk(f, from, min(from+chunk, count))
+		taken += t
+		tooLarge += l
+	}
+	if tooLarge > 0 {
+		err = fmt.Errorf("ws: group: send: %d bytes are more than Limits.QueueBytes of %d members", len(p), tooLarge)
+	}
+	return taken, err
+}
+
+// chunk is how many members are looked at under one lock.
+const chunk = 128
+
+// sendChunk queues f for the members from one place in the list to another.
+func (g *Group) sendChunk(f *frame, from, to int) (taken, tooLarge int) {
+	var members, starting [chunk]*Conn
+	g.mu.Lock()
+	n := copy(members[:], g.members[from:to])
+	g.mu.Unlock()
+	start := starting[:0]
+	for _, c := range members[:n] {
+		if c == nil {
+			continue
+		}
+		switch first, err := c.queueShared(f); {
+		case errors.Is(err, errTooLarge):
+			tooLarge++
+		case err == nil:
+			taken++
+			if first {
+				start = append(start, c)
+			}
+		}
+	}
+	for len(start) > 0 {
+		h, n := start[0].h, 1
+		for n < len(start) && start[n].h == h {
+			n++
+		}
+		h.senders.add(start[:n])
+		start = start[n:]
+	}
+	return taken, tooLarge
+}
+
+// begin returns how many places of members are to be looked at.
+func (g *Group) begin() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.sending = true
+	return len(g.members)
+}
+
+// done closes the gaps that members have left meanwhile.
+func (g *Group) done() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.sending = false
+	if len(g.members) == len(g.at) {
+		return
+	}
+	g.members = slices.DeleteFunc(g.members, func(c *Conn) bool { return c == nil })
+	for i, c := range g.members {
+		g.at[c] = i
+	}
+}
+
+// add returns false if c is a member already.
+func (g *Group) add(c *Conn) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if _, there := g.at[c]; there {
+		return false
+	}
+	if g.at == nil {
+		g.at = map[*Conn]int{}
+	}
+	g.at[c] = len(g.members)
+	g.members = append(g.members, c)
+	return true
+}
+
+// remove moves the last member to the place of c, except during a Send, which would miss it.
+func (g *Group) remove(c *Conn) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	i := g.at[c]
+	delete(g.at, c)
+	g.members[i] = nil
+	if last := len(g.members) - 1; !g.sending {
+		if i != last {
+			g.members[i] = g.members[last]
+			g.at[g.members[i]] = i
+		}
+		g.members[last] = nil
+		g.members = g.members[:last]
+	}
+}
+
+// groups are those that a connection is a member of. Its lock comes before that of a group.
+type groups struct {
+	mu     sync.Mutex
+	list   []*Group
+	closed bool // the connection joins none any more
+}
+
+// leaveGroups ends every membership of a connection that ends.
+func (c *Conn) leaveGroups() {
+	c.groups.mu.Lock()
+	defer c.groups.mu.Unlock()
+	for _, g := range c.groups.list {
+		g.remove(c)
+	}
+	c.groups.list, c.groups.closed = nil, true
+}

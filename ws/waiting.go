@@ -1,0 +1,47 @@
+package ws
+
+// waiting are finished frames: first, if there is one, and then frames, in pooled memory. Each of
+// shared stands before the byte of frames at which it came.
+type waiting struct {
+	first  *frame
+	frames *[]byte
+	shared []sharedFrame
+}
+
+// frame is a finished frame of a Group, which many queues hold. It does not change.
+type frame struct {
+	b       []byte
+	payload int
+}
+
+type sharedFrame struct {
+	*frame
+	at int
+}
+
+// maxCopied is the size up to which a frame of a Group is copied behind others that wait, so that
+// several go out in one write.
+const maxCopied = 512
+
+func (w *waiting) empty() bool { return w.first == nil && w.frames == nil && w.shared == nil }
+
+func (w *waiting) own() *[]byte {
+	if w.frames == nil {
+		w.frames = buffers.Get().(*[]byte)
+	}
+	return w.frames
+}
+
+func (w *waiting) share(f *frame) {
+	switch {
+	case w.empty():
+		w.first = f
+	case len(f.b) <= maxCopied:
+		b := w.own()
+		*b = append(*b, f.b...)
+	case w.frames == nil:
+		w.shared = append(w.shared, sharedFrame{f, 0})
+	default:
+		w.shared = append(w.shared, sharedFrame{f, len(*w.frames)})
+	}
+}
