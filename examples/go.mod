@@ -8,8 +8,15 @@ require (
 	github.com/coder/websocket v1.8.15
 	github.com/go-chi/chi/v5 v5.5.0
 	github.com/lestrrat-go/jwx/v3 v3.3.0
+	github.com/redis/go-redis/v9 v9.23.0
 	github.com/securews/securews v0.0.0
+	github.com/securews/securews/middleware/redis v0.0.0
 	golang.org/x/net v0.62.0
+)
+
+require (
+	github.com/cespare/xxhash/v2 v2.3.0 // indirect
+	go.uber.org/atomic v1.12.0 // indirect
 )
 
 require (
@@ -32,4 +39,7 @@ require (
 	golang.org/x/time v0.16.0 // indirect
 )
 
-replace github.com/securews/securews => ../
+replace (
+	github.com/securews/securews => ../
+	github.com/securews/securews/middleware/redis => ../middleware/redis
+)

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/securews/securews/examples/localcert"
+	"github.com/securews/securews/middleware"
+)
+
+// nodeHeader names the node that has answered. In a request of this story it chooses one; a proxy
+// that faces the internet leaves that out.
+const nodeHeader = "X-Node"
+
+// front is the reverse proxy: it has the certificate, and takes the ready nodes in turn.
+type front struct {
+	origin string
+	srv    *http.Server
+
+	mu       sync.Mutex
+	backends []*backend
+	turn     int
+}
+
+// backend is a node, as the front sees it.
+type backend struct {
+	name  string
+	proxy http.Handler
+	probe string
+	ready atomic.Bool
+}
+
+func startFront(cert tls.Certificate) (*front, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	origin, err := localcert.Origin("localhost:0", l.Addr())
+	if err != nil {
+		return nil, err
+	}
+	f := &front{origin: origin}
+	f.srv = middleware.NewServer("", f)
+	f.srv.TLSConfig.Certificates = []tls.Certificate{cert}
+	f.srv.WriteTimeout = 0 // streams
+	f.srv.ErrorLog = log.New(io.Discard, "", 0)
+	go func() { _ = f.srv.ServeTLS(l, "", "") }()
+	return f, nil
+}
+
+func (f *front) close() { _ = f.srv.Close() }
+
+// add adds a node, and returns when it is ready.
+func (f *front) add(ctx context.Context, n *node) error {
+	target, err := url.Parse(n.address)
+	if err != nil {
+		return err
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.Proxy = nil
+	transport.MaxIdleConnsPerHost = 64
+	b := &backend{name: n.name, probe: n.address + "/ready", proxy: &httputil.ReverseProxy{
+		Rewrite: func(pr *httputil.ProxyRequest) {
+			pr.SetURL(target)
+			pr.Out.Host = pr.In.Host
+			pr.SetXForwarded()
+			pr.Out.Header.Del("X-Forwarded-Host")
+			pr.Out.Header.Del(nodeHeader)
+		},
+		ModifyResponse: func(res *http.Response) error {
+			res.Header.Set(nodeHeader, n.name)
+			return nil
+		},
+		Transport: transport,
+		ErrorLog:  log.New(io.Discard, "", 0),
+	}}
+	f.mu.Lock()
+	f.backends = append(f.backends, b)
+	f.mu.Unlock()
+	go b.watch()
+	return f.await(ctx, n.name, true)
+}
+
+// watch asks the node every 100 ms whether it is ready.
+func (b *backend) watch() {
+	client := &http.Client{Timeout: 2 * time.Second}
+	for range time.Tick(100 * time.Millisecond) {
+		res, err := client.Get(b.probe)
+		b.ready.Store(err == nil && res.StatusCode == http.StatusOK)
+		if err == nil {
+			_ = res.Body.Close()
+		}
+	}
+}
+
+// await waits until the front finds the node ready, or not.
+func (f *front) await(ctx context.Context, name string, ready bool) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return until(ctx, func() error {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		i := slices.IndexFunc(f.backends, func(b *backend) bool { return b.name == name })
+		if i < 0 || f.backends[i].ready.Load() != ready {
+			return errors.New("the readiness of " + name + " does not change")
+		}
+		return nil
+	})
+}
+
+func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	b := f.choose(r.Header.Get(nodeHeader))
+	if b == nil {
+		http.Error(w, "no node is ready", http.StatusServiceUnavailable)
+		return
+	}
+	b.proxy.ServeHTTP(w, r)
+}
+
+// choose returns the named node, or the next one that is ready.
+func (f *front) choose(name string) *backend {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for range f.backends {
+		f.turn = (f.turn + 1) % len(f.backends)
+		if b := f.backends[f.turn]; b.name == name || name == "" && b.ready.Load() {
+			return b
+		}
+	}
+	return nil
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+func main() {
+	if text := os.Getenv(nodeVariable); text != "" {
+		os.Exit(serveNode(text))
+	}
+	addr := flag.String("redis", "", "use the Redis or Valkey at `host:port`, and do not kill it (default: a redis-server of its own)")
+	verbose := flag.Bool("v", false, "print the logs of the nodes")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	logs := io.Discard
+	if *verbose {
+		logs = os.Stderr
+	}
+	if err := run(ctx, os.Stdout, logs, *addr); err != nil {
+		fmt.Fprintln(os.Stderr, "nodes:", err)
+		stop()
+		os.Exit(1) //nolint:gocritic // stop was called
+	}
+}
+
+// longest is the time after which the story is given up.
+const longest = 55 * time.Second
+
+// run tells the story.
+func run(ctx context.Context, out, logs io.Writer, addr string) (err error) {
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, longest)
+	defer cancel()
+	st, err := build(ctx, logs, addr)
+	defer func() { err = errors.Join(err, st.close()) }()
+	if err != nil {
+		return err
+	}
+	s := &story{stage: st, out: out}
+	s.introduce()
+	for _, chapter := range []struct {
+		title string
+		tell  func(context.Context) error
+	}{
+		{"Users on both nodes", s.usersOnBothNodes},
+		{"A logout on A reaches B", s.logout},
+		{"A sign-out everywhere", s.everywhere},
+		{"A ticket from A on B", s.tickets},
+		{"B is cut off from Redis for 3 s", s.cutOff},
+		{"Redis is killed and comes back empty", s.lossOfRedis},
+		{"B is drained for an update", s.drain},
+	} {
+		fmt.Fprintf(out, "\n%s\n", chapter.title)
+		if err := chapter.tell(ctx); err != nil {
+			return fmt.Errorf("did not hold: %s: %w", chapter.title, err)
+		}
+	}
+	fmt.Fprintf(out, "\nEverything held, in %.0f s.\n", time.Since(began).Seconds())
+	return nil
+}
