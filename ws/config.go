@@ -119,7 +119,7 @@ type Limits struct {
 	MessageBurst      int // incoming, at once; default 2 × MessagesPerSecond, and 1,024 more if that is not set: the whole queue of a client that comes back
 	BytesPerSecond    int // incoming, sustained; default a quarter of MessagesPerSecond × Message; beyond: 1008 `rate`
 	ByteBurst         int // incoming, at once; default 4 × BytesPerSecond, at least 2 × Message
-	ControlPerSecond  int // pings and pongs of the peer, answers to our pings not counted, sustained; default 10, burst ten times that; beyond: 1008 `rate`
+	ControlPerSecond  int // pings and pongs of the peer, and pings of package browser, answers to our pings not counted, sustained; default 10, burst ten times that; beyond: 1008 `rate`
 	QueueBytes        int // of messages sent and not yet written; default 1 MiB; beyond: 1013 `slow`
 	QueueMessages     int // default 1,024; beyond: 1013 `slow`
 }

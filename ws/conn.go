@@ -34,6 +34,7 @@ type Conn struct {
 	coder     *websocket.Conn // reads messages, through the guard
 	buffered  bufio.Reader    // coder's, between guard and coder
 	discarded bufio.Writer    // coder's; the guard drops its bytes
+	pulse     string          // a ping of the page's client, which has no other; "" for other clients
 	explains  bool            // it is completed only to report a refusal; never served
 	finishing bool            // guarded by deadlines
 	attached  atomic.Bool     // guard, coder and buffered are there

@@ -114,7 +114,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 // it but the last, a panic too, gives the place back.
 func (h *Handler) open(w http.ResponseWriter, r *http.Request, hs handshake) (_ *Conn, err error) {
 	defer bounded.Contain(&err)
-	c := &Conn{h: h, origin: hs.origin, subprotocol: hs.subprotocol}
+	c := &Conn{h: h, origin: hs.origin, subprotocol: hs.subprotocol, pulse: pulseOf(r, h.cfg.Limits.Message)}
 	deadline := time.Now().Add(handshakeTimeout)
 	if layer, ok := r.Context().Value(contextkey.Layer{}).(contextkey.Yielder); ok {
 		layer.Yield(contextkey.Key(), h.cfg.Auth) // the connection counts once, and ends by its own member
@@ -223,6 +223,7 @@ func (c *Conn) serve() (err error) {
 	if err := c.ended(); err != nil {
 		return err // revoked while it was being upgraded
 	}
+	c.greetPage()
 	return c.h.cfg.Serve(c.ctx, c)
 }
 

@@ -38,11 +38,10 @@ func (c *Conn) Read() (typ websocket.MessageType, p []byte, err error) {
 		c.readSince.Store(0)
 		c.reading.Unlock()
 	}()
-	c.release()
-	c.awaitMessage()
-	typ, r, err := c.coder.Reader((*readContext)(c))
-	if err == nil {
-		p, err = c.slurp(r)
+	for typ, p, err = c.next(); err == nil && c.isPulse(typ, p); typ, p, err = c.next() {
+		if cause := c.answerPulse(p); cause != nil {
+			return 0, nil, c.endNow(cause)
+		}
 	}
 	if err != nil {
 		return 0, nil, c.failedRead(err)
@@ -57,6 +56,18 @@ func (c *Conn) Read() (typ websocket.MessageType, p []byte, err error) {
 		return 0, nil, err
 	}
 	return typ, p, nil
+}
+
+// next reads the next message.
+func (c *Conn) next() (typ websocket.MessageType, p []byte, err error) {
+	c.release()
+	c.awaitMessage()
+	typ, r, err := c.coder.Reader((*readContext)(c))
+	if err != nil {
+		return 0, nil, err
+	}
+	p, err = c.slurp(r)
+	return typ, p, err
 }
 
 // judge holds a whole message to the rate and to Validate.

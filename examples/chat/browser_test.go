@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -79,7 +80,7 @@ window.WebSocket = class extends WebSocket {
 	constructor(...args) {
 		super(...args);
 		sockets.push(this);
-		dials.push(args.flat().join(" "));
+		dials.push(args.flat().join(" ").replace(/\?securews=\d+/, "")); // the number is another one each time
 		this.addEventListener("close", (e) => closes.push(e.code + " " + e.reason));
 	}
 };`
@@ -114,7 +115,7 @@ func (b *tab) listen(event any) {
 			b.faults = append(b.faults, fmt.Sprintf("console.%s", e.Type))
 		}
 	case *network.EventWebSocketCreated:
-		b.sockets[e.RequestID] = e.URL
+		b.sockets[e.RequestID], _, _ = strings.Cut(e.URL, "?securews=")
 	case *network.EventWebSocketFrameSent:
 		b.frames = append(b.frames, frame{b.sockets[e.RequestID], e.Response.Opcode, e.Response.PayloadData})
 	case *network.EventWebSocketFrameReceived:

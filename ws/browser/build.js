@@ -13,7 +13,7 @@ const entries = [
 ];
 
 // Properties that no other module and no user sees: they get short names.
-const internal = /^(cfg|events|release|accepted|soon|hasten|over|hold|held|keep|live|opened|ended|beat|ask|pulse)$/;
+const internal = /^(accepted|after|answered|aside|ask|away|beat|cfg|change|control|empty|ended|events|expired|foreign|hasten|held|holding|keep|limit|link|live|opened|outbox|over|pace|plaintext|refreshAfter|refused|release|sending|sent|soon|told|undelivered|wait|wake)$/;
 
 mkdirSync(out, { recursive: true });
 for (const { name, from } of entries) {
@@ -34,9 +34,9 @@ for (const { name, from } of entries) {
   const small = await minify(module, {
     module: true,
     ecma: 2020,
-    compress: { passes: 4, unsafe_arrows: true },
+    compress: { passes: 4, unsafe_arrows: true, hoist_funs: true },
     format: { preamble: name === "seal" ? "/*! Contains software of others: see seal.LICENSE.txt */" : undefined },
-    sourceMap: { content: portable(map), filename: `${name}.js`, url: `${name}.js.map`, includeSources: true },
+    sourceMap: { content: portable(map), filename: `${name}.js`, includeSources: true }, // the handler names it in SourceMap
   });
   writeFileSync(join(out, `${name}.js`), small.code);
   writeFileSync(join(out, `${name}.js.map`), small.map);

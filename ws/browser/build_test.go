@@ -73,6 +73,23 @@ func TestDistIsBuiltFromSrc(t *testing.T) {
 	}
 }
 
+// The module takes at most 6,000 bytes as gzip -9 counts. The bound is never raised.
+func TestModuleIsSmall(t *testing.T) {
+	program, err := exec.LookPath("gzip")
+	if err != nil {
+		const missing = "no gzip here; install it with: apt-get install -y gzip"
+		if os.Getenv("SECUREWS_ALL") == "1" {
+			t.Fatal(missing)
+		}
+		t.Skip(missing)
+	}
+	small := must(exec.CommandContext(t.Context(), program, "-9", "-c", "dist/securews.js").Output())(t)
+	t.Logf("%d bytes", len(small))
+	if len(small) > 6000 {
+		t.Errorf("%d bytes, want at most 6,000", len(small))
+	}
+}
+
 // The tests in fake time, and of the sealing module against the shared vectors.
 func TestNode(t *testing.T) {
 	node(t)
@@ -96,6 +113,7 @@ client.addEventListener("state", ({ detail }) => detail.delay?.toFixed());
 export const ending: Promise<Ending> = client.closed;
 export const ticket: Promise<Ticket> = fetchTicket("https://app.example/ticket");
 export const status: number = new TicketError(401).status;
+connect({ url: "wss://app.example/ws", ticket: undefined, queue: undefined, heartbeat: { every: undefined }, times: { first: undefined }, seal: undefined });
 // @ts-expect-error
 connect({});
 // @ts-expect-error
@@ -140,7 +158,7 @@ func TestPackage(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(away, "importer.mts"), []byte(importer), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	run(t, "node_modules/typescript/bin/tsc", "--noEmit", "--strict", "--target", "es2022", "--module", "nodenext",
+	run(t, "node_modules/typescript/bin/tsc", "--noEmit", "--strict", "--exactOptionalPropertyTypes", "--target", "es2022", "--module", "nodenext",
 		"--moduleResolution", "nodenext", filepath.Join(away, "importer.mts"))
 }
 

@@ -20,7 +20,7 @@ func Handler() http.Handler {
 			m.Path():          "public, max-age=31536000, immutable", // RFC 8246
 			root + m.String(): "no-cache",
 		} {
-			mux.Handle("GET "+path, serve(file, "text/javascript; charset=utf-8", cache)) // RFC 9239 §6
+			mux.Handle("GET "+path, serve(file, "text/javascript; charset=utf-8", cache, "SourceMap", m.String()+".map")) // RFC 9239 §6, ECMA-426 §11.1.2.1
 			sourceMap := built{content: file.sourceMap, tag: file.tag + "-map"}
 			mux.Handle("GET "+path+".map", serve(sourceMap, "application/json", cache))
 		}
@@ -28,9 +28,12 @@ func Handler() http.Handler {
 	return mux
 }
 
-func serve(file built, mediaType, cache string) http.HandlerFunc {
+func serve(file built, mediaType, cache string, more ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
+		for i := 0; i < len(more); i += 2 {
+			h.Set(more[i], more[i+1])
+		}
 		h.Set("Content-Type", mediaType)
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Cache-Control", cache)

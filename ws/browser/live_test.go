@@ -65,6 +65,7 @@ func (h *holder) refuse(err error) {
 type site struct {
 	t       *testing.T
 	addr    string
+	path    *path     // to the server, if a browser dials through one
 	cfg     ws.Config // Serve, and the fields that a test sets
 	holder  *holder
 	issuing *middleware.Auth

@@ -22,6 +22,7 @@ type line struct {
 
 	Undelivered *string
 	Why         string
+	Sent        int // how many numbers have been sent
 
 	// Only a page reports these.
 	Fault  string

@@ -3,6 +3,7 @@ package browser_test
 import (
 	"context"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -68,18 +69,39 @@ func TestComesBackAfterALongOutage(t *testing.T) {
 	s.alone()
 }
 
-func TestComesBackAfterASleep(t *testing.T) {
-	s := newSite(t, ws.Config{Serve: echo})
+// After a sleep the server is asked at once, and a connection that it answers on is kept.
+func TestAsksTheServerAfterASleep(t *testing.T) {
+	var deaf atomic.Bool
+	stop := make(chan struct{})
+	s := newSite(t, ws.Config{Serve: func(_ context.Context, c *ws.Conn) error {
+		for {
+			typ, p, err := c.Read()
+			if err != nil {
+				return err
+			}
+			if string(p) == "be deaf" && !deaf.Swap(true) {
+				<-stop
+				return nil
+			}
+			_ = c.Write(typ, p)
+		}
+	}})
+	defer close(stop)
 	s.start()
-	p := s.dial(nil)
+	p := s.dial(options{"heartbeat": options{"timeout": 500}})
 	p.state("open")
 	p.do(options{"sleep": true})
-	if e := p.state("waiting").Ending; e.Code != 1006 || e.Reason != "timeout" || e.Next != "retry" {
-		t.Errorf("%+v, want 1006 timeout: it slept", e)
-	}
 	p.do(options{"send": "awake"})
-	p.state("open")
 	p.message("awake")
+	if n := s.dials.Load(); n != 1 {
+		t.Errorf("%d dials, want 1: the server answers", n)
+	}
+	p.do(options{"send": "be deaf"})
+	p.do(options{"sleep": true})
+	if e := p.state("waiting").Ending; e.Code != 1006 || e.Reason != "timeout" || e.Next != "retry" {
+		t.Errorf("%+v, want 1006 timeout", e)
+	}
+	p.state("open")
 	if n := s.dials.Load(); n != 2 || s.most.Load() != 1 {
 		t.Errorf("%d dials, %d at once; want 2, 1", n, s.most.Load())
 	}

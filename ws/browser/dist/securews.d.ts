@@ -35,20 +35,21 @@ export interface StateChange {
 export interface Undelivered {
     data: Data;
     /**
-     * full: beyond queue.bytes or queue.messages. too_big: beyond outgoing. closed: the client
-     * ended first.
+     * full: beyond queue.bytes or queue.messages. too_big: beyond outgoing, or the limit
+     * that the server has named. closed: the client ended first. unconfirmed: it was sent, and the
+     * connection ended before the server showed that it had read it; it may have arrived.
      */
-    why: "full" | "too_big" | "closed";
+    why: "full" | "too_big" | "closed" | "unconfirmed";
 }
 /** The answer of the ticket route. Times are in seconds. */
 export interface Ticket {
     ticket: string;
     /** The subprotocol to offer; default "ticket." and the ticket. */
-    subprotocol?: string;
-    expires_in?: number;
+    subprotocol?: string | undefined;
+    expires_in?: number | undefined;
     /** When to open another connection, before the credential of this one ends. */
-    refresh_after?: number;
-    cid?: string;
+    refresh_after?: number | undefined;
+    cid?: string | undefined;
 }
 /**
  * Called before every attempt. signal is aborted once the result is not needed. renew is
@@ -74,69 +75,69 @@ export interface Socket {
     terminate?(): void;
 }
 export interface Heartbeat {
-    /** Milliseconds without a message before ping is sent. */
-    every: number;
+    /** Milliseconds without a message before the server is asked, less up to a fifth; default 25,000. */
+    every?: number | undefined;
     /** Milliseconds within which any message must arrive; default 10,000. */
-    timeout?: number;
-    /** Returns a message that the server answers. */
-    ping: () => Data;
+    timeout?: number | undefined;
+    /** For other servers than those of this module: returns a message that the server answers. */
+    ping?: (() => Data) | undefined;
 }
 export interface Options {
     /** wss:, or relative to the page. */
     url: string | URL;
     /** The subprotocols of the application; required with a ticket. */
-    protocols?: string | readonly string[];
+    protocols?: string | readonly string[] | undefined;
     /** The route to POST to for a ticket, or a function that fetches one, before every attempt. */
-    ticket?: string | URL | TicketSource;
+    ticket?: string | URL | TicketSource | undefined;
     /** Whether cookies are sent to the ticket route; default "same-origin". */
-    credentials?: "omit" | "same-origin" | "include";
+    credentials?: "omit" | "same-origin" | "include" | undefined;
     /** The result of seal() of securews/seal. */
-    seal?: Sealing;
+    seal?: Sealing | undefined;
     /**
      * Returns the messages that are sent first on every connection, before the queue. If it
      * throws, or returns a value that is not Data, that is reported as an uncaught error, and the
      * connection continues without a hello.
      */
-    hello?: () => Data | readonly Data[] | undefined;
-    /** A ping of the application, since the server's pings are not visible to scripts. */
-    heartbeat?: Heartbeat;
+    hello?: (() => Data | readonly Data[] | undefined) | undefined;
+    /** When the server is asked whether it is there. A server of this module answers by itself. */
+    heartbeat?: Heartbeat | undefined;
     /**
      * The bounds of the queue; default 1,024 messages and 1 MiB. bytes also bounds the messages
      * that an open connection has yet to put on the wire: a larger message cannot be sent.
      */
     queue?: {
-        messages?: number;
-        bytes?: number;
-    };
+        messages?: number | undefined;
+        bytes?: number | undefined;
+    } | undefined;
     /** Bytes of the largest message to send, which the server accepts (ws.Limits.Message); default 65,536. */
-    outgoing?: number;
+    outgoing?: number | undefined;
     /** The number of unread messages that an iterator holds; default 1,024. */
-    inbox?: number;
+    inbox?: number | undefined;
     /** Milliseconds; the defaults are in brackets. */
     times?: {
         /** The upper bound of the first delay (500). It doubles with every failure. */
-        first?: number;
+        first?: number | undefined;
         /** The longest delay (30,000). */
-        longest?: number;
+        longest?: number | undefined;
         /** The first bound after an open connection was lost, since all clients may have lost theirs (8,000). */
-        spread?: number;
+        spread?: number | undefined;
         /** The age at which a connection counts as a success (10,000). */
-        stable?: number;
+        stable?: number | undefined;
         /** For the ticket, and again for the handshake after it (10,000). */
-        connect?: number;
+        connect?: number | undefined;
         /** For the peer to answer a close frame (2,000). */
-        close?: number;
+        close?: number | undefined;
         /** The standstill of all timers that counts as a sleep (90,000). */
-        sleep?: number;
-    };
+        sleep?: number | undefined;
+    } | undefined;
     /** Further close codes after which to reconnect: 1000, 1005, 1008 and the application's 4000-4999. */
-    retryCodes?: readonly number[];
+    retryCodes?: readonly number[] | undefined;
     /** Further statuses of the ticket route after which to reconnect, 400-599: for refusals that pass. */
-    retryStatuses?: readonly number[];
+    retryStatuses?: readonly number[] | undefined;
     /** A WebSocket class, if the platform has none or to set its options (Node). */
-    WebSocket?: new (url: string, protocols: string[]) => Socket;
+    WebSocket?: (new (url: string, protocols: string[]) => Socket) | undefined;
     /** Allows ws: and http:, to localhost and loopback addresses (127.0.0.0/8, ::1) only. */
-    dangerouslyAllowPlaintext?: boolean;
+    dangerouslyAllowPlaintext?: boolean | undefined;
 }
 export interface ClientEvents {
     state: CustomEvent<StateChange>;
@@ -157,6 +158,10 @@ export interface Client extends EventTarget, AsyncIterable<Message> {
      * is full (queue) or the client has ended; an "undelivered" event reports the same.
      */
     send(data: Data): boolean;
+    /** The bytes that wait to be sent. */
+    readonly bufferedAmount: number;
+    /** Waits until send() would take a message of so many bytes; false if the client has ended. */
+    room(bytes?: number): Promise<boolean>;
     /** Ends the wait before the next attempt, but not before a Retry-After of the server. */
     retry(): void;
     /** Ends the client. Queued messages are reported as undelivered. */

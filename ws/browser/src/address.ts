@@ -2,7 +2,8 @@
 
 const local = /^(localhost|127\.[\d.]+|\[::(1|ffff:7f..:.+)\])$/; // as URL writes them
 
-function resolve(what: string, address: string | URL, kind: "ws" | "http", plaintext: unknown): string {
+/** addressOf returns the address to dial: wss: or https:, or relative to a page. */
+export function addressOf(what: string, address: string | URL, kind: "ws" | "http", plaintext: unknown): string {
   const page = globalThis.location?.href;
   const url = new URL(address, page && /^http/.test(page) ? page : undefined);
   if (kind === "ws") {
@@ -13,19 +14,9 @@ function resolve(what: string, address: string | URL, kind: "ws" | "http", plain
     throw wrong(what, `${protocol}//${host} is not ${kind}s:`);
   }
   if (username || password || hash) {
-    throw wrong(what, "neither credentials nor a fragment may stand in it");
+    throw wrong(what, "credentials or a fragment");
   }
   return href;
-}
-
-/** socketURL returns the address to dial: wss:, or relative to a page. */
-export function socketURL(address: string | URL, plaintext: unknown): string {
-  return resolve("url", address, "ws", plaintext);
-}
-
-/** routeURL returns the address of an HTTP route. */
-export function routeURL(what: string, address: string | URL, plaintext: unknown): string {
-  return resolve(what, address, "http", plaintext);
 }
 
 /** wrong returns the error for a mistake in an option. */

@@ -1,90 +1,80 @@
 // The client. It is one loop, so that there is never more than one dial in flight. A renewal
 // dials beside an open connection, and the loop waits for both.
 
-import type { Client, Data, Ending, Message, State, StateChange, Ticket, Undelivered } from "./api.js";
-import { Backoff } from "./backoff.js";
-import { isLater, obtain, protocolOf, refusal } from "./credential.js";
-import { Delay, pause } from "./delay.js";
-import { closedHere, comesBack, lapsed, meaning, refused, unless } from "./endings.js";
-import { Inboxes } from "./inbox.js";
-import { Life } from "./life.js";
-import { Link, type Ended } from "./link.js";
-import { Outbox, sizeOf } from "./outbox.js";
+import type { Client, Data, Ending, Message, State, StateChange, Undelivered } from "./api.js";
+import { connectionOf, type Connection } from "./connection.js";
+import { obtain } from "./credential.js";
+import { closedHere, lapsed, meaning, named, refused } from "./endings.js";
+import { inboxesOf, type Inboxes } from "./inbox.js";
+import type { Ended } from "./link.js";
+import { outboxOf, sizeOf, type Outbox } from "./outbox.js";
+import { paceOf, type Pace } from "./pace.js";
 import type { Settings } from "./settings.js";
-import { longestRetryAfter } from "./ticket.js";
-import { offline, watch, type Wake } from "./wake.js";
-
-// A server may open a connection only to close it with a readable reason. Until a message
-// arrives, or for this time, the queue is held and a connection to be renewed stays open.
-const holdTime = 100;
+import { watch } from "./wake.js";
 
 export class Reconnecting extends EventTarget implements Client {
   state: State = "connecting";
   readonly closed: Promise<Ending>;
 
-  #link: Link | undefined; // the current dial or connection
-  #life: Life | undefined; // of the connection
-  #next: Link | undefined; // the dial of a renewal
-  #orphaned: Ended | undefined; // the end of the connection, if that ended during the dial of #next
-  #ended!: (how: Ended) => void; // tells the loop
+  #stop = new AbortController(); // aborted by close(), or when the client ends by itself
+  #closing: Ending | undefined; // set by close()
+  #pace: Pace;
   #outbox: Outbox;
   #inboxes: Inboxes;
-  #backoff: Backoff;
-  #delay: Delay | undefined;
-  #notBefore = 0; // set by Retry-After
-  #expired = false; // the credential has, and neither was there a ticket nor was it accepted since
-  #closing: Ending | undefined; // set by close()
-  #stop = new AbortController(); // aborted by close()
+  #connection: Connection;
 
   constructor(private readonly cfg: Settings) {
     super();
-    this.#backoff = new Backoff(cfg.times);
-    this.#inboxes = new Inboxes(cfg.inbox);
-    this.#outbox = new Outbox(cfg.queue.messages, cfg.queue.bytes);
-    const unwatch = watch(cfg.times.sleep, (why) => this.#woke(why));
-    this.closed = this.#run().finally(unwatch);
+    const undelivered = (data: Data, why: Undelivered["why"]): void => this.#tell("undelivered", { data, why });
+    this.#pace = paceOf(cfg.times);
+    this.#inboxes = inboxesOf(cfg.inbox);
+    this.#outbox = outboxOf(cfg, this.#stop.signal, undelivered);
+    this.#connection = connectionOf(cfg, this.#pace, this.#outbox, {
+      undelivered,
+      change: (detail) => this.#change(detail),
+      message: (data) => {
+        this.#inboxes.push(data);
+        this.dispatchEvent(new MessageEvent("message", { data }));
+      },
+    });
+    watch(cfg.times.sleep, this.#stop.signal, (lost) => this.#woke(lost), () => this.#aside());
+    this.closed = this.#run();
   }
 
   get protocol(): string {
-    return this.state === "open" ? this.#link!.protocol : "";
+    return this.state === "open" ? this.#connection.link!.protocol : "";
   }
 
   get sealed(): boolean {
-    return this.state === "open" && this.#link!.sealed;
+    return this.state === "open" && this.#connection.link!.sealed;
   }
 
   send(data: Data): boolean {
-    if (this.state === "closed" || this.#closing) {
-      return this.#undelivered(data, "closed");
-    }
-    if (sizeOf(data) > this.cfg.outgoing) {
-      return this.#undelivered(data, "too_big");
-    }
-    if (this.state !== "open" || !this.#link!.live || this.#outbox.held) {
-      return this.#outbox.push(data) || this.#undelivered(data, "full");
-    }
-    if (this.#link!.buffered + sizeOf(data) > this.cfg.queue.bytes) {
-      return this.#undelivered(data, "full");
-    }
-    this.#link!.send(data);
-    return true;
+    return this.#outbox.send(data);
+  }
+
+  get bufferedAmount(): number {
+    return this.#outbox.bytes;
+  }
+
+  room(bytes?: number): Promise<boolean> {
+    return this.#outbox.room(bytes);
   }
 
   retry(): void {
-    this.#delay?.hasten(this.#held());
+    this.#pace.hasten(0);
   }
 
   close(code = 1000, reason = ""): Promise<Ending> {
     if (!/^(1000|[34]\d{3})$/.test(`${code}`) || sizeOf(reason) > 123) {
-      throw new RangeError(`securews: close: ${code}, or a reason of more than 123 bytes, cannot be sent`);
+      throw new RangeError(`securews: close: ${code} ${reason}`);
     }
     if (!this.#closing) {
       this.#closing = closedHere(code, reason);
       this.#stop.abort();
-      this.#delay?.end();
-      this.#life?.end();
-      void this.#link?.close(code, reason);
-      void this.#next?.close(code, reason);
+      this.#pace.opened();
+      this.#pace.hasten(0);
+      this.#connection.close(this.#closing);
     }
     return this.closed;
   }
@@ -96,216 +86,67 @@ export class Reconnecting extends EventTarget implements Client {
   async #run(): Promise<Ending> {
     await undefined; // the caller of connect() can add listeners first
     for (;;) {
-      const { how, end } = await this.#attempt();
-      const delay = this.#closing ? undefined : this.#after(how, end);
-      if (delay === undefined) {
-        return this.#finish(how);
+      const [how, end] = await this.#attempt();
+      const delay = this.#closing ? undefined : this.#pace.after(how, end);
+      if (delay !== undefined) {
+        this.#change({ state: "waiting", ending: how, delay });
+        await this.#pace.wait();
       }
-      this.#delay = new Delay(delay); // before listeners are called, which may end it
-      this.#change({ state: "waiting", ending: how, delay });
-      await this.#delay.over;
-      this.#delay = undefined;
-      if (this.#closing) {
-        return this.#finish(this.#closing);
+      if (delay === undefined || this.#closing) {
+        return this.#finish(this.#closing ?? lapsed(how));
       }
     }
   }
 
   /** #attempt fetches a ticket, dials, and waits for the end of the connection. */
-  async #attempt(): Promise<{ how: Ending; end?: Ended }> {
+  async #attempt(): Promise<[how: Ending, end?: Ended]> {
     if (this.state !== "connecting") {
       this.#change({ state: "connecting" });
     }
-    let ticket: Ticket | undefined;
+    const pace = this.#pace;
     try {
-      ticket = await obtain(this.cfg, this.#stop.signal, this.#expired);
-      this.#expired &&= !ticket;
-    } catch (err) {
-      return { how: this.#closing ?? this.#noTicket(err) };
-    }
-    if (this.#closing) {
-      return { how: this.#closing };
-    }
-    const end = await new Promise<Ended>((resolve) => {
-      this.#ended = resolve;
-      this.#link = this.#dial(ticket, resolve);
-    });
-    return { how: this.#closing ?? this.#meaning(end), end };
-  }
-
-  #meaning(end: Ended): Ending {
-    return unless(meaning(end), this.cfg);
-  }
-
-  #noTicket(err: unknown): Ending {
-    const error = refusal(err);
-    this.#notBefore = Date.now() + error.retryAfter;
-    return unless(refused(error), this.cfg);
-  }
-
-  /** #dial calls failed only if the dial did not become the connection. */
-  #dial(ticket: Ticket | undefined, failed: (how: Ended) => void): Link | undefined {
-    try {
-      const open = (): void => this.#opened(link, ticket?.refresh_after ?? 0);
-      const link: Link = new Link(this.cfg, ticket ? [protocolOf(ticket)] : [], {
-        opened: () => {
-          if (link !== this.#next || link.sealed || this.#orphaned) {
-            return open();
-          }
-          setTimeout(() => link === this.#next && link.live && open(), holdTime);
-        },
-        message: (data) => {
-          if (link === this.#next) {
-            open();
-          }
-          if (link === this.#link) {
-            this.#message(data);
-          }
-        },
-        ended: (how) => (how.opened && link !== this.#next ? this.#linkEnded(link, how) : failed(how)),
-      });
+      const credential = await obtain(this.cfg, this.#stop.signal, pace.expired);
+      pace.expired &&= !this.cfg.ticket;
       if (this.#closing) {
-        void link.close(this.#closing.code, this.#closing.reason); // close() was called by the WebSocket class
+        return [this.#closing];
       }
-      return link;
+      const end = await this.#connection.run(credential);
+      return [await named(meaning(end, this.cfg), this.cfg, end.opened), end];
     } catch (err) {
-      failed({ code: 0, reason: String(err), opened: false }); // the browser refuses to dial
-      return undefined;
+      return [await named(refused(err, this.cfg, pace), this.cfg)];
     }
   }
 
-  /** #opened makes a dial the connection, and closes the one that it renews. */
-  #opened(link: Link, refreshAfter: number): void {
-    const old = link === this.#next && !this.#orphaned ? this.#link : undefined;
-    this.#next = this.#orphaned = undefined;
-    this.#life?.end();
-    this.#link = link;
-    this.#notBefore = 0;
-    this.#life = new Life(this.cfg, link, refreshAfter, {
-      accepted: () => {
-        this.#backoff.accepted();
-        this.#expired = false;
-      },
-      stable: () => this.#backoff.stable(),
-      renew: (after) => void this.#renew(after),
-    });
-    this.#outbox.hold(link, holdTime); // before hello(), which may call send()
-    this.cfg.hello().forEach((data) => link.send(data));
-    if (old || link.sealed || this.#outbox.size === 0) {
-      this.#outbox.release(link);
-    }
-    this.#change({ state: "open", ...(old && { renewed: true }) });
-    void old?.close(1000, "renewed");
-  }
-
-  /** #linkEnded handles the end of an open connection, or of one that was renewed. */
-  #linkEnded(link: Link, how: Ended): void {
-    if (link !== this.#link) {
-      return;
-    }
-    this.#life?.end();
-    this.#outbox.keep();
-    if (!this.#next) {
-      return this.#ended(how);
-    }
-    this.#orphaned = how;
-    if (comesBack(this.#meaning(how))) {
-      this.#change({ state: "connecting" });
-    } else {
-      void this.#next.close(1000, "");
+  /** #woke asks on a connection that may be dead, or brings the next attempt forward. */
+  #woke(lost: boolean): void {
+    const pace = this.#pace;
+    pace.aside = false;
+    pace.hasten(pace.soon());
+    if (this.#connection.ask() === false && lost) {
+      this.#connection.link!.cut(); // after a sleep or a change of network, the server has ended it
     }
   }
 
-  /** #renew opens a second connection with a new credential; the first stays open until then. */
-  async #renew(after: number): Promise<void> {
-    const { over } = this.#life!;
-    for (let failures = 0; !over.aborted; failures++) {
-      const { first, longest } = this.cfg.times;
-      let delay = Math.min(longest, first * 2 ** failures) * (0.5 + Math.random() / 2);
-      try {
-        const ticket = await obtain(this.cfg, over, false);
-        if (over.aborted || !isLater(ticket?.refresh_after, after)) {
-          return;
-        }
-        this.#next = this.#dial(ticket, () => this.#notRenewed());
-      } catch (err) {
-        if (this.#noTicket(err).next !== "retry") {
-          return; // the connection lasts until the server ends it
-        }
-        delay = Math.max(this.#held(), delay);
-      }
-      do {
-        await pause(delay, over);
-      } while (this.#next && !over.aborted);
-    }
-  }
-
-  #notRenewed(): void {
-    const how = this.#orphaned;
-    this.#next = this.#orphaned = undefined;
-    if (how) {
-      this.#ended(how);
-    }
-  }
-
-  #message(data: Message): void {
-    this.#life?.pulse?.beat();
-    if (this.#outbox.held) {
-      this.#outbox.release(this.#link!);
-    }
-    this.#inboxes.push(data);
-    this.dispatchEvent(new MessageEvent("message", { data }));
-  }
-
-  /** #after returns the delay after an end, or undefined if the client stops. */
-  #after(how: Ending, end: Ended | undefined): number | undefined {
-    // Without tickets a refused handshake looks like a failed one (1006). After `expired` it
-    // is most likely a refusal.
-    if (this.#expired && end && !end.opened) {
-      return undefined;
-    }
-    this.#expired ||= how.next === "renew";
-    const delay = this.#backoff.next(how, !!end?.opened && !end.cut);
-    return delay === undefined ? delay : Math.max(offline() ? this.cfg.times.longest : 0, delay + this.#held());
-  }
-
-  /** #held returns the rest of Retry-After, capped because the clock may have been set back. */
-  #held(): number {
-    const now = Date.now();
-    this.#notBefore = Math.min(this.#notBefore, now + longestRetryAfter);
-    return Math.max(0, this.#notBefore - now);
-  }
-
-  /** #woke replaces a connection that may be dead, or brings the next attempt forward. */
-  #woke(why: Wake): void {
-    this.#delay?.hasten(Math.max(this.#backoff.soon(), this.#held()));
-    if (this.state !== "open") {
-      return;
-    }
-    if (this.#life?.pulse) {
-      this.#life.pulse.ask();
-    } else if (why !== "visible") {
-      this.#link!.cut(); // after a sleep or a change of network, the server has ended it
-    }
+  /** #aside closes the connection: an open one would keep the page out of the back-forward cache. */
+  #aside(): void {
+    this.#pace.aside = true;
+    this.#connection.away();
   }
 
   #finish(how: Ending): Ending {
-    const last = lapsed(how);
-    this.#change({ state: "closed", ending: last });
-    while (this.#outbox.size > 0) {
-      this.#undelivered(this.#outbox.shift()!, "closed");
-    }
-    this.#inboxes.end(last);
-    return last;
-  }
-
-  #undelivered(data: Data, why: Undelivered["why"]): false {
-    this.dispatchEvent(new CustomEvent("undelivered", { detail: { data, why } }));
-    return false;
+    this.#stop.abort();
+    this.#change({ state: "closed", ending: how });
+    this.#outbox.end();
+    this.#inboxes.end(how);
+    return how;
   }
 
   #change(detail: StateChange): void {
     this.state = detail.state;
-    this.dispatchEvent(new CustomEvent("state", { detail }));
+    this.#tell("state", detail);
+  }
+
+  #tell(type: string, detail: unknown): void {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
   }
 }

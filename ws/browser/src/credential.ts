@@ -6,7 +6,7 @@ import type { Settings } from "./settings.js";
 import { TicketError } from "./ticket.js";
 
 /** protocolOf returns the subprotocol of a ticket; it must be base64url, or browsers refuse to dial. */
-export function protocolOf(ticket: Ticket): string {
+function protocolOf(ticket: Ticket): string {
   const protocol = ticket.subprotocol ?? (ticket.ticket && `ticket.${ticket.ticket}`);
   if (!/^ticket\.[\w-]+$/.test(protocol)) {
     throw new TicketError(502, "malformed");
@@ -17,14 +17,21 @@ export function protocolOf(ticket: Ticket): string {
 /** refusal returns the error of a source as a TicketError, with status 0 if it is another error. */
 export function refusal(err: unknown): TicketError {
   // Not instanceof: the page may have loaded this module twice.
-  const { status, reason, retryAfter, passes } = (err ?? {}) as Partial<TicketError>;
-  return typeof status === "number" ? new TicketError(status, reason, retryAfter, passes) : new TicketError(0, "unreachable");
+  const { status, reason, retryAfter, passes } = (err ?? {}) as TicketError;
+  return status >= 0 ? new TicketError(status, reason, retryAfter, passes) : new TicketError(0, "unreachable");
+}
+
+/** Credential is a ticket; without one, protocols is empty. */
+export interface Credential {
+  protocols: string[];
+  /** The seconds after which to open another connection; 0: none. */
+  refreshAfter: number;
 }
 
 /** obtain calls the source, and waits no longer than a dial may take. */
-export async function obtain(cfg: Settings, signal: AbortSignal, renew: boolean): Promise<Ticket | undefined> {
+export async function obtain(cfg: Settings, signal: AbortSignal, renew: boolean): Promise<Credential> {
   if (!cfg.ticket) {
-    return undefined;
+    return { protocols: [], refreshAfter: 0 };
   }
   signal.throwIfAborted();
   const stop = new AbortController();
@@ -38,17 +45,8 @@ export async function obtain(cfg: Settings, signal: AbortSignal, renew: boolean)
       }),
     ]);
     const ticket = typeof got === "string" ? { ticket: got } : got;
-    protocolOf(ticket);
-    return ticket;
+    return { protocols: [protocolOf(ticket)], refreshAfter: ticket.refresh_after ?? 0 };
   } finally {
     stop.abort();
   }
-}
-
-/**
- * isLater reports whether the credential of a new ticket outlives that of the last. If it is
- * the same one, less than half of its time remains.
- */
-export function isLater(refreshAfter: number | undefined, last: number): boolean {
-  return !refreshAfter || refreshAfter > last / 2;
 }

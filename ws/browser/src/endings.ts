@@ -1,41 +1,70 @@
 // The meaning of an end: a text for users, and the reaction.
 
 import type { Ending } from "./api.js";
+import { refusal } from "./credential.js";
 import type { Ended } from "./link.js";
+import type { Pace } from "./pace.js";
 import type { Settings } from "./settings.js";
-import type { TicketError } from "./ticket.js";
 
-type Next = Ending["next"];
+// By close code and reason; the first that matches holds.
+const known: readonly [RegExp, text: string, next: Ending["next"]][] = [
+  [/^10(01|12)/, "The server is restarting", "retry"],
+  [/^(1006|3008)/, "The connection was lost", "retry"],
+  [/^1014/, "The server could not be reached", "retry"],
+  [/^101[13]/, "The server is busy", "retry"],
+  [/^10(0[237-9]|10)/, "The server refused a message", "stop"],
+  [/^3000 (expired|reauth)$/, "The sign-in has expired", "renew"],
+  [/^3000 revoked$/, "Signed out", "sign-in"],
+  [/^3000/, "Please sign in", "sign-in"],
+  [/^3003/, "Not allowed here", "stop"],
+  [/^/, "The connection was closed", "stop"],
+];
 
-const known: Record<string, readonly [text: string, next?: Next]> = {
-  "0": ["No connection can be opened here"],
-  "1001": ["The server is going away", "retry"],
-  "1006": ["The connection was lost", "retry"],
-  "1008 rate": ["Too many messages at once"],
-  "1009": ["A message was too long"],
-  "1011": ["The server has a problem", "retry"],
-  "1012": ["The server is restarting", "retry"],
-  "1013": ["The server is busy", "retry"],
-  "1013 slow": ["The connection was too slow", "retry"],
-  "1014": ["The server could not be reached", "retry"],
-  "3000": ["Please sign in", "sign-in"],
-  "3000 expired": ["The sign-in has expired", "renew"],
-  "3000 reauth": ["Please sign in again", "renew"],
-  "3000 revoked": ["Signed out", "sign-in"],
-  "3003": ["This account may not be here"],
-  "3008": ["The connection was silent for too long", "retry"],
-  "4002": ["The server speaks another protocol"],
-  "4008": ["The encryption could not be trusted"],
-};
+/** ending completes an ending that means the same as a code and reason, with another attempt if the options list it. */
+function ending(how: Omit<Ending, "text" | "next">, like: string, { retryCodes, retryStatuses }: Settings): Ending {
+  const [, text, next] = known.find(([form]) => form.test(like))!;
+  const listed = how.code ? retryCodes.includes(how.code) : retryStatuses.includes(how.status!);
+  return { ...how, text, next: listed && next !== "renew" ? "retry" : next };
+}
 
 /** meaning returns the ending of a socket. */
-export function meaning({ code, reason, truncated }: Ended): Ending {
+export function meaning({ code, reason, truncated }: Ended, cfg: Settings): Ending {
   if (truncated && (code === 1000 || code === 1005)) {
     // An attacker who cut it may have forged the close frame: a normal closure does not count.
     [code, reason] = [1006, "truncated"];
   }
-  const [text, next = "stop"] = known[`${code} ${reason}`] ?? known[code] ?? (code > 1001 && code < 1011 && code !== 1005 ? ["The server refused a message"] : ["The connection was closed"]);
-  return { code, reason, text, next, ...(truncated && { truncated }) };
+  return ending({ code, reason, ...(truncated && { truncated }) }, `${code} ${reason}`, cfg);
+}
+
+/** refused returns the ending of an attempt that got no ticket. */
+export function refused(err: unknown, cfg: Settings, pace: Pace): Ending {
+  const { status, reason, retryAfter, passes } = refusal(err);
+  pace.refused(retryAfter);
+  let like = status === 403 ? "3003" : "1000";
+  if (status === 429 || (status >= 500 && (passes || (status !== 501 && status !== 505)))) {
+    like = "1013";
+  } else if (passes || status < 300 || status === 408 || status === 425) {
+    like = "1014";
+  } else if (status === 401) {
+    like = retryAfter ? "3000 expired" : "3000"; // after a while another credential may be good
+  }
+  return ending({ code: 0, status, reason }, like, cfg);
+}
+
+/**
+ * named returns the ending of an attempt that failed, with its likely cause if the browser tells that:
+ * the page was denied the local network (Local Network Access). The page's own host is always allowed.
+ */
+export async function named(how: Ending, { url }: Settings, opened?: boolean): Promise<Ending> {
+  if (how.next === "retry" && !how.status && !opened) {
+    try {
+      const { state } = await navigator.permissions.query({ name: "local-network-access" as PermissionName });
+      if (state === "denied" && new URL(url).host !== location.host) {
+        return { ...how, reason: "local_network" };
+      }
+    } catch {} // another browser, or none
+  }
+  return how;
 }
 
 /** closedHere returns the ending of close(). */
@@ -51,30 +80,4 @@ export function comesBack({ next }: Ending): boolean {
 /** lapsed returns the end of a client that could not renew its credential. */
 export function lapsed(how: Ending): Ending {
   return comesBack(how) ? { ...how, text: "Please sign in", next: "sign-in" } : how;
-}
-
-/** refused returns the ending of an attempt that failed at the ticket route. */
-export function refused({ status, reason, retryAfter, passes }: TicketError): Ending {
-  const [text, next = "stop"] = answered(status, retryAfter, passes);
-  return { code: 0, status, reason, text, next };
-}
-
-/** unless returns the ending with another attempt, if it stops and the options list its code or status. */
-export function unless(how: Ending, { retryCodes, retryStatuses }: Settings): Ending {
-  const listed = how.code ? retryCodes.includes(how.code) : retryStatuses.includes(how.status!);
-  return listed && !comesBack(how) ? { ...how, next: "retry" } : how;
-}
-
-function answered(status: number, retryAfter: number, passes: boolean): (typeof known)[string] {
-  const says = (key: string): (typeof known)[string] => known[key]!;
-  if (status === 429 || (status >= 500 && (passes || (status !== 501 && status !== 505)))) {
-    return says("1013");
-  }
-  if (passes || status < 300 || status === 408 || status === 425) {
-    return says("1014");
-  }
-  if (status === 401) {
-    return says(retryAfter ? "3000 expired" : "3000"); // after a while another credential may be good
-  }
-  return status === 403 ? says("3003") : ["The server gives no ticket"];
 }

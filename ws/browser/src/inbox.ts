@@ -3,66 +3,67 @@
 import type { Ending, Message } from "./api.js";
 
 interface Inbox {
-  held: Message[];
-  ended?: { error?: Error };
+  held: (Message | Error | undefined)[]; // an error is the end, and undefined the normal one
   wake?: () => void;
 }
 
-export class Inboxes {
-  #all = new Set<Inbox>();
-  #ended: Ending | undefined;
+export interface Inboxes {
+  open(): AsyncIterator<Message>;
+  push(message: Message): void;
+  /** Ends the iterators after their pending messages, with an error unless the closure was normal. */
+  end(how: Ending): void;
+}
 
-  constructor(private readonly limit: number) {}
+/** inboxesOf bounds the unread messages of an iterator. */
+export function inboxesOf(limit: number): Inboxes {
+  const all = new Set<Inbox>();
+  const last: Inbox["held"] = []; // of every iterator, once the client has ended
 
-  open(): AsyncIterator<Message> {
-    const inbox: Inbox = { held: [] };
-    this.#all.add(inbox);
-    if (this.#ended) {
-      this.end(this.#ended);
-    }
-    return this.#read(inbox);
-  }
+  const put = (inbox: Inbox, item: Inbox["held"][number]): void => {
+    inbox.held.push(item);
+    inbox.wake?.();
+  };
 
-  async *#read(inbox: Inbox): AsyncGenerator<Message, void> {
+  async function* read(inbox: Inbox): AsyncGenerator<Message, void> {
     try {
       for (;;) {
-        while (inbox.held.length > 0) {
-          yield inbox.held.shift()!;
+        while (inbox.held.length === 0) {
+          await new Promise<void>((resolve) => (inbox.wake = resolve));
         }
-        if (inbox.ended) {
-          if (inbox.ended.error) {
-            throw inbox.ended.error;
-          }
+        const next = inbox.held.shift();
+        if (next instanceof Error) {
+          throw next;
+        }
+        if (next === undefined) {
           return;
         }
-        await new Promise<void>((resolve) => (inbox.wake = resolve));
+        yield next;
       }
     } finally {
-      this.#all.delete(inbox);
+      all.delete(inbox);
     }
   }
 
-  push(message: Message): void {
-    this.#all.forEach((inbox) => {
-      if (inbox.held.push(message) > this.limit) {
-        inbox.held.pop();
-        this.#end(inbox, new Error("securews: the iterator fell too far behind"));
-      }
-      inbox.wake?.();
-    });
-  }
+  return {
+    open() {
+      const inbox = { held: [...last] };
+      all.add(inbox);
+      return read(inbox);
+    },
 
-  /** end ends the iterators after their pending messages, with an error unless the closure was normal. */
-  end(how: Ending): void {
-    this.#ended = how;
-    const { code, reason, text } = how;
-    const error = code === 1000 || code === 1005 ? undefined : new Error(`securews: ${text} (${[code || "", reason].join(" ").trim()})`);
-    this.#all.forEach((inbox) => this.#end(inbox, error));
-  }
+    push(message) {
+      all.forEach((inbox) => {
+        if (inbox.held.length < limit) {
+          return put(inbox, message);
+        }
+        put(inbox, new Error("securews: behind"));
+        all.delete(inbox);
+      });
+    },
 
-  #end(inbox: Inbox, error?: Error): void {
-    inbox.ended ??= { error };
-    this.#all.delete(inbox);
-    inbox.wake?.();
-  }
+    end({ code, reason, text }) {
+      last.push(code === 1000 || code === 1005 ? undefined : new Error(`securews: ${text} (${code} ${reason})`));
+      all.forEach((inbox) => put(inbox, last[0]));
+    },
+  };
 }

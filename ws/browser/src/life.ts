@@ -1,47 +1,96 @@
-// The timers of an open connection: the one after which it is stable, the renewal, the
-// heartbeat.
+// The timers of an open connection: the one after which it is stable, the renewal, and the
+// heartbeat. A server of this module answers a ping after it has read the messages before it,
+// which are thereby confirmed. Any message shows that the peer is alive.
 
 import type { Link } from "./link.js";
-import { Pulse } from "./pulse.js";
+import type { Pace } from "./pace.js";
 import type { Settings } from "./settings.js";
+
+type Timer = ReturnType<typeof setTimeout> | undefined;
 
 const longestTimer = 2 ** 31 - 1;
 const acceptedAfter = 1_000;
+const confirmAfter = 250;
 
-export interface LifeEvents {
-  /** The connection has lived long enough to show that its credential was accepted. */
-  accepted(): void;
-  stable(): void;
-  /** The credential should be renewed; after is the number of seconds it was valid. */
-  renew(after: number): void;
+export interface Life {
+  /** Aborted when the connection ends. */
+  readonly over: AbortSignal;
+  /** Restarts the interval: the peer is alive. answered: it has confirmed the messages before the last ping. */
+  beat(answered?: boolean): void;
+  /** Sends a ping now, unless one is under way; false if the server would not answer one. */
+  ask(): boolean;
+  end(): void;
 }
 
-export class Life {
-  readonly pulse: Pulse | undefined;
-  #over = new AbortController();
-  #timers: ReturnType<typeof setTimeout>[];
+/** begin calls renew when the credential should be renewed; its argument is the number of seconds it was valid. */
+export function begin(cfg: Settings, link: Link, pace: Pace, refreshAfter: number, renew: (after: number) => void): Life {
+  const { stable } = cfg.times;
+  const { every, timeout, ping } = cfg.heartbeat;
+  const { sent } = link;
+  const over = new AbortController();
+  let silence: Timer; // until the server is asked
+  let soon: Timer; // the same, to confirm messages
+  let patience: Timer; // until a server that was asked is taken for dead
+  let asked: number | undefined; // messages that the next answer confirms
 
-  constructor(cfg: Settings, link: Link, refreshAfter: number, events: LifeEvents) {
-    const { stable } = cfg.times;
-    this.#timers = [setTimeout(() => events.accepted(), Math.min(stable, acceptedAfter)), setTimeout(() => events.stable(), stable)];
-    if (refreshAfter > 0) {
-      // Not before the connection counts as a success, so that no answer causes a tight loop.
-      const ms = Math.min(Math.max(stable, refreshAfter * 1000 * (1 - Math.random() / 10)), longestTimer);
-      this.#timers.push(setTimeout(() => events.renew(refreshAfter), ms));
+  const beat = (answered?: boolean): void => {
+    clearTimeout(silence);
+    clearTimeout(patience);
+    patience = undefined;
+    silence = setTimeout(ask, every * (1 - Math.random() / 5));
+    if (answered) {
+      sent.splice(0, asked);
+      asked = undefined;
     }
-    if (cfg.heartbeat) {
-      this.pulse = new Pulse(cfg.heartbeat, (ping) => link.send(ping), () => link.cut());
+    if (sent.length > 0) {
+      link.sending!();
     }
-  }
+  };
 
-  /** over is aborted when the connection ends. */
-  get over(): AbortSignal {
-    return this.#over.signal;
-  }
+  const ask = (): boolean => {
+    clearTimeout(silence);
+    clearTimeout(soon);
+    soon = undefined;
+    if (link.told) {
+      if (asked === undefined) {
+        asked = sent.length;
+        link.ping();
+      }
+    } else if (ping) {
+      link.send(ping(), true);
+    } else {
+      return false;
+    }
+    patience ??= setTimeout(link.cut, timeout);
+    return true;
+  };
 
-  end(): void {
-    this.#timers.forEach(clearTimeout);
-    this.pulse?.stop();
-    this.#over.abort();
-  }
+  const accepted = (): void => {
+    pace.accepted();
+    link.foreign();
+  };
+  // No renewal before the connection counts as a success, so that no answer causes a tight loop.
+  const renewal = Math.min(Math.max(stable, refreshAfter * 1000 * (1 - Math.random() / 10)), longestTimer);
+  const timers: Timer[] = [
+    setTimeout(accepted, Math.min(stable, acceptedAfter)),
+    setTimeout(pace.stable, stable),
+    refreshAfter > 0 ? setTimeout(() => renew(refreshAfter), renewal) : undefined,
+  ];
+  link.sending = () => {
+    if (link.told) {
+      soon ??= setTimeout(ask, confirmAfter);
+    }
+  };
+  beat();
+
+  return {
+    over: over.signal,
+    beat,
+    ask,
+    end() {
+      link.sending = undefined;
+      [...timers, silence, soon, patience].forEach(clearTimeout);
+      over.abort();
+    },
+  };
 }

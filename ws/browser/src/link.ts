@@ -1,6 +1,6 @@
 // One dial, and its socket.
 
-import type { Data, Message, Sealed, Socket } from "./api.js";
+import type { Data, Message, Sealed } from "./api.js";
 import { own } from "./outbox.js";
 import type { Settings } from "./settings.js";
 
@@ -13,204 +13,250 @@ export interface Ended {
   reason: string;
   opened: boolean;
   truncated?: boolean;
-  cut?: boolean; // by cut(): other clients are not affected
+  cut?: boolean; // by cut() or away(): other clients are not affected
+  answered?: boolean; // the peer has answered this side's close frame, after every message
 }
 
 export interface LinkEvents {
   opened(): void;
   message(data: Message): void;
+  /** The server has answered a ping, or told its limit. */
+  control(answered: boolean): void;
   ended(how: Ended): void;
 }
 
-export class Link {
-  #socket: Socket;
-  #sealed: Sealed | undefined;
-  #state: "dialling" | "open" | "peer closed" | "closing" | "ended" = "dialling";
-  #opened = false;
-  #cut = false;
-  #local: { code: number; reason: string } | undefined; // set if this side ended it
-  #timer: ReturnType<typeof setTimeout>;
+export interface Link {
+  readonly protocol: string;
+  readonly sealed: boolean;
+  /** Whether messages can be sent. */
+  readonly live: boolean;
+  readonly buffered: number;
+  /**
+   * The limit of a message in bytes, by the server's word: it answers pings. undefined: it may still
+   * say so; 0: it is another server.
+   */
+  told: number | undefined;
+  /** The messages that have not been confirmed, unless the server is another one. */
+  readonly sent: Data[];
+  sending?: (() => void) | undefined;
+  /** Sends a message, and remembers it until it is confirmed unless that is not needed. */
+  send(data: Data, forget?: boolean): void;
+  /** Asks the server for an answer, after the messages that were sent. */
+  ping(): void;
+  /** Follows a sign that the server is another one, unless it has named its limit. */
+  foreign(): void;
+  /** Closes normally: after the messages that were sent. */
+  close(code: number, reason: string): Promise<void>;
+  /** Ends a connection that seems dead, without waiting for the peer. */
+  cut(): void;
+  /** Closes the connection of a page that is put aside, which returns later. */
+  away(): void;
+}
 
-  /** ticket is offered beside the real subprotocols, never to be selected. */
-  constructor(
-    private readonly cfg: Settings,
-    ticket: string[],
-    private readonly events: LinkEvents,
-  ) {
-    const socket = new cfg.WebSocket(cfg.url, [...cfg.offer, ...ticket]);
-    this.#socket = socket;
-    socket.binaryType = "arraybuffer";
-    socket.onerror = () => {}; // the close event follows
-    socket.onopen = () => this.#handshake();
-    socket.onmessage = (event: { data: Message }) => this.#receive(event.data);
-    socket.onclose = (event: { code: number; reason: string }) => void this.#closed(event.code, event.reason);
-    this.#timer = setTimeout(() => this.#state === "dialling" && this.#timedOut(), cfg.times.connect);
-  }
+const enum Stage {
+  Dialling,
+  Open,
+  PeerClosed,
+  Closing,
+  Ended,
+}
 
-  get protocol(): string {
-    return this.#socket.protocol;
-  }
+/** dial offers further subprotocols, of a ticket, beside the real ones; they are never selected. */
+export function dial(cfg: Settings, protocols: string[], events: LinkEvents): Link {
+  // A ping and its answer: see ws/pagepulse.go. No other peer can guess it.
+  const pulse = `securews=${crypto.getRandomValues(new Uint32Array(2)).join("0")}`;
+  const socket = new cfg.WebSocket(cfg.url + (/\?/.test(cfg.url) ? "&" : "?") + pulse, [...cfg.offer, ...protocols]);
+  let stage: Stage = Stage.Dialling;
+  let sealed: Sealed | undefined;
+  let opened = false;
+  let cut = false;
+  let sentCode: number | undefined;
+  let local: { code: number; reason: string } | undefined; // set if this side ended it
+  let timer = setTimeout(() => stage === Stage.Dialling && timedOut(), cfg.times.connect);
 
-  get sealed(): boolean {
-    return this.#sealed !== undefined;
-  }
+  const within = (late: () => void): void => {
+    clearTimeout(timer);
+    timer = setTimeout(late, cfg.times.close);
+  };
 
-  /** live reports whether messages can be sent. */
-  get live(): boolean {
-    return this.#state === "open" && this.#socket.readyState === 1;
-  }
-
-  get buffered(): number {
-    return this.#socket.bufferedAmount + (this.#sealed?.buffered ?? 0);
-  }
-
-  send(data: Data): void {
-    if (this.#sealed) {
-      this.#sealed.send(data);
-    } else {
-      this.#socket.send(own(data));
-    }
-  }
-
-  /** close closes normally: after the messages that were sent. */
-  async close(code: number, reason: string): Promise<void> {
-    if (this.#state === "closing") {
+  const ended = (theirs?: Pick<Ended, "code" | "reason" | "truncated">): void => {
+    if (stage === Stage.Ended) {
       return;
     }
-    if (this.#state === "open" && this.#sealed) {
-      this.#beginEnd(code, reason);
-      try {
-        await this.#sealed.finish();
-      } catch {} // close without the close record
+    socket.onopen = socket.onmessage = null; // onclose stays: see drained
+    clearTimeout(timer);
+    stage = Stage.Ended;
+    events.ended({ ...(local ?? theirs!), opened, cut, answered: theirs?.code === sentCode });
+  };
+
+  /** beginEnd bounds the end by times.close, regardless of peer and sealing layer; as is the code that this side reports. */
+  const beginEnd = (code: number, reason: string, as = code): void => {
+    if (stage !== Stage.Closing) {
+      stage = Stage.Closing;
+      local = { code: as, reason };
+      sentCode = code;
+      within(() => {
+        socket.close(code, reason);
+        socket.terminate?.();
+        ended();
+      });
     }
-    this.#end(code, reason);
-  }
+  };
 
-  /** cut ends a connection that seems dead, without waiting for the peer. */
-  cut(): void {
-    this.#cut = true;
-    this.#timedOut();
-    this.#ended();
-  }
+  const end = (code: number, reason: string, as?: number): void => {
+    if (stage !== Stage.Ended) {
+      beginEnd(code, reason, as);
+      socket.close(code, reason);
+    }
+  };
 
-  #handshake(): void {
-    const { protocol } = this.#socket;
-    const { offer, seal, url } = this.cfg;
-    if (this.#state !== "dialling") {
+  /** timedOut ends a connection that seems dead. */
+  const timedOut = (): void => end(3008, "timeout", 1006);
+
+  const open = (): void => {
+    if (stage === Stage.Dialling) {
+      stage = Stage.Open;
+      opened = true;
+      events.opened();
+    }
+  };
+
+  const deliver = (data: Message): void => {
+    if (stage === Stage.Open) {
+      events.message(data);
+    }
+  };
+
+  const link: Link = {
+    told: undefined,
+    sent: [],
+
+    get protocol() {
+      return socket.protocol;
+    },
+
+    get sealed() {
+      return !!sealed;
+    },
+
+    get live() {
+      return stage === Stage.Open && socket.readyState === 1;
+    },
+
+    get buffered() {
+      return link.live ? socket.bufferedAmount + (sealed?.buffered ?? 0) : 0;
+    },
+
+    send(data, forget) {
+      const copy = own(data);
+      if (!forget && link.told !== 0) {
+        link.sent.push(copy);
+        link.sending?.();
+      }
+      (sealed ?? socket).send(copy);
+    },
+
+    ping() {
+      socket.send(pulse);
+    },
+
+    foreign() {
+      if (!link.told) {
+        link.told = link.sent.length = 0;
+      }
+    },
+
+    async close(code, reason) {
+      if (stage === Stage.Closing) {
+        return;
+      }
+      if (stage === Stage.Open && sealed) {
+        beginEnd(code, reason);
+        try {
+          await sealed.finish();
+        } catch {} // close without the close record
+      }
+      end(code, reason);
+    },
+
+    cut() {
+      cut = true;
+      timedOut();
+      ended();
+    },
+
+    away() {
+      cut = true;
+      end(1000, "pagehide", 1006);
+    },
+  };
+
+  socket.binaryType = "arraybuffer";
+  socket.onerror = () => {}; // the close event follows
+
+  socket.onopen = () => {
+    const { protocol } = socket;
+    const { offer, seal, url } = cfg;
+    if (stage !== Stage.Dialling) {
       return;
     }
     // Firefox opens a connection even if no subprotocol was selected.
-    if (offer.length > 0 ? !offer.includes(protocol) : protocol !== "") {
-      return this.#end(closeProtocol, "protocol");
+    if (offer.length > 0 ? !offer.includes(protocol) : protocol) {
+      return end(closeProtocol, "protocol");
     }
-    const sealed = seal?.start({
+    const layer = seal?.start({
       url,
       protocol,
-      send: (frame) => this.#socket.send(frame),
-      deliver: (message) => this.#deliver(message),
-      ready: () => this.#open(),
+      deliver,
+      send: (frame) => socket.send(frame),
+      ready: open,
       fail: () => {
-        this.#end(closePolicy, "decrypt");
-        this.#ended();
+        end(closePolicy, "decrypt");
+        ended();
       },
-      cut: () => this.#timedOut(),
-      peerClosed: () => this.#peerClosed(),
+      cut: timedOut,
+      // After the peer's close record the socket must end soon, or it is cut.
+      peerClosed: () => {
+        if (stage === Stage.Open) {
+          stage = Stage.PeerClosed;
+          within(link.cut);
+        }
+      },
     });
-    if (sealed === false) {
-      return this.#end(closePolicy, "not_sealed");
+    if (layer === false) {
+      return end(closePolicy, "not_sealed");
     }
-    this.#sealed = sealed;
+    sealed = layer;
     if (!sealed) {
-      this.#open();
+      open();
     }
-  }
+  };
 
-  #open(): void {
-    if (this.#state === "dialling") {
-      this.#state = "open";
-      this.#opened = true;
-      this.events.opened();
+  socket.onmessage = ({ data }: { data: Message }) => {
+    if (`${data}`.startsWith(pulse)) {
+      const limit = +(data as string).slice(pulse.length);
+      link.told ||= limit;
+      return events.control(!limit);
     }
-  }
-
-  #receive(data: Message): void {
-    if (this.#sealed) {
-      this.#sealed.receive(data);
+    link.foreign();
+    if (sealed) {
+      sealed.receive(data);
     } else {
-      this.#deliver(data);
+      deliver(data);
     }
-  }
+  };
 
-  #deliver(data: Message): void {
-    if (this.#state === "open") {
-      this.events.message(data);
-    }
-  }
-
-  /** #peerClosed follows the peer's close record; the socket must end soon, or it is cut. */
-  #peerClosed(): void {
-    if (this.#state === "open") {
-      this.#state = "peer closed";
-      this.#within(() => this.cut());
-    }
-  }
-
-  /** #timedOut ends a connection that seems dead. */
-  #timedOut(): void {
-    this.#end(3008, "timeout", 1006);
-  }
-
-  /** #end closes the socket; local is the code that this side reports. */
-  #end(code: number, reason: string, local = code): void {
-    if (this.#state !== "ended") {
-      this.#beginEnd(code, reason, local);
-      this.#socket.close(code, reason);
-    }
-  }
-
-  /** #beginEnd bounds the end by times.close, regardless of peer and sealing layer. */
-  #beginEnd(code: number, reason: string, local = code): void {
-    if (this.#state !== "closing") {
-      this.#state = "closing";
-      this.#local = { code: local, reason };
-      this.#within(() => {
-        this.#socket.close(code, reason);
-        this.#socket.terminate?.();
-        this.#ended();
-      });
-    }
-  }
-
-  #within(late: () => void): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(late, this.cfg.times.close);
-  }
-
-  /** #closed follows the end of the socket. Messages before it may still have to be opened. */
-  async #closed(code: number, reason: string): Promise<void> {
-    const ended = (truncated: boolean): void => this.#ended({ code, reason, truncated });
-    if (!this.#local) {
-      this.#within(() => ended(true));
+  // Messages before the end of the socket may still have to be opened.
+  socket.onclose = async ({ code, reason }: { code: number; reason: string }) => {
+    let truncated = true;
+    if (!local) {
+      within(() => ended({ code, reason, truncated }));
     }
     try {
-      const complete = (await this.#sealed?.drained()) ?? true;
-      ended(!complete && this.#opened);
-    } catch {
-      ended(true);
-    }
-  }
+      truncated = !((await sealed?.drained()) ?? true) && opened;
+    } catch {}
+    ended({ code, reason, truncated });
+  };
 
-  #ended(theirs?: Pick<Ended, "code" | "reason" | "truncated">): void {
-    if (this.#state === "ended") {
-      return;
-    }
-    this.#socket.onopen = this.#socket.onmessage = null; // onclose stays: see drained
-    clearTimeout(this.#timer);
-    this.#state = "ended";
-    this.events.ended({
-      ...(this.#local ?? theirs!),
-      opened: this.#opened,
-      ...(this.#cut && { cut: true }),
-    });
-  }
+  return link;
 }

@@ -1,13 +1,22 @@
-// The queue of messages for the next connection: bounded, first in first out.
+// The messages to send: to the connection or, while there is none, to a bounded queue.
 
-import type { Data } from "./api.js";
+import { wrong } from "./address.js";
+import type { Data, Undelivered } from "./api.js";
+import { pause } from "./delay.js";
+import type { Link } from "./link.js";
+import type { Settings } from "./settings.js";
 
+// A server may open a connection only to close it with a readable reason. The queue is held for
+// this time, or until a message arrives.
+export const holdTime = 100;
+
+const roomCheck = 50;
 const utf8 = new TextEncoder();
 
 export function sizeOf(data: Data): number {
   const size = typeof data === "string" ? utf8.encode(data).length : data.byteLength;
   if (!(size >= 0)) {
-    throw new TypeError("securews: neither text nor bytes");
+    throw wrong("data", data);
   }
   return size;
 }
@@ -20,65 +29,97 @@ export function own(data: Data): string | Uint8Array<ArrayBuffer> {
   return new Uint8Array(ArrayBuffer.isView(data) ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : data.slice(0));
 }
 
-interface Outlet {
-  readonly live: boolean;
-  send(data: Data): void;
+export interface Outbox {
+  /** The bytes that wait to be sent. */
+  readonly bytes: number;
+  readonly empty: boolean;
+  send(data: Data): boolean;
+  room(size?: number): Promise<boolean>;
+  /** Has messages sent to a connection after release, which follows in holdTime. */
+  open(link: Link): void;
+  /** Ends a hold without a release. */
+  keep(): void;
+  /** Sends the queue to the connection, oldest first. */
+  release(): void;
+  end(): void;
 }
 
-export class Outbox {
-  #waiting: Data[] = [];
-  #bytes = 0;
-  #held: ReturnType<typeof setTimeout> | undefined;
+/** outboxOf returns an empty queue; over is aborted when the client ends. */
+export function outboxOf(cfg: Settings, over: AbortSignal, undelivered: (data: Data, why: Undelivered["why"]) => void): Outbox {
+  const queue: Data[] = [];
+  let bytes = 0;
+  let link: Link | undefined; // the last that was opened
+  let hold: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(
-    private readonly messages: number,
-    private readonly bytes: number,
-  ) {}
-
-  get size(): number {
-    return this.#waiting.length;
-  }
-
-  /** push reports whether there was room. */
-  push(data: Data): boolean {
-    const size = sizeOf(data);
-    if (this.#waiting.length >= this.messages || this.#bytes + size > this.bytes) {
-      return false;
-    }
-    this.#waiting.push(own(data));
-    this.#bytes += size;
-    return true;
-  }
-
-  /** shift removes and returns the oldest. */
-  shift(): Data | undefined {
-    const data = this.#waiting.shift();
-    if (data !== undefined) {
-      this.#bytes -= sizeOf(data);
-    }
+  const next = (): Data => {
+    const data = queue.shift()!;
+    bytes -= sizeOf(data);
     return data;
-  }
+  };
 
-  get held(): boolean {
-    return this.#held !== undefined;
-  }
+  const tooBig = (size: number): boolean => size > (link?.told || cfg.outgoing);
 
-  /** hold delays sending for ms, or until release. */
-  hold(outlet: Outlet, ms: number): void {
-    this.#held = setTimeout(() => this.release(outlet), ms);
-  }
+  const fits = (size: number): boolean =>
+    queue.length + (link?.sent.length ?? 0) < cfg.queue.messages && outbox.bytes + size <= cfg.queue.bytes;
 
-  /** keep ends a hold without a release. */
-  keep(): void {
-    clearTimeout(this.#held);
-    this.#held = undefined;
-  }
+  const outbox: Outbox = {
+    get bytes() {
+      return bytes + (link?.buffered ?? 0);
+    },
 
-  /** release sends the queue, in order, while the outlet is live. */
-  release(outlet: Outlet): void {
-    this.keep();
-    while (outlet.live && this.size > 0) {
-      outlet.send(this.shift()!);
-    }
-  }
+    get empty() {
+      return queue.length === 0;
+    },
+
+    send(data) {
+      const size = sizeOf(data);
+      const why = over.aborted ? "closed" : tooBig(size) ? "too_big" : fits(size) ? undefined : "full";
+      if (why) {
+        undelivered(data, why);
+      } else if (link?.live && !hold) {
+        link.send(data);
+      } else {
+        queue.push(own(data));
+        bytes += size;
+      }
+      return !why;
+    },
+
+    async room(size = 0) {
+      while (!over.aborted && !fits(size)) {
+        await pause(roomCheck, over);
+      }
+      return !over.aborted;
+    },
+
+    open(opened) {
+      outbox.keep();
+      link = opened;
+      hold = setTimeout(outbox.release, holdTime);
+    },
+
+    keep() {
+      clearTimeout(hold);
+      hold = undefined;
+    },
+
+    release() {
+      outbox.keep();
+      while (!outbox.empty && link!.live) {
+        const data = next();
+        if (tooBig(sizeOf(data))) {
+          undelivered(data, "too_big");
+        } else {
+          link!.send(data);
+        }
+      }
+    },
+
+    end() {
+      while (!outbox.empty) {
+        undelivered(next(), "closed");
+      }
+    },
+  };
+  return outbox;
 }

@@ -1,7 +1,7 @@
 // The options, validated and with their defaults.
 
 import type { Data, Heartbeat, Options, Sealing, Socket, Ticket } from "./api.js";
-import { routeURL, socketURL, wrong } from "./address.js";
+import { addressOf, wrong } from "./address.js";
 import { sizeOf } from "./outbox.js";
 import { fetchTicket } from "./ticket.js";
 
@@ -12,7 +12,7 @@ export interface Settings {
   ticket: ((how: { signal: AbortSignal; renew: boolean }) => Promise<Ticket | string>) | undefined;
   seal: Sealing | undefined;
   hello: () => readonly Data[];
-  heartbeat: Required<Heartbeat> | undefined;
+  heartbeat: { ping?: Heartbeat["ping"]; every: number; timeout: number };
   queue: { messages: number; bytes: number };
   inbox: number;
   outgoing: number;
@@ -34,12 +34,12 @@ const defaultTimes = {
 const token = /^[\w!#$%&'*+.^`|~-]+$/; // RFC 9110 section 5.6.2
 
 function protocolsOf(protocols: string | readonly string[]): string[] {
-  const list = typeof protocols === "string" ? [protocols] : [...protocols];
-  for (const [i, p] of list.entries()) {
+  const list = [protocols].flat() as string[];
+  list.forEach((p, i) => {
     if (!token.test(p) || p.startsWith("ticket.") || list.indexOf(p) !== i) {
       throw wrong("protocols", p);
     }
-  }
+  });
   return list;
 }
 
@@ -72,8 +72,8 @@ function callable(what: string, given: unknown): void {
   }
 }
 
-function heartbeatOf({ ping, ...times }: Heartbeat): Required<Heartbeat> {
-  callable("ping", ping);
+function heartbeatOf({ ping, ...times }: Partial<Heartbeat>): Settings["heartbeat"] {
+  callable("ping", ping ?? heartbeatOf);
   return { ping, ...numbers("heartbeat", times, { every: 25_000, timeout: 10_000 }) };
 }
 
@@ -90,31 +90,30 @@ function first(hello: NonNullable<Options["hello"]>): readonly Data[] {
   }
 }
 
-export function settings(o: Options): Settings {
-  const {
-    url, protocols = [], ticket, credentials = "same-origin", seal, hello = () => [], heartbeat, queue, inbox, outgoing, times,
+export function settings({
+    url, protocols = [], ticket, credentials, seal, hello = () => [], heartbeat = {}, queue, inbox, outgoing, times,
     retryCodes, retryStatuses, WebSocket = globalThis.WebSocket as unknown as Settings["WebSocket"] | undefined,
     dangerouslyAllowPlaintext: plaintext, ...unknown
-  } = o;
+  }: Options): Settings {
   for (const name in unknown) {
-    throw wrong(name, "no such option");
+    throw wrong(name, "unknown");
   }
   callable("WebSocket", WebSocket);
   callable("hello", hello);
   const real = protocolsOf(protocols);
   const offer = seal?.offer(real) ?? real;
   if (ticket !== undefined && offer.length === 0) {
-    throw wrong("protocols", "a ticket needs a real subprotocol beside it");
+    throw wrong("protocols", offer);
   }
-  const route = ticket === undefined || typeof ticket === "function" ? "" : routeURL("ticket", ticket, plaintext);
+  const route = ticket === undefined || typeof ticket === "function" ? "" : addressOf("ticket", ticket, "http", plaintext);
   return {
     WebSocket: WebSocket!,
-    url: socketURL(url, plaintext),
+    url: addressOf("url", url, "ws", plaintext),
     offer,
     ticket: route ? ({ signal }) => fetchTicket(route, { signal, credentials }) : (ticket as Settings["ticket"]),
     seal,
     hello: () => first(hello),
-    heartbeat: heartbeat && heartbeatOf(heartbeat),
+    heartbeat: heartbeatOf(heartbeat),
     queue: numbers("queue", queue, { messages: 1024, bytes: 1_048_576 }),
     ...numbers("options", { inbox, outgoing }, { inbox: 1024, outgoing: 65_536 }),
     retryCodes: codes("retryCodes", retryCodes, /^(1000|1005|1008|4\d{3})$/),

@@ -24,30 +24,27 @@ export class TicketError extends Error {
     /** Whether the answer is not one of the server, but of a router or proxy. */
     readonly passes = false,
   ) {
-    super(`securews: the ticket route answered ${status} ${reason}`);
+    super(`securews: ticket: ${status} ${reason}`);
     this.retryAfter = Math.min(Math.max(retryAfter || 0, 0), longestRetryAfter);
   }
 }
 
 /** retryAfter parses seconds or a date (RFC 9110 section 10.2.3). */
 function retryAfter(header: string): number {
-  return /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - Date.now();
+  return /^\d+$/.test(header) ? +header * 1000 : Date.parse(header) - Date.now();
 }
 
 /** Fetches a ticket with a POST, without following redirects and without a cache. */
 export async function fetchTicket(url: string | URL, init: RequestInit = {}): Promise<Ticket> {
   const answer = await fetch(url, { method: "POST", cache: "no-store", redirect: "manual", ...init });
   const { status, headers } = answer;
-  if (answer.type === "opaqueredirect") {
-    throw new TicketError(302, "redirect", 0, true);
-  }
   const body = read(answer, longestAnswer, new TicketError(502, "malformed"));
   if (!answer.ok) {
     const late = new Promise<undefined>((resolve) => setTimeout(resolve, patience));
     const said = (await Promise.race([body.catch(() => null), late]))?.reason;
     const reason = typeof said === "string" ? said : "";
-    const passes = !/^application\/problem\+json/.test(headers.get("Content-Type") ?? "") || !known.test(reason);
-    throw new TicketError(status, reason, retryAfter(headers.get("Retry-After") ?? ""), passes);
+    const passes = !/^application\/problem\+json/.test(headers.get("Content-Type")!) || !known.test(reason);
+    throw new TicketError(status, reason, retryAfter(headers.get("Retry-After")!), passes);
   }
   return body;
 }

@@ -43,6 +43,26 @@ export class FakeSocket {
     this.onmessage?.({ data });
   }
 
+  // pulse is what the client sends as a ping, and gets back.
+  get pulse() {
+    return /securews=\d+$/.exec(this.url)[0];
+  }
+
+  // serve opens the socket as a server of this module does.
+  serve(limit = 65_536) {
+    this.open();
+    this.receive(`${this.pulse} ${limit}`);
+  }
+
+  answer() {
+    this.receive(this.pulse);
+  }
+
+  // The messages that were sent, and "ping" for each ping.
+  get frames() {
+    return this.sent.map((data) => (data === this.pulse ? "ping" : data));
+  }
+
   end(code, reason = "") {
     this.#dialled();
     this.readyState = 3;

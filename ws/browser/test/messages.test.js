@@ -190,3 +190,172 @@ test("what is sent inside hello() follows it, on a renewal, too", async (t) => {
   assert.deepEqual(FakeSocket.all.map((s) => s.sent), [["hello", "later"], ["hello", "later"]]);
   await client.close();
 });
+
+test("what a server has not confirmed when its connection ends is named", async (t) => {
+  const pass = fakeTime(t);
+  const client = open();
+  const seen = watch(client);
+  client.send("queued");
+  await settle();
+  FakeSocket.last.serve();
+  assert.deepEqual(FakeSocket.last.sent, ["queued"], "the limit shows that the client is served");
+  client.send("one");
+  await pass(250);
+  assert.deepEqual(FakeSocket.last.frames, ["queued", "one", "ping"]);
+  client.send("two");
+  FakeSocket.last.answer();
+  client.send("three");
+  await pass(250);
+  FakeSocket.last.end(1006);
+  await settle();
+  assert.deepEqual(seen.undelivered, [["two", "unconfirmed"], ["three", "unconfirmed"]]);
+  await pass(4_000);
+  FakeSocket.last.serve();
+  client.send("four");
+  await client.close(); // which the server answers
+  assert.equal(seen.undelivered.length, 2);
+});
+
+test("a close frame of the server confirms nothing", async (t) => {
+  fakeTime(t);
+  const client = open();
+  const seen = watch(client);
+  await settle();
+  FakeSocket.last.serve();
+  client.send("one");
+  FakeSocket.last.end(1012, "restart");
+  await settle();
+  assert.deepEqual(seen.undelivered, [["one", "unconfirmed"]]);
+  await client.close();
+});
+
+test("messages that wait for their confirmation are bounded by the queue", async (t) => {
+  const pass = fakeTime(t);
+  const client = open({ queue: { messages: 2 } });
+  await settle();
+  FakeSocket.last.serve();
+  assert.deepEqual([1, 2, 3].map((n) => client.send(`${n}`)), [true, true, false]);
+  let room;
+  client.room(1).then((is) => (room = is));
+  await pass(250);
+  assert.equal(room, undefined);
+  FakeSocket.last.answer();
+  await pass(50);
+  assert.equal(room, true);
+  const after = client.room(1 << 30);
+  await client.close();
+  assert.equal(await after, false);
+});
+
+test("the server's limit holds: for send(), and for what was queued before it was known", async (t) => {
+  fakeTime(t);
+  const client = open();
+  const seen = watch(client);
+  client.send("x".repeat(101));
+  client.send("y");
+  assert.equal(client.bufferedAmount, 102);
+  await settle();
+  FakeSocket.last.serve(100);
+  assert.equal(client.send("z".repeat(101)), false);
+  assert.equal(client.send("z".repeat(100)), true);
+  assert.deepEqual(seen.undelivered.map(([data, why]) => [data[0], why]), [["x", "too_big"], ["z", "too_big"]]);
+  assert.deepEqual(FakeSocket.last.sent.map((s) => s[0]), ["y", "z"]);
+  assert.equal(client.bufferedAmount, 0);
+  await client.close();
+});
+
+test("a message sent before the server has named its limit is named, too, and a hello is not", async (t) => {
+  const pass = fakeTime(t);
+  const client = open({ hello: () => "hello" });
+  const seen = watch(client);
+  client.send("queued");
+  await settle();
+  FakeSocket.last.open();
+  await pass(100);
+  assert.deepEqual(FakeSocket.last.sent, ["hello", "queued"]);
+  FakeSocket.last.receive(`${FakeSocket.last.pulse} 65536`); // late
+  client.send("after");
+  await pass(250);
+  assert.deepEqual(FakeSocket.last.frames, ["hello", "queued", "after", "ping"]);
+  FakeSocket.last.end(1006);
+  await settle();
+  assert.deepEqual(seen.undelivered, [["queued", "unconfirmed"], ["after", "unconfirmed"]]);
+  await client.close();
+});
+
+test("a connection that ends before anything shows which server it is names what was sent", async (t) => {
+  fakeTime(t);
+  const client = open();
+  const seen = watch(client);
+  await settle();
+  FakeSocket.last.open();
+  client.send("one");
+  FakeSocket.last.end(1006);
+  await settle();
+  assert.deepEqual(seen.undelivered, [["one", "unconfirmed"]]);
+  await client.close();
+});
+
+for (const [sign, show] of [["a message", () => FakeSocket.last.receive("welcome")], ["a second without a limit", (pass) => pass(1000)]]) {
+  test(`${sign} shows that the server is another one: nothing is named, and nothing is remembered`, async (t) => {
+    const pass = fakeTime(t);
+    const client = open({ queue: { messages: 10 } });
+    const seen = watch(client);
+    await settle();
+    FakeSocket.last.open();
+    client.send("before");
+    await show(pass);
+    for (let n = 0; n < 100; n++) assert.equal(client.send(`${n}`), true);
+    FakeSocket.last.end(1006);
+    await settle();
+    assert.deepEqual(seen.undelivered, []);
+    await client.close();
+  });
+}
+
+test("no message that a server passes on from an attacker is taken for an answer or a limit", async (t) => {
+  const pass = fakeTime(t);
+  const client = open();
+  const seen = watch(client);
+  await settle();
+  FakeSocket.last.serve(1000);
+  client.send("one");
+  await pass(250);
+  const forged = ["\0", "\x001", "securews=1", "securews=1 1", "securews=12345678901234567890 1", new TextEncoder().encode(FakeSocket.last.pulse).buffer];
+  forged.forEach((message) => FakeSocket.last.receive(message));
+  assert.deepEqual(seen.messages, forged);
+  assert.equal(client.send("x".repeat(1000)), true);
+  FakeSocket.last.end(1006);
+  await settle();
+  assert.equal(seen.undelivered[0][0], "one");
+  assert.equal(new Set(FakeSocket.all.map(({ pulse }) => pulse)).size, FakeSocket.all.length);
+  await client.close();
+});
+
+test("the numbers of two connections differ", async (t) => {
+  const pass = fakeTime(t);
+  const client = open();
+  await settle();
+  FakeSocket.last.serve();
+  FakeSocket.last.end(1006);
+  await pass(4_000);
+  const [one, two] = FakeSocket.all.map(({ pulse }) => pulse);
+  assert.notEqual(one, two);
+  assert.match(two, /^securews=\d{8,40}$/); // as ws/pagepulse.go takes it
+  FakeSocket.last.serve();
+  FakeSocket.last.receive(one); // of a connection that has ended
+  await client.close();
+});
+
+test("the limit of a server holds until the next one names its own", async (t) => {
+  const pass = fakeTime(t);
+  const client = open();
+  await settle();
+  FakeSocket.last.serve(10);
+  FakeSocket.last.end(1012, "restart");
+  await pass(4_000);
+  FakeSocket.last.open(); // an older server
+  FakeSocket.last.receive("welcome");
+  assert.equal(client.send("x".repeat(11)), true);
+  await client.close();
+});

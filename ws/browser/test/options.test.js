@@ -28,7 +28,7 @@ const refused = {
   "a hello that is not a function": { hello: "hello" },
   "a retry code of another kind": { retryCodes: [3000] },
   "a retry status that is no error": { retryStatuses: [302] },
-  "a heartbeat without a ping": { heartbeat: { every: 1000 } },
+  "a heartbeat whose ping is no function": { heartbeat: { ping: "ping" } },
   "an unknown time of a heartbeat": { heartbeat: { evry: 1000, ping: () => "ping" } },
 };
 for (const [name, options] of Object.entries(refused)) {

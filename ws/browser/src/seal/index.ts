@@ -1,5 +1,5 @@
 import type { Sealing } from "../api.js";
-import { routeURL } from "../address.js";
+import { addressOf } from "../address.js";
 import { fromBase64url, type Bytes } from "./bytes.js";
 import { Directory, publicKey, type PublicKey } from "./keys.js";
 import { Session } from "./session.js";
@@ -70,7 +70,7 @@ function lookup(o: SealOptions): (url: string, fresh: boolean) => Promise<Public
   }
   const directories = new Map<string, Directory>();
   const at = (server: string): string =>
-    routeURL("directory", new URL(o.directory ?? "/.well-known/wss-keys", server), !!o.dangerouslyAllowPlaintext);
+    addressOf("directory", new URL(o.directory ?? "/.well-known/wss-keys", server), "http", !!o.dangerouslyAllowPlaintext);
   at("https://any.example"); // throws if the directory is not valid for any server
   return (socket, fresh) => {
     const url = at(socket.replace(/^ws/, "http"));

@@ -42,7 +42,7 @@ const client = connect({
 report(client, tell);
 
 const lines = createInterface({ input: process.stdin });
-lines.on("line", (line) => obey(client, JSON.parse(line), look));
+lines.on("line", (line) => obey(client, JSON.parse(line), look, tell));
 await client.closed;
 lines.close();
 process.stdin.destroy();

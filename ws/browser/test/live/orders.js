@@ -6,15 +6,16 @@ const bytesOf = (text) => Uint8Array.from(text.match(/../g), (b) => parseInt(b, 
 export function report(client, tell) {
   client.addEventListener("state", ({ detail }) => tell({ ...detail, sealed: client.sealed, protocol: client.protocol }));
   client.addEventListener("message", ({ data }) => tell({ message: typeof data === "string" ? data : hex(data) }));
-  client.addEventListener("undelivered", ({ detail }) => tell({ undelivered: detail.data, why: detail.why }));
+  client.addEventListener("undelivered", ({ detail }) => tell({ undelivered: typeof detail.data === "string" ? detail.data : hex(detail.data), why: detail.why }));
 }
 
 // wake makes the client look at the clock.
-export function obey(client, { send, bytes, count, sleep, close }, wake) {
+export function obey(client, { send, bytes, count, numbers, sleep, close }, wake, tell) {
   if (send !== undefined) client.send(send);
   if (bytes !== undefined) client.send(bytesOf(bytes));
   if (count !== undefined) clearTimeout(counting);
   if (count) sendNumbers(client);
+  if (numbers) void sendAll(client, numbers, tell);
   if (sleep) {
     // The machine slept for an hour, according to the clock.
     const now = Date.now;
@@ -30,4 +31,14 @@ let counted = 0;
 function sendNumbers(client) {
   client.send(String(counted++));
   counting = setTimeout(sendNumbers, 1, client);
+}
+
+// sendAll sends the numbers below most, one every 5 ms, if there is room.
+async function sendAll(client, most, tell) {
+  for (let n = 0; n < most; n++) {
+    await client.room(8);
+    client.send(String(n));
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  tell({ sent: most });
 }

@@ -46,5 +46,5 @@ client.closed.then(() => tell({ over: true, timers: timers.size }));
 
 for (;;) {
   const order = await (await fetch(`${control}/todo`)).json();
-  obey(client, order, () => window.dispatchEvent(new Event("pageshow")));
+  obey(client, order, () => window.dispatchEvent(new Event("pageshow")), tell);
 }
