@@ -218,3 +218,50 @@ func TestReadableRefusal(t *testing.T) {
 		t.Errorf("%q %s after %d dials, want what waited, closed, 2", *l.Undelivered, l.Why, s.dials.Load())
 	}
 }
+
+// Two clients that have queued as much as they hold send it to a server with the default limits:
+// every message arrives, and neither connection is closed.
+func TestTwoFullQueuesFitADefaultServer(t *testing.T) {
+	const full = 1024
+	var arrived atomic.Int64
+	done := make(chan struct{})
+	s := newSite(t, ws.Config{Serve: func(_ context.Context, c *ws.Conn) error {
+		for {
+			if _, _, err := c.Read(); err != nil {
+				return err
+			}
+			if arrived.Add(1) == 2*full {
+				close(done)
+			}
+		}
+	}})
+	s.start()
+	pages := []*page{s.dial(nil), s.dial(nil)}
+	for _, p := range pages {
+		p.state("open")
+	}
+	s.kill()
+	for _, p := range pages {
+		p.state("waiting")
+		p.do(options{"burst": full + 1})
+		p.until("the message that does not fit", func(l line) bool { return l.Undelivered != nil && l.Why == "full" })
+	}
+	s.start()
+	for _, p := range pages {
+		p.state("open")
+	}
+	select {
+	case <-done:
+	case <-time.After(30 * time.Second):
+		t.Fatalf("%d of %d arrived", arrived.Load(), 2*full)
+	}
+	for _, p := range pages {
+		p.do(options{"close": true})
+		p.end()
+		opened := p.count(func(l line) bool { return l.State == "open" })
+		lost := p.count(func(l line) bool { return l.Undelivered != nil })
+		if opened != 2 || lost != 1 {
+			t.Errorf("%d connections, %d messages undelivered; want 2, and the one that did not fit", opened, lost)
+		}
+	}
+}

@@ -10,11 +10,12 @@ export function report(client, tell) {
 }
 
 // wake makes the client look at the clock.
-export function obey(client, { send, bytes, count, numbers, sleep, close }, wake, tell) {
+export function obey(client, { send, bytes, count, numbers, burst, sleep, close }, wake, tell) {
   if (send !== undefined) client.send(send);
   if (bytes !== undefined) client.send(bytesOf(bytes));
   if (count !== undefined) clearTimeout(counting);
   if (count) sendNumbers(client);
+  for (let n = 0; n < burst; n++) client.send(String(n));
   if (numbers) void sendAll(client, numbers, tell);
   if (sleep) {
     // The machine slept for an hour, according to the clock.
