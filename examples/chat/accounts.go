@@ -3,16 +3,15 @@ package main
 import (
 	"context"
 	"crypto/pbkdf2"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/base32"
 	"errors"
 	"fmt"
 	"regexp"
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 )
 
 const (
@@ -34,22 +33,21 @@ type accounts struct {
 	byName map[string]passwordHash
 	decoy  passwordHash  // hashed for a name that does not exist
 	slots  chan struct{} // bounds how many hashes are computed at once
-
-	mu     sync.RWMutex
-	barred map[string]bool // those without the role of a member
+	bars   bars
 }
 
 type passwordHash struct{ salt, sum []byte }
 
 // newAccounts creates one account for each name and returns their passwords in the same
-// order. Only the hashes are kept; rounds is the number of PBKDF2 iterations.
-func newAccounts(names []string, rounds int) (*accounts, []string, error) {
+// order. Only the hashes are kept; rounds is the number of PBKDF2 iterations. All nodes of a secret
+// have the same accounts.
+func newAccounts(names []string, rounds int, st state) (*accounts, []string, error) {
 	a := &accounts{
 		rounds: rounds,
 		names:  slices.Clone(names),
 		byName: make(map[string]passwordHash, len(names)),
-		barred: map[string]bool{},
 		slots:  make(chan struct{}, runtime.GOMAXPROCS(0)),
+		bars:   st.bars(),
 	}
 	passwords := make([]string, 0, len(names))
 	for _, name := range names {
@@ -59,7 +57,10 @@ func newAccounts(names []string, rounds int) (*accounts, []string, error) {
 		if _, twice := a.byName[name]; twice {
 			return nil, nil, fmt.Errorf("account %q is named twice", name)
 		}
-		password := newPassword()
+		password, err := st.secret.password(name)
+		if err != nil {
+			return nil, nil, err
+		}
 		hash, err := a.hash(password)
 		if err != nil {
 			return nil, nil, err
@@ -70,8 +71,10 @@ func newAccounts(names []string, rounds int) (*accounts, []string, error) {
 	if len(names) == 0 {
 		return nil, nil, errors.New("accounts: no names: at least one account is required")
 	}
-	var err error
-	a.decoy, err = a.hash(newPassword())
+	unused, err := (*secret)(nil).password("")
+	if err == nil {
+		a.decoy, err = a.hash(unused)
+	}
 	return a, passwords, err
 }
 
@@ -100,14 +103,20 @@ func (a *accounts) verify(ctx context.Context, name, password string) (bool, err
 }
 
 func (a *accounts) hash(password string) (passwordHash, error) {
-	salt := make([]byte, 16)
-	_, _ = rand.Read(salt) // never fails (crypto/rand)
+	salt, err := (*secret)(nil).bytes("salt", 16)
+	if err != nil {
+		return passwordHash{}, err
+	}
 	sum, err := pbkdf2.Key(sha256.New, password, salt, a.rounds, sha256.Size)
 	return passwordHash{salt, sum}, err
 }
 
-// newPassword returns 80 random bits in four groups that can be typed.
-func newPassword() string {
-	s := strings.ToLower(rand.Text())
-	return s[0:4] + "-" + s[4:8] + "-" + s[8:12] + "-" + s[12:16]
+// password returns 80 bits in four groups that can be typed.
+func (s *secret) password(name string) (string, error) {
+	b, err := s.bytes("password "+name, 10)
+	if err != nil {
+		return "", err
+	}
+	t := strings.ToLower(base32.StdEncoding.EncodeToString(b))
+	return t[0:4] + "-" + t[4:8] + "-" + t[8:12] + "-" + t[12:16], nil
 }

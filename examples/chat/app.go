@@ -17,6 +17,7 @@ import (
 // app is the program between its configuration and its server.
 type app struct {
 	log      *slog.Logger
+	state    state
 	proxies  *middleware.Proxies // in front; nil: none
 	accounts *accounts
 	hub      *hub
@@ -27,12 +28,14 @@ type app struct {
 	page     *page
 	sockets  sockets
 	registry *live.Registry // of all sockets
+	stop     func()         // following other nodes
 }
 
 // newSessions is separate from newApp because sessions may outlive the rest of the
 // program: in a real deployment their store does.
-func newSessions(origins []string, log *slog.Logger) (*session.Manager, error) {
+func newSessions(origins []string, st state, log *slog.Logger) (*session.Manager, error) {
 	return session.New(session.Config{
+		Store: st.sessions(),
 		// One issuer name for cookie and token: alice is the same principal with either.
 		Issuer: origins[0],
 		// An open chat counts as use of the session: without this, the idle time-out
@@ -42,27 +45,30 @@ func newSessions(origins []string, log *slog.Logger) (*session.Manager, error) {
 	})
 }
 
-func newApp(origins []string, proxies *middleware.Proxies, people *accounts, sessions *session.Manager, limits bounds, log *slog.Logger) (*app, error) {
-	a := &app{log: log, proxies: proxies, accounts: people, sessions: sessions, hub: newHub(), vault: newVault()}
+func newApp(origins []string, proxies *middleware.Proxies, people *accounts, sessions *session.Manager, st state, limits bounds, log *slog.Logger) (*app, error) {
+	a := &app{log: log, state: st, proxies: proxies, accounts: people, sessions: sessions, hub: newHub(), vault: newVault()}
 	var err error
 	if a.registry, err = newRegistry(log); err != nil {
 		return nil, err
 	}
-	if a.issuer, err = newIssuer(origins[0]); err != nil {
+	if a.issuer, err = newIssuer(origins[0], st.secret); err != nil {
 		return nil, err
 	}
 	tokens, err := a.issuer.authenticator(a.sessions)
 	if err != nil {
 		return nil, err
 	}
-	if a.gate, err = newGate(origins, a.sessions, tokens, limits); err != nil {
+	if a.gate, err = newGate(origins, a.sessions, tokens, limits, st); err != nil {
 		return nil, err
 	}
 	if a.page, err = newPage(a.visitor); err != nil {
 		return nil, err
 	}
-	a.sockets, err = a.newSockets(tokens)
-	return a, err
+	if a.sockets, err = a.newSockets(tokens); err != nil {
+		return nil, err
+	}
+	a.stop = a.followOthers()
+	return a, nil
 }
 
 // newRegistry returns the owner of the sockets of all routes. The demo is also the target
@@ -88,7 +94,7 @@ func (a *app) routes() http.Handler {
 		middleware.RequireTLS(a.proxies), // to the proxy or, if there is none, to this process
 		a.gate.hosts.Handler,             // DNS rebinding
 	)
-	r.Handle("/ready", a.registry.Ready()) // for a load balancer
+	r.Handle("/ready", a.registry.Ready(a.state.ready()...)) // for a load balancer
 	r.Get("/.well-known/jwks.json", a.issuer.serveKeys)
 	r.Get("/assets/*", a.page.serveAsset)
 	r.Handle("/securews/*", browser.Handler())

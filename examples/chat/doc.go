@@ -11,4 +11,13 @@
 // Behind a proxy of docs/deploy.md it serves HTTP/1.1 without TLS:
 //
 //	go run ./examples/chat -behind 127.0.0.1 -origin https://app.example
+//
+// Several nodes of one chat share a Redis or Valkey (docs/nodes.md), and a file from which each
+// derives the same passwords and keys:
+//
+//	go run ./examples/chat -behind 127.0.0.1 -origin https://app.example -redis 127.0.0.1:6379 -secret chat.secret
+//
+// A message reaches the people in the room on all nodes. The list of people, the history of a
+// room, and the connections in the list of devices are those of one node, and so is the sealed
+// room: Redis would see its messages unsealed.
 package main

@@ -26,7 +26,7 @@ type gate struct {
 	ticketLife time.Duration
 }
 
-func newGate(origins []string, sessions, tokens middleware.Authenticator, limits bounds) (g gate, err error) {
+func newGate(origins []string, sessions, tokens middleware.Authenticator, limits bounds, st state) (g gate, err error) {
 	g.ticketLife = limits.ticketLife
 	names, err := hosts(origins)
 	if err != nil {
@@ -58,23 +58,23 @@ func newGate(origins []string, sessions, tokens middleware.Authenticator, limits
 	if g.cookie, err = middleware.NewAuth(sessions); err != nil {
 		return g, err
 	}
-	if g.handshakes, err = perMinute(limits.handshakesPerMinute, nil); err != nil {
+	if g.handshakes, err = st.perMinute("handshakes", limits.handshakesPerMinute, nil); err != nil {
 		return g, err
 	}
 	// A page fetches a ticket for each handshake. The tickets' own limit is per principal,
 	// and therefore applies only after authentication.
-	if g.tickets, err = perMinute(limits.handshakesPerMinute, nil); err != nil {
+	if g.tickets, err = st.perMinute("tickets", limits.handshakesPerMinute, nil); err != nil {
 		return g, err
 	}
-	if g.logins, err = perMinute(limits.loginsPerMinute, nil); err != nil {
+	if g.logins, err = st.perMinute("logins", limits.loginsPerMinute, nil); err != nil {
 		return g, err
 	}
-	if g.lists, err = perMinute(limits.loginsPerMinute, nil); err != nil {
+	if g.lists, err = st.perMinute("lists", limits.loginsPerMinute, nil); err != nil {
 		return g, err
 	}
 	// An attacker who knows a name can exhaust its limit and so keep its owner from signing
 	// in for a while. Without the limit, many addresses could guess one account's password.
-	g.perAccount, err = perMinute(limits.loginsPerMinute, accountOf)
+	g.perAccount, err = st.perMinute("accounts", limits.loginsPerMinute, accountOf)
 	return g, err
 }
 
@@ -88,11 +88,6 @@ func (g gate) byTicket(path string, store ticket.Store, tokens middleware.Authen
 	}
 	auth, err := middleware.NewAuth(tickets, tokens)
 	return tickets, auth, err
-}
-
-// perMinute limits by key, or by the client's address if key is nil.
-func perMinute(n int, key func(*http.Request) string) (*middleware.RateLimit, error) {
-	return middleware.NewRateLimit(middleware.RateLimitConfig{Events: n, Per: time.Minute, Key: key})
 }
 
 type accountKey struct{}

@@ -41,24 +41,29 @@ func (a *app) login(w http.ResponseWriter, r *http.Request) {
 			Header: http.Header{"Www-Authenticate": {a.sessions.Challenge()}}, // RFC 9110 §15.5.2
 		}
 	}
+	var id session.Identity
+	if err == nil {
+		id, err = a.identify(r, body.User)
+	}
 	if err == nil {
 		// Login gives the session a new secret (session fixation, ASVS 7.2.4).
-		err = a.sessions.Login(r.Context(), a.identify(r, body.User))
+		err = a.sessions.Login(r.Context(), id)
 	}
 	if err != nil {
 		middleware.Refuse(w, r, err)
 		return
 	}
-	writeJSON(w, http.StatusOK, identity{body.User, "session", a.accounts.roles(body.User)})
+	writeJSON(w, http.StatusOK, identity{body.User, "session", id.Roles})
 }
 
 // identify returns the identity of a user who has given the password, with the attributes
 // for the list of devices.
-func (a *app) identify(r *http.Request, user string) session.Identity {
-	return session.Identity{Subject: user, Roles: a.accounts.roles(user), Attributes: map[string]string{
+func (a *app) identify(r *http.Request, user string) (session.Identity, error) {
+	roles, err := a.accounts.roles(r.Context(), user)
+	return session.Identity{Subject: user, Roles: roles, Attributes: map[string]string{
 		"device":  deviceOf(r.UserAgent()),
 		"address": middleware.ClientIP(r).String(),
-	}}
+	}}, err
 }
 
 // logout is POST /logout. The session is revoked first, which closes its sockets in every
@@ -74,7 +79,12 @@ func (a *app) logout(w http.ResponseWriter, r *http.Request) {
 // me is GET /api/me.
 func (a *app) me(w http.ResponseWriter, r *http.Request) {
 	p, _ := middleware.FromContext(r.Context())
-	writeJSON(w, http.StatusOK, identity{p.Subject, p.Method, a.accounts.roles(p.Subject)})
+	roles, err := a.accounts.roles(r.Context(), p.Subject)
+	if err != nil {
+		middleware.Refuse(w, r, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, identity{p.Subject, p.Method, roles})
 }
 
 // visitor returns the user that the page is rendered for, or "".

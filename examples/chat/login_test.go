@@ -9,7 +9,7 @@ import (
 )
 
 func TestAccounts(t *testing.T) {
-	a, passwords, err := newAccounts([]string{"alice", "bob"}, 1000)
+	a, passwords, err := newAccounts([]string{"alice", "bob"}, 1000, state{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +35,7 @@ func TestAccounts(t *testing.T) {
 		}
 	}
 	for _, names := range [][]string{nil, {""}, {"alice", "alice"}, {"Alice"}, {"a b"}, {"<script>"}} {
-		if _, _, err := newAccounts(names, 1000); err == nil {
+		if _, _, err := newAccounts(names, 1000, state{}); err == nil {
 			t.Errorf("accounts named %q are made", names)
 		}
 	}
@@ -111,7 +111,10 @@ func TestOptions(t *testing.T) {
 		{"-origin", "https://a.example", "-behind", "unix"},
 		{"-origin", "https://a.example", "-behind", "unix", "-addr", "unix:"},
 		{"-origin", "https://a.example", "-behind", "unix, 127.0.0.1", "-addr", "unix:/tmp/chat.sock"},
-		{"-addr", "unix:/tmp/chat.sock"}, // without -behind
+		{"-addr", "unix:/tmp/chat.sock"},                             // without -behind
+		{"-redis", "127.0.0.1:6379", "-origin", "https://a.example"}, // without -secret: other passwords on each node
+		{"-redis", "127.0.0.1:6379", "-secret", "x"},
+		{"-redis", "redis://127.0.0.1", "-secret", "x", "-origin", "https://a.example"},
 	}
 	for _, args := range bad {
 		if _, err := parseOptions(args, io.Discard); err == nil {

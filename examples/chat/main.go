@@ -43,7 +43,12 @@ func run(o options, out io.Writer, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	people, passwords, err := newAccounts(o.accounts, hashRounds)
+	st, err := o.openState(log)
+	if err != nil {
+		return err
+	}
+	defer st.close()
+	people, passwords, err := newAccounts(o.accounts, hashRounds, st)
 	if err != nil {
 		return err
 	}
@@ -55,10 +60,11 @@ func run(o options, out io.Writer, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	a, err := o.newApp(origins, people, log)
+	a, err := o.newApp(origins, people, st, log)
 	if err != nil {
 		return err
 	}
+	defer a.stop()
 	srv := middleware.NewServer(o.addr, a.routes())
 	srv.TLSConfig.Certificates = []tls.Certificate{cert}
 	served := make(chan error, 1)
@@ -76,16 +82,16 @@ func run(o options, out io.Writer, log *slog.Logger) error {
 }
 
 // newApp returns the app of the command line.
-func (o options) newApp(origins []string, people *accounts, log *slog.Logger) (*app, error) {
+func (o options) newApp(origins []string, people *accounts, st state, log *slog.Logger) (*app, error) {
 	proxies, err := o.proxies()
 	if err != nil {
 		return nil, err
 	}
-	sessions, err := newSessions(origins, log)
+	sessions, err := newSessions(origins, st, log)
 	if err != nil {
 		return nil, err
 	}
-	return newApp(origins, proxies, people, sessions, o.limits, log)
+	return newApp(origins, proxies, people, sessions, st, o.limits, log)
 }
 
 // certificate loads the given certificate, or creates one for this machine. Behind a proxy

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -18,29 +19,29 @@ const (
 	roleAdmin  = "admin"  // may give and take the other role: the first account
 )
 
-func (a *accounts) roles(name string) []string {
-	a.mu.RLock()
-	defer a.mu.RUnlock()
+func (a *accounts) roles(ctx context.Context, name string) ([]string, error) {
+	barred, err := a.bars.has(ctx, name)
+	if err != nil {
+		return nil, middleware.Unavailable(err)
+	}
 	var roles []string
-	if !a.barred[name] {
+	if !barred {
 		roles = append(roles, roleMember)
 	}
 	if name == a.names[0] {
 		roles = append(roles, roleAdmin)
 	}
-	return roles
-}
-
-func (a *accounts) setMember(name string, member bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.barred[name] = !member
+	return roles, nil
 }
 
 // mayChat is the sockets' Authorize. It asks the accounts and not the principal, because a
 // token has the roles of the time when it was minted.
-func (a *app) mayChat(_ *http.Request, p middleware.Principal) (any, error) {
-	if !slices.Contains(a.accounts.roles(p.Subject), roleMember) {
+func (a *app) mayChat(r *http.Request, p middleware.Principal) (any, error) {
+	roles, err := a.accounts.roles(r.Context(), p.Subject)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Contains(roles, roleMember) {
 		return nil, middleware.Forbidden(errors.New("chat: the account is not a member"))
 	}
 	return nil, nil
@@ -64,10 +65,15 @@ type account struct {
 }
 
 // listMembers is GET /api/members.
-func (a *app) listMembers(w http.ResponseWriter, _ *http.Request) {
+func (a *app) listMembers(w http.ResponseWriter, r *http.Request) {
 	list := make([]account, 0, len(a.accounts.names))
 	for _, name := range a.accounts.names {
-		list = append(list, account{name, slices.Contains(a.accounts.roles(name), roleMember)})
+		barred, err := a.accounts.bars.has(r.Context(), name)
+		if err != nil {
+			middleware.Refuse(w, r, middleware.Unavailable(err))
+			return
+		}
+		list = append(list, account{name, !barred})
 	}
 	writeJSON(w, http.StatusOK, list)
 }
@@ -85,16 +91,36 @@ func (a *app) setMember(w http.ResponseWriter, r *http.Request) {
 		middleware.Refuse(w, r, errNotFound)
 		return
 	}
-	a.accounts.setMember(name, body.Member)
-	changed := time.Now()
-	if err := a.sessions.SetRoles(r.Context(), name, a.accounts.roles(name)); err != nil {
+	if err := a.changeMember(r.Context(), name, body.Member); err != nil {
 		middleware.Refuse(w, r, err)
 		return
 	}
-	for _, c := range a.registry.List(a.issuer.name, name) { // those of tokens, which SetRoles does not reach
-		if c.Opened.Before(changed) {
-			a.registry.End(c.Issuer, name, c.ID, live.Reauth)
-		}
-	}
 	w.WriteHeader(http.StatusNoContent)
+}
+
+func (a *app) changeMember(ctx context.Context, name string, member bool) error {
+	if err := a.accounts.bars.set(ctx, name, !member); err != nil {
+		return middleware.Unavailable(err)
+	}
+	roles, err := a.accounts.roles(ctx, name)
+	if err != nil {
+		return err
+	}
+	return a.sessions.SetRoles(ctx, name, roles) // which every node hears of: see endOutsiders
+}
+
+// endOutsiders ends the connections on this node of an account that is no longer a member: those
+// of tokens too, which SetRoles does not reach.
+func (a *app) endOutsiders(v middleware.Revocation) {
+	if v.Subject == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if barred, err := a.accounts.bars.has(ctx, v.Subject); err == nil && !barred {
+		return
+	}
+	for _, c := range a.registry.List(a.issuer.name, v.Subject) {
+		a.registry.End(c.Issuer, v.Subject, c.ID, live.Reauth)
+	}
 }

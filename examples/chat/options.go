@@ -23,6 +23,8 @@ type options struct {
 	accounts []string
 	limits   bounds
 	drain    time.Duration
+	redis    string // host:port; empty: the memory of this process
+	secret   string // file
 }
 
 // bounds are per client address, and for logins per account too.
@@ -48,6 +50,8 @@ func parseOptions(args []string, usage io.Writer) (options, error) {
 	f.IntVar(&o.limits.handshakesPerMinute, "handshakes-per-minute", 10_000, "WebSocket handshakes, and requests for tickets, taken from one address, at most `n` of each at once or a minute")
 	f.IntVar(&o.limits.loginsPerMinute, "logins-per-minute", 60, "attempts to sign in taken from one address, and for one account, at most `n` at once or a minute")
 	f.DurationVar(&o.limits.ticketLife, "ticket-life", 30*time.Second, "how `long` a ticket opens a socket, from 1s to 2m")
+	f.StringVar(&o.redis, "redis", "", "share sessions, tickets, limits and messages with other nodes in the Redis or Valkey at `host:port`, over TLS unless it is loopback, with the password in "+passwordVariable+"; needs -secret and -origin")
+	f.StringVar(&o.secret, "secret", "", "`file` from which passwords and keys are derived, the same on all nodes; made if it does not exist (default: random ones)")
 	f.DurationVar(&o.drain, "drain", 10*time.Second, "how `long` open sockets have to end when the server is told to")
 	if err := f.Parse(args); err != nil {
 		return options{}, err
@@ -74,6 +78,12 @@ func (o options) check(rest []string) error {
 	}
 	if o.limits.handshakesPerMinute < 1 || o.limits.loginsPerMinute < 1 {
 		errs = append(errs, errors.New("-handshakes-per-minute and -logins-per-minute are at least 1: there is no unlimited"))
+	}
+	if o.redis != "" && (o.secret == "" || len(o.origins) == 0) {
+		errs = append(errs, errors.New("-redis needs -secret and -origin, the same on all nodes: they have the same accounts, keys and address"))
+	}
+	if _, _, err := net.SplitHostPort(o.redis); o.redis != "" && err != nil {
+		errs = append(errs, fmt.Errorf("-redis %s: want host:port", o.redis))
 	}
 	if o.drain < 0 {
 		errs = append(errs, errors.New("-drain is negative"))

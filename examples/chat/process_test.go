@@ -57,6 +57,7 @@ func (b *binary) build() (string, error) {
 // process is the command, running.
 type process struct {
 	origin    string
+	listening string // behind a proxy
 	passwords map[string]string
 	print     string // of the certificate
 	log       *logBook
@@ -108,6 +109,7 @@ func startChat(t *testing.T, args ...string) *process {
 var (
 	addressLine = regexp.MustCompile(`https://\S+`)
 	printLine   = regexp.MustCompile(`^\s+[0-9A-F]{2}(:[0-9A-F]{2}){31}$`)
+	behindLine  = regexp.MustCompile(`without TLS to (\S+),`)
 	accountLine = regexp.MustCompile(`^\s+([a-z]+)\s+([a-z2-7]{4}(?:-[a-z2-7]{4}){3})$`)
 )
 
@@ -119,6 +121,10 @@ func (p *process) readAnnouncement(out io.Reader, announced chan<- struct{}) {
 		}
 		if m := accountLine.FindStringSubmatch(lines.Text()); m != nil {
 			p.passwords[m[1]] = m[2]
+		}
+		if m := behindLine.FindStringSubmatch(lines.Text()); m != nil {
+			p.listening = m[1]
+			close(announced)
 		}
 		if p.print == "" && printLine.MatchString(lines.Text()) {
 			p.print = strings.TrimSpace(lines.Text())

@@ -43,6 +43,7 @@ type room struct {
 // for all of them, so that all see the same order; no call blocks while it is held.
 type hub struct {
 	refuses func(room string) (reason string) // "": it may be joined or created
+	publish func(said) error                  // has every node deliver a message; nil: there is one node
 
 	mu       sync.Mutex
 	rooms    []*room // in the order of creation
@@ -124,19 +125,49 @@ func (h *hub) join(c *client, name string) {
 
 // say sends a message to every client in the connection's room, itself included.
 func (h *hub) say(c *client, text string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if c.room == nil {
+	name, ok := h.roomOf(c)
+	if !ok {
 		c.send(encode(refused{"refused", "not_in_a_room"}))
 		return
 	}
-	h.lastID++
-	p := post{h.lastID, c.user, time.Now().UTC().Truncate(time.Millisecond), text}
-	if len(c.room.history) == maxHistory {
-		c.room.history = slices.Delete(c.room.history, 0, 1)
+	m := said{"said", name, post{0, c.user, time.Now().UTC().Truncate(time.Millisecond), text}}
+	if h.publish == nil {
+		h.deliver(m)
+	} else if err := h.publish(m); err != nil {
+		c.send(encode(refused{"refused", "unavailable"}))
 	}
-	c.room.history = append(c.room.history, p)
-	c.room.tell(said{"said", c.room.name, p})
+}
+
+func (h *hub) roomOf(c *client) (name string, ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if c.room == nil {
+		return "", false
+	}
+	return c.room.name, true
+}
+
+// deliver sends a message of this node or another one to the clients in its room. One without an
+// ID gets the next.
+func (h *hub) deliver(m said) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r := h.find(m.Room)
+	if r == nil { // it was created on another node
+		if r = h.add(m.Room); r == nil {
+			return
+		}
+		h.everyone.tell(rooms{"rooms", h.names()})
+	}
+	if m.ID == 0 {
+		h.lastID++
+		m.ID = h.lastID
+	}
+	if len(r.history) == maxHistory {
+		r.history = slices.Delete(r.history, 0, 1)
+	}
+	r.history = append(r.history, m.post)
+	r.tell(m)
 }
 
 // leave removes a connection from its room. The others are told only if it was the user's

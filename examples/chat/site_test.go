@@ -34,7 +34,7 @@ var generous = bounds{handshakesPerMinute: 10_000, loginsPerMinute: 1_000}
 
 func startSite(t *testing.T, limits bounds, others ...string) *site {
 	t.Helper()
-	people, passwords, err := newAccounts([]string{"alice", "bob"}, 1000)
+	people, passwords, err := newAccounts([]string{"alice", "bob"}, 1000, state{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func startSite(t *testing.T, limits bounds, others ...string) *site {
 	s := &site{host: "localhost:" + port, people: people, limits: limits, password: passwords[0], bobs: passwords[1]}
 	s.origin = "https://" + s.host
 	s.origins = append([]string{s.origin}, others...)
-	if s.sessions, err = newSessions(s.origins, quiet); err != nil {
+	if s.sessions, err = newSessions(s.origins, state{}, quiet); err != nil {
 		t.Fatal(err)
 	}
 	s.serve(t, srv)
@@ -55,9 +55,10 @@ func startSite(t *testing.T, limits bounds, others ...string) *site {
 func (s *site) serve(t *testing.T, srv *httptest.Server) {
 	t.Helper()
 	var err error
-	if s.app, err = newApp(s.origins, nil, s.people, s.sessions, s.limits, quiet); err != nil {
+	if s.app, err = newApp(s.origins, nil, s.people, s.sessions, state{}, s.limits, quiet); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(s.app.stop)
 	s.srv = srv
 	srv.Config = middleware.NewServer("", s.routes())
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0)

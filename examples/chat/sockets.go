@@ -25,7 +25,7 @@ const (
 // the Host header, which a proxy could choose.
 const audience = "securews-chat"
 
-// sealKeyLife is how long a key for sealed connections is used. This process generates its
+// sealKeyLife is how long a key for sealed connections is used. This process makes its
 // keys at start; a deployment that stores them rotates them with an overlap.
 const sealKeyLife = 30 * 24 * time.Hour
 
@@ -41,7 +41,7 @@ type sockets struct {
 // newSockets returns the three handlers. Each has its own Auth: a ticket for one opens no
 // other.
 func (a *app) newSockets(tokens middleware.Authenticator) (s sockets, err error) {
-	store, err := ticket.NewMemoryStore(0) // shared: a ticket presented on the wrong route is also consumed
+	store, err := a.state.tickets() // shared: a ticket presented on the wrong route is also consumed
 	if err != nil {
 		return s, err
 	}
@@ -67,7 +67,7 @@ func (a *app) newSockets(tokens middleware.Authenticator) (s sockets, err error)
 // newSealed returns the handler of the sealed route. Validate would see sealed records;
 // converse validates the messages instead.
 func (a *app) newSealed(cfg ws.Config) (*seal.Keyring, *ws.Handler, error) {
-	keys, err := newSealKeys()
+	keys, err := newSealKeys(a.state.secret)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -85,12 +85,16 @@ func (a *app) newSealed(cfg ws.Config) (*seal.Keyring, *ws.Handler, error) {
 	return keys, h, err
 }
 
-// newSealKeys generates a key of the suite that resists quantum computers, and one for
-// clients that do not support it.
-func newSealKeys() (*seal.Keyring, error) {
+// newSealKeys makes a key of the suite that resists quantum computers, and one for clients that
+// do not support it.
+func newSealKeys(from *secret) (*seal.Keyring, error) {
 	var keys []seal.Key
 	for _, suite := range []seal.Suite{seal.XWing, seal.X25519} {
-		key, err := seal.GenerateKey(suite, time.Now().Add(sealKeyLife))
+		private, err := from.bytes("seal key "+suite.String(), 32) // of both suites
+		if err != nil {
+			return nil, err
+		}
+		key, err := seal.ParseKey(suite, private, time.Now().Add(sealKeyLife))
 		if err != nil {
 			return nil, err
 		}

@@ -99,7 +99,7 @@ func TestTokens(t *testing.T) {
 
 func otherKey(t *testing.T, name string) jwk.Key {
 	t.Helper()
-	other, err := newIssuer(name)
+	other, err := newIssuer(name, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

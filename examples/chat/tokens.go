@@ -34,12 +34,13 @@ type issuer struct {
 	public []byte // the published key set
 }
 
-func newIssuer(name string) (*issuer, error) {
-	_, private, err := ed25519.GenerateKey(rand.Reader)
+// newIssuer derives the key: each node accepts the tokens of all.
+func newIssuer(name string, from *secret) (*issuer, error) {
+	seed, err := from.bytes("token key", ed25519.SeedSize)
 	if err != nil {
 		return nil, err
 	}
-	key, err := jwk.Import(private)
+	key, err := jwk.Import(ed25519.NewKeyFromSeed(seed))
 	if err != nil {
 		return nil, err
 	}

@@ -57,12 +57,12 @@ func (s *story) lossOfRedis(ctx context.Context) error {
 		return err
 	}
 	s.note("B is cut off; on A gus logs out, and ida revokes all tokens; both are acknowledged")
-	s.redis.stop()
+	s.redis.Kill()
 	s.note("Redis is killed (SIGKILL)")
 	if err := s.down(ctx, w, time.Now()); err != nil {
 		return err
 	}
-	if err := s.redis.start(ctx); err != nil {
+	if err := s.redis.Start(ctx); err != nil {
 		return err
 	}
 	s.b.link.heal()

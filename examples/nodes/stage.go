@@ -14,14 +14,15 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/securews/securews/examples/localcert"
+	"github.com/securews/securews/examples/localredis"
 )
 
 // stage has the processes and the network of the story.
 type stage struct {
 	origin string
-	prefix string       // of the keys in Redis
-	redis  *redisServer // nil: the user's own
-	addr   string       // of Redis
+	prefix string             // of the keys in Redis
+	redis  *localredis.Server // nil: the user's own
+	addr   string             // of Redis
 	front  *front
 	a, b   *node
 	tokens *issuer
@@ -33,11 +34,15 @@ func build(ctx context.Context, logs io.Writer, addr string) (*stage, error) {
 	st := &stage{addr: addr, prefix: "securews-example-" + rand.Text() + ":"}
 	var err error
 	if addr == "" {
-		if st.redis, err = startRedis(ctx); err != nil {
+		st.redis, err = localredis.New(ctx)
+		if errors.Is(err, localredis.ErrMissing) {
+			err = fmt.Errorf("%w\nor name one that runs already: go run ./examples/nodes -redis host:port", err)
+		}
+		if err != nil {
 			return st, err
 		}
-		st.addr = st.redis.addr
-	} else if err := answers(ctx, addr, time.Second); err != nil {
+		st.addr = st.redis.Addr
+	} else if err := localredis.Await(ctx, addr, time.Second); err != nil {
 		return st, fmt.Errorf("-redis %s does not answer: %w", addr, err)
 	}
 	if st.tokens, err = newIssuer(); err != nil {
@@ -82,7 +87,7 @@ func (st *stage) close() error {
 		st.front.close()
 	}
 	if st.redis != nil {
-		st.redis.kill()
+		st.redis.Close()
 		return nil
 	}
 	return st.removeKeys()

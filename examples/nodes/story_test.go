@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/securews/securews/examples/localredis"
 )
 
 // told is the story, without the times and the numbers that depend on the proxy.
@@ -123,11 +125,10 @@ func needsRedis(t *testing.T) {
 	if _, err := exec.LookPath("redis-server"); err == nil {
 		return
 	}
-	const missing = "no redis-server here; install it with: apt-get install -y --no-install-recommends redis-server"
 	if os.Getenv("SECUREWS_ALL") == "1" {
-		t.Fatal(missing)
+		t.Fatal(localredis.ErrMissing)
 	}
-	t.Skip(missing)
+	t.Skip(localredis.ErrMissing)
 }
 
 // The whole story holds, on a server of its own.
@@ -148,19 +149,19 @@ func TestStory(t *testing.T) {
 func TestStoryOnAServerOfTheUsers(t *testing.T) {
 	t.Parallel()
 	needsRedis(t)
-	server, err := startRedis(t.Context())
+	server, err := localredis.New(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(server.kill)
-	out, errs, code := start(t, command(t), nil, "-redis", server.addr)
+	t.Cleanup(server.Close)
+	out, errs, code := start(t, command(t), nil, "-redis", server.Addr)
 	if code != 0 {
 		t.Fatalf("exit code %d: %s\n%s", code, errs, out)
 	}
 	if strings.Contains(out, notTold) || !strings.Contains(out, "left out: the Redis is yours") {
 		t.Errorf("it tells\n%s", out)
 	}
-	client := goredis.NewClient(&goredis.Options{Addr: server.addr})
+	client := goredis.NewClient(&goredis.Options{Addr: server.Addr})
 	defer func() { _ = client.Close() }()
 	if keys, err := client.Keys(context.Background(), "*").Result(); err != nil || len(keys) > 0 {
 		t.Errorf("keys are left: %q %v", keys, err)

@@ -51,6 +51,7 @@ export function refusal(status, reason) {
 export function unable(reason) {
   switch (reason) {
     case "too_many_rooms": return "There are too many rooms already.";
+    case "unavailable": return "The server cannot pass messages on just now. Please try again soon.";
     case "sealed_only": return "That room is for sealed connections.";
   }
   return `Not done: ${reason}.`;
