@@ -82,14 +82,16 @@ func (o options) check(rest []string) error {
 	if o.redis != "" && (o.secret == "" || len(o.origins) == 0) {
 		errs = append(errs, errors.New("-redis needs -secret and -origin, the same on all nodes: they have the same accounts, keys and address"))
 	}
-	if _, _, err := net.SplitHostPort(o.redis); o.redis != "" && err != nil {
-		errs = append(errs, fmt.Errorf("-redis %s: want host:port", o.redis))
+	if host, port, err := net.SplitHostPort(o.redis); o.redis != "" && (err != nil || host == "" || strings.ContainsFunc(port, notDigit)) {
+		errs = append(errs, errors.New("-redis: want host:port, as 127.0.0.1:6379")) // a URL could have a password
 	}
 	if o.drain < 0 {
 		errs = append(errs, errors.New("-drain is negative"))
 	}
 	return errors.Join(errs...)
 }
+
+func notDigit(r rune) bool { return r < '0' || r > '9' }
 
 func list(s string) []string {
 	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' })
