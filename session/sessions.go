@@ -81,7 +81,10 @@ func (m *Manager) End(ctx context.Context, subject, handle string) error {
 	}
 	now, err := m.read(ctx, handle)
 	if errors.Is(err, errRevoked) { // perhaps by an attempt that has failed after its first step
-		m.ends.tellFailed(middleware.Revocation{SessionHandle: handle, Expires: time.Now().Add(m.absolute)})
+		told := m.ends.tell(middleware.Revocation{SessionHandle: handle, Expires: time.Now().Add(m.absolute)})
+		if told != nil {
+			return unavailable(told)
+		}
 	}
 	switch {
 	case err != nil:

@@ -304,14 +304,17 @@ func TestStalledMembersDelayNobody(t *testing.T) {
 // than Send looks at under one lock.
 func TestMembersThatLeaveDuringASendHideNoOther(t *testing.T) {
 	t.Parallel()
-	const members, restless, messages = 500, 100, 300
+	const members, restless, messages = 300, 60, 200
 	var g ws.Group
 	conns := make(chan *ws.Conn, members)
-	_, l := plainNode(t, live.Config{}, ws.Config{Serve: func(_ context.Context, c *ws.Conn) error {
-		g.Join(c)
-		conns <- c
-		return c.PushOnly()
-	}})
+	_, l := plainNode(t, live.Config{}, ws.Config{
+		Timeouts: ws.Timeouts{Heartbeat: time.Hour, Pong: time.Hour}, // the clients do not answer pings
+		Serve: func(_ context.Context, c *ws.Conn) error {
+			g.Join(c)
+			conns <- c
+			return c.PushOnly()
+		},
+	})
 	var staying sync.WaitGroup
 	var moving []*ws.Conn
 	for i := range members {
