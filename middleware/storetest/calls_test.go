@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/alexedwards/scs/v2/memstore"
@@ -137,7 +138,7 @@ func TestCallsOfAStore(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			var calls callList
-			s := newSite(t, session.Config{Store: calls.of(tt.store)})
+			s := newSite(t, session.Config{Store: calls.of(tt.store), StoreTimeout: 10 * time.Second})
 			user := s.client(t)
 			other, ended := s.signedIn(t, "alice").principal(), s.signedIn(t, "alice").principal().SessionHandle
 			srv, bob := wstest.NewServer(t, wholeChain(t, s.Manager)), s.signedIn(t, "bob").cookie
