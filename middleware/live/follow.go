@@ -183,7 +183,7 @@ func (f *follow) revoked(v middleware.Revocation) {
 // askAll has every member of the Auth asked about, because revocations may have been missed. One
 // without an answer goes on, until Timeouts.Stale.
 func (f *follow) askAll() {
-	for _, b := range f.registry.index.all() {
+	for b := range f.registry.index.all() {
 		if b.follow.Load() == f {
 			b.askAgain()
 		}

@@ -196,25 +196,25 @@ func (x *index) list(k key) (found []*Binding) {
 	return found
 }
 
-// all returns every binding that has a subject or a handle; some more than once.
-func (x *index) all() (found []*Binding) {
+// all returns every binding that has a subject or a handle, once.
+func (x *index) all() map[*Binding]struct{} {
+	found := map[*Binding]struct{}{}
 	for i := range x.shards {
-		found = append(found, x.shards[i].all()...)
+		x.shards[i].all(found)
 	}
 	return found
 }
 
-func (s *indexShard) all() (found []*Binding) {
+func (s *indexShard) all(found map[*Binding]struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for kind := range s.heads {
 		for _, b := range s.heads[kind] {
 			for ; b != nil; b = b.links[kind].next {
-				found = append(found, b)
+				found[b] = struct{}{}
 			}
 		}
 	}
-	return found
 }
 
 // subject returns the bindings of a subject; an empty issuer is every issuer.
