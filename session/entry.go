@@ -14,8 +14,8 @@ const (
 	kindOthers     = 'O'               // mark of a subject: LogoutOthers replaces it
 	kindRoles      = 'R'               // mark of a subject, and roles: SetRoles replaces them
 	kindAccount    = entry.KindAccount // subject here, by a subject or session of an OpenID provider
-	kindEnded      = 'T'               // tombstone of a session, by its handle
-	kindToken      = 'J'               // tombstone of a token, by its handle
+	kindEnded      = entry.KindEnded   // tombstone of a session, by its handle
+	kindToken      = entry.KindToken   // tombstone of a token, by its handle
 	kindCutoff     = 'C'               // time before which the tokens of a subject are revoked
 )
 

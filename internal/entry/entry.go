@@ -6,10 +6,23 @@ package entry
 const Magic = "wsr\x01"
 
 // KindAccount is the kind of an entry that says who signed in. All others are about an end, or a
-// change of roles.
-const KindAccount = 'P'
+// change of roles: KindEnded and KindToken are of a single session or token, the rest of a subject.
+const (
+	KindAccount = 'P'
+	KindEnded   = 'T'
+	KindToken   = 'J'
+)
 
 // IsEnd reports whether a value of the store is an entry of an end, which must not be lost.
 func IsEnd(value []byte) bool {
 	return len(value) > len(Magic) && string(value[:len(Magic)]) == Magic && value[len(Magic)] != KindAccount
+}
+
+// IsOfSubject reports whether a value is an end of a subject, which has one or two of them at most.
+func IsOfSubject(value []byte) bool {
+	if !IsEnd(value) {
+		return false
+	}
+	kind := value[len(Magic)]
+	return kind != KindEnded && kind != KindToken
 }

@@ -64,6 +64,11 @@ func checkOptions(o *goredis.UniversalOptions) error {
 	if len(o.Addrs) == 0 && o.Dialer == nil {
 		errs = append(errs, errors.New("redis: Options.Addrs is empty: set the address of the server"))
 	}
+	for i, addr := range o.Addrs {
+		if strings.Contains(addr, "@") || strings.Contains(addr, "://") { // not shown: it may have a password
+			errs = append(errs, fmt.Errorf("redis: Options.Addrs[%d]: not host:port: set Options.Username and Options.Password for what is before an @", i))
+		}
+	}
 	for name, set := range map[string]bool{
 		"ReadOnly": o.ReadOnly, "RouteByLatency": o.RouteByLatency, "RouteRandomly": o.RouteRandomly,
 	} {

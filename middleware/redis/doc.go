@@ -22,8 +22,8 @@
 // there. If not, the server has lost data: it was restarted, restored from a backup, replaced by a
 // replica that was behind, or has trimmed the log. The node then
 //
-//   - stores the ends again that it remembers: the last 4,096 that it wrote or read, except those
-//     that a later one has replaced;
+//   - stores the ends again that it remembers: the last 4,096 of subjects, and the last 4,096 of
+//     single sessions and tokens, that it wrote or read, except those that a later one has replaced;
 //   - asks again about every live connection.
 //
 // It does the same if the end of a session or token, up to five minutes after it was stored, is

@@ -24,9 +24,11 @@ type endLog struct {
 	client     goredis.UniversalClient
 	stream     string
 	node       string // names this node in its entries
-	remembered memory
+	remembered memories
 	followers  followers.List[told]
+	calls      sync.WaitGroup // of followers
 	standing   atomic.Pointer[standing]
+	gone       chan struct{} // closed by close
 
 	mu      sync.Mutex
 	stop    context.CancelFunc // of the reader; nil: it was not started
@@ -58,7 +60,7 @@ type told struct {
 var errNotYet = errors.New("redis: the log: not connected yet")
 
 func newEndLog(cfg Config, client goredis.UniversalClient) *endLog {
-	l := &endLog{cfg: cfg, client: client, stream: cfg.Prefix + "log", node: rand.Text()}
+	l := &endLog{cfg: cfg, client: client, stream: cfg.Prefix + "log", node: rand.Text(), gone: make(chan struct{})}
 	l.standing.Store(&standing{make(chan struct{})})
 	l.state = state{fault: errNotYet, since: time.Now()}
 	return l
@@ -76,14 +78,25 @@ func (l *endLog) start() {
 	go newReader(l).run(ctx, l.done)
 }
 
+// close waits for the calls of followers, but not for one that does not return: it may be the caller.
 func (l *endLog) close() {
 	l.mu.Lock()
+	first := !l.closed
 	l.closed = true
 	stop, done := l.stop, l.done
 	l.mu.Unlock()
+	if first {
+		close(l.gone)
+	}
 	if stop != nil {
 		stop()
 		<-done
+	}
+	returned := make(chan struct{})
+	go func() { l.calls.Wait(); close(returned) }()
+	select {
+	case <-returned:
+	case <-time.After(callTimeout):
 	}
 }
 
@@ -99,6 +112,8 @@ func (l *endLog) await(ctx context.Context) error {
 	select {
 	case <-s.yes:
 		return nil
+	case <-l.gone:
+		return fmt.Errorf("redis: %w", goredis.ErrClosed)
 	case <-ctx.Done():
 		return fmt.Errorf("redis: it is not known whether the server has lost ends: %w: %w", ctx.Err(), l.hears())
 	}
@@ -195,11 +210,16 @@ func (l *endLog) follow(fn func(middleware.Revocation)) (stop func()) {
 	l.mu.Lock()
 	written, losses := l.written, l.losses
 	l.mu.Unlock()
-	return l.followers.Follow(func(t told) {
+	x := &listener{log: l, fn: fn, slots: make(chan struct{}, mostCalls)}
+	unfollow := l.followers.Follow(func(t told) {
 		if t.at == (id{}) || t.losses != losses || written.less(t.at) {
-			fn(t.v)
+			x.tell(t.v)
 		}
 	})
+	return func() {
+		x.stopped.Store(true)
+		unfollow()
+	}
 }
 
 func (l *endLog) entry(fields ...string) *goredis.XAddArgs {
@@ -259,7 +279,11 @@ func (l *endLog) deaf(err error) {
 	}
 	l.state.fault = err
 	l.mu.Unlock()
-	l.standing.Store(&standing{make(chan struct{})})
+	select {
+	case <-l.standing.Load().yes:
+		l.standing.Store(&standing{make(chan struct{})})
+	default: // reads wait on
+	}
 	if was == nil || errors.Is(was, errNotYet) {
 		l.cfg.Log.Warn("redis: announcements of other nodes do not arrive; connecting anew", "error", err)
 	}

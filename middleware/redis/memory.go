@@ -4,10 +4,33 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/securews/securews/internal/entry"
 )
 
-// memorySize is how many ends a node remembers.
+// memorySize is how many ends of a kind a node remembers.
 const memorySize = 4096
+
+// memories have the ends that a node remembers. Those of subjects, one or two for each, are kept
+// apart from those of single sessions and tokens, of which one user may have any number: no one who
+// signs in and out in a loop has a node forget a sign-out everywhere of another user.
+type memories struct{ subjects, others memory }
+
+func (m *memories) add(s stored, now time.Time) {
+	if entry.IsOfSubject(s.value) {
+		m.subjects.add(s, now)
+		return
+	}
+	m.others.add(s, now)
+}
+
+func (m *memories) all(now time.Time) []stored {
+	return append(m.subjects.all(now), m.others.all(now)...)
+}
+
+func (m *memories) since(then, now time.Time) []stored {
+	return append(m.subjects.since(then, now), m.others.since(then, now)...)
+}
 
 // memory has the ends that this node wrote or read last, one for each key, so that they can be
 // stored again. It is safe for concurrent use.

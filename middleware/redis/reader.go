@@ -10,7 +10,6 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
-	"github.com/securews/securews/internal/bounded"
 	"github.com/securews/securews/middleware"
 )
 
@@ -25,7 +24,6 @@ const (
 	longestPause = time.Second
 	verifyEvery  = 5 * time.Second
 	verifyFor    = 5 * time.Minute
-	mostTelling  = 64 // announcements that are told at once
 
 	clientName = "securews-log" // in CLIENT LIST
 )
@@ -37,12 +35,12 @@ type reader struct {
 	at       id // the entry we stand on; zero: none yet
 	canary   canary
 	verified time.Time
-	telling  chan struct{}
+	healed   healed
 	tasks    sync.WaitGroup
 }
 
 func newReader(l *endLog) *reader {
-	return &reader{endLog: l, telling: make(chan struct{}, mostTelling)}
+	return &reader{endLog: l}
 }
 
 // run reads until ctx ends.
@@ -122,8 +120,6 @@ func (r *reader) read(ctx context.Context, client goredis.UniversalClient) ([]go
 // node wrote. If one is not, or at the beginning, it stands on a new entry, stores lost ends
 // again, and has the followers ask about everything.
 func (r *reader) stand(ctx context.Context, client goredis.UniversalClient) error {
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
-	defer cancel()
 	begins := r.at == id{}
 	if !begins {
 		switch lost, err := r.lost(ctx, client); {
@@ -136,21 +132,15 @@ func (r *reader) stand(ctx context.Context, client goredis.UniversalClient) erro
 		r.deaf(errLost) // reads wait until the ends are stored again
 		r.cfg.Log.Warn("redis: the server has lost entries of the log, or this node was away too long: storing ends again, and asking about every connection")
 	}
-	at, err := client.XAdd(ctx, r.entry(fieldCanary, "")).Result()
-	if err != nil {
-		return fmt.Errorf("redis: the log: %w", err)
-	}
-	position, err := parseID(at)
-	if err != nil {
+	if err := r.restart(ctx, client); err != nil {
 		return err
 	}
-	r.restart(position)
 	if err := r.heal(ctx, client, r.remembered.all(time.Now())); err != nil {
 		r.at = id{} // once more
 		return err
 	}
 	r.stands()
-	r.tell(told{v: middleware.Revocation{Resync: true}})
+	r.followers.Tell(told{v: middleware.Revocation{Resync: true}})
 	if begins {
 		r.warnOfEviction(ctx, client)
 	}
@@ -160,14 +150,27 @@ func (r *reader) stand(ctx context.Context, client goredis.UniversalClient) erro
 var errLost = errors.New("redis: the log: entries are gone")
 
 // restart stands on a new entry. Older ones of this node may be lost.
-func (r *reader) restart(at id) {
+func (r *reader) restart(ctx context.Context, client goredis.UniversalClient) error {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	at, err := client.XAdd(ctx, r.entry(fieldCanary, "")).Result()
+	if err != nil {
+		return fmt.Errorf("redis: the log: %w", err)
+	}
+	position, err := parseID(at)
+	if err != nil {
+		return err
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.at, r.written = at, at
+	r.at, r.written = position, position
 	r.losses++
+	return nil
 }
 
 func (r *reader) lost(ctx context.Context, client goredis.UniversalClient) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
 	for _, at := range []id{r.at, r.newest()} {
 		if at == (id{}) {
 			continue
@@ -200,24 +203,10 @@ func (r *reader) take(e goredis.XMessage) {
 		if err != nil {
 			v = middleware.Revocation{Resync: true} // of another version: a new answer is right in any case
 		}
-		r.tell(told{v, r.losses, at})
+		r.followers.Tell(told{v, r.losses, at})
 	case text(fields, fieldCanary) == r.node:
 		r.heard(r.canary.heard())
 	}
-}
-
-// tell has the followers called, in a goroutine: one may wait for a second.
-func (r *reader) tell(t told) {
-	r.telling <- struct{}{}
-	r.tasks.Go(func() {
-		defer func() {
-			<-r.telling
-			if p := recover(); p != nil {
-				r.cfg.Log.Error("redis: a function that follows ends panicked", "cause", bounded.Panicked(p))
-			}
-		}()
-		r.followers.Tell(t)
-	})
 }
 
 // canary is the entry by which a node finds that it no longer hears.

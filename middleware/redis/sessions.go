@@ -111,19 +111,23 @@ func (s *Shared) swap(ctx context.Context, key string, old, b []byte, left time.
 }
 
 func swap(ctx context.Context, client goredis.Scripter, key string, old, b []byte, left time.Duration) (bool, error) {
-	has := "present"
-	if old == nil {
-		has = "absent"
-	}
-	swapped, err := swapScript.Run(ctx, client, []string{key}, has, old, b, milliseconds(left)).Bool()
+	swapped, err := swapScript.Run(ctx, client, []string{key}, swapArguments(old, b, left)...).Bool()
 	if err != nil {
 		return false, fmt.Errorf("redis: %w", err)
 	}
 	return swapped, nil
 }
 
+func swapArguments(old, b []byte, left time.Duration) []any {
+	has := "present"
+	if old == nil {
+		has = "absent"
+	}
+	return []any{has, old, b, milliseconds(max(left, time.Millisecond))}
+}
+
 // milliseconds rounds up, because Redis refuses an expiry of 0.
-func milliseconds(d time.Duration) int64 { return int64((d + time.Millisecond - 1) / time.Millisecond) }
+func milliseconds(d time.Duration) int64 { return int64((d-1)/time.Millisecond) + 1 }
 
 // DeleteCtx implements scs.CtxStore.
 func (x *Sessions) DeleteCtx(ctx context.Context, key string) error {
@@ -136,7 +140,7 @@ func (x *Sessions) AllCtx(ctx context.Context) (map[string][]byte, error) {
 	all := map[string][]byte{}
 	err := x.s.eachServer(ctx, func(ctx context.Context, server goredis.Cmdable) error {
 		for cursor := uint64(0); ; {
-			keys, next, err := server.Scan(ctx, cursor, x.key("*"), 1000).Result()
+			keys, next, err := server.ScanType(ctx, cursor, x.key("*"), 1000, "string").Result()
 			if err != nil {
 				return err
 			}
@@ -183,15 +187,23 @@ func (x *Sessions) Follow(fn func(middleware.Revocation)) (stop func()) {
 	return x.s.log.follow(fn)
 }
 
-// Find implements scs.Store.
+// Find implements scs.Store. It, Commit and Delete wait for at most three seconds.
 func (x *Sessions) Find(key string) ([]byte, bool, error) {
-	return x.FindCtx(context.Background(), key)
+	ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
+	defer cancel()
+	return x.FindCtx(ctx, key)
 }
 
 // Commit implements scs.Store.
 func (x *Sessions) Commit(key string, b []byte, expires time.Time) error {
-	return x.CommitCtx(context.Background(), key, b, expires)
+	ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
+	defer cancel()
+	return x.CommitCtx(ctx, key, b, expires)
 }
 
 // Delete implements scs.Store.
-func (x *Sessions) Delete(key string) error { return x.DeleteCtx(context.Background(), key) }
+func (x *Sessions) Delete(key string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
+	defer cancel()
+	return x.DeleteCtx(ctx, key)
+}
