@@ -42,6 +42,14 @@ func (a id) String() string { return fmt.Sprintf("%d-%d", a.ms, a.n) }
 
 func (a id) less(b id) bool { return cmp.Or(cmp.Compare(a.ms, b.ms), cmp.Compare(a.n, b.n)) < 0 }
 
+// next is the id after this one.
+func (a id) next() id {
+	if a.n == math.MaxUint64 {
+		return id{a.ms + 1, 0}
+	}
+	return id{a.ms, a.n + 1}
+}
+
 // stored is an end as it was stored.
 type stored struct {
 	key     string

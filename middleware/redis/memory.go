@@ -32,12 +32,28 @@ func (m *memories) since(then, now time.Time) []stored {
 	return append(m.subjects.since(then, now), m.others.since(then, now)...)
 }
 
+// newest is the greatest id of an end.
+func (m *memories) newest() id {
+	a, b := m.subjects.last(), m.others.last()
+	if a.less(b) {
+		return b
+	}
+	return a
+}
+
 // memory has the ends that this node wrote or read last, one for each key, so that they can be
 // stored again. It is safe for concurrent use.
 type memory struct {
 	mu    sync.Mutex
 	of    map[string]memorized
 	order []memorized // the oldest first; those that were replaced too
+	most  id          // of all that it has had
+}
+
+func (m *memory) last() id {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.most
 }
 
 type memorized struct {
@@ -58,6 +74,9 @@ func (m *memory) add(s stored, now time.Time) {
 	x := memorized{s, now}
 	m.of[s.key] = x
 	m.order = append(m.order, x)
+	if m.most.less(s.first) {
+		m.most = s.first
+	}
 	if len(m.of) > memorySize {
 		m.forget()
 	}

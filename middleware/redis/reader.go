@@ -153,11 +153,12 @@ var errLost = errors.New("redis: the log: entries are gone")
 func (r *reader) restart(ctx context.Context, client goredis.UniversalClient) error {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	at, err := client.XAdd(ctx, r.entry(fieldCanary, "")).Result()
-	if err != nil {
-		return fmt.Errorf("redis: the log: %w", err)
+	position, err := r.appendEmpty(ctx, client, "*")
+	if known := r.remembered.newest(); err == nil && position.less(known) { // the clock of the server was set back
+		if position, err = r.appendEmpty(ctx, client, known.next().String()); goredis.HasErrorPrefix(err, "ERR The ID") {
+			position, err = r.appendEmpty(ctx, client, "*") // another node was faster
+		}
 	}
-	position, err := parseID(at)
 	if err != nil {
 		return err
 	}
@@ -166,6 +167,17 @@ func (r *reader) restart(ctx context.Context, client goredis.UniversalClient) er
 	r.at, r.written = position, position
 	r.losses++
 	return nil
+}
+
+// appendEmpty appends an entry that says nothing.
+func (r *reader) appendEmpty(ctx context.Context, client goredis.UniversalClient, as string) (id, error) {
+	entry := r.entry(fieldCanary, "")
+	entry.ID = as
+	at, err := client.XAdd(ctx, entry).Result()
+	if err != nil {
+		return id{}, fmt.Errorf("redis: the log: %w", err)
+	}
+	return parseID(at)
 }
 
 func (r *reader) lost(ctx context.Context, client goredis.UniversalClient) (bool, error) {
