@@ -215,13 +215,40 @@ func (r *reader) verify(ctx context.Context, client goredis.UniversalClient) err
 		return err
 	}
 	var gone []stored
+	others := map[string]other{}
 	for i, s := range ends {
-		if s.value == nil && values[i] != nil || s.value != nil && values[i] == nil {
+		switch present := values[i]; {
+		case s.is(present):
+		case present == nil || s.value == nil:
 			gone = append(gone, s)
+		case r.sharded:
+			others[s.key] = r.others[s.key].again(present)
+			if others[s.key].rounds == otherRounds {
+				gone = append(gone, s)
+			}
 		}
 	}
+	r.others = others
 	return r.heal(ctx, client, gone)
 }
+
+// other are bytes that a shard has instead of an end. They are of an earlier one, if the shard has
+// lost the end, or of a later one, whose entry in the log may be under way.
+type other struct {
+	present string
+	rounds  int // of verify
+}
+
+func (x other) again(present []byte) other {
+	if x.present != string(present) {
+		x = other{present: string(present)}
+	}
+	x.rounds++
+	return x
+}
+
+// otherRounds is longer than any write lasts.
+const otherRounds = 4
 
 // warnOfEviction logs if the server may drop ends. Not every provider lets a client look.
 func (r *reader) warnOfEviction(ctx context.Context, client goredis.UniversalClient) {

@@ -29,6 +29,7 @@ type endLog struct {
 	calls      sync.WaitGroup // of followers
 	standing   atomic.Pointer[standing]
 	gone       chan struct{} // closed by close
+	sharded    bool          // a Cluster: keys and the log are on several servers
 
 	mu      sync.Mutex
 	stop    context.CancelFunc // of the reader; nil: it was not started
@@ -61,6 +62,7 @@ var errNotYet = errors.New("redis: the log: not connected yet")
 
 func newEndLog(cfg Config, client goredis.UniversalClient) *endLog {
 	l := &endLog{cfg: cfg, client: client, stream: cfg.Prefix + "log", node: rand.Text(), gone: make(chan struct{})}
+	_, l.sharded = client.(*goredis.ClusterClient)
 	l.standing.Store(&standing{make(chan struct{})})
 	l.state = state{fault: errNotYet, since: time.Now()}
 	return l
@@ -122,9 +124,32 @@ func (l *endLog) await(ctx context.Context) error {
 // put stores an end, and records it in the log.
 func (l *endLog) put(ctx context.Context, key string, value []byte, left time.Duration) error {
 	s := stored{key: key, value: value, expires: time.Now().Add(left)}
+	return l.both(ctx, s, "SET", key, value, "PX", milliseconds(left))
+}
+
+// deletedFor is how long a deletion is remembered: longer than any session lasts.
+const deletedFor = 31 * 24 * time.Hour
+
+// remove deletes the record of a session, and records it in the log: a backup may have it.
+func (l *endLog) remove(ctx context.Context, key string) error {
+	return l.both(ctx, stored{key: key, expires: time.Now().Add(deletedFor)}, "DEL", key)
+}
+
+// both records an end in the log and has the command store it, so that none is stored and not
+// recorded: who tries again finds it stored.
+func (l *endLog) both(ctx context.Context, s stored, command ...any) error {
+	if l.sharded {
+		if err := l.record(ctx, s); err != nil {
+			return err
+		}
+		if err := l.client.Do(ctx, command...).Err(); err != nil {
+			return fmt.Errorf("redis: %w", err)
+		}
+		return nil
+	}
 	var appended *goredis.StringCmd
-	_, err := l.client.Pipelined(ctx, func(p goredis.Pipeliner) error {
-		p.Do(ctx, "SET", key, value, "PX", milliseconds(left))
+	_, err := l.client.TxPipelined(ctx, func(p goredis.Pipeliner) error {
+		p.Do(ctx, command...)
 		appended = p.XAdd(ctx, l.entry(s.fields()...))
 		return nil
 	})
@@ -134,27 +159,8 @@ func (l *endLog) put(ctx context.Context, key string, value []byte, left time.Du
 	return l.wrote(appended.Val(), s)
 }
 
-// deletedFor is how long a deletion is remembered: longer than any session lasts.
-const deletedFor = 31 * 24 * time.Hour
-
-// remove deletes the record of a session, and records it in the log: a backup may have it.
-func (l *endLog) remove(ctx context.Context, key string) error {
-	s := stored{key: key, expires: time.Now().Add(deletedFor)}
-	var deleted *goredis.IntCmd
-	var appended *goredis.StringCmd
-	_, err := l.client.Pipelined(ctx, func(p goredis.Pipeliner) error {
-		deleted, appended = p.Del(ctx, key), p.XAdd(ctx, l.entry(s.fields()...))
-		return nil
-	})
-	if err = errors.Join(err, deleted.Err()); err != nil {
-		return fmt.Errorf("redis: %w", err)
-	}
-	return l.wrote(appended.Val(), s)
-}
-
-// record records an end that is stored already.
-func (l *endLog) record(ctx context.Context, key string, value []byte, left time.Duration) error {
-	s := stored{key: key, value: value, expires: time.Now().Add(left)}
+// record appends an end to the log.
+func (l *endLog) record(ctx context.Context, s stored) error {
 	at, err := l.append(ctx, s.fields()...)
 	if err != nil {
 		return err

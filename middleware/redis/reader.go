@@ -36,6 +36,7 @@ type reader struct {
 	canary   canary
 	verified time.Time
 	healed   healed
+	others   map[string]other
 	tasks    sync.WaitGroup
 }
 

@@ -103,7 +103,7 @@ func (x *Sessions) Swap(ctx context.Context, key string, old, b []byte, expires 
 	if err != nil || !swapped || !entry.IsEnd(b) {
 		return swapped, err
 	}
-	return true, x.s.log.record(ctx, x.key(key), b, left)
+	return true, x.s.log.record(ctx, stored{key: x.key(key), value: b, expires: time.Now().Add(left)})
 }
 
 func (s *Shared) swap(ctx context.Context, key string, old, b []byte, left time.Duration) (bool, error) {

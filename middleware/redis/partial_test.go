@@ -1,0 +1,72 @@
+package redis_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/session"
+)
+
+// The log refuses an entry, so that a revocation fails. The second attempt, which succeeds, outlives
+// a loss of the server.
+func TestSecondAttemptIsRemembered(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	shared := node(t, s.addr)
+	list, err := session.NewRevocations(shared.Sessions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	hears := func() bool { return shared.Ready(t.Context()) == nil }
+	eventually(t, "the node hears", hears)
+	client := raw(t, s.addr)
+	allow := func(rule string) {
+		t.Helper()
+		if err := client.Do(t.Context(), "ACL", "SETUSER", "default", rule).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	token := strings.Repeat("t", 43)
+	v := middleware.Revocation{TokenHandle: token, Expires: time.Now().Add(time.Hour)}
+	allow("-xadd")
+	if err := list.Revoke(t.Context(), v); err == nil {
+		t.Fatal("Revoke succeeds without the log")
+	}
+	allow("+xadd")
+	eventually(t, "the second attempt succeeds", func() bool { return list.Revoke(t.Context(), v) == nil })
+	s.restart()
+	eventually(t, "the token is revoked still", func() bool {
+		revoked, err := list.Revoked(t.Context(), middleware.Principal{TokenHandle: token})
+		return err == nil && revoked
+	})
+}
+
+// A shard of a Cluster fails over to a replica that has an earlier end of a key, and the log, on
+// another shard, is whole.
+func TestShardThatFallsBack(t *testing.T) {
+	t.Parallel()
+	addrs := startCluster(t).addrs
+	shared := node(t, addrs...)
+	store := shared.Sessions()
+	key := strings.Repeat("k", 43)
+	for _, mark := range [][]byte{marked(1), marked(2)} {
+		if err := store.CommitCtx(t.Context(), key, mark, time.Now().Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	client := raw(t, addrs...)
+	if err := client.Set(t.Context(), "securews:session:"+key, marked(1), time.Hour).Err(); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(2 * patience); ; time.Sleep(100 * time.Millisecond) {
+		b, _, err := store.FindCtx(t.Context(), key)
+		if err == nil && string(b) == string(marked(2)) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%q %v, want %q", b, err, marked(2))
+		}
+	}
+}
