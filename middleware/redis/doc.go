@@ -26,8 +26,8 @@
 //     single sessions and tokens, that it wrote or read, except those that a later one has replaced;
 //   - asks again about every live connection.
 //
-// It does the same if the end of a session or token, up to five minutes after it was stored, is
-// no longer there, as after the failover of one shard of a Cluster, or an eviction.
+// It does the same if an end, up to five minutes after it was stored, is no longer there, or an
+// earlier one of its key is, as after the failover of one shard of a Cluster, or an eviction.
 //
 // Every two seconds a node writes an entry to the log. If it does not read it within five
 // seconds, as from a connection that is dead without an error, it connects anew.
