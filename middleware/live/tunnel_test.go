@@ -1,18 +1,21 @@
-//lint:file-ignore SA1019 The Transport of net/http refuses the pseudo-header :protocol.
-
 package live
 
 import (
+	"bytes"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 )
 
 // A WebSocket over HTTP/2 (RFC 8441), and any other CONNECT, is a tunnel: at the end its
@@ -70,7 +73,7 @@ func TestTunnelIsResetAtTheEnd(t *testing.T) {
 					close(entered)
 					test.handler(rw, r)
 				})), "HTTP/2")
-				res := connect(t, s.URL, protocol, len(test.body), func() { within10s(t, "the entry", entered); w.signOut("session") })
+				res := connect(t, s, protocol, len(test.body), func() { within10s(t, "the entry", entered); w.signOut("session") })
 				if res.status != test.status || !strings.HasPrefix(res.body, test.body) || strings.Trim(res.body[len(test.body):], "\x00") != "" || !strings.Contains(res.err, "stream error") {
 					t.Errorf("%d %.100q %s, want %d %q and a reset", res.status, res.body, res.err, test.status, test.body)
 				}
@@ -86,41 +89,70 @@ type tunnelled struct {
 }
 
 // connect opens a tunnel, and reads until it ends. The end begins when the first bytes have
-// been read, or at once if there are none.
-func connect(t *testing.T, url, protocol string, first int, end func()) (got tunnelled) {
+// been read, or at once if there are none. A client of net/http refuses the pseudo-header
+// :protocol.
+func connect(t *testing.T, s *httptest.Server, protocol string, first int, end func()) (got tunnelled) {
 	t.Helper()
-	transport := &http2.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // the server of this test
-	defer transport.CloseIdleConnections()
-	up, feed := io.Pipe()
-	defer feed.Close()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodConnect, url, up)
+	host := s.Listener.Addr().String()
+	conn, err := (&tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}}).DialContext(t.Context(), "tcp", host) //nolint:gosec // the server of this test
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Header.Set("Session", "session")
-	if protocol != "" {
-		r.Header[":protocol"] = []string{protocol}
-		r.URL.Path = "/"
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+	_, err = io.WriteString(conn, http2.ClientPreface)
+	f := http2.NewFramer(conn, conn)
+	f.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	fields := http2.HeadersFrameParam{StreamID: 1, BlockFragment: connectFields(host, protocol), EndHeaders: true}
+	if err := errors.Join(err, f.WriteSettings(), f.WriteHeaders(fields)); err != nil {
+		t.Fatal(err)
 	}
 	if first == 0 {
 		go end()
 	}
-	res, err := (&http.Client{Transport: transport}).Do(r)
-	if err != nil {
-		return tunnelled{err: err.Error()}
-	}
-	defer res.Body.Close()
-	began := make([]byte, first)
-	if _, err := io.ReadFull(res.Body, began); err != nil {
-		t.Error(err)
-	}
-	if first > 0 {
-		end()
-	}
-	body, err := io.ReadAll(res.Body)
-	got = tunnelled{status: res.StatusCode, body: string(began) + string(body)}
-	if err != nil {
-		got.err = err.Error()
+	for got.err == "" {
+		frame, err := f.ReadFrame()
+		if err != nil {
+			got.err = err.Error()
+			break
+		}
+		switch frame := frame.(type) {
+		case *http2.SettingsFrame:
+			if !frame.IsAck() {
+				_ = f.WriteSettingsAck()
+			}
+		case *http2.MetaHeadersFrame:
+			got.status, _ = strconv.Atoi(frame.PseudoValue("status"))
+		case *http2.DataFrame:
+			began := len(got.body) >= first
+			got.body += string(frame.Data())
+			if !began && len(got.body) >= first {
+				end()
+			}
+			if n := uint32(len(frame.Data())); n > 0 {
+				_ = errors.Join(f.WriteWindowUpdate(0, n), f.WriteWindowUpdate(1, n))
+			}
+		case *http2.RSTStreamFrame:
+			got.err = http2.StreamError{StreamID: 1, Code: frame.ErrCode}.Error()
+		}
+		if h := frame.Header(); h.StreamID == 1 && h.Flags.Has(http2.FlagDataEndStream) && (h.Type == http2.FrameData || h.Type == http2.FrameHeaders) {
+			got.err = "END_STREAM"
+		}
 	}
 	return got
+}
+
+// connectFields are the header fields of a CONNECT (RFC 9113 §8.5), or of an extended one
+// (RFC 8441 §4).
+func connectFields(host, protocol string) []byte {
+	fields := []hpack.HeaderField{{Name: ":method", Value: "CONNECT"}, {Name: ":authority", Value: host}}
+	if protocol != "" {
+		fields = append(fields, hpack.HeaderField{Name: ":protocol", Value: protocol}, hpack.HeaderField{Name: ":scheme", Value: "https"}, hpack.HeaderField{Name: ":path", Value: "/"})
+	}
+	var b bytes.Buffer
+	e := hpack.NewEncoder(&b)
+	for _, field := range append(fields, hpack.HeaderField{Name: "session", Value: "session"}) {
+		_ = e.WriteField(field) // a Buffer returns no error
+	}
+	return b.Bytes()
 }
