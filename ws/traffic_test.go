@@ -118,12 +118,15 @@ func TestStatsHaveTheRoundTripOfHeartbeats(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				go ending(c)
+				done := make(chan struct{})
+				go func() { defer close(done); ending(c) }()
 				time.Sleep(10 * time.Minute)
 				h := n.live.Stats().Heartbeats
 				if h.Count < 20 || h.Count > 30 || h.Sum != time.Duration(h.Count)*tt.each { // one in 20 to 25 s
 					t.Errorf("%d round trips that took %v", h.Count, h.Sum)
 				}
+				_ = c.CloseNow()
+				<-done // a ping in the last 300 ms is still being answered
 			})
 		})
 	}
