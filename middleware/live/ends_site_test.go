@@ -91,6 +91,7 @@ func newSite(t *testing.T, cfg siteConfig) *site {
 		Timeouts: live.Timeouts{Recheck: cfg.recheck, Grace: grace, Spread: time.Millisecond}, Log: s.log,
 	})
 	must(err)
+	s.live.WaitForReports(patience) // a sign-out otherwise returns after 1 s, although a slow machine has ended nothing yet
 	s.origins, err = middleware.NewOriginPolicy(middleware.OriginConfig{Allow: []string{s.URL}})
 	must(err)
 	must(s.routes())

@@ -18,6 +18,7 @@ type follows struct {
 	mu      sync.Mutex
 	of      map[*middleware.Auth]*follow
 	stopped bool
+	wait    time.Duration // reportTimeout, except in tests
 }
 
 // follow is one Auth, followed since the first of its vouchers.
@@ -177,7 +178,7 @@ func (f *follow) revoked(v middleware.Revocation) {
 			reports = append(reports, b.reported())
 		}
 	}
-	f.questions.settle(reports, reportTimeout)
+	f.questions.settle(reports, g.follows.wait)
 }
 
 // askAll has every member of the Auth asked about, because revocations may have been missed. One

@@ -53,7 +53,7 @@ func New(cfg Config) (*Registry, error) {
 	g.index.init()
 	g.addresses.open = map[addressKey]*share{}
 	g.wheel = &wheel{now: g.Now, wake: (*Binding).wake, slept: (*Binding).slept, lag: lag{behind: g.behind}}
-	g.follows.of = map[*middleware.Auth]*follow{}
+	g.follows.of, g.follows.wait = map[*middleware.Auth]*follow{}, reportTimeout
 	return g, nil
 }
 
