@@ -109,7 +109,13 @@ func (c *cell) do(method, query string) (*http.Response, error) {
 	if c.consumer.http2 {
 		client = c.user.http2
 	}
-	res, err := client.Do(r)
+	send := func() (*http.Response, error) { return client.Do(r) }
+	var res *http.Response
+	if method == "POST" { // a number is sent once
+		res, err = send()
+	} else {
+		res, err = inTime(send)
+	}
 	if err == nil && c.consumer.http2 != (res.ProtoMajor == 2) {
 		err = fmt.Errorf("served over %s", res.Proto)
 	}
@@ -138,6 +144,7 @@ func statusIn(res *http.Response) string {
 func openREST(c *cell) error {
 	go func() {
 		for {
+			asked := time.Now()
 			res, err := c.do("POST", "&n="+strconv.Itoa(c.sent.next()))
 			if err != nil {
 				c.ended("%v", err)
@@ -145,7 +152,7 @@ func openREST(c *cell) error {
 			}
 			_, _ = io.Copy(io.Discard, res.Body)
 			_ = res.Body.Close()
-			if res.StatusCode != 200 {
+			if res.StatusCode != 200 && !unknown(res, asked) {
 				c.ended("%s", statusIn(res))
 				return
 			}
@@ -233,13 +240,22 @@ func openPoll(c *cell) error {
 	return nil
 }
 
-func (c *cell) dial(ctx context.Context) (*live.Wire, *http.Response, error) {
+func (c *cell) dial(ctx context.Context) (conn *live.Wire, res *http.Response, err error) {
 	header, secret, err := c.credential()
 	if err != nil {
 		return nil, nil, err
 	}
 	u := c.user
-	return live.DialWire(ctx, u.tls, u.site.URL+u.credential.prefix()+c.consumer.path+"?cell="+c.query()+secret, header)
+	send := func() (res *http.Response, err error) {
+		conn, res, err = live.DialWire(ctx, u.tls, u.site.URL+u.credential.prefix()+c.consumer.path+"?cell="+c.query()+secret, header)
+		return res, err
+	}
+	if u.credential.ticket { // which is good for one attempt
+		res, err = send()
+	} else {
+		res, err = inTime(send)
+	}
+	return conn, res, err
 }
 
 func dialAgain(c *cell) (string, error) {

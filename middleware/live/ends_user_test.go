@@ -146,7 +146,7 @@ func (u *user) ticket(path string) (string, error) {
 		return "", err
 	}
 	r.Header = u.header.Clone()
-	res, err := u.http1.Do(r)
+	res, err := inTime(func() (*http.Response, error) { return u.http1.Do(r) })
 	if err != nil {
 		return "", err
 	}
