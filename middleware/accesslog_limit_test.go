@@ -52,14 +52,14 @@ func TestAccessLogLimitsRefusals(t *testing.T) {
 			written    int
 			suppressed string
 		}{
-			{0, 150, "a", 100, "[]"},
-			{0, 1, "b", 1, "[]"}, // each reason has a share of its own
-			{0, 300, "-", 300, "[]"},
-			{0, 300, "down", 100, "[]"}, // a server error
-			{99 * time.Millisecond, 1, "a", 0, "[]"},
-			{time.Millisecond, 3, "a", 1, "[51]"},
-			{time.Second, 20, "a", 10, "[2]"},
-			{time.Hour, 101, "a", 100, "[10]"},
+			{wait: 0, n: 150, reason: "a", written: 100, suppressed: "[]"},
+			{wait: 0, n: 1, reason: "b", written: 1, suppressed: "[]"}, // each reason has a share of its own
+			{wait: 0, n: 300, reason: "-", written: 300, suppressed: "[]"},
+			{wait: 0, n: 300, reason: "down", written: 100, suppressed: "[]"}, // a server error
+			{wait: 99 * time.Millisecond, n: 1, reason: "a", written: 0, suppressed: "[]"},
+			{wait: time.Millisecond, n: 3, reason: "a", written: 1, suppressed: "[51]"},
+			{wait: time.Second, n: 20, reason: "a", written: 10, suppressed: "[2]"},
+			{wait: time.Hour, n: 101, reason: "a", written: 100, suppressed: "[10]"},
 		} {
 			time.Sleep(tt.wait)
 			written, suppressed := send(tt.n, tt.reason)

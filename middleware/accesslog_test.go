@@ -84,15 +84,15 @@ func TestAccessLogOfRefusals(t *testing.T) {
 		level, reason, cause string
 	}{
 		{
-			"a refusal", refuse(&middleware.Refusal{Status: 403, Reason: "origin_not_allowed", Err: errors.New("https://evil.example")}),
-			403, "WARN", "origin_not_allowed", "https://evil.example",
+			name: "a refusal", handler: refuse(&middleware.Refusal{Status: 403, Reason: "origin_not_allowed", Err: errors.New("https://evil.example")}),
+			status: 403, level: "WARN", reason: "origin_not_allowed", cause: "https://evil.example",
 		},
-		{"a fault", refuse(errors.New("disk is full")), 500, "ERROR", "internal", "disk is full"},
+		{name: "a fault", handler: refuse(errors.New("disk is full")), status: 500, level: "ERROR", reason: "internal", cause: "disk is full"},
 		{
-			"a store that is down", refuse(&middleware.Refusal{Status: 503, Reason: "unavailable", Err: errors.New("redis: timeout")}),
-			503, "ERROR", "unavailable", "redis: timeout",
+			name: "a store that is down", handler: refuse(&middleware.Refusal{Status: 503, Reason: "unavailable", Err: errors.New("redis: timeout")}),
+			status: 503, level: "ERROR", reason: "unavailable", cause: "redis: timeout",
 		},
-		{"a 404 of another handler", http.NotFoundHandler(), 404, "INFO", "", ""},
+		{name: "a 404 of another handler", handler: http.NotFoundHandler(), status: 404, level: "INFO"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -49,13 +49,13 @@ func TestAuthBoundsItsAuthenticators(t *testing.T) {
 		status             int
 		took               time.Duration
 	}{
-		{"fine", "strange:ann", "", 200, 0},
-		{"late", "strange:ann", "", 200, time.Second},
-		{"slow", "unavailable", "context deadline exceeded", 503, 2 * time.Second},
-		{"deaf", "unavailable", "context deadline exceeded", 503, 2 * time.Second},
-		{"panic", "internal", "panic: string", 500, 0},
-		{"nil map", "internal", "panic: assignment to entry in nil map", 500, 0},
-		{"goexit", "internal", "the call ended its goroutine", 500, 0},
+		{how: "fine", reason: "strange:ann", status: 200, took: 0},
+		{how: "late", reason: "strange:ann", status: 200, took: time.Second},
+		{how: "slow", reason: "unavailable", cause: "context deadline exceeded", status: 503, took: 2 * time.Second},
+		{how: "deaf", reason: "unavailable", cause: "context deadline exceeded", status: 503, took: 2 * time.Second},
+		{how: "panic", reason: "internal", cause: "panic: string", status: 500, took: 0},
+		{how: "nil map", reason: "internal", cause: "panic: assignment to entry in nil map", status: 500, took: 0},
+		{how: "goexit", reason: "internal", cause: "the call ended its goroutine", status: 500, took: 0},
 	} {
 		for _, other := range []string{"before", "behind"} {
 			t.Run(tt.how+" with another authenticator "+other, func(t *testing.T) {

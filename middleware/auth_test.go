@@ -146,21 +146,21 @@ func TestAuthExactlyOneCredential(t *testing.T) {
 		status int
 		reason string
 	}{
-		{"a credential is accepted", strict, []string{"X-Bearer", "ann"}, 200, "X-Bearer:ann"},
-		{"of any kind that is listed", strict, []string{"X-Ticket", "ann"}, 200, "X-Ticket:ann"},
-		{"none is refused", strict, nil, 401, "no_credential"},
-		{"two are refused", strict, []string{"X-Bearer", "ann", "X-Ticket", "ann"}, 400, "multiple_credentials"},
-		{"two are refused though the first is bad", strict, []string{"X-Bearer", "bad", "X-Ticket", "ann"}, 400, "multiple_credentials"},
-		{"two are refused though the second is bad", strict, []string{"X-Bearer", "ann", "X-Ticket", "bad"}, 400, "multiple_credentials"},
-		{"two are refused though one cannot be decided", strict, []string{"X-Cookie", "down", "X-Ticket", "ann"}, 400, "multiple_credentials"},
-		{"a bad one is refused", strict, []string{"X-Bearer", "bad"}, 401, "credential_invalid"},
-		{"a bad one never falls through to Anonymous", open, []string{"X-Bearer", "bad"}, 401, "credential_invalid"},
-		{"an undecided one does not fall through either", open, []string{"X-Bearer", "down"}, 500, "internal"},
-		{"Anonymous is asked last, at any place in the list", open, []string{"X-Ticket", "ann"}, 200, "X-Ticket:ann"},
-		{"Anonymous admits a request without a credential", open, nil, 200, "anonymous:"},
-		{"Anonymous may stand alone", onlyAnonymous, nil, 200, "anonymous:"},
-		{"the zero Auth refuses", &middleware.Auth{}, []string{"X-Bearer", "ann"}, 401, "no_credential"},
-		{"a nil Auth refuses", nil, []string{"X-Bearer", "ann"}, 401, "no_credential"},
+		{name: "a credential is accepted", auth: strict, header: []string{"X-Bearer", "ann"}, status: 200, reason: "X-Bearer:ann"},
+		{name: "of any kind that is listed", auth: strict, header: []string{"X-Ticket", "ann"}, status: 200, reason: "X-Ticket:ann"},
+		{name: "none is refused", auth: strict, status: 401, reason: "no_credential"},
+		{name: "two are refused", auth: strict, header: []string{"X-Bearer", "ann", "X-Ticket", "ann"}, status: 400, reason: "multiple_credentials"},
+		{name: "two are refused though the first is bad", auth: strict, header: []string{"X-Bearer", "bad", "X-Ticket", "ann"}, status: 400, reason: "multiple_credentials"},
+		{name: "two are refused though the second is bad", auth: strict, header: []string{"X-Bearer", "ann", "X-Ticket", "bad"}, status: 400, reason: "multiple_credentials"},
+		{name: "two are refused though one cannot be decided", auth: strict, header: []string{"X-Cookie", "down", "X-Ticket", "ann"}, status: 400, reason: "multiple_credentials"},
+		{name: "a bad one is refused", auth: strict, header: []string{"X-Bearer", "bad"}, status: 401, reason: "credential_invalid"},
+		{name: "a bad one never falls through to Anonymous", auth: open, header: []string{"X-Bearer", "bad"}, status: 401, reason: "credential_invalid"},
+		{name: "an undecided one does not fall through either", auth: open, header: []string{"X-Bearer", "down"}, status: 500, reason: "internal"},
+		{name: "Anonymous is asked last, at any place in the list", auth: open, header: []string{"X-Ticket", "ann"}, status: 200, reason: "X-Ticket:ann"},
+		{name: "Anonymous admits a request without a credential", auth: open, status: 200, reason: "anonymous:"},
+		{name: "Anonymous may stand alone", auth: onlyAnonymous, status: 200, reason: "anonymous:"},
+		{name: "the zero Auth refuses", auth: &middleware.Auth{}, header: []string{"X-Bearer", "ann"}, status: 401, reason: "no_credential"},
+		{name: "a nil Auth refuses", header: []string{"X-Bearer", "ann"}, status: 401, reason: "no_credential"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -103,15 +103,15 @@ func TestCORSPreflight(t *testing.T) {
 		cfg                       middleware.CORSConfig
 		allowed                   bool
 	}{
-		{"a listed method", "PATCH", "", cfg, true},
-		{"listed headers, sorted and in lower case as Fetch sends them", "PATCH", "content-type,x-a", cfg, true},
-		{"a method that is not listed", "DELETE", "", cfg, false},
-		{"a method in lower case: Fetch does not change patch", "patch", "", cfg, false},
-		{"a header that is not listed", "PATCH", "x-b", cfg, false},
-		{"one header listed, one not", "PATCH", "content-type,x-b", cfg, false},
-		{"POST by default", "POST", "", middleware.CORSConfig{}, true},
-		{"no PUT by default", "PUT", "", middleware.CORSConfig{}, false},
-		{"no Content-Type by default: JSON is asked for", "POST", "content-type", middleware.CORSConfig{}, false},
+		{sentence: "a listed method", method: "PATCH", cfg: cfg, allowed: true},
+		{sentence: "listed headers, sorted and in lower case as Fetch sends them", method: "PATCH", headers: "content-type,x-a", cfg: cfg, allowed: true},
+		{sentence: "a method that is not listed", method: "DELETE", cfg: cfg},
+		{sentence: "a method in lower case: Fetch does not change patch", method: "patch", cfg: cfg},
+		{sentence: "a header that is not listed", method: "PATCH", headers: "x-b", cfg: cfg},
+		{sentence: "one header listed, one not", method: "PATCH", headers: "content-type,x-b", cfg: cfg},
+		{sentence: "POST by default", method: "POST", cfg: middleware.CORSConfig{}, allowed: true},
+		{sentence: "no PUT by default", method: "PUT", cfg: middleware.CORSConfig{}},
+		{sentence: "no Content-Type by default: JSON is asked for", method: "POST", headers: "content-type", cfg: middleware.CORSConfig{}},
 	} {
 		t.Run(row.sentence, func(t *testing.T) {
 			var pre []string

@@ -62,12 +62,12 @@ func (h *Headers) addChoices(cfg *HeadersConfig) error {
 		choices            []string
 		reports            bool
 	}{
-		{"ReferrerPolicy", "Referrer-Policy", cfg.ReferrerPolicy, []string{"same-origin", "no-referrer", "strict-origin", "strict-origin-when-cross-origin"}, false},
-		{"ResourcePolicy", "Cross-Origin-Resource-Policy", cfg.ResourcePolicy, []string{"same-origin", "same-site", "cross-origin"}, false},
-		{"OpenerPolicy", "Cross-Origin-Opener-Policy", cfg.OpenerPolicy, openers, true},
-		{"EmbedderPolicy", "Cross-Origin-Embedder-Policy", cfg.EmbedderPolicy, append([]string{""}, embedders...), true},
-		{"OpenerPolicyReportOnly", "Cross-Origin-Opener-Policy-Report-Only", cfg.OpenerPolicyReportOnly, append([]string{""}, openers...), true},
-		{"EmbedderPolicyReportOnly", "Cross-Origin-Embedder-Policy-Report-Only", cfg.EmbedderPolicyReportOnly, append([]string{""}, embedders...), true},
+		{field: "ReferrerPolicy", name: "Referrer-Policy", given: cfg.ReferrerPolicy, choices: []string{"same-origin", "no-referrer", "strict-origin", "strict-origin-when-cross-origin"}},
+		{field: "ResourcePolicy", name: "Cross-Origin-Resource-Policy", given: cfg.ResourcePolicy, choices: []string{"same-origin", "same-site", "cross-origin"}},
+		{field: "OpenerPolicy", name: "Cross-Origin-Opener-Policy", given: cfg.OpenerPolicy, choices: openers, reports: true},
+		{field: "EmbedderPolicy", name: "Cross-Origin-Embedder-Policy", given: cfg.EmbedderPolicy, choices: append([]string{""}, embedders...), reports: true},
+		{field: "OpenerPolicyReportOnly", name: "Cross-Origin-Opener-Policy-Report-Only", given: cfg.OpenerPolicyReportOnly, choices: append([]string{""}, openers...), reports: true},
+		{field: "EmbedderPolicyReportOnly", name: "Cross-Origin-Embedder-Policy-Report-Only", given: cfg.EmbedderPolicyReportOnly, choices: append([]string{""}, embedders...), reports: true},
 	} {
 		value, err := chooseHeader(c.field, c.given, c.choices)
 		errs = append(errs, err)

@@ -17,19 +17,19 @@ var originRows = []struct {
 	allocs       float64
 	bytes        uint64
 }{
-	{"exact", "", handshakeFrom("https://app.example"), 0, 0},
-	{"wildcard", "", handshakeFrom("https://a.b.wild.example"), 0, 0},
-	{"exact, same-origin", "", withFetchSite(handshakeFrom("https://app.example"), "same-origin"), 0, 0},
-	{"wildcard, same-site", "", withFetchSite(handshakeTo("x.wild.example", "https://a.b.wild.example"), "same-site"), 0, 0},
-	{"not on the list", "origin_not_allowed", handshakeFrom("https://evil.example"), 1, 96},
-	{"not on the list, a long name", "origin_not_allowed", handshakeFrom("https://a.very.long.name.of.an.attacker.evil.example:8443"), 1, 96},
-	{"null", "origin_not_allowed", handshakeFrom("null"), 1, 96},
-	{"a path", "origin_malformed", handshakeFrom("https://app.example/"), 1, 96},
-	{"a port", "origin_malformed", handshakeFrom("https://app.example:0443"), 1, 96},
-	{"too long", "origin_malformed", handshakeFrom("https://" + string(make([]byte, 400))), 1, 96},
-	{"missing", "origin_missing", handshakeFrom(), 0, 0},
-	{"two", "origin_malformed", handshakeFrom("https://app.example", "https://evil.example"), 1, 96},
-	{"cross-site", "fetch_metadata", withFetchSite(handshakeFrom("https://app.example"), "cross-site"), 2, 176},
+	{name: "exact", request: handshakeFrom("https://app.example"), allocs: 0, bytes: 0},
+	{name: "wildcard", request: handshakeFrom("https://a.b.wild.example"), allocs: 0, bytes: 0},
+	{name: "exact, same-origin", request: withFetchSite(handshakeFrom("https://app.example"), "same-origin"), allocs: 0, bytes: 0},
+	{name: "wildcard, same-site", request: withFetchSite(handshakeTo("x.wild.example", "https://a.b.wild.example"), "same-site"), allocs: 0, bytes: 0},
+	{name: "not on the list", reason: "origin_not_allowed", request: handshakeFrom("https://evil.example"), allocs: 1, bytes: 96},
+	{name: "not on the list, a long name", reason: "origin_not_allowed", request: handshakeFrom("https://a.very.long.name.of.an.attacker.evil.example:8443"), allocs: 1, bytes: 96},
+	{name: "null", reason: "origin_not_allowed", request: handshakeFrom("null"), allocs: 1, bytes: 96},
+	{name: "a path", reason: "origin_malformed", request: handshakeFrom("https://app.example/"), allocs: 1, bytes: 96},
+	{name: "a port", reason: "origin_malformed", request: handshakeFrom("https://app.example:0443"), allocs: 1, bytes: 96},
+	{name: "too long", reason: "origin_malformed", request: handshakeFrom("https://" + string(make([]byte, 400))), allocs: 1, bytes: 96},
+	{name: "missing", reason: "origin_missing", request: handshakeFrom(), allocs: 0, bytes: 0},
+	{name: "two", reason: "origin_malformed", request: handshakeFrom("https://app.example", "https://evil.example"), allocs: 1, bytes: 96},
+	{name: "cross-site", reason: "fetch_metadata", request: withFetchSite(handshakeFrom("https://app.example"), "cross-site"), allocs: 2, bytes: 176},
 }
 
 // gate does the work of a layer: check, and answer a refusal.

@@ -67,18 +67,18 @@ func TestTenantsAreKeptApart(t *testing.T) {
 		sentence, page, host, forwarded string
 		across, allowed                 bool
 	}{
-		{"a tenant's page at its own host", "https://a.app.example", "a.app.example", "", false, true},
-		{"a tenant's page at its own host, spelled otherwise", "https://A.app.example:443", "a.APP.example:443", "", false, true},
-		{"a tenant's page at another's host", "https://a.app.example", "b.app.example", "", false, false},
-		{"a tenant's page at another's host below its own", "https://a.app.example", "b.a.app.example", "", false, false},
-		{"a tenant's page at the host above its own", "https://b.a.app.example", "a.app.example", "", false, false},
-		{"a tenant's page at a host of another wildcard", "https://a.app.example", "a.api.example", "", false, false},
-		{"a tenant's page at a host that the list names", "https://a.app.example", "api.app.example", "", false, true},
-		{"a page that the list names, at a tenant's host", "https://admin.app.example", "b.app.example", "", false, true},
-		{"a preview at a tenant's host", "https://app-1.preview.example", "b.app.example", "", false, false},
-		{"a tenant's page at another's host, if that was asked for", "https://a.app.example", "b.app.example", "", true, true},
-		{"a proxy names the tenant's own host", "https://a.app.example", "10.0.0.7:8080", "a.app.example", false, true},
-		{"a proxy names another's host", "https://a.app.example", "10.0.0.7:8080", "b.app.example", false, false},
+		{sentence: "a tenant's page at its own host", page: "https://a.app.example", host: "a.app.example", allowed: true},
+		{sentence: "a tenant's page at its own host, spelled otherwise", page: "https://A.app.example:443", host: "a.APP.example:443", allowed: true},
+		{sentence: "a tenant's page at another's host", page: "https://a.app.example", host: "b.app.example"},
+		{sentence: "a tenant's page at another's host below its own", page: "https://a.app.example", host: "b.a.app.example"},
+		{sentence: "a tenant's page at the host above its own", page: "https://b.a.app.example", host: "a.app.example"},
+		{sentence: "a tenant's page at a host of another wildcard", page: "https://a.app.example", host: "a.api.example"},
+		{sentence: "a tenant's page at a host that the list names", page: "https://a.app.example", host: "api.app.example", allowed: true},
+		{sentence: "a page that the list names, at a tenant's host", page: "https://admin.app.example", host: "b.app.example", allowed: true},
+		{sentence: "a preview at a tenant's host", page: "https://app-1.preview.example", host: "b.app.example"},
+		{sentence: "a tenant's page at another's host, if that was asked for", page: "https://a.app.example", host: "b.app.example", across: true, allowed: true},
+		{sentence: "a proxy names the tenant's own host", page: "https://a.app.example", host: "10.0.0.7:8080", forwarded: "a.app.example", allowed: true},
+		{sentence: "a proxy names another's host", page: "https://a.app.example", host: "10.0.0.7:8080", forwarded: "b.app.example"},
 	} {
 		t.Run(row.sentence, func(t *testing.T) {
 			t.Parallel()
@@ -142,21 +142,21 @@ func TestOriginsThatChangeAtRunTime(t *testing.T) {
 	})
 	asked = nil
 	for _, row := range []struct{ sentence, origin, host, asked, reason string }{
-		{"a listed origin is not asked about", "https://app.example", "app.example", "", ""},
-		{"a customer's page", "https://shop.example", "shop.app.example", "https://shop.example shop.app.example", ""},
-		{"in another spelling", "HTTPS://SHOP.example:443", "Shop.app.example:443", "https://shop.example shop.app.example", ""},
-		{"with ports", "https://xn--bcher-kva.example:8443", "books.app.example:444", "https://xn--bcher-kva.example:8443 books.app.example:444", ""},
-		{"at another customer's host", "https://shop.example", "books.app.example:444", "https://shop.example books.app.example:444", "origin_not_allowed"},
-		{"at a Host that cannot be read", "https://shop.example", "a b", "https://shop.example ", "origin_not_allowed"},
-		{"a stranger", "https://evil.example", "shop.app.example", "https://evil.example shop.app.example", "origin_not_allowed"},
-		{"without TLS", "http://shop.example", "shop.app.example", "", "origin_not_allowed"},
-		{"another scheme", "shop://shop.example", "shop.app.example", "", "origin_not_allowed"},
-		{"null", "null", "shop.app.example", "", "origin_not_allowed"},
-		{"a local file", "file://", "shop.app.example", "", "origin_not_allowed"},
-		{"a path", "https://shop.example/", "shop.app.example", "", "origin_malformed"},
-		{"userinfo", "https://shop.example@evil.example", "shop.app.example", "", "origin_malformed"},
-		{"a trailing dot", "https://shop.example.", "shop.app.example", "", "origin_malformed"},
-		{"a list", "https://shop.example https://evil.example", "shop.app.example", "", "origin_malformed"},
+		{sentence: "a listed origin is not asked about", origin: "https://app.example", host: "app.example"},
+		{sentence: "a customer's page", origin: "https://shop.example", host: "shop.app.example", asked: "https://shop.example shop.app.example"},
+		{sentence: "in another spelling", origin: "HTTPS://SHOP.example:443", host: "Shop.app.example:443", asked: "https://shop.example shop.app.example"},
+		{sentence: "with ports", origin: "https://xn--bcher-kva.example:8443", host: "books.app.example:444", asked: "https://xn--bcher-kva.example:8443 books.app.example:444"},
+		{sentence: "at another customer's host", origin: "https://shop.example", host: "books.app.example:444", asked: "https://shop.example books.app.example:444", reason: "origin_not_allowed"},
+		{sentence: "at a Host that cannot be read", origin: "https://shop.example", host: "a b", asked: "https://shop.example ", reason: "origin_not_allowed"},
+		{sentence: "a stranger", origin: "https://evil.example", host: "shop.app.example", asked: "https://evil.example shop.app.example", reason: "origin_not_allowed"},
+		{sentence: "without TLS", origin: "http://shop.example", host: "shop.app.example", reason: "origin_not_allowed"},
+		{sentence: "another scheme", origin: "shop://shop.example", host: "shop.app.example", reason: "origin_not_allowed"},
+		{sentence: "null", origin: "null", host: "shop.app.example", reason: "origin_not_allowed"},
+		{sentence: "a local file", origin: "file://", host: "shop.app.example", reason: "origin_not_allowed"},
+		{sentence: "a path", origin: "https://shop.example/", host: "shop.app.example", reason: "origin_malformed"},
+		{sentence: "userinfo", origin: "https://shop.example@evil.example", host: "shop.app.example", reason: "origin_malformed"},
+		{sentence: "a trailing dot", origin: "https://shop.example.", host: "shop.app.example", reason: "origin_malformed"},
+		{sentence: "a list", origin: "https://shop.example https://evil.example", host: "shop.app.example", reason: "origin_malformed"},
 	} {
 		t.Run(row.sentence, func(t *testing.T) {
 			asked = nil

@@ -219,11 +219,11 @@ func TestRateLimitWithALimiter(t *testing.T) {
 		reason     string
 		retryAfter string
 	}{
-		{"room", sharedLimiter{}, 404, "", ""},
-		{"no room", sharedLimiter{wait: 1001 * time.Millisecond}, 429, "rate_limited", "2"},
-		{"a wait below zero, as Redis has it for a key that is gone", sharedLimiter{wait: -2 * time.Millisecond}, 429, "rate_limited", "1"},
-		{"no answer", sharedLimiter{err: errors.New("redis: dial tcp: refused")}, 503, "unavailable", "1"},
-		{"an error counts more than a wait", sharedLimiter{wait: time.Hour, err: errors.New("x")}, 503, "unavailable", "1"},
+		{name: "room", limiter: sharedLimiter{}, status: 404},
+		{name: "no room", limiter: sharedLimiter{wait: 1001 * time.Millisecond}, status: 429, reason: "rate_limited", retryAfter: "2"},
+		{name: "a wait below zero, as Redis has it for a key that is gone", limiter: sharedLimiter{wait: -2 * time.Millisecond}, status: 429, reason: "rate_limited", retryAfter: "1"},
+		{name: "no answer", limiter: sharedLimiter{err: errors.New("redis: dial tcp: refused")}, status: 503, reason: "unavailable", retryAfter: "1"},
+		{name: "an error counts more than a wait", limiter: sharedLimiter{wait: time.Hour, err: errors.New("x")}, status: 503, reason: "unavailable", retryAfter: "1"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := mustRateLimit(t, middleware.RateLimitConfig{Limiter: &tt.limiter, Key: byUser}).Handler(http.NotFoundHandler())

@@ -48,11 +48,11 @@ func TestRefusedHandshakeEndsItsConnection(t *testing.T) {
 		body                  string // behind the header
 		served                int32
 	}{
-		{"a handshake", handshakeText, "403", []string{"close"}, "", 0},
-		{"a handshake with the wrong version (RFC 9110 §7.8)", strings.Replace(handshakeText, "/ws", "/version", 1), "426", []string{"close", "Upgrade"}, "", 0},
-		{"a handshake with a body", handshakeText + "Content-Length: 5\r\n", "403", []string{"close"}, "hello", 0},
-		{"another request", "GET /ws HTTP/1.1\r\nHost: app.example\r\n", "403", nil, "", 1},
-		{"another request, answered 426", "GET /version HTTP/1.1\r\nHost: app.example\r\n", "426", []string{"Upgrade"}, "", 1},
+		{name: "a handshake", request: handshakeText, status: "403", connection: []string{"close"}, served: 0},
+		{name: "a handshake with the wrong version (RFC 9110 §7.8)", request: strings.Replace(handshakeText, "/ws", "/version", 1), status: "426", connection: []string{"close", "Upgrade"}, served: 0},
+		{name: "a handshake with a body", request: handshakeText + "Content-Length: 5\r\n", status: "403", connection: []string{"close"}, body: "hello", served: 0},
+		{name: "another request", request: "GET /ws HTTP/1.1\r\nHost: app.example\r\n", status: "403", served: 1},
+		{name: "another request, answered 426", request: "GET /version HTTP/1.1\r\nHost: app.example\r\n", status: "426", connection: []string{"Upgrade"}, served: 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -19,14 +19,14 @@ func TestRequireRole(t *testing.T) {
 		status int
 		reason string
 	}{
-		{"the role is there", editor, []string{"editor"}, 200, ""},
-		{"every role is there", editor, []string{"staff", "editor"}, 200, ""},
-		{"one of them is missing", editor, []string{"editor", "admin"}, 403, "forbidden"},
-		{"a scope of that name is not the role", editor, []string{"admin"}, 403, "forbidden"},
-		{"a prefix is not the role", editor, []string{"edit"}, 403, "forbidden"},
-		{"letter case counts", editor, []string{"Editor"}, 403, "forbidden"},
-		{"Anonymous has none", nobody, []string{"editor"}, 403, "forbidden"},
-		{"no Auth stands outside", nil, []string{"editor"}, 401, "no_credential"},
+		{name: "the role is there", auth: editor, roles: []string{"editor"}, status: 200},
+		{name: "every role is there", auth: editor, roles: []string{"staff", "editor"}, status: 200},
+		{name: "one of them is missing", auth: editor, roles: []string{"editor", "admin"}, status: 403, reason: "forbidden"},
+		{name: "a scope of that name is not the role", auth: editor, roles: []string{"admin"}, status: 403, reason: "forbidden"},
+		{name: "a prefix is not the role", auth: editor, roles: []string{"edit"}, status: 403, reason: "forbidden"},
+		{name: "letter case counts", auth: editor, roles: []string{"Editor"}, status: 403, reason: "forbidden"},
+		{name: "Anonymous has none", auth: nobody, roles: []string{"editor"}, status: 403, reason: "forbidden"},
+		{name: "no Auth stands outside", roles: []string{"editor"}, status: 401, reason: "no_credential"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -21,33 +21,33 @@ func TestRequireScope(t *testing.T) {
 		reason    string
 		challenge string
 	}{
-		{"the scope is there", reader, []string{"chat:read"}, 200, "", ""},
-		{"every scope is there", reader, []string{"profile", "chat:read"}, 200, "", ""},
+		{name: "the scope is there", auth: reader, scopes: []string{"chat:read"}, status: 200},
+		{name: "every scope is there", auth: reader, scopes: []string{"profile", "chat:read"}, status: 200},
 		{
-			"one of them is missing", reader,
-			[]string{"chat:read", "chat:write"},
-			403, "insufficient_scope",
-			`Bearer error="insufficient_scope", scope="chat:read chat:write"`,
+			name: "one of them is missing", auth: reader,
+			scopes: []string{"chat:read", "chat:write"},
+			status: 403, reason: "insufficient_scope",
+			challenge: `Bearer error="insufficient_scope", scope="chat:read chat:write"`,
 		},
 		{
-			"a prefix is not the scope", reader,
-			[]string{"chat"},
-			403, "insufficient_scope",
-			`Bearer error="insufficient_scope", scope="chat"`,
+			name: "a prefix is not the scope", auth: reader,
+			scopes: []string{"chat"},
+			status: 403, reason: "insufficient_scope",
+			challenge: `Bearer error="insufficient_scope", scope="chat"`,
 		},
 		{
-			"letter case counts (RFC 6749 §3.3)", reader,
-			[]string{"Chat:Read"},
-			403, "insufficient_scope",
-			`Bearer error="insufficient_scope", scope="Chat:Read"`,
+			name: "letter case counts (RFC 6749 §3.3)", auth: reader,
+			scopes: []string{"Chat:Read"},
+			status: 403, reason: "insufficient_scope",
+			challenge: `Bearer error="insufficient_scope", scope="Chat:Read"`,
 		},
 		{
-			"Anonymous has none", nobody,
-			[]string{"profile"},
-			403, "insufficient_scope",
-			`Bearer error="insufficient_scope", scope="profile"`,
+			name: "Anonymous has none", auth: nobody,
+			scopes: []string{"profile"},
+			status: 403, reason: "insufficient_scope",
+			challenge: `Bearer error="insufficient_scope", scope="profile"`,
 		},
-		{"no Auth stands further out", nil, []string{"profile"}, 401, "no_credential", "Bearer"},
+		{name: "no Auth stands further out", scopes: []string{"profile"}, status: 401, reason: "no_credential", challenge: "Bearer"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

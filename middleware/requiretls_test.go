@@ -22,11 +22,11 @@ func TestRequireTLS(t *testing.T) {
 		tls      bool
 		status   int
 	}{
-		{"TLS to this server", nil, "", true, 200},
-		{"plaintext", nil, "", false, 403},
-		{"plaintext, the header of nobody we trust", nil, "https", false, 403},
-		{"a trusted proxy says https", trusting, "https", false, 200},
-		{"a trusted proxy says http", trusting, "http", false, 403},
+		{sentence: "TLS to this server", tls: true, status: 200},
+		{sentence: "plaintext", status: 403},
+		{sentence: "plaintext, the header of nobody we trust", proto: "https", status: 403},
+		{sentence: "a trusted proxy says https", p: trusting, proto: "https", status: 200},
+		{sentence: "a trusted proxy says http", p: trusting, proto: "http", status: 403},
 	} {
 		t.Run(row.sentence, func(t *testing.T) {
 			r := httptest.NewRequest("GET", "/", nil)
@@ -58,20 +58,20 @@ func TestRedirectTLS(t *testing.T) {
 		status                                 int
 		location                               string
 	}{
-		{"a document goes to https", "GET", "app.example", "/a?b=c", page, 308, "https://app.example/a?b=c"},
-		{"a HEAD too", "HEAD", "app.example", "/", page, 308, "https://app.example/"},
-		{"a subdomain under the wildcard", "GET", "a.wild.example", "/", page, 308, "https://a.wild.example/"},
-		{"escapes stay", "GET", "app.example", "/a%2fb%20c", page, 308, "https://app.example/a%2fb%20c"},
-		{"two slashes stay a path", "GET", "app.example", "//evil.com/x", page, 308, "https://app.example//evil.com/x"},
-		{"a backslash stays a path", "GET", "app.example", "/%5cevil.com", page, 308, "https://app.example/%5cevil.com"},
-		{"open redirect: another Host", "GET", "evil.com", "/", page, 421, ""},
-		{"open redirect: a Host with userinfo", "GET", "app.example@evil.com", "/", page, 421, ""},
-		{"open redirect: a Host with a path", "GET", "evil.com/app.example", "/", page, 421, ""},
-		{"an API client is refused, ASVS 4.1.2", "GET", "app.example", "/api", "application/json", 403, ""},
-		{"anything but HTML is refused", "GET", "app.example", "/", "*/*", 403, ""},
-		{"no Accept is refused", "GET", "app.example", "/", "", 403, ""},
-		{"a form is refused: it has already been sent", "POST", "app.example", "/", page, 403, ""},
-		{"OPTIONS is refused", "OPTIONS", "app.example", "/", page, 403, ""},
+		{sentence: "a document goes to https", method: "GET", host: "app.example", target: "/a?b=c", accept: page, status: 308, location: "https://app.example/a?b=c"},
+		{sentence: "a HEAD too", method: "HEAD", host: "app.example", target: "/", accept: page, status: 308, location: "https://app.example/"},
+		{sentence: "a subdomain under the wildcard", method: "GET", host: "a.wild.example", target: "/", accept: page, status: 308, location: "https://a.wild.example/"},
+		{sentence: "escapes stay", method: "GET", host: "app.example", target: "/a%2fb%20c", accept: page, status: 308, location: "https://app.example/a%2fb%20c"},
+		{sentence: "two slashes stay a path", method: "GET", host: "app.example", target: "//evil.com/x", accept: page, status: 308, location: "https://app.example//evil.com/x"},
+		{sentence: "a backslash stays a path", method: "GET", host: "app.example", target: "/%5cevil.com", accept: page, status: 308, location: "https://app.example/%5cevil.com"},
+		{sentence: "open redirect: another Host", method: "GET", host: "evil.com", target: "/", accept: page, status: 421},
+		{sentence: "open redirect: a Host with userinfo", method: "GET", host: "app.example@evil.com", target: "/", accept: page, status: 421},
+		{sentence: "open redirect: a Host with a path", method: "GET", host: "evil.com/app.example", target: "/", accept: page, status: 421},
+		{sentence: "an API client is refused, ASVS 4.1.2", method: "GET", host: "app.example", target: "/api", accept: "application/json", status: 403},
+		{sentence: "anything but HTML is refused", method: "GET", host: "app.example", target: "/", accept: "*/*", status: 403},
+		{sentence: "no Accept is refused", method: "GET", host: "app.example", target: "/", status: 403},
+		{sentence: "a form is refused: it has already been sent", method: "POST", host: "app.example", target: "/", accept: page, status: 403},
+		{sentence: "OPTIONS is refused", method: "OPTIONS", host: "app.example", target: "/", accept: page, status: 403},
 	} {
 		t.Run(row.sentence, func(t *testing.T) {
 			r := httptest.NewRequest(row.method, row.target, nil)
@@ -126,19 +126,19 @@ func TestRedirectTLSNeverLeadsBack(t *testing.T) {
 		status   int
 		cause    string
 	}{
-		{"a client without TLS and without a proxy", nil, "203.0.113.9:1", nil, 308, ""},
-		{"a client without TLS, past the proxies", trusting, "203.0.113.9:1", nil, 308, ""},
-		{"a trusted proxy says http", trusting, viaProxy, http.Header{"X-Forwarded-Proto": {"http"}}, 308, ""},
-		{"a trusted proxy says nothing", trusting, viaProxy, nil, 403, "sends no X-Forwarded-Proto: let the proxy set it"},
-		{"a trusted proxy forwards and does not say the scheme", trusting, viaProxy, http.Header{"X-Forwarded-For": {"203.0.113.9"}}, 403, "sends no X-Forwarded-Proto"},
-		{"a trusted proxy says two things", trusting, viaProxy, http.Header{"X-Forwarded-Proto": {"https, http"}}, 403, "a proxy that does not say http shows that the client may be on https already"},
-		{"a trusted proxy says nothing that is known", trusting, viaProxy, http.Header{"X-Forwarded-Proto": {""}}, 403, "cannot be read"},
-		{"a trusted proxy says http of the proxy before it, and the browser is on https", trusting, viaProxy, http.Header{"X-Forwarded-Proto": {"http"}, "Sec-Fetch-Site": {"none"}}, 403, "Sec-Fetch-Site, which browsers send on https, shows"},
-		{"a proxy that is not named says https", nil, "172.18.0.5:1", http.Header{"X-Forwarded-Proto": {"https"}}, 403, "X-Forwarded-Proto shows that the client may be on https already, so a redirect would lead back here"},
-		{"a proxy that is not named says who the client is", nil, "172.18.0.5:1", http.Header{"X-Forwarded-For": {"203.0.113.9"}}, 403, "name it in ProxiesConfig.Trusted"},
-		{"a proxy that is not named says nothing, and the browser is on https", nil, "172.18.0.5:1", http.Header{"Sec-Fetch-Site": {"none"}}, 403, "Sec-Fetch-Site, which browsers send on https, shows"},
-		{"a proxy outside of the trusted ones", trusting, "172.18.0.5:1", http.Header{"Via": {"1.1 proxy"}}, 403, `add "172.18.0.5"`},
-		{"RealIP of chi has hidden the peer", trusting, "203.0.113.9", nil, 403, "overwritten"},
+		{sentence: "a client without TLS and without a proxy", remote: "203.0.113.9:1", status: 308},
+		{sentence: "a client without TLS, past the proxies", p: trusting, remote: "203.0.113.9:1", status: 308},
+		{sentence: "a trusted proxy says http", p: trusting, remote: viaProxy, header: http.Header{"X-Forwarded-Proto": {"http"}}, status: 308},
+		{sentence: "a trusted proxy says nothing", p: trusting, remote: viaProxy, status: 403, cause: "sends no X-Forwarded-Proto: let the proxy set it"},
+		{sentence: "a trusted proxy forwards and does not say the scheme", p: trusting, remote: viaProxy, header: http.Header{"X-Forwarded-For": {"203.0.113.9"}}, status: 403, cause: "sends no X-Forwarded-Proto"},
+		{sentence: "a trusted proxy says two things", p: trusting, remote: viaProxy, header: http.Header{"X-Forwarded-Proto": {"https, http"}}, status: 403, cause: "a proxy that does not say http shows that the client may be on https already"},
+		{sentence: "a trusted proxy says nothing that is known", p: trusting, remote: viaProxy, header: http.Header{"X-Forwarded-Proto": {""}}, status: 403, cause: "cannot be read"},
+		{sentence: "a trusted proxy says http of the proxy before it, and the browser is on https", p: trusting, remote: viaProxy, header: http.Header{"X-Forwarded-Proto": {"http"}, "Sec-Fetch-Site": {"none"}}, status: 403, cause: "Sec-Fetch-Site, which browsers send on https, shows"},
+		{sentence: "a proxy that is not named says https", remote: "172.18.0.5:1", header: http.Header{"X-Forwarded-Proto": {"https"}}, status: 403, cause: "X-Forwarded-Proto shows that the client may be on https already, so a redirect would lead back here"},
+		{sentence: "a proxy that is not named says who the client is", remote: "172.18.0.5:1", header: http.Header{"X-Forwarded-For": {"203.0.113.9"}}, status: 403, cause: "name it in ProxiesConfig.Trusted"},
+		{sentence: "a proxy that is not named says nothing, and the browser is on https", remote: "172.18.0.5:1", header: http.Header{"Sec-Fetch-Site": {"none"}}, status: 403, cause: "Sec-Fetch-Site, which browsers send on https, shows"},
+		{sentence: "a proxy outside of the trusted ones", p: trusting, remote: "172.18.0.5:1", header: http.Header{"Via": {"1.1 proxy"}}, status: 403, cause: `add "172.18.0.5"`},
+		{sentence: "RealIP of chi has hidden the peer", p: trusting, remote: "203.0.113.9", status: 403, cause: "overwritten"},
 	} {
 		t.Run(row.sentence, func(t *testing.T) {
 			t.Parallel()

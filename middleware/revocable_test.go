@@ -146,16 +146,16 @@ func TestAuthAlive(t *testing.T) {
 		reason string
 		took   time.Duration
 	}{
-		{"alive", nil, 200, "X-Bearer:ann", 0},
-		{"ended", func(context.Context) error {
+		{name: "alive", status: 200, reason: "X-Bearer:ann", took: 0},
+		{name: "ended", alive: func(context.Context) error {
 			return middleware.Unauthorized(middleware.ReasonCredentialRevoked, errors.New("signed out"))
-		}, 401, "credential_revoked", 0},
-		{"no longer allowed", func(context.Context) error { return middleware.Forbidden(errors.New("role")) }, 403, "forbidden", 0},
-		{"no answer", func(context.Context) error { return errors.New("dial tcp 10.0.0.9:6379: refused") }, 503, "unavailable", 0},
-		{"a panic", func(context.Context) error { panic("s3cret") }, 500, "internal", 0},
-		{"slow", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, 503, "unavailable", 2 * time.Second},
-		{"deaf", func(context.Context) error { time.Sleep(time.Hour); return nil }, 503, "unavailable", 2 * time.Second},
-		{"a nil *Refusal", func(context.Context) error { var f *middleware.Refusal; return f }, 503, "unavailable", 0},
+		}, status: 401, reason: "credential_revoked", took: 0},
+		{name: "no longer allowed", alive: func(context.Context) error { return middleware.Forbidden(errors.New("role")) }, status: 403, reason: "forbidden", took: 0},
+		{name: "no answer", alive: func(context.Context) error { return errors.New("dial tcp 10.0.0.9:6379: refused") }, status: 503, reason: "unavailable", took: 0},
+		{name: "a panic", alive: func(context.Context) error { panic("s3cret") }, status: 500, reason: "internal", took: 0},
+		{name: "slow", alive: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, status: 503, reason: "unavailable", took: 2 * time.Second},
+		{name: "deaf", alive: func(context.Context) error { time.Sleep(time.Hour); return nil }, status: 503, reason: "unavailable", took: 2 * time.Second},
+		{name: "a nil *Refusal", alive: func(context.Context) error { var f *middleware.Refusal; return f }, status: 503, reason: "unavailable", took: 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

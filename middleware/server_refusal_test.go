@@ -46,21 +46,21 @@ func TestServersOwnRefusalHasTheHeadersOfTheSite(t *testing.T) {
 		hsts     []string
 		referrer string
 	}{
-		{"Headers outside", []middleware.Middleware{strict}, tooManyFields(), []string{hsts}, "same-origin"},
+		{name: "Headers outside", layers: []middleware.Middleware{strict}, r: tooManyFields(), hsts: []string{hsts}, referrer: "same-origin"},
 		{
-			"Headers behind AccessLog, Recover and Proxies",
-			[]middleware.Middleware{trusting.Handler, middleware.AccessLog(discard), middleware.Recover(discard), thisHost},
-			tooManyFields(),
-			[]string{"max-age=63072000"},
-			"no-referrer",
+			name:     "Headers behind AccessLog, Recover and Proxies",
+			layers:   []middleware.Middleware{trusting.Handler, middleware.AccessLog(discard), middleware.Recover(discard), thisHost},
+			r:        tooManyFields(),
+			hsts:     []string{"max-age=63072000"},
+			referrer: "no-referrer",
 		},
 		{
-			"a client in plaintext",
-			[]middleware.Middleware{trusting.Handler, strict},
-			tooManyFields("X-Forwarded-Proto", "http"), nil, "same-origin",
+			name:   "a client in plaintext",
+			layers: []middleware.Middleware{trusting.Handler, strict},
+			r:      tooManyFields("X-Forwarded-Proto", "http"), referrer: "same-origin",
 		},
-		{"without a Headers, the site has not asked for HSTS", nil, tooManyFields(), nil, "same-origin"},
-		{"a Headers inside a router is not seen", []middleware.Middleware{router, thisHost}, tooManyFields(), nil, "same-origin"},
+		{name: "without a Headers, the site has not asked for HSTS", r: tooManyFields(), referrer: "same-origin"},
+		{name: "a Headers inside a router is not seen", layers: []middleware.Middleware{router, thisHost}, r: tooManyFields(), referrer: "same-origin"},
 	} {
 		served := false
 		end := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { served = true })

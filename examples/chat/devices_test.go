@@ -80,16 +80,16 @@ func TestDevices(t *testing.T) {
 		status                       int
 		reason                       string
 	}{
-		{"a stranger", "GET", "/api/devices", "", http.Header{"Origin": {s.origin}}, 401, "no_credential"},
-		{"a token", "DELETE", "/api/devices/" + d.ID, "", native, 401, "no_credential"},
-		{"a page of another site", "DELETE", "/api/devices/" + d.ID, "", http.Header{"Cookie": {s.cookie}, "Origin": {"https://evil.example"}}, 403, "origin_not_allowed"},
-		{"another user's session", "DELETE", "/api/devices/" + d.ID, "", s.asPage(bob), 404, "not_found"},
-		{"another user's connection", "DELETE", "/api/connections/" + d.Connections[0].ID, "", s.asPage(bob), 404, "not_found"},
-		{"no session's id", "DELETE", "/api/devices/x", "", s.asPage(s.cookie), 404, "not_found"},
-		{"the members, for a member", "GET", "/api/members", "", s.asPage(bob), 403, "forbidden"},
-		{"a role, for a member", "PUT", "/api/members/alice", `{"member":false}`, s.asPage(bob), 403, "forbidden"},
-		{"the administrator's own role", "PUT", "/api/members/alice", `{"member":false}`, s.asPage(s.cookie), 404, "not_found"},
-		{"an unknown account", "PUT", "/api/members/mallory", `{"member":false}`, s.asPage(s.cookie), 404, "not_found"},
+		{sentence: "a stranger", method: "GET", path: "/api/devices", header: http.Header{"Origin": {s.origin}}, status: 401, reason: "no_credential"},
+		{sentence: "a token", method: "DELETE", path: "/api/devices/" + d.ID, header: native, status: 401, reason: "no_credential"},
+		{sentence: "a page of another site", method: "DELETE", path: "/api/devices/" + d.ID, header: http.Header{"Cookie": {s.cookie}, "Origin": {"https://evil.example"}}, status: 403, reason: "origin_not_allowed"},
+		{sentence: "another user's session", method: "DELETE", path: "/api/devices/" + d.ID, header: s.asPage(bob), status: 404, reason: "not_found"},
+		{sentence: "another user's connection", method: "DELETE", path: "/api/connections/" + d.Connections[0].ID, header: s.asPage(bob), status: 404, reason: "not_found"},
+		{sentence: "no session's id", method: "DELETE", path: "/api/devices/x", header: s.asPage(s.cookie), status: 404, reason: "not_found"},
+		{sentence: "the members, for a member", method: "GET", path: "/api/members", header: s.asPage(bob), status: 403, reason: "forbidden"},
+		{sentence: "a role, for a member", method: "PUT", path: "/api/members/alice", body: `{"member":false}`, header: s.asPage(bob), status: 403, reason: "forbidden"},
+		{sentence: "the administrator's own role", method: "PUT", path: "/api/members/alice", body: `{"member":false}`, header: s.asPage(s.cookie), status: 404, reason: "not_found"},
+		{sentence: "an unknown account", method: "PUT", path: "/api/members/mallory", body: `{"member":false}`, header: s.asPage(s.cookie), status: 404, reason: "not_found"},
 	} {
 		if status, body := s.ask(t, row.method, row.path, row.body, row.header); status != row.status || !strings.Contains(body, `"`+row.reason+`"`) {
 			t.Errorf("%s: %d %s, want %d %s", row.sentence, status, body, row.status, row.reason)

@@ -92,15 +92,15 @@ func TestTicketsInChromium(t *testing.T) {
 		url, ticket  string
 		real, answer string
 	}{
-		{"a ticket opens a socket", here, socket, one, "chat.v1", "admitted"},
-		{"twice it does not", here, socket, one, "chat.v1", "3000 reauth"},
-		{"from another origin it does not", there, socket, steal, "chat.v1", "3000 reauth"},
-		{"and is used up by that", here, socket, steal, "chat.v1", "3000 reauth"},
-		{"on another path it does not", here, sealed, astray, "hpke1.chat.v1", "3000 reauth"},
-		{"and is used up by that, too", here, socket, astray, "chat.v1", "3000 reauth"},
-		{"one for the sealed path opens nothing else", here, socket, lost, "chat.v1", "3000 reauth"},
-		{"where tickets are not known, it is no credential", there, ws, here.ticketHere("/ticket"), "chat.v1", "1006"},
-		{"what was never a ticket", here, socket, strings.Repeat("A", 43), "chat.v1", "3000 reauth"},
+		{name: "a ticket opens a socket", b: here, url: socket, ticket: one, real: "chat.v1", answer: "admitted"},
+		{name: "twice it does not", b: here, url: socket, ticket: one, real: "chat.v1", answer: "3000 reauth"},
+		{name: "from another origin it does not", b: there, url: socket, ticket: steal, real: "chat.v1", answer: "3000 reauth"},
+		{name: "and is used up by that", b: here, url: socket, ticket: steal, real: "chat.v1", answer: "3000 reauth"},
+		{name: "on another path it does not", b: here, url: sealed, ticket: astray, real: "hpke1.chat.v1", answer: "3000 reauth"},
+		{name: "and is used up by that, too", b: here, url: socket, ticket: astray, real: "chat.v1", answer: "3000 reauth"},
+		{name: "one for the sealed path opens nothing else", b: here, url: socket, ticket: lost, real: "chat.v1", answer: "3000 reauth"},
+		{name: "where tickets are not known, it is no credential", b: there, url: ws, ticket: here.ticketHere("/ticket"), real: "chat.v1", answer: "1006"},
+		{name: "what was never a ticket", b: here, url: socket, ticket: strings.Repeat("A", 43), real: "chat.v1", answer: "3000 reauth"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -154,14 +154,14 @@ func TestTicketRoutes(t *testing.T) {
 		status       int
 		reason       string
 	}{
-		{"a ticket beside the cookie, which is not looked at", "/socket", http.Header{"Cookie": cookie, "Sec-WebSocket-Protocol": {"chat.v1, ticket." + ticket}}, 101, ""},
-		{"a token", "/socket", http.Header{"Authorization": token, "Origin": none}, 101, ""},
-		{"a ticket and a token", "/socket", http.Header{"Authorization": token, "Origin": none, "Sec-WebSocket-Protocol": {"chat.v1, ticket." + ticket}}, 400, "multiple_credentials"},
-		{"nothing", "/socket", http.Header{"Origin": none}, 401, "no_credential"},
-		{"a ticket of an origin, without it", "/socket", http.Header{"Origin": none, "Sec-WebSocket-Protocol": {"chat.v1, ticket." + ticket}}, 401, "credential_invalid"},
-		{"a foreign origin", "/socket", http.Header{"Authorization": token, "Origin": {"https://evil.example"}}, 403, "origin_not_allowed"},
-		{"the sealed route, unsealed", "/sealed", http.Header{"Authorization": token, "Origin": none, "Sec-WebSocket-Protocol": {"chat.v1"}}, 400, "subprotocol"},
-		{"a route without seals, sealed", "/socket", http.Header{"Authorization": token, "Origin": none, "Sec-WebSocket-Protocol": {"hpke1.chat.v1"}}, 400, "subprotocol"},
+		{name: "a ticket beside the cookie, which is not looked at", target: "/socket", fields: http.Header{"Cookie": cookie, "Sec-WebSocket-Protocol": {"chat.v1, ticket." + ticket}}, status: 101},
+		{name: "a token", target: "/socket", fields: http.Header{"Authorization": token, "Origin": none}, status: 101},
+		{name: "a ticket and a token", target: "/socket", fields: http.Header{"Authorization": token, "Origin": none, "Sec-WebSocket-Protocol": {"chat.v1, ticket." + ticket}}, status: 400, reason: "multiple_credentials"},
+		{name: "nothing", target: "/socket", fields: http.Header{"Origin": none}, status: 401, reason: "no_credential"},
+		{name: "a ticket of an origin, without it", target: "/socket", fields: http.Header{"Origin": none, "Sec-WebSocket-Protocol": {"chat.v1, ticket." + ticket}}, status: 401, reason: "credential_invalid"},
+		{name: "a foreign origin", target: "/socket", fields: http.Header{"Authorization": token, "Origin": {"https://evil.example"}}, status: 403, reason: "origin_not_allowed"},
+		{name: "the sealed route, unsealed", target: "/sealed", fields: http.Header{"Authorization": token, "Origin": none, "Sec-WebSocket-Protocol": {"chat.v1"}}, status: 400, reason: "subprotocol"},
+		{name: "a route without seals, sealed", target: "/socket", fields: http.Header{"Authorization": token, "Origin": none, "Sec-WebSocket-Protocol": {"hpke1.chat.v1"}}, status: 400, reason: "subprotocol"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -226,10 +226,10 @@ func TestTicketAtTheWrongDoor(t *testing.T) {
 		status       int
 		reason       string
 	}{
-		{"the sealed door, sealed", sealedPath, "hpke1.chat.v1", 101, ""}, // and closed: a page can read why
-		{"the sealed door, unsealed", sealedPath, "chat.v1", 400, "subprotocol"},
-		{"its own door, sealed", socketPath, "hpke1.chat.v1", 400, "subprotocol"},
-		{"the address bar", socketPath + "?ticket=", "", 426, "upgrade_required"},
+		{name: "the sealed door, sealed", target: sealedPath, real: "hpke1.chat.v1", status: 101}, // and closed: a page can read why
+		{name: "the sealed door, unsealed", target: sealedPath, real: "chat.v1", status: 400, reason: "subprotocol"},
+		{name: "its own door, sealed", target: socketPath, real: "hpke1.chat.v1", status: 400, reason: "subprotocol"},
+		{name: "the address bar", target: socketPath + "?ticket=", status: 426, reason: "upgrade_required"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, body := s.post(t, "/ticket", http.Header{"Cookie": {s.cookie}, "Origin": {s.origin}})
