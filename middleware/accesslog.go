@@ -29,28 +29,24 @@ import (
 // Inside another AccessLog it adds nothing. A nil logger is [slog.Default].
 func AccessLog(log *slog.Logger) Middleware {
 	limit := &refusalLimit{}
-	var again Middleware
-	again = func(next http.Handler) http.Handler {
-		return &layer{next: next, again: again, HandlerFunc: func(w http.ResponseWriter, r *http.Request) {
-			if recordOf(r.Context()) != nil {
-				next.ServeHTTP(w, r)
-				return
+	return layered(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if recordOf(r.Context()) != nil {
+			next.ServeHTTP(w, r)
+			return
+		}
+		start := time.Now()
+		rec := newAccessRecord(r.Context())
+		rec.writer.ResponseWriter = w
+		r = r.WithContext(rec)
+		defer func() {
+			p := recover()
+			rec.write(log, limit, r, start, p)
+			if p != nil {
+				panic(p) // net/http contains it
 			}
-			start := time.Now()
-			rec := newAccessRecord(r.Context())
-			rec.writer.ResponseWriter = w
-			r = r.WithContext(rec)
-			defer func() {
-				p := recover()
-				rec.write(log, limit, r, start, p)
-				if p != nil {
-					panic(p) // net/http contains it
-				}
-			}()
-			next.ServeHTTP(&rec.writer, r)
-		}}
-	}
-	return again
+		}()
+		next.ServeHTTP(&rec.writer, r)
+	})
 }
 
 // level returns how the request is logged, and the stack of a contained panic.

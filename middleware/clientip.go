@@ -11,7 +11,7 @@ import (
 // zone. It is invalid if the connection has none, as on a Unix socket.
 func ClientIP(r *http.Request) netip.Addr {
 	if x, ok := r.Context().Value(proxiedKey{}).(*proxied); ok {
-		return x.client
+		return x.addr
 	}
 	return peerOf(r).addr
 }

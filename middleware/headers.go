@@ -213,7 +213,7 @@ func (h *Headers) Handler(next http.Handler) http.Handler {
 	if h == nil || !h.compiled {
 		h, _ = NewHeaders(HeadersConfig{})
 	}
-	return &layer{next: next, again: h.Handler, headers: true, HandlerFunc: func(w http.ResponseWriter, r *http.Request) {
+	return &layer{next: next, middleware: h.Handler, headers: true, HandlerFunc: func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
 		if len(header) > 0 {
 			r = h.replace(header, r)

@@ -142,7 +142,7 @@ const (
 
 // ClientIP returns the client's address, an IPv4 one always as IPv4, without zone.
 // It is invalid if the connection has none, as on a Unix socket.
-func (p *Proxies) ClientIP(r *http.Request) netip.Addr { return p.find(r).client }
+func (p *Proxies) ClientIP(r *http.Request) netip.Addr { return p.find(r).addr }
 
 // Secure reports whether the client used TLS: to this server, or to a trusted
 // proxy. If a trusted proxy says that the client did not, the answer is false, even if the
@@ -164,27 +164,27 @@ func (p *Proxies) Host(r *http.Request) string {
 // come over TLS, as [Proxies.Secure] says (ASVS 4.4.1). Its cause names the peer, whether it
 // is trusted, the header that is missing or says otherwise, and the setting.
 func (p *Proxies) CheckTLS(r *http.Request) error {
-	h := p.find(r)
-	if h.secure {
+	c := p.find(r)
+	if c.secure {
 		return nil
 	}
-	return &Refusal{Status: http.StatusForbidden, Reason: ReasonTLSRequired, Err: p.plaintextCause(r, h)}
+	return &Refusal{Status: http.StatusForbidden, Reason: ReasonTLSRequired, Err: p.plaintextCause(r, c)}
 }
 
 type proxiedKey struct{}
 
-// proxied is a hop that Handler found, and the Proxies that did: another one, which may
-// trust other addresses, searches again.
+// proxied is the client that the Handler of a Proxies found. Another Proxies, which may trust other
+// addresses, searches again.
 type proxied struct {
 	by *Proxies
-	hop
+	client
 }
 
 // Handler finds the client once for the inner layers: mount it outside [AccessLog] and
 // [RateLimit], which use it, and outside layers that overwrite RemoteAddr. [Headers] may be
 // on either side.
 func (p *Proxies) Handler(next http.Handler) http.Handler {
-	return &layer{next: next, again: p.Handler, HandlerFunc: func(w http.ResponseWriter, r *http.Request) {
+	return &layer{next: next, middleware: p.Handler, HandlerFunc: func(w http.ResponseWriter, r *http.Request) {
 		found := &proxied{p, p.find(r)}
 		tellHeaders(w, r, p, found.secure)
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), proxiedKey{}, found)))

@@ -6,48 +6,31 @@ import (
 	"strings"
 )
 
-// plaintextCause says why a request counts as one without TLS: the peer, whether it is
-// trusted, and the header that is missing or says otherwise. A client chooses how often that
-// happens, so the text is formatted only if the log asks for it.
+// plaintextCause is the cause of [Proxies.CheckTLS]. A client chooses how often a request is
+// refused, so the text is formatted only if the log asks for it.
 type plaintextCause struct {
-	peer    peer
-	remote  string   // RemoteAddr as it stands
-	header  string   // that the policy reads
-	lines   []string // its values
-	said    saidScheme
-	other   string // a header with a similar meaning that the request has
-	nothing bool   // a nil or zero Proxies
+	peer   peer
+	remote string   // RemoteAddr
+	header string   // the one that is read
+	lines  []string // its values
+	scheme clientScheme
+	other  string // another header of the request that names the scheme
+	none   bool   // no proxy is trusted: a nil or zero Proxies
 }
 
-func (p *Proxies) plaintextCause(r *http.Request, h hop) error {
-	c := &plaintextCause{peer: h.peer, remote: r.RemoteAddr, header: forwardedProto, said: h.said}
+func (p *Proxies) plaintextCause(r *http.Request, found client) error {
+	c := &plaintextCause{peer: found.peer, remote: r.RemoteAddr, header: forwardedProto, scheme: found.scheme}
 	switch {
 	case p == nil || len(p.trusted) == 0 && !p.unix:
-		c.nothing = true
+		c.none = true
 	case p.forwarded:
 		c.header = "Forwarded"
 	default:
 		c.header = p.scheme
 	}
 	c.lines = r.Header[c.header]
-	c.other = otherScheme(r.Header, c.header)
+	c.other = firstOf(schemeHeaders, r.Header, c.header)
 	return c
-}
-
-// schemeHeaders are those by which proxies and platforms say that a client used TLS.
-var schemeHeaders = [...]string{
-	"Forwarded", forwardedProto, "X-Forwarded-Ssl", "X-Forwarded-Scheme", "Front-End-Https", "Cloudfront-Forwarded-Proto", "Cf-Visitor",
-}
-
-// otherScheme returns the name of a header of the request with such a meaning that is not
-// read.
-func otherScheme(h http.Header, read string) string {
-	for _, name := range schemeHeaders {
-		if name != read && len(h[name]) > 0 {
-			return name
-		}
-	}
-	return ""
 }
 
 func (c *plaintextCause) Error() string {
@@ -55,16 +38,16 @@ func (c *plaintextCause) Error() string {
 	switch {
 	case c.peer.kind == peerHidden:
 		return plain + fmt.Sprintf("RemoteAddr %.80q has no port, so a layer in front has overwritten it, and the peer is not known: mount Proxies.Handler in place of that layer, or outside it", c.remote)
-	case c.nothing:
+	case c.none:
 		return plain + c.name() + " is the peer, and no proxy is named" + c.ignored() + ": if it is a proxy that ends TLS, name it in ProxiesConfig.Trusted"
 	case !c.peer.trusted:
 		return plain + c.name() + " is the peer, and ProxiesConfig.Trusted does not name it" + c.ignored() + ": " + c.entry()
-	case c.said == saidNothing:
-		return plain + c.name() + " is the peer, which ProxiesConfig.Trusted names, and " + "sends no " + c.header + ": " + c.missing()
+	case c.scheme == schemeMissing:
+		return plain + c.name() + " is the peer, which ProxiesConfig.Trusted names, and " + c.missing()
 	}
 	says := " says so: "
-	if c.said == saidUnclear {
-		says = " cannot be read, or says several things: "
+	if c.scheme == schemeUnclear {
+		says = " cannot be read, or has values that differ: "
 	}
 	return plain + c.name() + " is the peer, which ProxiesConfig.Trusted names, and its " + c.header + says + quoted(c.lines)
 }
@@ -98,26 +81,27 @@ func (c *plaintextCause) ignored() string {
 	return ""
 }
 
-// missing says how a trusted proxy comes to name the scheme.
+// missing says how to have the scheme of a trusted proxy read.
 func (c *plaintextCause) missing() string {
+	none := "sends no " + c.header + ": "
 	switch {
 	case c.header == "Forwarded" && len(c.lines) > 0:
 		return "its Forwarded has no proto: let the proxy set it"
 	case c.header == "Forwarded":
-		return "let the proxy set it, or remove ProxiesConfig.Forwarded if it sets X-Forwarded-Proto"
+		return none + "let the proxy set it, or remove ProxiesConfig.Forwarded if it sets X-Forwarded-Proto"
 	case c.other == "Forwarded":
-		return "it sends Forwarded; if that is the proxy's own word, set ProxiesConfig.Forwarded"
+		return none + "it sends Forwarded; if that is the proxy's own word, set ProxiesConfig.Forwarded"
 	case c.other != "":
-		return "it sends " + c.other + "; if that is the proxy's own word, name it in ProxiesConfig.SchemeHeader"
+		return none + "it sends " + c.other + "; if that is the proxy's own word, name it in ProxiesConfig.SchemeHeader"
 	}
-	return "let the proxy set it (nginx: proxy_set_header X-Forwarded-Proto $scheme), or name its own header in ProxiesConfig.SchemeHeader"
+	return none + "let the proxy set it (nginx: proxy_set_header X-Forwarded-Proto $scheme), or name its own header in ProxiesConfig.SchemeHeader"
 }
 
 // quoted is for values that a client may have written.
 func quoted(lines []string) string { return fmt.Sprintf("%.160q", strings.Join(lines, ", ")) }
 
-// unreadHostCause adds to the fault of a Host that the proxy in front names another one,
-// which no setting lets count.
+// unreadHostCause adds to the fault of a Host that the request has an X-Forwarded-Host, which
+// is not read.
 type unreadHostCause struct {
 	why       error
 	forwarded string

@@ -6,19 +6,18 @@ import (
 	"strings"
 )
 
-// hop describes the client: its address, invalid if it is not known, the host that it asked
-// for, and whether it used TLS.
-type hop struct {
-	client netip.Addr
-	host   string
-	secure bool
+// client describes the client of a request, and the peer that the description comes from.
+type client struct {
+	addr   netip.Addr // invalid if it is not known
+	host   string     // that it asked for
+	secure bool       // it used TLS
+	scheme clientScheme
 	peer   peer
-	said   saidScheme
 }
 
-func (p *Proxies) find(r *http.Request) hop {
+func (p *Proxies) find(r *http.Request) client {
 	if x, ok := r.Context().Value(proxiedKey{}).(*proxied); ok && x.by == p {
-		return x.hop
+		return x.client
 	}
 	from := peerOf(r)
 	switch from.kind {
@@ -27,28 +26,28 @@ func (p *Proxies) find(r *http.Request) hop {
 	case peerUnix:
 		from.trusted = p != nil && p.unix
 	}
-	h := hop{client: from.addr, host: r.Host, secure: r.TLS != nil, peer: from}
+	c := client{addr: from.addr, host: r.Host, secure: r.TLS != nil, peer: from}
 	switch {
 	case !from.trusted:
-		return h
+		return c
 	case p.forwarded:
-		return p.walkForwarded(r.Header["Forwarded"], h)
+		return p.walkForwarded(r.Header["Forwarded"], c)
 	}
 	if p.address == forwardedFor {
-		h.client = p.walkForwardedFor(r.Header[forwardedFor], h.client)
+		c.addr = p.walkForwardedFor(r.Header[forwardedFor], c.addr)
 	} else if lines := r.Header[p.address]; len(lines) == 1 {
 		if a, ok := parseForwardedFor(strings.Trim(lines[0], " \t")); ok {
-			h.client = a
+			c.addr = a
 		}
 	}
 	if lines := r.Header[p.scheme]; len(lines) > 0 {
-		h.said = p.readScheme(lines)
-		h.secure = h.said == saidSecure
+		c.scheme = p.readScheme(lines)
+		c.secure = c.scheme == schemeHTTPS
 	}
 	if p.host != "" {
-		h.host = oneHost(r.Header[p.host], h.host)
+		c.host = oneHost(r.Header[p.host], c.host)
 	}
-	return h
+	return c
 }
 
 // oneHost returns the value that all of the lines have, "" if they differ, and host if there
@@ -73,18 +72,26 @@ func oneHost(lines []string, host string) string {
 	return found
 }
 
-// forwardingHeaders are those that a proxy in front adds. Every client can add them.
-var forwardingHeaders = [...]string{
-	forwardedProto, forwardedFor, "Forwarded", "Via", forwardedHost, "X-Real-Ip", "X-Forwarded-Ssl", "X-Forwarded-Scheme",
-	"Front-End-Https", "Cloudfront-Forwarded-Proto", "Cf-Visitor",
-}
+var (
+	// schemeHeaders are those by which proxies and platforms say that a client used TLS.
+	schemeHeaders = []string{
+		forwardedProto, "Forwarded", "X-Forwarded-Ssl", "X-Forwarded-Scheme", "Front-End-Https", "Cloudfront-Forwarded-Proto", "Cf-Visitor",
+	}
 
-// forwardedBy returns the first of them that the request has; "" if it has none.
-func forwardedBy(r *http.Request) string {
-	for _, name := range forwardingHeaders {
-		if len(r.Header[name]) > 0 {
+	// forwardingHeaders are those that a proxy in front adds. Every client can add them.
+	forwardingHeaders = append([]string{forwardedFor, "Via", forwardedHost, "X-Real-Ip"}, schemeHeaders...)
+)
+
+// firstOf returns the first of the names that the header has, other than the one that is
+// read; "" if it has none.
+func firstOf(names []string, h http.Header, read string) string {
+	for _, name := range names {
+		if name != read && len(h[name]) > 0 {
 			return name
 		}
 	}
 	return ""
 }
+
+// forwardedBy returns a header of the request that a proxy may have added; "" if it has none.
+func forwardedBy(r *http.Request) string { return firstOf(forwardingHeaders, r.Header, "") }

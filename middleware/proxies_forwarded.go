@@ -10,54 +10,54 @@ import (
 // as unreadable.
 const maxForwardedLine = 4096
 
-// walkForwarded is the walk over Forwarded (RFC 7239 §4), from the right over all
-// lines. The element at which it ends was written by a trusted proxy, so its proto and host
-// count even if it hides the client's address (§6.2, §6.3). Empty elements are skipped
-// (RFC 9110 §5.6.1.2). A line that breaks
-// the grammar is ignored as a whole, because the places of its quotes are not known.
-// The client then counts as one without TLS: otherwise it could hide, behind a stray quote,
-// the "proto=http" of a proxy that uses TLS to this server.
-func (p *Proxies) walkForwarded(lines []string, from hop) hop {
-	hops, tls := 0, from.secure
+// walkForwarded returns the client by the Forwarded header (RFC 7239 §4), read from right to left,
+// all lines as one list. c is the client without it. The element at which the walk ends was
+// written by a trusted proxy, so its proto and host count even if it hides the client's address
+// (§6.2, §6.3). Empty elements are skipped (RFC 9110 §5.6.1.2). A line that breaks the grammar is
+// ignored as a whole, because the places of its quotes are not known. The client then counts as
+// one without TLS: otherwise it could hide, behind a stray quote, the "proto=http" of a proxy that
+// uses TLS to this server.
+func (p *Proxies) walkForwarded(lines []string, c client) client {
+	hops, tls := 0, c.secure
 	for _, line := range slices.Backward(lines) {
 		elements, ok := parseForwarded(line)
 		if !ok {
-			return from.unread()
+			return c.unread()
 		}
 		for _, e := range slices.Backward(elements) {
 			if hops++; e.malformed || hops > maxHops {
-				return from.unread()
+				return c.unread()
 			}
 			if e.empty {
 				continue
 			}
-			if from.secure, from.said = tls, saidNothing; e.proto != "" {
-				from.said = schemeOf(e.proto)
-				from.secure = from.said == saidSecure
+			if c.secure, c.scheme = tls, schemeMissing; e.proto != "" {
+				c.scheme = schemeOf(e.proto)
+				c.secure = c.scheme == schemeHTTPS
 			}
 			if e.host != "" {
-				from.host = e.host
+				c.host = e.host
 			}
 			a, ok := parseForwardedNode(e.node)
 			if !ok {
-				return from
+				return c
 			}
-			from.client = a
+			c.addr = a
 			if !p.trusts(a) {
-				return from
+				return c
 			}
 		}
 	}
-	return from
+	return c
 }
 
-// unread is the hop behind an element that cannot be read.
-func (h hop) unread() hop {
-	h.secure, h.said = false, saidUnclear
-	return h
+// unread returns the client behind an element that cannot be read.
+func (c client) unread() client {
+	c.secure, c.scheme = false, schemeUnclear
+	return c
 }
 
-// forwardedElement has for=, proto= and host= of one hop, unquoted.
+// forwardedElement has for=, proto= and host= of one element, unquoted.
 type forwardedElement struct {
 	node, proto, host string
 	malformed         bool // a parameter occurs twice (RFC 7239 §4), or there are only semicolons

@@ -2,82 +2,82 @@ package middleware
 
 import "strings"
 
-// saidScheme is the word of a trusted proxy about the client's scheme.
-type saidScheme uint8
+// clientScheme is the scheme of the client's request, as a trusted proxy names it.
+type clientScheme uint8
 
 const (
-	saidNothing saidScheme = iota
-	saidPlain
-	saidSecure
-	saidUnclear // several values that differ, or one that is neither
+	schemeMissing clientScheme = iota
+	schemeHTTP
+	schemeHTTPS
+	schemeUnclear // the values differ, or one is neither
 )
 
 // readScheme combines the values of a scheme header. Which of several is the client's is not
 // known, so they must agree.
-func (p *Proxies) readScheme(lines []string) (said saidScheme) {
+func (p *Proxies) readScheme(lines []string) (scheme clientScheme) {
 	for _, line := range lines {
 		if p.scheme == cfVisitor { // JSON, whose commas separate no values
-			said = said.and(schemeOfVisitor(line))
+			scheme = scheme.and(schemeOfVisitor(line))
 			continue
 		}
 		for value := range strings.SplitSeq(line, ",") {
 			value = strings.Trim(value, " \t")
 			switch {
 			case p.onOff:
-				said = said.and(schemeOfSwitch(value))
+				scheme = scheme.and(schemeOfSwitch(value))
 			default:
-				said = said.and(schemeOf(value))
+				scheme = scheme.and(schemeOf(value))
 			}
 		}
 	}
-	return said
+	return scheme
 }
 
-func (s saidScheme) and(other saidScheme) saidScheme {
-	if s == saidNothing || s == other {
+func (s clientScheme) and(other clientScheme) clientScheme {
+	if s == schemeMissing || s == other {
 		return other
 	}
-	return saidUnclear
+	return schemeUnclear
 }
 
-func schemeOf(s string) saidScheme {
+func schemeOf(s string) clientScheme {
 	switch {
 	case strings.EqualFold(s, "https") || strings.EqualFold(s, "wss"):
-		return saidSecure
+		return schemeHTTPS
 	case strings.EqualFold(s, "http") || strings.EqualFold(s, "ws"):
-		return saidPlain
+		return schemeHTTP
 	}
-	return saidUnclear
+	return schemeUnclear
 }
 
 // cfVisitor is Cloudflare's header, {"scheme":"https"}.
 const cfVisitor = "Cf-Visitor"
 
-func schemeOfVisitor(s string) saidScheme {
+func schemeOfVisitor(s string) clientScheme {
 	s, begins := strings.CutPrefix(strings.Trim(s, " \t"), "{")
 	s, ends := strings.CutSuffix(s, "}")
 	name, value, _ := strings.Cut(s, ":")
 	if !begins || !ends || strings.Trim(name, " \t") != `"scheme"` {
-		return saidUnclear
+		return schemeUnclear
 	}
 	switch strings.Trim(value, " \t") {
 	case `"https"`:
-		return saidSecure
+		return schemeHTTPS
 	case `"http"`:
-		return saidPlain
+		return schemeHTTP
 	}
-	return saidUnclear
+	return schemeUnclear
 }
 
 // isSwitch reports whether the header says on or off.
 func isSwitch(name string) bool { return name == "X-Forwarded-Ssl" || name == "Front-End-Https" }
 
-func schemeOfSwitch(s string) saidScheme {
+func schemeOfSwitch(s string) clientScheme {
 	switch {
 	case strings.EqualFold(s, "on"):
-		return saidSecure
+		return schemeHTTPS
 	case strings.EqualFold(s, "off"):
-		return saidPlain
+		return schemeHTTP
 	}
-	return saidUnclear
+	return schemeUnclear
 }

@@ -17,19 +17,15 @@ import (
 //
 // A nil p trusts no header: only TLS to this server counts.
 func RequireTLS(p *Proxies) Middleware {
-	var again Middleware
-	again = func(next http.Handler) http.Handler {
-		return &layer{next: next, again: again, HandlerFunc: func(w http.ResponseWriter, r *http.Request) {
-			err := p.CheckTLS(r)
-			tellHeaders(w, r, p, err == nil)
-			if err != nil {
-				Refuse(w, r, err)
-				return
-			}
-			next.ServeHTTP(w, r)
-		}}
-	}
-	return again
+	return layered(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		err := p.CheckTLS(r)
+		tellHeaders(w, r, p, err == nil)
+		if err != nil {
+			Refuse(w, r, err)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // RedirectTLS is [RequireTLS] for the pages of a site: a GET or HEAD that asks for
@@ -64,49 +60,45 @@ func RedirectTLSTo(p *Proxies, origin string) (Middleware, error) {
 }
 
 func redirectTLS(p *Proxies, target func(*http.Request) (host string, err error)) Middleware {
-	var again Middleware
-	again = func(next http.Handler) http.Handler {
-		return &layer{next: next, again: again, HandlerFunc: func(w http.ResponseWriter, r *http.Request) {
-			err := p.CheckTLS(r)
-			tellHeaders(w, r, p, err == nil)
-			if err == nil {
-				next.ServeHTTP(w, r)
-				return
-			}
-			if !asksForDocument(r) {
-				Refuse(w, r, err)
-				return
-			}
-			if sign := p.signOfTLS(r); sign != "" {
-				Refuse(w, r, &Refusal{Status: http.StatusForbidden, Reason: ReasonTLSRequired, Err: &loopCause{errors.Unwrap(err), sign}})
-				return
-			}
-			host, err := target(r)
-			if err != nil {
-				Refuse(w, r, err)
-				return
-			}
-			u := url.URL{Scheme: "https", Host: host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
-			http.Redirect(w, r, u.String(), http.StatusPermanentRedirect)
-		}}
-	}
-	return again
+	return layered(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		err := p.CheckTLS(r)
+		tellHeaders(w, r, p, err == nil)
+		if err == nil {
+			next.ServeHTTP(w, r)
+			return
+		}
+		if !asksForDocument(r) {
+			Refuse(w, r, err)
+			return
+		}
+		if sign := p.signOfTLS(r); sign != "" {
+			Refuse(w, r, &Refusal{Status: http.StatusForbidden, Reason: ReasonTLSRequired, Err: &loopCause{errors.Unwrap(err), sign}})
+			return
+		}
+		host, err := target(r)
+		if err != nil {
+			Refuse(w, r, err)
+			return
+		}
+		u := url.URL{Scheme: "https", Host: host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
+		http.Redirect(w, r, u.String(), http.StatusPermanentRedirect)
+	})
 }
 
 // signOfTLS returns why the client may be on https although the request came without TLS; ""
 // without such a sign, as far as the request shows. Browsers send Fetch Metadata to potentially
 // trustworthy URLs only (Fetch Metadata §3): those on https, and local ones.
 func (p *Proxies) signOfTLS(r *http.Request) string {
-	h := p.find(r)
-	if name, _, _ := splitPort(h.host, 0); len(r.Header["Sec-Fetch-Site"]) > 0 && !isLocalPage(strings.ToLower(name)) {
+	c := p.find(r)
+	if name, _, _ := splitPort(c.host, 0); len(r.Header["Sec-Fetch-Site"]) > 0 && !isLocalPage(strings.ToLower(name)) {
 		return "Sec-Fetch-Site, which browsers send on https,"
 	}
 	switch {
-	case h.peer.trusted && h.said == saidPlain:
+	case c.peer.trusted && c.scheme == schemeHTTP:
 		return ""
-	case h.peer.trusted:
+	case c.peer.trusted:
 		return "a proxy that does not say http"
-	case h.peer.kind != peerTCP:
+	case c.peer.kind != peerTCP:
 		return "a peer that has no address"
 	}
 	return forwardedBy(r)

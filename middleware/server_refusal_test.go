@@ -55,9 +55,10 @@ func TestServersOwnRefusalHasTheHeadersOfTheSite(t *testing.T) {
 			referrer: "no-referrer",
 		},
 		{
-			name:   "a client in plaintext",
-			layers: []middleware.Middleware{trusting.Handler, strict},
-			r:      tooManyFields("X-Forwarded-Proto", "http"), referrer: "same-origin",
+			name:     "a client in plaintext",
+			layers:   []middleware.Middleware{trusting.Handler, strict},
+			r:        tooManyFields("X-Forwarded-Proto", "http"),
+			referrer: "same-origin",
 		},
 		{name: "without a Headers, the site has not asked for HSTS", r: tooManyFields(), referrer: "same-origin"},
 		{name: "a Headers inside a router is not seen", layers: []middleware.Middleware{router, thisHost}, r: tooManyFields(), referrer: "same-origin"},
