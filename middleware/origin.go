@@ -24,28 +24,28 @@ type OriginConfig struct {
 	//	capacitor://localhost          the pages of a native shell or an extension, each by its
 	//	                               whole origin: tauri://localhost, chrome-extension://<id>
 	//
-	// Internationalized names may be written in Unicode. At least one, if Allowed is nil.
+	// Internationalized names may be written in Unicode. At least one, if AllowFunc is nil.
 	Allow []string
 
-	// Allowed, if it is set, is asked about a page that Allow does not list: for
-	// customers' own domains, which change at run time. page is an origin on https in
+	// AllowFunc reports whether a page that Allow does not list is allowed: for customers' own
+	// domains, which change at run time. Nil: Allow alone decides. page is an origin on https in
 	// canonical form, as "https://shop.example" or "https://shop.example:8443"; null and
-	// everything that is not an origin are refused before. host is that of the
-	// request, as "api.example" or "api.example:8443" (see [Proxies.Host]); "" if that cannot be read.
-	// Strangers choose how often it is asked, so it should look into memory. It is called
-	// concurrently. It decides about page and host, so DangerouslyAcrossTenants means nothing to
-	// it. NewOriginPolicy asks it about a page that cannot exist, and returns an error
-	// if it allows that.
-	Allowed func(ctx context.Context, page, host string) bool
+	// everything that is not an origin are refused before. host is that of the request, as
+	// "api.example" or "api.example:8443" (see [Proxies.Host]); "" if that cannot be read.
+	// An attacker chooses how often it is called, so it should look into memory. It is called
+	// concurrently. It decides about page and host, so DangerouslyAcrossTenants has no effect on
+	// it. NewOriginPolicy calls it with a page that cannot exist, and returns an error if it
+	// allows that.
+	AllowFunc func(ctx context.Context, page, host string) bool
 
-	// AllowMissing admits requests without an Origin: native clients send
-	// none, browsers always do. A credential that browsers send automatically is never
-	// accepted without one, see [Auth.Authenticate].
+	// AllowMissing admits requests without an Origin: native clients send none, browsers always
+	// do. A credential that browsers send automatically is never accepted without one, see
+	// [Auth.Authenticate].
 	AllowMissing bool
 
 	// DangerouslyAllowLocalHTTP lets Allow name http://localhost, names below it as
-	// http://tenant.localhost, http://127.0.0.1 and http://[::1], with any port:
-	// development without TLS, and shells that serve their pages so.
+	// http://tenant.localhost, http://127.0.0.1 and http://[::1], with any port. It is for
+	// development, and for native shells that serve their pages without TLS.
 	DangerouslyAllowLocalHTTP bool
 
 	// DangerouslyAcrossTenants lets the pages that a wildcard of Allow admits use every
@@ -66,7 +66,7 @@ type OriginPolicy struct {
 	exact         map[origin]struct{}   // the same as values, for the other spellings
 	wild          wildcards             // always https
 	subdomains    *recent.Cache[origin] // accepted under wild
-	allowed       func(ctx context.Context, page, host string) bool
+	allowFunc     func(ctx context.Context, page, host string) bool
 	proxies       *Proxies
 	allowMissing  bool
 	acrossTenants bool
@@ -79,10 +79,10 @@ type OriginPolicy struct {
 func NewOriginPolicy(cfg OriginConfig) (*OriginPolicy, error) {
 	p := &OriginPolicy{
 		raw: map[string]origin{}, exact: map[origin]struct{}{},
-		allowed: cfg.Allowed, allowMissing: cfg.AllowMissing, acrossTenants: cfg.DangerouslyAcrossTenants,
+		allowFunc: cfg.AllowFunc, allowMissing: cfg.AllowMissing, acrossTenants: cfg.DangerouslyAcrossTenants,
 	}
 	var errs []error
-	if len(cfg.Allow) == 0 && cfg.Allowed == nil {
+	if len(cfg.Allow) == 0 && cfg.AllowFunc == nil {
 		errs = append(errs, errors.New(`middleware: OriginConfig.Allow: required: name at least one origin, as in "https://app.example"`))
 	}
 	for _, entry := range cfg.Allow {
@@ -99,7 +99,7 @@ func NewOriginPolicy(cfg OriginConfig) (*OriginPolicy, error) {
 			p.raw[o.String()] = o
 		}
 	}
-	errs = append(errs, checkAllowed(cfg.Allowed))
+	errs = append(errs, checkAllowFunc(cfg.AllowFunc))
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
@@ -120,7 +120,7 @@ func (p *OriginPolicy) AllowsAny() bool { return p != nil && p.any }
 
 // zero reports whether no Origin can be on the list.
 func (p *OriginPolicy) zero() bool {
-	return p == nil || !p.any && len(p.exact) == 0 && p.wild.empty() && p.allowed == nil
+	return p == nil || !p.any && len(p.exact) == 0 && p.wild.empty() && p.allowFunc == nil
 }
 
 // Behind returns the same policy for a server behind proxies that change Host: the host that

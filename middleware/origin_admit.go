@@ -17,7 +17,7 @@ var (
 
 	errSeveralOrigins = errors.New("it is one of several Origin headers (RFC 6454 §7.3)")
 	errNotAllowed     = errors.New("it is not in OriginConfig.Allow")
-	errNotAsked       = errors.New("it is not in OriginConfig.Allow, and OriginConfig.Allowed does not allow it")
+	errNotAsked       = errors.New("it is not in OriginConfig.Allow, and OriginConfig.AllowFunc does not allow it")
 	errOpaqueOrigin   = errors.New("it is a sandboxed frame, a local file, or a redirect across sites, which OriginConfig.Allow cannot name")
 )
 
@@ -25,8 +25,7 @@ func refuseOrigin(reason Reason, value string, why error) error {
 	return refuseFound(http.StatusForbidden, reason, "OriginPolicy: Origin", value, why)
 }
 
-// admit returns the tuple of an Origin that is allowed, and whether a wildcard allows it, or
-// the refusal.
+// admit returns an Origin that is allowed, and whether a wildcard allows it, or the refusal.
 func (p *OriginPolicy) admit(r *http.Request, value string) (o origin, wild bool, err error) {
 	if o, ok := p.raw[value]; ok {
 		return o, false, nil
@@ -52,10 +51,10 @@ func (p *OriginPolicy) admit(r *http.Request, value string) (o origin, wild bool
 		p.subdomains.Put(value, o.clone())
 		return o, true, p.checkTenant(r, o, value)
 	}
-	if p.allowed == nil {
+	if p.allowFunc == nil {
 		return origin{}, false, refuseOrigin(ReasonOriginNotAllowed, value, errNotAllowed)
 	}
-	if o.scheme == "https" && p.allowed(r.Context(), o.String(), p.hostOf(r)) {
+	if o.scheme == "https" && p.allowFunc(r.Context(), o.String(), p.hostOf(r)) {
 		return o, false, nil
 	}
 	return origin{}, false, refuseOrigin(ReasonOriginNotAllowed, value, errNotAsked)
@@ -70,14 +69,14 @@ func (p *OriginPolicy) hostOf(r *http.Request) string {
 	return e.without(443)
 }
 
-// checkAllowed asks a predicate about an origin that no page has (RFC 6761 §6.4).
-func checkAllowed(allowed func(ctx context.Context, page, host string) bool) error {
+// checkAllowFunc calls it with an origin that no page has (RFC 6761 §6.4).
+func checkAllowFunc(allowed func(ctx context.Context, page, host string) bool) error {
 	if allowed == nil {
 		return nil
 	}
 	page := "https://" + strings.ToLower(rand.Text()) + ".invalid"
 	if allowed(context.Background(), page, "") {
-		return fmt.Errorf("middleware: OriginConfig.Allowed: it allows %q, which is invented, and so any: have it look the page up, or use DangerouslyAnyOrigin()", page)
+		return fmt.Errorf("middleware: OriginConfig.AllowFunc: it allows %q, a page that cannot exist: have it look the page up, or use DangerouslyAnyOrigin()", page)
 	}
 	return nil
 }

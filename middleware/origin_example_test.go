@@ -117,7 +117,7 @@ func ExampleOriginConfig_customers() {
 
 	origins, err := middleware.NewOriginPolicy(middleware.OriginConfig{
 		Allow: []string{"https://app.example", "https://app-*.preview.example", "capacitor://localhost"},
-		Allowed: func(_ context.Context, page, host string) bool {
+		AllowFunc: func(_ context.Context, page, host string) bool {
 			own, ok := customers.Load(page)
 			return ok && own == host
 		},

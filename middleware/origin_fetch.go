@@ -9,12 +9,12 @@ import (
 	"github.com/securews/securews/internal/loopback"
 )
 
-// checkFetchSite is the second lock: Sec-Fetch-Site (Fetch Metadata §2.3, ASVS 3.2.1) must
-// not show that the Origin was written by another than the browser, as proxies do that
-// rewrite both Origin and Host. A listed Origin decides otherwise. That a page is same-origin
-// or same-site with this server is not compared with the Host: proxies change the name and
-// the port, and sites are told apart by the Public Suffix List, of which the browser's copy and
-// this binary's differ in age. Absence proves nothing: Chromium sends no Sec-Fetch-Site on a handshake.
+// checkFetchSite refuses an allowed Origin if Sec-Fetch-Site (Fetch Metadata §2.3, ASVS 3.2.1)
+// shows that it is not the browser's own, because a proxy has rewritten both Origin and Host.
+// The values same-origin and same-site are not compared with the Host: proxies change the name
+// and the port, and sites are told apart by the Public Suffix List, of which the browser's copy
+// and this binary's differ in age. A request without Sec-Fetch-Site passes: Chromium sends none
+// on a handshake.
 func (p *OriginPolicy) checkFetchSite(r *http.Request, o origin) error {
 	lines := r.Header["Sec-Fetch-Site"]
 	if len(lines) == 0 {
@@ -38,10 +38,10 @@ func (p *OriginPolicy) checkFetchSite(r *http.Request, o origin) error {
 	return refuseFetchSite(site, errUnknownSite)
 }
 
-// checkCrossSite refuses a page of another site that shows the host of this server as its
-// Origin. Two origins with one host and one scheme are the same site on any such list
-// (HTML §7.1.1). A page of ours that another site redirected here is cross-site,
-// too, but its Origin is then null (Fetch, redirect-tainted).
+// checkCrossSite refuses a cross-site request whose Origin has the host of this server. Two
+// origins with one host and one scheme are the same site by any Public Suffix List
+// (HTML §7.1.1). The request of an own page that another site has redirected here is
+// cross-site, too, but its Origin is then null (Fetch, redirect-tainted).
 func (p *OriginPolicy) checkCrossSite(r *http.Request, o origin) error {
 	if o.scheme != "https" { // a local page without TLS is cross-site to a server on TLS
 		return nil
@@ -53,8 +53,8 @@ func (p *OriginPolicy) checkCrossSite(r *http.Request, o origin) error {
 		return refuseFetchSite("cross-site", &hostCause{host, err})
 	case own.host != o.host:
 		return nil
-	case r.TLS == nil && loopback.Is(strings.Trim(own.host, "[]")): // a local server without TLS may be asked by a local page with it
-		return nil
+	case r.TLS == nil && loopback.Is(strings.Trim(own.host, "[]")):
+		return nil // a page on TLS and a server without it, both on this machine
 	}
 	return refuseFetchSite("cross-site", &conflictCause{o, host})
 }
@@ -70,7 +70,7 @@ func refuseFetchSite(site string, why error) error {
 	return refuseFound(http.StatusForbidden, ReasonFetchMetadata, "OriginPolicy: Sec-Fetch-Site", site, why)
 }
 
-// hostCause and conflictCause say which value disagrees, and what to change in front.
+// hostCause is the cause if the Host cannot be compared with the Origin.
 type hostCause struct {
 	host string
 	why  error
@@ -80,6 +80,7 @@ func (c *hostCause) Error() string {
 	return fmt.Sprintf("it cannot be compared with Host %.300q: %v: let the proxy in front pass on the Host as it came", c.host, c.why)
 }
 
+// conflictCause is the cause if the Origin has the host of this server.
 type conflictCause struct {
 	page origin
 	host string

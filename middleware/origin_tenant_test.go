@@ -135,7 +135,7 @@ func TestOriginsThatChangeAtRunTime(t *testing.T) {
 	customers := map[string]string{"https://shop.example": "shop.app.example", "https://xn--bcher-kva.example:8443": "books.app.example:444"}
 	p := originPolicy(t, middleware.OriginConfig{
 		Allow: []string{"https://app.example"},
-		Allowed: func(ctx context.Context, page, host string) bool {
+		AllowFunc: func(ctx context.Context, page, host string) bool {
 			asked = append(asked, page+" "+host)
 			return customers[page] != "" && customers[page] == host && ctx.Value(tenantKey{}) != ""
 		},
@@ -180,12 +180,12 @@ func TestPredicateThatAllowsAnyOriginIsAnError(t *testing.T) {
 		"all but one":          func(_ context.Context, page, _ string) bool { return page != "https://evil.example" },
 		"where no host is set": func(_ context.Context, _, host string) bool { return host == "" },
 	} {
-		p, err := middleware.NewOriginPolicy(middleware.OriginConfig{Allow: []string{"app.example"}, Allowed: allowed})
-		if p != nil || err == nil || !strings.Contains(err.Error(), "OriginConfig.Allowed: it allows \"https://") || !strings.Contains(err.Error(), "DangerouslyAnyOrigin()") || !strings.Contains(err.Error(), "the scheme is missing") {
+		p, err := middleware.NewOriginPolicy(middleware.OriginConfig{Allow: []string{"app.example"}, AllowFunc: allowed})
+		if p != nil || err == nil || !strings.Contains(err.Error(), "OriginConfig.AllowFunc: it allows \"https://") || !strings.Contains(err.Error(), "DangerouslyAnyOrigin()") || !strings.Contains(err.Error(), "the scheme is missing") {
 			t.Errorf("%s: %v", sentence, err)
 		}
 	}
-	p := originPolicy(t, middleware.OriginConfig{Allowed: func(context.Context, string, string) bool { return false }})
+	p := originPolicy(t, middleware.OriginConfig{AllowFunc: func(context.Context, string, string) bool { return false }})
 	if p.AllowsAny() {
 		t.Error("AllowsAny")
 	}

@@ -30,13 +30,13 @@ type ProxiesConfig struct {
 	// AddressHeader is a platform's own header that has the client's address and nothing
 	// else, as "CF-Connecting-IP", "True-Client-IP", "Fly-Client-IP" or "X-Real-IP"; it is
 	// read in place of X-Forwarded-For. The platform must overwrite it, and the trusted
-	// proxies must be reachable through the platform only.
+	// proxies must be reachable through the platform only. Empty: X-Forwarded-For.
 	AddressHeader string
 
 	// SchemeHeader is a platform's own header that has the client's scheme, as
 	// "CloudFront-Forwarded-Proto" or "X-Forwarded-Scheme" (https), "X-Forwarded-Ssl" or
 	// "Front-End-Https" (on), or "CF-Visitor" ({"scheme":"https"}); it is read in place of
-	// X-Forwarded-Proto.
+	// X-Forwarded-Proto. Empty: X-Forwarded-Proto.
 	SchemeHeader string
 
 	// HostHeader is the header that has the Host as the client sent it, "X-Forwarded-Host",
@@ -96,7 +96,7 @@ func NewProxies(cfg ProxiesConfig) (*Proxies, error) {
 	return p, nil
 }
 
-// readHeaders compiles the headers that the config names.
+// readHeaders validates and keeps the headers that the config names.
 func (p *Proxies) readHeaders(cfg ProxiesConfig) error {
 	var errs []error
 	used := map[string]string{}
@@ -109,13 +109,13 @@ func (p *Proxies) readHeaders(cfg ProxiesConfig) error {
 		case !opening.IsToken(name):
 			why = errors.New("it is not a header name (RFC 9110 §5.1)")
 		case cfg.Forwarded:
-			why = errors.New("the Forwarded header says that already: remove one of the two settings")
+			why = errors.New("ProxiesConfig.Forwarded reads that from the Forwarded header: remove one of the two settings")
 		case name == "Forwarded":
-			why = errors.New("its grammar is its own: set ProxiesConfig.Forwarded")
-		case slices.Contains(saysOther[:], name), name == forwardedHost && field != "HostHeader":
-			why = errors.New("it does not say that")
+			why = errors.New("it has a grammar of its own: set ProxiesConfig.Forwarded")
+		case slices.Contains(otherHeaders[:], name), name == forwardedHost && field != "HostHeader":
+			why = errors.New("it is for another purpose: name the header by which the proxies describe the client, or leave the field empty")
 		case used[name] != "":
-			why = fmt.Errorf("ProxiesConfig.%s names it, too: one header cannot say both", used[name])
+			why = fmt.Errorf("ProxiesConfig.%s names it, too: remove one of the two settings", used[name])
 		}
 		used[name] = field
 		if why != nil {
@@ -130,9 +130,8 @@ func (p *Proxies) readHeaders(cfg ProxiesConfig) error {
 	return errors.Join(errs...)
 }
 
-// saysOther are headers that clients write for another purpose, or that have a setting of
-// their own.
-var saysOther = [...]string{"Host", forwardedFor, forwardedProto, "Origin", "Referer", "Cookie", "Authorization", "User-Agent"}
+// otherHeaders are written by clients for another purpose, or have one setting only.
+var otherHeaders = [...]string{"Host", forwardedFor, forwardedProto, "Origin", "Referer", "Cookie", "Authorization", "User-Agent"}
 
 const (
 	forwardedFor   = "X-Forwarded-For"

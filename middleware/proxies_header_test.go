@@ -133,18 +133,18 @@ func TestProxiesHeadersThatAreErrors(t *testing.T) {
 	}{
 		{cfg(func(c *middleware.ProxiesConfig) { c.AddressHeader = "a b" }), "AddressHeader: \"a b\": it is not a header name"},
 		{cfg(func(c *middleware.ProxiesConfig) { c.SchemeHeader = "X-Ssl:" }), "SchemeHeader: \"X-Ssl:\": it is not a header name"},
-		{cfg(func(c *middleware.ProxiesConfig) { c.HostHeader = "forwarded" }), "HostHeader: \"Forwarded\": its grammar is its own: set ProxiesConfig.Forwarded"},
-		{cfg(func(c *middleware.ProxiesConfig) { c.HostHeader = "Host" }), "HostHeader: \"Host\": it does not say that"},
-		{cfg(func(c *middleware.ProxiesConfig) { c.AddressHeader = "X-Forwarded-Proto" }), "AddressHeader: \"X-Forwarded-Proto\": it does not say that"},
-		{cfg(func(c *middleware.ProxiesConfig) { c.SchemeHeader = "X-Forwarded-For" }), "SchemeHeader: \"X-Forwarded-For\": it does not say that"},
-		{cfg(func(c *middleware.ProxiesConfig) { c.AddressHeader = "X-Forwarded-Host" }), "AddressHeader: \"X-Forwarded-Host\": it does not say that"},
-		{cfg(func(c *middleware.ProxiesConfig) { c.HostHeader = "origin" }), "HostHeader: \"Origin\": it does not say that"}, // the page would choose the host: DNS rebinding
-		{cfg(func(c *middleware.ProxiesConfig) { c.HostHeader = "Referer" }), "HostHeader: \"Referer\": it does not say that"},
-		{cfg(func(c *middleware.ProxiesConfig) { c.AddressHeader = "Cookie" }), "AddressHeader: \"Cookie\": it does not say that"},
+		{cfg(func(c *middleware.ProxiesConfig) { c.HostHeader = "forwarded" }), "HostHeader: \"Forwarded\": it has a grammar of its own: set ProxiesConfig.Forwarded"},
+		{cfg(func(c *middleware.ProxiesConfig) { c.HostHeader = "Host" }), "HostHeader: \"Host\": it is for another purpose"},
+		{cfg(func(c *middleware.ProxiesConfig) { c.AddressHeader = "X-Forwarded-Proto" }), "AddressHeader: \"X-Forwarded-Proto\": it is for another purpose"},
+		{cfg(func(c *middleware.ProxiesConfig) { c.SchemeHeader = "X-Forwarded-For" }), "SchemeHeader: \"X-Forwarded-For\": it is for another purpose"},
+		{cfg(func(c *middleware.ProxiesConfig) { c.AddressHeader = "X-Forwarded-Host" }), "AddressHeader: \"X-Forwarded-Host\": it is for another purpose"},
+		{cfg(func(c *middleware.ProxiesConfig) { c.HostHeader = "origin" }), "HostHeader: \"Origin\": it is for another purpose"}, // the page would choose the host: DNS rebinding
+		{cfg(func(c *middleware.ProxiesConfig) { c.HostHeader = "Referer" }), "HostHeader: \"Referer\": it is for another purpose"},
+		{cfg(func(c *middleware.ProxiesConfig) { c.AddressHeader = "Cookie" }), "AddressHeader: \"Cookie\": it is for another purpose"},
 		{cfg(func(c *middleware.ProxiesConfig) { c.AddressHeader, c.HostHeader = "X-Client", "x-client" }), "HostHeader: \"X-Client\": ProxiesConfig.AddressHeader names it, too"},
 		{cfg(func(c *middleware.ProxiesConfig) { c.AddressHeader, c.SchemeHeader = "X-Client", "X-Client" }), "SchemeHeader: \"X-Client\": ProxiesConfig.AddressHeader names it, too"},
-		{cfg(func(c *middleware.ProxiesConfig) { c.Forwarded, c.AddressHeader = true, "Fly-Client-IP" }), "AddressHeader: \"Fly-Client-Ip\": the Forwarded header says that already"},
-		{cfg(func(c *middleware.ProxiesConfig) { c.Forwarded, c.HostHeader = true, "X-Forwarded-Host" }), "HostHeader: \"X-Forwarded-Host\": the Forwarded header says that already"},
+		{cfg(func(c *middleware.ProxiesConfig) { c.Forwarded, c.AddressHeader = true, "Fly-Client-IP" }), "AddressHeader: \"Fly-Client-Ip\": ProxiesConfig.Forwarded reads that"},
+		{cfg(func(c *middleware.ProxiesConfig) { c.Forwarded, c.HostHeader = true, "X-Forwarded-Host" }), "HostHeader: \"X-Forwarded-Host\": ProxiesConfig.Forwarded reads that"},
 	} {
 		if p, err := middleware.NewProxies(row.cfg); p != nil || err == nil || !strings.Contains(err.Error(), "middleware: ProxiesConfig."+row.hint) {
 			t.Errorf("%v, want %s", err, row.hint)

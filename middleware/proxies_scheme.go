@@ -12,8 +12,8 @@ const (
 	schemeUnclear // the values differ, or one is neither
 )
 
-// readScheme combines the values of a scheme header. Which of several is the client's is not
-// known, so they must agree.
+// readScheme returns the scheme that all values of a scheme header name: which of several is
+// the client's is not known.
 func (p *Proxies) readScheme(lines []string) (scheme clientScheme) {
 	for _, line := range lines {
 		if p.scheme == cfVisitor { // JSON, whose commas separate no values

@@ -31,9 +31,9 @@ func RequireTLS(p *Proxies) Middleware {
 // RedirectTLS is [RequireTLS] for the pages of a site: a GET or HEAD that asks for
 // HTML is sent to the same place on https (308). hosts are the hosts on https: the target is
 // the one with the name that the request asked for ([Proxies.Host]), at its port there, 443 or
-// the first that is listed. It refuses a name that is not on the list, so that it is
-// not an open redirect. It refuses handshakes, other methods and requests that do not ask for
-// HTML as RequireTLS does: ASVS 4.1.2 allows redirects only for pages that a user opens.
+// the first that is listed. It refuses a name that is not on the list, so that it is not an open
+// redirect. It refuses handshakes, other methods and requests that do not ask for HTML as
+// RequireTLS does: ASVS 4.1.2 allows redirects only for pages that a user opens.
 //
 // It refuses, too, if the client may be on https already, since the redirect would lead back
 // here for ever: a trusted proxy does not say http, a proxy that is not trusted has
@@ -104,7 +104,7 @@ func (p *Proxies) signOfTLS(r *http.Request) string {
 	return forwardedBy(r)
 }
 
-// loopCause adds that sign to the cause of a refusal.
+// loopCause adds the result of signOfTLS to the cause of a refusal.
 type loopCause struct {
 	why  error
 	sign string

@@ -70,7 +70,7 @@ func limitHeaderFields(next http.Handler) http.Handler {
 
 // behindOuterLayers puts the outer layers of h in front of refuse: the refusal is logged like
 // any other and has the headers of the site. Without a Headers among them, it has the strict
-// preset without HSTS, for which the site has not asked.
+// preset without HSTS, which the site has not asked for.
 func behindOuterLayers(h, refuse http.Handler) http.Handler {
 	layers, headers := outerLayers(h)
 	if !headers {
