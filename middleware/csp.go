@@ -1,14 +1,14 @@
 package middleware
 
-// CSP is a Content-Security-Policy (CSP3). A list holds sources as the header
-// writes them: "'self'", "https://cdn.example", "'sha256-…'"; keywords in single
-// quotes; internationalized names may be written in Unicode. A source that is misspelt,
-// contradictory or without effect is an error. Browsers still ignore a host with an underscore,
-// since the grammar of CSP lacks it: a wildcard over its parent covers it.
+// CSP is a Content-Security-Policy (CSP3). A list holds sources as the header writes them:
+// "'self'", "https://cdn.example", "'sha256-…'"; keywords in single quotes; internationalized
+// names may be written in Unicode. A source that is misspelt, contradictory or without effect is
+// an error. A host with an underscore is accepted, and has no effect in browsers, since the
+// grammar of CSP lacks it: a wildcard over its parent covers it.
 //
-// The zero value is for an API: a document may load, run, frame
-// and submit nothing, and is also sandboxed (ASVS 3.2.1). For pages that load
-// from their own origin only, Default: []string{"'self'"} is enough.
+// The zero value is for an API: a document may load, run, frame and submit nothing, and is also
+// sandboxed (ASVS 3.2.1). For pages that load from their own origin only,
+// Default: []string{"'self'"} is enough.
 //
 // object-src is always 'none' (ASVS 3.4.3). Inline scripts are an error: use Nonce, or hashes.
 type CSP struct {
@@ -44,8 +44,9 @@ type CSP struct {
 	FormAction     []string // empty: 'self', or 'none' if Default is 'none'
 	FrameAncestors []string // empty: 'none'
 
-	// Sandbox has the flags of a sandbox (HTML §7.1.5), as in "allow-downloads"; none if it
-	// is empty. Nil sandboxes a policy under which a document loads nothing, and no other.
+	// Sandbox has the flags of a sandbox (HTML §7.1.5), as in "allow-downloads". Nil: a sandbox
+	// without flags if a document loads nothing under the policy, else no sandbox. Empty but not
+	// nil: a sandbox without flags.
 	Sandbox []string
 
 	// Nonce adds a nonce to script-src, and to style-src unless Style is 'none' or
@@ -53,14 +54,16 @@ type CSP struct {
 	Nonce bool
 
 	// ReportTo receives the browsers' reports of violations (ASVS 3.4.7): an https URL, or a
-	// path on this host. It becomes report-to with its Reporting-Endpoints, and
-	// report-uri for browsers without those.
+	// path on this host. It becomes report-to with its Reporting-Endpoints, and report-uri for
+	// browsers without those. Empty: no reports.
 	ReportTo string
 
+	// UpgradeInsecureRequests has browsers load the page's http URLs by https (the directive
+	// upgrade-insecure-requests).
 	UpgradeInsecureRequests bool
 
-	// RequireTrustedTypes closes the DOM's script sinks to strings; TrustedTypes
-	// names the policies a page may create.
+	// RequireTrustedTypes closes the DOM's script sinks to strings; TrustedTypes names the policies
+	// that a page may create. Empty: none.
 	RequireTrustedTypes bool
 	TrustedTypes        []string
 

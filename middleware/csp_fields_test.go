@@ -185,7 +185,7 @@ func TestCSPFieldsRefused(t *testing.T) {
 }
 
 // CSP3 §6.3.2: a sandbox of a policy that is not enforced has no effect.
-func TestCSPTrialWithASandboxRefused(t *testing.T) {
+func TestCSPReportOnlyWithASandboxRefused(t *testing.T) {
 	t.Parallel()
 	_, err := middleware.NewHeaders(middleware.HeadersConfig{ReportOnly: &middleware.CSP{ReportTo: "/csp", Sandbox: []string{}}})
 	wantErrors(t, err, "middleware: HeadersConfig.ReportOnly.Sandbox: it has no effect")

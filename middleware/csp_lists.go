@@ -68,7 +68,7 @@ func (c *CSP) content() []cspDirective {
 // it is not a page, and a sandbox removes nothing from it.
 func (c *CSP) loadsNothing() bool {
 	for _, d := range slices.Concat(c.code(), c.attributes(), c.content()) {
-		if len(somethingOf(d.list, nil)) > 0 {
+		if len(withoutNone(d.list, nil)) > 0 {
 			return false
 		}
 	}

@@ -112,7 +112,7 @@ func (c *CSP) write(group string, enforced bool) cspPolicy {
 		}
 	}
 	form, frame := "'self'", "'none'"
-	if len(somethingOf(c.Default, nil)) == 0 {
+	if len(withoutNone(c.Default, nil)) == 0 {
 		form = "'none'"
 	}
 	if c.DangerouslyAnyFrameAncestor {
@@ -137,17 +137,18 @@ func (c *CSP) write(group string, enforced bool) cspPolicy {
 	return w.finish()
 }
 
-// writeScripts writes script-src if it differs from default-src, and the directives that take precedence over it.
+// writeScripts writes script-src if it differs from default-src, and the directives that take
+// precedence over it.
 func (c *CSP) writeScripts(w *cspWriter) {
 	if len(c.Script) > 0 || c.Nonce || c.DangerouslyEval {
-		list := somethingOf(c.Script, c.Default)
+		list := withoutNone(c.Script, c.Default)
 		if c.DangerouslyEval {
 			list = append(list, "'unsafe-eval'")
 		}
 		w.sources("script-src", list, c.Nonce)
 	}
 	if len(c.ScriptElem) > 0 {
-		w.sources("script-src-elem", somethingOf(c.ScriptElem, nil), c.Nonce)
+		w.sources("script-src-elem", withoutNone(c.ScriptElem, nil), c.Nonce)
 	}
 	c.writeAttribute(w, "script-src-attr", c.ScriptAttr, c.DangerouslyInlineHandlers)
 }
@@ -156,7 +157,7 @@ func (c *CSP) writeScripts(w *cspWriter) {
 // (CSP3 §6.7.3.2).
 func (c *CSP) writeStyles(w *cspWriter) {
 	if len(c.Style) > 0 || c.Nonce || c.DangerouslyInlineStyle {
-		list := somethingOf(c.Style, c.Default)
+		list := withoutNone(c.Style, c.Default)
 		switch {
 		case isNone(c.Style):
 			list = nil
@@ -166,7 +167,7 @@ func (c *CSP) writeStyles(w *cspWriter) {
 		w.sources("style-src", list, c.Nonce && !isNone(c.Style) && !c.DangerouslyInlineStyle)
 	}
 	if len(c.StyleElem) > 0 {
-		w.sources("style-src-elem", somethingOf(c.StyleElem, nil), c.Nonce && !isNone(c.StyleElem))
+		w.sources("style-src-elem", withoutNone(c.StyleElem, nil), c.Nonce && !isNone(c.StyleElem))
 	}
 	c.writeAttribute(w, "style-src-attr", c.StyleAttr, c.DangerouslyInlineStyleAttr)
 }
@@ -214,9 +215,8 @@ func orElse(list []string, otherwise string) []string {
 	return list
 }
 
-// somethingOf returns a copy of the list, or of the fallback if it is empty,
-// without 'none'.
-func somethingOf(list, fallback []string) []string {
+// withoutNone returns a copy of the list without 'none', or of the fallback if the list is empty.
+func withoutNone(list, fallback []string) []string {
 	if len(list) == 0 {
 		list = fallback
 	}

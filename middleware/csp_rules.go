@@ -26,7 +26,7 @@ func compileCSP(given *CSP, enforced bool) (cspPolicy, error) {
 		errs = append(errs, rules()...)
 	}
 	if !enforced {
-		errs = append(errs, c.trialRules()...)
+		errs = append(errs, c.reportOnlyRules()...)
 	}
 	if c.ReportTo != "" && !isReportURL(c.ReportTo) {
 		errs = append(errs, fmt.Errorf("ReportTo: %q is neither an https URL nor a path on this host: write \"https://reports.example/csp\" or \"/csp\"", c.ReportTo))
@@ -40,66 +40,66 @@ func compileCSP(given *CSP, enforced bool) (cspPolicy, error) {
 	return c.write(group, enforced), nil
 }
 
-// broken collects contradictions.
-type broken []error
+// faults are those of a policy.
+type faults []error
 
-func (b *broken) when(contradiction bool, text string) {
-	if contradiction {
-		*b = append(*b, errors.New(text))
+func (f *faults) when(found bool, text string) {
+	if found {
+		*f = append(*f, errors.New(text))
 	}
 }
 
 func (c *CSP) scriptRules() []error {
-	var b broken
+	var f faults
 	const strictDynamic = "'strict-dynamic'"
-	b.when(slices.Contains(c.Script, strictDynamic) && !c.Nonce && !holdsHash(c.Script),
+	f.when(slices.Contains(c.Script, strictDynamic) && !c.Nonce && !holdsHash(c.Script),
 		"Script: 'strict-dynamic' without Nonce or a hash lets no script run: set Nonce")
-	b.when(slices.Contains(c.ScriptElem, strictDynamic) && !c.Nonce && !holdsHash(c.ScriptElem),
+	f.when(slices.Contains(c.ScriptElem, strictDynamic) && !c.Nonce && !holdsHash(c.ScriptElem),
 		"ScriptElem: 'strict-dynamic' without Nonce or a hash lets no script run: set Nonce")
-	b.when(isNone(c.Script) && (c.Nonce || c.DangerouslyEval),
+	f.when(isNone(c.Script) && (c.Nonce || c.DangerouslyEval),
 		"Script: 'none' contradicts Nonce and DangerouslyEval: leave one out")
-	b.when(isNone(c.ScriptElem) && c.Nonce, "ScriptElem: 'none' contradicts Nonce: leave one out")
+	f.when(isNone(c.ScriptElem) && c.Nonce, "ScriptElem: 'none' contradicts Nonce: leave one out")
 	wild := slices.ContainsFunc(slices.Concat(c.Default, c.Script, c.ScriptElem, c.Worker), func(s string) bool { return strings.Contains(s, "*.") })
 	anyHost := slices.Contains(c.Connect, "https:") || slices.Contains(c.Connect, "wss:")
-	b.when(c.DangerouslyAnyConnect && !anyHost, "DangerouslyAnyConnect: Connect has neither https: nor wss:: leave it out")
-	b.when(c.DangerouslyScriptWildcards && !wild, "DangerouslyScriptWildcards: no list of scripts has a wildcard: leave it out")
-	return b
+	f.when(c.DangerouslyAnyConnect && !anyHost, "DangerouslyAnyConnect: Connect has neither https: nor wss:: leave it out")
+	f.when(c.DangerouslyScriptWildcards && !wild, "DangerouslyScriptWildcards: no list of scripts has a wildcard: leave it out")
+	return f
 }
 
 func (c *CSP) styleRules() []error {
-	var b broken
+	var f faults
 	inline, attr := c.DangerouslyInlineStyle, c.DangerouslyInlineStyleAttr
-	b.when(isNone(c.Style) && inline, "Style: 'none' contradicts DangerouslyInlineStyle: leave one out")
-	b.when(inline && holdsHash(c.Style), "DangerouslyInlineStyle: a hash disables it (CSP3 §6.7.3.2): leave it out")
-	b.when(inline && len(c.StyleElem) > 0, "DangerouslyInlineStyle: StyleElem stands before it: leave that out, or set DangerouslyInlineStyleAttr instead")
-	b.when(inline && attr, "DangerouslyInlineStyleAttr: DangerouslyInlineStyle includes it: leave one out")
-	b.when(attr && len(c.StyleAttr) > 0, "StyleAttr: it contradicts DangerouslyInlineStyleAttr: leave one out")
-	return b
+	f.when(isNone(c.Style) && inline, "Style: 'none' contradicts DangerouslyInlineStyle: leave one out")
+	f.when(inline && holdsHash(c.Style), "DangerouslyInlineStyle: a hash disables it (CSP3 §6.7.3.2): leave it out")
+	f.when(inline && len(c.StyleElem) > 0, "DangerouslyInlineStyle: StyleElem stands before it: leave that out, or set DangerouslyInlineStyleAttr instead")
+	f.when(inline && attr, "DangerouslyInlineStyleAttr: DangerouslyInlineStyle includes it: leave one out")
+	f.when(attr && len(c.StyleAttr) > 0, "StyleAttr: it contradicts DangerouslyInlineStyleAttr: leave one out")
+	return f
 }
 
 func (c *CSP) attributeRules() []error {
-	var b broken
+	var f faults
 	hashed := holdsHash(c.ScriptAttr) || holdsHash(c.StyleAttr)
-	b.when(c.DangerouslyInlineHandlers && len(c.ScriptAttr) > 0, "ScriptAttr: it contradicts DangerouslyInlineHandlers: leave one out")
-	b.when(hashed && !c.DangerouslyHashedAttr, "ScriptAttr, StyleAttr: a hash has no effect on an attribute without 'unsafe-hashes' (CSP3 §6.7.3.3): set DangerouslyHashedAttr")
-	b.when(c.DangerouslyHashedAttr && !hashed, "DangerouslyHashedAttr: neither ScriptAttr nor StyleAttr has a hash: leave it out")
-	return b
+	f.when(c.DangerouslyInlineHandlers && len(c.ScriptAttr) > 0, "ScriptAttr: it contradicts DangerouslyInlineHandlers: leave one out")
+	f.when(hashed && !c.DangerouslyHashedAttr, "ScriptAttr, StyleAttr: a hash has no effect on an attribute without 'unsafe-hashes' (CSP3 §6.7.3.3): set DangerouslyHashedAttr")
+	f.when(c.DangerouslyHashedAttr && !hashed, "DangerouslyHashedAttr: neither ScriptAttr nor StyleAttr has a hash: leave it out")
+	return f
 }
 
 // pageRules are about the frames around a document.
 func (c *CSP) pageRules() []error {
-	var b broken
-	b.when(c.DangerouslyAnyFrameAncestor && len(c.FrameAncestors) > 0, "FrameAncestors: it contradicts DangerouslyAnyFrameAncestor: leave one out")
-	b.when(c.DangerouslyNoSandbox && c.Sandbox != nil, "Sandbox: it contradicts DangerouslyNoSandbox: leave one out")
-	b.when(c.DangerouslyNoSandbox && !c.loadsNothing(), "DangerouslyNoSandbox: a policy under which a document loads something has none: leave it out")
+	var f faults
+	f.when(c.DangerouslyAnyFrameAncestor && len(c.FrameAncestors) > 0, "FrameAncestors: it contradicts DangerouslyAnyFrameAncestor: leave one out")
+	f.when(c.DangerouslyNoSandbox && c.Sandbox != nil, "Sandbox: it contradicts DangerouslyNoSandbox: leave one out")
+	f.when(c.DangerouslyNoSandbox && !c.loadsNothing(), "DangerouslyNoSandbox: a policy under which a document loads something has none: leave it out")
 	for i, flag := range c.Sandbox {
-		b.when(!slices.Contains(sandboxFlags, flag), fmt.Sprintf("Sandbox: %q is not a flag (HTML §7.1.5)", flag))
-		b.when(slices.Contains(c.Sandbox[:i], flag), fmt.Sprintf("Sandbox: %q is given twice", flag))
+		f.when(!slices.Contains(sandboxFlags, flag), fmt.Sprintf("Sandbox: %q is not a flag (HTML §7.1.5)", flag))
+		f.when(slices.Contains(c.Sandbox[:i], flag), fmt.Sprintf("Sandbox: %q is given twice", flag))
 	}
 	const top = "allow-top-navigation"
-	b.when(slices.Contains(c.Sandbox, top) && slices.Contains(c.Sandbox, top+"-by-user-activation"),
+	f.when(slices.Contains(c.Sandbox, top) && slices.Contains(c.Sandbox, top+"-by-user-activation"),
 		"Sandbox: allow-top-navigation includes allow-top-navigation-by-user-activation: leave one out")
-	return b
+	return f
 }
 
 // sandboxFlags are those of HTML §7.1.5.
@@ -110,13 +110,13 @@ var sandboxFlags = []string{
 }
 
 func (c *CSP) trustedTypesRules() []error {
-	var b broken
-	b.when(len(c.TrustedTypes) > 0 && !c.RequireTrustedTypes, "TrustedTypes: it has no effect without RequireTrustedTypes: set that, too")
+	var f faults
+	f.when(len(c.TrustedTypes) > 0 && !c.RequireTrustedTypes, "TrustedTypes: it has no effect without RequireTrustedTypes: set that, too")
 	for i, name := range c.TrustedTypes {
-		b.when(!isTrustedTypeName(name), fmt.Sprintf("TrustedTypes: %q is not a policy name (Trusted Types §4.1)", name))
-		b.when(slices.Contains(c.TrustedTypes[:i], name), fmt.Sprintf("TrustedTypes: %q is given twice", name))
+		f.when(!isTrustedTypeName(name), fmt.Sprintf("TrustedTypes: %q is not a policy name (Trusted Types §4.1)", name))
+		f.when(slices.Contains(c.TrustedTypes[:i], name), fmt.Sprintf("TrustedTypes: %q is given twice", name))
 	}
-	return b
+	return f
 }
 
 // knownDirectives have fields of their own; object-src is always 'none'.
@@ -128,25 +128,25 @@ var knownDirectives = []string{
 
 // otherRules follow the grammar of directives (CSP3 §2.3).
 func (c *CSP) otherRules() []error {
-	var b broken
+	var f faults
 	for _, name := range slices.Sorted(maps.Keys(c.DangerouslyDirectives)) {
 		where := fmt.Sprintf("DangerouslyDirectives: %q: ", name)
-		b.when(name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != "", where+"a name has lower-case letters, digits and hyphens")
-		b.when(slices.Contains(knownDirectives, name), where+"it has a field of its own, or is always 'none'")
+		f.when(name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != "", where+"a name has lower-case letters, digits and hyphens")
+		f.when(slices.Contains(knownDirectives, name), where+"it has a field of its own, or is always 'none'")
 		for _, value := range c.DangerouslyDirectives[name] {
-			b.when(value == "" || strings.ContainsFunc(value, endsSource), where+fmt.Sprintf("%q is empty, or holds a space, a separator or a character outside ASCII", value))
+			f.when(value == "" || strings.ContainsFunc(value, endsSource), where+fmt.Sprintf("%q is empty, or holds a space, a separator or a character outside ASCII", value))
 		}
 	}
-	return b
+	return f
 }
 
-// trialRules are those of a policy that is not enforced.
-func (c *CSP) trialRules() []error {
-	var b broken
-	b.when(c.ReportTo == "", "ReportTo: required: name the URL that receives the reports")
-	b.when(c.UpgradeInsecureRequests, "UpgradeInsecureRequests: it has no effect in a report-only policy: set it in CSP")
-	b.when(c.Sandbox != nil || c.DangerouslyNoSandbox, "Sandbox: it has no effect in a report-only policy (CSP3 §6.3.2): set it in CSP")
-	return b
+// reportOnlyRules are those of a policy that is not enforced.
+func (c *CSP) reportOnlyRules() []error {
+	var f faults
+	f.when(c.ReportTo == "", "ReportTo: required: name the URL that receives the reports")
+	f.when(c.UpgradeInsecureRequests, "UpgradeInsecureRequests: it has no effect in a report-only policy: set it in CSP")
+	f.when(c.Sandbox != nil || c.DangerouslyNoSandbox, "Sandbox: it has no effect in a report-only policy (CSP3 §6.3.2): set it in CSP")
+	return f
 }
 
 func isNone(list []string) bool { return slices.Contains(list, "'none'") }

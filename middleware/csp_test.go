@@ -218,7 +218,7 @@ func TestCSPContradictionsRefused(t *testing.T) {
 }
 
 // Reporting API §3.3: each policy names its endpoint, and both stand in one header.
-func TestCSPReportsAndTrial(t *testing.T) {
+func TestCSPReports(t *testing.T) {
 	t.Parallel()
 	got := headersOf(mustHeaders(t, middleware.HeadersConfig{
 		CSP:        middleware.CSP{ReportTo: "/csp"},

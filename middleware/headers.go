@@ -29,8 +29,8 @@ type HeadersConfig struct {
 	// list, which that header cannot express, it is left out.
 	CSP CSP
 
-	// ReportOnly is a second policy that browsers report on and do not enforce: a
-	// stricter one to try out beside CSP. It needs a ReportTo.
+	// ReportOnly is a second policy that browsers report on and do not enforce: a stricter one to
+	// try out beside CSP. It needs a ReportTo. Nil: none.
 	ReportOnly *CSP
 
 	// HSTS is the max-age of Strict-Transport-Security (RFC 6797 §6.1.1), in whole
@@ -67,14 +67,14 @@ type HeadersConfig struct {
 	// left out, as it breaks third-party content that has not opted in.
 	EmbedderPolicy string
 
-	// OpenerPolicyReportOnly and EmbedderPolicyReportOnly are policies to try out:
-	// browsers report the breakage that they would cause (HTML §7.1.3, §7.1.4). They have the values of
-	// OpenerPolicy and EmbedderPolicy, and need IsolationReportTo.
+	// OpenerPolicyReportOnly and EmbedderPolicyReportOnly are policies to try out: browsers report
+	// the breakage that they would cause (HTML §7.1.3, §7.1.4). They have the values of
+	// OpenerPolicy and EmbedderPolicy, and need IsolationReportTo. Empty: none.
 	OpenerPolicyReportOnly   string
 	EmbedderPolicyReportOnly string
 
 	// IsolationReportTo receives the reports of the opener and embedder policies: an https
-	// URL, or a path on this host.
+	// URL, or a path on this host. Empty: no reports.
 	IsolationReportTo string
 
 	// OriginAgentCluster asks browsers to keep the origin apart from its siblings on the
@@ -89,9 +89,9 @@ type HeadersConfig struct {
 	// not among them.
 	Permissions map[string][]string
 
-	// Proxies finds out which requests came over TLS, for Strict-Transport-Security; nil:
-	// the layers [Proxies.Handler], [RequireTLS] and [RedirectTLS] do, on either side of
-	// Headers, else only TLS to this server counts.
+	// Proxies says which requests came over TLS, for Strict-Transport-Security. Nil: that of a
+	// layer [Proxies.Handler], [RequireTLS] or [RedirectTLS] on either side of Headers; without
+	// such a layer, only TLS to this server counts.
 	Proxies *Proxies
 
 	// DangerouslyOmit lists header fields of the preset that are not sent, spelled as
@@ -150,7 +150,7 @@ func NewHeaders(cfg HeadersConfig) (*Headers, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.leaveOut()
+	h.listAbsent()
 	return h, nil
 }
 
@@ -165,10 +165,10 @@ func (h *Headers) addPolicies(cfg *HeadersConfig) error {
 	h.addPolicy("Content-Security-Policy", enforced)
 	endpoints := enforced.endpoint
 	if cfg.ReportOnly != nil {
-		trial, err := compileCSP(cfg.ReportOnly, false)
+		reportOnly, err := compileCSP(cfg.ReportOnly, false)
 		errs = append(errs, err)
-		h.addPolicy("Content-Security-Policy-Report-Only", trial)
-		endpoints = joinNonEmpty(endpoints, ", ", trial.endpoint)
+		h.addPolicy("Content-Security-Policy-Report-Only", reportOnly)
+		endpoints = joinNonEmpty(endpoints, ", ", reportOnly.endpoint)
 	}
 	if cfg.IsolationReportTo != "" {
 		endpoints = joinNonEmpty(endpoints, ", ", isolationGroup+`="`+cfg.IsolationReportTo+`"`)
@@ -192,23 +192,8 @@ func (h *Headers) addPolicy(name string, p cspPolicy) {
 	h.host = h.host || p.host
 }
 
-// frameOptions is frame-ancestors for browsers without CSP (RFC 7034 §2.1); "" if that header
-// cannot express it.
-func frameOptions(c *CSP) string {
-	switch list := c.FrameAncestors; {
-	case c.DangerouslyAnyFrameAncestor:
-		return ""
-	case len(list) == 0, len(list) == 1 && list[0] == "'none'":
-		return "DENY"
-	case len(list) == 1 && list[0] == "'self'":
-		return "SAMEORIGIN"
-	}
-	return ""
-}
-
-// Handler sets the headers and calls next, which may replace them: an inner Headers
-// does so for the routes behind it. They are set before next runs, so that every
-// answer has them.
+// Handler sets the headers and calls next, which may replace them: an inner Headers does so for
+// the routes behind it. They are set before next runs, so that every answer has them.
 func (h *Headers) Handler(next http.Handler) http.Handler {
 	if h == nil || !h.compiled {
 		h, _ = NewHeaders(HeadersConfig{})

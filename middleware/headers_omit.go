@@ -9,21 +9,28 @@ import (
 	"strings"
 )
 
-// omittable lists the header fields of the preset, each with whether the configuration has
-// something to say about it.
-func (cfg *HeadersConfig) omittable() map[string]bool {
+// omittable lists the header fields of the preset, each with the settings that configure it, or
+// "" if none of them is set.
+func (cfg *HeadersConfig) omittable() map[string]string {
 	csp := cfg.CSP
 	csp.FrameAncestors, csp.DangerouslyAnyFrameAncestor = nil, false // X-Frame-Options follows these, too
-	return map[string]bool{
-		hstsName:                       cfg.HSTS != 0 || cfg.HSTSThisHostOnly || cfg.HSTSPreload || cfg.DangerouslyShortHSTS || cfg.Proxies != nil,
-		"Content-Security-Policy":      !reflect.ValueOf(csp).IsZero(),
-		"X-Frame-Options":              false,
-		"X-Content-Type-Options":       false,
-		"Referrer-Policy":              cfg.ReferrerPolicy != "",
-		"Cross-Origin-Opener-Policy":   cfg.OpenerPolicy != "",
-		"Cross-Origin-Resource-Policy": cfg.ResourcePolicy != "",
-		"Permissions-Policy":           len(cfg.Permissions) > 0,
-		"Cache-Control":                false,
+	given := func(is bool, settings string) string {
+		if !is {
+			return ""
+		}
+		return settings
+	}
+	hsts := cfg.HSTS != 0 || cfg.HSTSThisHostOnly || cfg.HSTSPreload || cfg.DangerouslyShortHSTS || cfg.Proxies != nil
+	return map[string]string{
+		hstsName:                       given(hsts, "HSTS, HSTSThisHostOnly, HSTSPreload, DangerouslyShortHSTS or Proxies"),
+		"Content-Security-Policy":      given(!reflect.ValueOf(csp).IsZero(), "CSP"),
+		"X-Frame-Options":              "",
+		"X-Content-Type-Options":       "",
+		"Referrer-Policy":              given(cfg.ReferrerPolicy != "", "ReferrerPolicy"),
+		"Cross-Origin-Opener-Policy":   given(cfg.OpenerPolicy != "", "OpenerPolicy"),
+		"Cross-Origin-Resource-Policy": given(cfg.ResourcePolicy != "", "ResourcePolicy"),
+		"Permissions-Policy":           given(len(cfg.Permissions) > 0, "Permissions"),
+		"Cache-Control":                "",
 	}
 }
 
@@ -36,13 +43,13 @@ func (h *Headers) omit(cfg *HeadersConfig) error {
 	}
 	known := cfg.omittable()
 	for i, name := range cfg.DangerouslyOmit {
-		switch configured, ok := known[name]; {
+		switch settings, ok := known[name]; {
 		case !ok:
 			fail(name, "it is none of "+strings.Join(slices.Sorted(maps.Keys(known)), ", "))
 		case slices.Contains(cfg.DangerouslyOmit[:i], name):
 			fail(name, "it is given twice")
-		case configured:
-			fail(name, "the configuration sets it, too: leave one out")
+		case settings != "":
+			fail(name, settings+" configures it, too: leave one out")
 		}
 	}
 	omitted := func(name string) bool { return slices.Contains(cfg.DangerouslyOmit, name) }

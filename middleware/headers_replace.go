@@ -20,8 +20,8 @@ var managed = [...]string{
 // layer has set.
 var notStored = []string{"no-store"}
 
-// leaveOut lists the managed fields that h does not send.
-func (h *Headers) leaveOut() {
+// listAbsent lists the managed fields that h does not send.
+func (h *Headers) listAbsent() {
 	for _, name := range managed {
 		fixed := slices.ContainsFunc(h.fixed, func(f headerField) bool { return f.name == name })
 		varies := slices.ContainsFunc(h.varies, func(p varyingPolicy) bool { return p.name == name })

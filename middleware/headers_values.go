@@ -82,15 +82,15 @@ func (h *Headers) addChoices(cfg *HeadersConfig) error {
 	return errors.Join(append(errs, cfg.checkIsolation())...)
 }
 
-// checkIsolation finds reports without a receiver, and trials of an enforced policy.
+// checkIsolation finds reports without a receiver, and report-only policies that are enforced already.
 func (cfg *HeadersConfig) checkIsolation() error {
 	var errs []error
 	fail := func(format string, args ...any) {
 		errs = append(errs, fmt.Errorf("middleware: HeadersConfig."+format, args...))
 	}
-	trial := cfg.OpenerPolicyReportOnly + cfg.EmbedderPolicyReportOnly
+	reportOnly := cfg.OpenerPolicyReportOnly + cfg.EmbedderPolicyReportOnly
 	switch to := cfg.IsolationReportTo; {
-	case to == "" && trial != "":
+	case to == "" && reportOnly != "":
 		fail("IsolationReportTo: required by OpenerPolicyReportOnly and EmbedderPolicyReportOnly: name the URL that receives the reports")
 	case to != "" && !isReportURL(to):
 		fail(`IsolationReportTo: %q is neither an https URL nor a path on this host: write "https://reports.example/isolation" or "/isolation"`, to)
@@ -99,7 +99,7 @@ func (cfg *HeadersConfig) checkIsolation() error {
 	if enforced == "" {
 		enforced = "same-origin"
 	}
-	// Beside a trial of the embedder policy, "same-origin" tries out isolation.
+	// Beside a report-only embedder policy, "same-origin" tries out isolation.
 	if cfg.OpenerPolicyReportOnly == enforced && cfg.EmbedderPolicyReportOnly == "" {
 		fail("OpenerPolicyReportOnly: %q is enforced already: leave it out", enforced)
 	}
@@ -107,6 +107,20 @@ func (cfg *HeadersConfig) checkIsolation() error {
 		fail("EmbedderPolicyReportOnly: %q is enforced already: leave it out", cfg.EmbedderPolicy)
 	}
 	return errors.Join(errs...)
+}
+
+// frameOptions is frame-ancestors for browsers without CSP (RFC 7034 §2.1); "" if that header
+// cannot express it.
+func frameOptions(c *CSP) string {
+	switch list := c.FrameAncestors; {
+	case c.DangerouslyAnyFrameAncestor:
+		return ""
+	case len(list) == 0, len(list) == 1 && list[0] == "'none'":
+		return "DENY"
+	case len(list) == 1 && list[0] == "'self'":
+		return "SAMEORIGIN"
+	}
+	return ""
 }
 
 // chooseHeader returns the given one of the choices; for "" the first.
