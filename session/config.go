@@ -55,21 +55,22 @@ type Config struct {
 	// origin check applies in both cases.
 	SameSiteLax bool
 
-	// PreviousName is the Name that the cookie had before, if it has changed: a session under
+	// PreviousName is the Name that the cookie had before, if that has changed: a session under
 	// it goes on, and its next response moves the cookie to the new name. Logout clears both.
-	// Remove it after Absolute. Empty: none.
+	// Remove the setting after the time of Absolute. Empty: none.
 	PreviousName string
 
-	// Persistent gives the cookie a Max-Age, the time until the session's absolute end, so that it
-	// outlives the browser's process: installed apps on phones lose their session otherwise
-	// whenever the system ends that. On a shared computer it then does so, too. Idle and
-	// Absolute end the session all the same.
+	// Persistent gives the cookie a Max-Age, the time until the session's absolute end. The cookie
+	// then outlives the browser's process, which an installed app on a phone needs: the system
+	// ends that process at any time. The cookie also stays on a shared computer. Idle and
+	// Absolute end the session as without it. If false, the browser removes the cookie when it
+	// closes.
 	Persistent bool
 
-	// DangerouslyEmbedded is for an app within frames of other sites: SameSite=None and
-	// Partitioned, under the name `__Host-session-embedded`. A browser keeps a cookie for each
-	// site that has the frame, one without partitioned cookies keeps one for all. Requests of
-	// foreign pages may then come with the session; the origin checks alone refuse them, and no
+	// DangerouslyEmbedded is for an app in frames of other sites: the cookie has SameSite=None and
+	// Partitioned, and is named `__Host-session-embedded`. A browser keeps a cookie for each site
+	// that has the frame, or one for all sites if it does not know partitioned cookies. Requests of
+	// foreign pages may then come with the session: only the origin checks refuse them, and no
 	// GET may change anything. The frame also needs CSP.FrameAncestors.
 	DangerouslyEmbedded bool
 

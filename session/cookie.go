@@ -10,7 +10,7 @@ import (
 // cookie is how the secret travels (RFC 6265bis §4.1).
 type cookie struct {
 	name       string
-	previous   string // its name before; empty: none
+	previous   string // of PreviousName; "": none
 	attributes string
 	persistent bool
 
@@ -20,26 +20,26 @@ type cookie struct {
 
 func newCookie(cfg Config) cookie {
 	c := cookie{
-		name: "__Host-" + cfg.Name, attributes: "; Path=/; Secure; HttpOnly; SameSite=Strict", persistent: cfg.Persistent,
-		clearsCache: cfg.LogoutClearsCache, clearsCookies: cfg.LogoutClearsCookies, local: cfg.DangerouslyAllowLocalHTTP,
+		persistent: cfg.Persistent, local: cfg.DangerouslyAllowLocalHTTP,
+		clearsCache: cfg.LogoutClearsCache, clearsCookies: cfg.LogoutClearsCookies,
 	}
-	prefix := "__Host-"
+	prefix, secure := "__Host-", "; Secure"
 	if c.local {
-		// Another name, so that neither profile ever reads the other's cookie.
-		prefix = "dev-"
-		c.name, c.attributes = prefix+cfg.Name, "; Path=/; HttpOnly; SameSite=Strict"
+		prefix, secure = "dev-", "" // another name, so that neither profile reads the other's cookie
 	}
+	suffix, sameSite := "", "Strict"
+	switch {
+	case cfg.SameSiteLax:
+		sameSite = "Lax"
+	case cfg.DangerouslyEmbedded:
+		suffix = "-embedded" // another name, because a cookie that is not partitioned would be sent beside it
+		sameSite = "None; Partitioned"
+	}
+	c.name = prefix + cfg.Name + suffix
 	if cfg.PreviousName != "" {
-		c.previous = prefix + cfg.PreviousName
+		c.previous = prefix + cfg.PreviousName + suffix
 	}
-	if cfg.SameSiteLax {
-		c.attributes = strings.TrimSuffix(c.attributes, "Strict") + "Lax"
-	}
-	if cfg.DangerouslyEmbedded {
-		// Another name, because a cookie that is not partitioned would be sent beside it.
-		c.name += "-embedded"
-		c.attributes = strings.TrimSuffix(c.attributes, "Strict") + "None; Partitioned"
-	}
+	c.attributes = "; Path=/" + secure + "; HttpOnly; SameSite=" + sameSite
 	return c
 }
 
@@ -73,8 +73,8 @@ func (c *cookie) each(h http.Header, fn func(name, value string)) {
 	}
 }
 
-// set sends the secret. It has no Max-Age unless it is persistent: the server ends sessions,
-// and the browser forgets them when it closes.
+// set sends the secret. The cookie has no Max-Age unless it is persistent: the browser then
+// removes it when it closes.
 func (c *cookie) set(h http.Header, token string, lifetime time.Duration) {
 	age := ""
 	if c.persistent {
@@ -83,7 +83,7 @@ func (c *cookie) set(h http.Header, token string, lifetime time.Duration) {
 	c.send(h, c.name+"="+token+c.attributes+age)
 }
 
-// clear takes the cookie back, under both names.
+// clear removes the cookie, under both names.
 func (c *cookie) clear(h http.Header) {
 	c.send(h, c.name+"="+c.attributes+"; Max-Age=0")
 	c.clearPrevious(h)
@@ -101,14 +101,14 @@ func (c *cookie) forget(h http.Header, renewed bool) {
 	if c.local {
 		return
 	}
-	what := `"storage"`
+	data := `"storage"`
 	if c.clearsCookies && !renewed {
-		what = `"cookies", ` + what
+		data = `"cookies", ` + data
 	}
 	if c.clearsCache {
-		what = `"cache", ` + what
+		data = `"cache", ` + data
 	}
-	h.Set("Clear-Site-Data", what)
+	h.Set("Clear-Site-Data", data)
 }
 
 // send keeps caches from sending the cookie to another client.

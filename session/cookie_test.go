@@ -227,3 +227,18 @@ func TestCookieGetsAnotherName(t *testing.T) {
 		t.Errorf("a dead cookie sets %q", got)
 	}
 }
+
+// The previous cookie of an embedded app was a partitioned one, too.
+func TestEmbeddedCookieGetsAnotherName(t *testing.T) {
+	store := memstore.NewWithCleanupInterval(0)
+	b := newBrowser(t, app(t, newManager(t, session.Config{Store: store, Name: "old", DangerouslyEmbedded: true})))
+	b.get("/login?u=alice")
+	secret := b.cookies["__Host-old-embedded"]
+	b.h = app(t, newManager(t, session.Config{Store: store, PreviousName: "old", DangerouslyEmbedded: true}))
+	const attributes = "; Path=/; Secure; HttpOnly; SameSite=None; Partitioned"
+	want := []string{"__Host-session-embedded=" + secret + attributes, "__Host-old-embedded=" + attributes + "; Max-Age=0"}
+	if got := b.get("/page").Header["Set-Cookie"]; !slices.Equal(got, want) {
+		t.Errorf("Set-Cookie: %q, want %q", got, want)
+	}
+	b.wants("/me", 200, "alice")
+}
