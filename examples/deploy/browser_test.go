@@ -65,7 +65,7 @@ const (
 )
 
 func sendsItsOwn(p *proxy, s *settings)        { s.hosts = []string{p.service} }
-func readsForwardedHost(_ *proxy, s *settings) { s.hostIn = "X-Forwarded-Host" }
+func readsForwardedHost(_ *proxy, s *settings) { s.hostHeader = "X-Forwarded-Host" }
 func sendsName(_ *proxy, s *settings)          { s.hosts = []string{"app"} }
 func nginxToName(*proxy) map[string]string     { return map[string]string{nginxKeepsHost: ""} }
 func nothing(*proxy) map[string]string         { return nil }

@@ -21,9 +21,9 @@ func main() {
 	addr := flag.String("addr", "127.0.0.1:8080", "listen on `host:port`, or on a Unix socket as unix:/path")
 	origin := flag.String("origin", "https://app.example", "the `origin` of the page, which the proxy serves")
 	hosts := flag.String("hosts", "", "the `Host` that the proxy sends, or several with commas, if it is not that of the origin")
-	hostIn := flag.String("host-header", "", "the `header` in which the proxy passes on the Host of the client")
+	hostHeader := flag.String("host-header", "", "the `header` in which the proxy passes on the Host of the client")
 	flag.Parse()
-	s := settings{origin: *origin, hosts: strings.FieldsFunc(*hosts, func(r rune) bool { return r == ',' }), hostIn: *hostIn}
+	s := settings{origin: *origin, hosts: strings.FieldsFunc(*hosts, func(r rune) bool { return r == ',' }), hostHeader: *hostHeader}
 	if err := run(*addr, s); err != nil {
 		fmt.Fprintln(os.Stderr, "deploy:", err)
 		os.Exit(1)

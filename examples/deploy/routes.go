@@ -14,18 +14,18 @@ import (
 
 // settings are those of routes.
 type settings struct {
-	origin  string        // of the page
-	trusted string        // the proxy: ProxiesConfig.Trusted
-	hosts   []string      // the Host of a request; none: that of the origin
-	hostIn  string        // the header with the client's Host: ProxiesConfig.HostHeader
-	beat    time.Duration // between two signs of life, of sockets and of streams
-	log     *slog.Logger
+	origin     string        // of the page
+	trusted    string        // the proxy: ProxiesConfig.Trusted
+	hosts      []string      // the Host of a request; none: that of the origin
+	hostHeader string        // the header with the client's Host: ProxiesConfig.HostHeader
+	beat       time.Duration // between two signs of life, of sockets and of streams
+	log        *slog.Logger
 }
 
 // routes returns the service. Each part that asks for the scheme, the host or the address of
 // the client has the same Proxies.
 func routes(s settings) (http.Handler, *live.Registry, error) {
-	proxies, err := middleware.NewProxies(middleware.ProxiesConfig{Trusted: []string{s.trusted}, HostHeader: s.hostIn})
+	proxies, err := middleware.NewProxies(middleware.ProxiesConfig{Trusted: []string{s.trusted}, HostHeader: s.hostHeader})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -52,8 +52,8 @@ func transportOf(rt http.RoundTripper) *http.Transport {
 	return t
 }
 
-// pinned reports whether VerifyConnection alone decides on the certificate. It belongs to the
-// settings of the transport, which a DialTLSContext or DialTLS does not apply.
+// pinned reports whether VerifyConnection alone decides on the certificate. A transport with a
+// DialTLSContext or DialTLS does not call it.
 func pinned(rt http.RoundTripper) bool {
 	t := transportOf(rt)
 	//lint:ignore SA1019 a transport may still have a DialTLS
@@ -67,13 +67,11 @@ func pinned(rt http.RoundTripper) bool {
 var ErrUnverified = errors.New("the client's Transport does not verify the certificate, or permits TLS below 1.2: any host could impersonate the server; " +
 	"one that wraps an http.Transport with a VerifyConnection needs a method Unwrap() http.RoundTripper")
 
-// Transport is rt for requests that carry or fetch a secret. It sees the TLS of a connection
-// before a request to https is written, also below an rt of another type, which passes the
-// request's context on as [http.RoundTripper] asks: without a verified chain, it closes the
-// connection, and the error is [ErrUnverified]. If rt passes another context on, the answer of net/http
-// tells, after the request was sent. A transport that is not net/http's and shows no TLS is
-// not judged.
-// A nil rt is [http.DefaultTransport].
+// Transport is rt for requests that carry or fetch a secret. It checks the connection before a
+// request to https is written: if that has no verified chain, or TLS below 1.2, Transport closes
+// it, and the error is [ErrUnverified]. If rt wraps another RoundTripper, it has to pass the
+// request's context on; otherwise the error comes after the request was sent. An rt other than
+// net/http's that shows no TLS is not checked. A nil rt is [http.DefaultTransport].
 func Transport(rt http.RoundTripper) http.RoundTripper {
 	if rt == nil {
 		rt = http.DefaultTransport

@@ -13,6 +13,7 @@ const (
 	QueueMessages = 1024
 	QueueBytes    = 1 << 20
 
+	// MessagesPerSecond is the rate of messages that a server accepts from a client.
 	MessagesPerSecond = 100
 
 	// MessageBurst admits the whole queue of a client that comes back, and the messages of the
@@ -31,7 +32,7 @@ const (
 	Dial       = 10 * time.Second // for the credential, and again for the handshake
 	Stable     = 10 * time.Second // age at which a connection counts as a success
 	FirstDelay = 500 * time.Millisecond
-	LastDelay  = 30 * time.Second
-	Spread     = 8 * time.Second
-	RetryAfter = 5 * time.Minute
+	LastDelay  = 30 * time.Second // the window of the delay before a dial doubles up to this
+	Spread     = 8 * time.Second  // the window after an open connection was lost
+	RetryAfter = 5 * time.Minute  // the longest that a server's Retry-After counts for
 )

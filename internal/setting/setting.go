@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// MaxTime is the longest time: sums of times do not overflow.
+// MaxTime is the longest time that is accepted, so that sums of times do not overflow.
 const MaxTime = 10 * 365 * 24 * time.Hour
 
-// Fill replaces 0 by the default, of which 0 is none. Its error begins with the package and
-// the Go name of the field.
+// Fill replaces 0 by the default; a default of 0 stands for none. Its error begins with the
+// package and the Go name of the field.
 func Fill[T int | time.Duration](pkg, name string, v *T, def T) error {
 	d, isTime := any(*v).(time.Duration)
 	switch {
