@@ -121,7 +121,7 @@ func TestTenantCauseNamesTheSettings(t *testing.T) {
 	t.Parallel()
 	origins := originPolicy(t, middleware.OriginConfig{Allow: []string{"https://*.app.example"}})
 	lines := logged(t, http.NotFoundHandler(), handshakeTo("b.app.example", "https://a.app.example"), hostPolicy(t, "*.app.example").Handler, origins.Handler)
-	const want = `Origin "https://a.app.example": a wildcard admits it, and another the host "b.app.example", which has another name: name the page in OriginConfig.Allow or the host in NewHostPolicy, or set DangerouslyAcrossTenants`
+	const want = `Origin "https://a.app.example": a wildcard admits it, and another the host "b.app.example", which has another name: name the page in OriginConfig.Allow or the host in NewHostPolicy, or set OriginConfig.DangerouslyAcrossTenants`
 	if cause, _ := lines[0]["cause"].(string); !strings.Contains(cause, want) {
 		t.Errorf("%q", cause)
 	}

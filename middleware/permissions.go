@@ -65,25 +65,25 @@ func permissionsPolicy(given map[string][]string) (string, error) {
 
 // allowlist writes an inner list of a structured field (RFC 9651 §3.1.1): self is a
 // token, an origin a string.
-func allowlist(feature string, who []string) (string, error) {
+func allowlist(feature string, pages []string) (string, error) {
 	var errs []error
 	fail := func(format string, args ...any) {
 		errs = append(errs, fmt.Errorf("middleware: HeadersConfig.Permissions: "+feature+": "+format, args...))
 	}
-	items := make([]string, 0, len(who))
-	for i, w := range who {
+	items := make([]string, 0, len(pages))
+	for i, p := range pages {
 		switch {
-		case slices.Contains(who[:i], w):
-			fail("%q is given twice", w)
-		case w == "self":
-			items = append(items, w)
-		case isPlainOrigin(w):
-			items = append(items, `"`+w+`"`)
+		case slices.Contains(pages[:i], p):
+			fail("%q is given twice", p)
+		case p == "self":
+			items = append(items, p)
+		case isPlainOrigin(p):
+			items = append(items, `"`+p+`"`)
 		default:
-			fail(`%q is neither self (without quotes) nor an origin like https://app.example`, w)
+			fail(`%q is neither self (without quotes) nor an origin like https://app.example`, p)
 		}
 	}
-	if len(who) > 0 && !slices.Contains(who, "self") {
+	if len(pages) > 0 && !slices.Contains(pages, "self") {
 		fail("origins without self: a page cannot delegate a feature that it may not use: add self")
 	}
 	return "(" + strings.Join(items, " ") + ")", errors.Join(errs...)

@@ -108,7 +108,7 @@ type unreadHostCause struct {
 }
 
 func (c *unreadHostCause) Error() string {
-	return fmt.Sprintf("%v; X-Forwarded-Host %.80q does not count: if a proxy of yours writes it, set ProxiesConfig.HostHeader and HostPolicy.Behind", c.why, c.forwarded)
+	return fmt.Sprintf("%v; X-Forwarded-Host %.80q does not count: if a proxy of yours writes it, name that in ProxiesConfig.Trusted, set ProxiesConfig.HostHeader, and use HostPolicy.Behind", c.why, c.forwarded)
 }
 
 func (c *unreadHostCause) Unwrap() error { return c.why }

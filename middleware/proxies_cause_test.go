@@ -91,7 +91,7 @@ func TestHostCauseNamesTheForwardedHost(t *testing.T) {
 	r := requestVia(viaProxy, "X-Forwarded-Host", "app.example")
 	r.Host = "upstream:8080"
 	lines := logged(t, http.NotFoundHandler(), r, hostPolicy(t, "app.example").Handler)
-	const want = `HostPolicy: Host "upstream:8080": it is not one of the hosts of NewHostPolicy; X-Forwarded-Host "app.example" does not count: if a proxy of yours writes it, set ProxiesConfig.HostHeader and HostPolicy.Behind`
+	const want = `HostPolicy: Host "upstream:8080": it is not one of the hosts of NewHostPolicy; X-Forwarded-Host "app.example" does not count: if a proxy of yours writes it, name that in ProxiesConfig.Trusted, set ProxiesConfig.HostHeader, and use HostPolicy.Behind`
 	if cause, _ := lines[0]["cause"].(string); !strings.Contains(cause, want) {
 		t.Errorf("%q", cause)
 	}
