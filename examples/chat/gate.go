@@ -46,9 +46,7 @@ func newGate(origins []string, sessions, tokens middleware.Authenticator, limits
 		return g, err
 	}
 	// No cookies: a page of another origin has a bearer token and exchanges it for tickets.
-	g.cors, err = g.origins.CORS(middleware.CORSConfig{
-		Headers: []string{"Authorization"}, Expose: []string{"Retry-After"}, MaxAge: 10 * time.Minute,
-	})
+	g.cors, err = g.origins.CORS(middleware.CORSConfig{Headers: []string{"Authorization"}, MaxAge: 10 * time.Minute})
 	if err != nil {
 		return g, err
 	}

@@ -71,13 +71,13 @@ func parseOptions(args []string, usage io.Writer) (options, error) {
 func (o options) check(rest []string) error {
 	errs := o.checkBehind()
 	if len(rest) > 0 {
-		errs = append(errs, fmt.Errorf("what is %q? there are flags only", rest[0]))
+		errs = append(errs, fmt.Errorf("%q is not a flag: write flags only", rest[0]))
 	}
 	if (o.cert == "") != (o.key == "") {
 		errs = append(errs, errors.New("-cert and -key go together"))
 	}
 	if o.limits.handshakesPerMinute < 1 || o.limits.loginsPerMinute < 1 {
-		errs = append(errs, errors.New("-handshakes-per-minute and -logins-per-minute are at least 1: there is no unlimited"))
+		errs = append(errs, fmt.Errorf("-handshakes-per-minute %d, -logins-per-minute %d: write at least 1 for each: there is no unlimited", o.limits.handshakesPerMinute, o.limits.loginsPerMinute))
 	}
 	if o.redis != "" && (o.secret == "" || len(o.origins) == 0) {
 		errs = append(errs, errors.New("-redis needs -secret and -origin, the same on all nodes: they have the same accounts, keys and address"))
@@ -86,7 +86,7 @@ func (o options) check(rest []string) error {
 		errs = append(errs, errors.New("-redis: want host:port, as 127.0.0.1:6379")) // a URL could have a password
 	}
 	if o.drain < 0 {
-		errs = append(errs, errors.New("-drain is negative"))
+		errs = append(errs, fmt.Errorf("-drain %v is negative: write a time, or 0 to end at once", o.drain))
 	}
 	return errors.Join(errs...)
 }

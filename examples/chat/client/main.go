@@ -58,7 +58,7 @@ func parseOptions(args []string, usage io.Writer) (o options, err error) {
 		return o, err
 	}
 	if f.NArg() > 0 {
-		return o, fmt.Errorf("what is %q? there are flags only", f.Arg(0))
+		return o, fmt.Errorf("%q is not a flag: write flags only", f.Arg(0))
 	}
 	if !strings.HasPrefix(o.origin, "https://") {
 		return o, fmt.Errorf("-origin %q: want https://name or https://name:port", o.origin)
