@@ -44,5 +44,8 @@
 //     fail, since Redis may be down, but a warning is logged.
 //   - appendonly yes, if sessions are to outlive a restart. With appendfsync everysec a crash of the
 //     server loses the last second; the nodes store the ends of that second again.
+//   - appendfsync always, if a crash of the server must not let a ticket open a second socket: with
+//     everysec the server may forget which tickets of the last second were used, and they are good
+//     for their 30 s.
 //   - no reads from replicas: a sign-out would not hold while a replica lags behind.
 package redis

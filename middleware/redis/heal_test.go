@@ -164,6 +164,16 @@ func TestEvictionIsReported(t *testing.T) {
 	eventually(t, "a warning", func() bool { return strings.Contains(log.String(), "maxmemory-policy=allkeys-lru") })
 }
 
+// Each command takes 800 ms, and a new connection several of them: the node hears nevertheless.
+func TestSlowServer(t *testing.T) {
+	t.Parallel()
+	between := startProxy(t, commonServer(t).addr)
+	between.delay = 800 * time.Millisecond
+	shared := node(t, between.addr())
+	shared.Sessions()
+	eventually(t, "the node hears", func() bool { return !shared.Hearing().Deaf })
+}
+
 // The node is not ready without a server, and says why; requests are refused within their time.
 func TestNotReadyWithoutAServer(t *testing.T) {
 	t.Parallel()

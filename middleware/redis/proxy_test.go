@@ -5,6 +5,7 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
 )
 
 // proxy stands between a node and its server, and keeps connections open that it passes nothing
@@ -13,6 +14,7 @@ type proxy struct {
 	l      net.Listener
 	target string
 	over   chan struct{} // closed when the test is
+	delay  time.Duration // of all that goes to the server
 
 	mu    sync.Mutex
 	links map[*link]struct{}
@@ -87,6 +89,9 @@ func (p *proxy) pass(x *link, to, from net.Conn) {
 			p.mu.Unlock()
 		}
 		p.pause(x)
+		if to == x.server {
+			time.Sleep(p.delay)
+		}
 		if _, writing := to.Write(b[:n]); err != nil || writing != nil {
 			return
 		}

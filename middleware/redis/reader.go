@@ -16,7 +16,8 @@ import (
 const (
 	readBlock    = time.Second     // how long one read waits for an entry
 	readTimeout  = 3 * time.Second // for its answer: the server may be gone without an error
-	writeTimeout = time.Second
+	dialTimeout  = 6 * time.Second // for the several trips of a new connection
+	writeTimeout = canaryBy        // a new connection to a slow server takes as long
 	canaryEvery  = 2 * time.Second
 	canaryBy     = 5 * time.Second // a canary that has not been read by then was lost
 	readCount    = 512
@@ -74,6 +75,9 @@ func (r *reader) connected(ctx context.Context) error {
 	client := goredis.NewUniversalClient(&options)
 	defer context.AfterFunc(ctx, func() { _ = client.Close() })() // a read does not end with its context
 	defer func() { _ = client.Close() }()
+	if err := dial(ctx, client); err != nil {
+		return err
+	}
 	if err := r.stand(ctx, client); err != nil {
 		return err
 	}
@@ -97,6 +101,15 @@ func (r *reader) connected(ctx context.Context) error {
 		}
 	}
 	return ctx.Err()
+}
+
+func dial(ctx context.Context, client goredis.UniversalClient) error {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	if err := client.Ping(ctx).Err(); err != nil {
+		return fmt.Errorf("redis: the log: connect: %w", err)
+	}
+	return nil
 }
 
 // read returns the entries after the one we stand on.
