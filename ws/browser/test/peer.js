@@ -1,5 +1,6 @@
 // The server's side of a sealed connection, over a FakeSocket.
 
+import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { FakeSocket } from "./fake.js";
 import { hex, internals } from "./internals.js";
@@ -30,7 +31,9 @@ export class Peer {
 
   // frame returns the next frame that the client sent.
   async frame() {
-    return until(() => this.socket.sent[this.taken] && this.socket.sent[this.taken++]);
+    await until(() => this.socket.sent.length > this.taken || this.socket.readyState === 3);
+    assert.ok(this.socket.sent.length > this.taken, "the socket ended without another frame");
+    return this.socket.sent[this.taken++];
   }
 
   // shake sends the hello and derives the keys; the caller sends ready.
