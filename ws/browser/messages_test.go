@@ -84,7 +84,7 @@ func TestMessagesInOrderOnceOrReported(t *testing.T) {
 			s.start()
 			return s.dial(o)
 		},
-		"Chromium": (*site).browse,
+		"Chromium": func(s *site, o options) *page { return s.browse(chromium, o) },
 	} {
 		t.Run(where, func(t *testing.T) {
 			var n numbers

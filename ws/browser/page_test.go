@@ -12,6 +12,7 @@ import (
 type line struct {
 	State  string
 	Ending *ending
+	Delay  float64 // in ms, of the state waiting
 	Sealed bool
 
 	Protocol string
@@ -26,8 +27,9 @@ type line struct {
 
 	// Only a page reports these.
 	Fault  string
-	Over   bool // for good
-	Timers int  // that are still running
+	Over   bool   // for good
+	Timers int    // that are still running
+	Shown  string // "anew", "again" from the back-forward cache, or another page: "away"
 }
 
 type ending struct {
@@ -43,6 +45,8 @@ type page struct {
 	in    io.WriteCloser
 	lines chan line
 	all   []line
+
+	browser *remote // that shows it
 }
 
 func (p *page) do(what options) {

@@ -1,16 +1,10 @@
 package browser_test
 
 import (
-	"context"
 	"io"
 	"net"
-	"strconv"
 	"sync"
 	"sync/atomic"
-	"testing"
-	"time"
-
-	"github.com/securews/securews/ws"
 )
 
 // path is a TCP relay to a site that can lose everything, and reset its connections.
@@ -19,6 +13,7 @@ type path struct {
 	hole     atomic.Bool // deliver nothing
 
 	mu    sync.Mutex
+	site  string // address
 	conns []net.Conn
 }
 
@@ -34,7 +29,10 @@ func (s *site) through() *path {
 			if err != nil {
 				return
 			}
-			up, err := (&net.Dialer{}).Dial("tcp", s.addr)
+			p.mu.Lock()
+			to := p.site
+			p.mu.Unlock()
+			up, err := (&net.Dialer{}).Dial("tcp", to)
 			if err != nil {
 				_ = c.Close()
 				continue
@@ -52,6 +50,13 @@ func (s *site) through() *path {
 		relays.Wait()
 	})
 	return p
+}
+
+// leads has the path end at the address of a site.
+func (p *path) leads(to string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.site = to
 }
 
 func (p *path) copy(to, from net.Conn) {
@@ -80,89 +85,4 @@ func (p *path) reset() {
 		_ = c.Close()
 	}
 	p.conns = nil
-}
-
-func TestChromiumNoticesABlackHole(t *testing.T) {
-	s := newSite(t, ws.Config{Serve: echo})
-	way := s.through()
-	p := s.browse(options{"heartbeat": options{"every": 500, "timeout": 500}})
-	p.state("open")
-	p.do(options{"send": "arrives"})
-	p.message("arrives")
-	way.hole.Store(true)
-	p.do(options{"send": "vanishes"})
-	if e := p.state("waiting").Ending; e.Code != 1006 || e.Reason != "timeout" {
-		t.Errorf("%+v, want 1006 timeout", e)
-	}
-	named := func(l line) bool {
-		return l.Undelivered != nil && *l.Undelivered == "vanishes" && l.Why == "unconfirmed"
-	}
-	if p.count(named) == 0 {
-		p.until("what is not confirmed", named)
-	}
-	way.hole.Store(false)
-	way.reset()
-	p.state("open")
-	p.do(options{"send": "after"})
-	p.message("after")
-}
-
-// The path is reset every 500 ms while a page sends 2,000 numbers: each arrives once, or is named.
-func TestChromiumThroughResets(t *testing.T) {
-	const most = 2000
-	var mu sync.Mutex
-	arrived := map[int]int{}
-	s := newSite(t, ws.Config{Limits: ws.Limits{MessagesPerSecond: 10_000}, Serve: func(_ context.Context, c *ws.Conn) error {
-		for {
-			var n int
-			if err := c.ReadJSON(&n); err != nil {
-				return err
-			}
-			mu.Lock()
-			arrived[n]++
-			mu.Unlock()
-		}
-	}})
-	way := s.through()
-	p := s.browse(options{"queue": options{"messages": 10_000}})
-	p.state("open")
-	stop := make(chan struct{})
-	var resets sync.WaitGroup
-	resets.Go(func() {
-		tick := time.NewTicker(500 * time.Millisecond)
-		defer tick.Stop()
-		for {
-			select {
-			case <-tick.C:
-				way.reset()
-			case <-stop:
-				return
-			}
-		}
-	})
-	p.do(options{"numbers": most})
-	p.until("the last number", func(l line) bool { return l.Sent == most })
-	close(stop)
-	resets.Wait()
-	p.do(options{"close": true})
-	p.end()
-	named := map[int]bool{}
-	for _, l := range p.all {
-		if l.Undelivered != nil {
-			n, _ := strconv.Atoi(*l.Undelivered)
-			named[n] = true
-		}
-	}
-	mu.Lock()
-	defer mu.Unlock()
-	for n := range most {
-		if arrived[n] > 1 || arrived[n] == 0 && !named[n] {
-			t.Errorf("%d arrived %d times, named: %v", n, arrived[n], named[n])
-		}
-	}
-	opened := p.count(func(l line) bool { return l.State == "open" })
-	t.Logf("%d connections, %d arrived, %d named", opened, len(arrived), len(named))
-	if opened < 5 || len(arrived) < most/2 {
-		t.Errorf("%d connections, %d arrived", opened, len(arrived))
-	}
 }

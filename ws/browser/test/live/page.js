@@ -6,21 +6,36 @@ import { seal } from "securews/seal";
 import { obey, report } from "./orders.js";
 
 const { control, sealed, refresh, first, ...options } = JSON.parse(document.body.dataset.options);
+const { setTimeout, clearTimeout, setInterval, clearInterval } = window;
+
+// ask makes a request until it succeeds: the browser may be offline.
+async function ask(path, init) {
+  for (;;) {
+    try {
+      return await (await fetch(control + path, init)).text();
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+}
 
 // Reports made during a request are sent together in the next one.
 let untold = [];
-let telling = false;
-async function tell(what) {
+let telling;
+function tell(what) {
   untold.push(what);
-  if (telling) return;
-  telling = true;
-  while (untold.length > 0) await fetch(`${control}/tell`, { method: "POST", body: JSON.stringify(untold.splice(0)) });
-  telling = false;
+  telling ??= tellAll();
+}
+
+async function tellAll() {
+  while (untold.length > 0) await ask("/tell", { method: "POST", body: JSON.stringify(untold.splice(0)) });
+  telling = undefined;
 }
 
 document.addEventListener("securitypolicyviolation", (e) => tell({ fault: `${e.violatedDirective} ${e.blockedURI}` }));
 window.addEventListener("error", (e) => tell({ fault: e.message }));
 window.addEventListener("unhandledrejection", (e) => tell({ fault: String(e.reason) }));
+window.addEventListener("pageshow", (e) => tell({ shown: e.persisted ? "again" : "anew" }));
 
 // Without the planned reconnect, the server ends connections that have expired.
 const plain = async ({ signal }) => ({ ...(await fetchTicket(options.ticket, { signal })), refresh_after: 0 });
@@ -28,7 +43,6 @@ const ticket = refresh === false ? plain : options.ticket;
 
 // A client that has running timers could still reconnect.
 const timers = new Set();
-const { setTimeout, clearTimeout, setInterval, clearInterval } = window;
 const started = (timer) => (timers.add(timer), timer);
 const stopped = (timer) => (timers.delete(timer), timer);
 window.setTimeout = (run, ...how) => {
@@ -44,7 +58,20 @@ report(client, tell);
 if (first) obey(client, first); // before the server can have answered
 client.closed.then(() => tell({ over: true, timers: timers.size }));
 
+// Resolves once the client has a state, for a test whose page can send no report.
+window.reached = async (state) => {
+  while (client.state !== state) await new Promise((resolve) => client.addEventListener("state", resolve, { once: true }));
+};
+
 for (;;) {
-  const order = await (await fetch(`${control}/todo`)).json();
-  obey(client, order, () => window.dispatchEvent(new Event("pageshow")), tell);
+  const order = JSON.parse(await ask("/todo"));
+  if (order.leave) {
+    // A request under way would keep the page out of the back-forward cache.
+    await telling;
+    const shown = new Promise((resolve) => window.addEventListener("pageshow", resolve, { once: true }));
+    location.href = "/away";
+    await shown;
+  } else {
+    obey(client, order, () => window.dispatchEvent(new Event("pageshow")), tell);
+  }
 }
