@@ -142,8 +142,15 @@ func (p *HostPolicy) find(r *http.Request) (wild string, err error) {
 }
 
 func (p *HostPolicy) refuse(r *http.Request, host string, why error) error {
-	if forwarded := r.Header[forwardedHost]; len(forwarded) > 0 && host == r.Host {
+	if host != r.Host {
+		return refuseHost(host, why)
+	}
+	proxy, header := p.proxies.hostFrom(r)
+	switch forwarded := r.Header[forwardedHost]; {
+	case len(forwarded) > 0 && header == "":
 		why = &unreadHostCause{why, forwarded[0]}
+	case proxy.trusted && len(r.Header[header]) == 0:
+		why = &proxiedHostCause{why, proxy, header}
 	}
 	return refuseHost(host, why)
 }

@@ -53,13 +53,21 @@ func (c *plaintextCause) Error() string {
 }
 
 func (c *plaintextCause) name() string {
-	switch {
-	case c.peer.kind == peerUnix:
-		return "a Unix socket"
-	case c.peer.addr.IsValid():
-		return c.peer.addr.String()
+	if name := c.peer.name(); name != "" {
+		return name
 	}
 	return fmt.Sprintf("%.80q", c.remote)
+}
+
+// name is "" if the peer has no address.
+func (p peer) name() string {
+	switch {
+	case p.kind == peerUnix:
+		return "a Unix socket"
+	case p.addr.IsValid():
+		return p.addr.String()
+	}
+	return ""
 }
 
 // entry says what to add to ProxiesConfig.Trusted for this peer.
@@ -112,3 +120,31 @@ func (c *unreadHostCause) Error() string {
 }
 
 func (c *unreadHostCause) Unwrap() error { return c.why }
+
+// hostFrom returns the peer of the request and, if it is trusted, the header in which it
+// has to name the host; "" if Host counts.
+func (p *Proxies) hostFrom(r *http.Request) (from peer, header string) {
+	from = p.find(r).peer
+	if from.trusted && !p.forwarded {
+		header = p.host
+	}
+	return from, header
+}
+
+// proxiedHostCause adds to the fault of a Host that a trusted proxy has sent it, and how
+// that proxy sends the Host of the client.
+type proxiedHostCause struct {
+	why    error
+	proxy  peer
+	header string // ProxiesConfig.HostHeader
+}
+
+func (c *proxiedHostCause) Error() string {
+	by := fmt.Sprintf("%v; %s is the peer, which ProxiesConfig.Trusted names, ", c.why, c.proxy.name())
+	if c.header == "" {
+		return by + "and if that proxy changes Host, let it keep the client's (nginx: proxy_set_header Host $http_host)"
+	}
+	return by + fmt.Sprintf("and sends no %s, so its Host counts: let the proxy set it (nginx: proxy_set_header %s $http_host), or remove ProxiesConfig.HostHeader", c.header, c.header)
+}
+
+func (c *proxiedHostCause) Unwrap() error { return c.why }

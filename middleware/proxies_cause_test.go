@@ -96,3 +96,54 @@ func TestHostCauseNamesTheForwardedHost(t *testing.T) {
 		t.Errorf("%q", cause)
 	}
 }
+
+// A Host that is not listed, from a trusted proxy that may have changed it.
+func TestHostCauseNamesTheProxy(t *testing.T) {
+	t.Parallel()
+	const fault, peer = `HostPolicy: Host "app": it is not one of the hosts of NewHostPolicy`, `; 10.0.0.1 is the peer, which ProxiesConfig.Trusted names, `
+	const keep = peer + `and if that proxy changes Host, let it keep the client's (nginx: proxy_set_header Host $http_host)`
+	for _, row := range []struct {
+		name      string
+		cfg       middleware.ProxiesConfig
+		via       string
+		host      string // X-Forwarded-Host
+		forwarded []string
+		after     string // the fault
+	}{
+		{
+			name: "it has to keep Host", via: viaProxy, after: keep,
+			cfg: middleware.ProxiesConfig{Trusted: trustedProxies},
+		},
+		{
+			name: "it writes Forwarded without a host", via: viaProxy, forwarded: []string{"proto=https"}, after: keep,
+			cfg: middleware.ProxiesConfig{Trusted: trustedProxies, Forwarded: true},
+		},
+		{
+			name: "it has to name Host in a header", via: viaProxy,
+			cfg:   middleware.ProxiesConfig{Trusted: trustedProxies, HostHeader: "X-Forwarded-Host"},
+			after: peer + `and sends no X-Forwarded-Host, so its Host counts: let the proxy set it (nginx: proxy_set_header X-Forwarded-Host $http_host), or remove ProxiesConfig.HostHeader`,
+		},
+		{
+			name: "it has named that Host", via: viaProxy, host: "app",
+			cfg: middleware.ProxiesConfig{Trusted: trustedProxies, HostHeader: "X-Forwarded-Host"},
+		},
+		{
+			name: "a client is not told of proxies", via: "203.0.113.7:4711",
+			cfg: middleware.ProxiesConfig{Trusted: trustedProxies, HostHeader: "X-Forwarded-Host"},
+		},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			r := requestVia(row.via, "Forwarded", row.forwarded...)
+			r.Host = "app"
+			if row.host != "" {
+				r.Header.Set("X-Forwarded-Host", row.host)
+			}
+			err := hostPolicy(t, "app.example").Behind(proxies(t, row.cfg)).Check(r)
+			guardAnswer(t, err, 421, "host_not_allowed")
+			if got := errors.Unwrap(err).Error(); !strings.HasSuffix(got, fault+row.after) {
+				t.Errorf("%s", got)
+			}
+		})
+	}
+}

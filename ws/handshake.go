@@ -39,7 +39,7 @@ func (h *Handler) Check(r *http.Request) (err error) {
 func (h *Handler) parse(r *http.Request) (hs handshake, err error) {
 	if !h.cfg.DangerouslyAllowPlaintext {
 		if err := h.cfg.Proxies.CheckTLS(r); err != nil { // ASVS 4.4.1
-			return hs, refusal(http.StatusForbidden, middleware.ReasonTLSRequired, &plaintextCause{errors.Unwrap(err)})
+			return hs, refusal(http.StatusForbidden, middleware.ReasonTLSRequired, &plaintextCause{errors.Unwrap(err), h.cfg.Proxies == nil})
 		}
 	}
 	if err := checkHandshake(r); err != nil {
@@ -62,10 +62,17 @@ func (h *Handler) parse(r *http.Request) (hs handshake, err error) {
 var errSubprotocol = errors.New("ws: handshake: Sec-WebSocket-Protocol: none of those that the client offers is in Config.Subprotocols")
 
 // plaintextCause names the settings of a handler beside the cause that the proxies give.
-type plaintextCause struct{ why error }
+type plaintextCause struct {
+	why       error
+	noProxies bool // Config.Proxies is nil
+}
 
 func (c *plaintextCause) Error() string {
-	return fmt.Sprintf("ws: handshake: %v; see Config.Proxies, and on a development server Config.DangerouslyAllowPlaintext", c.why)
+	proxies := "see Config.Proxies"
+	if c.noProxies {
+		proxies = "Config.Proxies is nil, and a Proxies in front as a layer does not replace it"
+	}
+	return fmt.Sprintf("ws: handshake: %v; %s; on a development server see Config.DangerouslyAllowPlaintext", c.why, proxies)
 }
 
 func (c *plaintextCause) Unwrap() error { return c.why }

@@ -101,6 +101,19 @@ func TestForgedForwardingHeadersGainNothing(t *testing.T) {
 	}
 }
 
+// ASVS 4.4.1: the Proxies of a layer in front is not that of the handler, and the log says so.
+func TestProxiesInFrontDoNotReplaceConfigProxies(t *testing.T) {
+	log := new(logs)
+	layer := trusting(t, middleware.ProxiesConfig{Trusted: []string{"127.0.0.1"}}).Handler
+	srv := httptest.NewServer(layer(handler(t, ws.Config{Log: log.logger()})))
+	defer srv.Close()
+	res, body := answer(t, dialed(t, "tcp", srv.Listener.Addr().String()), edited("X-Forwarded-Proto: https"))
+	wantRefusal(t, res, body, 403, "tls_required")
+	if want := "Config.Proxies is nil, and a Proxies in front as a layer does not replace it"; !strings.Contains(log.String(), want) {
+		t.Errorf("the log lacks %s: %s", want, log)
+	}
+}
+
 // A page of one tenant opens no socket at the host of another, with the cookies that its user
 // has there. The proxy changes Host, and names the one that it was asked for.
 func TestTenantsBehindAProxy(t *testing.T) {
