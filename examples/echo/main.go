@@ -29,7 +29,7 @@ func main() {
 	socket := must(ws.New(ws.Config{Origins: origins, Auth: auth, Live: registry, Serve: echo}))
 
 	mux := http.NewServeMux()
-	mux.Handle("/ws", socket)
+	mux.Handle("GET /ws", socket)
 	mux.HandleFunc("POST /login", answer(func(r *http.Request) error { // check a password here
 		return sessions.Login(r.Context(), session.Identity{Subject: cmp.Or(r.FormValue("user"), "alice")})
 	}))

@@ -2,7 +2,7 @@
 // on a handshake, or should not: the page trades its credential, over an ordinary POST,
 // for a ticket that opens one socket within seconds (ASVS 4.4.3, 4.4.4, 10.1.1).
 //
-// [Tickets.Issue] answers that POST, authenticated by Config.Auth:
+// [Tickets.Issue] returns the handler of that POST, authenticated by Config.Auth. It answers:
 //
 //	{"ticket":"…","cid":"…","expires_in":30,"refresh_after":240,"subprotocol":"ticket.…"}
 //
