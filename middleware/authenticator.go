@@ -11,6 +11,7 @@ import (
 
 // ErrNoCredential is the error of an [Authenticator] for a request that carries none of
 // its credentials: the next Authenticator is asked. Any other error refuses the request.
+// An error that wraps it may say more, for the log.
 var ErrNoCredential = errors.New("middleware: no credential")
 
 // Authenticator recognizes one kind of credential.

@@ -32,9 +32,13 @@ func (a *Auth) recognize(r *http.Request) (Principal, error) {
 	found := -1
 	var principal Principal
 	var failure error
+	nothing := ErrNoCredential
 	for i := range a.list {
 		p, err := a.list[i].authenticate(r)
 		if errors.Is(err, ErrNoCredential) {
+			if _, nested := err.(*Refusal); nothing == ErrNoCredential && !nested {
+				nothing = err // the first that says more
+			}
 			continue
 		}
 		if undecided(r, err) {
@@ -56,7 +60,7 @@ func (a *Auth) recognize(r *http.Request) (Principal, error) {
 	case found < 0 && a.anonymous:
 		return Anonymous().Authenticate(r)
 	case found < 0:
-		return Principal{}, Unauthorized(ReasonNoCredential, ErrNoCredential)
+		return Principal{}, Unauthorized(ReasonNoCredential, nothing)
 	case a.list[found].ambient && !a.list[found].nested && r.Header.Get("Origin") == "" && (opening.IsHandshake(r) || !method.IsSafe(r.Method)):
 		return Principal{}, &Refusal{Status: http.StatusForbidden, Reason: ReasonOriginMissing, Err: errAmbient}
 	}

@@ -44,7 +44,7 @@ func (m *Manager) Authenticate(r *http.Request) (middleware.Principal, error) {
 	case fresh:
 		return m.principal(handle, rec), nil
 	case !m.live(rec, time.Now()):
-		return middleware.Principal{}, middleware.ErrNoCredential
+		return middleware.Principal{}, errNoLive
 	case !st.own().IsZero():
 		return m.principal(handle, rec), nil
 	}
@@ -53,7 +53,7 @@ func (m *Manager) Authenticate(r *http.Request) (middleware.Principal, error) {
 	now, err := m.read(ctx, handle)
 	switch {
 	case errors.Is(err, errGone):
-		return middleware.Principal{}, middleware.ErrNoCredential
+		return middleware.Principal{}, errNoLive
 	case err != nil:
 		return middleware.Principal{}, refused(err)
 	}

@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
 
+	"github.com/securews/securews/middleware"
 	"github.com/securews/securews/session"
 )
 
@@ -43,5 +46,32 @@ func TestLogOfARecordOfAnotherIssuerNamesBoth(t *testing.T) {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("the log is %s, without %q", log.String(), want)
 		}
+	}
+}
+
+// The cause of a 401 tells a cookie of a session that has ended from a request without one.
+func TestCauseOfACookieThatNamesNoLiveSession(t *testing.T) {
+	t.Parallel()
+	elsewhere := newBrowser(t, app(t, newManager(t, session.Config{})))
+	elsewhere.get("/login?u=root")
+	auth, err := middleware.NewAuth(newManager(t, session.Config{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cause := func(cookies map[string]string) string {
+		r := httptest.NewRequest("GET", "https://app.example/me", nil)
+		for name, value := range cookies {
+			r.AddCookie(&http.Cookie{Name: name, Value: value})
+		}
+		_, err := auth.Authenticate(r)
+		wantsRefusal(t, "Authenticate", err, 401, "no_credential")
+		return err.Error()
+	}
+	const want = "session: the cookie names no live session: it has run out, or the store does not have it"
+	if got := cause(elsewhere.cookies); !strings.Contains(got, want) {
+		t.Errorf("%q, without %q", got, want)
+	}
+	if got := cause(nil); strings.Contains(got, "cookie") {
+		t.Errorf("without a cookie: %q", got)
 	}
 }

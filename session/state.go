@@ -102,9 +102,11 @@ func (m *Manager) load(r *http.Request) (*state, error) {
 		if previous {
 			st.moved = value
 		}
+	case errors.Is(err, errGone):
+		st.refusal = errNoLive
 	case errors.Is(err, errRevoked):
 		st.refusal = middleware.Unauthorized(middleware.ReasonCredentialRevoked, err)
-	case !errors.Is(err, errGone):
+	default:
 		return nil, unavailable(err)
 	}
 	return st, nil
