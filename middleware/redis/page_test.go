@@ -1,7 +1,9 @@
 package redis_test
 
 import (
+	"context"
 	"crypto/tls"
+	"errors"
 	"net/http"
 	"os"
 	"regexp"
@@ -79,8 +81,8 @@ func TestPageHasTheWiring(t *testing.T) {
 	_ = shared.Close()
 }
 
-// A server starts with the settings of the page. A node logs no complaint about them, and what it
-// does is allowed to the user.
+// A server starts with the settings of the page. A node logs no complaint about them, and its
+// user may run its commands.
 func TestPageHasTheSettingsOfAServer(t *testing.T) {
 	t.Parallel()
 	var args []string
@@ -93,13 +95,39 @@ func TestPageHasTheSettingsOfAServer(t *testing.T) {
 		t.Errorf("appendonly %q", got)
 	}
 	var log logged
-	kits(t, func(t testing.TB) *redis.Shared {
-		return nodeWith(t, redis.Config{Log: textLog(&log), Options: &goredis.UniversalOptions{
-			Addrs: []string{s.addr}, Username: "app", Password: "change-me",
-		}})
-	})
+	shared := nodeWith(t, redis.Config{Log: textLog(&log), Options: &goredis.UniversalOptions{
+		Addrs: []string{s.addr}, Username: "app", Password: "change-me",
+	}})
+	useAll(t, shared)
+	eventually(t, "the node is ready", func() bool { return shared.Ready(t.Context()) == nil })
 	if strings.Contains(log.String(), "maxmemory") || strings.Contains(log.String(), "NOPERM") {
 		t.Errorf("the log: %s", &log)
+	}
+}
+
+// useAll does everything once that a service does with the server.
+func useAll(t *testing.T, shared *redis.Shared) {
+	t.Helper()
+	m := checked(session.New(session.Config{Store: shared.Sessions(), StoreTimeout: 10 * time.Second})) // the disk of a test machine is slow
+	b := &browser{m: m}
+	b.request(t, func(ctx context.Context) error { return m.Login(ctx, session.Identity{Subject: "ann"}) })
+	b.request(t, m.LogoutOthers)
+	list, err := m.Sessions(t.Context(), "ann")
+	if len(list) != 1 {
+		t.Errorf("%d sessions", len(list))
+	}
+	b.request(t, m.Logout)
+	limiter := checked(shared.Limiter(redis.Limit{Name: "login", Events: 5}))
+	_, errLimit := limiter.Allow(t.Context(), "ann")
+	tickets, key := shared.Tickets(), strings.Repeat("k", 43)
+	err = errors.Join(err, errLimit,
+		m.SetRoles(t.Context(), "ann", []string{"admin"}),
+		m.LogoutEverywhere(t.Context(), "ann"),
+		m.Revocations().Revoke(t.Context(), middleware.Revocation{Subject: "ann"}),
+		tickets.Put(t.Context(), key, []byte("ticket"), time.Minute))
+	_, errTake := tickets.Take(t.Context(), key)
+	if err := errors.Join(err, errTake); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -30,7 +30,7 @@ func stored(t testing.TB, c goredis.UniversalClient) map[string]int64 {
 	return sizes
 }
 
-var calls = regexp.MustCompile(`cmdstat_(get|set|del|getdel|evalsha|xadd):calls=(\d+)`)
+var calls = regexp.MustCompile(`cmdstat_(get|set|del|getdel|evalsha|xadd|multi|exec):calls=(\d+)`)
 
 // commands returns how many commands have been called, except those by which a node reads the log.
 func commands(t testing.TB, c goredis.UniversalClient) (n int) {
@@ -87,8 +87,8 @@ func TestSizes(t *testing.T) {
 	}{
 		{"a login", 9 + 1, func() { ann.request(t, login) }},
 		{"a request, handshake or recheck", 4 + 1, func() { ann.request(t, func(context.Context) error { return nil }) }},
-		{"a logout", 10 + 1, func() { ann.request(t, m.Logout) }},
-		{"a sign-out everywhere", 3 + 1, func() {
+		{"a logout", 14 + 1, func() { ann.request(t, m.Logout) }},
+		{"a sign-out everywhere", 5 + 1, func() {
 			if err := m.LogoutEverywhere(t.Context(), "ann"); err != nil {
 				t.Error(err)
 			}
