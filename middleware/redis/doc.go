@@ -51,5 +51,7 @@
 //   - appendfsync always, if a crash of the server must not let a ticket open a second socket: with
 //     everysec the server may forget which tickets of the last second were used, and they are good
 //     for their 30 s.
+//   - a user, if there is an Access Control List, with +@read +@write +@connection +@transaction
+//     +@scripting +info +time, on the keys of Config.Prefix.
 //   - no reads from replicas: a sign-out would not hold while a replica lags behind.
 package redis
