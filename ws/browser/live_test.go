@@ -72,7 +72,8 @@ type site struct {
 	tickets *ticket.Tickets
 	revoked middleware.Revocations
 	more    func(*http.ServeMux)
-	slow    time.Duration // delay of the first ticket
+	front   func(http.Handler) http.Handler // before the site, if not nil
+	slow    time.Duration                   // delay of the first ticket
 
 	live *live.Registry
 	srv  *httptest.Server
@@ -137,7 +138,11 @@ func (s *site) start() {
 	if s.more != nil {
 		s.more(mux)
 	}
-	s.srv = httptest.NewUnstartedServer(mux)
+	var h http.Handler = mux
+	if s.front != nil {
+		h = s.front(mux)
+	}
+	s.srv = httptest.NewUnstartedServer(h)
 	_ = s.srv.Listener.Close()
 	s.srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
 	s.srv.Listener = must((&net.ListenConfig{}).Listen(s.t.Context(), "tcp", s.addr))(s.t)
