@@ -107,6 +107,7 @@ func (m *marionette) call(name string, parameters map[string]any) (json.RawMessa
 	if err != nil {
 		return nil, err
 	}
+	_ = m.conn.SetDeadline(time.Now().Add(patience)) // the last one may be over
 	if _, err := fmt.Fprintf(m.conn, "%d:%s", len(text), text); err != nil {
 		return nil, err
 	}
