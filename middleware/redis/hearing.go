@@ -34,7 +34,7 @@ func (l *endLog) await(ctx context.Context) error {
 		return nil
 	default:
 	}
-	if fault, since := l.faulty(); fault != nil && time.Since(since) > awaitFor {
+	if since, fault := l.faulty(); fault != nil && time.Since(since) > awaitFor {
 		return fault
 	}
 	select {
@@ -47,10 +47,10 @@ func (l *endLog) await(ctx context.Context) error {
 	}
 }
 
-func (l *endLog) faulty() (fault error, since time.Time) {
+func (l *endLog) faulty() (since time.Time, fault error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.state.fault, l.state.since
+	return l.state.since, l.state.fault
 }
 
 // hears returns why this node does not hear of announcements; nil if it does, or was not asked to.
