@@ -38,9 +38,9 @@
 // Open connections go on until live.Timeouts.Stale after the last good answer about their
 // credential, and then end with 1013 `later`. [Shared.Ready] reports it to a load balancer.
 //
-// Reads wait for the log, so the cause of such a refusal is often session.Config.StoreTimeout. The
-// error of the server is in the one line of Config.Log that says that announcements do not arrive.
-// The client itself logs failed dials to stderr; see goredis.SetLogger.
+// Reads wait for the log for half a second, and then fail at once, with the error of the server as the
+// cause. Config.Log gets one line when announcements no longer arrive. The client itself logs failed
+// dials to stderr; see goredis.SetLogger.
 //
 // # Settings of the server
 //
