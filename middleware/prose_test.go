@@ -55,7 +55,8 @@ func TestProse(t *testing.T) {
 			return err
 		}
 		rel = filepath.ToSlash(rel)
-		unit, read := path.Dir(rel), func([]byte) []string { return nil }
+		unit := path.Dir(rel)
+		var read func([]byte) []string
 		switch {
 		case strings.HasSuffix(rel, ".md"):
 			unit, read = rel, proseOfDocument

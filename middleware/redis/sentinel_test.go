@@ -86,6 +86,7 @@ func TestFailover(t *testing.T) {
 	})
 	master.kill()
 	signOut("bob")
+	eventually(t, "the first node reads the log again", func() bool { return shared.Ready(t.Context()) == nil })
 	all, err := shared.Sessions().AllCtx(t.Context())
 	if err != nil || len(all) != 2 {
 		t.Errorf("%d marks, %v; want those of ann and bob", len(all), err)
