@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -52,15 +53,25 @@ func needsRedis(t testing.TB) {
 	needs(t, "redis-server", "apt-get install -y --no-install-recommends redis-server")
 }
 
-// freePort returns a port that nothing listens on.
+// ports are those that freePort has returned.
+var ports sync.Map
+
+// freePort returns a port that nothing listens on, once. It is below those that Linux gives to outgoing
+// connections.
 func freePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		port := 10_000 + rand.IntN(20_000)
+		if _, used := ports.LoadOrStore(port, true); used {
+			continue
+		}
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			_ = l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatal("no free port")
+	return 0
 }
 
 // startServer starts one on a free port, without persistence.
