@@ -36,11 +36,13 @@ func Check(rt http.RoundTripper) (errs []error) {
 	return errs
 }
 
-// transportOf returns the [http.Transport] in rt; nil if there is none, or none can be seen.
+// transportOf returns a copy of the [http.Transport] in rt; nil if there is none, or none can be
+// seen. The fields of one that others use cannot be read: its first request writes TLSClientConfig,
+// and Clone waits for that.
 func transportOf(rt http.RoundTripper) *http.Transport {
 	for rt != nil {
 		if t, ok := rt.(*http.Transport); ok {
-			return t
+			return t.Clone()
 		}
 		u, ok := rt.(interface{ Unwrap() http.RoundTripper })
 		if !ok {
@@ -48,8 +50,10 @@ func transportOf(rt http.RoundTripper) *http.Transport {
 		}
 		rt = u.Unwrap()
 	}
-	t, _ := http.DefaultTransport.(*http.Transport)
-	return t
+	if t, ok := http.DefaultTransport.(*http.Transport); ok {
+		return t.Clone()
+	}
+	return nil
 }
 
 // pinned reports whether VerifyConnection alone decides on the certificate. A transport with a

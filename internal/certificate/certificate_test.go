@@ -238,3 +238,20 @@ func TestCheck(t *testing.T) {
 		}
 	}
 }
+
+// The first use of a Transport writes its TLSClientConfig, perhaps while another client of it is made.
+func TestTransportInUse(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		shared := &http.Transport{ForceAttemptHTTP2: true}
+		var all sync.WaitGroup
+		all.Go(shared.CloseIdleConnections)
+		all.Go(func() {
+			if errs := certificate.Check(shared); len(errs) > 0 {
+				t.Error(errs)
+			}
+		})
+		all.Go(func() { certificate.Transport(shared) })
+		all.Wait()
+	}
+}
