@@ -3,7 +3,6 @@ package redis
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -127,29 +126,15 @@ func (r *reader) announceHealed(ctx context.Context) error {
 	return nil
 }
 
+// valuesOf returns the bytes that the server has in place of the ends; nil: none.
 func valuesOf(ctx context.Context, client goredis.UniversalClient, ends []stored) ([][]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	cmds := make([]*goredis.StringCmd, len(ends))
-	_, err := client.Pipelined(ctx, func(p goredis.Pipeliner) error {
-		for i, s := range ends {
-			cmds[i] = p.Get(ctx, s.key)
-		}
-		return nil
-	})
-	if err != nil && !errors.Is(err, goredis.Nil) {
-		return nil, fmt.Errorf("redis: %w", err)
+	keys := make([]string, len(ends))
+	for i, s := range ends {
+		keys[i] = s.key
 	}
-	values := make([][]byte, len(ends))
-	for i, cmd := range cmds {
-		switch b, err := cmd.Bytes(); {
-		case err == nil:
-			values[i] = b
-		case !errors.Is(err, goredis.Nil):
-			return nil, fmt.Errorf("redis: %w", err)
-		}
-	}
-	return values, nil
+	return getMany(ctx, client, keys)
 }
 
 // newest are the ends in the log.

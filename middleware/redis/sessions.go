@@ -47,26 +47,35 @@ func (x *Sessions) FindMany(ctx context.Context, keys ...string) ([][]byte, erro
 	if err := x.s.log.await(ctx); err != nil {
 		return nil, err
 	}
+	full := make([]string, len(keys))
+	for i, key := range keys {
+		full[i] = x.key(key)
+	}
+	return getMany(ctx, x.s.client, full)
+}
+
+// getMany returns the values of keys, which may be on several servers; nil for one that is absent.
+func getMany(ctx context.Context, client goredis.UniversalClient, keys []string) ([][]byte, error) {
 	cmds := make([]*goredis.StringCmd, len(keys))
-	_, err := x.s.client.Pipelined(ctx, func(p goredis.Pipeliner) error {
+	_, err := client.Pipelined(ctx, func(p goredis.Pipeliner) error {
 		for i, key := range keys {
-			cmds[i] = p.Get(ctx, x.key(key))
+			cmds[i] = p.Get(ctx, key)
 		}
 		return nil
 	})
 	if err != nil && !errors.Is(err, goredis.Nil) {
 		return nil, fmt.Errorf("redis: %w", err)
 	}
-	found := make([][]byte, len(keys))
+	values := make([][]byte, len(keys))
 	for i, cmd := range cmds {
 		switch b, err := cmd.Bytes(); {
 		case err == nil:
-			found[i] = b
+			values[i] = b
 		case !errors.Is(err, goredis.Nil):
 			return nil, fmt.Errorf("redis: %w", err)
 		}
 	}
-	return found, nil
+	return values, nil
 }
 
 // CommitCtx implements scs.CtxStore.
@@ -99,23 +108,14 @@ return 1
 // Swap implements session.Swapper.
 func (x *Sessions) Swap(ctx context.Context, key string, old, b []byte, expires time.Time) (bool, error) {
 	left := max(time.Until(expires), time.Millisecond)
-	swapped, err := x.s.swap(ctx, x.key(key), old, b, left)
-	if err != nil || !swapped || !entry.IsEnd(b) {
-		return swapped, err
-	}
-	return true, x.s.log.record(ctx, stored{key: x.key(key), value: b, expires: time.Now().Add(left)})
-}
-
-func (s *Shared) swap(ctx context.Context, key string, old, b []byte, left time.Duration) (bool, error) {
-	return swap(ctx, s.client, key, old, b, left)
-}
-
-func swap(ctx context.Context, client goredis.Scripter, key string, old, b []byte, left time.Duration) (bool, error) {
-	swapped, err := swapScript.Run(ctx, client, []string{key}, swapArguments(old, b, left)...).Bool()
+	swapped, err := swapScript.Run(ctx, x.s.client, []string{x.key(key)}, swapArguments(old, b, left)...).Bool()
 	if err != nil {
 		return false, fmt.Errorf("redis: %w", err)
 	}
-	return swapped, nil
+	if !swapped || !entry.IsEnd(b) {
+		return swapped, nil
+	}
+	return true, x.s.log.record(ctx, stored{key: x.key(key), value: b, expires: time.Now().Add(left)})
 }
 
 func swapArguments(old, b []byte, left time.Duration) []any {
