@@ -24,15 +24,12 @@ type Config struct {
 	// ASCII without braces, spaces, '*', '?', '[' and '\'. Default "securews:".
 	Prefix string
 
-	// Log gets a line if the node no longer hears of announcements, if it does again, and if the
-	// server has lost data. Nil: [slog.Default].
+	// Log gets a line if announcements no longer arrive, if they do again, if the server has lost
+	// data or may evict it, and if a function that follows panics. Nil: [slog.Default].
 	Log *slog.Logger
 }
 
-const (
-	defaultPrefix = "securews:"
-	maxPrefix     = 64
-)
+const defaultPrefix = "securews:"
 
 // compile fills in the defaults and reports everything that is wrong.
 func (cfg Config) compile() (Config, error) {
@@ -48,8 +45,8 @@ func (cfg Config) compile() (Config, error) {
 	if cfg.Prefix == "" {
 		cfg.Prefix = defaultPrefix
 	}
-	if len(cfg.Prefix) > maxPrefix || strings.ContainsFunc(cfg.Prefix, unfitForKey) {
-		errs = append(errs, fmt.Errorf("redis: Prefix: %.80q is not at most %d bytes of printable ASCII without {}*?[\\ and spaces", cfg.Prefix, maxPrefix))
+	if !fitsInKeys(cfg.Prefix) {
+		errs = append(errs, fmt.Errorf("redis: Prefix: %.80q is not at most %s", cfg.Prefix, keyText))
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
@@ -57,7 +54,15 @@ func (cfg Config) compile() (Config, error) {
 	return cfg, errors.Join(errs...)
 }
 
-func unfitForKey(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`{}*?[\`, r) }
+// keyText says which texts of a configuration may be part of a key: no hash tag of a Cluster, and no
+// pattern of SCAN.
+const keyText = `64 bytes of printable ASCII without {}*?[\ and spaces`
+
+func fitsInKeys(s string) bool {
+	return len(s) <= 64 && !strings.ContainsFunc(s, func(r rune) bool {
+		return r <= ' ' || r > '~' || strings.ContainsRune(`{}*?[\`, r)
+	})
+}
 
 func checkOptions(o *goredis.UniversalOptions) error {
 	var errs []error
@@ -69,11 +74,12 @@ func checkOptions(o *goredis.UniversalOptions) error {
 			errs = append(errs, fmt.Errorf("redis: Options.Addrs[%d]: not host:port: set Options.Username and Options.Password for what is before an @", i))
 		}
 	}
-	for name, set := range map[string]bool{
-		"ReadOnly": o.ReadOnly, "RouteByLatency": o.RouteByLatency, "RouteRandomly": o.RouteRandomly,
-	} {
-		if set {
-			errs = append(errs, fmt.Errorf("redis: Options.%s: a replica may lag behind, and a sign-out would not hold: leave it false", name))
+	for _, option := range []struct {
+		name string
+		set  bool
+	}{{"ReadOnly", o.ReadOnly}, {"RouteByLatency", o.RouteByLatency}, {"RouteRandomly", o.RouteRandomly}} {
+		if option.set {
+			errs = append(errs, fmt.Errorf("redis: Options.%s: a replica may lag behind, and a sign-out would not hold: leave it false", option.name))
 		}
 	}
 	return errors.Join(errs...)

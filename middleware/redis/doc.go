@@ -18,7 +18,7 @@
 // Announcements are entries of one stream, the log, which each node reads on a connection of its
 // own, with the name securews-log. A node that was cut off reads on after the last entry that it
 // has read, so no announcement is lost, as it would be with Pub/Sub. After every read and every
-// error the node checks that the entry it stands on, and the newest one that it wrote, are still
+// error the node checks that the last entry it read, and the newest one that it wrote, are still
 // there. If not, the server has lost data: it was restarted, restored from a backup, replaced by a
 // replica that was behind, or has trimmed the log. The node then
 //

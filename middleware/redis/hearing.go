@@ -9,28 +9,28 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// standing says whether the reader stands on an entry of the log: then nothing is lost that it knows
-// of. Reads wait for it.
-type standing struct{ yes chan struct{} }
+// intact says whether the log is known to have the entries that this node has read and written. Reads
+// of sessions wait for that.
+type intact struct{ known chan struct{} } // closed: it is known
 
-// state is how this node hears of announcements.
+// state is that of the reader.
 type state struct {
-	fault error     // nil: it hears
-	since time.Time // of the fault
-	lag   time.Duration
+	fault error         // nil: announcements arrive
+	since time.Time     // when the fault began
+	lag   time.Duration // of the last canary
 }
 
 var errNotYet = errors.New("redis: the log: not connected yet")
 
-// awaitFor is how long a fault of the log may last until reads no longer wait for its end.
+// awaitFor is how long reads wait for the end of a fault of the log. They fail at once if it lasts longer.
 const awaitFor = 500 * time.Millisecond
 
-// await waits until the reader stands on an entry: until then the server may have lost ends that this
+// await waits until the log is known to be intact. Until then the server may have lost ends that this
 // node is about to store again.
 func (l *endLog) await(ctx context.Context) error {
-	s := l.standing.Load()
+	s := l.intact.Load()
 	select {
-	case <-s.yes:
+	case <-s.known:
 		return nil
 	default:
 	}
@@ -38,7 +38,7 @@ func (l *endLog) await(ctx context.Context) error {
 		return fault
 	}
 	select {
-	case <-s.yes:
+	case <-s.known:
 		return nil
 	case <-l.gone:
 		return fmt.Errorf("redis: %w", goredis.ErrClosed)
@@ -47,13 +47,15 @@ func (l *endLog) await(ctx context.Context) error {
 	}
 }
 
+// faulty returns the fault of the reader, also before it was started.
 func (l *endLog) faulty() (since time.Time, fault error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.state.since, l.state.fault
 }
 
-// hears returns why this node does not hear of announcements; nil if it does, or was not asked to.
+// hears returns the fault by which announcements do not arrive; nil if they do, or if the reader was not
+// started.
 func (l *endLog) hears() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -69,18 +71,18 @@ func (l *endLog) hearing() Hearing {
 	return Hearing{Deaf: l.stop != nil && l.state.fault != nil, Lag: l.state.lag}
 }
 
-// stands has reads go on.
-func (l *endLog) stands() {
-	s := l.standing.Load()
+// markIntact has reads go on.
+func (l *endLog) markIntact() {
+	s := l.intact.Load()
 	select {
-	case <-s.yes:
+	case <-s.known:
 	default:
-		close(s.yes)
+		close(s.known)
 	}
 }
 
-// heard notes that the reader works; its canary took that long.
-func (l *endLog) heard(lag time.Duration) {
+// noteLag notes that announcements arrive: a canary did, within lag.
+func (l *endLog) noteLag(lag time.Duration) {
 	l.mu.Lock()
 	was := l.state
 	l.state = state{lag: lag}
@@ -90,8 +92,8 @@ func (l *endLog) heard(lag time.Duration) {
 	}
 }
 
-// deaf notes, and logs once, that the reader does not work. Reads wait.
-func (l *endLog) deaf(err error) {
+// noteFault notes that announcements do not arrive, and logs that once. Reads wait.
+func (l *endLog) noteFault(err error) {
 	l.mu.Lock()
 	was := l.state.fault
 	if was == nil {
@@ -100,8 +102,8 @@ func (l *endLog) deaf(err error) {
 	l.state.fault = err
 	l.mu.Unlock()
 	select {
-	case <-l.standing.Load().yes:
-		l.standing.Store(&standing{make(chan struct{})})
+	case <-l.intact.Load().known:
+		l.intact.Store(&intact{make(chan struct{})})
 	default: // reads wait on
 	}
 	if was == nil || errors.Is(was, errNotYet) {

@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -22,19 +21,20 @@ type Limit struct {
 	// Name tells the limits of a service apart: 1 to 64 bytes as in Config.Prefix. It is required.
 	Name string
 
-	// Events is how many are admitted in each Per, by a token bucket for every key. It is
-	// required; a zero Per is one second.
+	// Events is how many events each key may have in each Per, by a token bucket. Events is
+	// required, and at most a million a second. A zero Per is one second, a negative one an error.
 	Events int
 	Per    time.Duration
 
-	// Burst is how many a key that was idle may have at once; zero: Events.
+	// Burst is how many events a key that was idle may have at once. Zero is Events, a negative
+	// value an error.
 	Burst int
 }
 
 func (l *Limit) compile() error {
 	var errs []error
-	if l.Name == "" || len(l.Name) > maxPrefix || strings.ContainsFunc(l.Name, unfitForKey) {
-		errs = append(errs, fmt.Errorf("redis: Limit.Name: %.80q is not 1 to %d bytes of printable ASCII without {}*?[\\ and spaces", l.Name, maxPrefix))
+	if l.Name == "" || !fitsInKeys(l.Name) {
+		errs = append(errs, fmt.Errorf("redis: Limit.Name: %.80q is not 1 to %s", l.Name, keyText))
 	}
 	if l.Events <= 0 {
 		errs = append(errs, fmt.Errorf("redis: Limit.Events: %d is not positive", l.Events))
@@ -52,8 +52,8 @@ func (l *Limit) compile() error {
 	return nil
 }
 
-// Limiter returns a limiter for middleware.RateLimitConfig.Limiter, or all that is wrong with the
-// limit. The clock is the server's.
+// Limiter returns a limiter for middleware.RateLimitConfig.Limiter, or everything that is wrong with
+// the limit. It goes by the clock of the server, and is safe for concurrent use.
 func (s *Shared) Limiter(l Limit) (middleware.Limiter, error) {
 	if err := l.compile(); err != nil {
 		return nil, err

@@ -17,7 +17,7 @@ import (
 // logLength is about how many entries the log keeps, for nodes that were cut off.
 const logLength = 100_000
 
-// endLog is the stream of ends, as they are stored and as they are announced.
+// endLog is the log: a Redis stream of ends, as they are stored and as they are announced.
 type endLog struct {
 	cfg        Config
 	client     goredis.UniversalClient
@@ -25,13 +25,13 @@ type endLog struct {
 	node       string // names this node in its entries
 	remembered memories
 	followers  followers.List[told]
-	calls      sync.WaitGroup // of followers
-	standing   atomic.Pointer[standing]
+	calls      sync.WaitGroup // to followers
+	intact     atomic.Pointer[intact]
 	gone       chan struct{} // closed by close
 	sharded    bool          // a Cluster: keys and the log are on several servers
 
 	mu      sync.Mutex
-	stop    context.CancelFunc // of the reader; nil: it was not started
+	stop    context.CancelFunc // ends the reader; nil: it was not started
 	done    chan struct{}      // closed when the reader has returned
 	closed  bool
 	written id  // the newest entry that this node has written
@@ -39,7 +39,8 @@ type endLog struct {
 	state   state
 }
 
-// told is an announcement, and its place in the log; the zero place is after all others.
+// told is an announcement and its place in the log. The zero place, of one that is not in the log, is
+// after all others.
 type told struct {
 	v      middleware.Revocation
 	losses int
@@ -49,7 +50,7 @@ type told struct {
 func newEndLog(cfg Config, client goredis.UniversalClient) *endLog {
 	l := &endLog{cfg: cfg, client: client, stream: cfg.Prefix + "log", node: rand.Text(), gone: make(chan struct{})}
 	_, l.sharded = client.(*goredis.ClusterClient)
-	l.standing.Store(&standing{make(chan struct{})})
+	l.intact.Store(&intact{make(chan struct{})})
 	l.state = state{fault: errNotYet, since: time.Now()}
 	return l
 }
@@ -67,7 +68,7 @@ func (l *endLog) start() {
 	go newReader(l).run(ctx, l.done)
 }
 
-// close waits for the calls of followers, but not for one that does not return: it may be the caller.
+// close waits for the calls to followers, for at most callTimeout: the caller may be one of them.
 func (l *endLog) close() {
 	l.mu.Lock()
 	first := !l.closed
@@ -90,22 +91,22 @@ func (l *endLog) close() {
 }
 
 // put stores an end, and records it in the log.
-func (l *endLog) put(ctx context.Context, key string, value []byte, left time.Duration) error {
-	s := stored{key: key, value: value, expires: time.Now().Add(left)}
-	return l.both(ctx, s, "SET", key, value, "PX", milliseconds(left))
+func (l *endLog) put(ctx context.Context, key string, value []byte, ttl time.Duration) error {
+	s := stored{key: key, value: value, expires: time.Now().Add(ttl)}
+	return l.storeAndRecord(ctx, s, "SET", key, value, "PX", milliseconds(ttl))
 }
 
-// deletedFor is how long a deletion is remembered: longer than any session lasts.
+// deletedFor is how long the deletion of a session is remembered: longer than any session lasts.
 const deletedFor = 31 * 24 * time.Hour
 
 // remove deletes the record of a session, and records it in the log: a backup may have it.
 func (l *endLog) remove(ctx context.Context, key string) error {
-	return l.both(ctx, stored{key: key, expires: time.Now().Add(deletedFor)}, "DEL", key)
+	return l.storeAndRecord(ctx, stored{key: key, expires: time.Now().Add(deletedFor)}, "DEL", key)
 }
 
-// both records an end in the log and has the command store it, so that none is stored and not
-// recorded: who tries again finds it stored.
-func (l *endLog) both(ctx context.Context, s stored, command ...any) error {
+// storeAndRecord has the command store an end, and records it in the log. No end is stored without its
+// record: a caller that tries again would find it stored, and never record it.
+func (l *endLog) storeAndRecord(ctx context.Context, s stored, command ...any) error {
 	if l.sharded {
 		if err := l.record(ctx, s); err != nil {
 			return err
@@ -124,7 +125,7 @@ func (l *endLog) both(ctx context.Context, s stored, command ...any) error {
 	if err != nil {
 		return fmt.Errorf("redis: %w", err)
 	}
-	return l.wrote(appended.Val(), s)
+	return l.remember(appended.Val(), s)
 }
 
 // record appends an end to the log.
@@ -133,10 +134,11 @@ func (l *endLog) record(ctx context.Context, s stored) error {
 	if err != nil {
 		return err
 	}
-	return l.wrote(at, s)
+	return l.remember(at, s)
 }
 
-func (l *endLog) wrote(at string, s stored) (err error) {
+// remember has this node remember an end that it has recorded.
+func (l *endLog) remember(at string, s stored) (err error) {
 	if s.first, err = parseID(at); err != nil {
 		return err
 	}
@@ -154,20 +156,21 @@ func (l *endLog) advance(at id) {
 	}
 }
 
-func (l *endLog) newest() id {
+// newestWritten returns the newest entry of this node; zero: it has written none.
+func (l *endLog) newestWritten() id {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.written
 }
 
 func (l *endLog) announce(ctx context.Context, v middleware.Revocation) error {
-	return l.own(ctx, announcement(v)...)
+	return l.write(ctx, announcement(v)...)
 }
 
-func (l *endLog) canary(ctx context.Context) error { return l.own(ctx, fieldCanary, l.node) }
+func (l *endLog) canary(ctx context.Context) error { return l.write(ctx, fieldCanary, l.node) }
 
-// own appends an entry that must stay in the log.
-func (l *endLog) own(ctx context.Context, fields ...string) error {
+// write appends an entry that is not of an end, and that must stay in the log.
+func (l *endLog) write(ctx context.Context, fields ...string) error {
 	at, err := l.append(ctx, fields...)
 	if err != nil {
 		return err
@@ -179,12 +182,12 @@ func (l *endLog) own(ctx context.Context, fields ...string) error {
 	return err
 }
 
-// follow calls fn with the announcements behind those that this node has made already.
+// follow calls fn with the announcements after the newest entry that this node has written.
 func (l *endLog) follow(fn func(middleware.Revocation)) (stop func()) {
 	l.mu.Lock()
 	written, losses := l.written, l.losses
 	l.mu.Unlock()
-	x := &listener{log: l, fn: fn, slots: make(chan struct{}, mostCalls)}
+	x := &follower{ends: l, fn: fn, slots: make(chan struct{}, mostCalls)}
 	unfollow := l.followers.Follow(func(t told) {
 		if t.at == (id{}) || t.losses != losses || written.less(t.at) {
 			x.tell(t.v)

@@ -23,7 +23,7 @@ const (
 	fieldCanary       = "canary"   // the node that wrote it
 )
 
-// id is that of an entry: milliseconds by the clock of the server, and a number.
+// id is the ID of an entry: milliseconds by the clock of the server, and a sequence number.
 type id struct{ ms, n uint64 }
 
 var errID = errors.New("redis: the log: an id is not two numbers")
@@ -111,7 +111,7 @@ func announcement(v middleware.Revocation) []string {
 		nanoseconds(v.Before), nanoseconds(v.Expires), v.Resync,
 	})
 	if err != nil {
-		panic(err) // of bytes and numbers it has none
+		panic(err) // cannot happen: bytes and numbers are all marshaled
 	}
 	return []string{fieldAnnouncement, string(b)}
 }
@@ -128,7 +128,8 @@ func parseAnnouncement(s string) (middleware.Revocation, error) {
 	}, nil
 }
 
-// nanoseconds returns 0 for the zero time, and the nearest number for one that has none.
+// nanoseconds returns t in Unix nanoseconds: 0 for the zero time, and the nearest number for a time that
+// is out of their range.
 func nanoseconds(t time.Time) int64 {
 	switch {
 	case t.IsZero():

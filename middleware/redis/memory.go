@@ -8,12 +8,12 @@ import (
 	"github.com/securews/securews/internal/entry"
 )
 
-// memorySize is how many ends of a kind a node remembers.
+// memorySize is how many ends a memory has at most.
 const memorySize = 4096
 
 // memories have the ends that a node remembers. Those of subjects, one or two for each, are kept
-// apart from those of single sessions and tokens, of which one user may have any number: no one who
-// signs in and out in a loop has a node forget a sign-out everywhere of another user.
+// apart from those of single sessions and tokens, of which one user may have any number: a user who
+// signs in and out in a loop does not have a node forget the sign-out everywhere of another user.
 type memories struct{ subjects, others memory }
 
 func (m *memories) add(s stored, now time.Time) {
@@ -32,9 +32,9 @@ func (m *memories) since(then, now time.Time) []stored {
 	return append(m.subjects.since(then, now), m.others.since(then, now)...)
 }
 
-// newest is the greatest id of an end.
+// newest is the greatest id of an end; zero: there was none.
 func (m *memories) newest() id {
-	a, b := m.subjects.last(), m.others.last()
+	a, b := m.subjects.greatest(), m.others.greatest()
 	if a.less(b) {
 		return b
 	}
@@ -44,16 +44,16 @@ func (m *memories) newest() id {
 // memory has the ends that this node wrote or read last, one for each key, so that they can be
 // stored again. It is safe for concurrent use.
 type memory struct {
-	mu    sync.Mutex
-	of    map[string]memorized
-	order []memorized // the oldest first; those that were replaced too
-	most  id          // of all that it has had
+	mu     sync.Mutex
+	of     map[string]memorized
+	order  []memorized // the oldest first, with those that were replaced since
+	newest id          // the greatest of all ends that it has had
 }
 
-func (m *memory) last() id {
+func (m *memory) greatest() id {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.most
+	return m.newest
 }
 
 type memorized struct {
@@ -74,8 +74,8 @@ func (m *memory) add(s stored, now time.Time) {
 	x := memorized{s, now}
 	m.of[s.key] = x
 	m.order = append(m.order, x)
-	if m.most.less(s.first) {
-		m.most = s.first
+	if m.newest.less(s.first) {
+		m.newest = s.first
 	}
 	if len(m.of) > memorySize {
 		m.forget()
@@ -104,7 +104,7 @@ func (m *memory) current(x memorized) bool {
 // all returns the ends that have not expired, the oldest first.
 func (m *memory) all(now time.Time) []stored { return m.since(time.Time{}, now) }
 
-// since returns those of them that this node has learned of since then.
+// since returns those that have not expired and that this node has learned of since then.
 func (m *memory) since(then, now time.Time) (found []stored) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

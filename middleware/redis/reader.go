@@ -14,31 +14,31 @@ import (
 )
 
 const (
-	readBlock    = time.Second     // how long one read waits for an entry
-	readTimeout  = 3 * time.Second // for its answer: the server may be gone without an error
-	dialTimeout  = 6 * time.Second // for the several trips of a new connection
-	writeTimeout = canaryBy        // a new connection to a slow server takes as long
-	canaryEvery  = 2 * time.Second
-	canaryBy     = 5 * time.Second // a canary that has not been read by then was lost
-	readCount    = 512
+	readBlock    = time.Second           // how long one read waits for an entry
+	readTimeout  = 3 * time.Second       // for its answer: the server may be gone without an error
+	dialTimeout  = 6 * time.Second       // for the several round trips of a new connection
+	writeTimeout = canaryBy              // a new connection to a slow server takes as long
+	canaryEvery  = 2 * time.Second       // how often a canary is written
+	canaryBy     = 5 * time.Second       // a canary that has not been read by then was lost
+	readCount    = 512                   // entries of one read
 	firstPause   = 50 * time.Millisecond // before connecting anew; it doubles
-	longestPause = time.Second
-	verifyEvery  = 5 * time.Second
-	verifyFor    = 5 * time.Minute
+	longestPause = time.Second           // before connecting anew
+	verifyEvery  = 5 * time.Second       // how often ends are looked up
+	verifyFor    = 5 * time.Minute       // how long after this node has learned of them
 
 	clientName = "securews-log" // in CLIENT LIST
 )
 
-// reader reads the log on a connection of its own. It begins with an entry that it writes itself, so
-// that there is a place to stand on, and none after it is missed.
+// reader reads the log on a connection of its own. Its position is the entry that it has read last. The
+// first position is an entry that it writes itself, so that none after it is missed.
 type reader struct {
 	*endLog
-	at       id // the entry we stand on; zero: none yet
-	canary   canary
-	verified time.Time
-	healed   healed
-	others   map[string]other
-	tasks    sync.WaitGroup
+	at         id // the position; zero: none yet
+	canary     canary
+	verified   time.Time
+	repaired   repaired
+	mismatches map[string]mismatch
+	tasks      sync.WaitGroup
 }
 
 func newReader(l *endLog) *reader {
@@ -51,11 +51,11 @@ func (r *reader) run(ctx context.Context, done chan<- struct{}) {
 	defer r.tasks.Wait()
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		began := time.Now()
-		err := r.connected(ctx)
+		err := r.readUntilError(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		r.deaf(err)
+		r.noteFault(err)
 		if time.Since(began) > longestPause {
 			pause = firstPause
 		}
@@ -67,8 +67,8 @@ func (r *reader) run(ctx context.Context, done chan<- struct{}) {
 	}
 }
 
-// connected reads on one connection, until an error.
-func (r *reader) connected(ctx context.Context) error {
+// readUntilError connects, and reads until an error, which it returns, or until ctx ends.
+func (r *reader) readUntilError(ctx context.Context) error {
 	options := *r.cfg.Options
 	options.PoolSize, options.MinIdleConns, options.ReadTimeout = 2, 0, readTimeout
 	options.ClientName = clientName
@@ -78,23 +78,23 @@ func (r *reader) connected(ctx context.Context) error {
 	if err := dial(ctx, client); err != nil {
 		return err
 	}
-	if err := r.stand(ctx, client); err != nil {
+	if err := r.checkPosition(ctx, client); err != nil {
 		return err
 	}
 	r.canary = canary{}
 	for ctx.Err() == nil {
-		if err := r.canary.sing(ctx, r); err != nil {
+		if err := r.canary.send(ctx, r); err != nil {
 			return err
 		}
 		entries, err := r.read(ctx, client)
 		if err != nil {
 			return err
 		}
-		if err := r.stand(ctx, client); err != nil { // before at moves: a read passes over what was lost
+		if err := r.checkPosition(ctx, client); err != nil { // before at moves: a read passes over what was lost
 			return err
 		}
 		for _, e := range entries {
-			r.take(e)
+			r.apply(e)
 		}
 		if err := r.verify(ctx, client); err != nil {
 			return err
@@ -112,7 +112,7 @@ func dial(ctx context.Context, client goredis.UniversalClient) error {
 	return nil
 }
 
-// read returns the entries after the one we stand on.
+// read returns the entries after the position; none if there are none within readBlock.
 func (r *reader) read(ctx context.Context, client goredis.UniversalClient) ([]goredis.XMessage, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
@@ -130,32 +130,32 @@ func (r *reader) read(ctx context.Context, client goredis.UniversalClient) ([]go
 	return streams[0].Messages, nil
 }
 
-// stand makes sure that the entry we stand on is still in the log, and the newest that this
-// node wrote. If one is not, or at the beginning, it stands on a new entry, stores lost ends
-// again, and has the followers ask about everything.
-func (r *reader) stand(ctx context.Context, client goredis.UniversalClient) error {
-	begins := r.at == id{}
-	if !begins {
+// checkPosition makes sure that the log still has the entry of the position, and the newest that this
+// node wrote. If it lacks one, or at the beginning, the reader takes a new position, repairs lost ends,
+// and has the followers ask about every connection.
+func (r *reader) checkPosition(ctx context.Context, client goredis.UniversalClient) error {
+	first := r.at == id{}
+	if !first {
 		switch lost, err := r.lost(ctx, client); {
 		case err != nil:
 			return err
 		case !lost:
-			r.stands()
+			r.markIntact()
 			return nil
 		}
-		r.deaf(errLost) // reads wait until the ends are stored again
+		r.noteFault(errLost) // reads wait until the ends are stored again
 		r.cfg.Log.Warn("redis: the server has lost entries of the log, or this node was away too long: storing ends again, and asking about every connection")
 	}
-	if err := r.restart(ctx, client); err != nil {
+	if err := r.reposition(ctx, client); err != nil {
 		return err
 	}
-	if err := r.heal(ctx, client, r.remembered.all(time.Now())); err != nil {
-		r.at = id{} // once more
+	if err := r.repair(ctx, client, r.remembered.all(time.Now())); err != nil {
+		r.at = id{} // so that it is done again
 		return err
 	}
-	r.stands()
+	r.markIntact()
 	r.followers.Tell(told{v: middleware.Revocation{Resync: true}})
-	if begins {
+	if first {
 		r.warnOfEviction(ctx, client)
 	}
 	return nil
@@ -163,8 +163,8 @@ func (r *reader) stand(ctx context.Context, client goredis.UniversalClient) erro
 
 var errLost = errors.New("redis: the log: entries are gone")
 
-// restart stands on a new entry. Older ones of this node may be lost.
-func (r *reader) restart(ctx context.Context, client goredis.UniversalClient) error {
+// reposition takes a new entry as the position. Older entries of this node may be lost.
+func (r *reader) reposition(ctx context.Context, client goredis.UniversalClient) error {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	position, err := r.appendEmpty(ctx, client, "*")
@@ -183,7 +183,7 @@ func (r *reader) restart(ctx context.Context, client goredis.UniversalClient) er
 	return nil
 }
 
-// appendEmpty appends an entry that says nothing.
+// appendEmpty appends an entry without a meaning, under an id as in XADD.
 func (r *reader) appendEmpty(ctx context.Context, client goredis.UniversalClient, as string) (id, error) {
 	entry := r.entry(fieldCanary, "")
 	entry.ID = as
@@ -194,10 +194,11 @@ func (r *reader) appendEmpty(ctx context.Context, client goredis.UniversalClient
 	return parseID(at)
 }
 
+// lost reports whether the log lacks the entry of the position, or the newest of this node.
 func (r *reader) lost(ctx context.Context, client goredis.UniversalClient) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	for _, at := range []id{r.at, r.newest()} {
+	for _, at := range []id{r.at, r.newestWritten()} {
 		if at == (id{}) {
 			continue
 		}
@@ -212,8 +213,8 @@ func (r *reader) lost(ctx context.Context, client goredis.UniversalClient) (bool
 	return false, nil
 }
 
-// take acts on an entry, and stands on it.
-func (r *reader) take(e goredis.XMessage) {
+// apply acts on an entry, and takes it as the position.
+func (r *reader) apply(e goredis.XMessage) {
 	at, err := parseID(e.ID)
 	if err != nil {
 		return
@@ -231,28 +232,28 @@ func (r *reader) take(e goredis.XMessage) {
 		}
 		r.followers.Tell(told{v, r.losses, at})
 	case text(fields, fieldCanary) == r.node:
-		r.heard(r.canary.heard())
+		r.noteLag(r.canary.arrived())
 	}
 }
 
-// canary is the entry by which a node finds that it no longer hears.
+// canary is an entry that a node writes to find whether entries still arrive.
 type canary struct {
 	mu      sync.Mutex
 	due     time.Time
-	sung    time.Time // when the last one was written; zero: it has been heard
-	writing bool
+	sent    time.Time // when the last one was written; zero: it has arrived
+	writing bool      // the last write has not returned
 }
 
 var errDeaf = fmt.Errorf("redis: the log: an entry of this node has not arrived within %v", canaryBy)
 
-// sing writes one if it is time. It does not wait for the server, and fails if the last one that was
+// send writes one if it is time. It does not wait for the server, and fails if the last one that was
 // written is overdue.
-func (c *canary) sing(ctx context.Context, r *reader) error {
+func (c *canary) send(ctx context.Context, r *reader) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
-	if !c.sung.IsZero() {
-		if now.Sub(c.sung) > canaryBy {
+	if !c.sent.IsZero() {
+		if now.Sub(c.sent) > canaryBy {
 			return errDeaf
 		}
 		return nil
@@ -265,25 +266,26 @@ func (c *canary) sing(ctx context.Context, r *reader) error {
 		ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 		defer cancel()
 		c.mu.Lock()
-		c.sung = time.Now() // before the write, since it may be read before that returns
+		c.sent = time.Now() // before the write, since it may be read before that returns
 		c.mu.Unlock()
 		err := r.endLog.canary(ctx)
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.writing = false; err != nil {
-			c.sung = time.Time{} // it may be in the log or not
+			c.sent = time.Time{} // it may be in the log or not
 		}
 	})
 	return nil
 }
 
-func (c *canary) heard() (lag time.Duration) {
+// arrived returns how long the last canary took; 0 if it had arrived before.
+func (c *canary) arrived() (lag time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.sung.IsZero() {
+	if c.sent.IsZero() {
 		return 0
 	}
-	lag = time.Since(c.sung)
-	c.sung = time.Time{}
+	lag = time.Since(c.sent)
+	c.sent = time.Time{}
 	return lag
 }

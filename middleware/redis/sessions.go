@@ -29,7 +29,7 @@ func (x *Sessions) key(key string) string { return x.s.cfg.Prefix + "session:" +
 
 // FindCtx implements scs.CtxStore.
 func (x *Sessions) FindCtx(ctx context.Context, key string) ([]byte, bool, error) {
-	if err := x.s.log.await(ctx); err != nil {
+	if err := x.s.ends.await(ctx); err != nil {
 		return nil, false, err
 	}
 	b, err := x.s.client.Get(ctx, x.key(key)).Bytes()
@@ -44,7 +44,7 @@ func (x *Sessions) FindCtx(ctx context.Context, key string) ([]byte, bool, error
 
 // FindMany implements session.ManyFinder.
 func (x *Sessions) FindMany(ctx context.Context, keys ...string) ([][]byte, error) {
-	if err := x.s.log.await(ctx); err != nil {
+	if err := x.s.ends.await(ctx); err != nil {
 		return nil, err
 	}
 	full := make([]string, len(keys))
@@ -80,20 +80,20 @@ func getMany(ctx context.Context, client goredis.UniversalClient, keys []string)
 
 // CommitCtx implements scs.CtxStore.
 func (x *Sessions) CommitCtx(ctx context.Context, key string, b []byte, expires time.Time) error {
-	left := time.Until(expires)
-	if left <= 0 {
+	ttl := time.Until(expires)
+	if ttl <= 0 {
 		return x.DeleteCtx(ctx, key)
 	}
 	if entry.IsEnd(b) {
-		return x.s.log.put(ctx, x.key(key), b, left)
+		return x.s.ends.put(ctx, x.key(key), b, ttl)
 	}
-	if err := x.s.client.Do(ctx, "SET", x.key(key), b, "PX", milliseconds(left)).Err(); err != nil {
+	if err := x.s.client.Do(ctx, "SET", x.key(key), b, "PX", milliseconds(ttl)).Err(); err != nil {
 		return fmt.Errorf("redis: %w", err)
 	}
 	return nil
 }
 
-// swapScript returns whether the key had the old bytes, and then has the new ones.
+// swapScript replaces the value of a key if it is the old one, and returns whether it was.
 var swapScript = goredis.NewScript(`
 local now = redis.call('GET', KEYS[1])
 if ARGV[1] == 'absent' then
@@ -107,23 +107,23 @@ return 1
 
 // Swap implements session.Swapper.
 func (x *Sessions) Swap(ctx context.Context, key string, old, b []byte, expires time.Time) (bool, error) {
-	left := max(time.Until(expires), time.Millisecond)
-	swapped, err := swapScript.Run(ctx, x.s.client, []string{x.key(key)}, swapArguments(old, b, left)...).Bool()
+	ttl := max(time.Until(expires), time.Millisecond)
+	swapped, err := swapScript.Run(ctx, x.s.client, []string{x.key(key)}, swapArguments(old, b, ttl)...).Bool()
 	if err != nil {
 		return false, fmt.Errorf("redis: %w", err)
 	}
 	if !swapped || !entry.IsEnd(b) {
 		return swapped, nil
 	}
-	return true, x.s.log.record(ctx, stored{key: x.key(key), value: b, expires: time.Now().Add(left)})
+	return true, x.s.ends.record(ctx, stored{key: x.key(key), value: b, expires: time.Now().Add(ttl)})
 }
 
-func swapArguments(old, b []byte, left time.Duration) []any {
+func swapArguments(old, b []byte, ttl time.Duration) []any {
 	has := "present"
 	if old == nil {
 		has = "absent"
 	}
-	return []any{has, old, b, milliseconds(max(left, time.Millisecond))}
+	return []any{has, old, b, milliseconds(max(ttl, time.Millisecond))}
 }
 
 // milliseconds rounds up, because Redis refuses an expiry of 0.
@@ -131,10 +131,11 @@ func milliseconds(d time.Duration) int64 { return int64((d-1)/time.Millisecond) 
 
 // DeleteCtx implements scs.CtxStore.
 func (x *Sessions) DeleteCtx(ctx context.Context, key string) error {
-	return x.s.log.remove(ctx, x.key(key))
+	return x.s.ends.remove(ctx, x.key(key))
 }
 
-// AllCtx implements scs.IterableCtxStore. It goes through all keys of the server.
+// AllCtx implements scs.IterableCtxStore, and returns every session and entry of the Prefix. It scans
+// all keys of the server, or of each master of a Cluster.
 func (x *Sessions) AllCtx(ctx context.Context) (map[string][]byte, error) {
 	var mu sync.Mutex
 	all := map[string][]byte{}
@@ -177,14 +178,14 @@ func (s *Shared) eachServer(ctx context.Context, fn func(context.Context, goredi
 	return fn(ctx, s.client)
 }
 
-// Announce implements session.Announcer: the announcement is an entry of the log.
+// Announce implements session.Announcer, by an entry of the log.
 func (x *Sessions) Announce(ctx context.Context, v middleware.Revocation) error {
-	return x.s.log.announce(ctx, v)
+	return x.s.ends.announce(ctx, v)
 }
 
 // Follow implements session.Announcer.
 func (x *Sessions) Follow(fn func(middleware.Revocation)) (stop func()) {
-	return x.s.log.follow(fn)
+	return x.s.ends.follow(fn)
 }
 
 // Find implements scs.Store. It, Commit and Delete wait for at most three seconds.

@@ -14,7 +14,7 @@ import (
 type Shared struct {
 	cfg    Config
 	client goredis.UniversalClient
-	log    *endLog
+	ends   *endLog
 	store  *Sessions
 }
 
@@ -26,26 +26,26 @@ func New(cfg Config) (*Shared, error) {
 		return nil, err
 	}
 	client := goredis.NewUniversalClient(cfg.Options)
-	s := &Shared{cfg: cfg, client: client, log: newEndLog(cfg, client)}
+	s := &Shared{cfg: cfg, client: client, ends: newEndLog(cfg, client)}
 	s.store = &Sessions{s}
 	return s, nil
 }
 
-// Close ends the connections to the server, and the reading of the log. Nothing of the Shared works
-// afterwards.
+// Close ends the connections to the server, and the reading of the log. It waits for at most a second
+// for functions that follow announcements, which may call it. Nothing of the Shared works afterwards.
 func (s *Shared) Close() error {
-	s.log.close()
+	s.ends.close()
 	return s.client.Close()
 }
 
-// Client returns the client that commands go through, for hooks and for commands of your own. Close
-// closes it.
+// Client returns the client of all commands but the reading of the log, for hooks and for commands of
+// your own. [Shared.Close] closes it.
 func (s *Shared) Client() goredis.UniversalClient { return s.client }
 
 // Sessions returns the store for session.Config.Store and session.NewRevocations. All calls return
-// the same one. From the first on this node reads the log.
+// the same one. The first call starts the goroutine that reads the log, until [Shared.Close].
 func (s *Shared) Sessions() *Sessions {
-	s.log.start()
+	s.ends.start()
 	return s.store
 }
 
@@ -56,22 +56,22 @@ func (s *Shared) Tickets() ticket.Store { return tickets{s} }
 // readyTimeout bounds [Shared.Ready].
 const readyTimeout = time.Second
 
-// Ready returns nil if the server answers and this node hears of announcements, for
-// live.Registry.Ready. It waits for at most a second.
+// Ready returns nil if the server answers and, once Sessions was called, announcements arrive. It is a
+// check for live.Registry.Ready, and waits for at most a second.
 func (s *Shared) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	if err := s.client.Ping(ctx).Err(); err != nil {
 		return fmt.Errorf("redis: the server does not answer: %w", err)
 	}
-	return s.log.hears()
+	return s.ends.hears()
 }
 
-// Hearing reports how this node hears of announcements, for metrics.
+// Hearing reports whether announcements arrive at this node, for metrics.
 type Hearing struct {
-	Deaf bool          // entries of the log do not arrive; false if nothing follows it
-	Lag  time.Duration // of the last entry that this node wrote and read
+	Deaf bool          // entries of the log do not arrive; false before the first call of Sessions
+	Lag  time.Duration // from writing to reading the last entry of this node; 0 before the first
 }
 
-// Hearing returns the present state.
-func (s *Shared) Hearing() Hearing { return s.log.hearing() }
+// Hearing returns the present state, at once.
+func (s *Shared) Hearing() Hearing { return s.ends.hearing() }

@@ -20,19 +20,19 @@ func TestReadsWaitForTheLog(t *testing.T) {
 		then func(*endLog)
 		want error
 	}{
-		"the log is read again": {(*endLog).stands, nil},
+		"the log is read again": {(*endLog).markIntact, nil},
 		"it is closed":          {(*endLog).close, goredis.ErrClosed},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			l := newEndLog(Config{Log: slog.New(slog.NewTextHandler(io.Discard, nil))}, nil)
-			l.stands()
-			l.deaf(fault)
+			l.markIntact()
+			l.noteFault(fault)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			result := make(chan error, 1)
 			go func() { result <- l.await(ctx) }()
 			synctest.Wait()
-			l.deaf(fault)
+			l.noteFault(fault)
 			tt.then(l)
 			synctest.Wait()
 			select {

@@ -13,64 +13,65 @@ import (
 	"github.com/securews/securews/middleware"
 )
 
-// heal stores again which of these ends the server has lost, and announces to all nodes that
-// there were some.
-func (r *reader) heal(ctx context.Context, client goredis.UniversalClient, ends []stored) error {
-	for ends := range slices.Chunk(ends, healAtOnce) {
-		if err := r.healSome(ctx, client, ends); err != nil {
+// repair stores the ends again that the server has lost. If there are any, it has all nodes ask about
+// every connection.
+func (r *reader) repair(ctx context.Context, client goredis.UniversalClient, ends []stored) error {
+	for ends := range slices.Chunk(ends, repairAtOnce) {
+		if err := r.repairChunk(ctx, client, ends); err != nil {
 			return err
 		}
 	}
-	return r.announceHealed(ctx)
+	return r.announceRepair(ctx)
 }
 
-// healAtOnce is how many ends are stored again in one trip.
-const healAtOnce = 512
+// repairAtOnce is how many ends are stored again in one trip.
+const repairAtOnce = 512
 
-func (r *reader) healSome(ctx context.Context, client goredis.UniversalClient, ends []stored) error {
+func (r *reader) repairChunk(ctx context.Context, client goredis.UniversalClient, ends []stored) error {
 	values, err := valuesOf(ctx, client, ends)
 	if err != nil {
 		return err
 	}
-	var inLog *newest
+	var recorded *recordedEnds
 	var lost []loss
 	for i, s := range ends {
 		present := values[i]
-		if s.is(present) || !s.expires.After(time.Now()) {
+		if s.matches(present) || !s.expires.After(time.Now()) {
 			continue
 		}
 		if present != nil {
-			if inLog == nil {
-				if inLog, err = r.latest(ctx, client); err != nil {
+			if recorded == nil {
+				if recorded, err = r.readEnds(ctx, client); err != nil {
 					return err
 				}
 			}
-			if inLog.replaced(s) {
+			if recorded.replaced(s) {
 				continue
 			}
 		}
 		lost = append(lost, loss{s, present})
 	}
-	return r.storeAgain(ctx, client, lost)
+	return r.storeLost(ctx, client, lost)
 }
 
-// loss is an end that the server has lost, and the bytes that it has instead; nil: none.
+// loss is an end that the server has lost, and the bytes that the server has instead; nil: none.
 type loss struct {
 	stored
 	present []byte
 }
 
-// is reports whether the server has it still. A nil value is an absent one.
-func (s *stored) is(present []byte) bool {
+// matches reports whether present, the bytes that the server has, are those of the end. Nil is an absent
+// key.
+func (s *stored) matches(present []byte) bool {
 	return (present == nil) == (s.value == nil) && bytes.Equal(present, s.value)
 }
 
-// storeAgain stores them, except those whose bytes have changed since: another node was faster.
-func (r *reader) storeAgain(ctx context.Context, client goredis.UniversalClient, lost []loss) error {
+// storeLost stores lost ends again, except those whose bytes have changed since: another node was faster.
+func (r *reader) storeLost(ctx context.Context, client goredis.UniversalClient, lost []loss) error {
 	if len(lost) == 0 {
 		return nil
 	}
-	r.healed.owed = true // also if it fails half-way
+	r.repaired.owed = true // also if it fails half-way
 	within, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	again := make([]*goredis.Cmd, len(lost))
@@ -91,7 +92,7 @@ func (r *reader) storeAgain(ctx context.Context, client goredis.UniversalClient,
 		for i, x := range lost {
 			if done, _ := again[i].Bool(); done {
 				p.XAdd(within, r.entry(x.fields()...))
-				r.healed.ends++
+				r.repaired.ends++
 			}
 		}
 		return nil
@@ -102,27 +103,27 @@ func (r *reader) storeAgain(ctx context.Context, client goredis.UniversalClient,
 	return nil
 }
 
-// healed is what a reader has stored again.
-type healed struct {
-	owed bool // it is to be announced
-	ends int
+// repaired is the work of a reader that is not announced yet.
+type repaired struct {
+	owed bool // an announcement is due
+	ends int  // stored again
 }
 
-// announceHealed has all nodes ask about everything: a credential that had ended was good meanwhile.
-func (r *reader) announceHealed(ctx context.Context) error {
-	if !r.healed.owed {
+// announceRepair has all nodes ask about every connection: meanwhile, an ended credential was good.
+func (r *reader) announceRepair(ctx context.Context) error {
+	if !r.repaired.owed {
 		return nil
 	}
-	if r.healed.ends > 0 {
-		r.cfg.Log.Warn("redis: ends that the server had lost are stored again", "ends", r.healed.ends)
-		r.healed.ends = 0
+	if r.repaired.ends > 0 {
+		r.cfg.Log.Warn("redis: ends that the server had lost are stored again", "ends", r.repaired.ends)
+		r.repaired.ends = 0
 	}
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	if err := r.announce(ctx, middleware.Revocation{Resync: true}); err != nil {
 		return err
 	}
-	r.healed.owed = false
+	r.repaired.owed = false
 	return nil
 }
 
@@ -137,20 +138,21 @@ func valuesOf(ctx context.Context, client goredis.UniversalClient, ends []stored
 	return getMany(ctx, client, keys)
 }
 
-// newest are the ends in the log.
-type newest struct {
-	of   map[string]id // under which the newest of a key was recorded first
-	from id            // of the oldest entry
+// recordedEnds are the ends in the log.
+type recordedEnds struct {
+	of   map[string]id // the first id of the newest end of each key
+	from id            // of the oldest entry of the log
 }
 
-// replaced reports whether the bytes that the server has instead of s may be those of a later end. The
-// log tells, unless it does not reach back to s.
-func (n *newest) replaced(s stored) bool {
-	return s.first.less(n.of[s.key]) || s.value != nil && s.first.less(n.from)
+// replaced reports whether the bytes that the server has instead of s may be those of a later end: the
+// log has one, or does not reach back to s.
+func (x *recordedEnds) replaced(s stored) bool {
+	return s.first.less(x.of[s.key]) || s.value != nil && s.first.less(x.from)
 }
 
-func (r *reader) latest(ctx context.Context, client goredis.UniversalClient) (*newest, error) {
-	found := &newest{of: map[string]id{}}
+// readEnds reads the whole log.
+func (r *reader) readEnds(ctx context.Context, client goredis.UniversalClient) (*recordedEnds, error) {
+	found := &recordedEnds{of: map[string]id{}}
 	for from := "-"; ; {
 		entries, err := r.page(ctx, client, from)
 		if err != nil {
@@ -175,7 +177,7 @@ func (r *reader) latest(ctx context.Context, client goredis.UniversalClient) (*n
 	}
 }
 
-// page returns the next entries of the log.
+// page returns the next entries of the log, from an id on; "(" before it leaves that one out.
 func (r *reader) page(ctx context.Context, client goredis.UniversalClient, from string) ([]goredis.XMessage, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
@@ -186,8 +188,8 @@ func (r *reader) page(ctx context.Context, client goredis.UniversalClient, from 
 	return entries, nil
 }
 
-// verify looks now and then whether the ends of the last minutes are still stored. A shard of a
-// Cluster loses its keys alone, and a server that evicts says nothing.
+// verify checks every verifyEvery that the ends of the last verifyFor are still stored. A shard of a
+// Cluster loses its keys alone, and a server that evicts does not report it.
 func (r *reader) verify(ctx context.Context, client goredis.UniversalClient) error {
 	now := time.Now()
 	if now.Sub(r.verified) < verifyEvery {
@@ -200,40 +202,42 @@ func (r *reader) verify(ctx context.Context, client goredis.UniversalClient) err
 		return err
 	}
 	var gone []stored
-	others := map[string]other{}
+	mismatches := map[string]mismatch{}
 	for i, s := range ends {
 		switch present := values[i]; {
-		case s.is(present):
+		case s.matches(present):
 		case present == nil || s.value == nil:
 			gone = append(gone, s)
 		case r.sharded:
-			others[s.key] = r.others[s.key].again(present)
-			if others[s.key].rounds == otherRounds {
+			mismatches[s.key] = r.mismatches[s.key].seen(present)
+			if mismatches[s.key].rounds == mismatchRounds {
 				gone = append(gone, s)
 			}
 		}
 	}
-	r.others = others
-	return r.heal(ctx, client, gone)
+	r.mismatches = mismatches
+	return r.repair(ctx, client, gone)
 }
 
-// other are bytes that a shard has instead of an end. They are of an earlier one, if the shard has
-// lost the end, or of a later one, whose entry in the log may be under way.
-type other struct {
+// mismatch has the bytes that a shard has instead of an end. They are those of an earlier end, if the
+// shard has lost the later one, or of a still later one, whose entry in the log may be under way.
+type mismatch struct {
 	present string
-	rounds  int // of verify
+	rounds  int // of verify that have found them
 }
 
-func (x other) again(present []byte) other {
+// seen counts a round of verify that has found the bytes.
+func (x mismatch) seen(present []byte) mismatch {
 	if x.present != string(present) {
-		x = other{present: string(present)}
+		x = mismatch{present: string(present)}
 	}
 	x.rounds++
 	return x
 }
 
-// otherRounds is longer than any write lasts.
-const otherRounds = 4
+// mismatchRounds is after how many rounds the bytes are those of an earlier end: that is longer than
+// any write lasts.
+const mismatchRounds = 4
 
 // warnOfEviction logs if the server may drop ends. Not every provider lets a client look.
 func (r *reader) warnOfEviction(ctx context.Context, client goredis.UniversalClient) {
