@@ -1,7 +1,6 @@
 package ws
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -16,13 +15,13 @@ import (
 // A member leaves when its connection ends, for whatever cause, or when its Serve returns. So a
 // Serve that joins need not leave, and a group keeps no connection whose credential has ended.
 //
-// A Group is for connections of one process. It has no place for sealed ones (package seal): each of
-// them has its own keys, so that no frame is the same for two.
+// A Group is for connections of one process, and not for sealed ones (package seal): each of those has
+// its own keys, so that no frame is the same for two.
 type Group struct {
 	turn sync.Mutex // of the Send under way
 
 	mu      sync.Mutex
-	at      map[*Conn]int // where each member stands in members
+	at      map[*Conn]int // the index of each member in members
 	members []*Conn       // nil: one that has left during a Send
 	sending bool
 }
@@ -73,14 +72,14 @@ func (g *Group) Send(typ websocket.MessageType, p []byte) (taken int, err error)
 	defer g.turn.Unlock()
 	count := g.begin()
 	defer g.done()
-	tooLarge := 0
+	larger := 0
 	for from := 0; from < count; from += chunk {
 		t, l := g.sendChunk(f, from, min(from+chunk, count))
 		taken += t
-		tooLarge += l
+		larger += l
 	}
-	if tooLarge > 0 {
-		err = fmt.Errorf("ws: group: send: %d bytes are more than Limits.QueueBytes of %d members", len(p), tooLarge)
+	if larger > 0 {
+		err = fmt.Errorf("ws: group: send: %d bytes are more than Limits.QueueBytes of %d members", len(p), larger)
 	}
 	return taken, err
 }
@@ -88,8 +87,9 @@ func (g *Group) Send(typ websocket.MessageType, p []byte) (taken int, err error)
 // chunk is how many members are looked at under one lock.
 const chunk = 128
 
-// sendChunk queues f for the members from one place in the list to another.
-func (g *Group) sendChunk(f *frame, from, to int) (taken, tooLarge int) {
+// sendChunk queues f for the members from one place in the list to another. It returns how many have
+// taken it, and how many could never take it.
+func (g *Group) sendChunk(f *frame, from, to int) (taken, larger int) {
 	var members, starting [chunk]*Conn
 	g.mu.Lock()
 	n := copy(members[:], g.members[from:to])
@@ -99,14 +99,14 @@ func (g *Group) sendChunk(f *frame, from, to int) (taken, tooLarge int) {
 		if c == nil {
 			continue
 		}
-		switch first, err := c.queueShared(f); {
-		case errors.Is(err, errTooLarge):
-			tooLarge++
-		case err == nil:
+		switch c.queueShared(f) {
+		case starts:
+			start = append(start, c)
 			taken++
-			if first {
-				start = append(start, c)
-			}
+		case follows:
+			taken++
+		case tooLarge:
+			larger++
 		}
 	}
 	for len(start) > 0 {
@@ -117,7 +117,7 @@ func (g *Group) sendChunk(f *frame, from, to int) (taken, tooLarge int) {
 		h.senders.add(start[:n])
 		start = start[n:]
 	}
-	return taken, tooLarge
+	return taken, larger
 }
 
 // begin returns how many places of members are to be looked at.
@@ -128,7 +128,7 @@ func (g *Group) begin() int {
 	return len(g.members)
 }
 
-// done closes the gaps that members have left meanwhile.
+// done closes the gaps of members that have left during the Send.
 func (g *Group) done() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -174,7 +174,7 @@ func (g *Group) remove(c *Conn) {
 	}
 }
 
-// groups are those that a connection is a member of. Its lock comes before that of a group.
+// groups are those that a connection is a member of. Its mutex is locked before that of a group.
 type groups struct {
 	mu     sync.Mutex
 	list   []*Group

@@ -2,7 +2,6 @@ package ws
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"sync"
 
@@ -56,37 +55,31 @@ func (c *Conn) Send(typ websocket.MessageType, p []byte) error {
 	return nil
 }
 
-var errTooLarge = errors.New("ws: send: a message is larger than Limits.QueueBytes")
-
-// queueShared queues a frame of a Group; first means that the senders are to be told.
-func (c *Conn) queueShared(f *frame) (first bool, err error) {
-	if cause := c.cause.Load(); cause != nil {
-		return false, cause
+// queueShared queues a frame of a Group.
+func (c *Conn) queueShared(f *frame) queued {
+	if c.cause.Load() != nil {
+		return dropped
 	}
 	limits := &c.h.cfg.Limits
 	if f.payload > limits.QueueBytes {
-		return false, errTooLarge
+		return tooLarge
 	}
-	switch c.queue.putShared(f, limits) {
-	case full:
+	result := c.queue.putShared(f, limits)
+	if result == full {
 		c.endSoon(ErrSlow)
-		return false, ErrSlow
-	case dropped:
-		return false, ErrClosed
-	case starts:
-		return true, nil
 	}
-	return false, nil
+	return result
 }
 
 // queued is what a queue has done with a message.
 type queued int
 
 const (
-	follows queued = iota // it stands behind others
-	starts                // it is the first: the senders are to be told
-	full                  // it does not fit
-	dropped               // the connection ends, and the caller will learn of it
+	follows  queued = iota // it stands behind others
+	starts                 // it is the first: the senders are to be told
+	full                   // it does not fit now
+	tooLarge               // it fits in no queue of the connection
+	dropped                // the connection ends, and the caller will learn of it
 )
 
 // put appends a frame, if it fits.
@@ -112,7 +105,7 @@ func (q *queue) putShared(f *frame, limits *Limits) queued {
 	return result
 }
 
-// enter puts a message of so many bytes on the account, if it fits.
+// enter counts a message of that many bytes, if it fits.
 func (q *queue) enter(bytes int, limits *Limits) queued {
 	switch {
 	case q.dropped:
@@ -222,8 +215,7 @@ func (q *queue) take() (w waiting, ok bool) {
 	return w, true
 }
 
-// begin takes messages off the queue's account, since a write of them starts; false if they
-// were dropped.
+// begin counts messages no longer, since a write of them starts; false if they were dropped.
 func (q *queue) begin(messages, bytes int) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -1,7 +1,7 @@
 package ws
 
-// waiting are finished frames: first, if there is one, and then frames, in pooled memory. Each of
-// shared stands before the byte of frames at which it came.
+// waiting are finished frames in the order of their writes: first, if there is one, then those of frames,
+// which is pooled memory, with each of shared before the byte of frames at which it came.
 type waiting struct {
 	first  *frame
 	frames *[]byte
@@ -16,7 +16,7 @@ type frame struct {
 
 type sharedFrame struct {
 	*frame
-	at int
+	at int // in waiting.frames
 }
 
 // maxCopied is the size up to which a frame of a Group is copied behind others that wait, so that
@@ -25,6 +25,7 @@ const maxCopied = 512
 
 func (w *waiting) empty() bool { return w.first == nil && w.frames == nil && w.shared == nil }
 
+// own returns frames, which it makes if there are none.
 func (w *waiting) own() *[]byte {
 	if w.frames == nil {
 		w.frames = buffers.Get().(*[]byte)
@@ -32,6 +33,7 @@ func (w *waiting) own() *[]byte {
 	return w.frames
 }
 
+// share adds a frame of a Group.
 func (w *waiting) share(f *frame) {
 	switch {
 	case w.empty():
