@@ -12,9 +12,9 @@ import (
 type Announcer interface {
 	// Announce has the functions of Follow called with v, in every process on the store. If it
 	// returns nil, no loss of the connection to the store keeps v from any of them: a process that
-	// may have missed announcements calls its functions with a Revocation that has Resync set. Every
-	// field arrives as it was given, texts of any bytes; a time after the year 2261 may arrive as the
-	// last that Unix nanoseconds hold.
+	// may have missed announcements calls its functions with a Revocation that has Resync set. If it
+	// returns an error, v may arrive or not. Every field arrives as it was given, texts of any bytes; a
+	// time before 1678 or after 2261 may arrive as the nearest that Unix nanoseconds hold.
 	Announce(ctx context.Context, v middleware.Revocation) error
 
 	// Follow calls fn with every later announcement, those of this process too, until stop is
@@ -36,6 +36,7 @@ func (x *ends) tell(v middleware.Revocation) error {
 	return <-announced
 }
 
+// announce calls the Announcer, for at most the time-out of the store.
 func (x *ends) announce(v middleware.Revocation) error {
 	ctx, cancel := context.WithTimeout(context.Background(), x.timeout)
 	defer cancel()
@@ -45,7 +46,7 @@ func (x *ends) announce(v middleware.Revocation) error {
 	return err
 }
 
-// tellFailed is tell for an end that the store may have taken, although it failed.
+// tellFailed is tell for an end whose write failed, although the store may have it.
 func (x *ends) tellFailed(v middleware.Revocation) { _ = x.tell(v) }
 
 // Follow implements middleware.Revocations.

@@ -1,12 +1,13 @@
-// Package entry tells the entries that package session keeps beside the records of sessions, such
-// as the marks of a sign-out, from those records.
+// Package entry distinguishes the entries that package session keeps beside the records of sessions,
+// such as the marks of a sign-out, from those records.
 package entry
 
 // Magic begins the value of every entry, before its kind, and the value of no record.
 const Magic = "wsr\x01"
 
-// KindAccount is the kind of an entry that says who signed in. All others are about an end, or a
-// change of roles: KindEnded and KindToken are of a single session or token, the rest of a subject.
+// KindAccount is the kind of an entry that names the subject of an account of an identity provider. All
+// other kinds are of an end or a change of roles: KindEnded and KindToken of a single session or token,
+// the rest of a subject.
 const (
 	KindAccount = 'P'
 	KindEnded   = 'T'

@@ -145,7 +145,9 @@ var errNotReady = errors.New("live: Ready: Shutdown has begun, or this is the ze
 const readyTimeout = 2 * time.Second
 
 // Ready returns the handler of a readiness probe: 200 until Shutdown is called, then 503
-// `draining`. While a check fails, for instance Ready of package redis, it is 503 `unavailable`.
+// `draining`. While a check fails, for instance Ready of package redis, it is 503 `unavailable`. Each
+// probe calls the checks one after the other; one that panics fails, and so does one that has not returned
+// 2 s after the probe began. Probes may be concurrent. That of the zero Registry is 503 `draining`.
 func (g *Registry) Ready(checks ...func(context.Context) error) http.Handler {
 	calls := bounded.NewCaller(nil)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

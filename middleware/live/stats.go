@@ -10,7 +10,7 @@ type Stats struct {
 	Open           int                  // members, those being opened included
 	EventsDropped  uint64               // events that Config.Events was not called for
 	Received, Sent Traffic              // of members that call [Binding.Count], as those of package ws do
-	QueueBytes     int64                // sent by them and not yet written
+	QueueBytes     int64                // queued by them for their peers, and not yet written
 	Heartbeats     Histogram            // from a ping to its pong
 	Closes         map[*Cause]Histogram // from an end to its close frame or last event, for each cause of this package
 }
@@ -20,9 +20,9 @@ type Traffic struct{ Messages, Bytes uint64 }
 
 // Histogram is a distribution of durations.
 type Histogram struct {
-	Buckets []Bucket // ascending
-	Count   uint64
-	Sum     time.Duration
+	Buckets []Bucket      // ascending
+	Count   uint64        // of all durations, those above the last bucket included
+	Sum     time.Duration // of all durations
 }
 
 // Bucket has the number of durations that are at most Upper.
@@ -53,8 +53,8 @@ func (g *Registry) Stats() Stats {
 	return s
 }
 
-// Count adds the messages that have passed since the last call to [Registry.Stats], and
-// the change of the bytes that are queued for the peer.
+// Count adds to the numbers of [Registry.Stats] the messages that have passed since the last call of
+// Count, and by how many bytes the queue for the peer has grown; negative if it has shrunk.
 func (b *Binding) Count(received, sent Traffic, queueBytes int64) {
 	c := &b.registry.counters
 	c.received.add(received)
@@ -64,11 +64,11 @@ func (b *Binding) Count(received, sent Traffic, queueBytes int64) {
 	}
 }
 
-// Heartbeat adds the time from a ping to its pong to [Registry.Stats].
+// Heartbeat adds the time from a ping to its pong to Stats.Heartbeats.
 func (b *Binding) Heartbeat(d time.Duration) { b.registry.counters.heartbeats.add(d) }
 
 // Closed says that the peer has been told the cause of the end: its close frame is written.
-// If the cause is one of this package, the time since the end began goes to [Registry.Stats].
+// If the cause is one of this package, the time since the end began is added to Stats.Closes.
 func (b *Binding) Closed(cause *Cause) {
 	if b.stage.Load() != bound {
 		return

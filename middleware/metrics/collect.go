@@ -9,7 +9,7 @@ import (
 // The metrics that are read from the registry at a scrape.
 var (
 	open             = describe("connections_open", "Connections and streams at this moment, those being opened included.")
-	eventsDropped    = describe("events_dropped_total", "Events that are missing in the counters of opened, ended and refused, since they came faster than they were taken.")
+	eventsDropped    = describe("events_dropped_total", "Events that are missing in the counters of opened, ended, refused and stuck, since they came faster than they were taken.")
 	receivedMessages = describe("received_messages_total", "Messages received on WebSockets.")
 	receivedBytes    = describe("received_bytes_total", "Bytes of the payloads of messages received on WebSockets.")
 	sentMessages     = describe("sent_messages_total", "Messages sent on WebSockets.")

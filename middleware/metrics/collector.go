@@ -8,18 +8,18 @@ import (
 	"github.com/securews/securews/middleware/live"
 )
 
-// Config is what [New] takes. The zero value is a good one.
+// Config is the argument of [New]. The zero value is valid.
 type Config struct {
 	_ [0]func()
 
 	// Live is the configuration of the registry that New makes. Its Events is called after
-	// the collector has counted the event; it must be as fast as without a collector.
+	// the collector has counted the event, under the rules of live.Config.Events.
 	Live live.Config
 
-	// Hearing asks the log in which several nodes share the ends of credentials, such as that
-	// of package middleware/redis: how long its last entry took to this node, and whether the
-	// node is deaf, since entries do not arrive. It is called at every scrape and must return at
-	// once. Nil: the two metrics of the log are left out.
+	// Hearing returns the state of the log in which several nodes share the ends of credentials,
+	// such as that of package middleware/redis: how long its last entry took to this node, and
+	// whether the node is deaf: entries do not arrive. It is called at every scrape, concurrently
+	// if scrapes are, and must return at once. Nil: the two metrics of the log are left out.
 	Hearing func() (lag time.Duration, deaf bool)
 }
 
@@ -91,7 +91,7 @@ func (c *Collector) makeCounters() {
 	c.refused.WithLabelValues(other)
 }
 
-// count takes an event of the registry.
+// count counts an event of the registry.
 func (c *Collector) count(e live.Event) {
 	switch e.Kind {
 	case live.Opened:
