@@ -2,7 +2,7 @@ package main
 
 import "context"
 
-// followOthers has this node act on sign-outs and messages of others, until stop is called.
+// followOthers has this node act on the ends and messages of all nodes, until stop is called.
 func (a *app) followOthers() (stop func()) {
 	unfollow := a.sessions.Follow(a.endOutsiders)
 	if a.state.redis == nil {

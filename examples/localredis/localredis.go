@@ -52,8 +52,8 @@ func New(ctx context.Context) (*Server, error) {
 	return s, nil
 }
 
-// Start starts it again, after Kill. A shell between kills it when this process ends, however that
-// ends.
+// Start starts the server again, after Kill. A shell in between kills it when this process ends, also by a
+// signal.
 func (s *Server) Start(ctx context.Context) error {
 	cmd := exec.Command("sh", "-c", `redis-server "$@" & read -r _; kill -9 $!; wait`, "sh",
 		"--port", s.port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
@@ -75,7 +75,7 @@ func (s *Server) Start(ctx context.Context) error {
 	return nil
 }
 
-// Kill is a SIGKILL. It returns after the server has ended.
+// Kill ends the server by SIGKILL, and returns after it has ended.
 func (s *Server) Kill() {
 	if s.cmd != nil {
 		_ = s.in.Close()
@@ -84,13 +84,14 @@ func (s *Server) Kill() {
 	}
 }
 
-// Close ends the server for good.
+// Close ends the server, and removes its directory.
 func (s *Server) Close() {
 	s.Kill()
 	_ = os.RemoveAll(s.dir)
 }
 
-// Await waits until the server at addr answers.
+// Await waits until the server at addr answers, for at most the given time. Its error is that of the last
+// attempt.
 func Await(ctx context.Context, addr string, within time.Duration) error {
 	client := goredis.NewClient(&goredis.Options{Addr: addr, MaxRetries: -1})
 	defer func() { _ = client.Close() }()

@@ -93,7 +93,7 @@ func (s *story) down(ctx context.Context, w witnesses, began time.Time) error {
 	return nil
 }
 
-// empty is the part after its return.
+// empty is the part in which Redis runs again, without data.
 func (s *story) empty(ctx context.Context, w witnesses, began time.Time) error {
 	s.note("Redis is started again, empty, and B is connected again")
 	last, err := ends(ctx, w.ofLoggedOut, "3000 revoked", "3000 expired")

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -97,28 +98,26 @@ func (p *person) do(ctx context.Context, on, path string) (time.Duration, error)
 	return time.Since(began), err
 }
 
-// expect says if a request to /me is not answered so.
+// expect returns an error if a request to /me has none of the wanted answers.
 func (p *person) expect(ctx context.Context, on string, want ...string) error {
 	res, err := p.send(ctx, on, http.MethodGet, "/me")
 	if err != nil {
 		return err
 	}
-	for _, w := range want {
-		if res.String() == w {
-			return nil
-		}
+	if slices.Contains(want, res.String()) {
+		return nil
 	}
 	return fmt.Errorf("a request of %s on %s: %s, want %s", p.name, on, res, strings.Join(want, " or "))
 }
 
 // connection is an open socket or stream.
 type connection struct {
-	node string      // that it said it is
+	node string      // that answered, by its own name
 	end  chan ending // gets one
 }
 
 type ending struct {
-	how string
+	how string // code and reason, or the error without a close frame
 	at  time.Time
 }
 
@@ -128,8 +127,8 @@ func (p *person) open(ctx context.Context, on string) (*connection, error) {
 	return c, err
 }
 
-// dial opens a socket with the person's credential, or with a ticket. The answer is that of a
-// refusal.
+// dial opens a socket with the person's credential or, if there are subprotocols, with the ticket in
+// them. The answer of a refusal has its status and Retry-After; without any answer it is zero.
 func (p *person) dial(ctx context.Context, on, path string, subprotocols ...string) (*connection, answer, error) {
 	opening, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

@@ -5,7 +5,7 @@ package entry
 // Magic begins the value of every entry, before its kind, and the value of no record.
 const Magic = "wsr\x01"
 
-// KindAccount is the kind of an entry that names the subject of an account of an identity provider. All
+// KindAccount is the kind of an entry that has the subject of an account at an identity provider. All
 // other kinds are of an end or a change of roles: KindEnded and KindToken of a single session or token,
 // the rest of a subject.
 const (

@@ -14,7 +14,7 @@ var (
 	receivedBytes    = describe("received_bytes_total", "Bytes of the payloads of messages received on WebSockets.")
 	sentMessages     = describe("sent_messages_total", "Messages sent on WebSockets.")
 	sentBytes        = describe("sent_bytes_total", "Bytes of the payloads of messages sent on WebSockets.")
-	queueBytes       = describe("queue_bytes", "Bytes of messages that are queued for slow WebSocket peers.")
+	queueBytes       = describe("queue_bytes", "Bytes of messages that are queued for WebSocket peers and of which no write has begun.")
 	heartbeats       = describe("heartbeat_round_trip_seconds", "Time from a ping to its pong.")
 	endToClose       = describe("end_to_close_seconds", "Time from an end to its close frame, or last event of a stream, by reason.", "reason")
 	logLag           = describe("log_lag_seconds", "Time that the last entry of the log which nodes share took to this node.")

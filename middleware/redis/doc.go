@@ -38,8 +38,8 @@
 // Open connections go on until live.Timeouts.Stale after the last good answer about their
 // credential, and then end with 1013 `later`. [Shared.Ready] reports it to a load balancer.
 //
-// Reads wait for the log for half a second, and then fail at once, with the error of the server as the
-// cause. Config.Log gets one line when announcements no longer arrive. The client itself logs failed
+// In the first half second of a fault of the log, reads wait for its end until their context ends. Later
+// ones fail at once, with the error of the server as the cause. Config.Log gets one line when announcements no longer arrive. The client itself logs failed
 // dials to stderr; see goredis.SetLogger.
 //
 // # Settings of the server

@@ -22,7 +22,7 @@ type state struct {
 
 var errNotYet = errors.New("redis: the log: not connected yet")
 
-// awaitFor is how long reads wait for the end of a fault of the log. They fail at once if it lasts longer.
+// awaitFor is how old a fault of the log may be for a read to wait for its end. Later reads fail at once.
 const awaitFor = 500 * time.Millisecond
 
 // await waits until the log is known to be intact. Until then the server may have lost ends that this

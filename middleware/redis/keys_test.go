@@ -1,8 +1,8 @@
 package redis_test
 
 import (
-	"errors"
 	"math"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -61,21 +61,34 @@ func TestAddressWithAPassword(t *testing.T) {
 	}
 }
 
-// The methods without a context wait no longer than the others.
+// The methods without a context return, although the server accepts connections and never answers.
 func TestMethodsWithoutAContext(t *testing.T) {
 	t.Parallel()
-	store := node(t, "127.0.0.1:1").Sessions()
-	result := make(chan error, 1)
-	go func() {
-		_, _, err := store.Find("key")
-		result <- errors.Join(err)
-	}()
-	select {
-	case err := <-result:
-		if err == nil {
-			t.Error("no error without a server")
-		}
-	case <-time.After(patience):
-		t.Error("Find does not return")
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = silent.Close() })
+	store := nodeWith(t, redis.Config{Options: &goredis.UniversalOptions{
+		Addrs: []string{silent.Addr().String()}, ReadTimeout: -1, // none
+	}}).Sessions()
+	for name, call := range map[string]func() error{
+		"Find":   func() error { _, _, err := store.Find("key"); return err },
+		"Commit": func() error { return store.Commit("key", []byte("record"), time.Now().Add(time.Hour)) },
+		"Delete": func() error { return store.Delete("key") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			result := make(chan error, 1)
+			go func() { result <- call() }()
+			select {
+			case err := <-result:
+				if err == nil {
+					t.Error("no error without an answer")
+				}
+			case <-time.After(patience):
+				t.Error("it does not return")
+			}
+		})
 	}
 }
