@@ -41,7 +41,7 @@
 // and deletes it again.
 //
 // Beside the record a load reads the two marks, the roles that [Manager.SetRoles] has set and, if
-// the store is not a [Swapper], the tombstone: in one goroutine, and in one more trip if the store
+// the store is not a [Swapper], the tombstone: in one goroutine, and in one more round trip if the store
 // is a [ManyFinder]. Nothing of this is cached. The keys are 43 bytes, as those of records are; the
 // values begin with "wsr" and are at most 64 bytes, except for roles and subjects. They are kept
 // for 30 days and an hour, a tombstone as long as its session could have lasted, or ten minutes if
@@ -91,9 +91,9 @@
 //	LogoutEverywhere           1           1        1     1
 //
 // The request in which a change is made is included, except for LogoutEverywhere, which needs
-// none. An [Announcer] costs one trip more for each end of a session, and two for LogoutOthers. A request allocates 11 times with the memory of the process, 12 with memstore, 44 with
-// redisstore and 130 with sqlite3store; a handshake through the whole chain, its client included,
-// 178, 179, 218 and 300 times.
+// none. An [Announcer] costs one more round trip for each end of a session, and two for LogoutOthers. A
+// request allocates 11 times with the memory of the process, 12 with memstore, 44 with redisstore and 130
+// with sqlite3store; a handshake through the whole chain, its client included, 178, 179, 218 and 300 times.
 //
 // # Why not scs.SessionManager
 //

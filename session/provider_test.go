@@ -240,7 +240,7 @@ func TestFollowingWhileTheStoreHangs(t *testing.T) {
 	})
 }
 
-// The entries that a session of a provider adds cost a ManyFinder no trip.
+// The entries that a session of a provider adds cost a ManyFinder no round trip.
 func TestTripsOfASessionOfAProvider(t *testing.T) {
 	t.Parallel()
 	store := newShakyStore()

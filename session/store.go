@@ -21,7 +21,7 @@ type Swapper interface {
 	Swap(ctx context.Context, key string, old, b []byte, expiry time.Time) (bool, error)
 }
 
-// ManyFinder is a [scs.Store] that finds several keys in one trip. Without it a load asks
+// ManyFinder is a [scs.Store] that finds several keys in one round trip. Without it a load asks
 // once for the record and once for each of three or four entries beside it.
 type ManyFinder interface {
 	// FindMany returns the values of the keys in their order, nil for one that is absent

@@ -65,7 +65,7 @@ func (l *endLog) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	l.stop, l.done = cancel, make(chan struct{})
 	l.state.since = time.Now()
-	go newReader(l).run(ctx, l.done)
+	go (&reader{endLog: l}).run(ctx, l.done)
 }
 
 // close waits for the calls to followers, for at most callTimeout: the caller may be one of them.

@@ -41,10 +41,6 @@ type reader struct {
 	tasks      sync.WaitGroup
 }
 
-func newReader(l *endLog) *reader {
-	return &reader{endLog: l}
-}
-
 // run reads until ctx ends.
 func (r *reader) run(ctx context.Context, done chan<- struct{}) {
 	defer close(done)

@@ -24,7 +24,7 @@ func (r *reader) repair(ctx context.Context, client goredis.UniversalClient, end
 	return r.announceRepair(ctx)
 }
 
-// repairAtOnce is how many ends are stored again in one trip.
+// repairAtOnce is how many ends are stored again in one round trip.
 const repairAtOnce = 512
 
 func (r *reader) repairChunk(ctx context.Context, client goredis.UniversalClient, ends []stored) error {

@@ -15,7 +15,7 @@ import (
 	"github.com/securews/securews/middleware"
 )
 
-// Sessions is a store of scs that compares before it writes, finds several keys in one trip, and
+// Sessions is a store of scs that compares before it writes, finds several keys in one round trip, and
 // announces ends: a session.Swapper, a session.ManyFinder and a session.Announcer. It is safe for
 // concurrent use.
 type Sessions struct{ s *Shared }
