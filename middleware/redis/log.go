@@ -128,6 +128,31 @@ func (l *endLog) storeAndRecord(ctx context.Context, s stored, command ...any) e
 	return l.remember(appended.Val(), s)
 }
 
+// swapAndRecord runs swapScript for an end, and records it: on a single server in one step. On a Cluster
+// it is recorded afterwards, since the log must not have an end that another has kept out.
+func (l *endLog) swapAndRecord(ctx context.Context, s stored, arguments []any) (bool, error) {
+	keys := []string{s.key}
+	if !l.sharded {
+		keys, arguments = append(keys, l.stream), append(arguments, logLength)
+		for _, field := range s.fields() {
+			arguments = append(arguments, field)
+		}
+	}
+	result, err := swapScript.Run(ctx, l.client, keys, arguments...).Result()
+	if err != nil {
+		return false, fmt.Errorf("redis: %w", err)
+	}
+	switch at := result.(type) {
+	case string:
+		return true, l.remember(at, s)
+	case int64:
+		if at == 1 {
+			return true, l.record(ctx, s)
+		}
+	}
+	return false, nil
+}
+
 // record appends an end to the log.
 func (l *endLog) record(ctx context.Context, s stored) error {
 	at, err := l.append(ctx, s.fields()...)

@@ -13,34 +13,43 @@ import (
 // a loss of the server.
 func TestSecondAttemptIsRemembered(t *testing.T) {
 	t.Parallel()
-	s := startServer(t)
-	shared := node(t, s.addr)
-	list, err := session.NewRevocations(shared.Sessions())
-	if err != nil {
-		t.Fatal(err)
+	at := time.Now().Add(-time.Minute)
+	for name, tt := range map[string]struct {
+		v middleware.Revocation
+		p middleware.Principal
+	}{
+		"a token":   {middleware.Revocation{TokenHandle: "t", Expires: time.Now().Add(time.Hour)}, middleware.Principal{TokenHandle: "t"}},
+		"a subject": {middleware.Revocation{Subject: "ann", Before: at, Expires: at.AddDate(0, 3, 0)}, middleware.Principal{Subject: "ann", IssuedAt: at.Add(-time.Hour)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := startServer(t)
+			shared := node(t, s.addr)
+			list, err := session.NewRevocations(shared.Sessions())
+			if err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "the node hears", func() bool { return shared.Ready(t.Context()) == nil })
+			client := raw(t, s.addr)
+			allow := func(rule string) {
+				t.Helper()
+				if err := client.Do(t.Context(), "ACL", "SETUSER", "default", rule).Err(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			allow("-xadd")
+			if err := list.Revoke(t.Context(), tt.v); err == nil {
+				t.Fatal("Revoke succeeds without the log")
+			}
+			allow("+xadd")
+			eventually(t, "the second attempt succeeds", func() bool { return list.Revoke(t.Context(), tt.v) == nil })
+			s.restart()
+			eventually(t, "it is revoked still", func() bool {
+				revoked, err := list.Revoked(t.Context(), tt.p)
+				return err == nil && revoked
+			})
+		})
 	}
-	hears := func() bool { return shared.Ready(t.Context()) == nil }
-	eventually(t, "the node hears", hears)
-	client := raw(t, s.addr)
-	allow := func(rule string) {
-		t.Helper()
-		if err := client.Do(t.Context(), "ACL", "SETUSER", "default", rule).Err(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	token := strings.Repeat("t", 43)
-	v := middleware.Revocation{TokenHandle: token, Expires: time.Now().Add(time.Hour)}
-	allow("-xadd")
-	if err := list.Revoke(t.Context(), v); err == nil {
-		t.Fatal("Revoke succeeds without the log")
-	}
-	allow("+xadd")
-	eventually(t, "the second attempt succeeds", func() bool { return list.Revoke(t.Context(), v) == nil })
-	s.restart()
-	eventually(t, "the token is revoked still", func() bool {
-		revoked, err := list.Revoked(t.Context(), middleware.Principal{TokenHandle: token})
-		return err == nil && revoked
-	})
 }
 
 // A shard of a Cluster fails over to a replica that has an earlier end of a key, and the log, on

@@ -93,7 +93,8 @@ func (x *Sessions) CommitCtx(ctx context.Context, key string, b []byte, expires 
 	return nil
 }
 
-// swapScript replaces the value of a key if it is the old one, and returns whether it was.
+// swapScript replaces the value of a key if it is the old one, and returns whether it was: 1, 0 or, with
+// the log as the second key, the id under which the log has it.
 var swapScript = goredis.NewScript(`
 local now = redis.call('GET', KEYS[1])
 if ARGV[1] == 'absent' then
@@ -101,21 +102,25 @@ if ARGV[1] == 'absent' then
 elseif now ~= ARGV[2] then
 	return 0
 end
+local done = 1
+if KEYS[2] then -- first: if it is refused, nothing has changed
+	done = redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[5], '*', unpack(ARGV, 6))
+end
 redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[4])
-return 1
+return done
 `)
 
 // Swap implements session.Swapper.
 func (x *Sessions) Swap(ctx context.Context, key string, old, b []byte, expires time.Time) (bool, error) {
 	ttl := max(time.Until(expires), time.Millisecond)
+	if entry.IsEnd(b) {
+		return x.s.ends.swapAndRecord(ctx, stored{key: x.key(key), value: b, expires: time.Now().Add(ttl)}, swapArguments(old, b, ttl))
+	}
 	swapped, err := swapScript.Run(ctx, x.s.client, []string{x.key(key)}, swapArguments(old, b, ttl)...).Bool()
 	if err != nil {
 		return false, fmt.Errorf("redis: %w", err)
 	}
-	if !swapped || !entry.IsEnd(b) {
-		return swapped, nil
-	}
-	return true, x.s.ends.record(ctx, stored{key: x.key(key), value: b, expires: time.Now().Add(ttl)})
+	return swapped, nil
 }
 
 func swapArguments(old, b []byte, ttl time.Duration) []any {
