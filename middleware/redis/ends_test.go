@@ -202,6 +202,7 @@ func TestLogOfAStaleReplica(t *testing.T) {
 	between.turn(master.addr, func(x *link) bool { return !x.reads })
 	for range 2 { // also once every connection has been asked about
 		c := a.login("ann")
+		eventually(t, "the node, which connects anew, serves", func() bool { return b.me(c) == "200" })
 		socket := b.open(c)
 		began := time.Now()
 		a.act("/logout", c)
