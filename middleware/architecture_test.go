@@ -26,6 +26,7 @@ var imports = map[string][]string{
 	"internal/opening":     {},
 	"internal/recent":      {},
 	"internal/savedheader": {},
+	"internal/unixnano":    {},
 	"internal/unwrap":      {},
 	"internal/certificate": {},
 	"internal/setting":     {},

@@ -3,9 +3,9 @@ package session
 import (
 	"context"
 	"encoding/binary"
-	"math"
 	"time"
 
+	"github.com/securews/securews/internal/unixnano"
 	"github.com/securews/securews/middleware"
 )
 
@@ -33,25 +33,13 @@ func (c cutoff) value() []byte {
 	return entryValue(kindCutoff, string(b[:]))
 }
 
-// nanoseconds returns t.UnixNano, or the nearest that an int64 holds: a subject may be cut off
-// until the year 9999.
-func nanoseconds(t time.Time) int64 {
-	switch {
-	case t.Before(time.Unix(0, math.MinInt64)):
-		return math.MinInt64
-	case t.After(time.Unix(0, math.MaxInt64)):
-		return math.MaxInt64
-	}
-	return t.UnixNano()
-}
-
 // raiseCutoff raises the cut-off of a subject, and never lowers it. Between nodes on a store that
 // does not compare, two at once may leave the lower one: it is read back and written again
 // while it is lower, and what remains are tokens issued between the two moments. A
 // bearer.Config.Leeway of at least the time between them refuses those as well.
 func (x *ends) raiseCutoff(ctx context.Context, v middleware.Revocation) error {
 	key := entryKey(kindCutoff, v.Issuer, v.Subject)
-	want := cutoff{nanoseconds(v.Before), max(nanoseconds(v.Expires), nanoseconds(time.Now().Add(entryRetention)))}
+	want := cutoff{unixnano.Of(v.Before), max(unixnano.Of(v.Expires), unixnano.Of(time.Now().Add(entryRetention)))}
 	return x.inTurn(ctx, key, func() error { return x.raiseCutoffRaw(ctx, key, want) })
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/securews/securews/internal/bounded"
 	"github.com/securews/securews/internal/followers"
+	"github.com/securews/securews/internal/unixnano"
 	"github.com/securews/securews/middleware"
 )
 
@@ -44,7 +45,7 @@ func (x *ends) tombstone(ctx context.Context, kind byte, handle string, expires 
 }
 
 func tombstoneValue(kind byte, expires time.Time) (b []byte, until time.Time) {
-	end := max(nanoseconds(expires), nanoseconds(time.Now().Add(time.Minute)))
+	end := max(unixnano.Of(expires), unixnano.Of(time.Now().Add(time.Minute)))
 	return entryValue(kind, string(binary.BigEndian.AppendUint64(nil, uint64(end)))), time.Unix(0, end)
 }
 
@@ -57,7 +58,7 @@ func (x *ends) prolongTombstone(ctx context.Context, kind byte, handle string, e
 			return err
 		}
 		now, err := fixedPayload(b, kind, tombstoneSize)
-		if err != nil || now != "" && int64(binary.BigEndian.Uint64([]byte(now))) >= nanoseconds(expires) {
+		if err != nil || now != "" && int64(binary.BigEndian.Uint64([]byte(now))) >= unixnano.Of(expires) {
 			return err
 		}
 		value, until := tombstoneValue(kind, expires)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/securews/securews/internal/bounded"
+	"github.com/securews/securews/internal/unixnano"
 	"github.com/securews/securews/middleware"
 )
 
@@ -118,7 +119,7 @@ func (x *ends) revokedRaw(ctx context.Context, p *middleware.Principal) (bool, e
 	if err := x.store.findEachRaw(ctx, keys, values[:]); err != nil {
 		return false, err
 	}
-	issued := nanoseconds(p.IssuedAt)
+	issued := unixnano.Of(p.IssuedAt)
 	for _, b := range values[:cutoffs] {
 		if c, err := parseCutoff(b); err != nil || c.before != 0 && issued < c.before {
 			return err == nil, err

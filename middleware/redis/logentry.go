@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/securews/securews/internal/unixnano"
 	"github.com/securews/securews/middleware"
 )
 
@@ -128,18 +129,12 @@ func parseAnnouncement(s string) (middleware.Revocation, error) {
 	}, nil
 }
 
-// nanoseconds returns t in Unix nanoseconds: 0 for the zero time, and the nearest number for a time that
-// is out of their range.
+// nanoseconds is unixnano.Of, and 0 for the zero time.
 func nanoseconds(t time.Time) int64 {
-	switch {
-	case t.IsZero():
+	if t.IsZero() {
 		return 0
-	case t.Before(time.Unix(0, math.MinInt64)):
-		return math.MinInt64
-	case t.After(time.Unix(0, math.MaxInt64)):
-		return math.MaxInt64
 	}
-	return t.UnixNano()
+	return unixnano.Of(t)
 }
 
 func moment(ns int64) time.Time {
