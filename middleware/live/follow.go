@@ -155,7 +155,7 @@ const reportTimeout = time.Second
 // revoked is called with every revocation. Members with its handles end before it returns.
 // The members of a subject are asked about, since only the Auth knows which of its
 // credentials are meant; revoked waits for the answers about them, so that a sign-out which has
-// returned has ended what it reaches. Without an answer a member ends later, when the question is
+// returned has ended the members that it reaches. Without an answer a member ends later, when the question is
 // given up.
 func (f *follow) revoked(v middleware.Revocation) {
 	g := f.registry

@@ -59,6 +59,11 @@ func (l *endLog) faulty() (since time.Time, fault error) {
 func (l *endLog) hears() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.faultIfStarted()
+}
+
+// faultIfStarted is hears for a caller that holds the lock.
+func (l *endLog) faultIfStarted() error {
 	if l.stop == nil {
 		return nil
 	}
@@ -68,7 +73,7 @@ func (l *endLog) hears() error {
 func (l *endLog) hearing() Hearing {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return Hearing{Deaf: l.stop != nil && l.state.fault != nil, Lag: l.state.lag}
+	return Hearing{Deaf: l.faultIfStarted() != nil, Lag: l.state.lag}
 }
 
 // markIntact has reads go on.

@@ -58,11 +58,12 @@ func (s *Shared) Limiter(l Limit) (middleware.Limiter, error) {
 	if err := l.compile(); err != nil {
 		return nil, err
 	}
+	interval := (l.Per / time.Duration(l.Events)).Microseconds()
 	return &limiter{
 		client:    s.client,
 		prefix:    s.cfg.Prefix + "limit:" + l.Name + ":",
-		interval:  (l.Per / time.Duration(l.Events)).Microseconds(),
-		tolerance: (l.Per / time.Duration(l.Events)).Microseconds() * int64(l.Burst-1),
+		interval:  interval,
+		tolerance: interval * int64(l.Burst-1),
 	}, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -194,7 +195,7 @@ func (r *reader) appendEmpty(ctx context.Context, client goredis.UniversalClient
 func (r *reader) lost(ctx context.Context, client goredis.UniversalClient) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	for _, at := range []id{r.at, r.newestWritten()} {
+	for _, at := range slices.Compact([]id{r.at, r.newestWritten()}) { // often the same
 		if at == (id{}) {
 			continue
 		}
