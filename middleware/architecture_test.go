@@ -18,6 +18,7 @@ var imports = map[string][]string{
 	"internal/bounded":     {},
 	"internal/contextkey":  {},
 	"internal/defaults":    {},
+	"internal/docs":        {},
 	"internal/entry":       {},
 	"internal/handle":      {},
 	"internal/loopback":    {},
@@ -59,7 +60,7 @@ var requirements = []string{
 
 // topLevel has the names that the repository's root may hold.
 var topLevel = strings.Fields(`internal middleware session ws examples docs go.mod go.sum go.work go.work.sum
-	README.md LICENSE SECURITY.md CHANGELOG.md .ci .git .gitignore`)
+	README.md LICENSE SECURITY.md CHANGELOG.md AGENTS.md llms.txt .ci .git .gitignore`)
 
 // dropped has exported names that were given up, each with what replaced it.
 var dropped = map[string]string{
