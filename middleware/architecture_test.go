@@ -24,6 +24,7 @@ var imports = map[string][]string{
 	"internal/loopback":    {},
 	"internal/followers":   {},
 	"internal/method":      {},
+	"internal/nilvalue":    {},
 	"internal/opening":     {},
 	"internal/recent":      {},
 	"internal/savedheader": {},

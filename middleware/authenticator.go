@@ -7,6 +7,7 @@ import (
 	"reflect"
 
 	"github.com/securews/securews/internal/bounded"
+	"github.com/securews/securews/internal/nilvalue"
 )
 
 // ErrNoCredential is the error of an [Authenticator] for a request that carries none of
@@ -109,17 +110,8 @@ func (anonymous) Authenticate(*http.Request) (Principal, error) {
 	return Principal{Method: "anonymous"}, nil
 }
 
-// isNil reports whether x holds nothing that methods could be called on.
-func isNil(x any) bool {
-	if x == nil {
-		return true
-	}
-	switch v := reflect.ValueOf(x); v.Kind() {
-	case reflect.Pointer, reflect.Func, reflect.Map, reflect.Slice, reflect.Chan:
-		return v.IsNil()
-	}
-	return false
-}
+// isNil reports whether x has no methods that can be called.
+func isNil(x any) bool { return x == nil || nilvalue.In(x) }
 
 // same compares without the panic of two values that cannot be compared.
 func same(x, y any) bool {

@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"reflect"
 	"strings"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
+	"github.com/securews/securews/internal/nilvalue"
 	"github.com/securews/securews/middleware"
 )
 
@@ -147,10 +147,10 @@ func (c *Config) validate() error {
 	if len(c.Issuer) > 255 || strings.ContainsFunc(c.Issuer, func(r rune) bool { return r < 0x20 || r > 0x7e || r == '"' || r == '\\' }) {
 		wrong("Issuer: %.300q is not a valid issuer: write at most 255 bytes of printable ASCII without quotes and backslashes", c.Issuer)
 	}
-	if isNilPointer(c.Store) {
+	if nilvalue.In(c.Store) {
 		wrong("Store: a nil %T: write nil for the memory of this process, or a store", c.Store)
 	}
-	if isNilPointer(c.Revocations) {
+	if nilvalue.In(c.Revocations) {
 		wrong("Revocations: a nil %T: write nil for those of this process, or a value", c.Revocations)
 	}
 	return errors.Join(errs...)
@@ -167,9 +167,4 @@ func checkName(name string) error {
 		return fmt.Errorf("%q begins with '_': write the name without a prefix, which is added automatically", name)
 	}
 	return nil
-}
-
-func isNilPointer(x any) bool {
-	v := reflect.ValueOf(x)
-	return v.Kind() == reflect.Pointer && v.IsNil()
 }

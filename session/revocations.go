@@ -8,6 +8,7 @@ import (
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/securews/securews/internal/bounded"
+	"github.com/securews/securews/internal/nilvalue"
 	"github.com/securews/securews/internal/unixnano"
 	"github.com/securews/securews/middleware"
 )
@@ -25,7 +26,7 @@ import (
 // in the store. Each method waits for the store for at most a second. The error is of a nil
 // store.
 func NewRevocations(store scs.Store) (middleware.Revocations, error) {
-	if store == nil || isNilPointer(store) {
+	if store == nil || nilvalue.In(store) {
 		return nil, errors.New("session: NewRevocations: the store is nil: use middleware.NewRevocations for revocations in memory")
 	}
 	return newEnds(newStore(store), "", time.Second), nil

@@ -13,6 +13,7 @@ import (
 
 	"github.com/securews/securews/internal/bounded"
 	"github.com/securews/securews/internal/handle"
+	"github.com/securews/securews/internal/nilvalue"
 	"github.com/securews/securews/middleware"
 )
 
@@ -89,7 +90,7 @@ func (c BackChannelLogoutConfig) validate() error {
 		}
 	}
 	switch {
-	case isNilPointer(c.Revocations):
+	case nilvalue.In(c.Revocations):
 		wrong("Revocations: a nil %T: write nil for none, or a value", c.Revocations)
 	case c.Revocations == nil && !c.Tokens.zero() && c.Tokens.asking.revocations == nil:
 		wrong("Revocations: nothing would end: set them, here or in the Config of Tokens")

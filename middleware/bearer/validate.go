@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/securews/securews/internal/certificate"
 	"github.com/securews/securews/internal/loopback"
+	"github.com/securews/securews/internal/nilvalue"
 )
 
 // validate reports everything that is wrong, except for the content of Keys.
@@ -54,10 +54,10 @@ func (c Config) validateClaims() (errs []error) {
 	} else if slices.Contains(registered, c.SessionClaim) {
 		wrong("SessionClaim: %s has another meaning: write the claim that names the session", c.SessionClaim)
 	}
-	if isNilPointer(c.Revocations) {
+	if nilvalue.In(c.Revocations) {
 		wrong("Revocations: a nil %T: write nil for none, or a value", c.Revocations)
 	}
-	if isNilPointer(c.Sessions) {
+	if nilvalue.In(c.Sessions) {
 		wrong("Sessions: a nil %T: write nil for none, or a value", c.Sessions)
 	}
 	if c.HTTPClient != nil && c.HTTPClient.Transport != nil {
@@ -189,11 +189,6 @@ func checkURL(s string, localHTTP bool) error {
 
 func isName(s string) bool {
 	return s != "" && utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
-}
-
-func isNilPointer(x any) bool {
-	v := reflect.ValueOf(x)
-	return v.Kind() == reflect.Pointer && v.IsNil()
 }
 
 // mistake is an error of the field.
