@@ -47,7 +47,7 @@ type backChannelLogout struct {
 	rules        rules // of a logout token
 	clients      []string
 	sessionsOnly bool
-	told         []boundedRevocations // the first has the logout tokens that were used
+	told         []calledRevocations // the first has the logout tokens that were used
 }
 
 // NewBackChannelLogout returns the handler of OpenID Connect Back-Channel Logout 1.0. The
@@ -64,10 +64,10 @@ func NewBackChannelLogout(cfg BackChannelLogoutConfig) (http.Handler, error) {
 	h := &backChannelLogout{tokens: a, rules: a.rules, clients: slices.Clone(cfg.Clients), sessionsOnly: cfg.SessionsOnly}
 	h.rules.profile.Types = []string{"logout+jwt", "JWT", ""} // §2.4 recommends the first
 	if cfg.Revocations != nil {
-		h.told = append(h.told, boundedRevocations{cfg.Revocations, bounded.NewCaller(cfg.Revocations)})
+		h.told = append(h.told, newCalledRevocations(cfg.Revocations))
 	}
-	if a.asking.revocations != nil {
-		h.told = append(h.told, boundedRevocations{a.asking.revocations, a.asking.revocationCalls})
+	if a.liveness.revocations.given() {
+		h.told = append(h.told, a.liveness.revocations)
 	}
 	return h, nil
 }
@@ -92,25 +92,10 @@ func (c BackChannelLogoutConfig) validate() error {
 	switch {
 	case nilvalue.In(c.Revocations):
 		wrong("Revocations: a nil %T: write nil for none, or a value", c.Revocations)
-	case c.Revocations == nil && !c.Tokens.zero() && c.Tokens.asking.revocations == nil:
+	case c.Revocations == nil && !c.Tokens.zero() && !c.Tokens.liveness.revocations.given():
 		wrong("Revocations: nothing would end: set them, here or in the Config of Tokens")
 	}
 	return errors.Join(errs...)
-}
-
-// boundedRevocations are Revocations with the one way to call them.
-type boundedRevocations struct {
-	middleware.Revocations
-	calls bounded.Caller
-}
-
-func (b boundedRevocations) revoke(ctx context.Context, v middleware.Revocation) error {
-	_, err := bounded.Call(ctx, b.calls, "revocations", func() (struct{}, error) { return struct{}{}, b.Revoke(ctx, v) })
-	return err
-}
-
-func (b boundedRevocations) revoked(ctx context.Context, p middleware.Principal) (bool, error) {
-	return bounded.Call(ctx, b.calls, "revocations", func() (bool, error) { return b.Revoked(ctx, p) })
 }
 
 var (
@@ -175,7 +160,7 @@ func (h *backChannelLogout) end(got *claims) error {
 	defer cancel()
 	// The token counts as used after the ends, so that the provider can send it again if they fail.
 	used := handle.Of(got.iss, got.jti, logoutEvent)
-	again, err := h.told[0].revoked(ctx, middleware.Principal{Issuer: got.iss, TokenHandle: used})
+	again, err := h.told[0].revokedBounded(ctx, middleware.Principal{Issuer: got.iss, TokenHandle: used})
 	switch {
 	case err != nil:
 		return fmt.Errorf("%w: %w", errEnding, err)

@@ -24,10 +24,10 @@ import (
 type Authenticator struct {
 	boundsItself
 
-	rules  rules
-	keys   *source
-	cache  *cache[verified]
-	asking asking
+	rules    rules
+	keys     *source
+	cache    *cache[verified]
+	liveness liveness
 }
 
 // boundsItself says that an Authenticator bounds its waits for keys, Revocations and Sessions,
@@ -52,9 +52,9 @@ func New(cfg Config) (*Authenticator, error) {
 		cfg.Log = slog.Default()
 	}
 	a := &Authenticator{
-		rules:  newRules(cfg, algorithms),
-		cache:  newCache[verified](cfg.CacheSize),
-		asking: newAsking(cfg),
+		rules:    newRules(cfg, algorithms),
+		cache:    newCache[verified](cfg.CacheSize),
+		liveness: newLiveness(cfg),
 	}
 	a.keys = newSource(cfg, &a.rules.algorithms, set)
 	return a, nil
@@ -141,7 +141,7 @@ func (a *Authenticator) admit(r *http.Request, token string) (middleware.Princip
 		err = errBinding
 	}
 	if err == nil {
-		err = a.asking.ask(r.Context(), &v.principal)
+		err = a.liveness.check(r.Context(), &v.principal)
 	}
 	if err != nil {
 		return middleware.Principal{}, a.rules.refuse(err)

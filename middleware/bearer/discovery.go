@@ -72,35 +72,30 @@ type location struct {
 	find func(context.Context) (string, error)
 
 	mu     sync.Mutex
-	url    string        // the last one found; it is used while no newer one is found
-	next   time.Time     // when to look it up again
-	err    error         // of the last attempt
-	flight chan struct{} // closed when the attempt under way ends; nil: none
+	url    string          // the last one found; it is used while no newer one is found
+	next   time.Time       // when to look it up again
+	err    error           // of the last attempt
+	flight *flight[string] // the attempt under way; nil: none
 }
 
 func (l *location) get(ctx context.Context) (string, error) {
 	l.mu.Lock()
-	if l.flight == nil && !time.Now().Before(l.next) {
-		l.flight = make(chan struct{})
+	if now := time.Now(); l.flight == nil && !now.Before(l.next) {
+		l.flight = newFlight[string](now)
 		go l.lookUp(l.flight)
 	}
-	found, flight, err := l.url, l.flight, l.err
+	found, f, err := l.url, l.flight, l.err
 	l.mu.Unlock()
-	if found != "" || flight == nil {
+	if found != "" || f == nil {
 		return found, err
 	}
-	select {
-	case <-flight:
-	case <-ctx.Done():
-		return "", fmt.Errorf("metadata: %w", ctx.Err())
+	if err := f.wait(ctx); err != nil {
+		return "", fmt.Errorf("metadata: %w", err)
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.url, l.err
+	return f.result, f.err
 }
 
-func (l *location) lookUp(flight chan struct{}) {
-	defer close(flight)
+func (l *location) lookUp(f *flight[string]) {
 	ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
 	defer cancel()
 	found, err := contained(ctx, l.find)
@@ -113,4 +108,5 @@ func (l *location) lookUp(flight chan struct{}) {
 	if l.err = err; l.url != "" {
 		l.err = nil
 	}
+	f.land(l.url, l.err)
 }

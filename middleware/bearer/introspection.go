@@ -19,13 +19,13 @@ import (
 // of the same or of other issuers, go into one middleware.Auth as [Issuers].
 //
 // Every token that is not known costs the issuer an answer, so put a [middleware.RateLimit]
-// per client address in front. At most 32 questions about tokens that were never accepted
-// are asked at a time, and as many about the others.
+// per client address in front. At most 32 tokens that were never accepted are
+// introspected at a time, and as many of the others.
 type Introspector struct {
 	boundsItself
 
 	rules    rules
-	asking   asking
+	liveness liveness
 	prefix   string
 	cacheFor time.Duration
 	sealer   sealer
@@ -41,21 +41,21 @@ func NewIntrospector(cfg IntrospectionConfig) (*Introspector, error) {
 		return nil, err
 	}
 	i := &Introspector{
-		rules: newRules(claims, algorithmSet{}), asking: newAsking(claims),
+		rules: newRules(claims, algorithmSet{}), liveness: newLiveness(claims),
 		prefix: cfg.ClientPrefix, cacheFor: cfg.CacheFor, sealer: newSealer(cfg.Key),
 	}
 	i.rules.setting = "IntrospectionConfig.Require and Forbid"
 	e := newEndpoint(cfg)
 	i.answers = newAnswers(func(ctx context.Context, token string) (*answer, error) {
-		asked := time.Now()
+		asOf := time.Now()
 		body, err := e.send(ctx, token)
 		if errors.Is(err, errUnsupported) {
-			return &answer{asked: asked, refused: errUnsupported}, nil
+			return &answer{asOf: asOf, refused: errUnsupported}, nil
 		}
 		if err != nil {
 			return nil, withoutToken(err, token)
 		}
-		a, err := i.read(body, token, asked)
+		a, err := i.read(body, token, asOf)
 		return a, withoutToken(err, token)
 	}, cfg.Timeout, claims.CacheSize, claims.Log)
 	return i, nil
@@ -117,7 +117,7 @@ func (i *Introspector) admit(r *http.Request, token string) (middleware.Principa
 		err = errBinding
 	}
 	if err == nil {
-		err = i.asking.ask(r.Context(), &a.principal)
+		err = i.liveness.check(r.Context(), &a.principal)
 	}
 	if err != nil {
 		return middleware.Principal{}, i.rules.refuse(err)
@@ -176,7 +176,7 @@ func (i *Introspector) Alive(ctx context.Context, p middleware.Principal) error 
 
 // recheck is apart from Alive, so that p is not allocated for principals of other kinds.
 func (i *Introspector) recheck(ctx context.Context, p middleware.Principal) error {
-	if err := i.asking.ask(ctx, &p); err != nil {
+	if err := i.liveness.check(ctx, &p); err != nil {
 		return err
 	}
 	token, err := i.sealer.open(&p)
@@ -219,13 +219,13 @@ func (i *Introspector) Follow(fn func(middleware.Revocation)) (stop func()) {
 	if i.zero() {
 		return func() {}
 	}
-	return i.asking.follow(&i.rules.issuer, fn)
+	return i.liveness.follow(&i.rules.issuer, fn)
 }
 
 // Asks returns Sessions, if there are any: see [middleware.Asker].
 func (i *Introspector) Asks() []middleware.Revocable {
-	if i.zero() || i.asking.sessions == nil {
+	if i.zero() {
 		return nil
 	}
-	return []middleware.Revocable{i.asking.sessions}
+	return i.liveness.asks()
 }

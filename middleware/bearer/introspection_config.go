@@ -96,7 +96,7 @@ type IntrospectionConfig struct {
 	// An entry takes about 1 KiB, 16 KiB at most.
 	CacheSize int
 
-	// Timeout bounds one question, Authorize included. Default 1 s, at most 2 s.
+	// Timeout bounds one introspection, Authorize included. Default 1 s, at most 2 s.
 	Timeout time.Duration
 
 	// Key encrypts tokens in Principal.SealedToken: 32 random bytes, the same on all nodes
@@ -109,7 +109,7 @@ type IntrospectionConfig struct {
 	// certificates is refused by NewIntrospector, or sends nothing if it hides that from it.
 	HTTPClient *http.Client
 
-	// Log receives failed questions, at most one in 10 s. Nil: slog.Default().
+	// Log receives failed introspections, at most one in 10 s. Nil: slog.Default().
 	Log *slog.Logger
 }
 

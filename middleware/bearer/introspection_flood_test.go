@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// slowly answers after d, and counts the questions under way.
+// slowly answers after d, and counts the introspections under way.
 func (i *tokenIssuer) slowly(d time.Duration) (most *atomic.Int64) {
 	most = new(atomic.Int64)
 	var now atomic.Int64
@@ -57,9 +57,9 @@ func TestAFloodOfInventedTokens(t *testing.T) {
 				word := outcome(err)
 				switch {
 				case word != unavailable:
-				case strings.Contains(err.Error(), "1024 questions wait already; put a middleware.RateLimit in front"):
+				case strings.Contains(err.Error(), "1024 introspections wait already; put a middleware.RateLimit in front"):
 					word = "beyond"
-				case strings.Contains(err.Error(), "32 questions are under way for too long"):
+				case strings.Contains(err.Error(), "32 introspections are under way for too long"):
 					word = "waited"
 				}
 				mu.Lock()
@@ -87,7 +87,7 @@ func TestAFloodOfInventedTokens(t *testing.T) {
 		}
 		mu.Unlock()
 		if asked := i.asked.Load() - before; most.Load() != 33 || asked != 6*32+2 {
-			t.Errorf("%d questions, %d at a time", asked, most.Load())
+			t.Errorf("%d introspections, %d at a time", asked, most.Load())
 		}
 	})
 }
@@ -130,7 +130,7 @@ func TestInventedTokensLeaveTheOthersRemembered(t *testing.T) {
 	})
 }
 
-// Requests with one token share the question, and do not depend on the one that came first.
+// Requests with one token share the introspection, and do not depend on the one that came first.
 func TestQuestionsAreShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i := newTokenIssuer()
@@ -156,12 +156,12 @@ func TestQuestionsAreShared(t *testing.T) {
 			}
 		}
 		if n := i.asked.Load(); n != 1 {
-			t.Errorf("%d questions", n)
+			t.Errorf("%d introspections", n)
 		}
 	})
 }
 
-// A recheck does not join a question that began more than a second ago: its answer may be older
+// A recheck does not join an introspection that began more than a second ago: its answer may be older
 // than the revocation that the recheck is about. The older answer does not replace the newer one.
 func TestAnOlderQuestionIsNotJoined(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -161,7 +161,7 @@ func TestIllIntrospection(t *testing.T) {
 					t.Errorf("an unknown token: %s", outcome(err))
 				}
 				if took := time.Since(began); took > 3*time.Second {
-					t.Errorf("three questions took %v", took)
+					t.Errorf("three introspections took %v", took)
 				}
 				if n := strings.Count(log.String(), "introspection failed"); n != 1 {
 					t.Errorf("%d lines in the log", n)
@@ -230,7 +230,7 @@ func TestNoIntrospection(t *testing.T) {
 	}
 }
 
-// A connection is kept for the next question. One that has died is found out within 2 s, although
+// A connection is kept for the next introspection. One that has died is found out within 2 s, although
 // HTTP/2 would use it on and on.
 func TestConnectionsToTheEndpoint(t *testing.T) {
 	for _, http2 := range []bool{false, true} {

@@ -179,7 +179,7 @@ func TestHowLongAnAnswerServes(t *testing.T) {
 			step.change()
 			time.Sleep(step.after)
 			if _, err := a.Authenticate(request(opaque)); outcome(err) != step.want || i.asked.Load() != step.asked {
-				t.Errorf("%s: %s after %d questions, want %s after %d: %v", step.name, outcome(err), i.asked.Load(), step.want, step.asked, err)
+				t.Errorf("%s: %s after %d introspections, want %s after %d: %v", step.name, outcome(err), i.asked.Load(), step.want, step.asked, err)
 			}
 		}
 	})
@@ -199,7 +199,7 @@ func TestNoAnswerServesBeyondExp(t *testing.T) {
 		}{{0, "accepted"}, {21*time.Second - 1, "accepted"}, {1, expired}} {
 			time.Sleep(step.after)
 			if _, err := a.Authenticate(request(opaque)); outcome(err) != step.want || i.asked.Load() != 1 {
-				t.Errorf("after %v: %s, %d questions", step.after, outcome(err), i.asked.Load())
+				t.Errorf("after %v: %s, %d introspections", step.after, outcome(err), i.asked.Load())
 			}
 		}
 	})

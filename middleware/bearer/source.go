@@ -2,6 +2,7 @@ package bearer
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
@@ -30,17 +31,16 @@ type source struct {
 
 	current atomic.Pointer[keySet] // nil: none was fetched yet
 	waiting atomic.Int32
-	wake    chan struct{} // an attempt is asked for; capacity 1
+	wake    chan struct{} // an attempt is scheduled; capacity 1
 
-	mu       sync.Mutex
-	flight   chan struct{}    // closed when the attempt asked for or under way ends; nil: none
-	begun    bool             // whether that attempt is under way
-	asked    [burst]time.Time // when requests last asked for attempts, the oldest at next
-	next     int
-	ended    time.Time // when the last attempt ended
-	failed   bool      // whether it failed
-	closed   bool
-	failures int
+	mu        sync.Mutex
+	flight    *flight[struct{}] // the attempt scheduled or under way; nil: none
+	scheduled [burst]time.Time  // when requests last scheduled attempts, the oldest at next
+	next      int
+	ended     time.Time // when the last attempt ended
+	failed    bool      // whether it failed
+	closed    bool
+	failures  int
 
 	cancel  context.CancelFunc
 	stopped chan struct{}
@@ -77,7 +77,7 @@ func (s *source) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel, s.stopped = cancel, make(chan struct{})
 	s.wake = make(chan struct{}, 1)
-	s.flight = make(chan struct{}) // requests that are early wait for the first attempt
+	s.flight = newFlight[struct{}](time.Time{}) // requests that are early wait for the first attempt
 	go s.run(ctx)
 }
 
@@ -95,13 +95,13 @@ func (s *source) run(ctx context.Context) {
 	defer close(s.stopped)
 	for s.pause(ctx, s.attempt(ctx)) {
 	}
-	s.end(true, false)
+	s.end(errClosed)
 }
 
 // lookEvery is how often a pause looks at the wall clock.
 const lookEvery = 10 * time.Second
 
-// pause waits for that long, or until an attempt is asked for; false if ctx ends.
+// pause waits for that long, or until an attempt is scheduled; false if ctx ends.
 func (s *source) pause(ctx context.Context, d time.Duration) bool {
 	for begun := time.Now(); ; {
 		left := d - elapsed(begun)
@@ -127,8 +127,7 @@ func elapsed(t time.Time) time.Duration { return max(time.Since(t), time.Since(t
 
 // attempt fetches once and returns the time until the next one.
 func (s *source) attempt(ctx context.Context) time.Duration {
-	s.begin()
-	begun := time.Now()
+	began := s.begin()
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	doc, err := contained(ctx, s.fetch)
@@ -138,15 +137,15 @@ func (s *source) attempt(ctx context.Context) time.Duration {
 		set, err = parseKeySet(doc.body, s.algorithms, s.noKeyID, prev)
 	}
 	if err != nil {
-		s.end(false, true)
+		s.end(err)
 		if ctx.Err() != context.Canceled {
 			s.log.Warn("bearer: keys: fetch failed", "cause", err, "have", prev != nil)
 		}
 		return s.retryIn()
 	}
-	set.asOf = begun
+	set.asOf = began
 	s.current.Store(set)
-	s.end(false, false)
+	s.end(nil)
 	if prev == nil || !slices.Equal(prev.unused, set.unused) {
 		set.report(s.log)
 	}
@@ -166,8 +165,8 @@ func (s *source) retryIn() time.Duration {
 	return d - rand.N(d/2+1)
 }
 
-// begin lets the requests that asked for an attempt wait for the one that starts now.
-func (s *source) begin() {
+// begin lets the requests that scheduled an attempt wait for the one that starts now.
+func (s *source) begin() (now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	select {
@@ -175,24 +174,29 @@ func (s *source) begin() {
 	default:
 	}
 	if s.flight == nil {
-		s.flight = make(chan struct{})
+		s.flight = newFlight[struct{}](time.Time{})
 	}
-	s.begun = true
+	now = time.Now()
+	s.flight.began = now
+	return now
 }
 
-func (s *source) end(closed, failed bool) {
+// errClosed is the error of an attempt that Close has prevented.
+var errClosed = errors.New("the Authenticator is closed")
+
+// end ends the attempt, if there is one.
+func (s *source) end(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.flight != nil {
-		close(s.flight)
+		s.flight.land(struct{}{}, err)
 		s.flight = nil
 	}
-	s.begun = false
-	if closed {
+	if err == errClosed {
 		s.closed = true
 		return
 	}
-	if s.ended, s.failed = time.Now(), failed; !failed {
+	if s.ended, s.failed = time.Now(), err != nil; !s.failed {
 		s.failures = 0
 	}
 }

@@ -38,7 +38,7 @@ func TestPause(t *testing.T) {
 	}{
 		{"shorter than a look", 3 * time.Second, nil, 3 * time.Second, true},
 		{"of several looks", 65 * time.Second, nil, 65 * time.Second, true},
-		{"an attempt is asked for", time.Hour, func(s *source, _ func()) { s.wake <- struct{}{} }, 25 * time.Second, true},
+		{"an attempt is scheduled", time.Hour, func(s *source, _ func()) { s.wake <- struct{}{} }, 25 * time.Second, true},
 		{"it is closed", time.Hour, func(_ *source, cancel func()) { cancel() }, 25 * time.Second, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {

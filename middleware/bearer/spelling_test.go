@@ -110,6 +110,6 @@ func TestAJWTThatCannotBeReadIsNotIntrospected(t *testing.T) {
 		}
 	}
 	if n := i.asked.Load(); n != 0 {
-		t.Errorf("%d questions", n)
+		t.Errorf("%d introspections", n)
 	}
 }

@@ -35,7 +35,7 @@ func principalOf(t *testing.T, a *bearer.Authenticator, token string) middleware
 	return p
 }
 
-// The key that signed a token is asked for on each question, and a new token may be good: so
+// The key that signed a token is asked for on each recheck, and a new token may be good: so
 // the word is expired.
 func TestAWithdrawnKeyEndsItsTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

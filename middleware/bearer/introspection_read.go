@@ -17,7 +17,7 @@ var (
 
 // read parses the body of an answer. Its error means that the endpoint does not
 // follow RFC 7662.
-func (i *Introspector) read(body []byte, token string, asked time.Time) (*answer, error) {
+func (i *Introspector) read(body []byte, token string, asOf time.Time) (*answer, error) {
 	members, err := object(body)
 	if err != nil {
 		return nil, fmt.Errorf("answer: %w", err)
@@ -25,21 +25,21 @@ func (i *Introspector) read(body []byte, token string, asked time.Time) (*answer
 	switch active := find(members, "active"); string(active) {
 	case "true":
 	case "false":
-		return &answer{asked: asked, refused: errInactive}, nil
+		return &answer{asOf: asOf, refused: errInactive}, nil
 	default:
 		return nil, fmt.Errorf("answer: active is %.20q; want true or false", active)
 	}
 	members = slices.DeleteFunc(members, func(m member) bool { return string(m.value) == "null" })
-	v, err := i.verified(members, token, asked)
+	v, err := i.verified(members, token, asOf)
 	if err != nil {
-		return &answer{asked: asked, refused: withoutToken(err, token)}, nil
+		return &answer{asOf: asOf, refused: withoutToken(err, token)}, nil
 	}
 	v.principal.SealedToken = i.sealer.seal(token, &v.principal)
-	return &answer{verified: v, asked: asked}, nil
+	return &answer{verified: v, asOf: asOf}, nil
 }
 
 // verified applies the rules to the claims of an active token.
-func (i *Introspector) verified(members []member, token string, asked time.Time) (*verified, error) {
+func (i *Introspector) verified(members []member, token string, asOf time.Time) (*verified, error) {
 	got, err := i.rules.claims(members)
 	if err != nil {
 		return nil, err
@@ -60,10 +60,10 @@ func (i *Introspector) verified(members []member, token string, asked time.Time)
 	if find(members, "iss") == nil {
 		got.iss = i.rules.issuer.name
 	}
-	if last := asked.Add(i.rules.maxLifetime); !got.hasExp || got.exp.After(last) {
+	if last := asOf.Add(i.rules.maxLifetime); !got.hasExp || got.exp.After(last) {
 		got.exp, got.hasExp = last, true
 	}
-	return i.rules.accept(&got, members, TokenHandleOf(token), asked)
+	return i.rules.accept(&got, members, TokenHandleOf(token), asOf)
 }
 
 // isAccess tells an access token from other tokens, which an endpoint may also answer about.

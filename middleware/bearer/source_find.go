@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// burst is how many attempts requests may ask for in one cool-down.
+// burst is how many attempts requests may schedule in one cool-down.
 const burst = 3
 
 var (
@@ -114,11 +114,11 @@ func (s *source) lookUp(ctx context.Context, known func(*keySet) bool) (set *key
 	ctx, cancel := context.WithTimeout(ctx, waitTimeout)
 	defer cancel()
 	for range 2 {
-		flight, early, failed := s.ask()
+		f, early, failed := s.schedule()
 		switch {
-		case flight == nil && !failed:
+		case f == nil && !failed:
 			return set, false, nil
-		case flight == nil, !s.await(ctx, flight), s.lastFailed():
+		case f == nil, !s.await(ctx, f), f.err != nil:
 			return nil, false, errNoFetch
 		}
 		if set = s.usable(); set == nil {
@@ -132,61 +132,44 @@ func (s *source) lookUp(ctx context.Context, known func(*keySet) bool) (set *key
 }
 
 // underWay returns the attempt under way, or nil.
-func (s *source) underWay() <-chan struct{} {
+func (s *source) underWay() *flight[struct{}] {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.flight
 }
 
-func (s *source) lastFailed() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.failed
-}
-
-// ask returns the attempt under way or a new one, and whether it began earlier; nil during the
-// cool-down, and whether the last attempt failed.
-func (s *source) ask() (flight <-chan struct{}, early, failed bool) {
+// schedule returns the attempt under way or a new one, and whether it began earlier; nil during
+// the cool-down, and whether the last attempt failed.
+func (s *source) schedule() (f *flight[struct{}], early, failed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
 	switch {
 	case s.flight != nil:
-		return s.flight, s.begun, false
+		return s.flight, !s.flight.began.IsZero(), false
 	case s.fetch == nil, s.closed,
-		!s.asked[s.next].IsZero() && now.Sub(s.asked[s.next]) < s.coolDown,
+		!s.scheduled[s.next].IsZero() && now.Sub(s.scheduled[s.next]) < s.coolDown,
 		s.failed && now.Sub(s.ended) < s.coolDown:
 		return nil, false, s.failed
 	}
-	s.asked[s.next] = now
+	s.scheduled[s.next] = now
 	s.next = (s.next + 1) % burst
-	s.flight = make(chan struct{})
+	s.flight = newFlight[struct{}](time.Time{})
 	s.wake <- struct{}{} // begin empties it before flight can be nil again
 	return s.flight, false, false
 }
 
 // await waits for the end of an attempt; false if that took too long, if too many requests
 // wait already, or if there is none.
-func (s *source) await(ctx context.Context, flight <-chan struct{}) bool {
-	if flight == nil {
+func (s *source) await(ctx context.Context, f *flight[struct{}]) bool {
+	if f == nil {
 		return false
-	}
-	select {
-	case <-flight:
-		return true
-	default:
 	}
 	defer s.waiting.Add(-1)
 	if s.waiting.Add(1) > maxWaiting {
-		return false
+		return f.hasLanded()
 	}
-	timer := time.NewTimer(waitTimeout)
-	defer timer.Stop()
-	select {
-	case <-flight:
-		return true
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-	return false
+	ctx, cancel := context.WithTimeout(ctx, waitTimeout)
+	defer cancel()
+	return f.wait(ctx) == nil
 }
