@@ -13,8 +13,8 @@ var acceptOptions = &websocket.AcceptOptions{
 	InsecureSkipVerify: true, // Config.Origins has decided
 	CompressionMode:    websocket.CompressionDisabled,
 	OnPingReceived: func(ctx context.Context, p []byte) bool {
-		if c, ok := ctx.Value(readContextKey{}).(*Conn); ok {
-			_ = c.writeFrame(opPong, p)
+		if in, ok := ctx.Value(readContextKey{}).(*inbound); ok {
+			in.pong(p)
 		}
 		return false // ours is the answer
 	},

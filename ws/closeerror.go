@@ -134,3 +134,27 @@ func closeErrorOr(err error, what *CloseError) *CloseError {
 	}
 	return e
 }
+
+// peerClosed returns the CloseError of a close frame of the peer.
+func peerClosed(peer websocket.CloseError) *CloseError {
+	for _, e := range peerClosedNormally {
+		if e.Code == peer.Code && e.Reason == peer.Reason {
+			return e
+		}
+	}
+	e := &CloseError{Code: peer.Code, Reason: peer.Reason, Err: errPeer}
+	switch peer.Code {
+	case websocket.StatusNormalClosure, websocket.StatusGoingAway, websocket.StatusNoStatusRcvd:
+		e.Err = io.EOF
+	}
+	return e
+}
+
+// peerClosedNormally are the closes of most peers, made once.
+var peerClosedNormally = [...]*CloseError{
+	{Code: websocket.StatusNormalClosure, Err: io.EOF},
+	{Code: websocket.StatusGoingAway, Err: io.EOF},
+	{Code: websocket.StatusNoStatusRcvd, Err: io.EOF},
+}
+
+var errPeer = errors.New("ws: closed by the peer")

@@ -5,16 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/coder/websocket"
 
-	"github.com/securews/securews/internal/defaults"
 	"github.com/securews/securews/internal/opening"
-	"github.com/securews/securews/internal/setting"
 	"github.com/securews/securews/middleware"
 	"github.com/securews/securews/middleware/live"
 )
@@ -110,43 +106,6 @@ type Config struct {
 	DangerouslyAllowPlaintext bool
 }
 
-// Limits bound what connections may use. 0 is the default, a negative value an
-// error; "unlimited" does not exist.
-type Limits struct {
-	Message           int // bytes of one incoming message; default 65,536; beyond: 1009
-	Frames            int // frames of one incoming message; default 1,024; beyond: 1009
-	MessagesPerSecond int // incoming, sustained; default 100; beyond: 1008 `rate`
-	MessageBurst      int // incoming, at once; default 2 × MessagesPerSecond, and 1,024 more if that is not set: the whole queue of a client that comes back
-	BytesPerSecond    int // incoming, sustained; default a quarter of MessagesPerSecond × Message; beyond: 1008 `rate`
-	ByteBurst         int // incoming, at once; default 4 × BytesPerSecond, at least 2 × Message
-	ControlPerSecond  int // pings and pongs of the peer, and pings of package browser, answers to our pings not counted, sustained; default 10, burst ten times that; beyond: 1008 `rate`
-	QueueBytes        int // of messages sent and not yet written; default 1 MiB; beyond: 1013 `slow`
-	QueueMessages     int // default 1,024; beyond: 1013 `slow`
-}
-
-// Timeouts bound how long things may take. 0 is the default, a negative value an
-// error. They are kept with a resolution of a quarter of a second.
-type Timeouts struct {
-	Message      time.Duration // from a message's first byte to its last; default 30 s; beyond: 3008 `timeout`
-	FirstMessage time.Duration // from the upgrade to the end of the first message; default: none, for connections that only listen; beyond: 3008 `timeout`
-	Write        time.Duration // without progress of a write; default 10 s; beyond: cut, 1013 `slow`
-	Idle         time.Duration // without a message either way; default: none, since a peer that answers pings is there; beyond: 3008 `idle`
-	Heartbeat    time.Duration // silence of the peer before it is pinged, while Serve reads, less up to a fifth of jitter; default 25 s; a ping that takes a second to write: 1013 `slow`
-	Pong         time.Duration // from the ping to any byte; default 10 s; beyond: cut, 3008 `timeout`
-	Close        time.Duration // for the peer to answer a close frame; default 2 s; then TCP is cut
-}
-
-var (
-	defaultLimits = Limits{
-		Message: defaults.Message, Frames: 1024, MessagesPerSecond: defaults.MessagesPerSecond,
-		ControlPerSecond: 10, QueueBytes: defaults.QueueBytes, QueueMessages: defaults.QueueMessages,
-	}
-	defaultTimeouts = Timeouts{
-		Message: 30 * time.Second, Write: defaults.Write,
-		Heartbeat: defaults.Heartbeat, Pong: defaults.Pong, Close: defaults.Close,
-	}
-)
-
 // compile fills in the defaults and reports everything that is wrong.
 func (cfg Config) compile() (Config, error) {
 	var errs []error
@@ -187,58 +146,13 @@ func (cfg Config) compile() (Config, error) {
 	return cfg, errors.Join(errs...)
 }
 
-func (l *Limits) compile() error {
-	d := defaultLimits
-	rated := l.MessagesPerSecond != 0
-	perSecond := setting.Fill("ws", "Limits.MessagesPerSecond", &l.MessagesPerSecond, d.MessagesPerSecond)
-	message := setting.Fill("ws", "Limits.Message", &l.Message, d.Message)
-	d.MessageBurst = defaults.MessageBurst
-	if rated {
-		d.MessageBurst = 2 * min(l.MessagesPerSecond, math.MaxInt/2)
+// rules returns those of its connections.
+func (cfg *Config) rules() *rules {
+	l := &cfg.Limits
+	return &rules{
+		limits: cfg.Limits, timeouts: cfg.Timeouts, validate: cfg.Validate, live: cfg.Live, log: cfg.Log,
+		messages: newRate(l.MessagesPerSecond, l.MessageBurst),
+		bytes:    newRate(l.BytesPerSecond, l.ByteBurst),
+		controls: newRate(l.ControlPerSecond, min(10*min(l.ControlPerSecond, 1<<20), 1<<20)),
 	}
-	d.BytesPerSecond = max(1, product(max(1, l.MessagesPerSecond), max(1, l.Message))/4)
-	bytes := setting.Fill("ws", "Limits.BytesPerSecond", &l.BytesPerSecond, d.BytesPerSecond)
-	d.ByteBurst = max(product(4, max(1, l.BytesPerSecond)), product(2, max(1, l.Message)))
-	errs := []error{
-		message, perSecond, bytes,
-		setting.Fill("ws", "Limits.Frames", &l.Frames, d.Frames),
-		setting.Fill("ws", "Limits.MessageBurst", &l.MessageBurst, d.MessageBurst),
-		setting.Fill("ws", "Limits.ByteBurst", &l.ByteBurst, d.ByteBurst),
-		setting.Fill("ws", "Limits.ControlPerSecond", &l.ControlPerSecond, d.ControlPerSecond),
-		setting.Fill("ws", "Limits.QueueBytes", &l.QueueBytes, d.QueueBytes),
-		setting.Fill("ws", "Limits.QueueMessages", &l.QueueMessages, d.QueueMessages),
-	}
-	if errors.Join(errs...) == nil && l.ByteBurst < l.Message {
-		errs = append(errs, fmt.Errorf("ws: Limits.ByteBurst: %d is less than Limits.Message, %d: a message of that size could never come", l.ByteBurst, l.Message))
-	}
-	return errors.Join(errs...)
-}
-
-// named returns the limits of a client for the Securews-Limits header of the 101: bytes of one
-// message, messages per second and at once, bytes per second and at once.
-func (l *Limits) named() string {
-	return fmt.Sprintf("message=%d, rate=%d, burst=%d, bytes=%d, byte-burst=%d",
-		l.Message, l.MessagesPerSecond, l.MessageBurst, l.BytesPerSecond, l.ByteBurst)
-}
-
-// product is a × b, or the largest int.
-func product(a, b int) int {
-	if a > math.MaxInt/b {
-		return math.MaxInt
-	}
-	return a * b
-}
-
-func (t *Timeouts) compile() error {
-	d := defaultTimeouts
-	errs := []error{
-		setting.Fill("ws", "Timeouts.Message", &t.Message, d.Message),
-		setting.Fill("ws", "Timeouts.FirstMessage", &t.FirstMessage, 0),
-		setting.Fill("ws", "Timeouts.Write", &t.Write, d.Write),
-		setting.Fill("ws", "Timeouts.Idle", &t.Idle, 0),
-		setting.Fill("ws", "Timeouts.Heartbeat", &t.Heartbeat, d.Heartbeat),
-		setting.Fill("ws", "Timeouts.Pong", &t.Pong, d.Pong),
-		setting.Fill("ws", "Timeouts.Close", &t.Close, d.Close),
-	}
-	return errors.Join(errs...)
 }

@@ -237,7 +237,7 @@ func TestDefaultsAreThoseInTheComments(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file, err := parser.ParseFile(token.NewFileSet(), "config.go", nil, parser.ParseComments)
+	file, err := parser.ParseFile(token.NewFileSet(), "limits.go", nil, parser.ParseComments)
 	if err != nil {
 		t.Fatal(err)
 	}

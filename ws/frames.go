@@ -6,16 +6,6 @@ import (
 	"sync/atomic"
 )
 
-// The opcodes of RFC 6455 §5.2.
-const (
-	opContinuation = 0x0
-	opText         = 0x1
-	opBinary       = 0x2
-	opClose        = 0x8
-	opPing         = 0x9
-	opPong         = 0xA
-)
-
 // frames follows a client's frames as their bytes pass, so that what coder's
 // reader would wait for, answer for ever or allocate for is cut first: it judges a
 // frame by its header, before the payload is there, and text byte by byte.
@@ -181,33 +171,4 @@ func (f *frames) ended() {
 	if !f.inMessage {
 		f.size, f.count = 0, 0
 	}
-}
-
-// rate is a rate with a burst.
-type rate struct {
-	every, burst int64 // nanoseconds per event; how far ahead of the rate a bucket may run
-}
-
-func newRate(perSecond, burst int) rate {
-	every := max(1, int64(1e9)/int64(perSecond))
-	return rate{every: every, burst: every * min(int64(burst), math.MaxInt64/4/every)}
-}
-
-// bucket holds events to a rate (GCRA): one word of state. It belongs to one goroutine at a
-// time.
-type bucket struct {
-	*rate
-	due int64 // when the bucket is full again
-}
-
-func (b *bucket) take(now int64) bool { return b.takeN(now, 1) }
-
-// takeN takes n events at once, at most 1<<31.
-func (b *bucket) takeN(now, n int64) bool {
-	due := max(b.due, now) + n*b.every
-	if due-now > b.burst {
-		return false
-	}
-	b.due = due
-	return true
 }

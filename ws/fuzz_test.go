@@ -147,7 +147,7 @@ func FuzzHandshakeHeaders(f *testing.F) {
 				t.Errorf("accepted a key of %d bytes: %q", len(p), key)
 			}
 		}
-		chosen, err := h.selectSubprotocol(r)
+		chosen, err := h.cfg.selectSubprotocol(r)
 		offered := elements([]string{offer, offer2})
 		wellFormed := !slices.ContainsFunc(offered, func(s string) bool { return !tokenGrammar.MatchString(s) }) &&
 			len(slices.Compact(slices.Sorted(slices.Values(offered)))) == len(offered) && len(offered) <= 64

@@ -21,31 +21,18 @@ type Group struct {
 	turn sync.Mutex // of the Send under way
 
 	mu      sync.Mutex
-	at      map[*Conn]int // the index of each member in members
-	members []*Conn       // nil: one that has left during a Send
+	at      map[*outbound]int // the index of each member in members
+	members []*outbound       // nil: one that has left during a Send
 	sending bool
 }
 
 // Join makes c a member, unless it has ended; it gets every message of which Send is called
 // later. Joining twice is joining once.
-func (g *Group) Join(c *Conn) {
-	c.groups.mu.Lock()
-	defer c.groups.mu.Unlock()
-	if !c.groups.closed && g.add(c) {
-		c.groups.list = append(c.groups.list, g)
-	}
-}
+func (g *Group) Join(c *Conn) { c.out.groups.join(g, &c.out) }
 
 // Leave ends the membership of c, if it is a member. A Send that is under way may still
 // reach it.
-func (g *Group) Leave(c *Conn) {
-	c.groups.mu.Lock()
-	defer c.groups.mu.Unlock()
-	if i := slices.Index(c.groups.list, g); i >= 0 {
-		c.groups.list = slices.Delete(c.groups.list, i, i+1)
-		g.remove(c)
-	}
-}
+func (g *Group) Leave(c *Conn) { c.out.groups.leave(g, &c.out) }
 
 // Len returns how many members there are.
 func (g *Group) Len() int {
@@ -90,18 +77,18 @@ const chunk = 128
 // sendChunk queues f for the members from one place in the list to another. It returns how many have
 // taken it, and how many could never take it.
 func (g *Group) sendChunk(f *frame, from, to int) (taken, larger int) {
-	var members, starting [chunk]*Conn
+	var members, starting [chunk]*outbound
 	g.mu.Lock()
 	n := copy(members[:], g.members[from:to])
 	g.mu.Unlock()
 	start := starting[:0]
-	for _, c := range members[:n] {
-		if c == nil {
+	for _, o := range members[:n] {
+		if o == nil {
 			continue
 		}
-		switch c.queueShared(f) {
+		switch o.sendShared(f) {
 		case starts:
-			start = append(start, c)
+			start = append(start, o)
 			taken++
 		case follows:
 			taken++
@@ -110,11 +97,11 @@ func (g *Group) sendChunk(f *frame, from, to int) (taken, larger int) {
 		}
 	}
 	for len(start) > 0 {
-		h, n := start[0].h, 1
-		for n < len(start) && start[n].h == h {
+		workers, n := start[0].workers, 1
+		for n < len(start) && start[n].workers == workers {
 			n++
 		}
-		h.senders.add(start[:n])
+		workers.senders.add(start[:n])
 		start = start[n:]
 	}
 	return taken, larger
@@ -136,33 +123,33 @@ func (g *Group) done() {
 	if len(g.members) == len(g.at) {
 		return
 	}
-	g.members = slices.DeleteFunc(g.members, func(c *Conn) bool { return c == nil })
-	for i, c := range g.members {
-		g.at[c] = i
+	g.members = slices.DeleteFunc(g.members, func(o *outbound) bool { return o == nil })
+	for i, o := range g.members {
+		g.at[o] = i
 	}
 }
 
-// add returns false if c is a member already.
-func (g *Group) add(c *Conn) bool {
+// add returns false if o is a member already.
+func (g *Group) add(o *outbound) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if _, there := g.at[c]; there {
+	if _, there := g.at[o]; there {
 		return false
 	}
 	if g.at == nil {
-		g.at = map[*Conn]int{}
+		g.at = map[*outbound]int{}
 	}
-	g.at[c] = len(g.members)
-	g.members = append(g.members, c)
+	g.at[o] = len(g.members)
+	g.members = append(g.members, o)
 	return true
 }
 
-// remove moves the last member to the place of c, except during a Send, which would miss it.
-func (g *Group) remove(c *Conn) {
+// remove moves the last member to the place of o, except during a Send, which would miss it.
+func (g *Group) remove(o *outbound) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	i := g.at[c]
-	delete(g.at, c)
+	i := g.at[o]
+	delete(g.at, o)
 	g.members[i] = nil
 	if last := len(g.members) - 1; !g.sending {
 		if i != last {
@@ -172,21 +159,4 @@ func (g *Group) remove(c *Conn) {
 		g.members[last] = nil
 		g.members = g.members[:last]
 	}
-}
-
-// groups are those that a connection is a member of. Its mutex is locked before that of a group.
-type groups struct {
-	mu     sync.Mutex
-	list   []*Group
-	closed bool // the connection joins none any more
-}
-
-// leaveGroups ends every membership of a connection that ends.
-func (c *Conn) leaveGroups() {
-	c.groups.mu.Lock()
-	defer c.groups.mu.Unlock()
-	for _, g := range c.groups.list {
-		g.remove(c)
-	}
-	c.groups.list, c.groups.closed = nil, true
 }

@@ -22,12 +22,9 @@ type Handler struct {
 	front       http.Handler // serve behind the access log; nil: the zero Handler
 	authorizing bounded.Caller
 
-	messageRate, byteRate, controlRate rate // of each connection
-
-	limits []string // the value of Securews-Limits
-
-	pingers, closers *pool
-	senders          *senders
+	rules   *rules
+	workers *workers
+	limits  []string // the value of Securews-Limits
 }
 
 // New compiles a configuration, or reports everything that is wrong with it.
@@ -36,15 +33,10 @@ func New(cfg Config) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Handler{cfg: cfg, authorizing: bounded.NewCaller(nil)}
-	limits := &h.cfg.Limits
-	h.messageRate = newRate(limits.MessagesPerSecond, limits.MessageBurst)
-	h.byteRate = newRate(limits.BytesPerSecond, limits.ByteBurst)
-	h.controlRate = newRate(limits.ControlPerSecond, min(10*min(limits.ControlPerSecond, 1<<20), 1<<20))
-	h.limits = []string{limits.named()}
-	h.pingers = newPool(64, (*Conn).sendDue)
-	h.senders = newSenders((*Conn).sendQueued)
-	h.closers = newPool(256, (*Conn).sendClose) // no ping to a stalled peer delays a revocation
+	h := &Handler{
+		cfg: cfg, authorizing: bounded.NewCaller(nil),
+		rules: cfg.rules(), workers: newWorkers(), limits: []string{cfg.Limits.named()},
+	}
 	// Stripped before a subprotocol is chosen; the AccessLog writes no credential.
 	h.front = middleware.AccessLog(cfg.Log)(cfg.Auth.Strip(http.HandlerFunc(h.serve)))
 	if cfg.ExplainRefusals {
@@ -53,7 +45,21 @@ func New(cfg Config) (*Handler, error) {
 	return h, nil
 }
 
-func (h *Handler) now() int64 { return h.cfg.Live.Now() }
+var errZero = errors.New("ws: the zero Handler serves no request: use New")
+
+// Check makes the decisions that need the request alone, cheapest and least
+// revealing first: TLS, handshake, host, origin, subprotocol, capacity. It does not
+// authenticate and changes nothing: a ticket stays good.
+func (h *Handler) Check(r *http.Request) (err error) {
+	defer bounded.Contain(&err)
+	if h == nil || h.front == nil {
+		return errZero
+	}
+	if _, err := h.cfg.parse(h.cfg.Auth.Stripped(r)); err != nil {
+		return err
+	}
+	return h.cfg.Live.Check()
+}
 
 // ServeHTTP refuses the request or upgrades it, and returns; the connection goes on
 // without it.
@@ -67,7 +73,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // serve refuses a stripped request, or upgrades it and starts the connection.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
-	hs, err := h.parse(r)
+	hs, err := h.cfg.parse(r)
 	if err != nil {
 		h.cfg.Auth.Consume(r) // an invalid request consumes its ticket
 		h.refuse(w, r, err)
@@ -80,7 +86,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		h.refuse(w, r, err)
 	default:
-		go c.run()
+		go c.run(h.cfg.Serve)
 	}
 }
 
@@ -114,7 +120,8 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 // it but the last, a panic too, gives the place back.
 func (h *Handler) open(w http.ResponseWriter, r *http.Request, hs handshake) (_ *Conn, err error) {
 	defer bounded.Contain(&err)
-	c := &Conn{h: h, origin: hs.origin, subprotocol: hs.subprotocol, pulse: pulseOf(r, h.cfg.Limits.Message)}
+	c := newConn(h.rules, h.workers, hs)
+	c.pulse = pulseOf(r, h.cfg.Limits.Message)
 	deadline := time.Now().Add(handshakeTimeout)
 	if layer, ok := r.Context().Value(contextkey.Layer{}).(contextkey.Yielder); ok {
 		layer.Yield(contextkey.Key(), h.cfg.Auth) // the connection counts once, and ends by its own member
@@ -144,7 +151,7 @@ func (h *Handler) open(w http.ResponseWriter, r *http.Request, hs handshake) (_ 
 	if err := h.bind(c, r, v, deadline); err != nil {
 		return nil, h.cfg.Auth.WithChallenge(err)
 	}
-	if err := c.accept(w, r); err != nil {
+	if err := c.accept(w, r, h.limits); err != nil {
 		return nil, err
 	}
 	if c.ID() != middleware.RequestID(r.Context()) {
@@ -152,17 +159,6 @@ func (h *Handler) open(w http.ResponseWriter, r *http.Request, hs handshake) (_ 
 	}
 	opened = true
 	return c, nil
-}
-
-// abandon gives back the place and the connection of a failed handshake.
-func (c *Conn) abandon() {
-	if c.cancel != nil {
-		c.cancel(ErrClosed)
-	}
-	if c.guard.Conn != nil { // it was hijacked: no HTTP can follow
-		c.cut()
-	}
-	c.binding.Leave(nil)
 }
 
 // bind enters the connection under its principal, and has Authorize decide.
@@ -200,68 +196,4 @@ func (h *Handler) authorize(r *http.Request, v *middleware.Voucher, p middleware
 		return nil, middleware.Unavailable(err)
 	}
 	return nil, middleware.Forbidden(err)
-}
-
-// run is a connection's goroutine.
-func (c *Conn) run() {
-	err := errGoexit // unless serve says otherwise: runtime.Goexit ends it too
-	defer func() { c.finish(c.causeOr(err)) }()
-	err = c.serve()
-}
-
-var errGoexit = errors.New("ws: Serve called runtime.Goexit")
-
-// serve calls the user's Serve and contains its panic.
-func (c *Conn) serve() (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			p := bounded.Panicked(v)
-			c.h.cfg.Log.Error("ws: panic in Serve", "id", c.ID(), "cause", p, "stack", p.Stack) // once; the closing line has no stack
-			err = ErrInternal.Wrap(p)
-		}
-	}()
-	if err := c.ended(); err != nil {
-		return err // revoked while it was being upgraded
-	}
-	c.greetPage()
-	return c.h.cfg.Serve(c.ctx, c)
-}
-
-// causeOr returns the cause of the end, or the one that the result of Serve stands for.
-func (c *Conn) causeOr(err error) *CloseError {
-	if cause := c.cause.Load(); cause != nil {
-		return cause
-	}
-	if err == nil {
-		return ErrClosed
-	}
-	return closeErrorOr(err, ErrInternal)
-}
-
-// logEnd writes the line of ASVS 16.3.3: which principal, how long, how it ended.
-func (c *Conn) logEnd(cause *CloseError) {
-	if c.explains {
-		return // the request's line says it
-	}
-	log := c.h.cfg.Log
-	level := slog.LevelInfo
-	if cause.Code == ErrInternal.Code && !cause.fromPeer() {
-		level = slog.LevelError
-	}
-	if !log.Enabled(context.Background(), level) {
-		return
-	}
-	attrs := append(make([]slog.Attr, 0, 8),
-		slog.String("id", c.ID()),
-		slog.Attr{Key: "principal", Value: c.binding.Shared(contextkey.Key()).LogValue()},
-		slog.Int("code", int(cause.Code)),
-		slog.String("reason", cause.Reason),
-		slog.Duration("lasted", time.Duration(c.h.now()-c.binding.Opened())),
-		slog.Int64("received", c.traffic.received.Load()),
-		slog.Int64("sent", c.traffic.sent.Load()),
-	)
-	if cause.Err != nil {
-		attrs = append(attrs, slog.Any("cause", cause.Err))
-	}
-	log.LogAttrs(context.Background(), level, "websocket closed", attrs...)
 }

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/securews/securews/internal/bounded"
 	"github.com/securews/securews/internal/opening"
 	"github.com/securews/securews/middleware"
 )
@@ -19,42 +18,26 @@ type handshake struct {
 	subprotocol string // the selected one; "": none was offered
 }
 
-var errZero = errors.New("ws: the zero Handler serves no request: use New")
-
-// Check makes the decisions that need the request alone, cheapest and least
-// revealing first: TLS, handshake, host, origin, subprotocol, capacity. It does not
-// authenticate and changes nothing: a ticket stays good.
-func (h *Handler) Check(r *http.Request) (err error) {
-	defer bounded.Contain(&err)
-	if h == nil || h.front == nil {
-		return errZero
-	}
-	if _, err := h.parse(h.cfg.Auth.Stripped(r)); err != nil {
-		return err
-	}
-	return h.cfg.Live.Check()
-}
-
 // parse reads the handshake of a stripped request, or refuses it.
-func (h *Handler) parse(r *http.Request) (hs handshake, err error) {
-	if !h.cfg.DangerouslyAllowPlaintext {
-		if err := h.cfg.Proxies.CheckTLS(r); err != nil { // ASVS 4.4.1
-			return hs, refusal(http.StatusForbidden, middleware.ReasonTLSRequired, &plaintextCause{errors.Unwrap(err), h.cfg.Proxies == nil})
+func (cfg *Config) parse(r *http.Request) (hs handshake, err error) {
+	if !cfg.DangerouslyAllowPlaintext {
+		if err := cfg.Proxies.CheckTLS(r); err != nil { // ASVS 4.4.1
+			return hs, refusal(http.StatusForbidden, middleware.ReasonTLSRequired, &plaintextCause{errors.Unwrap(err), cfg.Proxies == nil})
 		}
 	}
 	if err := checkHandshake(r); err != nil {
 		return hs, err
 	}
-	if h.cfg.Hosts != nil {
-		if r, err = h.cfg.Hosts.Admit(r); err != nil {
+	if cfg.Hosts != nil {
+		if r, err = cfg.Hosts.Admit(r); err != nil {
 			return hs, err
 		}
 	}
-	if err := h.cfg.Origins.Check(r); err != nil {
+	if err := cfg.Origins.Check(r); err != nil {
 		return hs, err
 	}
 	hs.origin = r.Header.Get("Origin") // of which Origins allows one
-	hs.subprotocol, err = h.selectSubprotocol(r)
+	hs.subprotocol, err = cfg.selectSubprotocol(r)
 	return hs, err
 }
 
@@ -161,7 +144,7 @@ const maxOffered = 64
 // selectSubprotocol returns the first of the client's protocols that is spoken here,
 // "" if it offers none. It refuses if it offers some and none is spoken: a browser fails a
 // connection that answers 101 without one.
-func (h *Handler) selectSubprotocol(r *http.Request) (string, error) {
+func (cfg *Config) selectSubprotocol(r *http.Request) (string, error) {
 	lines := r.Header["Sec-Websocket-Protocol"]
 	if len(lines) == 0 {
 		return "", nil
@@ -175,7 +158,7 @@ func (h *Handler) selectSubprotocol(r *http.Request) (string, error) {
 				return "", refusal(http.StatusBadRequest, middleware.ReasonBadHandshake, fmt.Errorf("ws: handshake: Sec-WebSocket-Protocol is not a list of up to %d different tokens", maxOffered))
 			}
 			seen = append(seen, offered)
-			if chosen == "" && slices.Contains(h.cfg.Subprotocols, offered) {
+			if chosen == "" && slices.Contains(cfg.Subprotocols, offered) {
 				chosen = offered
 			}
 		}

@@ -18,27 +18,52 @@ func (m *member) End(cause *live.Cause) {
 	c := (*Conn)(m)
 	e := closeErrorOf(cause)
 	if e.final() {
-		c.overrule(e)
+		c.out.overrule(e)
 	}
-	c.endSoon(e)
+	c.out.endSoon(e)
 }
 
 // Next is [live.Member]'s.
 func (m *member) Next(now int64, hurry bool) int64 {
 	c := (*Conn)(m)
-	c.report(false)
-	if c.cause.Load() != nil {
+	c.out.report(false)
+	if c.ending.cause.Load() != nil {
 		return c.cutIfDue(now, hurry)
 	}
-	cause := c.overdue(now)
-	if cause == nil {
-		return c.due(now)
+	next := c.rules.timeouts.next(now, c.state())
+	switch {
+	case next.ping:
+		c.out.ping()
+		return next.at
+	case next.cause == nil:
+		return next.at
+	case next.silent:
+		// The close frame is written for a peer that reads but cannot write, and TCP is cut
+		// without waiting for another answer.
+		c.ending.at.CompareAndSwap(0, max(1, c.now()-int64(c.rules.timeouts.Close)))
 	}
-	c.endSoon(cause)
-	if cause == ErrSlow {
-		c.cut() // a close frame could not get through either
+	c.out.endSoon(next.cause)
+	if next.cause == ErrSlow {
+		c.ending.cut() // a close frame could not get through either
 	}
 	return c.cutIfDue(now, hurry)
+}
+
+// state is that of its deadlines.
+func (c *Conn) state() state {
+	s := c.times.state()
+	s.opened, s.jitter = c.binding.Opened(), c.binding.Jitter()
+	s.pingDue, s.received, s.idles = c.out.pingDue.Load(), c.traffic.received.Load() > 0, c.ending.explains
+	return s
+}
+
+// cutIfDue cuts TCP if it is time to; else it returns when to look again.
+func (c *Conn) cutIfDue(now int64, hurry bool) int64 {
+	at := c.rules.timeouts.cut(now, c.ending.at.Load(), c.ending.closeSent.Load(), hurry)
+	if at == 0 {
+		c.ending.cut()
+	}
+	return at
 }
 
 // closeErrorOf returns the CloseError of a cause that the registry has found.

@@ -15,9 +15,8 @@ func TestHandlerOwnsNoConnections(t *testing.T) {
 	typ := reflect.TypeFor[Handler]()
 	known := map[string]reflect.Type{
 		"cfg": reflect.TypeFor[Config](), "front": nil, "authorizing": reflect.TypeFor[bounded.Caller](),
-		"messageRate": reflect.TypeFor[rate](), "byteRate": reflect.TypeFor[rate](), "controlRate": reflect.TypeFor[rate](),
-		"limits":  reflect.TypeFor[[]string](), // as the 101 names them
-		"pingers": reflect.TypeFor[*pool](), "closers": reflect.TypeFor[*pool](), "senders": reflect.TypeFor[*senders](),
+		"limits": reflect.TypeFor[[]string](),                                       // as the 101 names them
+		"rules":  reflect.TypeFor[*rules](), "workers": reflect.TypeFor[*workers](), // of its connections
 	}
 	for i := range typ.NumField() {
 		f := typ.Field(i)

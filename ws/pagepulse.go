@@ -41,7 +41,7 @@ func (c *Conn) greetPage() {
 	if c.pulse != "" {
 		b := make([]byte, 0, longestGreeting)
 		b = append(append(b, c.pulse...), ' ')
-		c.writeUncounted(strconv.AppendInt(b, int64(c.h.cfg.Limits.Message), 10))
+		c.writeUncounted(strconv.AppendInt(b, int64(c.rules.limits.Message), 10))
 	}
 }
 
@@ -52,7 +52,7 @@ func (c *Conn) isPulse(typ websocket.MessageType, p []byte) bool {
 
 // answerPulse answers a ping. To all bounds it is a ping of RFC 6455 and no message.
 func (c *Conn) answerPulse(ping []byte) *CloseError {
-	if !c.guard.control.take(c.h.now()) {
+	if !c.in.guard.controls.take(c.now()) {
 		return ErrRate
 	}
 	c.writeUncounted(ping)
@@ -60,9 +60,4 @@ func (c *Conn) answerPulse(ping []byte) *CloseError {
 }
 
 // writeUncounted writes a text frame that is not counted as a message.
-func (c *Conn) writeUncounted(text []byte) {
-	b := buffers.Get().(*[]byte)
-	defer putBuffer(b)
-	*b = append(appendHeader(*b, opText, len(text)), text...)
-	_ = c.transmit(*b, nil, 0, 0)
-}
+func (c *Conn) writeUncounted(text []byte) { _ = c.out.writeFrame(opText, text, 0) }

@@ -1,12 +1,6 @@
 package ws
 
-import (
-	"encoding/binary"
-	"fmt"
-	"sync"
-
-	"github.com/coder/websocket"
-)
+import "sync"
 
 // queue holds what Send has taken and no write has begun. A goroutine of senders empties it
 // while there is something in it.
@@ -20,55 +14,6 @@ type queue struct {
 	settled  bool // the last report has been made
 	reported reported
 	empty    chan struct{}
-}
-
-// batch is how much of the queue goes out in one write, unless one message is larger.
-const batch = 16 << 10
-
-// Send queues a message and never waits. A peer that lets more than
-// Limits.QueueBytes or Limits.QueueMessages pile up is closed with 1013 `slow`, and
-// no other peer notices. Messages leave in the order of Send; p is copied. A message
-// that could never be queued is an error and changes nothing.
-//
-// The queue still goes out, while a write makes progress within Timeouts.Write, if Serve
-// ends in good order: by nil or with 1000, 1001, 1012 or 4000 to 4999. Any other ending
-// drops it, and so does the loss of the credential while it goes out.
-func (c *Conn) Send(typ websocket.MessageType, p []byte) error {
-	if err := checkMessage(typ, p); err != nil {
-		return err
-	}
-	if err := c.ended(); err != nil {
-		return err
-	}
-	limits := &c.h.cfg.Limits
-	if len(p) > limits.QueueBytes {
-		return fmt.Errorf("ws: send: %d bytes are more than Limits.QueueBytes, %d", len(p), limits.QueueBytes)
-	}
-	switch c.queue.put(byte(typ), p, limits) {
-	case full:
-		c.endSoon(ErrSlow)
-		return c.ended()
-	case starts:
-		one := [1]*Conn{c}
-		c.h.senders.add(one[:])
-	}
-	return nil
-}
-
-// queueShared queues a frame of a Group.
-func (c *Conn) queueShared(f *frame) queued {
-	if c.cause.Load() != nil {
-		return dropped
-	}
-	limits := &c.h.cfg.Limits
-	if f.payload > limits.QueueBytes {
-		return tooLarge
-	}
-	result := c.queue.putShared(f, limits)
-	if result == full {
-		c.endSoon(ErrSlow)
-	}
-	return result
 }
 
 // queued is what a queue has done with a message.
@@ -120,79 +65,6 @@ func (q *queue) enter(bytes int, limits *Limits) queued {
 	}
 	q.sending = true
 	return starts
-}
-
-// sendQueued is the task of the senders.
-func (c *Conn) sendQueued() {
-	for {
-		w, ok := c.queue.take()
-		if !ok {
-			break
-		}
-		if !c.sendWaiting(w) {
-			c.queue.drop()
-		}
-		if w.frames != nil {
-			putBuffer(w.frames)
-		}
-	}
-	c.sendDue()
-}
-
-// sendWaiting writes frames, until one cannot be written.
-func (c *Conn) sendWaiting(w waiting) bool {
-	if w.first != nil && c.transmit(w.first.b, nil, 1, w.first.payload) != nil {
-		return false
-	}
-	var frames []byte
-	if w.frames != nil {
-		frames = *w.frames
-	}
-	begin := 0
-	for _, f := range w.shared {
-		if !c.sendFrames(frames[begin:f.at]) || !c.queue.begin(1, f.payload) || c.transmit(f.b, nil, 1, f.payload) != nil {
-			return false
-		}
-		begin = f.at
-	}
-	return c.sendFrames(frames[begin:])
-}
-
-// sendFrames writes finished frames, several small ones at once.
-func (c *Conn) sendFrames(frames []byte) bool {
-	for len(frames) > 0 {
-		n, messages, bytes := nextBatch(frames)
-		if !c.queue.begin(messages, bytes) || c.transmit(frames[:n], nil, messages, bytes) != nil {
-			return false
-		}
-		frames = frames[n:]
-	}
-	return true
-}
-
-// nextBatch returns the length of the frames that go out together, and their content.
-func nextBatch(frames []byte) (n, messages, bytes int) {
-	for n < len(frames) {
-		header, payload := frameLen(frames[n:])
-		if n > 0 && n+header+payload > batch {
-			break
-		}
-		n += header + payload
-		messages++
-		bytes += payload
-	}
-	return n, messages, bytes
-}
-
-// frameLen reads the header of a frame that appendHeader wrote.
-func frameLen(b []byte) (header, payload int) {
-	switch b[1] {
-	case 126:
-		return 4, int(binary.BigEndian.Uint16(b[2:]))
-	case 127:
-		return 10, int(binary.BigEndian.Uint64(b[2:]))
-	}
-	return 2, int(b[1])
 }
 
 // take hands the frames over to the goroutine, which starts to write the first; false ends it.

@@ -1,14 +1,9 @@
 package ws
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"sync"
-	"unicode/utf8"
 
 	"github.com/coder/websocket"
 )
@@ -30,161 +25,32 @@ func (c *Conn) Read() (typ websocket.MessageType, p []byte, err error) {
 	if err := c.ended(); err != nil {
 		return 0, nil, err
 	}
-	if !c.reading.TryLock() {
+	if !c.in.reading.TryLock() {
 		return 0, nil, errConcurrentRead
 	}
-	c.readSince.Store(c.h.now())
+	c.times.readSince.Store(c.now())
 	defer func() {
-		c.readSince.Store(0)
-		c.reading.Unlock()
+		c.times.readSince.Store(0)
+		c.in.reading.Unlock()
 	}()
-	for typ, p, err = c.next(); err == nil && c.isPulse(typ, p); typ, p, err = c.next() {
+	for typ, p, err = c.in.next(); err == nil && c.isPulse(typ, p); typ, p, err = c.in.next() {
 		if cause := c.answerPulse(p); cause != nil {
-			return 0, nil, c.endNow(cause)
+			return 0, nil, c.out.endNow(cause)
 		}
 	}
 	if err != nil {
-		return 0, nil, c.failedRead(err)
+		return 0, nil, c.in.failed(err)
 	}
 	if err := c.ended(); err != nil { // a message after the end is not returned
 		return 0, nil, err
 	}
-	if cause := c.judge(typ, p); cause != nil {
-		return 0, nil, c.endNow(cause)
+	if cause := c.in.judge(typ, p); cause != nil {
+		return 0, nil, c.out.endNow(cause)
 	}
 	if err := c.ended(); err != nil {
 		return 0, nil, err
 	}
 	return typ, p, nil
-}
-
-// next reads the next message.
-func (c *Conn) next() (typ websocket.MessageType, p []byte, err error) {
-	c.release()
-	c.awaitMessage()
-	typ, r, err := c.coder.Reader((*readContext)(c))
-	if err != nil {
-		return 0, nil, err
-	}
-	p, err = c.slurp(r)
-	return typ, p, err
-}
-
-// judge holds a whole message to the rate and to Validate.
-func (c *Conn) judge(typ websocket.MessageType, p []byte) *CloseError {
-	now := c.h.now()
-	c.lastMessage.Store(now)
-	c.traffic.received.Add(1)
-	c.traffic.receivedBytes.Add(int64(len(p)))
-	if !c.messages.take(now) {
-		return ErrRate
-	}
-	if c.h.cfg.Validate == nil {
-		return nil
-	}
-	err := c.h.cfg.Validate(c.ctx, typ, p)
-	if err == nil {
-		return nil
-	}
-	return closeErrorOr(err, ErrInvalid)
-}
-
-// endNow is end with the close frame, for a goroutine that may write it; it returns the cause
-// that won.
-func (c *Conn) endNow(cause *CloseError) error {
-	c.end(cause)
-	c.sendClose()
-	return c.ended()
-}
-
-// failedRead turns coder's error into the cause.
-func (c *Conn) failedRead(err error) error {
-	if err := c.ended(); err != nil {
-		return err
-	}
-	peer, closed := errors.AsType[websocket.CloseError](err)
-	switch {
-	case c.guard.failed != nil:
-		return c.endNow(c.guard.failed)
-	case closed && !utf8.ValidString(peer.Reason):
-		return c.endNow(ErrUTF8) // RFC 6455 §5.5.1
-	case closed:
-		return c.endNow(peerClosed(peer))
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, net.ErrClosed):
-		return c.endNow(ErrTimeout) // coder gives a control frame 5 s to be complete
-	case c.guard.frames.sawClose:
-		return c.endNow(ErrProtocol.Wrap(err)) // a close frame that cannot be read
-	}
-	c.endAbnormally(err)
-	return c.ended()
-}
-
-func peerClosed(peer websocket.CloseError) *CloseError {
-	for _, e := range peerClosedNormally {
-		if e.Code == peer.Code && e.Reason == peer.Reason {
-			return e
-		}
-	}
-	e := &CloseError{Code: peer.Code, Reason: peer.Reason, Err: errPeer}
-	switch peer.Code {
-	case websocket.StatusNormalClosure, websocket.StatusGoingAway, websocket.StatusNoStatusRcvd:
-		e.Err = io.EOF
-	}
-	return e
-}
-
-// peerClosedNormally are the closes of most peers, made once.
-var peerClosedNormally = [...]*CloseError{
-	{Code: websocket.StatusNormalClosure, Err: io.EOF},
-	{Code: websocket.StatusGoingAway, Err: io.EOF},
-	{Code: websocket.StatusNoStatusRcvd, Err: io.EOF},
-}
-
-var errPeer = errors.New("ws: closed by the peer")
-
-// buffers holds the memory of messages that are being read or written.
-var buffers = sync.Pool{New: func() any {
-	b := make([]byte, 0, 4<<10)
-	return &b
-}}
-
-// maxPooled keeps a rare large message from staying in the pool.
-const maxPooled = 128 << 10
-
-func putBuffer(b *[]byte) {
-	if cap(*b) <= maxPooled {
-		*b = (*b)[:0]
-		buffers.Put(b)
-	}
-}
-
-// slurp reads one message into pooled memory, which grows with the bytes that have
-// arrived and not with the announced length.
-func (c *Conn) slurp(r io.Reader) ([]byte, error) {
-	c.incoming = buffers.Get().(*[]byte)
-	b := *c.incoming
-	for {
-		if len(b) == cap(b) {
-			b = append(b, 0)[:len(b)]
-		}
-		n, err := r.Read(b[len(b):cap(b)])
-		b = b[:len(b)+n]
-		*c.incoming = b
-		if err == io.EOF {
-			return b, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-}
-
-// release gives the last message's memory back.
-func (c *Conn) release() {
-	if c.incoming != nil {
-		putBuffer(c.incoming)
-		c.incoming = nil
-	}
 }
 
 // ReadJSON reads the next message, which must be text, into v. An error that is not
@@ -210,5 +76,5 @@ func (c *Conn) PushOnly() error {
 	if _, _, err := c.Read(); err != nil {
 		return err
 	}
-	return c.endNow(ErrReadOnly)
+	return c.out.endNow(ErrReadOnly)
 }

@@ -87,11 +87,12 @@ var errNoRoom = errors.New("ws: Limits.ReadableRefusals is reached")
 func (h *Handler) complete(w http.ResponseWriter, r *http.Request, cause *CloseError) (_ *Conn, err error) {
 	defer bounded.Contain(&err)
 	r = h.cfg.Auth.Stripped(r)
-	hs, err := h.parse(r)
+	hs, err := h.cfg.parse(r)
 	if err != nil {
 		return nil, err
 	}
-	c := &Conn{h: h, origin: hs.origin, subprotocol: hs.subprotocol, explains: true}
+	c := newConn(h.rules, h.workers, hs)
+	c.ending.explains = true
 	if !h.cfg.Live.Explain(contextkey.Key(), &c.binding, (*member)(c)) {
 		return nil, errNoRoom
 	}
@@ -102,8 +103,8 @@ func (h *Handler) complete(w http.ResponseWriter, r *http.Request, cause *CloseE
 		}
 	}()
 	c.init(r, nil)
-	c.end(cause)
-	if err := c.accept(w, r); err != nil {
+	c.out.end(cause)
+	if err := c.accept(w, r, h.limits); err != nil {
 		return nil, err
 	}
 	opened = true

@@ -2,26 +2,26 @@ package ws
 
 import "sync"
 
-// senders empty the queues of a handler's connections, on goroutines that are there only while
+// senders run a task for connections, which empties their queues, on goroutines that are there only while
 // there is work. One goroutine writes to many connections in turn. Before it writes to one, which
 // may not return for as long as the peer does not read, it makes sure that another one goes on with
 // the rest: a stalled peer holds up one goroutine, and no other peer.
-type senders struct {
-	task   func(*Conn)
+type senders[T any] struct {
+	task   func(T)
 	worker func() // work
 
 	mu    sync.Mutex
-	queue connQueue
+	queue fifo[T]
 	spare int // goroutines that are about to take a connection
 }
 
-func newSenders(task func(*Conn)) *senders {
-	s := &senders{task: task}
+func newSenders[T any](task func(T)) *senders[T] {
+	s := &senders[T]{task: task}
 	s.worker = s.work
 	return s
 }
 
-func (s *senders) add(conns []*Conn) {
+func (s *senders[T]) add(conns []T) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range conns {
@@ -31,17 +31,17 @@ func (s *senders) add(conns []*Conn) {
 }
 
 // provide starts a goroutine if there is work and none about to take it.
-func (s *senders) provide() {
+func (s *senders[T]) provide() {
 	if s.spare == 0 && !s.queue.empty() {
 		s.spare++
 		go s.worker() // not s.work: that would allocate
 	}
 }
 
-func (s *senders) work() {
+func (s *senders[T]) work() {
 	for {
-		c := s.take()
-		if c == nil {
+		c, ok := s.take()
+		if !ok {
 			return
 		}
 		s.task(c)
@@ -51,12 +51,12 @@ func (s *senders) work() {
 	}
 }
 
-// take returns nil if the goroutine is to end.
-func (s *senders) take() *Conn {
+// take returns false if the goroutine is to end.
+func (s *senders[T]) take() (c T, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.spare--
-	c := s.queue.pop()
+	c, ok = s.queue.pop()
 	s.provide()
-	return c
+	return c, ok
 }

@@ -2,7 +2,6 @@ package ws
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -22,47 +21,28 @@ import (
 
 // init makes the parts of a connection that it needs before the upgrade.
 func (c *Conn) init(r *http.Request, v *middleware.Voucher) {
-	c.writing = make(chan struct{}, 1)
-	c.messages.rate = &c.h.messageRate
-	now := c.h.now()
-	c.lastByte.Store(now)
-	c.lastMessage.Store(now)
+	now := c.now()
+	c.times.lastByte.Store(now)
+	c.times.lastMessage.Store(now)
 	// Not the request's: net/http cancels that when the handler returns.
 	c.detached.Voucher = v
 	c.detached.ID, _ = r.Context().Value(contextkey.RequestID{}).(*string)
 	c.ctx, c.cancel = context.WithCancelCause(&c.detached)
 }
 
-// readContext is the context of coder's reader: it carries the connection, and never ends.
-// It costs nothing, and one that does end would have coder cut TCP before the close frame.
-type readContext Conn
-
-type readContextKey struct{}
-
-func (*readContext) Deadline() (deadline time.Time, ok bool) { return }
-func (*readContext) Done() <-chan struct{}                   { return nil }
-func (*readContext) Err() error                              { return nil }
-
-func (r *readContext) Value(key any) any {
-	if key == (readContextKey{}) {
-		return (*Conn)(r)
-	}
-	return nil
-}
-
-// accept answers 101 and takes the connection over.
-func (c *Conn) accept(w http.ResponseWriter, r *http.Request) error {
+// accept answers 101, with the limits in a header, and takes the connection over.
+func (c *Conn) accept(w http.ResponseWriter, r *http.Request, limits []string) error {
 	hj := hijackers.Get().(*hijacker)
 	defer hijackers.Put(hj)
-	*hj = hijacker{ResponseWriter: w, c: c}
+	*hj = hijacker{ResponseWriter: w, c: c, limits: limits}
 	defer func() { *hj = hijacker{} }()
 	coder, err := websocket.Accept(hj, r, acceptOptions)
 	if err != nil {
 		return fmt.Errorf("ws: upgrade: %w", err)
 	}
-	coder.SetReadLimit(int64(c.h.cfg.Limits.Message))
-	c.coder = coder
-	c.attached.Store(true)
+	coder.SetReadLimit(int64(c.rules.limits.Message))
+	c.in.coder = coder
+	c.ending.attached.Store(true)
 	c.binding.Open()
 	return nil
 }
@@ -75,8 +55,9 @@ const readAhead = 384
 // 4 KiB pair of net/http would stay for as long as the connection does.
 type hijacker struct {
 	http.ResponseWriter
-	c    *Conn
-	pair bufio.ReadWriter
+	c      *Conn
+	limits []string // the value of Securews-Limits
+	pair   bufio.ReadWriter
 }
 
 // hijackers keeps those that no handshake uses.
@@ -101,7 +82,7 @@ func (w *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	c := w.c
 	spell(w.Header())
 	w.Header()["Securews-Connection"] = []string{c.ID()}
-	w.Header()["Securews-Limits"] = c.h.limits
+	w.Header()["Securews-Limits"] = w.limits
 	if c.subprotocol != "" {
 		w.Header()["Sec-WebSocket-Protocol"] = []string{c.subprotocol}
 	}
@@ -109,16 +90,12 @@ func (w *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	g := &c.guard
-	g.Conn, g.c = conn, c
-	g.control, g.bytes = bucket{rate: &c.h.controlRate}, bucket{rate: &c.h.byteRate}
-	g.frames.pingsOwed = &c.pingsOwed
-	g.frames.text.checked = !strings.HasPrefix(c.subprotocol, SealedPrefix)
-	if early, _ := rw.Reader.Peek(rw.Reader.Buffered()); len(early) > 0 {
-		g.early = bytes.NewReader(bytes.Clone(early))
-	}
-	c.buffered, c.discarded = *bufio.NewReaderSize(g, readAhead), *bufio.NewWriterSize(g, 16)
-	w.pair = bufio.ReadWriter{Reader: &c.buffered, Writer: &c.discarded}
+	early, _ := rw.Reader.Peek(rw.Reader.Buffered())
+	c.ending.conn = conn
+	c.in.guard.takeOver(conn, early, strings.HasPrefix(c.subprotocol, SealedPrefix))
+	g, in := &c.in.guard, &c.in
+	in.buffered, in.discarded = *bufio.NewReaderSize(g, readAhead), *bufio.NewWriterSize(g, 16)
+	w.pair = bufio.ReadWriter{Reader: &in.buffered, Writer: &in.discarded}
 	boundUnsent(conn)
 	return g, &w.pair, nil
 }

@@ -1,0 +1,101 @@
+package ws
+
+// send queues a message.
+func (o *outbound) send(opcode byte, p []byte) queued {
+	result := o.queue.put(opcode, p, &o.link.rules.limits)
+	switch result {
+	case full:
+		o.endSoon(ErrSlow)
+	case starts:
+		one := [1]*outbound{o}
+		o.workers.senders.add(one[:])
+	}
+	return result
+}
+
+// sendShared queues a frame of a Group.
+func (o *outbound) sendShared(f *frame) queued {
+	if o.link.ending.cause.Load() != nil {
+		return dropped
+	}
+	limits := &o.link.rules.limits
+	if f.payload > limits.QueueBytes {
+		return tooLarge
+	}
+	result := o.queue.putShared(f, limits)
+	if result == full {
+		o.endSoon(ErrSlow)
+	}
+	return result
+}
+
+// sendQueued is the task of the senders.
+func (o *outbound) sendQueued() {
+	for {
+		w, ok := o.queue.take()
+		if !ok {
+			break
+		}
+		if !o.sendWaiting(w) {
+			o.queue.drop()
+		}
+		if w.frames != nil {
+			putBuffer(w.frames)
+		}
+	}
+	o.sendDue()
+}
+
+// sendWaiting writes frames, until one cannot be written.
+func (o *outbound) sendWaiting(w waiting) bool {
+	if w.first != nil && o.transmit(w.first.b, nil, 1, w.first.payload) != nil {
+		return false
+	}
+	var frames []byte
+	if w.frames != nil {
+		frames = *w.frames
+	}
+	begin := 0
+	for _, f := range w.shared {
+		if !o.sendFrames(frames[begin:f.at]) || !o.queue.begin(1, f.payload) || o.transmit(f.b, nil, 1, f.payload) != nil {
+			return false
+		}
+		begin = f.at
+	}
+	return o.sendFrames(frames[begin:])
+}
+
+// sendFrames writes finished frames, several small ones at once.
+func (o *outbound) sendFrames(frames []byte) bool {
+	for len(frames) > 0 {
+		n, messages, bytes := nextBatch(frames)
+		if !o.queue.begin(messages, bytes) || o.transmit(frames[:n], nil, messages, bytes) != nil {
+			return false
+		}
+		frames = frames[n:]
+	}
+	return true
+}
+
+// batch is how much of the queue goes out in one write, unless one message is larger.
+const batch = 16 << 10
+
+// nextBatch returns the length of the frames that go out together, and their content.
+func nextBatch(frames []byte) (n, messages, bytes int) {
+	for n < len(frames) {
+		header, payload := frameLen(frames[n:])
+		if n > 0 && n+header+payload > batch {
+			break
+		}
+		n += header + payload
+		messages++
+		bytes += payload
+	}
+	return n, messages, bytes
+}
+
+// flush returns when the queue is sent or dropped, which is due when Serve has returned.
+func (o *outbound) flush() {
+	o.link.times.flushSince.Store(o.link.now())
+	o.queue.wait()
+}
