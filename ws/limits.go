@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/securews/securews/internal/defaults"
+	"github.com/securews/securews/internal/outqueue"
 	"github.com/securews/securews/internal/setting"
 )
 
@@ -79,6 +80,11 @@ func (l *Limits) compile() error {
 func (l *Limits) named() string {
 	return fmt.Sprintf("message=%d, rate=%d, burst=%d, bytes=%d, byte-burst=%d",
 		l.Message, l.MessagesPerSecond, l.MessageBurst, l.BytesPerSecond, l.ByteBurst)
+}
+
+// queue returns how much may wait to be sent.
+func (l *Limits) queue() outqueue.Load {
+	return outqueue.Load{Messages: l.QueueMessages, Bytes: l.QueueBytes}
 }
 
 // product is a × b, or the largest int.

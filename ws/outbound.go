@@ -193,7 +193,7 @@ func (o *outbound) report(last bool) {
 	if q.settled {
 		return
 	}
-	before, now := q.reported, reported{q.bytes, uint32(t.received.Load()), uint32(t.sent.Load())}
+	before, now := q.reported, reported{q.load.Bytes, uint32(t.received.Load()), uint32(t.sent.Load())}
 	if q.settled = last; last {
 		now.queued = 0
 	}

@@ -1,6 +1,10 @@
 package ws
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/securews/securews/internal/outqueue"
+)
 
 // pool runs a task for members of a queue on a bounded number of goroutines, which are
 // there only while there is work.
@@ -10,7 +14,7 @@ type pool[T any] struct {
 	worker func() // work
 
 	mu      sync.Mutex
-	queue   fifo[T]
+	queue   outqueue.Fifo[T]
 	workers int
 }
 
@@ -23,7 +27,7 @@ func newPool[T any](most int, task func(T)) *pool[T] {
 func (p *pool[T]) add(v T) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.queue.push(v)
+	p.queue.Push(v)
 	if p.workers < p.most {
 		p.workers++
 		go p.worker() // not p.work: that would allocate
@@ -44,7 +48,7 @@ func (p *pool[T]) work() {
 func (p *pool[T]) take() (v T, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	v, ok = p.queue.pop()
+	v, ok = p.queue.Pop()
 	if !ok {
 		p.workers--
 	}

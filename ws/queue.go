@@ -1,17 +1,20 @@
 package ws
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/securews/securews/internal/outqueue"
+)
 
 // queue holds what Send has taken and no write has begun. A goroutine of senders empties it
 // while there is something in it.
 type queue struct {
 	mu       sync.Mutex
 	waiting  waiting
-	messages int  // in waiting, and in those that the goroutine holds
-	bytes    int  // their payloads
-	sending  bool // the goroutine is there
-	dropped  bool // nothing more of this connection goes out
-	settled  bool // the last report has been made
+	load     outqueue.Load // of waiting, and of those that the goroutine holds
+	sending  bool          // the goroutine is there
+	dropped  bool          // nothing more of this connection goes out
+	settled  bool          // the last report has been made
 	reported reported
 	empty    chan struct{}
 }
@@ -28,10 +31,10 @@ const (
 )
 
 // put appends a frame, if it fits.
-func (q *queue) put(opcode byte, p []byte, limits *Limits) queued {
+func (q *queue) put(opcode byte, p []byte, most outqueue.Load) queued {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	result := q.enter(len(p), limits)
+	result := q.enter(len(p), most)
 	if result == follows || result == starts {
 		b := q.waiting.own()
 		*b = append(appendHeader(*b, opcode, len(p)), p...)
@@ -40,10 +43,10 @@ func (q *queue) put(opcode byte, p []byte, limits *Limits) queued {
 }
 
 // putShared appends a frame of a Group, if it fits.
-func (q *queue) putShared(f *frame, limits *Limits) queued {
+func (q *queue) putShared(f *frame, most outqueue.Load) queued {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	result := q.enter(f.payload, limits)
+	result := q.enter(f.payload, most)
 	if result == follows || result == starts {
 		q.waiting.share(f)
 	}
@@ -51,15 +54,14 @@ func (q *queue) putShared(f *frame, limits *Limits) queued {
 }
 
 // enter counts a message of that many bytes, if it fits.
-func (q *queue) enter(bytes int, limits *Limits) queued {
+func (q *queue) enter(bytes int, most outqueue.Load) queued {
 	switch {
 	case q.dropped:
 		return dropped
-	case q.messages >= limits.QueueMessages || q.bytes+bytes > limits.QueueBytes:
+	case !q.load.Fits(bytes, most):
 		return full
 	}
-	q.messages++
-	q.bytes += bytes
+	q.load.Add(bytes)
 	if q.sending {
 		return follows
 	}
@@ -81,8 +83,7 @@ func (q *queue) take() (w waiting, ok bool) {
 	}
 	w, q.waiting = q.waiting, waiting{}
 	if w.first != nil {
-		q.messages--
-		q.bytes -= w.first.payload
+		q.load.Remove(1, w.first.payload)
 	}
 	return w, true
 }
@@ -94,8 +95,7 @@ func (q *queue) begin(messages, bytes int) bool {
 	if q.dropped {
 		return false
 	}
-	q.messages -= messages
-	q.bytes -= bytes
+	q.load.Remove(messages, bytes)
 	return true
 }
 
@@ -106,7 +106,7 @@ func (q *queue) drop() {
 	if q.waiting.frames != nil {
 		putBuffer(q.waiting.frames)
 	}
-	q.waiting, q.messages, q.bytes, q.dropped = waiting{}, 0, 0, true
+	q.waiting, q.load, q.dropped = waiting{}, outqueue.Load{}, true
 }
 
 // busy reports whether messages are still to go out before a close frame.

@@ -2,7 +2,7 @@ package ws
 
 // send queues a message.
 func (o *outbound) send(opcode byte, p []byte) queued {
-	result := o.queue.put(opcode, p, &o.link.rules.limits)
+	result := o.queue.put(opcode, p, o.link.rules.limits.queue())
 	switch result {
 	case full:
 		o.endSoon(ErrSlow)
@@ -18,11 +18,11 @@ func (o *outbound) sendShared(f *frame) queued {
 	if o.link.ending.cause.Load() != nil {
 		return dropped
 	}
-	limits := &o.link.rules.limits
-	if f.payload > limits.QueueBytes {
+	most := o.link.rules.limits.queue()
+	if f.payload > most.Bytes {
 		return tooLarge
 	}
-	result := o.queue.putShared(f, limits)
+	result := o.queue.putShared(f, most)
 	if result == full {
 		o.endSoon(ErrSlow)
 	}

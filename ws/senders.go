@@ -1,6 +1,10 @@
 package ws
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/securews/securews/internal/outqueue"
+)
 
 // senders run a task for connections, which empties their queues, on goroutines that are there only while
 // there is work. One goroutine writes to many connections in turn. Before it writes to one, which
@@ -11,7 +15,7 @@ type senders[T any] struct {
 	worker func() // work
 
 	mu    sync.Mutex
-	queue fifo[T]
+	queue outqueue.Fifo[T]
 	spare int // goroutines that are about to take a connection
 }
 
@@ -25,14 +29,14 @@ func (s *senders[T]) add(conns []T) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range conns {
-		s.queue.push(c)
+		s.queue.Push(c)
 	}
 	s.provide()
 }
 
 // provide starts a goroutine if there is work and none about to take it.
 func (s *senders[T]) provide() {
-	if s.spare == 0 && !s.queue.empty() {
+	if s.spare == 0 && s.queue.Len() > 0 {
 		s.spare++
 		go s.worker() // not s.work: that would allocate
 	}
@@ -56,7 +60,7 @@ func (s *senders[T]) take() (c T, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.spare--
-	c, ok = s.queue.pop()
+	c, ok = s.queue.Pop()
 	s.provide()
 	return c, ok
 }

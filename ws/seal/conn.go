@@ -11,6 +11,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/securews/securews/internal/outqueue"
 	"github.com/securews/securews/ws"
 )
 
@@ -35,7 +36,7 @@ type Conn struct {
 const closeWriteGrace = 5 * time.Second
 
 func newConn(m Messages, queueBytes, queueMessages int) *Conn {
-	return &Conn{m: m, finished: make(chan struct{}), out: outbox{m: m, bytes: queueBytes, messages: queueMessages}}
+	return &Conn{m: m, finished: make(chan struct{}), out: outbox{m: m, most: outqueue.Load{Messages: queueMessages, Bytes: queueBytes}}}
 }
 
 // Sealed reports whether messages are encrypted: always, unless DangerouslyOptional admitted
@@ -162,8 +163,8 @@ func (c *Conn) Send(typ websocket.MessageType, p []byte) error {
 	if err != nil {
 		return err
 	}
-	if len(p)+Overhead > c.out.bytes {
-		return fmt.Errorf("seal: send: a record of %d bytes is more than QueueBytes, %d", len(p)+Overhead, c.out.bytes)
+	if len(p)+Overhead > c.out.most.Bytes {
+		return fmt.Errorf("seal: send: a record of %d bytes is more than QueueBytes, %d", len(p)+Overhead, c.out.most.Bytes)
 	}
 	if taken, err := c.out.queue(kind, p); taken {
 		return err

@@ -4,6 +4,8 @@ import (
 	"sync"
 
 	"github.com/coder/websocket"
+
+	"github.com/securews/securews/internal/outqueue"
 )
 
 // outbox numbers, seals and sends the outgoing records in one order, because a record out
@@ -11,14 +13,13 @@ import (
 // without it: one goroutine at a time writes, and starts another for the records that were
 // added meanwhile.
 type outbox struct {
-	m               Messages
-	bytes, messages int // the most that may wait
+	m    Messages
+	most outqueue.Load // that may wait
 
 	mu      sync.Mutex
 	out     *direction // nil: plain text
-	waiting []outgoing
-	head    int // index of the first that has not been sent
-	held    int // bytes that are waiting or being written
+	waiting outqueue.Fifo[outgoing]
+	load    outqueue.Load // of waiting, and the bytes that are being written
 	busy    bool
 	err     error // if set, why no more records are accepted
 }
@@ -77,7 +78,7 @@ func (o *outbox) queue(typ recordType, p []byte) (bool, error) {
 	if o.err != nil {
 		return true, o.err
 	}
-	if len(o.waiting)-o.head >= o.messages || o.held+len(p)+Overhead > o.bytes {
+	if !o.load.Fits(len(p)+Overhead, o.most) {
 		return false, nil
 	}
 	if _, err := o.add(typ, p, nil); err != nil {
@@ -99,7 +100,8 @@ func (o *outbox) finish(typ recordType, why error, done chan<- error) {
 	o.err = why
 	if o.out == nil {
 		// Plain text has no such record; an empty entry in the queue replaces it.
-		o.waiting = append(o.waiting, outgoing{done: done})
+		o.waiting.Push(outgoing{done: done})
+		o.load.Add(0)
 	} else if _, err := o.add(typ, nil, done); err != nil {
 		done <- err
 		return
@@ -147,16 +149,9 @@ func (o *outbox) seal(typ recordType, p []byte, done chan<- error) error {
 	return nil
 }
 
-// push first compacts the queue if most of it has been sent. Otherwise a queue that is never
-// empty, because the peer reads slowly, would grow with every message.
 func (o *outbox) push(m outgoing) {
-	if len(o.waiting) == cap(o.waiting) && o.head > len(o.waiting)/2 {
-		n := copy(o.waiting, o.waiting[o.head:])
-		clear(o.waiting[n:])
-		o.waiting, o.head = o.waiting[:n], 0
-	}
-	o.waiting = append(o.waiting, m)
-	o.held += len(*m.record)
+	o.waiting.Push(m)
+	o.load.Add(len(*m.record))
 }
 
 // send writes the next n messages, or all if n is negative, and starts a goroutine for the
@@ -179,7 +174,7 @@ func (o *outbox) send(n int) error {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.head == len(o.waiting) {
+	if o.waiting.Len() == 0 {
 		o.busy = false
 	} else {
 		go func() { _ = o.send(-1) }()
@@ -193,29 +188,22 @@ func (o *outbox) emit(m outgoing) error {
 	}
 	err := o.m.Write(m.typ, *m.record)
 	o.mu.Lock()
-	o.held -= len(*m.record)
+	o.load.Remove(0, len(*m.record))
 	o.mu.Unlock()
 	putRecord(m.record)
 	return err
 }
 
-// pop removes and returns the next message; if the queue is empty it resets busy. An empty
-// queue keeps its memory if that is small.
+// pop removes and returns the next message; if the queue is empty it resets busy.
 func (o *outbox) pop() (m outgoing, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.head == len(o.waiting) {
+	m, ok = o.waiting.Pop()
+	if !ok {
 		o.busy = false
 		return m, false
 	}
-	m = o.waiting[o.head]
-	o.waiting[o.head] = outgoing{}
-	if o.head++; o.head == len(o.waiting) {
-		o.waiting, o.head = o.waiting[:0], 0
-		if cap(o.waiting) > 64 {
-			o.waiting = nil
-		}
-	}
+	o.load.Remove(1, 0)
 	return m, true
 }
 
@@ -226,16 +214,16 @@ func (o *outbox) stop(err error) {
 	if o.err == nil {
 		o.err = err
 	}
-	for _, m := range o.waiting[o.head:] {
+	for m := range o.waiting.All() {
+		o.load.Remove(1, 0)
 		if m.record != nil {
-			o.held -= len(*m.record)
+			o.load.Remove(0, len(*m.record))
 			putRecord(m.record)
 		}
 		if m.done != nil {
 			m.done <- err
 		}
 	}
-	o.waiting, o.head = nil, 0
 	if o.out != nil {
 		o.out.erase()
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/securews/securews/internal/outqueue"
 	"github.com/securews/securews/ws"
 )
 
@@ -74,7 +75,7 @@ func TestSendSlow(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				server, _, below := linked(t, X25519)
 				below.writeBlocks = make(chan struct{})
-				server.out.bytes, server.out.messages = c.bytes, c.messages
+				server.out.most = outqueue.Load{Messages: c.messages, Bytes: c.bytes}
 				for n := 0; ; n++ {
 					err := server.Send(websocket.MessageBinary, make([]byte, 100))
 					synctest.Wait()
@@ -97,31 +98,10 @@ func TestSendSlow(t *testing.T) {
 	}
 }
 
-// A queue that is never empty uses memory in proportion to its messages.
-func TestQueueMemory(t *testing.T) {
-	server, _, below := linked(t, X25519)
-	below.writeBlocks = make(chan struct{})
-	below.out = make(chan message, 10_000)
-	defer close(below.writeBlocks)
-	for n := range 5000 {
-		if err := server.Send(websocket.MessageBinary, nil); err != nil {
-			t.Fatal(err)
-		}
-		if n >= 10 {
-			below.writeBlocks <- struct{}{}
-		}
-	}
-	server.out.mu.Lock()
-	defer server.out.mu.Unlock()
-	if n := cap(server.out.waiting); n > 100 {
-		t.Errorf("room for %d messages, of which %d are waiting", n, len(server.out.waiting)-server.out.head)
-	}
-}
-
 // A message that can never be queued changes nothing; so does one that may not be sent.
 func TestWriteRefusals(t *testing.T) {
 	server, client, _ := linked(t, X25519)
-	client.out.bytes = 100
+	client.out.most.Bytes = 100
 	if err := client.Send(websocket.MessageBinary, make([]byte, 100-Overhead+1)); err == nil || errors.Is(err, ws.ErrSlow) {
 		t.Errorf("too long: %v", err)
 	}
