@@ -47,7 +47,7 @@ var imports = map[string][]string{
 	"session":           {module + "/middleware", module + "/internal/...", "github.com/alexedwards/scs/v2"},
 	"ws":                {module + "/middleware", module + "/middleware/live", module + "/internal/...", "github.com/coder/websocket"},
 	"ws/redial":         {module + "/ws", module + "/internal/...", "github.com/coder/websocket"},
-	"ws/seal":           {module + "/ws", module + "/middleware", module + "/internal/certificate", module + "/internal/outqueue", "github.com/coder/websocket"}, // its names stand in the signatures of ws.Conn
+	"ws/seal":           {module + "/ws", module + "/middleware", module + "/internal/...", "github.com/coder/websocket"}, // its names stand in the signatures of ws.Conn
 	"ws/browser":        {},
 	"ws/wstest":         {"github.com/coder/websocket", "testing"},
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/coder/websocket"
 
 	"github.com/securews/securews/middleware"
 	"github.com/securews/securews/middleware/ticket"
@@ -64,8 +63,8 @@ func (a *app) newSockets(tokens middleware.Authenticator) (s sockets, err error)
 	return s, err
 }
 
-// newSealed returns the handler of the sealed route. Validate would see sealed records;
-// converse validates the messages instead.
+// newSealed returns the handler of the sealed route. Its subprotocols are the sealed ones alone, so
+// that no downgrade is possible.
 func (a *app) newSealed(cfg ws.Config) (*seal.Keyring, *ws.Handler, error) {
 	keys, err := newSealKeys(a.state.secret)
 	if err != nil {
@@ -78,10 +77,7 @@ func (a *app) newSealed(cfg ws.Config) (*seal.Keyring, *ws.Handler, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	cfg.Serve, cfg.Validate = sealer.Serve(a.serveSealed), nil
-	cfg.Subprotocols = sealer.Subprotocols(subprotocol) // without the plain one, so that no downgrade is possible
-	cfg.Limits.Message += seal.Overhead
-	h, err := ws.New(cfg)
+	h, err := ws.New(sealer.Seal(cfg, a.serveSealed))
 	return keys, h, err
 }
 
@@ -121,25 +117,19 @@ func (a *app) socketConfig() ws.Config {
 	}
 }
 
-// conn is a ws.Conn, or a seal.Conn over one.
-type conn interface {
-	sender
-	Read() (websocket.MessageType, []byte, error)
-}
-
 func (a *app) serve(_ context.Context, c *ws.Conn) error {
 	return converse(a.hub, c.Principal().Subject, c)
 }
 
 // serveSealed has its own hub: messages sent there cannot reach a connection that is not
 // sealed.
-func (a *app) serveSealed(ctx context.Context, c *seal.Conn) error {
+func (a *app) serveSealed(ctx context.Context, c ws.Connection) error {
 	p, _ := middleware.FromContext(ctx)
 	return converse(a.vault, p.Subject, c)
 }
 
 // converse serves one connection until it ends.
-func converse(h *hub, user string, c conn) error {
+func converse(h *hub, user string, c ws.Connection) error {
 	me := h.enter(user, c)
 	defer h.exit(me)
 	for {

@@ -1,5 +1,3 @@
-// Package outqueue has the parts of a queue of messages that wait to be sent: their order, and a
-// bound on their number and bytes. The connections of ws, redial and seal each have one.
 package outqueue
 
 // Load is how much waits, or how much may wait at most. It is not safe for concurrent use.

@@ -26,6 +26,7 @@ type Conn struct {
 	readErr  error // set when reading has ended
 	notified bool  // the peer has sent its close record
 	closed   atomic.Bool
+	validate func(typ websocket.MessageType, p []byte) error // of a message; nil: none
 
 	finishing atomic.Bool // CloseWrite was called
 	finished  chan struct{}
@@ -59,7 +60,18 @@ func (c *Conn) Subprotocol() string { return c.m.Subprotocol() }
 // code of the close frame, which, unlike the messages, a proxy may have forged. If anything
 // was changed in transit, the error is [ErrDecrypt].
 func (c *Conn) Read() (typ websocket.MessageType, p []byte, err error) {
-	if c.in == nil {
+	typ, p, err = c.read()
+	if err != nil || c.validate == nil {
+		return typ, p, err
+	}
+	if err := c.validate(typ, p); err != nil {
+		return 0, nil, c.invalid(err)
+	}
+	return typ, p, nil
+}
+
+func (c *Conn) read() (typ websocket.MessageType, p []byte, err error) {
+	if c.in == nil && c.readErr == nil {
 		return c.m.Read()
 	}
 	for c.readErr == nil {

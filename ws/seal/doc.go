@@ -22,7 +22,7 @@
 //
 // # Use
 //
-// A [Server] wraps the Serve function of a [ws.Handler]. A [Client] wraps any connection
+// [Server.Seal] seals a route of package ws. A [Client] wraps any connection
 // with the methods of [Messages]: a ws.Conn, a redial.Conn, or one of coder/websocket by
 // [Dialed]. Both result in a [Conn]. The subprotocol is "hpke1." and that of the
 // application; a client with the zero [Policy] closes the connection if another one was

@@ -45,27 +45,27 @@ func ExampleNewServer() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	socket, err := ws.New(ws.Config{
+	route := ws.Config{
 		Origins:      origins,
 		Auth:         anyone,
 		Live:         registry,
-		Subprotocols: sealed.Subprotocols("chat"),
+		Subprotocols: []string{"chat"},
 		Log:          slog.New(slog.DiscardHandler),
-		Serve: sealed.Serve(func(_ context.Context, c *seal.Conn) error {
-			for {
-				typ, p, err := c.Read()
-				if errors.Is(err, io.EOF) {
-					return nil
-				}
-				if err != nil {
-					return err
-				}
-				if err := c.Write(typ, append([]byte("you said "), p...)); err != nil {
-					return err
-				}
+	}
+	socket, err := ws.New(sealed.Seal(route, func(_ context.Context, c ws.Connection) error {
+		for {
+			typ, p, err := c.Read()
+			if errors.Is(err, io.EOF) {
+				return nil
 			}
-		}),
-	})
+			if err != nil {
+				return err
+			}
+			if err := c.Write(typ, append([]byte("you said "), p...)); err != nil {
+				return err
+			}
+		}
+	}))
 	if err != nil {
 		log.Fatal(err)
 	}

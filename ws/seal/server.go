@@ -66,7 +66,7 @@ func (s *Server) Serve(serve func(ctx context.Context, c *Conn) error) func(cont
 //
 // ws.Limits.Message counts records, which are [Overhead] bytes longer than their payload,
 // and must be at least 1,140 for the largest hello. ws.Config.Validate is called with
-// hellos and sealed records.
+// hellos and sealed records. [Server.Seal] sees to both.
 func (s *Server) Accept(ctx context.Context, raw *ws.Conn) (*Conn, error) {
 	who := ""
 	if s.cfg.Principal != nil {

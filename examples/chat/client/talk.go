@@ -10,6 +10,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/securews/securews/ws"
 	"github.com/securews/securews/ws/redial"
 )
 
@@ -48,13 +49,6 @@ func (t *terminal) config() (redial.Config, error) {
 	return cfg, nil
 }
 
-// conn is a redial.Conn, or a seal.Conn over one.
-type conn interface {
-	Read() (websocket.MessageType, []byte, error)
-	WriteJSON(v any) error
-	Close(code websocket.StatusCode, reason string) error
-}
-
 // serve is one connection's life.
 func (t *terminal) serve(ctx context.Context, c *redial.Conn) error {
 	if t.sealer == nil {
@@ -89,7 +83,7 @@ type post struct {
 
 // talk sends the lines that are typed and shows the messages that arrive, until the
 // connection ends or the user quits.
-func (t *terminal) talk(c conn, greeting string) error {
+func (t *terminal) talk(c ws.Connection, greeting string) error {
 	t.screen.Print("* ", greeting)
 	if err := c.WriteJSON(request{Type: "join", Room: t.room}); err != nil {
 		return err
@@ -114,7 +108,7 @@ func (t *terminal) talk(c conn, greeting string) error {
 	}
 }
 
-func (t *terminal) say(c conn, line string) error {
+func (t *terminal) say(c ws.Connection, line string) error {
 	text := strings.TrimSpace(plain(line))
 	switch {
 	case text == "":
@@ -126,7 +120,7 @@ func (t *terminal) say(c conn, line string) error {
 	return c.WriteJSON(request{Type: "say", Text: text})
 }
 
-func (t *terminal) listen(c conn) error {
+func (t *terminal) listen(c ws.Connection) error {
 	for {
 		_, p, err := c.Read()
 		if err != nil {
