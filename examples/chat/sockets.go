@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-
 	"github.com/securews/securews/middleware"
 	"github.com/securews/securews/middleware/ticket"
 	"github.com/securews/securews/ws"
