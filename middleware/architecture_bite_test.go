@@ -59,6 +59,12 @@ func TestArchitectureRulesBite(t *testing.T) {
 		{followArrows, "ws/wstest/a.go", `package wstest; import "` + module + `/internal/opening"`, 1},
 		{noDrawers, "ws/types.go", `package ws`, 1},
 		{noDrawers, "ws/util/a.go", `package util`, 1},
+		{structsSmall, "ws/a.go", structOf("T", 20), 0},
+		{structsSmall, "ws/a.go", structOf("T", 21), 1},
+		{structsSmall, "ws/a.go", structOf("t[K any]", 21), 1},
+		{structsSmall, "ws/a.go", structOf("Config", 21), 0},
+		{structsSmall, "ws/a.go", structOf("UpgradeLimits", 21), 0},
+		{structsSmall, "ws/a.go", structOf("Limiter", 21), 1},
 		{filesShort, "ws/a.go", long, 1},
 		{filesShort, "ws/a.go", long[:len(long)-1], 0},
 	}
@@ -90,6 +96,11 @@ func TestArchitectureRulesBite(t *testing.T) {
 	if got := requireFew(tree{mod: strings.Replace(list, "\tgolang.org/x/time v1.2.3\n", "", 1)}); len(got) != 1 {
 		t.Errorf("a requirement that has left: found %q, want x/time", got)
 	}
+}
+
+// structOf declares a struct with so many fields, one of them embedded.
+func structOf(name string, fields int) string {
+	return "package ws; type " + name + " struct { embedded; " + strings.Repeat("a, b int; ", (fields-1)/2) + strings.Repeat("c int", (fields-1)%2) + " }"
 }
 
 func accepting(pkg, body string) string {

@@ -122,6 +122,29 @@ func configsIncomparable(tr tree) []string {
 	})
 }
 
+// structsSmall counts the fields of named structs. An embedded one counts as a field.
+func structsSmall(tr tree) []string {
+	return tr.each(func(f file) (found []string) {
+		ast.Inspect(f.syntax, func(n ast.Node) bool {
+			spec, ok := n.(*ast.TypeSpec)
+			if !ok || configures(spec.Name.Name) {
+				return true
+			}
+			name := f.pkg + "." + spec.Name.Name
+			if s, ok := spec.Type.(*ast.StructType); ok && s.Fields.NumFields() > max(fieldLimit, moreFields[name]) {
+				found = append(found, f.at(spec.Pos(), "%s has %d fields: make two types of it", name, s.Fields.NumFields()))
+			}
+			return true
+		})
+		return found
+	})
+}
+
+// configures reports whether a name is that of a configuration.
+func configures(name string) bool {
+	return slices.ContainsFunc([]string{"Config", "Limits", "Timeouts"}, func(end string) bool { return strings.HasSuffix(name, end) })
+}
+
 func startsWithFuncs(s *ast.StructType) bool {
 	if s.Fields.NumFields() == 0 || len(s.Fields.List[0].Names) != 1 || s.Fields.List[0].Names[0].Name != "_" {
 		return false

@@ -23,7 +23,7 @@ import (
 const mostUpward = 15.0
 
 // moreUpward are the bounds of packages whose files are still to be parted.
-var moreUpward = map[string]float64{"middleware/live": 20, "ws/redial": 18}
+var moreUpward = map[string]float64{"middleware/live": 20}
 
 // In an order of a package's files, each uses files after it. If two use each other they can only be
 // understood together, and one of the two uses runs upwards in any order. The share is that of the

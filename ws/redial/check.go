@@ -2,6 +2,7 @@ package redial
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -13,6 +14,8 @@ import (
 	"github.com/securews/securews/internal/loopback"
 	"github.com/securews/securews/internal/opening"
 )
+
+func wrong(format string, args ...any) error { return fmt.Errorf("redial: "+format, args...) }
 
 // checkURL quotes only scheme and host in its errors: the rest may contain a secret.
 func checkURL(raw string, plaintext bool) error {

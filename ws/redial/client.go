@@ -3,10 +3,7 @@ package redial
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
-	"net/http"
 	"sync/atomic"
-	"time"
 
 	"github.com/securews/securews/ws"
 )
@@ -15,7 +12,8 @@ import (
 // every call.
 type Client struct {
 	cfg     Config
-	client  *http.Client
+	dialer  dialer
+	conns   connConfig
 	queue   *queue
 	running atomic.Bool
 
@@ -36,7 +34,9 @@ func New(cfg Config) (*Client, error) {
 	}
 	client := withoutRedirects(cfg.HTTPClient)
 	client.Timeout = 0
-	c := &Client{cfg: cfg, client: client, queue: newQueue(cfg.Limits)}
+	c := &Client{cfg: cfg, queue: newQueue(cfg.Limits)}
+	c.dialer = dialer{cfg: &c.cfg, client: client}
+	c.conns = connConfig{limits: cfg.Limits, timeouts: cfg.Timeouts, queue: c.queue, report: cfg.OnUndelivered}
 	c.outgoing.Store(int64(cfg.Limits.Outgoing))
 	return c, nil
 }
@@ -66,7 +66,7 @@ func (c *Client) Run(ctx context.Context, serve func(ctx context.Context, c *Con
 	var err error = ws.ErrInternal // if serve panics
 	defer func() {
 		for _, m := range c.queue.stop() {
-			c.undelivered(m, false, err)
+			c.cfg.OnUndelivered(undelivered(m, false, err))
 		}
 		c.cfg.OnState(State{Phase: Closed, Cause: err})
 	}()
@@ -74,129 +74,49 @@ func (c *Client) Run(ctx context.Context, serve func(ctx context.Context, c *Con
 	return err
 }
 
-func (c *Client) run(ctx context.Context, serve func(context.Context, *Conn) error) error {
-	tries := newAttempts(c.cfg.Backoff)
+// run connects, serves, and reacts to the ending, until the reaction is to stop.
+func (c *Client) run(ctx context.Context, serve serveFunc) error {
+	var past history
 	var conn *Conn // already opened, by a renewal
-	for renew := false; ; {
-		err := error(nil)
-		if conn == nil {
-			c.cfg.OnState(State{Phase: Connecting})
-			conn, err = c.dial(ctx, ctx, renew)
-		}
-		opened := conn != nil
-		if opened {
-			old := conn
-			conn, err = c.live(ctx, old, serve)
-			if old.lived >= c.successAfter(err) {
-				tries.succeeded()
-			}
-		}
-		if conn != nil && err == error(ErrRenewed) {
-			continue
-		}
-		d, err := c.decide(ctx, &tries, err, opened)
-		if d.stop {
-			conn.endUnused()
-			return err
-		}
-		if conn != nil {
-			continue
-		}
-		var none *noCredential
-		renew = d.renew || renew && errors.As(err, &none) // a refused credential is not sent again
-		c.cfg.OnState(State{Phase: Waiting, Delay: d.wait, Cause: err})
-		if err := sleep(ctx, d.wait); err != nil {
-			return err
-		}
-	}
-}
-
-// acceptedAfter is the age at which a connection shows that its credential was accepted.
-const acceptedAfter = time.Second
-
-// successAfter returns the age at which a connection that ended with err counts as a success.
-// The life of a credential may be shorter than Timeouts.Stable: a connection that has lived
-// until its end did not fail.
-func (c *Client) successAfter(err error) time.Duration {
-	var closed *ws.CloseError
-	if errors.As(err, &closed) && closed.Code == ws.ErrExpired.Code {
-		return min(acceptedAfter, c.cfg.Timeouts.Stable)
-	}
-	return c.cfg.Timeouts.Stable
-}
-
-// decide returns the decision that follows from err, and the error of Run if it stops.
-func (c *Client) decide(ctx context.Context, tries *attempts, err error, opened bool) (decision, error) {
-	switch {
-	case err == nil:
-		return decision{stop: true}, nil
-	case ctx.Err() != nil:
-		return decision{stop: true}, context.Cause(ctx)
-	}
-	d := tries.decide(&c.cfg, err, opened)
-	if d.stop {
-		err = unmarked(err)
-	}
-	return d, err
-}
-
-// unmarked removes the mark of Permanent.
-func unmarked(err error) error {
-	if p, ok := err.(*permanent); ok {
-		return p.error
-	}
-	return err
-}
-
-func (c *Client) undelivered(m queued, begun bool, cause error) {
-	c.cfg.OnUndelivered(Undelivered{Type: m.typ, Payload: m.payload, Begun: begun, Unconfirmed: begun, Cause: cause})
-}
-
-// unconfirmed reports a message that was written to a connection that has ended.
-func (c *Client) unconfirmed(m queued, cause error) {
-	c.cfg.OnUndelivered(Undelivered{Type: m.typ, Payload: m.payload, Unconfirmed: true, Cause: cause})
-}
-
-// BufferedAmount returns the bytes of the messages that wait to be sent.
-func (c *Client) BufferedAmount() int {
-	if c == nil || c.queue == nil {
-		return 0
-	}
-	return c.queue.buffered()
-}
-
-// Room waits until Send would queue a message of n bytes. It returns the cause of ctx, or
-// [ErrStopped] after Run has ended, or [ErrTooBig] or [ErrQueueFull] if there will never be room.
-func (c *Client) Room(ctx context.Context, n int) error {
-	if c == nil || c.queue == nil {
-		return errZero
-	}
-	if err := checkSize(n, int(c.outgoing.Load())); err != nil {
-		return err
-	}
 	for {
-		changed, err := c.queue.room(n)
-		if err != nil || changed == nil {
-			return err
+		how := c.attempt(ctx, conn, past.renew, serve)
+		var then next
+		then, past = past.follow(how, &c.cfg)
+		switch then.do {
+		case doStop:
+			how.next.endUnused()
+			return unmarked(how.cause)
+		case doRetry, doRenew:
+			delay := then.delay()
+			c.cfg.OnState(State{Phase: Waiting, Delay: delay, Cause: how.cause})
+			if err := sleep(ctx, delay); err != nil {
+				return err
+			}
+		case doServe:
 		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
+		conn = how.next
 	}
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
+// attempt opens a connection, unless conn is one, and serves it.
+func (c *Client) attempt(ctx context.Context, conn *Conn, renew bool, serve serveFunc) ending {
+	if conn == nil {
+		c.cfg.OnState(State{Phase: Connecting})
+		var err error
+		if conn, err = c.connect(ctx, ctx, renew); err != nil {
+			return ending{cause: err}.within(ctx)
+		}
 	}
+	return conn.serve(ctx, &c.cfg, c.connect, serve).within(ctx)
 }
 
-// jittered returns d less up to a fifth, so that clients that started together spread out.
-func jittered(d time.Duration) time.Duration { return d - rand.N(d/5+1) }
+// connect opens a connection. ctx bounds the dial, life the connection.
+func (c *Client) connect(ctx, life context.Context, renew bool) (*Conn, error) {
+	d, err := c.dialer.dial(ctx, renew)
+	if err != nil {
+		return nil, err
+	}
+	conn := newConn(life, d, &c.conns)
+	c.outgoing.Store(int64(conn.out.most))
+	return conn, nil
+}

@@ -3,9 +3,8 @@ package redial
 import (
 	"context"
 	"net/http"
-	"sync"
+	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/coder/websocket"
 
@@ -20,63 +19,56 @@ import (
 // As with [ws.Conn], serve must keep reading: the server's pings and its close frame are
 // processed only after the messages before them have been read.
 type Conn struct {
-	client      *Client
 	id          string
 	subprotocol string
 	credential  Credential
-	coder       *websocket.Conn
-	wire        *wire
-	outgoing    int // bytes of the largest message that the server accepts
-	pace        *pace
-	unconfirmed *unconfirmed
-
-	ctx    context.Context // serve's
-	cancel context.CancelCauseFunc
-
-	reading  chan struct{} // held while reading
-	messages chan message  // from the reader
-	taken    chan struct{} // to the reader: the memory of the last message is free
-	holding  bool          // guarded by reading: serve has a message
-	waiting  atomic.Bool   // the reader waits for serve, and does not read from the server
-	handed   atomic.Int64  // when it last did so, on the wire's clock
-
-	layer    atomic.Pointer[Layer]
-	layered  chan struct{} // closed when there is a layer
-	replaced atomic.Bool   // its successor is open, and it is being closed
-
-	cause   atomic.Pointer[ws.CloseError] // the first one wins
-	over    chan struct{}                 // closed when there is a cause
-	opened  time.Time
-	lived   time.Duration  // set before over is closed
-	workers sync.WaitGroup // reader, heartbeat, closing handshake, sender
+	link        link
+	in          inbound
+	out         outbound
+	replaced    atomic.Bool // its successor is open, and it is being closed
 }
 
-type message struct {
-	typ     websocket.MessageType
-	payload []byte
+// connConfig has the settings and the queue that all connections of a client use.
+type connConfig struct {
+	limits   Limits
+	timeouts Timeouts
+	queue    *queue
+	report   func(Undelivered)
+}
+
+// dialed is a WebSocket that has just been opened.
+type dialed struct {
+	coder      *websocket.Conn
+	wire       *wire
+	header     http.Header // of the 101
+	credential Credential
 }
 
 // newConn starts a connection's reader and heartbeat.
-func (c *Client) newConn(life context.Context, coder *websocket.Conn, w *wire, h http.Header, cred Credential) *Conn {
-	conn := &Conn{
-		client: c, id: idOf(h), subprotocol: coder.Subprotocol(), credential: cred,
-		coder: coder, wire: w,
-		reading: make(chan struct{}, 1), messages: make(chan message), taken: make(chan struct{}),
-		layered: make(chan struct{}), over: make(chan struct{}), opened: time.Now(),
-	}
-	limits := limitsOf(h)
-	conn.pace, conn.outgoing = newPace(limits), c.cfg.Limits.Outgoing
+func newConn(life context.Context, d dialed, cfg *connConfig) *Conn {
+	c := &Conn{id: idOf(d.header), subprotocol: d.coder.Subprotocol(), credential: d.credential}
+	sealed := strings.HasPrefix(c.subprotocol, ws.SealedPrefix)
+	limits := limitsOf(d.header)
+
+	c.link.coder, c.link.wire, c.link.timeout = d.coder, d.wire, cfg.timeouts.Close
+	c.link.begin(life)
+	c.in.begin(&c.link, sealed, cfg.limits.Message)
+
+	c.out.link, c.out.queue, c.out.sealed = &c.link, cfg.queue, sealed
+	c.out.timeout, c.out.report = cfg.timeouts.Write, cfg.report
+	c.out.pace, c.out.unconfirmed = newPace(limits), newUnconfirmed(cfg.limits)
+	c.out.most = cfg.limits.Outgoing
 	if limits.message > 0 {
-		conn.outgoing = limits.message
+		c.out.most = limits.message
 	}
-	c.outgoing.Store(int64(conn.outgoing))
-	conn.unconfirmed = newUnconfirmed(c.cfg.Limits)
-	conn.ctx, conn.cancel = context.WithCancelCause(life)
-	conn.workers.Add(1) // the closing handshake, which every connection performs
-	coder.SetReadLimit(int64(c.cfg.Limits.Message))
-	conn.workers.Go(conn.readAll)
-	conn.workers.Go(conn.heartbeat)
-	return conn
+	c.out.layer.begin()
+
+	c.link.workers.Go(c.in.readAll)
+	c.link.workers.Go(heartbeat{
+		link: &c.link, in: &c.in, unconfirmed: c.out.unconfirmed,
+		every: jittered(cfg.timeouts.Heartbeat), timeout: cfg.timeouts.Pong,
+	}.run)
+	return c
 }
 
 // idOf returns the connection's ID in the server's logs, or "" if it is not a short token.
@@ -103,54 +95,24 @@ func (c *Conn) Close(code websocket.StatusCode, reason string) error {
 	if err := cause.Validate(); err != nil {
 		return err
 	}
-	c.end(cause)
+	c.link.end(cause)
 	return nil
 }
 
-// ended returns the cause, nil while the connection lives.
-func (c *Conn) ended() error {
-	if cause := c.cause.Load(); cause != nil {
-		<-c.ctx.Done() // soon: a caller that learns of the end finds the context ended
-		return cause
-	}
-	return nil
-}
-
-// end records the cause, if it is the first, and starts the closing handshake.
-func (c *Conn) end(cause *ws.CloseError) {
-	if !c.cause.CompareAndSwap(nil, cause) {
-		return
-	}
-	c.lived = time.Since(c.opened)
-	close(c.over)
-	c.cancel(cause)
-	go c.closingHandshake(cause)
-}
-
-// closingHandshake sends the close frame, waits for the answer, and closes TCP, within
-// Timeouts.Close (RFC 6455 §7.1.2).
-func (c *Conn) closingHandshake(cause *ws.CloseError) {
-	defer c.workers.Done()
-	timer := time.AfterFunc(c.client.cfg.Timeouts.Close, c.wire.cut)
-	defer timer.Stop()
-	if cause.Validate() == nil && cause.Err != errPeer {
-		_ = c.coder.Close(cause.Code, cause.Reason) // the reader sees the answer
-	}
-	c.wire.cut()
-	_ = c.coder.CloseNow()
-}
+// SendThrough makes l write everything that [Client.Send] and [Conn.Send] queue from now
+// on. l.CloseWrite is called before the connection is closed because it was renewed, or
+// because serve returned nil or a [ws.CloseError]. Only the first call has an effect.
+//
+// If the server has selected a sealed subprotocol, [ws.SealedPrefix] and a name, the queue
+// waits for this call: no queued message is ever sent unsealed. Connect in package seal
+// calls it; to send a greeting first, connect in Config.Greet.
+func (c *Conn) SendThrough(l Layer) { c.out.layer.put(l) }
 
 // endUnused ends a connection that will not be served.
 func (c *Conn) endUnused() {
 	if c == nil {
 		return
 	}
-	c.end(ErrRenewed)
-	c.workers.Wait()
-}
-
-// cut ends a connection whose network has failed.
-func (c *Conn) cut(err error) {
-	c.end(&ws.CloseError{Code: websocket.StatusAbnormalClosure, Err: err})
-	c.wire.cut()
+	c.link.end(ErrRenewed)
+	c.link.workers.Wait()
 }

@@ -34,8 +34,8 @@ func TestWhereACredentialGoes(t *testing.T) {
 		query      string
 	}{
 		"Authorization (RFC 6750 §2.1)": {redial.BearerToken("a.b-c_d~e+f/g="), "Bearer a.b-c_d~e+f/g=", "chat.v1,chat.v2", "room=1"},
-		"a ticket as subprotocol":       {redial.SingleUse("tick"), "", "chat.v1,chat.v2,ticket.tick", "room=1"},
-		"a ticket in the query":         {redial.SingleUseQuery("tick"), "", "chat.v1,chat.v2", "room=1&ticket=tick"},
+		"a ticket as subprotocol":       {redial.TicketSubprotocol("tick"), "", "chat.v1,chat.v2,ticket.tick", "room=1"},
+		"a ticket in the query":         {redial.TicketQuery("tick"), "", "chat.v1,chat.v2", "room=1&ticket=tick"},
 		"a token as subprotocol": {
 			redial.BearerSubprotocol("a.b"), "", "chat.v1,chat.v2,base64url.bearer.authorization.securews.YS5i", "room=1",
 		},
@@ -63,8 +63,8 @@ func TestWhereACredentialGoes(t *testing.T) {
 
 func TestCredentialsThatCannotBeSentEndRun(t *testing.T) {
 	for name, c := range map[string]redial.Credential{
-		"empty": redial.BearerToken(""), "a line break": redial.BearerToken("a\r\nX: y"), "a comma": redial.SingleUse("a,b"),
-		"no real subprotocol beside": redial.SingleUse("secret"), "not a token": redial.SingleUse("a/b="),
+		"empty": redial.BearerToken(""), "a line break": redial.BearerToken("a\r\nX: y"), "a comma": redial.TicketSubprotocol("a,b"),
+		"no real subprotocol beside": redial.TicketSubprotocol("secret"), "not a token": redial.TicketSubprotocol("a/b="),
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -88,7 +88,7 @@ func TestServerThatSelectsWhatItMustNot(t *testing.T) {
 						_ = c.CloseNow()
 					}
 				}))
-				r := start(t, s, redial.Config{Subprotocols: []string{"chat.v1"}, Credential: give(redial.SingleUse("secret"))}, nil)
+				r := start(t, s, redial.Config{Subprotocols: []string{"chat.v1"}, Credential: give(redial.TicketSubprotocol("secret"))}, nil)
 				err := <-r.done
 				if err == nil || strings.Contains(err.Error(), "secret") || dials.Load() != 1 {
 					t.Errorf("Run: %v after %d dials", err, dials.Load())
@@ -115,7 +115,7 @@ func (w *selecting) WriteHeader(status int) {
 
 func TestCredentialIsNeverShown(t *testing.T) {
 	for _, c := range []redial.Credential{
-		redial.BearerToken("secret"), redial.SingleUse("secret"), redial.SingleUseQuery("secret"), redial.BearerSubprotocol("secret"),
+		redial.BearerToken("secret"), redial.TicketSubprotocol("secret"), redial.TicketQuery("secret"), redial.BearerSubprotocol("secret"),
 	} {
 		j, _ := json.Marshal(c)
 		var b strings.Builder
@@ -126,7 +126,7 @@ func TestCredentialIsNeverShown(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) { // net/http quotes the URL in its errors
 		r := start(t, nil, redial.Config{
-			HTTPClient: &http.Client{Transport: &refusing{}}, Credential: give(redial.SingleUseQuery("secret")),
+			HTTPClient: &http.Client{Transport: &refusing{}}, Credential: give(redial.TicketQuery("secret")),
 		}, nil)
 		synctest.Wait()
 		if cause := r.phases(redial.Waiting)[0].Cause.Error(); strings.Contains(cause, "secret") || !strings.Contains(cause, "refused") {

@@ -13,54 +13,55 @@ import (
 	"github.com/coder/websocket"
 )
 
-// dial gets a credential and opens a connection with it. ctx bounds the dial, life the
-// connection.
-func (c *Client) dial(ctx, life context.Context, renew bool) (*Conn, error) {
-	hs := handshake{url: c.cfg.URL, header: c.cfg.Header.Clone(), subprotocols: c.cfg.Subprotocols}
-	cred, err := c.credential(ctx, renew)
-	if err != nil {
-		return nil, err
-	}
-	if err := hs.add(cred); err != nil {
-		return nil, err
-	}
-	w := &wire{}
-	coder, res, err := c.shake(ctx, &hs, w)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.checkSelected(res.Header); err != nil {
-		_ = coder.CloseNow()
-		return nil, err
-	}
-	return c.newConn(life, coder, w, res.Header, cred), nil
+// dialer opens WebSockets.
+type dialer struct {
+	cfg    *Config
+	client *http.Client
 }
 
-func (c *Client) credential(ctx context.Context, renew bool) (Credential, error) {
-	if c.cfg.Credential == nil {
+// dial gets a credential and opens a WebSocket with it. ctx bounds the dial only.
+func (d *dialer) dial(ctx context.Context, renew bool) (dialed, error) {
+	hs := handshake{url: d.cfg.URL, header: d.cfg.Header.Clone(), subprotocols: d.cfg.Subprotocols}
+	cred, err := d.obtain(ctx, renew)
+	if err != nil {
+		return dialed{}, err
+	}
+	if err := hs.add(cred); err != nil {
+		return dialed{}, err
+	}
+	w := &wire{}
+	coder, res, err := d.shake(ctx, &hs, w)
+	if err != nil {
+		return dialed{}, err
+	}
+	if err := d.checkSelected(res.Header); err != nil {
+		_ = coder.CloseNow()
+		return dialed{}, err
+	}
+	return dialed{coder: coder, wire: w, header: res.Header, credential: cred}, nil
+}
+
+// obtain calls the source.
+func (d *dialer) obtain(ctx context.Context, renew bool) (Credential, error) {
+	if d.cfg.Credential == nil {
 		return Credential{}, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeouts.Dial)
+	ctx, cancel := context.WithTimeout(ctx, d.cfg.Timeouts.Dial)
 	defer cancel()
-	cred, err := c.cfg.Credential(ctx, renew)
+	cred, err := d.cfg.Credential(ctx, renew)
 	if err != nil {
 		return Credential{}, &noCredential{fmt.Errorf("redial: credential: %w", err)}
 	}
 	return cred, nil
 }
 
-// noCredential is the failure of a Source: the next call must ask for the same again.
-type noCredential struct{ error }
-
-func (n *noCredential) Unwrap() error { return n.error }
-
 // shake performs the handshake (RFC 6455 §4.1). Its context does not bound the connection.
-func (c *Client) shake(ctx context.Context, hs *handshake, w *wire) (*websocket.Conn, *http.Response, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeouts.Dial)
+func (d *dialer) shake(ctx context.Context, hs *handshake, w *wire) (*websocket.Conn, *http.Response, error) {
+	ctx, cancel := context.WithTimeout(ctx, d.cfg.Timeouts.Dial)
 	defer cancel()
 	ctx = once(ctx, w)
-	client := *c.client
-	client.Transport = &tap{c.client.Transport, w}
+	client := *d.client
+	client.Transport = &tap{d.client.Transport, w}
 	coder, res, err := open(ctx, hs, &client)
 	switch {
 	case err == nil && w.keep():
@@ -75,7 +76,7 @@ func (c *Client) shake(ctx context.Context, hs *handshake, w *wire) (*websocket.
 		return nil, nil, refusedBy("handshake", res.StatusCode, res.Header, body, hs.secrets)
 	}
 	if selected := res.Header.Values("Sec-WebSocket-Protocol"); len(selected) > 0 {
-		err = errors.Join(c.checkSelected(res.Header), errHandshake)
+		err = errors.Join(d.checkSelected(res.Header), errHandshake)
 	}
 	return nil, nil, fmt.Errorf("redial: dial: %w", hs.secrets.redacted(err))
 }
@@ -98,19 +99,18 @@ func once(ctx context.Context, w *wire) context.Context {
 }
 
 var (
-	errShown     = errors.New("redial: the connection broke after the handshake was sent")
-	errHandshake = errors.New("redial: the 101 violates RFC 6455 §4.1")
-	errSelected  = errors.New("redial: the server selected none of Subprotocols, or one that was not offered (RFC 6455 §4.1)")
+	errShown    = errors.New("redial: the connection broke after the handshake was sent")
+	errSelected = errors.New("redial: the server selected none of Subprotocols, or one that was not offered (RFC 6455 §4.1)")
 )
 
 // checkSelected requires one of the real subprotocols, compared case-sensitively as
 // browsers do, and none if none was offered.
-func (c *Client) checkSelected(h http.Header) error {
+func (d *dialer) checkSelected(h http.Header) error {
 	selected := h.Values("Sec-WebSocket-Protocol")
-	if len(c.cfg.Subprotocols) == 0 && len(selected) == 0 {
+	if len(d.cfg.Subprotocols) == 0 && len(selected) == 0 {
 		return nil
 	}
-	if len(selected) == 1 && slices.Contains(c.cfg.Subprotocols, selected[0]) {
+	if len(selected) == 1 && slices.Contains(d.cfg.Subprotocols, selected[0]) {
 		return nil
 	}
 	return Permanent(errSelected)

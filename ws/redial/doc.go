@@ -5,13 +5,23 @@
 //
 // # Reconnecting
 //
-// After a lost connection, and after the codes that [ws.CloseError.Retryable] lists, it
-// dials again after a random part of a window that doubles (full jitter, [Backoff]). A
-// connection counts as a success only once it has lived for Timeouts.Stable, so a server
-// that accepts and closes is not dialed in a tight loop. After `expired`, `reauth` and a
-// 401 it tries a new credential, once: a second refusal in a row ends Run, unless it is a 401
-// with Retry-After, which says that a later credential may be good. Every other code
-// and a 403 end it at once. Redirects are never followed.
+// Run repeats these steps: it obtains a credential and dials, serves the connection, and
+// reacts to the end of the connection or to the failure of the dial. There are three reactions:
+//
+//   - retry: Run dials again, after a random part of a window that doubles (full jitter,
+//     [Backoff]). This follows a failure of the network, the codes that
+//     [ws.CloseError.Retryable] and Config.RetryCodes list, and the HTTP responses that
+//     [HandshakeError.Retryable] and Config.RetryStatuses list. The server's Retry-After is
+//     respected.
+//   - renew: the same with a new credential, once. This follows `expired`, `reauth` and a 401.
+//     If the server refuses the new credential too, Run ends, unless the 401 has a Retry-After,
+//     which says that a later credential may be good.
+//   - stop: Run ends. This follows every other close code, and every other refusal by a
+//     securews server, such as its 403.
+//
+// Only a connection that has lived for Timeouts.Stable resets the window, so a server that
+// accepts and closes is not dialed in a tight loop. One that ends with `expired` after a second
+// shows that its credential was accepted. Redirects are never followed.
 //
 // A credential with a known expiry is replaced in advance: the next connection is opened
 // beside the old one, and then the old one is closed. If that fails, it is tried again for

@@ -16,7 +16,7 @@ import (
 
 var endingRow = regexp.MustCompile("(?m)^\\| (HTTP )?(\\d{3,4})(?: `(\\w+)`)? \\| ([a-z-]+) \\|$")
 
-// Each ending does what the table in docs/clients.md says. The page's client has the same test.
+// The reaction to each ending is that of the table in docs/clients.md. The page's client has the same test.
 func TestEndingsAsDocumented(t *testing.T) {
 	text, err := os.ReadFile("../../docs/clients.md")
 	must(t, err)

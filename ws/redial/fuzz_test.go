@@ -17,8 +17,9 @@ func FuzzRetryAfter(f *testing.F) {
 		if d := retryAfter(s, now); d < 0 {
 			t.Errorf("%q: %v", s, d)
 		}
-		b := newAttempts(defaultBackoff)
-		if d := b.next(false, retryAfter(s, now)); d < 0 || d > defaultBackoff.RetryAfter+defaultBackoff.Min {
+		failed := ending{cause: &HandshakeError{Status: 503, RetryAfter: retryAfter(s, now)}}
+		then, _ := history{}.follow(failed, &Config{Backoff: defaultBackoff})
+		if d := then.delay(); d < 0 || d > defaultBackoff.RetryAfter+defaultBackoff.Min {
 			t.Errorf("%q: delay %v", s, d)
 		}
 	})

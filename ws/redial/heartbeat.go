@@ -13,49 +13,58 @@ const confirmAfter = 250 * time.Millisecond
 // heartbeat pings a server that has been silent, and cuts the connection if it does not
 // answer. It expects no answer while the reader waits for serve, since the pong is behind
 // the message that serve has not read. It also pings to confirm queued messages.
-func (c *Conn) heartbeat() {
-	every := jittered(c.client.cfg.Timeouts.Heartbeat)
-	timer := time.NewTimer(every)
+type heartbeat struct {
+	link        *link
+	in          *inbound
+	unconfirmed *unconfirmed
+	every       time.Duration // of silence
+	timeout     time.Duration // Timeouts.Pong
+}
+
+func (h heartbeat) run() {
+	timer := time.NewTimer(h.every)
 	defer timer.Stop()
 	for {
 		select {
 		case <-timer.C:
-		case <-c.unconfirmed.begun:
-			timer.Reset(min(confirmAfter, c.untilPing(every)))
+		case <-h.unconfirmed.begun:
+			timer.Reset(min(confirmAfter, h.untilPing()))
 			continue
-		case <-c.unconfirmed.full:
-		case <-c.over:
+		case <-h.unconfirmed.full:
+		case <-h.link.over:
 			return
 		}
-		position, empty := c.unconfirmed.mark()
-		if !empty || c.untilPing(every) <= 0 {
-			c.ping(position)
+		position, empty := h.unconfirmed.mark()
+		if !empty || h.untilPing() <= 0 {
+			h.ping(position)
 		}
-		if _, empty = c.unconfirmed.mark(); empty {
-			timer.Reset(max(0, c.untilPing(every)))
+		if _, empty = h.unconfirmed.mark(); empty {
+			timer.Reset(max(0, h.untilPing()))
 		} else {
 			timer.Reset(confirmAfter)
 		}
 	}
 }
 
-// untilPing returns the time until the server has been silent for every.
-func (c *Conn) untilPing(every time.Duration) time.Duration {
-	return every - time.Duration(c.wire.now()-c.wire.lastByte.Load())
+// untilPing returns the time until the server has been silent for long enough.
+func (h heartbeat) untilPing() time.Duration {
+	w := h.link.wire
+	return h.every - time.Duration(w.now()-w.lastByte.Load())
 }
 
 // ping waits for the answer, which confirms the messages before the position.
-func (c *Conn) ping(position int) {
-	asked := c.wire.now()
-	ctx, cancel := context.WithTimeout(context.Background(), c.client.cfg.Timeouts.Pong)
+func (h heartbeat) ping(position int) {
+	w := h.link.wire
+	asked := w.now()
+	ctx, cancel := context.WithTimeout(context.Background(), h.timeout)
 	defer cancel()
-	err := c.coder.Ping(ctx)
+	err := h.link.coder.Ping(ctx)
 	if err == nil {
-		c.unconfirmed.confirm(position)
+		h.unconfirmed.confirm(position)
 	}
-	heard := max(c.wire.lastByte.Load(), c.handed.Load())
-	if err != nil && heard < asked && !c.waiting.Load() {
-		c.end(ws.ErrTimeout)
-		c.wire.cut()
+	heard := max(w.lastByte.Load(), h.in.handed.Load())
+	if err != nil && heard < asked && !h.in.waiting.Load() {
+		h.link.end(ws.ErrTimeout)
+		w.cut()
 	}
 }

@@ -43,7 +43,7 @@ func TestRedirectsThatNobodyCanRead(t *testing.T) {
 					}))
 					tickets, err := redial.NewTicket(redial.TicketConfig{URL: wstest.URL + "/ticket", HTTPClient: s.Client()})
 					must(t, err)
-					for name, source := range map[string]redial.Source{"handshake": give(redial.SingleUseQuery("hush-hush")), "ticket": tickets} {
+					for name, source := range map[string]redial.Source{"handshake": give(redial.TicketQuery("hush-hush")), "ticket": tickets} {
 						n.Store(0)
 						r := start(t, s, redial.Config{Credential: source, Subprotocols: []string{"a"}}, nil)
 						synctest.Wait()
@@ -72,9 +72,9 @@ func TestErrorsDoNotQuoteTheCredential(t *testing.T) {
 		"a header without end": "HTTP/1.1 503 X\r\n%s\r\n\r\n",
 	}
 	for name, cred := range map[string]redial.Credential{
-		"in the query":          redial.SingleUseQuery("hush-hush"),
-		"in the query, escaped": redial.SingleUseQuery("hush~hush/+"),
-		"as a subprotocol":      redial.SingleUse("hush-hush"),
+		"in the query":          redial.TicketQuery("hush-hush"),
+		"in the query, escaped": redial.TicketQuery("hush~hush/+"),
+		"as a subprotocol":      redial.TicketSubprotocol("hush-hush"),
 		"a token":               redial.BearerToken("hush-hush"),
 		"a token, in base64":    redial.BearerSubprotocol("hush-hush"),
 		"of the ticket route":   {},
@@ -136,7 +136,7 @@ func TestACredentialIsWrittenOnce(t *testing.T) {
 		n := 0
 		r := start(t, s, redial.Config{Credential: func(context.Context, bool) (redial.Credential, error) {
 			n++
-			return redial.SingleUseQuery(fmt.Sprint("ticket-", n)), nil
+			return redial.TicketQuery(fmt.Sprint("ticket-", n)), nil
 		}}, nil)
 		time.Sleep(10 * time.Minute)
 		r.stop()

@@ -12,33 +12,9 @@ var (
 	// Limits.QueueBytes. The message was not queued.
 	ErrQueueFull = errors.New("redial: send: the queue is full")
 
-	// ErrTooBig is returned by Send and Write if the message is larger than the server accepts,
-	// and is the cause of an [Undelivered] that was queued before the server named its limit.
-	// The message was not sent: the server would have ended the connection.
-	ErrTooBig = errors.New("redial: send: the message is too big for the server")
-
 	// ErrStopped is returned by Send after Run has ended. The message was not queued.
 	ErrStopped = errors.New("redial: send: Run has ended")
 )
-
-// Undelivered is a message that a Send queued and that was not handed to the network
-// completely, or of which it is not known whether it arrived.
-type Undelivered struct {
-	Type    websocket.MessageType
-	Payload []byte
-
-	// Begun reports that the connection ended during the write. The message may have
-	// arrived.
-	Begun bool
-
-	// Unconfirmed reports that the message was written, or begun, and that the connection
-	// ended before the server showed that it had read it. It may have arrived.
-	Unconfirmed bool
-
-	// Cause is why Run ended, nil if serve returned nil; for a message of [Conn.Send], or
-	// one that was begun, why the connection ended.
-	Cause error
-}
 
 // queue holds the messages that were sent and not yet written, in order, across connections.
 type queue struct {
@@ -49,19 +25,21 @@ type queue struct {
 	bytes   int
 	stopped bool
 	more    chan struct{} // holds a token when waiting may have grown
-	empty   chan struct{} // made by whenEmpty, closed by pop
+	empty   chan struct{} // made by whenEmpty, closed when it is
 	changed chan struct{} // made by room, closed when messages have left
 }
 
+// queued is a message that waits to be sent.
 type queued struct {
 	typ     websocket.MessageType
 	payload []byte
-	only    *Conn // if set, the only connection it may be sent over
+	only    *lifetime // of the only connection it may be sent over; nil: any
 }
 
 func newQueue(limits Limits) *queue { return &queue{limits: limits, more: make(chan struct{}, 1)} }
 
-func (q *queue) push(m queued) error {
+// put adds a message, with a copy of its payload, or returns the reason why it cannot be queued.
+func (q *queue) put(m queued) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if err := q.check(len(m.payload)); err != nil {
@@ -103,14 +81,15 @@ func (q *queue) room(n int) (changed <-chan struct{}, err error) {
 	return q.changed, nil
 }
 
+// buffered returns the bytes of the messages that wait.
 func (q *queue) buffered() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.bytes
 }
 
-// peek returns the first message, which stays until pop.
-func (q *queue) peek() (queued, bool) {
+// first returns the first message, which stays until take.
+func (q *queue) first() (queued, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.waiting) == 0 {
@@ -119,7 +98,8 @@ func (q *queue) peek() (queued, bool) {
 	return q.waiting[0], true
 }
 
-func (q *queue) pop() {
+// take removes the first message.
+func (q *queue) take() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.bytes -= len(q.waiting[0].payload)
@@ -155,19 +135,20 @@ func (q *queue) tell() {
 	}
 }
 
+// start makes put succeed again, after a stop.
 func (q *queue) start() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.stopped = false
 }
 
-// take removes and returns the messages that may only be sent over the connection.
-func (q *queue) take(c *Conn) (left []queued) {
+// takeOnly removes and returns the messages that may only be sent over one connection.
+func (q *queue) takeOnly(one *lifetime) (left []queued) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	kept := q.waiting[:0:0]
 	for _, m := range q.waiting {
-		if m.only == c {
+		if m.only == one {
 			left = append(left, m)
 			q.bytes -= len(m.payload)
 		} else {
@@ -179,7 +160,7 @@ func (q *queue) take(c *Conn) (left []queued) {
 	return left
 }
 
-// stop makes push fail from now on, and returns the messages that are left.
+// stop makes put fail from now on, and returns the messages that are left.
 func (q *queue) stop() []queued {
 	q.mu.Lock()
 	defer q.mu.Unlock()

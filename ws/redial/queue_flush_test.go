@@ -7,12 +7,12 @@ import (
 )
 
 func TestWhenEmptyAfterTheLastWasTaken(t *testing.T) {
-	q, c := newQueue(defaultLimits), &Conn{}
-	if err := q.push(queued{websocket.MessageText, []byte("x"), c}); err != nil {
+	q, one := newQueue(defaultLimits), &lifetime{}
+	if err := q.put(queued{websocket.MessageText, []byte("x"), one}); err != nil {
 		t.Fatal(err)
 	}
 	_ = q.whenEmpty()
-	q.take(c)
+	q.takeOnly(one)
 	select {
 	case <-q.whenEmpty():
 	default:

@@ -1,9 +1,6 @@
 package redial
 
-import (
-	"io"
-	"sync"
-)
+import "sync"
 
 // unconfirmed holds the queued messages that one connection has written, until a pong shows
 // that the server has read them: it answers a ping after the messages before it.
@@ -15,7 +12,7 @@ type unconfirmed struct {
 	bytes int
 	base  int // messages confirmed before
 
-	begun chan struct{} // holds a token when list is no longer empty
+	begun chan struct{} // holds a token when list has become non-empty
 	full  chan struct{} // holds a token when the sender waits
 	room  chan struct{} // holds a token when list may have shrunk
 }
@@ -27,7 +24,8 @@ func newUnconfirmed(limits Limits) *unconfirmed {
 	}
 }
 
-func put(token chan struct{}) {
+// signal puts a token into a channel for one, unless it holds one.
+func signal(token chan struct{}) {
 	select {
 	case token <- struct{}{}:
 	default:
@@ -40,7 +38,7 @@ func (u *unconfirmed) add(m queued) {
 	u.list = append(u.list, m)
 	u.bytes += len(m.payload)
 	if len(u.list) == 1 {
-		put(u.begun)
+		signal(u.begun)
 	}
 }
 
@@ -67,25 +65,12 @@ func (u *unconfirmed) confirm(position int) {
 		u.list[0] = queued{}
 		u.list = u.list[1:]
 	}
-	put(u.room)
+	signal(u.room)
 }
 
-// awaitFit waits until a message of n bytes may be written; false if the connection ends.
-func (c *Conn) awaitFit(n int) bool {
-	for !c.unconfirmed.fits(n) {
-		put(c.unconfirmed.full)
-		select {
-		case <-c.unconfirmed.room:
-		case <-c.over:
-			return false
-		}
-	}
-	return true
-}
-
-// answered reports whether the server has answered this side's close frame, which it does after
-// it has read the messages before it. It is called when every goroutine of c has ended.
-func (c *Conn) answered() bool {
-	cause := c.cause.Load()
-	return cause.Err != errPeer && !(cause.Err == io.EOF && cause != ErrRenewed) && c.wire.frames.closedWith() == uint16(cause.Code)
+// rest returns the messages that are not confirmed.
+func (u *unconfirmed) rest() []queued {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.list
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/securews/securews/ws/wstest"
 )
 
-// A path that delivers nothing is noticed within 35 s, and what was written into it is named.
+// A path that delivers nothing is noticed within 35 s, and each message written into it is named.
 func TestABlackHole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got received

@@ -72,7 +72,10 @@ type tap struct {
 	wire  *wire
 }
 
-var errNotWritable = errors.New("redial: HTTPClient: the Transport does not hand over the connection: its 101 has no writable body")
+var (
+	errHandshake   = errors.New("redial: the 101 violates RFC 6455 §4.1")
+	errNotWritable = errors.New("redial: HTTPClient: the Transport does not hand over the connection: its 101 has no writable body")
+)
 
 func (t *tap) RoundTrip(r *http.Request) (*http.Response, error) {
 	res, err := t.below.RoundTrip(r)

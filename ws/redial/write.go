@@ -1,20 +1,10 @@
 package redial
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"time"
-	"unicode/utf8"
 
 	"github.com/coder/websocket"
-)
-
-var (
-	errMessageType = errors.New("redial: write: the type is neither text nor binary")
-	errTextNotUTF8 = errors.New("redial: write: text that is not UTF-8 (RFC 6455 §8.1)")
-	errStalled     = errors.New("redial: write: not complete within Timeouts.Write")
 )
 
 // Write sends a message and returns when the kernel has accepted it. After Timeouts.Write
@@ -25,10 +15,10 @@ func (c *Conn) Write(typ websocket.MessageType, p []byte) error {
 	if err := checkMessage(typ, p); err != nil {
 		return err
 	}
-	if !c.sealed() {
-		c.pace.take(len(p)) // without a delay: the next queued message waits
+	if !c.out.sealed {
+		c.out.pace.take(len(p)) // without a delay: the next queued message waits
 	}
-	_, err := c.write(typ, p)
+	_, err := c.out.write(typ, p)
 	return err
 }
 
@@ -48,128 +38,11 @@ func (c *Conn) Send(typ websocket.MessageType, p []byte) error {
 	if err := checkMessage(typ, p); err != nil {
 		return err
 	}
-	if err := c.ended(); err != nil {
+	if err := c.link.ended(); err != nil {
 		return err
 	}
-	if err := checkSize(c.sizeOf(p), c.outgoing); err != nil {
+	if err := checkSize(c.out.sizeOf(p), c.out.most); err != nil {
 		return err
 	}
-	return c.client.queue.push(queued{typ, p, c})
-}
-
-// Send queues a message and never waits. Messages are sent in the order of Send over the
-// current connection or the next one; p is copied. If the queue is full, Send returns
-// [ErrQueueFull], if it is larger than the server accepts [ErrTooBig], and after Run has ended
-// [ErrStopped]. Messages may be queued before the
-// first Run.
-func (c *Client) Send(typ websocket.MessageType, p []byte) error {
-	if c == nil || c.queue == nil {
-		return errZero
-	}
-	if err := checkMessage(typ, p); err != nil {
-		return err
-	}
-	if err := checkSize(len(p), int(c.outgoing.Load())); err != nil {
-		return err
-	}
-	return c.queue.push(queued{typ, p, nil})
-}
-
-func checkMessage(typ websocket.MessageType, p []byte) error {
-	switch typ {
-	case websocket.MessageBinary:
-		return nil
-	case websocket.MessageText:
-		if utf8.Valid(p) {
-			return nil
-		}
-		return errTextNotUTF8
-	}
-	return errMessageType
-}
-
-// write sends one message; begun reports whether part of it may have been sent.
-func (c *Conn) write(typ websocket.MessageType, p []byte) (begun bool, err error) {
-	if err := c.ended(); err != nil {
-		return false, err
-	}
-	if err := checkSize(len(p), c.outgoing); err != nil {
-		return false, err
-	}
-	timer := time.AfterFunc(c.client.cfg.Timeouts.Write, func() { c.cut(errStalled) })
-	defer timer.Stop()
-	if err := c.coder.Write(context.Background(), typ, p); err != nil {
-		select {
-		case <-c.over: // this side has already ended the connection
-		default:
-			c.cut(err)
-		}
-		return true, c.ended()
-	}
-	return true, nil
-}
-
-// send writes the queued messages until the connection ends.
-func (c *Conn) send() {
-	if !c.awaitLayer() {
-		return
-	}
-	q := c.client.queue
-	for {
-		m, ok := q.peek()
-		if !ok {
-			select {
-			case <-q.more:
-				continue
-			case <-c.over:
-				return
-			}
-		}
-		if m.only != nil && m.only != c {
-			q.pop()
-			c.client.undelivered(m, false, m.only.ended())
-			continue
-		}
-		if err := checkSize(c.sizeOf(m.payload), c.outgoing); err != nil {
-			q.pop()
-			c.client.undelivered(m, false, err)
-			continue
-		}
-		if !c.awaitFit(len(m.payload)) || !c.wait(c.pace.take(c.sizeOf(m.payload))) {
-			return
-		}
-		begun, err := c.writeQueued(m.typ, m.payload)
-		if err != nil && !begun {
-			return
-		}
-		q.pop()
-		if err != nil {
-			c.client.undelivered(m, true, err)
-			return
-		}
-		c.unconfirmed.add(m)
-	}
-}
-
-// sizeOf returns the size of the message in which p is sent.
-func (c *Conn) sizeOf(p []byte) int {
-	if c.sealed() {
-		return len(p) + sealedOverhead
-	}
-	return len(p)
-}
-
-// wait returns false if the connection ends during the delay.
-func (c *Conn) wait(delay time.Duration) bool {
-	if delay <= 0 {
-		return true
-	}
-	timer := time.NewTimer(delay)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-c.over:
-		return false
-	}
+	return c.out.queue.put(queued{typ, p, &c.link.lifetime})
 }

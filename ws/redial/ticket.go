@@ -14,51 +14,6 @@ import (
 	"github.com/securews/securews/internal/loopback"
 )
 
-// Bearer returns a [Source] of access tokens, sent in the Authorization header. Clients
-// may share it: calls that arrive while another is in progress get the result of that call,
-// unless it failed because its own context ended. If renew is true, token must not return a
-// cached token. The expiry may be zero.
-func Bearer(token func(ctx context.Context, renew bool) (token string, expires time.Time, err error)) Source {
-	if token == nil {
-		return nil
-	}
-	s := &shared{turn: make(chan struct{}, 1), ask: func(ctx context.Context, renew bool) (Credential, error) {
-		t, expires, err := token(ctx, renew)
-		c := BearerToken(t)
-		c.Expires = expires
-		return c, err
-	}}
-	return s.credential
-}
-
-// shared makes one call at a time; callers that waited for it get its result.
-type shared struct {
-	turn    chan struct{} // held during a call; guards the fields below
-	ask     Source
-	last    Credential
-	err     error
-	renewed bool
-	ended   time.Time // end of the call that set last and err
-}
-
-func (s *shared) credential(ctx context.Context, renew bool) (Credential, error) {
-	arrived := time.Now()
-	select {
-	case s.turn <- struct{}{}:
-	case <-ctx.Done():
-		return Credential{}, context.Cause(ctx)
-	}
-	defer func() { <-s.turn }()
-	if s.ended.After(arrived) && (s.renewed || !renew) {
-		return s.last, s.err
-	}
-	c, err := s.ask(ctx, renew)
-	if err == nil || ctx.Err() == nil {
-		s.last, s.err, s.renewed, s.ended = c, err, renew, time.Now()
-	}
-	return c, err
-}
-
 // TicketConfig is what [NewTicket] compiles. URL is required.
 type TicketConfig struct {
 	_ [0]func()
@@ -149,9 +104,9 @@ func (cfg *TicketConfig) parse(h http.Header, body []byte, asked time.Time) (Cre
 	if err := json.Unmarshal(body, &answer); err != nil || answer.Ticket == "" {
 		return Credential{}, errors.New("redial: ticket: the answer contains no ticket") // not err, which may quote the ticket
 	}
-	c := SingleUse(answer.Ticket)
+	c := TicketSubprotocol(answer.Ticket)
 	if cfg.Query {
-		c = SingleUseQuery(answer.Ticket)
+		c = TicketQuery(answer.Ticket)
 	}
 	const day = 24 * 60 * 60
 	if s := answer.RefreshAfter; s > 0 && s < 3650*day {
