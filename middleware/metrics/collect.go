@@ -18,7 +18,7 @@ var (
 	heartbeats       = describe("heartbeat_round_trip_seconds", "Time from a ping to its pong.")
 	endToClose       = describe("end_to_close_seconds", "Time from an end to its close frame, or last event of a stream, by reason.", "reason")
 	logLag           = describe("log_lag_seconds", "Time that the last entry of the log which nodes share took to this node.")
-	logDeaf          = describe("log_deaf", "1 if entries of the log that nodes share do not arrive at this node.")
+	logInterrupted   = describe("log_interrupted", "1 if entries of the log that nodes share do not arrive at this node.")
 )
 
 func describe(name, help string, labels ...string) *prometheus.Desc {
@@ -35,9 +35,9 @@ func (c *Collector) Describe(to chan<- *prometheus.Desc) {
 	} {
 		to <- d
 	}
-	if c.hearing != nil {
+	if c.logState != nil {
 		to <- logLag
-		to <- logDeaf
+		to <- logInterrupted
 	}
 }
 
@@ -66,10 +66,10 @@ func (c *Collector) Collect(to chan<- prometheus.Metric) {
 	for cause, h := range s.Closes {
 		to <- constHistogram(endToClose, h, cause.Reason)
 	}
-	if c.hearing != nil {
-		lag, deaf := c.hearing()
+	if c.logState != nil {
+		lag, interrupted := c.logState()
 		gauge(logLag, lag.Seconds())
-		gauge(logDeaf, map[bool]float64{true: 1}[deaf])
+		gauge(logInterrupted, map[bool]float64{true: 1}[interrupted])
 	}
 }
 

@@ -16,11 +16,11 @@ type Config struct {
 	// the collector has counted the event, under the rules of live.Config.Events.
 	Live live.Config
 
-	// Hearing returns the state of the log in which several nodes share the ends of credentials,
+	// LogState returns the state of the log in which several nodes share the ends of credentials,
 	// such as that of package middleware/redis: how long its last entry took to this node, and
-	// whether the node is deaf: entries do not arrive. It is called at every scrape, concurrently
-	// if scrapes are, and must return at once. Nil: the two metrics of the log are left out.
-	Hearing func() (lag time.Duration, deaf bool)
+	// whether entries do not arrive. It is called at every scrape, concurrently if scrapes are, and
+	// must return at once. Nil: the two metrics of the log are left out.
+	LogState func() (lag time.Duration, interrupted bool)
 }
 
 // Collector collects the metrics of one registry. It is a prometheus.Collector and safe for
@@ -28,7 +28,7 @@ type Config struct {
 // prometheus.WrapRegistererWith.
 type Collector struct {
 	registry *live.Registry
-	hearing  func() (lag time.Duration, deaf bool)
+	logState func() (lag time.Duration, interrupted bool)
 
 	opened, stuck   prometheus.Counter
 	ended           *prometheus.CounterVec
@@ -39,7 +39,7 @@ type Collector struct {
 
 // New makes a registry, and the collector of its metrics. Its error is that of live.New.
 func New(cfg Config) (*Collector, error) {
-	c := &Collector{hearing: cfg.Hearing}
+	c := &Collector{logState: cfg.LogState}
 	c.makeCounters()
 	events := cfg.Live.Events
 	cfg.Live.Events = func(e live.Event) {

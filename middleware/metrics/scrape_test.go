@@ -23,8 +23,8 @@ import (
 func busy(t *testing.T) *service {
 	t.Helper()
 	s := newService(t, metrics.Config{
-		Live:    live.Config{Timeouts: live.Timeouts{Spread: time.Millisecond}},
-		Hearing: func() (time.Duration, bool) { return 1500 * time.Millisecond, true },
+		Live:     live.Config{Timeouts: live.Timeouts{Spread: time.Millisecond}},
+		LogState: func() (time.Duration, bool) { return 1500 * time.Millisecond, true },
 	})
 	mux := http.NewServeMux()
 	mux.Handle("/ws", s.socket(echo))
@@ -103,7 +103,7 @@ func TestScrapeHasTheConnections(t *testing.T) {
 		"securews_end_to_close_seconds{reason=revoked}":                  1,
 		"securews_end_to_close_seconds{reason=later}":                    0,
 		"securews_log_lag_seconds":                                       1.5,
-		"securews_log_deaf":                                              1,
+		"securews_log_interrupted":                                       1,
 		"securews_http_request_duration_seconds{code=101,method=GET}":    3,
 		"securews_http_request_duration_seconds{code=200,method=GET}":    1, // the stream goes on
 		"securews_http_request_duration_seconds{code=401,method=GET}":    1,
@@ -170,7 +170,7 @@ func TestOpenDoesNotDriftIfEventsAreDropped(t *testing.T) {
 // Without a log that nodes share its two metrics are left out.
 func TestLogOfNodesIsOptional(t *testing.T) {
 	x := newService(t, metrics.Config{}).scrape()
-	x.want(t, map[string]float64{"securews_log_lag_seconds": -1, "securews_log_deaf": -1, "securews_connections_open": 0})
+	x.want(t, map[string]float64{"securews_log_lag_seconds": -1, "securews_log_interrupted": -1, "securews_connections_open": 0})
 }
 
 // The error of New is that of live.New, which names the fields.

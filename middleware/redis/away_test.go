@@ -23,7 +23,7 @@ func TestNodeThatWasAwayUndoesNoSignOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	cut.sever()
-	eventually(t, "the node has noticed that it is cut off", func() bool { return away.Hearing().Deaf })
+	eventually(t, "the node has noticed that it is cut off", func() bool { return away.LogState().Interrupted })
 	if err := there.Sessions().CommitCtx(t.Context(), key, second, time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}

@@ -90,25 +90,25 @@ func (l *endLog) close() {
 	}
 }
 
-// put stores an end, and records it in the log.
+// put stores an end, and appends it to the log.
 func (l *endLog) put(ctx context.Context, key string, value []byte, ttl time.Duration) error {
-	s := stored{key: key, value: value, expires: time.Now().Add(ttl)}
-	return l.storeAndRecord(ctx, s, "SET", key, value, "PX", milliseconds(ttl))
+	s := end{key: key, value: value, expires: time.Now().Add(ttl)}
+	return l.storeAndAppend(ctx, s, "SET", key, value, "PX", milliseconds(ttl))
 }
 
 // deletedFor is how long the deletion of a session is remembered: longer than any session lasts.
 const deletedFor = 31 * 24 * time.Hour
 
-// remove deletes the record of a session, and records it in the log: a backup may have it.
+// remove deletes the record of a session, and appends that to the log: a backup may have it.
 func (l *endLog) remove(ctx context.Context, key string) error {
-	return l.storeAndRecord(ctx, stored{key: key, expires: time.Now().Add(deletedFor)}, "DEL", key)
+	return l.storeAndAppend(ctx, end{key: key, expires: time.Now().Add(deletedFor)}, "DEL", key)
 }
 
-// storeAndRecord has the command store an end, and records it in the log. No end is stored without its
-// record: a caller that tries again would find it stored, and never record it.
-func (l *endLog) storeAndRecord(ctx context.Context, s stored, command ...any) error {
+// storeAndAppend has the command store an end, and appends it to the log. No end is stored without its
+// entry: a caller that tries again would find it stored, and never append it.
+func (l *endLog) storeAndAppend(ctx context.Context, s end, command ...any) error {
 	if l.sharded {
-		if err := l.record(ctx, s); err != nil {
+		if err := l.appendEnd(ctx, s); err != nil {
 			return err
 		}
 		if err := l.client.Do(ctx, command...).Err(); err != nil {
@@ -128,9 +128,9 @@ func (l *endLog) storeAndRecord(ctx context.Context, s stored, command ...any) e
 	return l.remember(appended.Val(), s)
 }
 
-// swapAndRecord runs swapScript for an end, and records it: on a single server in one step. On a Cluster
-// it is recorded afterwards, since the log must not have an end that another has kept out.
-func (l *endLog) swapAndRecord(ctx context.Context, s stored, arguments []any) (bool, error) {
+// swapAndAppend runs swapScript for an end, and appends it: on a single server in one step. On a Cluster
+// it is appended afterwards, since the log must not have an end that another has kept out.
+func (l *endLog) swapAndAppend(ctx context.Context, s end, arguments []any) (bool, error) {
 	keys := []string{s.key}
 	if !l.sharded {
 		keys, arguments = append(keys, l.stream), append(arguments, logLength)
@@ -147,14 +147,14 @@ func (l *endLog) swapAndRecord(ctx context.Context, s stored, arguments []any) (
 		return true, l.remember(at, s)
 	case int64:
 		if at == 1 {
-			return true, l.record(ctx, s)
+			return true, l.appendEnd(ctx, s)
 		}
 	}
 	return false, nil
 }
 
-// record appends an end to the log.
-func (l *endLog) record(ctx context.Context, s stored) error {
+// appendEnd appends an end to the log, and remembers it.
+func (l *endLog) appendEnd(ctx context.Context, s end) error {
 	at, err := l.append(ctx, s.fields()...)
 	if err != nil {
 		return err
@@ -162,8 +162,8 @@ func (l *endLog) record(ctx context.Context, s stored) error {
 	return l.remember(at, s)
 }
 
-// remember has this node remember an end that it has recorded.
-func (l *endLog) remember(at string, s stored) (err error) {
+// remember has this node remember an end that it has appended.
+func (l *endLog) remember(at string, s end) (err error) {
 	if s.first, err = parseID(at); err != nil {
 		return err
 	}

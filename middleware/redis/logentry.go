@@ -19,7 +19,7 @@ const (
 	fieldKey          = "key"      // an end was stored under this key, or the record of a session deleted
 	fieldValue        = "value"    // the bytes; absent: it was deleted
 	fieldExpires      = "expires"  // when it expires, in Unix milliseconds
-	fieldFirst        = "first"    // the id under which it was recorded first, if it was stored again
+	fieldFirst        = "first"    // the id under which it was appended first, if it was stored again
 	fieldAnnouncement = "announce" // JSON
 	fieldCanary       = "canary"   // the node that wrote it
 )
@@ -51,15 +51,15 @@ func (a id) next() id {
 	return id{a.ms, a.n + 1}
 }
 
-// stored is an end as it was stored.
-type stored struct {
+// end is an end as the log has it.
+type end struct {
 	key     string
 	value   []byte // nil: the key was deleted, for good
 	expires time.Time
 	first   id // zero: the entry itself is the first
 }
 
-func (s stored) fields() []string {
+func (s end) fields() []string {
 	fields := []string{fieldKey, s.key, fieldExpires, strconv.FormatInt(s.expires.UnixMilli(), 10)}
 	if s.value != nil {
 		fields = append(fields, fieldValue, string(s.value))
@@ -72,19 +72,19 @@ func (s stored) fields() []string {
 
 var errEntry = errors.New("redis: the log: an entry of another form: another version writes to it")
 
-func parseStored(at id, fields map[string]any) (stored, error) {
+func parseEnd(at id, fields map[string]any) (end, error) {
 	key := text(fields, fieldKey)
 	ms, err := strconv.ParseInt(text(fields, fieldExpires), 10, 64)
 	if err != nil || key == "" {
-		return stored{}, errEntry
+		return end{}, errEntry
 	}
-	s := stored{key: key, expires: time.UnixMilli(ms), first: at}
+	s := end{key: key, expires: time.UnixMilli(ms), first: at}
 	if value := text(fields, fieldValue); value != "" {
 		s.value = []byte(value)
 	}
 	if first, ok := fields[fieldFirst].(string); ok {
 		if s.first, err = parseID(first); err != nil {
-			return stored{}, errEntry
+			return end{}, errEntry
 		}
 	}
 	return s, nil

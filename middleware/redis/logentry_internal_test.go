@@ -39,18 +39,18 @@ func TestAnnouncementArrivesAsItWas(t *testing.T) {
 
 func TestStoredArrivesAsItWas(t *testing.T) {
 	t.Parallel()
-	for _, s := range []stored{
+	for _, s := range []end{
 		{key: "k", value: []byte("wsr\x01E\x00\xff"), expires: time.UnixMilli(1_800_000_000_123), first: id{5, 6}},
 		{key: "k", expires: time.UnixMilli(1), first: id{math.MaxUint64, 0}},
 	} {
-		got, err := parseStored(id{7, 8}, fieldsOf(s.fields()))
+		got, err := parseEnd(id{7, 8}, fieldsOf(s.fields()))
 		if err != nil || !reflect.DeepEqual(got, s) {
 			t.Errorf("%+v became %+v: %v", s, got, err)
 		}
 	}
-	s, err := parseStored(id{7, 8}, fieldsOf(stored{key: "k", value: []byte("v"), expires: time.UnixMilli(9)}.fields()))
+	s, err := parseEnd(id{7, 8}, fieldsOf(end{key: "k", value: []byte("v"), expires: time.UnixMilli(9)}.fields()))
 	if err != nil || s.first != (id{7, 8}) {
-		t.Errorf("the first record of an end has the id of its entry: %+v %v", s, err)
+		t.Errorf("the first entry of an end has the id of its entry: %+v %v", s, err)
 	}
 }
 
@@ -72,9 +72,9 @@ func FuzzLogEntry(f *testing.F) {
 				t.Errorf("%q became %v", at, position)
 			}
 		}
-		s, err := parseStored(position, fieldsOf([]string{fieldKey, key, fieldValue, value, fieldExpires, expires, fieldFirst, first}))
+		s, err := parseEnd(position, fieldsOf([]string{fieldKey, key, fieldValue, value, fieldExpires, expires, fieldFirst, first}))
 		if err == nil {
-			if again, err := parseStored(id{}, fieldsOf(s.fields())); err != nil || fmt.Sprint(again) != fmt.Sprint(s) && s.first != (id{}) {
+			if again, err := parseEnd(id{}, fieldsOf(s.fields())); err != nil || fmt.Sprint(again) != fmt.Sprint(s) && s.first != (id{}) {
 				t.Errorf("%+v became %+v: %v", s, again, err)
 			}
 		}

@@ -16,7 +16,7 @@ const memorySize = 4096
 // signs in and out in a loop does not have a node forget the sign-out everywhere of another user.
 type memories struct{ subjects, others memory }
 
-func (m *memories) add(s stored, now time.Time) {
+func (m *memories) add(s end, now time.Time) {
 	if entry.IsOfSubject(s.value) {
 		m.subjects.add(s, now)
 		return
@@ -24,11 +24,11 @@ func (m *memories) add(s stored, now time.Time) {
 	m.others.add(s, now)
 }
 
-func (m *memories) all(now time.Time) []stored {
+func (m *memories) all(now time.Time) []end {
 	return append(m.subjects.all(now), m.others.all(now)...)
 }
 
-func (m *memories) since(then, now time.Time) []stored {
+func (m *memories) since(then, now time.Time) []end {
 	return append(m.subjects.since(then, now), m.others.since(then, now)...)
 }
 
@@ -57,12 +57,12 @@ func (m *memory) greatest() id {
 }
 
 type memorized struct {
-	stored
+	end
 	at time.Time // when this node learned of it
 }
 
 // add keeps an end, unless a later one of its key is known.
-func (m *memory) add(s stored, now time.Time) {
+func (m *memory) add(s end, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.of == nil {
@@ -102,15 +102,15 @@ func (m *memory) current(x memorized) bool {
 }
 
 // all returns the ends that have not expired, the oldest first.
-func (m *memory) all(now time.Time) []stored { return m.since(time.Time{}, now) }
+func (m *memory) all(now time.Time) []end { return m.since(time.Time{}, now) }
 
 // since returns those that have not expired and that this node has learned of since then.
-func (m *memory) since(then, now time.Time) (found []stored) {
+func (m *memory) since(then, now time.Time) (found []end) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, x := range m.order {
 		if m.current(x) && x.expires.After(now) && !x.at.Before(then) {
-			found = append(found, x.stored)
+			found = append(found, x.end)
 		}
 	}
 	return found

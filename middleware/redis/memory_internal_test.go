@@ -13,7 +13,7 @@ func TestMemoryKeepsTheNewest(t *testing.T) {
 	later := now.Add(time.Hour)
 	var m memory
 	add := func(key, value string, n uint64, expires time.Time) {
-		m.add(stored{key: key, value: []byte(value), expires: expires, first: id{n, 0}}, now)
+		m.add(end{key: key, value: []byte(value), expires: expires, first: id{n, 0}}, now)
 	}
 	for i := range uint64(3 * memorySize) {
 		add(fmt.Sprint("key", i), "old", i, later)

@@ -219,7 +219,7 @@ func (r *reader) apply(e goredis.XMessage) {
 	r.at = at
 	switch fields := e.Values; {
 	case fields[fieldKey] != nil:
-		if s, err := parseStored(at, fields); err == nil {
+		if s, err := parseEnd(at, fields); err == nil {
 			r.remembered.add(s, time.Now())
 		}
 	case fields[fieldAnnouncement] != nil:
@@ -241,7 +241,7 @@ type canary struct {
 	writing bool      // the last write has not returned
 }
 
-var errDeaf = fmt.Errorf("redis: the log: an entry of this node has not arrived within %v", canaryBy)
+var errLate = fmt.Errorf("redis: the log: an entry of this node has not arrived within %v", canaryBy)
 
 // send writes one if it is time. It does not wait for the server, and fails if the last one that was
 // written is overdue.
@@ -251,7 +251,7 @@ func (c *canary) send(ctx context.Context, r *reader) error {
 	now := time.Now()
 	if !c.sent.IsZero() {
 		if now.Sub(c.sent) > canaryBy {
-			return errDeaf
+			return errLate
 		}
 		return nil
 	}

@@ -15,7 +15,7 @@ import (
 
 // repair stores the ends again that the server has lost. If there are any, it has all nodes ask about
 // every connection.
-func (r *reader) repair(ctx context.Context, client goredis.UniversalClient, ends []stored) error {
+func (r *reader) repair(ctx context.Context, client goredis.UniversalClient, ends []end) error {
 	for ends := range slices.Chunk(ends, repairAtOnce) {
 		if err := r.repairChunk(ctx, client, ends); err != nil {
 			return err
@@ -27,12 +27,12 @@ func (r *reader) repair(ctx context.Context, client goredis.UniversalClient, end
 // repairAtOnce is how many ends are stored again in one round trip.
 const repairAtOnce = 512
 
-func (r *reader) repairChunk(ctx context.Context, client goredis.UniversalClient, ends []stored) error {
+func (r *reader) repairChunk(ctx context.Context, client goredis.UniversalClient, ends []end) error {
 	values, err := valuesOf(ctx, client, ends)
 	if err != nil {
 		return err
 	}
-	var recorded *recordedEnds
+	var appended *appendedEnds
 	var lost []loss
 	for i, s := range ends {
 		present := values[i]
@@ -40,12 +40,12 @@ func (r *reader) repairChunk(ctx context.Context, client goredis.UniversalClient
 			continue
 		}
 		if present != nil {
-			if recorded == nil {
-				if recorded, err = r.readEnds(ctx, client); err != nil {
+			if appended == nil {
+				if appended, err = r.readEnds(ctx, client); err != nil {
 					return err
 				}
 			}
-			if recorded.replaced(s) {
+			if appended.replaced(s) {
 				continue
 			}
 		}
@@ -56,13 +56,13 @@ func (r *reader) repairChunk(ctx context.Context, client goredis.UniversalClient
 
 // loss is an end that the server has lost, and the bytes that the server has instead; nil: none.
 type loss struct {
-	stored
+	end
 	present []byte
 }
 
 // matches reports whether present, the bytes that the server has, are those of the end. Nil is an absent
 // key.
-func (s *stored) matches(present []byte) bool {
+func (s *end) matches(present []byte) bool {
 	return (present == nil) == (s.value == nil) && bytes.Equal(present, s.value)
 }
 
@@ -128,7 +128,7 @@ func (r *reader) announceRepair(ctx context.Context) error {
 }
 
 // valuesOf returns the bytes that the server has in place of the ends; nil: none.
-func valuesOf(ctx context.Context, client goredis.UniversalClient, ends []stored) ([][]byte, error) {
+func valuesOf(ctx context.Context, client goredis.UniversalClient, ends []end) ([][]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	keys := make([]string, len(ends))
@@ -138,21 +138,21 @@ func valuesOf(ctx context.Context, client goredis.UniversalClient, ends []stored
 	return getMany(ctx, client, keys)
 }
 
-// recordedEnds are the ends in the log.
-type recordedEnds struct {
+// appendedEnds are the ends in the log.
+type appendedEnds struct {
 	of   map[string]id // the first id of the newest end of each key
 	from id            // of the oldest entry of the log
 }
 
 // replaced reports whether the bytes that the server has instead of s may be those of a later end: the
 // log has one, or does not reach back to s.
-func (x *recordedEnds) replaced(s stored) bool {
+func (x *appendedEnds) replaced(s end) bool {
 	return s.first.less(x.of[s.key]) || s.value != nil && s.first.less(x.from)
 }
 
 // readEnds reads the whole log.
-func (r *reader) readEnds(ctx context.Context, client goredis.UniversalClient) (*recordedEnds, error) {
-	found := &recordedEnds{of: map[string]id{}}
+func (r *reader) readEnds(ctx context.Context, client goredis.UniversalClient) (*appendedEnds, error) {
+	found := &appendedEnds{of: map[string]id{}}
 	for from := "-"; ; {
 		entries, err := r.page(ctx, client, from)
 		if err != nil {
@@ -167,7 +167,7 @@ func (r *reader) readEnds(ctx context.Context, client goredis.UniversalClient) (
 			if found.from == (id{}) {
 				found.from = at
 			}
-			if s, err := parseStored(at, e.Values); err == nil && found.of[s.key].less(s.first) {
+			if s, err := parseEnd(at, e.Values); err == nil && found.of[s.key].less(s.first) {
 				found.of[s.key] = s.first
 			}
 		}
@@ -201,7 +201,7 @@ func (r *reader) verify(ctx context.Context, client goredis.UniversalClient) err
 	if err != nil {
 		return err
 	}
-	var gone []stored
+	var gone []end
 	mismatches := map[string]mismatch{}
 	for i, s := range ends {
 		switch present := values[i]; {

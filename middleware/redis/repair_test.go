@@ -137,7 +137,7 @@ func TestNewestEndWins(t *testing.T) {
 	}
 	s.kill()
 	s.restart()
-	eventually(t, "the node that heard all stores its end again", func() bool {
+	eventually(t, "the node that has read all stores its end again", func() bool {
 		b, _, err := ahead.Sessions().FindCtx(t.Context(), key)
 		return err == nil && string(b) == string(second)
 	})
@@ -171,7 +171,7 @@ func TestSlowServer(t *testing.T) {
 	between.delay = 800 * time.Millisecond
 	shared := node(t, between.addr())
 	shared.Sessions()
-	eventually(t, "the node hears", func() bool { return !shared.Hearing().Deaf })
+	eventually(t, "entries of the log arrive", func() bool { return !shared.LogState().Interrupted })
 }
 
 // The node is not ready without a server, and says why; requests are refused within their time.
@@ -196,7 +196,7 @@ func TestNotReadyWithoutAServer(t *testing.T) {
 		_, err := m.Authenticate(r)
 		return err != nil && strings.Contains(err.Error(), "unavailable") && strings.Contains(err.Error(), "connection refused")
 	})
-	if h := shared.Hearing(); !h.Deaf {
+	if h := shared.LogState(); !h.Interrupted {
 		t.Errorf("%+v", h)
 	}
 }
@@ -211,7 +211,7 @@ func TestLoopOfLogoutsUndoesNoSignOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the node hears", func() bool { return shared.Ready(t.Context()) == nil })
+	eventually(t, "entries of the log arrive", func() bool { return shared.Ready(t.Context()) == nil })
 	client := raw(t, s.addr)
 	if err := client.Save(t.Context()).Err(); err != nil {
 		t.Fatal(err)

@@ -114,7 +114,7 @@ return done
 func (x *Sessions) Swap(ctx context.Context, key string, old, b []byte, expires time.Time) (bool, error) {
 	ttl := max(time.Until(expires), time.Millisecond)
 	if entry.IsEnd(b) {
-		return x.s.ends.swapAndRecord(ctx, stored{key: x.key(key), value: b, expires: time.Now().Add(ttl)}, swapArguments(old, b, ttl))
+		return x.s.ends.swapAndAppend(ctx, end{key: x.key(key), value: b, expires: time.Now().Add(ttl)}, swapArguments(old, b, ttl))
 	}
 	swapped, err := swapScript.Run(ctx, x.s.client, []string{x.key(key)}, swapArguments(old, b, ttl)...).Bool()
 	if err != nil {

@@ -64,14 +64,14 @@ func (s *Shared) Ready(ctx context.Context) error {
 	if err := s.client.Ping(ctx).Err(); err != nil {
 		return fmt.Errorf("redis: the server does not answer: %w", err)
 	}
-	return s.ends.hears()
+	return s.ends.interruption()
 }
 
-// Hearing reports whether announcements arrive at this node, for metrics.
-type Hearing struct {
-	Deaf bool          // entries of the log do not arrive; false before the first call of Sessions
-	Lag  time.Duration // from writing to reading the last entry of this node; 0 before the first
+// LogState says whether entries of the log arrive at this node, for metrics.
+type LogState struct {
+	Interrupted bool          // they do not arrive; false before the first call of Sessions
+	Lag         time.Duration // from writing to reading the last entry of this node; 0 before the first
 }
 
-// Hearing returns the present state, at once.
-func (s *Shared) Hearing() Hearing { return s.ends.hearing() }
+// LogState returns the present state, at once.
+func (s *Shared) LogState() LogState { return s.ends.logState() }

@@ -50,6 +50,6 @@
 //
 // # Faults
 //
-// [Faulty], [Slow], [Deaf], [Failing], [Losing] and [StaleReads] put faults in front of a session
+// [Faulty], [Slow], [Blocking], [Failing], [Losing] and [StaleReads] put faults in front of a session
 // store, for tests of code that uses one.
 package storetest

@@ -48,9 +48,9 @@ func Slow(s scs.Store, d time.Duration) scs.Store {
 	}})
 }
 
-// Deaf returns s with each call delayed until the channel is closed, even if its context
+// Blocking returns s with each call delayed until the channel is closed, even if its context
 // ends.
-func Deaf(s scs.Store, until <-chan struct{}) scs.Store {
+func Blocking(s scs.Store, until <-chan struct{}) scs.Store {
 	return Faulty(s, Faults{Before: func(context.Context, Call) error {
 		<-until
 		return nil

@@ -78,15 +78,15 @@ func TestSignOutsThatFailBetweenSteps(t *testing.T) {
 	}
 }
 
-// A store that is slow or deaf costs StoreTimeout: the answer is 503 and claims nothing.
+// A store that is slow or blocking costs StoreTimeout: the answer is 503 and claims nothing.
 // When the store is back, the sign-out can be tried again.
-func TestSignOutsOnSlowAndDeafStores(t *testing.T) {
+func TestSignOutsOnSlowAndBlockingStores(t *testing.T) {
 	t.Parallel()
 	for kind, create := range kinds {
 		for name, event := range signOuts {
 			for fault, put := range map[string]func(scs.Store, <-chan struct{}) scs.Store{
-				"slow": func(s scs.Store, _ <-chan struct{}) scs.Store { return storetest.Slow(s, 700*time.Millisecond) },
-				"deaf": storetest.Deaf,
+				"slow":     func(s scs.Store, _ <-chan struct{}) scs.Store { return storetest.Slow(s, 700*time.Millisecond) },
+				"blocking": storetest.Blocking,
 			} {
 				t.Run(kind+"/"+name+"/"+fault, func(t *testing.T) {
 					t.Parallel()

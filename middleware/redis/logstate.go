@@ -34,7 +34,7 @@ func (l *endLog) await(ctx context.Context) error {
 		return nil
 	default:
 	}
-	if since, fault := l.faulty(); fault != nil && time.Since(since) > awaitFor {
+	if since, fault := l.faultSince(); fault != nil && time.Since(since) > awaitFor {
 		return fault
 	}
 	select {
@@ -43,26 +43,26 @@ func (l *endLog) await(ctx context.Context) error {
 	case <-l.gone:
 		return fmt.Errorf("redis: %w", goredis.ErrClosed)
 	case <-ctx.Done():
-		return fmt.Errorf("redis: it is not known whether the server has lost ends: %w: %w", ctx.Err(), l.hears())
+		return fmt.Errorf("redis: it is not known whether the server has lost ends: %w: %w", ctx.Err(), l.interruption())
 	}
 }
 
-// faulty returns the fault of the reader, also before it was started.
-func (l *endLog) faulty() (since time.Time, fault error) {
+// faultSince returns the fault of the reader and its begin, also before the reader was started.
+func (l *endLog) faultSince() (since time.Time, fault error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.state.since, l.state.fault
 }
 
-// hears returns the fault by which announcements do not arrive; nil if they do, or if the reader was not
-// started.
-func (l *endLog) hears() error {
+// interruption returns the fault by which announcements do not arrive; nil if they do, or if the reader
+// was not started.
+func (l *endLog) interruption() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.faultIfStarted()
 }
 
-// faultIfStarted is hears for a caller that holds the lock.
+// faultIfStarted is interruption for a caller that holds the lock.
 func (l *endLog) faultIfStarted() error {
 	if l.stop == nil {
 		return nil
@@ -70,10 +70,10 @@ func (l *endLog) faultIfStarted() error {
 	return l.state.fault
 }
 
-func (l *endLog) hearing() Hearing {
+func (l *endLog) logState() LogState {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return Hearing{Deaf: l.faultIfStarted() != nil, Lag: l.state.lag}
+	return LogState{Interrupted: l.faultIfStarted() != nil, Lag: l.state.lag}
 }
 
 // markIntact has reads go on.
