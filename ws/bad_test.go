@@ -28,7 +28,7 @@ import (
 // nothing.
 type fault func() error
 
-// Find, Commit and Delete are those of scs.Store, Put and Take of ticket.Store, Allow of
+// Find, Commit and Delete are those of scs.Store, Put and Consume of ticket.Store, Allow of
 // middleware.Limiter, and the rest is that of an Authenticator and of Revocations.
 type faulty struct {
 	user
@@ -65,8 +65,8 @@ func (f faulty) Follow(func(middleware.Revocation)) (stop func()) {
 func (f faulty) Find(string) ([]byte, bool, error)    { return nil, false, f.do("Find") }
 func (faulty) Commit(string, []byte, time.Time) error { return nil }
 func (faulty) Delete(string) error                    { return nil }
-func (f faulty) Take(context.Context, string) ([]byte, error) {
-	return nil, errors.Join(f.do("Take"), ticket.ErrNotFound)
+func (f faulty) Consume(context.Context, string) ([]byte, error) {
+	return nil, errors.Join(f.do("Consume"), ticket.ErrNotFound)
 }
 
 func (faulty) Put(context.Context, string, []byte, time.Duration) error { return nil }
@@ -216,7 +216,7 @@ func TestHandshakesWithABadImplementation(t *testing.T) {
 			}
 			return w.byAuth(m)
 		}},
-		{in: "ticket.Store", of: "Take", bad: func(w *badWorld, f faulty) http.Handler {
+		{in: "ticket.Store", of: "Consume", bad: func(w *badWorld, f faulty) http.Handler {
 			tickets, err := ticket.New(ticket.Config{Auth: auth(w.t, user{}), Path: "/bad", Origins: origins(w.t, wstest.URL), Store: f})
 			if err != nil {
 				w.t.Fatal(err)

@@ -100,7 +100,7 @@ type IntrospectionConfig struct {
 	Timeout time.Duration
 
 	// Key encrypts tokens in Principal.SealedToken: 32 random bytes, the same on all nodes
-	// that redeem each other's tickets. Nil: a random one, so that a ticket is good on the
+	// that accept each other's tickets. Nil: a random one, so that a ticket is good on the
 	// node that has issued it.
 	Key []byte
 

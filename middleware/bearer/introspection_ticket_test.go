@@ -74,7 +74,7 @@ func TestTicketsOfOpaqueTokens(t *testing.T) {
 	for _, tt := range []struct {
 		name        string
 		here, there []byte // the Keys
-		same        bool   // redeemed on the node that has issued it
+		same        bool   // presented on the node that has issued it
 		opened      bool
 	}{
 		{name: "the same node, no Key", same: true, opened: true},
@@ -98,9 +98,9 @@ func TestTicketsOfOpaqueTokens(t *testing.T) {
 					cfg.Key = tt.there
 					_, node = ticketNode(t, store, cfg)
 				}
-				redeemed := ticketOf(t, tickets, opaque)
+				presented := ticketOf(t, tickets, opaque)
 				mustNotContain(t, "the store", store.seen.String(), opaque)
-				c, res, err := node.Dial(t.Context(), "/ws?ticket="+redeemed, &websocket.DialOptions{HTTPHeader: http.Header{"Origin": {wstest.URL}}})
+				c, res, err := node.Dial(t.Context(), "/ws?ticket="+presented, &websocket.DialOptions{HTTPHeader: http.Header{"Origin": {wstest.URL}}})
 				if !tt.opened {
 					if res == nil || res.StatusCode != 401 {
 						t.Fatalf("%v, %v", res, err)

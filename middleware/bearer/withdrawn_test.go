@@ -85,7 +85,7 @@ func TestAWithdrawnKeyEndsItsTokens(t *testing.T) {
 	})
 }
 
-// A ticket may come from a node that has fetched a newer set than the node that redeems it.
+// A ticket may come from a node that has fetched a newer set than the node that accepts it.
 func TestAKeyThatAnotherNodeHasFetched(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i := &issuerInMemory{}

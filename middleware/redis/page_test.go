@@ -125,8 +125,8 @@ func useAll(t *testing.T, shared *redis.Shared) {
 		m.LogoutEverywhere(t.Context(), "ann"),
 		m.Revocations().Revoke(t.Context(), middleware.Revocation{Subject: "ann"}),
 		tickets.Put(t.Context(), key, []byte("ticket"), time.Minute))
-	_, errTake := tickets.Take(t.Context(), key)
-	if err := errors.Join(err, errTake); err != nil {
+	_, errConsume := tickets.Consume(t.Context(), key)
+	if err := errors.Join(err, errConsume); err != nil {
 		t.Error(err)
 	}
 }

@@ -31,7 +31,7 @@ func TestTicketHasOneWinner(t *testing.T) {
 			var all sync.WaitGroup
 			for i := range 8 {
 				all.Go(func() {
-					switch b, err := stores[i%2].Take(t.Context(), key); {
+					switch b, err := stores[i%2].Consume(t.Context(), key); {
 					case err == nil && string(b) == "principal":
 						winners.Add(1)
 					case errors.Is(err, ticket.ErrNotFound):

@@ -98,7 +98,7 @@ func TestSizes(t *testing.T) {
 			if err := tickets.Put(t.Context(), key, make([]byte, 300), time.Minute); err != nil {
 				t.Error(err)
 			}
-			if _, err := tickets.Take(t.Context(), key); err != nil {
+			if _, err := tickets.Consume(t.Context(), key); err != nil {
 				t.Error(err)
 			}
 		}},

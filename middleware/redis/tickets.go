@@ -31,8 +31,8 @@ func (x tickets) Put(ctx context.Context, key string, value []byte, ttl time.Dur
 	return fmt.Errorf("redis: %w", err)
 }
 
-// Take implements ticket.Store.
-func (x tickets) Take(ctx context.Context, key string) ([]byte, error) {
+// Consume implements ticket.Store.
+func (x tickets) Consume(ctx context.Context, key string) ([]byte, error) {
 	b, err := x.s.client.GetDel(ctx, x.key(key)).Bytes()
 	switch {
 	case errors.Is(err, goredis.Nil):

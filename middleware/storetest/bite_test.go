@@ -174,15 +174,15 @@ func TestRevocationsBite(t *testing.T) {
 func TestTicketsBite(t *testing.T) {
 	t.Parallel()
 	bites(t, map[string][]string{
-		"Take returns the bytes that Put was given, once":                   {"does not remove", "ends values at a NUL byte", "keeps 16,383 bytes", "has data of its own", "returns nothing the second time"},
+		"Consume returns the bytes that Put was given, once":                {"does not remove", "ends values at a NUL byte", "keeps 16,383 bytes", "has data of its own", "returns nothing the second time"},
 		"a key that was never stored is ErrNotFound":                        {"has an error of its own", "compares keys without capitals", "keeps 42 bytes of a key"},
-		"of any number of concurrent calls of Take, one gets the ticket":    {"reads, and removes later"},
+		"of any number of concurrent calls of Consume, one gets the ticket": {"reads, and removes later"},
 		"Put does not replace a ticket":                                     {"replaces", "drops the second, without an error"},
 		"of any number of concurrent calls of Put with one key, one stores": {"looks, and stores later", "replaces"},
-		"Put stores a copy":                                          {"keeps the slice of Put"},
-		"a ticket ends after its ttl, and not before":                {"never expires", "expires at once", "expires all with the first"},
-		"tickets outlive the handle that stored them":                {"forgets at the end", "has data of its own"},
-		"with an ended context Put and Take fail, or tell the truth": {"finds nothing if the context has ended", "stores nothing if the context has ended", "does not return if the context has ended", "returns without removing if the context has ended"},
+		"Put stores a copy":                                             {"keeps the slice of Put"},
+		"a ticket ends after its ttl, and not before":                   {"never expires", "expires at once", "expires all with the first"},
+		"tickets outlive the handle that stored them":                   {"forgets at the end", "has data of its own"},
+		"with an ended context Put and Consume fail, or tell the truth": {"finds nothing if the context has ended", "stores nothing if the context has ended", "does not return if the context has ended", "returns without removing if the context has ended"},
 	}, brokenTickets, ticketChecks)
 }
 

@@ -94,7 +94,7 @@ func (d *drawer) Put(ctx context.Context, key string, value []byte, ttl time.Dur
 	return nil
 }
 
-func (d *drawer) Take(ctx context.Context, key string) ([]byte, error) {
+func (d *drawer) Consume(ctx context.Context, key string) ([]byte, error) {
 	over := ctx.Err()
 	if over != nil {
 		switch {

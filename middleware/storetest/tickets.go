@@ -21,15 +21,15 @@ func Tickets(t *testing.T, open func(testing.TB) ticket.Store) {
 }
 
 var ticketChecks = []check[ticket.Store]{
-	{contract: "Take returns the bytes that Put was given, once", run: takesOnce},
-	{contract: "a key that was never stored is ErrNotFound", run: takeAbsent},
-	{contract: "of any number of concurrent calls of Take, one gets the ticket", run: takeOneWins},
+	{contract: "Consume returns the bytes that Put was given, once", run: consumesOnce},
+	{contract: "a key that was never stored is ErrNotFound", run: consumeAbsent},
+	{contract: "of any number of concurrent calls of Consume, one gets the ticket", run: consumeOneWins},
 	{contract: "Put does not replace a ticket", run: putKeeps},
 	{contract: "of any number of concurrent calls of Put with one key, one stores", run: putOneWins},
 	{contract: "Put stores a copy", run: putCopies},
 	{contract: "a ticket ends after its ttl, and not before", run: ticketEnds, waits: true},
 	{contract: "tickets outlive the handle that stored them", run: ticketsOutlive},
-	{contract: "with an ended context Put and Take fail, or tell the truth", run: ticketsEndedContexts},
+	{contract: "with an ended context Put and Consume fail, or tell the truth", run: ticketsEndedContexts},
 }
 
 // ticketHandle is the handle of a ticket.Store.
@@ -56,31 +56,31 @@ func (b *ticketHandle) put(key string, value []byte, ttl time.Duration) {
 	}
 }
 
-// take returns nil for ErrNotFound. It may be called in any goroutine.
-func (b *ticketHandle) take(key string) []byte {
+// consume returns nil for ErrNotFound. It may be called in any goroutine.
+func (b *ticketHandle) consume(key string) []byte {
 	b.t.Helper()
-	value, err := ask(b.t, fmt.Sprintf("Take(%q)", key), func(ctx context.Context) ([]byte, error) { return b.s.Take(ctx, key) })
+	value, err := ask(b.t, fmt.Sprintf("Consume(%q)", key), func(ctx context.Context) ([]byte, error) { return b.s.Consume(ctx, key) })
 	switch {
 	case errors.Is(err, ticket.ErrNotFound):
 		return nil
 	case err != nil:
-		b.t.Errorf("Take(%q): %v", key, err)
+		b.t.Errorf("Consume(%q): %v", key, err)
 	case len(value) == 0:
-		b.t.Errorf("Take(%q) returns neither bytes nor an error", key)
+		b.t.Errorf("Consume(%q) returns neither bytes nor an error", key)
 		return nil
 	}
 	return value
 }
 
-// takes compares; a nil want is ErrNotFound.
-func (b *ticketHandle) takes(when, key string, want []byte) {
+// consumes compares; a nil want is ErrNotFound.
+func (b *ticketHandle) consumes(when, key string, want []byte) {
 	b.t.Helper()
-	if got := b.take(key); !slices.Equal(got, want) || (got == nil) != (want == nil) {
-		b.t.Errorf("%s: Take(%q) returns %s, want %s (nothing is ErrNotFound)", when, key, shown(got), shown(want))
+	if got := b.consume(key); !slices.Equal(got, want) || (got == nil) != (want == nil) {
+		b.t.Errorf("%s: Consume(%q) returns %s, want %s (nothing is ErrNotFound)", when, key, shown(got), shown(want))
 	}
 }
 
-func takesOnce(t testing.TB, open func(testing.TB) ticket.Store) {
+func consumesOnce(t testing.TB, open func(testing.TB) ticket.Store) {
 	a, b := ticketHandleOf(t, open), ticketHandleOf(t, open)
 	for name, value := range map[string][]byte{
 		"a byte": {0}, "JSON": []byte(`{"v":1,"p":"/ws"}`), "text that is not UTF-8": []byte("\xff\x00\xfe"),
@@ -88,23 +88,23 @@ func takesOnce(t testing.TB, open func(testing.TB) ticket.Store) {
 	} {
 		key := newKey()
 		a.put(key, value, lifetime)
-		b.takes(name+", by another handle (does open return other data each time?)", key, value)
-		a.takes(name+", a second time", key, nil)
-		b.takes(name+", a third time", key, nil)
+		b.consumes(name+", by another handle (does open return other data each time?)", key, value)
+		a.consumes(name+", a second time", key, nil)
+		b.consumes(name+", a third time", key, nil)
 	}
 }
 
-func takeAbsent(t testing.TB, open func(testing.TB) ticket.Store) {
+func consumeAbsent(t testing.TB, open func(testing.TB) ticket.Store) {
 	b := ticketHandleOf(t, open)
 	key := newKey()
-	b.takes("never stored", key, nil)
+	b.consumes("never stored", key, nil)
 	b.put(key, []byte("ticket"), lifetime)
-	b.takes("the same key in other capitals", swapCase(key), nil)
-	b.takes("another last character", key[:42]+other(key[42]), nil)
-	b.takes("stored after a Take in vain", key, []byte("ticket"))
+	b.consumes("the same key in other capitals", swapCase(key), nil)
+	b.consumes("another last character", key[:42]+other(key[42]), nil)
+	b.consumes("stored after a Consume in vain", key, []byte("ticket"))
 }
 
-func takeOneWins(t testing.TB, open func(testing.TB) ticket.Store) {
+func consumeOneWins(t testing.TB, open func(testing.TB) ticket.Store) {
 	const racers = 50
 	handles := []*ticketHandle{ticketHandleOf(t, open), ticketHandleOf(t, open)}
 	for range 20 {
@@ -112,14 +112,14 @@ func takeOneWins(t testing.TB, open func(testing.TB) ticket.Store) {
 		handles[0].put(key, []byte("ticket"), lifetime)
 		var winners atomic.Int32
 		together(racers, func(i int) {
-			if value := handles[i%2].take(key); string(value) == "ticket" {
+			if value := handles[i%2].consume(key); string(value) == "ticket" {
 				winners.Add(1)
 			} else if value != nil {
-				t.Errorf("Take returns %s", shown(value))
+				t.Errorf("Consume returns %s", shown(value))
 			}
 		})
 		if n := winners.Load(); n != 1 {
-			t.Errorf("%d of %d concurrent calls of Take got the ticket, want 1", n, racers)
+			t.Errorf("%d of %d concurrent calls of Consume got the ticket, want 1", n, racers)
 			return
 		}
 	}
@@ -140,7 +140,7 @@ func putKeeps(t testing.TB, open func(testing.TB) ticket.Store) {
 			t.Error("Put of a key that is stored returns nil, want an error: the caller believes that its ticket is stored")
 		}
 	}
-	b.takes("after a Put of the same key", key, []byte("first"))
+	b.consumes("after a Put of the same key", key, []byte("first"))
 }
 
 func putOneWins(t testing.TB, open func(testing.TB) ticket.Store) {
@@ -158,7 +158,7 @@ func putOneWins(t testing.TB, open func(testing.TB) ticket.Store) {
 		if n := winners.Load(); n != 1 {
 			t.Errorf("%d of 20 concurrent calls of Put with one key returned nil, want 1", n)
 		}
-		handles[0].takes("after the race", key, fmt.Appendf(nil, "racer %d", winner.Load()))
+		handles[0].consumes("after the race", key, fmt.Appendf(nil, "racer %d", winner.Load()))
 	}
 }
 
@@ -167,7 +167,7 @@ func putCopies(t testing.TB, open func(testing.TB) ticket.Store) {
 	key, value := newKey(), []byte("ticket")
 	b.put(key, value, lifetime)
 	copy(value, "XXXXXX")
-	b.takes("after the caller has reused its slice", key, []byte("ticket"))
+	b.consumes("after the caller has reused its slice", key, []byte("ticket"))
 }
 
 func ticketEnds(t testing.TB, open func(testing.TB) ticket.Store) {
@@ -179,12 +179,12 @@ func ticketEnds(t testing.TB, open func(testing.TB) ticket.Store) {
 	b.put(short, []byte("short"), ttl)
 	b.put(long, []byte("long"), lifetime)
 	asked := time.Now()
-	if got := b.take(kept); string(got) != "kept" && asked.Before(stored.Add(ttl-early)) {
+	if got := b.consume(kept); string(got) != "kept" && asked.Before(stored.Add(ttl-early)) {
 		t.Errorf("a ticket of %v is %s after %v", ttl, shown(got), asked.Sub(stored))
 	}
 	<-time.After(ttl + early)
-	b.takes(fmt.Sprintf("a ticket of %v, %v after its end", ttl, early), short, nil)
-	b.takes("a ticket of two minutes meanwhile", long, []byte("long"))
+	b.consumes(fmt.Sprintf("a ticket of %v, %v after its end", ttl, early), short, nil)
+	b.consumes("a ticket of two minutes meanwhile", long, []byte("long"))
 }
 
 func ticketsOutlive(t testing.TB, open func(testing.TB) ticket.Store) {
@@ -194,11 +194,11 @@ func ticketsOutlive(t testing.TB, open func(testing.TB) ticket.Store) {
 	b := ticketHandleOf(first, open)
 	b.put(key, []byte("kept"), lifetime)
 	b.put(taken, []byte("taken"), lifetime)
-	b.takes("stored", taken, []byte("taken"))
+	b.consumes("stored", taken, []byte("taken"))
 	first.end()
 	b = ticketHandleOf(t, open)
-	b.takes("after the handle that stored it was closed", key, []byte("kept"))
-	b.takes("after the handle that took it was closed", taken, nil)
+	b.consumes("after the handle that stored it was closed", key, []byte("kept"))
+	b.consumes("after the handle that took it was closed", taken, nil)
 }
 
 func ticketsEndedContexts(t testing.TB, open func(testing.TB) ticket.Store) {
@@ -207,11 +207,11 @@ func ticketsEndedContexts(t testing.TB, open func(testing.TB) ticket.Store) {
 		key, stored := newKey(), newKey()
 		returns(t, "Put with "+what, func() { b.putEnded(ctx, what, key) })
 		b.put(stored, []byte("ticket"), lifetime)
-		returns(t, "Take with "+what, func() {
-			if _, err := b.s.Take(ctx, stored); errors.Is(err, ticket.ErrNotFound) {
-				t.Errorf("Take with %s returns ErrNotFound for a ticket that is stored", what)
+		returns(t, "Consume with "+what, func() {
+			if _, err := b.s.Consume(ctx, stored); errors.Is(err, ticket.ErrNotFound) {
+				t.Errorf("Consume with %s returns ErrNotFound for a ticket that is stored", what)
 			} else if err == nil {
-				b.takes("after Take with "+what+" has returned it", stored, nil)
+				b.consumes("after Consume with "+what+" has returned it", stored, nil)
 			}
 		})
 	}
@@ -220,6 +220,6 @@ func ticketsEndedContexts(t testing.TB, open func(testing.TB) ticket.Store) {
 func (b *ticketHandle) putEnded(ctx context.Context, what, key string) {
 	b.t.Helper()
 	if err := b.s.Put(ctx, key, []byte("ticket"), lifetime); err == nil {
-		b.takes("after Put with "+what+" has returned nil", key, []byte("ticket"))
+		b.consumes("after Put with "+what+" has returned nil", key, []byte("ticket"))
 	}
 }

@@ -17,12 +17,12 @@ type Config struct {
 	_ [0]func()
 
 	// Auth authenticates the requests that fetch a ticket: with sessions, bearer tokens or
-	// both. It is asked again when a ticket is redeemed, and followed afterwards, so that
+	// both. It is asked again when a ticket is presented, and followed afterwards, so that
 	// a ticket and its connection end with the credential it was issued for.
 	Auth *middleware.Auth
 
 	// Path is the one path that tickets open, as in the URL of the request that the
-	// Tickets redeem: "/ws". Another route has Tickets, and an Auth, of its own, which
+	// Tickets accept: "/ws". Another route has Tickets, and an Auth, of its own, which
 	// may share the Store; the same path on two hosts is two routes that must not. It is
 	// compared as it is: a router's pattern, such as "/ws/{id}", opens nothing. Write
 	// variable parts of the route into the query.

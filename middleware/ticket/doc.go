@@ -11,7 +11,7 @@
 // which the page should return with a new ticket, because the credential behind it ends;
 // 0: it does not end by itself. cid is the id that the connection will have.
 //
-// A [Tickets] is also the middleware.Authenticator that redeems them:
+// A [Tickets] is also the middleware.Authenticator that accepts them:
 //
 //	new WebSocket("wss://app.example/ws", ["chat", answer.subprotocol])
 //
@@ -29,7 +29,7 @@
 //
 // The connection ends when the credential behind the ticket does: Expires, IssuedAt and
 // the handles for revocation are that credential's, and Config.Auth is asked about it when
-// the ticket is redeemed and afterwards. If the credential is bound to a client certificate
+// the ticket is presented and afterwards. If the credential is bound to a client certificate
 // (RFC 8705 §3), so is the ticket.
 //
 // # The route of the socket

@@ -31,7 +31,7 @@ var (
 // found has the tickets of a request: their keys in the store, not the secrets.
 type found struct {
 	keys []string // at most two: further ones are not consumed
-	flaw error    // why they cannot be redeemed; they are consumed anyway
+	flaw error    // why they are not accepted; they are consumed anyway
 }
 
 type foundKey struct{} // *found, in the context of a stripped request
@@ -143,7 +143,7 @@ func withoutParameter(query string) (stripped string, values []string) {
 // Sec-WebSocket-Protocol, URL and RequestURI. The context has their hashes.
 //
 // Tickets are stripped from every handshake, and from every other request whose path is, or
-// ends in, Config.Path. They are redeemed on that path only.
+// ends in, Config.Path. They are accepted on that path only.
 func (t *Tickets) Stripped(r *http.Request) *http.Request {
 	stripped, f := find(r, t.path())
 	if stripped == r {

@@ -299,7 +299,7 @@ func (s *recorder) Put(ctx context.Context, key string, value []byte, ttl time.D
 	return s.eternal.Put(ctx, key, value, ttl)
 }
 
-// A reader of the store can redeem nothing (ASVS 11.5.1, 14.2).
+// A reader of the store can use nothing (ASVS 11.5.1, 14.2).
 func TestTheStoreHasNoTicket(t *testing.T) {
 	t.Parallel()
 	store := &recorder{}

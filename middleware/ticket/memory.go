@@ -11,7 +11,7 @@ import (
 )
 
 // MemoryStore is the [Store] of a single process. It starts no goroutine: tickets that have
-// ended stay in memory until the next Put or Take. The zero value is full.
+// ended stay in memory until the next Put or Consume. The zero value is full.
 type MemoryStore struct {
 	boundsItself
 
@@ -64,8 +64,8 @@ func (m *MemoryStore) Put(_ context.Context, key string, value []byte, ttl time.
 	return nil
 }
 
-// Take is [Store]'s.
-func (m *MemoryStore) Take(_ context.Context, key string) ([]byte, error) {
+// Consume is [Store]'s.
+func (m *MemoryStore) Consume(_ context.Context, key string) ([]byte, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.dropEnded(time.Now())

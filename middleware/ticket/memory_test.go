@@ -33,7 +33,7 @@ func TestMemoryStore(t *testing.T) {
 		}
 		take := func(key, want string) {
 			t.Helper()
-			v, err := m.Take(ctx, key)
+			v, err := m.Consume(ctx, key)
 			if string(v) != want || (want == "") != errors.Is(err, ticket.ErrNotFound) {
 				t.Errorf("take %s: %q, %v, want %q", key, v, err, want)
 			}
@@ -82,18 +82,18 @@ func TestMemoryStoreOfSeveralLifetimes(t *testing.T) {
 		time.Sleep(time.Second)
 		put("d", nil) // the place of b
 		put("e", ticket.ErrFull)
-		if v, err := m.Take(ctx, "c"); string(v) != "c" {
+		if v, err := m.Consume(ctx, "c"); string(v) != "c" {
 			t.Errorf("c: %q, %v", v, err)
 		}
 		put("e", nil)
 		time.Sleep(118 * time.Second)
-		if v, err := m.Take(ctx, "a"); string(v) != "a" {
+		if v, err := m.Consume(ctx, "a"); string(v) != "a" {
 			t.Errorf("a within its two minutes: %q, %v", v, err)
 		}
 	})
 }
 
-// A store without a further Put keeps ended tickets until the next Take, even one that
+// A store without a further Put keeps ended tickets until the next Consume, even one that
 // finds nothing.
 func TestMemoryStoreLetsGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -106,7 +106,7 @@ func TestMemoryStoreLetsGo(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Minute)
-		if _, err := m.Take(ctx, "none"); !errors.Is(err, ticket.ErrNotFound) {
+		if _, err := m.Consume(ctx, "none"); !errors.Is(err, ticket.ErrNotFound) {
 			t.Error(err)
 		}
 		if left := heapInUse() - before; left > count*size/10 {
@@ -141,7 +141,7 @@ func TestMemoryStoreIsSafeForConcurrentUse(t *testing.T) {
 				} else {
 					time.Sleep(ttl - time.Millisecond)
 				}
-				if v, err := m.Take(ctx, key); (err != nil) != late || !late && string(v) != key {
+				if v, err := m.Consume(ctx, key); (err != nil) != late || !late && string(v) != key {
 					t.Errorf("%s of %v, late %v: %q, %v", key, ttl, late, v, err)
 				}
 			})
@@ -157,7 +157,7 @@ func TestMemoryStoreKeepsItsOwnCopy(t *testing.T) {
 		t.Fatal(err)
 	}
 	value[0] = 'X'
-	if v, _ := m.Take(t.Context(), "k"); string(v) != "value" {
+	if v, _ := m.Consume(t.Context(), "k"); string(v) != "value" {
 		t.Errorf("took %q", v)
 	}
 }

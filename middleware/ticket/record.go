@@ -126,16 +126,16 @@ func writable(t time.Time) time.Time {
 	return t
 }
 
-// OriginalMethod is the attribute of a redeemed [middleware.Principal] that names the
+// OriginalMethod is the attribute of an accepted [middleware.Principal] that names the
 // Method it was issued a ticket for: "session", "bearer".
 const OriginalMethod = "ticket_method"
 
-// method is the Method of a redeemed principal.
+// method is the Method of an accepted principal.
 const method = "ticket"
 
-// redeemed returns the principal of the ticket: that of the issuing request, with all
+// accepted returns the principal of the ticket: that of the issuing request, with all
 // fields by which it can end.
-func (rec *record) redeemed() middleware.Principal {
+func (rec *record) accepted() middleware.Principal {
 	p := &rec.Principal
 	attributes := p.Attributes
 	if attributes == nil {

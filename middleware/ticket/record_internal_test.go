@@ -30,8 +30,8 @@ func TestRecordOnTheWire(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(back, rec) {
 		t.Errorf("decoded %+v, %v", back, err)
 	}
-	if q := back.redeemed(); !q.IssuedAt.Equal(p.IssuedAt) || !q.Expires.Equal(p.Expires) {
-		t.Errorf("redeemed %+v", q)
+	if q := back.accepted(); !q.IssuedAt.Equal(p.IssuedAt) || !q.Expires.Equal(p.Expires) {
+		t.Errorf("accepted %+v", q)
 	}
 }
 
@@ -46,21 +46,21 @@ func TestFurtherMembersOnTheWire(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p := rec.redeemed(); p.Binding.KeyThumbprint != "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" || !slices.Equal(p.Roles, []string{"admin"}) || p.AuthTime.Hour() != 2 || p.Claims["level"] != "3" || p.Claims["note"] != `"n"` || p.SealedToken != "c2VhbGVk" {
-		t.Errorf("redeemed %+v", p)
+	if p := rec.accepted(); p.Binding.KeyThumbprint != "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" || !slices.Equal(p.Roles, []string{"admin"}) || p.AuthTime.Hour() != 2 || p.Claims["level"] != "3" || p.Claims["note"] != `"n"` || p.SealedToken != "c2VhbGVk" {
+		t.Errorf("accepted %+v", p)
 	}
-	if got := rec.redeemed().Binding.CertificateSHA256; got != "A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0" {
-		t.Errorf("redeemed for %q", got)
+	if got := rec.accepted().Binding.CertificateSHA256; got != "A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0" {
+		t.Errorf("accepted for %q", got)
 	}
-	if got := rec.redeemed().SigningKey; got != "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs" {
-		t.Errorf("redeemed with the key %q", got)
+	if got := rec.accepted().SigningKey; got != "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs" {
+		t.Errorf("accepted with the key %q", got)
 	}
 	if got, err := rec.encode(); err != nil || !strings.HasSuffix(string(got), bound) {
 		t.Errorf("encoded %s, %v", got, err)
 	}
 }
 
-// Every field of a Principal crosses the store, or is set when it is redeemed.
+// Every field of a Principal crosses the store, or is set when it is accepted.
 func TestRecordKnowsAllOfAPrincipal(t *testing.T) {
 	set := map[string]bool{"Connection": true, "Binding": true}
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[principal]()) {

@@ -122,13 +122,13 @@ func TestValidRequestThatIsRefusedLeavesATicketGood(t *testing.T) {
 	}
 }
 
-// counting is a Store that counts the calls of Take, which find nothing.
+// counting is a Store that counts the calls of Consume, which find nothing.
 type counting struct {
 	eternal
 	took atomic.Int64
 }
 
-func (c *counting) Take(context.Context, string) ([]byte, error) {
+func (c *counting) Consume(context.Context, string) ([]byte, error) {
 	c.took.Add(1)
 	return nil, errors.New("down")
 }
@@ -177,8 +177,8 @@ func TestConsumeIsBounded(t *testing.T) {
 func TestPeerThatDisconnectsHasConsumedATicket(t *testing.T) {
 	t.Parallel()
 	for name, use := range map[string]func(*ticket.Tickets, *http.Request){
-		"redeemed":                       func(k *ticket.Tickets, r *http.Request) { _, _ = k.Authenticate(r) },
-		"refused before it was redeemed": func(k *ticket.Tickets, r *http.Request) { k.Consume(r) },
+		"accepted":                       func(k *ticket.Tickets, r *http.Request) { _, _ = k.Authenticate(r) },
+		"refused before it was accepted": func(k *ticket.Tickets, r *http.Request) { k.Consume(r) },
 	} {
 		tickets := newTickets(t, ticket.Config{Store: &giving{}})
 		a := fetch(t, tickets, app, "ann")
@@ -194,9 +194,9 @@ func TestPeerThatDisconnectsHasConsumedATicket(t *testing.T) {
 // giving is a Store that gives up when its context ends, as one over a network does.
 type giving struct{ eternal }
 
-func (g *giving) Take(ctx context.Context, key string) ([]byte, error) {
+func (g *giving) Consume(ctx context.Context, key string) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return g.eternal.Take(ctx, key)
+	return g.eternal.Consume(ctx, key)
 }

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Store keeps tickets until they are taken or their time is over. Keys are hashes of
-// tickets, so that a reader of the store cannot redeem one. It has no Get, on purpose.
+// Store keeps tickets until they are consumed or their time is over. Keys are hashes of
+// tickets, so that a reader of the store cannot use one. It has no Get, on purpose.
 // Implementations are safe for concurrent use and return when the context ends. A call
 // that takes longer than 1 s is given up, and the request is refused with 503; a panic
 // refuses it with 500. Package storetest tests implementations.
@@ -16,15 +16,15 @@ type Store interface {
 	// stored there.
 	Put(ctx context.Context, key string, value []byte, ttl time.Duration) error
 
-	// Take removes the value under key and returns it, in one step: of any number of
+	// Consume removes the value under key and returns it, in one step: of any number of
 	// concurrent calls, on any number of nodes, one gets it. The others, and all later
 	// ones, get [ErrNotFound].
-	Take(ctx context.Context, key string) ([]byte, error)
+	Consume(ctx context.Context, key string) ([]byte, error)
 }
 
 var (
-	// ErrNotFound is the error of Take if the key has no value: it was never
-	// stored, its time is over, or it was taken already.
+	// ErrNotFound is the error of Consume if the key has no value: it was never
+	// stored, its time is over, or it was consumed.
 	ErrNotFound = errors.New("ticket: not found")
 
 	// ErrFull is the error of Put if the store has no room; it is refused with 503.

@@ -20,7 +20,7 @@ type broken struct {
 }
 
 func (b broken) Put(context.Context, string, []byte, time.Duration) error { return b.err }
-func (b broken) Take(context.Context, string) ([]byte, error)             { return b.value, b.err }
+func (b broken) Consume(context.Context, string) ([]byte, error)          { return b.value, b.err }
 
 // downLater fails from the second question on, which is that of the redemption.
 type downLater struct {
@@ -44,7 +44,7 @@ func (hanging) Put(ctx context.Context, _ string, _ []byte, _ time.Duration) err
 	return ctx.Err()
 }
 
-func (hanging) Take(ctx context.Context, _ string) ([]byte, error) {
+func (hanging) Consume(ctx context.Context, _ string) ([]byte, error) {
 	<-ctx.Done()
 	return nil, ctx.Err()
 }
@@ -104,7 +104,7 @@ func (e *eternal) Put(_ context.Context, key string, value []byte, _ time.Durati
 	return nil
 }
 
-func (e *eternal) Take(_ context.Context, key string) ([]byte, error) {
+func (e *eternal) Consume(_ context.Context, key string) ([]byte, error) {
 	v, ok := e.m.LoadAndDelete(key)
 	if !ok {
 		return nil, ticket.ErrNotFound

@@ -32,9 +32,9 @@ func TestNothingSeesTheTicket(t *testing.T) {
 		edit   func(*http.Request)
 		status int
 	}{
-		{"redeemed as a subprotocol", "/ws?room=7", []string{"chat, ticket.TICKET"}, nil, 200},
-		{"redeemed in the query", "/ws?room=7&ticket=TICKET", []string{"chat"}, nil, 200},
-		{"redeemed in the query, absolute form (RFC 9112 §3.2.2)", "https://app.example/ws?ticket=TICKET&room=7", nil, nil, 200},
+		{"accepted as a subprotocol", "/ws?room=7", []string{"chat, ticket.TICKET"}, nil, 200},
+		{"accepted in the query", "/ws?room=7&ticket=TICKET", []string{"chat"}, nil, 200},
+		{"accepted in the query, absolute form (RFC 9112 §3.2.2)", "https://app.example/ws?ticket=TICKET&room=7", nil, nil, 200},
 		{"in a form that was parsed further out", "/ws?ticket=TICKET&room=7", nil, func(r *http.Request) { _ = r.ParseForm() }, 200},
 		{"both ways", "/ws?ticket=TICKET", []string{"ticket.TICKET", "chat"}, nil, 400},
 		{"cut short", "/ws?ticket=TICKET.", []string{"chat"}, nil, 400},
@@ -89,7 +89,7 @@ func TestNothingSeesTheTicket(t *testing.T) {
 	}
 }
 
-// Strip may stand outside an http.StripPrefix; a ticket stripped there is redeemed inside, and
+// Strip may stand outside an http.StripPrefix; a ticket stripped there is accepted inside, and
 // consumed inside by a request that is not a handshake.
 func TestStripOutsideStripPrefix(t *testing.T) {
 	t.Parallel()
@@ -149,8 +149,8 @@ func TestStrippedLeavesOthersAlone(t *testing.T) {
 	}
 }
 
-// Stripped leaves no ticket in any request, and only one ticket in one place is redeemed.
-func FuzzRedeem(f *testing.F) {
+// Stripped leaves no ticket in any request, and only one ticket in one place is accepted.
+func FuzzAuthenticate(f *testing.F) {
 	const known = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 	for _, tt := range redemptions {
 		_, query, _ := strings.Cut(tt.target, "?")
@@ -184,7 +184,7 @@ func FuzzRedeem(f *testing.F) {
 			t.Errorf("%s, but stripped %s", outcome(whole), outcome(stripped))
 		}
 		if whole == nil && strings.Count(lines, "ticket.")+strings.Count(strings.ToLower(query), "icket=") < 1 {
-			t.Errorf("redeemed nothing: %q %q", query, lines)
+			t.Errorf("accepted nothing: %q %q", query, lines)
 		}
 	})
 }

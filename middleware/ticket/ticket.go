@@ -11,7 +11,7 @@ import (
 	"github.com/securews/securews/middleware"
 )
 
-// Tickets issues tickets and redeems them. It is a [middleware.Revocable], a
+// Tickets issues tickets and consumes them. It is a [middleware.Revocable], a
 // [middleware.Asker], a [middleware.Challenger], a [middleware.Stripper] and a
 // [middleware.Consumer], and safe for concurrent use. The zero value issues none and
 // refuses all.
@@ -64,7 +64,7 @@ var (
 // timeout bounds the wait for the Store, and the one for Config.Auth, in one request.
 const timeout = time.Second
 
-// Authenticate redeems the request's ticket, once: it is taken from the store before
+// Authenticate accepts the request's ticket, once: it is consumed in the store before
 // anything is compared, so that a ticket presented in an invalid request is also consumed.
 // [Tickets.Consume] is for requests refused before authentication. Its error is
 // [middleware.ErrNoCredential] without a ticket, otherwise a [middleware.Refusal]:
@@ -90,11 +90,11 @@ func (t *Tickets) Authenticate(r *http.Request) (middleware.Principal, error) {
 	if t.zero() {
 		return middleware.Principal{}, refuse(middleware.ReasonCredentialInvalid, errZero)
 	}
-	rec, err := t.take(f)
+	rec, err := t.recordOf(f)
 	if err != nil {
 		return middleware.Principal{}, err
 	}
-	p := rec.redeemed()
+	p := rec.accepted()
 	if err := t.check(r, rec, p); err != nil {
 		return middleware.Principal{}, err
 	}
@@ -106,7 +106,7 @@ func (t *Tickets) Authenticate(r *http.Request) (middleware.Principal, error) {
 	return p, nil
 }
 
-// Consume is [middleware.Consumer]'s: it takes the request's tickets from the store, at
+// Consume is [middleware.Consumer]'s: it consumes the request's tickets in the store, at
 // most two, as Authenticate does, and compares nothing.
 func (t *Tickets) Consume(r *http.Request) {
 	if _, f := find(r, t.path()); f != nil && !t.zero() {
@@ -114,7 +114,7 @@ func (t *Tickets) Consume(r *http.Request) {
 	}
 }
 
-// consume takes the tickets from the store and returns the record of the last. The context
+// consume consumes the tickets in the store and returns the record of the last. The context
 // is not the request's: that ends when the peer disconnects, and the ticket would be good
 // again.
 func (t *Tickets) consume(f *found) ([]byte, error) {
@@ -122,7 +122,7 @@ func (t *Tickets) consume(f *found) ([]byte, error) {
 	defer cancel()
 	return bounded.Call(ctx, t.calls, "store", func() (value []byte, err error) {
 		for _, key := range f.keys {
-			value, err = t.cfg.Store.Take(ctx, key)
+			value, err = t.cfg.Store.Consume(ctx, key)
 		}
 		return value, err
 	})
@@ -135,8 +135,8 @@ func (t *Tickets) bounded(ctx context.Context) (context.Context, context.CancelF
 	return context.WithTimeout(ctx, timeout)
 }
 
-// take consumes the tickets and returns the record, if there was one ticket without a flaw.
-func (t *Tickets) take(f *found) (*record, error) {
+// recordOf consumes the tickets and returns the record, if there was one ticket without a flaw.
+func (t *Tickets) recordOf(f *found) (*record, error) {
 	value, err := t.consume(f)
 	switch {
 	case f.flaw == errSeveral:

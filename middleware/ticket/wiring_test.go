@@ -30,10 +30,10 @@ func (s *unruly) Put(ctx context.Context, key string, value []byte, ttl time.Dur
 	return s.eternal.Put(ctx, key, value, ttl)
 }
 
-func (s *unruly) Take(ctx context.Context, key string) ([]byte, error) {
+func (s *unruly) Consume(ctx context.Context, key string) ([]byte, error) {
 	s.held.Add(1)
 	s.do(ctx)
-	return s.eternal.Take(ctx, key)
+	return s.eternal.Consume(ctx, key)
 }
 
 // A Store that does not return, or panics, costs 1 s and no more: 503, or 500 without the
@@ -56,7 +56,7 @@ func TestStoresThatMisbehave(t *testing.T) {
 				route := auth(t, tickets)
 				for what, use := range map[string]func() (*httptest.ResponseRecorder, string){
 					"issue": func() (*httptest.ResponseRecorder, string) { return serve(tickets.Issue(), post(app, "ann")) },
-					"redeem": func() (*httptest.ResponseRecorder, string) {
+					"consume": func() (*httptest.ResponseRecorder, string) {
 						return serve(route.Handler(http.NotFoundHandler()), offering("chat, ticket."+some))
 					},
 				} {

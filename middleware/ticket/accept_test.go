@@ -91,7 +91,7 @@ var redemptions = []redemption{
 
 // ASVS 4.4.3, 4.4.4: a ticket is good once, for one origin and one path, and its first use
 // consumes it in every case. An outer layer that strips it changes nothing.
-func TestRedeem(t *testing.T) {
+func TestAuthenticate(t *testing.T) {
 	t.Parallel()
 	for _, tt := range redemptions {
 		for _, stripped := range []bool{false, true} {
@@ -135,7 +135,7 @@ func TestRedeem(t *testing.T) {
 }
 
 // The principal is that of the issuing request, with every field by which it can end.
-func TestRedeemedPrincipal(t *testing.T) {
+func TestPrincipal(t *testing.T) {
 	t.Parallel()
 	ends := time.Now().Add(time.Hour).UTC().Round(0)
 	tickets := newTickets(t, ticket.Config{Auth: auth(t, user{func(name string) middleware.Principal {
@@ -300,8 +300,8 @@ func TestRevokedSinceItWasIssued(t *testing.T) {
 	}
 }
 
-// Of 50 that redeem one ticket at once, one is let in; 200 times.
-func TestOneOfManyRedeems(t *testing.T) {
+// Of 50 that present one ticket at once, one is admitted; 200 times.
+func TestOneOfManyIsAdmitted(t *testing.T) {
 	t.Parallel()
 	const rounds, racers = 200, 50
 	tickets := newTickets(t, ticket.Config{})
@@ -339,7 +339,7 @@ func TestTheZeroTicketsRefuse(t *testing.T) {
 	t.Parallel()
 	for _, tickets := range []*ticket.Tickets{nil, {}} {
 		if _, err := tickets.Authenticate(offering("chat, ticket.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")); outcome(err) != invalid {
-			t.Errorf("redeem: %s", outcome(err))
+			t.Errorf("authenticate: %s", outcome(err))
 		}
 		if _, got := serve(tickets.Issue(), post(app, "ann")); got != "403 forbidden" {
 			t.Errorf("issue: %s", got)
