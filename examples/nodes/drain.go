@@ -22,12 +22,12 @@ type returning struct {
 }
 
 // returning starts one, which fetches a ticket for each handshake.
-func (s *story) returning(ctx context.Context, p *person) (*returning, error) {
+func (s *scenario) returning(ctx context.Context, u *user) (*returning, error) {
 	c := &returning{opened: make(chan struct{}, 8), failed: make(chan error, 1)}
 	source, err := redial.NewTicket(redial.TicketConfig{
 		URL: s.origin + "/ticket", HTTPClient: s.client,
 		Authorize: func(r *http.Request, _ bool) error {
-			r.Header = p.headers("")
+			r.Header = u.headers("")
 			return nil
 		},
 	})
@@ -89,14 +89,14 @@ func (c *returning) history() string {
 	return fmt.Sprint(c.nodes, c.causes)
 }
 
-func (s *story) drain(ctx context.Context) error {
+func (s *scenario) drain(ctx context.Context) error {
 	var onA, onB []*returning
 	for i := range 20 {
-		p, _, err := s.signIn(ctx, "", fmt.Sprint("lea", i))
+		u, _, err := s.signIn(ctx, "", fmt.Sprint("lea", i))
 		if err != nil {
 			return err
 		}
-		c, err := s.returning(ctx, p)
+		c, err := s.returning(ctx, u)
 		if err != nil {
 			return err
 		}
@@ -114,7 +114,7 @@ func (s *story) drain(ctx context.Context) error {
 	if err := s.b.terminate(); err != nil {
 		return err
 	}
-	if err := s.front.await(ctx, "B", false); err != nil {
+	if err := s.proxy.await(ctx, "B", false); err != nil {
 		return err
 	}
 	s.line(time.Since(began), "B gets SIGTERM, and the proxy sends it nothing new")

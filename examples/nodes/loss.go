@@ -6,71 +6,71 @@ import (
 	"time"
 )
 
-// witnesses are users of the chapter in which Redis loses everything.
-type witnesses struct {
-	loggedOut, revoked, cookie, token         *person
+// lossUsers are the users of the step in which Redis loses everything.
+type lossUsers struct {
+	loggedOut, revoked, cookie, token         *user
 	ofLoggedOut, ofRevoked, ofCookie, ofToken []*connection
 }
 
-// gather has each of them on both nodes.
-func (s *story) gather(ctx context.Context) (w witnesses, err error) {
-	byCookie := func(name string) (*person, error) {
-		p, _, err := s.signIn(ctx, "A", name)
-		return p, err
+// signInAll signs them in, and connects each to both nodes.
+func (s *scenario) signInAll(ctx context.Context) (users lossUsers, err error) {
+	byCookie := func(name string) (*user, error) {
+		u, _, err := s.signIn(ctx, "A", name)
+		return u, err
 	}
 	for _, at := range []struct {
 		name   string
-		signIn func(name string) (*person, error)
-		who    **person
+		signIn func(name string) (*user, error)
+		who    **user
 		open   *[]*connection
 	}{
-		{"gus", byCookie, &w.loggedOut, &w.ofLoggedOut},
-		{"hal", byCookie, &w.cookie, &w.ofCookie},
-		{"ida", s.withToken, &w.revoked, &w.ofRevoked},
-		{"jon", s.withToken, &w.token, &w.ofToken},
+		{"gus", byCookie, &users.loggedOut, &users.ofLoggedOut},
+		{"hal", byCookie, &users.cookie, &users.ofCookie},
+		{"ida", s.withToken, &users.revoked, &users.ofRevoked},
+		{"jon", s.withToken, &users.token, &users.ofToken},
 	} {
 		if *at.who, err = at.signIn(at.name); err != nil {
-			return w, err
+			return users, err
 		}
 		if *at.open, err = (*at.who).connect(ctx, 4, 0); err != nil {
-			return w, err
+			return users, err
 		}
 	}
-	return w, nil
+	return users, nil
 }
 
-func (s *story) lossOfRedis(ctx context.Context) error {
+func (s *scenario) lossOfRedis(ctx context.Context) error {
 	if s.redis == nil {
 		s.note("left out: the Redis is yours")
 		return nil
 	}
-	w, err := s.gather(ctx)
+	users, err := s.signInAll(ctx)
 	if err != nil {
 		return err
 	}
 	s.note("gus and hal have cookies, ida and jon tokens of an identity provider; each has sockets on both nodes")
 	s.b.link.cut()
-	if _, err := w.loggedOut.do(ctx, "A", "/logout"); err != nil {
+	if _, err := users.loggedOut.do(ctx, "A", "/logout"); err != nil {
 		return err
 	}
-	if _, err := w.revoked.do(ctx, "A", "/everywhere"); err != nil {
+	if _, err := users.revoked.do(ctx, "A", "/everywhere"); err != nil {
 		return err
 	}
 	s.note("B is cut off; on A gus logs out, and ida revokes all tokens; both are acknowledged")
 	s.redis.Kill()
 	s.note("Redis is killed (SIGKILL)")
-	if err := s.down(ctx, w, time.Now()); err != nil {
+	if err := s.down(ctx, users, time.Now()); err != nil {
 		return err
 	}
 	if err := s.redis.Start(ctx); err != nil {
 		return err
 	}
 	s.b.link.heal()
-	return s.empty(ctx, w, time.Now())
+	return s.empty(ctx, users, time.Now())
 }
 
 // down is the part in which Redis does not run.
-func (s *story) down(ctx context.Context, w witnesses, began time.Time) error {
+func (s *scenario) down(ctx context.Context, users lossUsers, began time.Time) error {
 	for _, row := range []struct{ what, path string }{
 		{"a handshake on A is refused with 503 and Retry-After", "/ws"},
 		{"a login on A is refused so, too", "/login?user=kim"},
@@ -80,12 +80,12 @@ func (s *story) down(ctx context.Context, w witnesses, began time.Time) error {
 		}
 	}
 	for _, node := range []string{"A", "B"} {
-		if err := s.front.await(ctx, node, false); err != nil {
+		if err := s.proxy.await(ctx, node, false); err != nil {
 			return err
 		}
 	}
 	s.line(time.Since(began), "after the kill at the latest, the proxy finds neither node ready")
-	open := slices.Concat(w.ofCookie, w.ofToken, s.others)
+	open := slices.Concat(users.ofCookie, users.ofToken, s.others)
 	if err := stay(open); err != nil {
 		return err
 	}
@@ -94,13 +94,13 @@ func (s *story) down(ctx context.Context, w witnesses, began time.Time) error {
 }
 
 // empty is the part in which Redis runs again, without data.
-func (s *story) empty(ctx context.Context, w witnesses, began time.Time) error {
+func (s *scenario) empty(ctx context.Context, users lossUsers, began time.Time) error {
 	s.note("Redis is started again, empty, and B is connected again")
-	last, err := ends(ctx, w.ofLoggedOut, "3000 revoked", "3000 expired")
+	last, err := ends(ctx, users.ofLoggedOut, "3000 revoked", "3000 expired")
 	if err != nil {
 		return err
 	}
-	revoked, err := ends(ctx, w.ofRevoked, "3000 revoked")
+	revoked, err := ends(ctx, users.ofRevoked, "3000 revoked")
 	if err != nil {
 		return err
 	}
@@ -108,37 +108,37 @@ func (s *story) empty(ctx context.Context, w witnesses, began time.Time) error {
 		last = revoked
 	}
 	s.line(max(0, last.Sub(began)), "the sockets of gus and ida have ended, those on B, too: A has stored both sign-outs again")
-	if last, err = ends(ctx, slices.Concat(w.ofCookie, s.others), "3000 expired"); err != nil {
+	if last, err = ends(ctx, slices.Concat(users.ofCookie, s.others), "3000 expired"); err != nil {
 		return err
 	}
 	s.others = nil
 	s.line(last.Sub(began), "those of hal, ann and bob have ended with 3000 `expired`: their sessions are lost")
 	for _, node := range []string{"A", "B"} {
-		if err := s.front.await(ctx, node, true); err != nil {
+		if err := s.proxy.await(ctx, node, true); err != nil {
 			return err
 		}
 	}
 	s.line(time.Since(began), "both nodes are ready again")
-	return s.afterwards(ctx, w)
+	return s.afterwards(ctx, users)
 }
 
-func (s *story) afterwards(ctx context.Context, w witnesses) error {
+func (s *scenario) afterwards(ctx context.Context, users lossUsers) error {
 	for _, node := range []string{"A", "B"} {
 		for _, row := range []struct {
-			who  *person
+			who  *user
 			want []string
 		}{
-			{w.loggedOut, []string{"401 credential_revoked", "401 no_credential"}},
-			{w.cookie, []string{"401 no_credential"}},
-			{w.revoked, []string{"401 credential_revoked"}},
-			{w.token, []string{"200"}},
+			{users.loggedOut, []string{"401 credential_revoked", "401 no_credential"}},
+			{users.cookie, []string{"401 no_credential"}},
+			{users.revoked, []string{"401 credential_revoked"}},
+			{users.token, []string{"200"}},
 		} {
 			if err := row.who.expect(ctx, node, row.want...); err != nil {
 				return err
 			}
 		}
 	}
-	if err := stay(w.ofToken); err != nil {
+	if err := stay(users.ofToken); err != nil {
 		return err
 	}
 	s.note("the old cookies and ida's token are refused with 401 on both nodes")

@@ -32,24 +32,24 @@ func main() {
 	}
 }
 
-// longest is the time after which the story is given up.
+// longest is the time after which the scenario is given up.
 const longest = 55 * time.Second
 
-// run tells the story.
+// run runs the scenario.
 func run(ctx context.Context, out, logs io.Writer, addr string) (err error) {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
-	st, err := build(ctx, logs, addr)
-	defer func() { err = errors.Join(err, st.close()) }()
+	d, err := deploy(ctx, logs, addr)
+	defer func() { err = errors.Join(err, d.close()) }()
 	if err != nil {
 		return err
 	}
-	s := &story{stage: st, out: out}
+	s := &scenario{deployment: d, out: out}
 	s.introduce()
-	for _, chapter := range []struct {
+	for _, step := range []struct {
 		title string
-		tell  func(context.Context) error
+		run   func(context.Context) error
 	}{
 		{"Users on both nodes", s.usersOnBothNodes},
 		{"A logout on A reaches B", s.logout},
@@ -59,9 +59,9 @@ func run(ctx context.Context, out, logs io.Writer, addr string) (err error) {
 		{"Redis is killed and comes back empty", s.lossOfRedis},
 		{"B is drained for an update", s.drain},
 	} {
-		fmt.Fprintf(out, "\n%s\n", chapter.title)
-		if err := chapter.tell(ctx); err != nil {
-			return fmt.Errorf("did not hold: %s: %w", chapter.title, err)
+		fmt.Fprintf(out, "\n%s\n", step.title)
+		if err := step.run(ctx); err != nil {
+			return fmt.Errorf("did not hold: %s: %w", step.title, err)
 		}
 	}
 	fmt.Fprintf(out, "\nEverything held, in %.0f s.\n", time.Since(began).Seconds())

@@ -74,17 +74,17 @@ type node struct {
 }
 
 // startNode starts this program again.
-func startNode(name string, st *stage, logs io.Writer) (*node, error) {
+func startNode(name string, d *deployment, logs io.Writer) (*node, error) {
 	path, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	n := &node{name: name, cmd: exec.Command(path), done: make(chan struct{})}
-	if n.link, err = newLink(st.addr); err != nil {
+	if n.link, err = newLink(d.addr); err != nil {
 		return nil, err
 	}
 	text, err := json.Marshal(settings{
-		Name: name, Redis: n.link.listener.Addr().String(), Prefix: st.prefix, Origin: st.origin, Keys: st.tokens.document(),
+		Name: name, Redis: n.link.listener.Addr().String(), Prefix: d.prefix, Origin: d.origin, Keys: d.tokens.document(),
 	})
 	if err != nil {
 		return nil, err

@@ -89,7 +89,7 @@ func newService(set settings) (*service, error) {
 	mux.HandleFunc("POST /logout", do(s.sessions.Logout))
 	mux.Handle("POST /everywhere", auth.Handler(do(s.everywhere)))
 	outer := http.NewServeMux()
-	outer.Handle("GET /ready", s.registry.Ready(shared.Ready)) // for the front itself, without TLS
+	outer.Handle("GET /ready", s.registry.Ready(shared.Ready)) // for the proxy itself, without TLS
 	outer.Handle("/", middleware.Chain(mux, proxies.Handler, middleware.AccessLog(nil), middleware.Recover(nil),
 		middleware.RequireTLS(proxies), s.sessions.Handler, origins.Handler))
 	s.handler = outer

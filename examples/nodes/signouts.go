@@ -3,22 +3,21 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"slices"
 	"time"
 )
 
 // usersOnBothNodes has two users who stay.
-func (s *story) usersOnBothNodes(ctx context.Context) error {
+func (s *scenario) usersOnBothNodes(ctx context.Context) error {
 	for _, name := range []string{"ann", "bob"} {
 		began := time.Now()
-		p, node, err := s.signIn(ctx, "", name)
+		u, node, err := s.signIn(ctx, "", name)
 		if err != nil {
 			return err
 		}
 		s.line(time.Since(began), "%s signs in; node %s answers", name, node)
 		began = time.Now()
-		open, err := p.connect(ctx, 4, 2)
+		open, err := u.connect(ctx, 4, 2)
 		if err != nil {
 			return err
 		}
@@ -31,7 +30,7 @@ func (s *story) usersOnBothNodes(ctx context.Context) error {
 // rounds of one logout on A each, with a socket on B.
 const rounds = 100
 
-func (s *story) logout(ctx context.Context) error {
+func (s *scenario) logout(ctx context.Context) error {
 	cas, _, err := s.signIn(ctx, "A", "cas")
 	if err != nil {
 		return err
@@ -66,19 +65,19 @@ func (s *story) logout(ctx context.Context) error {
 }
 
 // logouts prints how the times are distributed.
-func (s *story) logouts(ctx context.Context) error {
+func (s *scenario) logouts(ctx context.Context) error {
 	var took []time.Duration
 	for i := range rounds {
-		p, _, err := s.signIn(ctx, "A", fmt.Sprint("user", i))
+		u, _, err := s.signIn(ctx, "A", fmt.Sprint("user", i))
 		if err != nil {
 			return err
 		}
-		c, err := p.open(ctx, "B")
+		c, err := u.open(ctx, "B")
 		if err != nil {
 			return err
 		}
 		began := time.Now()
-		if _, err := p.do(ctx, "A", "/logout"); err != nil {
+		if _, err := u.do(ctx, "A", "/logout"); err != nil {
 			return err
 		}
 		last, err := ends(ctx, []*connection{c}, "3000 revoked")
@@ -93,16 +92,16 @@ func (s *story) logouts(ctx context.Context) error {
 	return nil
 }
 
-func (s *story) everywhere(ctx context.Context) error {
+func (s *scenario) everywhere(ctx context.Context) error {
 	var open []*connection
-	var devices []*person
+	var devices []*user
 	for range 3 {
-		p, _, err := s.signIn(ctx, "", "dan")
+		u, _, err := s.signIn(ctx, "", "dan")
 		if err != nil {
 			return err
 		}
-		devices = append(devices, p)
-		more, err := p.connect(ctx, 16, 4)
+		devices = append(devices, u)
+		more, err := u.connect(ctx, 16, 4)
 		if err != nil {
 			return err
 		}
@@ -118,52 +117,13 @@ func (s *story) everywhere(ctx context.Context) error {
 		return err
 	}
 	s.line(last.Sub(began), "dan signs out everywhere, on A: all %d have ended", len(open))
-	for _, p := range devices {
+	for _, u := range devices {
 		for _, node := range []string{"A", "B"} {
-			if err := p.expect(ctx, node, "401 credential_revoked"); err != nil {
+			if err := u.expect(ctx, node, "401 credential_revoked"); err != nil {
 				return err
 			}
 		}
 	}
 	s.note("the three cookies on both nodes: 401 credential_revoked")
 	return stay(s.others)
-}
-
-func (s *story) tickets(ctx context.Context) error {
-	eve, _, err := s.signIn(ctx, "A", "eve")
-	if err != nil {
-		return err
-	}
-	began := time.Now()
-	res, err := eve.send(ctx, "A", http.MethodPost, "/ticket")
-	if err != nil {
-		return err
-	}
-	ticket, err := ticketOf(res)
-	if err != nil {
-		return err
-	}
-	s.line(time.Since(began), "eve's page fetches a ticket from A")
-	began = time.Now()
-	socket, _, err := eve.dial(ctx, "B", "/socket", subprotocol, ticket)
-	if err != nil {
-		return err
-	}
-	s.line(time.Since(began), "with it, a socket is open on B")
-	for _, node := range []string{"A", "B"} {
-		if _, res, err := eve.dial(ctx, node, "/socket", subprotocol, ticket); res.status != http.StatusUnauthorized {
-			return fmt.Errorf("the ticket a second time on %s: %s %w", node, res, err)
-		}
-	}
-	s.note("a second time it is refused with 401, on A and on B")
-	began = time.Now()
-	if _, err := eve.do(ctx, "A", "/logout"); err != nil {
-		return err
-	}
-	last, err := ends(ctx, []*connection{socket}, "3000 revoked")
-	if err != nil {
-		return err
-	}
-	s.line(last.Sub(began), "eve logs out on A: the socket of the ticket has ended, too")
-	return nil
 }

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// patience bounds one step of the story.
+// patience bounds one wait of the scenario.
 const patience = 20 * time.Second
 
 // until calls fn until it returns nil, or ctx ends: then it returns the last error of fn.

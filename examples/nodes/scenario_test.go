@@ -16,8 +16,8 @@ import (
 	"github.com/securews/securews/examples/localredis"
 )
 
-// told is the story, without the times and the numbers that depend on the proxy.
-const told = `
+// wantOutput is the output, without the times and the numbers that depend on the proxy.
+const wantOutput = `
 Users on both nodes
 ann signs in; node _ answers
 with that cookie ann opens 4 sockets and 2 streams: _ on A, _ on B
@@ -75,8 +75,8 @@ the _ clients of A did not notice
 Everything held, in _ s.
 `
 
-// notTold of a server that is the user's.
-const notTold = "gus and hal"
+// lossOfRedis is a part of the output that is left out for a server of the user's.
+const lossOfRedis = "gus and hal"
 
 // varying is what differs from run to run.
 var varying = []struct{ pattern, plain string }{
@@ -131,22 +131,22 @@ func needsRedis(t *testing.T) {
 	t.Skip(localredis.ErrMissing)
 }
 
-// The whole story holds, on a server of its own.
-func TestStory(t *testing.T) {
+// The whole scenario holds, on a server of its own.
+func TestScenario(t *testing.T) {
 	t.Parallel()
 	needsRedis(t)
 	out, errs, code := start(t, command(t), nil)
 	if code != 0 {
 		t.Fatalf("exit code %d: %s\n%s", code, errs, out)
 	}
-	if _, got, _ := strings.Cut(plain(out), "reverse proxy"); !strings.HasSuffix(got, told) {
-		t.Errorf("it tells\n%s", got)
+	if _, got, _ := strings.Cut(plain(out), "reverse proxy"); !strings.HasSuffix(got, wantOutput) {
+		t.Errorf("it prints\n%s", got)
 	}
 	t.Log(out)
 }
 
 // A server of the user's is not killed, and has no keys afterwards.
-func TestStoryOnAServerOfTheUsers(t *testing.T) {
+func TestScenarioOnAServerOfTheUsers(t *testing.T) {
 	t.Parallel()
 	needsRedis(t)
 	server, err := localredis.New(t.Context())
@@ -158,8 +158,8 @@ func TestStoryOnAServerOfTheUsers(t *testing.T) {
 	if code != 0 {
 		t.Fatalf("exit code %d: %s\n%s", code, errs, out)
 	}
-	if strings.Contains(out, notTold) || !strings.Contains(out, "left out: the Redis is yours") {
-		t.Errorf("it tells\n%s", out)
+	if strings.Contains(out, lossOfRedis) || !strings.Contains(out, "left out: the Redis is yours") {
+		t.Errorf("it prints\n%s", out)
 	}
 	client := goredis.NewClient(&goredis.Options{Addr: server.Addr})
 	defer func() { _ = client.Close() }()

@@ -19,12 +19,12 @@ import (
 	"github.com/securews/securews/middleware"
 )
 
-// nodeHeader names the node that has answered. In a request of this story it chooses one; a proxy
+// nodeHeader names the node that has answered. In a request of this example it chooses one; a proxy
 // that faces the internet leaves that out.
 const nodeHeader = "X-Node"
 
-// front is the reverse proxy: it has the certificate, and takes the ready nodes in turn.
-type front struct {
+// proxy is the reverse proxy: it has the certificate, and takes the ready nodes in turn.
+type proxy struct {
 	origin string
 	srv    *http.Server
 
@@ -33,15 +33,15 @@ type front struct {
 	turn     int
 }
 
-// backend is a node, as the front sees it.
+// backend is a node, as the proxy sees it.
 type backend struct {
-	name  string
-	proxy http.Handler
-	probe string
-	ready atomic.Bool
+	name    string
+	handler http.Handler
+	probe   string
+	ready   atomic.Bool
 }
 
-func startFront(cert tls.Certificate) (*front, error) {
+func startProxy(cert tls.Certificate) (*proxy, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -50,19 +50,19 @@ func startFront(cert tls.Certificate) (*front, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &front{origin: origin}
-	f.srv = middleware.NewServer("", f)
-	f.srv.TLSConfig.Certificates = []tls.Certificate{cert}
-	f.srv.WriteTimeout = 0 // streams
-	f.srv.ErrorLog = log.New(io.Discard, "", 0)
-	go func() { _ = f.srv.ServeTLS(l, "", "") }()
-	return f, nil
+	p := &proxy{origin: origin}
+	p.srv = middleware.NewServer("", p)
+	p.srv.TLSConfig.Certificates = []tls.Certificate{cert}
+	p.srv.WriteTimeout = 0 // streams
+	p.srv.ErrorLog = log.New(io.Discard, "", 0)
+	go func() { _ = p.srv.ServeTLS(l, "", "") }()
+	return p, nil
 }
 
-func (f *front) close() { _ = f.srv.Close() }
+func (p *proxy) close() { _ = p.srv.Close() }
 
 // add adds a node, and returns when it is ready.
-func (f *front) add(ctx context.Context, n *node) error {
+func (p *proxy) add(ctx context.Context, n *node) error {
 	target, err := url.Parse(n.address)
 	if err != nil {
 		return err
@@ -70,7 +70,7 @@ func (f *front) add(ctx context.Context, n *node) error {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.Proxy = nil
 	transport.MaxIdleConnsPerHost = 64
-	b := &backend{name: n.name, probe: n.address + "/ready", proxy: &httputil.ReverseProxy{
+	b := &backend{name: n.name, probe: n.address + "/ready", handler: &httputil.ReverseProxy{
 		Rewrite: func(pr *httputil.ProxyRequest) {
 			pr.SetURL(target)
 			pr.Out.Host = pr.In.Host
@@ -85,11 +85,11 @@ func (f *front) add(ctx context.Context, n *node) error {
 		Transport: transport,
 		ErrorLog:  log.New(io.Discard, "", 0),
 	}}
-	f.mu.Lock()
-	f.backends = append(f.backends, b)
-	f.mu.Unlock()
+	p.mu.Lock()
+	p.backends = append(p.backends, b)
+	p.mu.Unlock()
 	go b.watch()
-	return f.await(ctx, n.name, true)
+	return p.await(ctx, n.name, true)
 }
 
 // watch asks the node every 100 ms whether it is ready.
@@ -104,37 +104,37 @@ func (b *backend) watch() {
 	}
 }
 
-// await waits until the front finds the node ready, or not.
-func (f *front) await(ctx context.Context, name string, ready bool) error {
+// await waits until the proxy finds the node ready, or not.
+func (p *proxy) await(ctx context.Context, name string, ready bool) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	return until(ctx, func() error {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		i := slices.IndexFunc(f.backends, func(b *backend) bool { return b.name == name })
-		if i < 0 || f.backends[i].ready.Load() != ready {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		i := slices.IndexFunc(p.backends, func(b *backend) bool { return b.name == name })
+		if i < 0 || p.backends[i].ready.Load() != ready {
 			return errors.New("the readiness of " + name + " does not change")
 		}
 		return nil
 	})
 }
 
-func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	b := f.choose(r.Header.Get(nodeHeader))
+func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	b := p.choose(r.Header.Get(nodeHeader))
 	if b == nil {
 		http.Error(w, "no node is ready", http.StatusServiceUnavailable)
 		return
 	}
-	b.proxy.ServeHTTP(w, r)
+	b.handler.ServeHTTP(w, r)
 }
 
 // choose returns the named node, or the next one that is ready.
-func (f *front) choose(name string) *backend {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for range f.backends {
-		f.turn = (f.turn + 1) % len(f.backends)
-		if b := f.backends[f.turn]; b.name == name || name == "" && b.ready.Load() {
+func (p *proxy) choose(name string) *backend {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for range p.backends {
+		p.turn = (p.turn + 1) % len(p.backends)
+		if b := p.backends[p.turn]; b.name == name || name == "" && b.ready.Load() {
 			return b
 		}
 	}

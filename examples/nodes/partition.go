@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"time"
@@ -11,33 +10,24 @@ import (
 // cutFor is how long B is cut off.
 const cutFor = 3 * time.Second
 
-// ticketOf returns the subprotocol that has the ticket.
-func ticketOf(a answer) (string, error) {
-	var body struct{ Subprotocol string }
-	if err := json.Unmarshal(a.body, &body); err != nil || body.Subprotocol == "" {
-		return "", fmt.Errorf("no ticket: %s", a)
-	}
-	return body.Subprotocol, nil
-}
-
-func (s *story) cutOff(ctx context.Context) error {
-	var people []*person
+func (s *scenario) cutOff(ctx context.Context) error {
+	var users []*user
 	var open []*connection
 	for i := range 20 {
-		p, _, err := s.signIn(ctx, "A", fmt.Sprint("fay", i))
+		u, _, err := s.signIn(ctx, "A", fmt.Sprint("fay", i))
 		if err != nil {
 			return err
 		}
-		c, err := p.open(ctx, "B")
+		c, err := u.open(ctx, "B")
 		if err != nil {
 			return err
 		}
-		people, open = append(people, p), append(open, c)
+		users, open = append(users, u), append(open, c)
 	}
 	s.b.link.cut()
 	began := time.Now()
-	for _, p := range people {
-		if _, err := p.do(ctx, "A", "/logout"); err != nil {
+	for _, u := range users {
+		if _, err := u.do(ctx, "A", "/logout"); err != nil {
 			return err
 		}
 	}
@@ -45,7 +35,7 @@ func (s *story) cutOff(ctx context.Context) error {
 	if err := s.refused(ctx, "B", "a handshake on B is refused with 503 and Retry-After", "/ws"); err != nil {
 		return err
 	}
-	if err := s.front.await(ctx, "B", false); err != nil {
+	if err := s.proxy.await(ctx, "B", false); err != nil {
 		return err
 	}
 	s.line(time.Since(began), "B has told the proxy that it is not ready; new clients go to A")
@@ -64,7 +54,7 @@ func (s *story) cutOff(ctx context.Context) error {
 		return err
 	}
 	s.line(last.Sub(began), "after healing, all 20 sockets have ended with 3000 `revoked`")
-	if err := s.front.await(ctx, "B", true); err != nil {
+	if err := s.proxy.await(ctx, "B", true); err != nil {
 		return err
 	}
 	s.line(time.Since(began), "after healing, B is ready again")
@@ -72,19 +62,19 @@ func (s *story) cutOff(ctx context.Context) error {
 }
 
 // refused checks how a node without Redis answers.
-func (s *story) refused(ctx context.Context, node, what, path string) error {
-	p, err := s.withToken("visitor")
+func (s *scenario) refused(ctx context.Context, node, what, path string) error {
+	u, err := s.withToken("visitor")
 	if err != nil {
 		return err
 	}
 	began := time.Now()
 	var res answer
 	if path == "/ws" {
-		if _, res, err = p.dial(ctx, node, path); res.status != 0 {
+		if _, res, err = u.dial(ctx, node, path); res.status != 0 {
 			err = nil
 		}
 	} else {
-		res, err = p.send(ctx, node, http.MethodPost, path)
+		res, err = u.send(ctx, node, http.MethodPost, path)
 	}
 	if err != nil {
 		return err
