@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/securews/securews/internal/needed"
 )
 
 // start builds the command, runs it and returns the lines that it prints.
@@ -53,13 +55,7 @@ func start(t *testing.T) (cmd *exec.Cmd, at string, lines []string) {
 func TestPrintedCommands(t *testing.T) {
 	t.Parallel()
 	for _, command := range []string{"bash", "curl"} {
-		if _, err := exec.LookPath(command); err != nil {
-			missing := "no " + command + " here; install it with: apt-get install -y " + command
-			if os.Getenv("SECUREWS_ALL") == "1" {
-				t.Fatal(missing)
-			}
-			t.Skip(missing)
-		}
+		needed.Program(t, command, "apt-get install -y "+command)
 	}
 	_, _, lines := start(t)
 	dir := t.TempDir()

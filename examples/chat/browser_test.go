@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -18,24 +17,18 @@ import (
 	cdppage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"github.com/securews/securews/internal/needed"
 )
 
 // patience bounds one step of a page. A client that has lost its server may reconnect as
 // late as half a minute later.
 const patience = time.Minute
 
-// chromium starts a headless Chromium with its own profile. If none is installed, the test
-// is skipped; with SECUREWS_ALL=1 it fails.
+// chromium starts a headless Chromium with its own profile.
 func chromium(t *testing.T) context.Context {
 	t.Helper()
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		const missing = "no chromium here; install it with: apt-get install -y chromium"
-		if os.Getenv("SECUREWS_ALL") == "1" {
-			t.Fatal(missing)
-		}
-		t.Skip(missing)
-	}
+	path := needed.Program(t, "chromium", "apt-get install -y chromium")
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	t.Cleanup(cancel)
 	options := append(chromedp.DefaultExecAllocatorOptions[:],

@@ -9,25 +9,20 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/coder/websocket"
 
-	"github.com/securews/securews/examples/localredis"
+	"github.com/securews/securews/internal/needed"
+	"github.com/securews/securews/internal/redisserver"
 )
 
-func startRedis(t *testing.T) *localredis.Server {
+func startRedis(t *testing.T) *redisserver.Server {
 	t.Helper()
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		if os.Getenv("SECUREWS_ALL") == "1" {
-			t.Fatal(localredis.ErrMissing)
-		}
-		t.Skip(localredis.ErrMissing)
-	}
-	server, err := localredis.New(t.Context())
+	needed.Program(t, "redis-server", redisserver.Install)
+	server, err := redisserver.New(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +35,7 @@ type nodes struct {
 	t         *testing.T
 	origin    string // of the proxy
 	passwords map[string]string
-	redis     *localredis.Server
+	redis     *redisserver.Server
 }
 
 // choice is the header by which these tests choose a node. Without it, the proxy takes A.

@@ -8,13 +8,15 @@ import (
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"github.com/securews/securews/internal/needed"
 )
 
 // startChromium starts a headless Chromium with a profile of its own, and with the features
 // of a Chromium that people use.
 func startChromium(t *testing.T) browser {
 	t.Helper()
-	path := needed(t, "chromium", "apt-get install -y chromium")
+	path := needed.Program(t, "chromium", "apt-get install -y chromium")
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
 		chromedp.IgnoreCertErrors, chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -165,19 +164,4 @@ func serve(t *testing.T, command, addr string) string {
 		t.Fatalf("%s announces no address", command)
 		return ""
 	}
-}
-
-// needed returns the path of a browser. If there is none, the test is skipped; with
-// SECUREWS_ALL=1 it fails.
-func needed(t *testing.T, name, install string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		missing := "no " + name + " here; install it with: " + install
-		if os.Getenv("SECUREWS_ALL") == "1" {
-			t.Fatal(missing)
-		}
-		t.Skip(missing)
-	}
-	return path
 }

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/securews/securews/internal/needed"
 )
 
 // marionette is a connection to Firefox. Its own protocol can read the whole console, in which
@@ -26,7 +28,7 @@ type marionette struct {
 // startFirefox starts a headless Firefox with a profile of its own.
 func startFirefox(t *testing.T) browser {
 	t.Helper()
-	path := needed(t, "firefox-esr", "apt-get install -y firefox-esr")
+	path := needed.Program(t, "firefox-esr", "apt-get install -y firefox-esr")
 	profile := t.TempDir()
 	settings := `user_pref("marionette.port", 0);
 user_pref("browser.chrome.site_icons", false);

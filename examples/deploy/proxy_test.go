@@ -21,6 +21,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/securews/securews/internal/needed"
 )
 
 // proxy is one that runs, with the service behind it.
@@ -43,8 +45,7 @@ func newProxy(t *testing.T) *proxy {
 	return p
 }
 
-// start runs the command until p.stop, or the end of the test. If it is not installed, the test is
-// skipped; with SECUREWS_ALL=1 it fails.
+// start runs the command until p.stop, or the end of the test.
 func (p *proxy) start(t *testing.T, name string, args ...string) {
 	t.Helper()
 	cmd := exec.Command(installed(t, name), args...)
@@ -93,11 +94,7 @@ func installed(t *testing.T, name string) string {
 	if name == "nginx" {
 		name = "nginx-light"
 	}
-	missing := "no " + name + " here; install it with: apt-get install -y " + name
-	if os.Getenv("SECUREWS_ALL") == "1" {
-		t.Fatal(missing)
-	}
-	t.Skip(missing)
+	needed.Missing(t, name, "apt-get install -y "+name)
 	return ""
 }
 

@@ -14,15 +14,15 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/securews/securews/examples/localcert"
-	"github.com/securews/securews/examples/localredis"
+	"github.com/securews/securews/internal/redisserver"
 )
 
 // deployment has the processes of the scenario, and the network between them.
 type deployment struct {
 	origin string
-	prefix string             // of the keys in Redis
-	redis  *localredis.Server // nil: the user's own
-	addr   string             // of Redis
+	prefix string              // of the keys in Redis
+	redis  *redisserver.Server // nil: the user's own
+	addr   string              // of Redis
 	proxy  *proxy
 	a, b   *node
 	tokens *issuer
@@ -34,15 +34,15 @@ func deploy(ctx context.Context, logs io.Writer, addr string) (*deployment, erro
 	d := &deployment{addr: addr, prefix: "securews-example-" + rand.Text() + ":"}
 	var err error
 	if addr == "" {
-		d.redis, err = localredis.New(ctx)
-		if errors.Is(err, localredis.ErrMissing) {
+		d.redis, err = redisserver.New(ctx)
+		if errors.Is(err, redisserver.ErrMissing) {
 			err = fmt.Errorf("%w\nor name one that runs already: go run ./examples/nodes -redis host:port", err)
 		}
 		if err != nil {
 			return d, err
 		}
 		d.addr = d.redis.Addr
-	} else if err := localredis.Await(ctx, addr, time.Second); err != nil {
+	} else if err := redisserver.Await(ctx, addr, time.Second); err != nil {
 		return d, fmt.Errorf("-redis %s does not answer: %w", addr, err)
 	}
 	if d.tokens, err = newIssuer(); err != nil {

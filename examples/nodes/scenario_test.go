@@ -13,7 +13,8 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
-	"github.com/securews/securews/examples/localredis"
+	"github.com/securews/securews/internal/needed"
+	"github.com/securews/securews/internal/redisserver"
 )
 
 // wantOutput is the output, without the times and the numbers that depend on the proxy.
@@ -122,13 +123,7 @@ func start(t *testing.T, path string, env []string, args ...string) (stdout, std
 
 func needsRedis(t *testing.T) {
 	t.Helper()
-	if _, err := exec.LookPath("redis-server"); err == nil {
-		return
-	}
-	if os.Getenv("SECUREWS_ALL") == "1" {
-		t.Fatal(localredis.ErrMissing)
-	}
-	t.Skip(localredis.ErrMissing)
+	needed.Program(t, "redis-server", redisserver.Install)
 }
 
 // The whole scenario holds, on a server of its own.
@@ -149,7 +144,7 @@ func TestScenario(t *testing.T) {
 func TestScenarioOnAServerOfTheUsers(t *testing.T) {
 	t.Parallel()
 	needsRedis(t)
-	server, err := localredis.New(t.Context())
+	server, err := redisserver.New(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/securews/securews/internal/needed"
 	"github.com/securews/securews/middleware/live"
 	"github.com/securews/securews/session"
 )
@@ -22,48 +23,26 @@ type process struct {
 
 var processes = []process{
 	{upgrader{path: "/node", name: "Node"}, false, func(t *testing.T) *exec.Cmd {
-		return exec.CommandContext(t.Context(), needed(t, "node", "apt-get install -y nodejs"), "-e", nodeScript)
+		return exec.CommandContext(t.Context(), needed.Program(t, "node", "apt-get install -y nodejs"), "-e", nodeScript)
 	}},
 	{upgrader{path: "/node-ws", name: "Node with ws"}, true, func(t *testing.T) *exec.Cmd {
 		const modules = "../../ws/browser"
-		needed(t, modules+"/node_modules/ws/package.json", "npm ci --prefix ws/browser")
-		cmd := exec.CommandContext(t.Context(), needed(t, "node", "apt-get install -y nodejs"), "-e", script(t, "testdata/ws.js"))
+		needed.File(t, modules+"/node_modules/ws/package.json", "npm ci --prefix ws/browser")
+		cmd := exec.CommandContext(t.Context(), needed.Program(t, "node", "apt-get install -y nodejs"), "-e", script(t, "testdata/ws.js"))
 		cmd.Dir = modules
 		return cmd
 	}},
 	{upgrader{path: "/python", name: "Python"}, false, func(t *testing.T) *exec.Cmd {
-		return exec.CommandContext(t.Context(), needed(t, "/usr/bin/python3", "apt-get install -y python3"), "-c", script(t, "testdata/echo.py"))
+		return exec.CommandContext(t.Context(), needed.Program(t, "/usr/bin/python3", "apt-get install -y python3"), "-c", script(t, "testdata/echo.py"))
 	}},
 	{upgrader{path: "/python-websockets", name: "Python with websockets"}, true, func(t *testing.T) *exec.Cmd {
 		const install = "apt-get install -y python3-websockets"
-		python := needed(t, "/usr/bin/python3", install)
+		python := needed.Program(t, "/usr/bin/python3", install)
 		if exec.CommandContext(t.Context(), python, "-c", "import websockets").Run() != nil {
-			missing(t, "the package websockets of Python", install)
+			needed.Missing(t, "the package websockets of Python", install)
 		}
 		return exec.CommandContext(t.Context(), python, "-c", script(t, "testdata/websockets.py"))
 	}},
-}
-
-// needed returns the path of a program or another file that a test runs.
-func needed(t *testing.T, file, install string) string {
-	t.Helper()
-	if path, err := exec.LookPath(file); err == nil {
-		return path
-	}
-	if _, err := os.Stat(file); err != nil {
-		missing(t, file, install)
-	}
-	return file
-}
-
-// missing skips the test; with SECUREWS_ALL=1 it fails.
-func missing(t *testing.T, what, install string) {
-	t.Helper()
-	text := fmt.Sprintf("no %s here; install it with: %s", what, install)
-	if os.Getenv("SECUREWS_ALL") == "1" {
-		t.Fatal(text)
-	}
-	t.Skip(text)
 }
 
 func script(t *testing.T, file string) string {

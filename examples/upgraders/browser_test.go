@@ -15,6 +15,8 @@ import (
 	cdppage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"github.com/securews/securews/internal/needed"
 )
 
 // patience bounds one step of a page.
@@ -36,12 +38,12 @@ type browser interface {
 
 // tab is a page of a browser.
 type tab interface {
-	// evaluate returns the value of a JavaScript expression: a string, or a promise of one.
-	evaluate(expression string) (string, error)
-	// console returns the errors and warnings of the console.
-	console() []string
-	// screenshot returns a picture of the page in PNG.
-	screenshot() ([]byte, error)
+	// Evaluate returns the value of a JavaScript expression: a string, or a promise of one.
+	Evaluate(expression string) (string, error)
+	// Console returns the errors and warnings of the console.
+	Console() []string
+	// Screenshot returns a picture of the page in PNG.
+	Screenshot() ([]byte, error)
 }
 
 // recorder runs before the scripts of a page and records violations of its policy.
@@ -64,7 +66,7 @@ func openPage(t *testing.T, b browser, url string) *page {
 // text returns the value of an expression that is a string, or a promise of one.
 func (p *page) text(expression string) string {
 	p.t.Helper()
-	v, err := p.evaluate(expression)
+	v, err := p.Evaluate(expression)
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -78,7 +80,7 @@ func (p *page) waitFor(expression string) {
 	defer tick.Stop()
 	for end := time.Now().Add(patience); p.text(`String(`+expression+`)`) != "true"; <-tick.C {
 		if time.Now().After(end) {
-			p.t.Fatalf("not within %v: %s\nthe page: %s\nits console: %q", patience, expression, p.text(`document.body.innerText`), p.console())
+			p.t.Fatalf("not within %v: %s\nthe page: %s\nits console: %q", patience, expression, p.text(`document.body.innerText`), p.Console())
 		}
 	}
 }
@@ -96,7 +98,7 @@ func (p *page) click(selector string) {
 // noFaults wants a silent console and no violation of the policy.
 func (p *page) noFaults() {
 	p.t.Helper()
-	if lines, violations := p.console(), p.text(`violations.join("; ")`); len(lines) > 0 || violations != "" {
+	if lines, violations := p.Console(), p.text(`violations.join("; ")`); len(lines) > 0 || violations != "" {
 		p.t.Errorf("the console of the page: %q, policy violations: %q", lines, violations)
 	}
 }
@@ -108,7 +110,7 @@ func (p *page) picture(name string) {
 	if dir == "" {
 		return
 	}
-	shot, err := p.screenshot()
+	shot, err := p.Screenshot()
 	if err == nil {
 		name = strings.ReplaceAll(p.t.Name()+" "+name, "/", " ")
 		err = os.WriteFile(filepath.Join(dir, name+".png"), shot, 0o600)
@@ -124,11 +126,10 @@ type chromium struct {
 	ctx context.Context
 }
 
-// startChromium starts the browser. If none is installed, the test is skipped; with
-// SECUREWS_ALL=1 it fails.
+// startChromium starts the browser.
 func startChromium(t *testing.T) browser {
 	t.Helper()
-	path := needed(t, "chromium", "apt-get install -y chromium")
+	path := needed.Program(t, "chromium", "apt-get install -y chromium")
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1100, 800),
 		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.IgnoreCertErrors,
@@ -191,18 +192,18 @@ func (b *chromiumTab) listen(event any) {
 	}
 }
 
-func (b *chromiumTab) evaluate(expression string) (string, error) {
+func (b *chromiumTab) Evaluate(expression string) (string, error) {
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
 	return chromedp.Run(ctx, chromedp.Evaluate[string](expression, chromedp.EvalAwaitPromise))
 }
 
-func (b *chromiumTab) console() []string {
+func (b *chromiumTab) Console() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return append([]string(nil), b.logged...)
 }
 
-func (b *chromiumTab) screenshot() ([]byte, error) {
+func (b *chromiumTab) Screenshot() ([]byte, error) {
 	return chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
 }

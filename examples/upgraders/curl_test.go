@@ -11,22 +11,9 @@ import (
 	"strings"
 	"testing"
 	"time"
-)
 
-// curl returns the path of curl. If none is installed, the test is skipped; with
-// SECUREWS_ALL=1 it fails.
-func curl(t *testing.T) string {
-	t.Helper()
-	path, err := exec.LookPath("curl")
-	if err != nil {
-		const missing = "no curl here; install it with: apt-get install -y curl"
-		if os.Getenv("SECUREWS_ALL") == "1" {
-			t.Fatal(missing)
-		}
-		t.Skip(missing)
-	}
-	return path
-}
+	"github.com/securews/securews/internal/needed"
+)
 
 // curlRun is a curl that reads a stream.
 type curlRun struct {
@@ -41,7 +28,7 @@ func startCurl(t *testing.T, url, version, cookie string) *curlRun {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	t.Cleanup(cancel)
 	c := &curlRun{body: filepath.Join(t.TempDir(), "body"), head: filepath.Join(t.TempDir(), "head")}
-	c.cmd = exec.CommandContext(ctx, curl(t),
+	c.cmd = exec.CommandContext(ctx, needed.Program(t, "curl", "apt-get install -y curl"),
 		"-q", "-s", "-S", "-k", "-N", "--http"+version, "-o", c.body, "-D", c.head, "-w", "%{http_code} %{http_version}",
 		"-H", "Cookie: "+cookie, "-H", "Accept: text/event-stream", "-H", "Accept-Encoding: gzip", url)
 	c.cmd.Stdout, c.cmd.Stderr = &c.stdout, &c.stderr

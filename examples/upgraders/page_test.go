@@ -5,6 +5,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/securews/securews/internal/needed"
 )
 
 // The rows of the page: eight libraries, the event stream and the backend.
@@ -43,7 +45,7 @@ func (p *page) wantEnds(want string) {
 // signedIn is the command with two tabs of the same session, all of whose rows are open.
 func signedIn(t *testing.T, start func(*testing.T) browser) (p *program, one, two *page) {
 	t.Helper()
-	needed(t, "node", "apt-get install -y nodejs")
+	needed.Program(t, "node", "apt-get install -y nodejs")
 	b := start(t)
 	p = startProgram(t, "")
 	one = openPage(t, b, p.origin)

@@ -13,8 +13,8 @@ import (
 func TestNodeThatWasAwayUndoesNoSignOut(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
-	cut := startProxy(t, s.addr)
-	away, there := node(t, cut.addr()), node(t, s.addr)
+	cut := startProxy(t, s.Addr)
+	away, there := node(t, cut.addr()), node(t, s.Addr)
 	first, second := marked(1), marked(2)
 	key := strings.Repeat("k", 43)
 	away.Sessions()
@@ -27,7 +27,7 @@ func TestNodeThatWasAwayUndoesNoSignOut(t *testing.T) {
 	if err := there.Sessions().CommitCtx(t.Context(), key, second, time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	if err := raw(t, s.addr).XTrimMaxLen(t.Context(), "securews:log", 0).Err(); err != nil {
+	if err := raw(t, s.Addr).XTrimMaxLen(t.Context(), "securews:log", 0).Err(); err != nil {
 		t.Fatal(err)
 	}
 	resynced := make(chan struct{}, 100)

@@ -14,12 +14,12 @@ import (
 func TestClockSetBackUndoesNoSignOut(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
-	client := raw(t, s.addr)
+	client := raw(t, s.Addr)
 	ahead := time.Now().Add(time.Hour).UnixMilli()
 	if err := client.XAdd(t.Context(), &goredis.XAddArgs{Stream: "securews:log", ID: fmt.Sprint(ahead, "-0"), Values: []string{"canary", ""}}).Err(); err != nil {
 		t.Fatal(err)
 	}
-	shared := node(t, s.addr)
+	shared := node(t, s.Addr)
 	store := shared.Sessions()
 	eventually(t, "the node hears", func() bool { return shared.Ready(t.Context()) == nil })
 	first, second := marked(1), marked(2)
@@ -37,11 +37,11 @@ func TestClockSetBackUndoesNoSignOut(t *testing.T) {
 		}
 	}
 	commit(first)
-	s.kill()
+	s.Kill()
 	s.restart()
 	eventually(t, "the first end is stored again", holds(first))
 	commit(second)
-	s.kill()
+	s.Kill()
 	s.restart()
 	eventually(t, "the second end is stored again", holds(second))
 }

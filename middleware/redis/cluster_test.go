@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/securews/securews/internal/needed"
 )
 
 // installation is a single server, or the masters of a Cluster.
@@ -21,7 +23,7 @@ type installation struct {
 func onEach(t *testing.T, test func(t *testing.T, x *installation)) {
 	t.Run("one server", func(t *testing.T) {
 		s := startServer(t)
-		test(t, &installation{t, []string{s.addr}, []*server{s}})
+		test(t, &installation{t, []string{s.Addr}, []*server{s}})
 	})
 	t.Run("a Cluster", func(t *testing.T) { test(t, startCluster(t)) })
 }
@@ -29,12 +31,12 @@ func onEach(t *testing.T, test func(t *testing.T, x *installation)) {
 // startCluster starts a Cluster of three masters.
 func startCluster(t testing.TB) *installation {
 	t.Helper()
-	needs(t, "redis-cli", "apt-get install -y --no-install-recommends redis-tools")
+	needed.Program(t, "redis-cli", "apt-get install -y --no-install-recommends redis-tools")
 	x := &installation{t: t}
 	for range 3 {
 		bus := fmt.Sprint(freePort(t))
 		s := startServer(t, "--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", "5000")
-		x.addrs, x.servers = append(x.addrs, s.addr), append(x.servers, s)
+		x.addrs, x.servers = append(x.addrs, s.Addr), append(x.servers, s)
 	}
 	host, port, err := net.SplitHostPort(x.addrs[0])
 	if err != nil {
@@ -68,7 +70,7 @@ func (x *installation) await() {
 
 func (x *installation) kill() {
 	for _, s := range x.servers {
-		s.kill()
+		s.Kill()
 	}
 }
 

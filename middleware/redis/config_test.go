@@ -72,7 +72,7 @@ func TestLimitErrors(t *testing.T) {
 func TestLimit(t *testing.T) {
 	t.Parallel()
 	s := commonServer(t)
-	one, other := node(t, s.addr), node(t, s.addr)
+	one, other := node(t, s.Addr), node(t, s.Addr)
 	limiter := func(shared *redis.Shared, name string) func() time.Duration {
 		l, err := shared.Limiter(redis.Limit{Name: name, Events: 1, Per: time.Hour, Burst: 3})
 		if err != nil {
@@ -106,7 +106,7 @@ func TestLimit(t *testing.T) {
 func TestLimitAfterAClockWasSetBack(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
-	shared := node(t, s.addr)
+	shared := node(t, s.Addr)
 	l, err := shared.Limiter(redis.Limit{Name: "x", Events: 10, Per: time.Second})
 	if err != nil {
 		t.Fatal(err)
@@ -114,7 +114,7 @@ func TestLimitAfterAClockWasSetBack(t *testing.T) {
 	if _, err := l.Allow(t.Context(), "k"); err != nil {
 		t.Fatal(err)
 	}
-	client := raw(t, s.addr)
+	client := raw(t, s.Addr)
 	keys := client.Keys(t.Context(), "*limit*").Val()
 	if len(keys) != 1 {
 		t.Fatal(keys)

@@ -181,14 +181,14 @@ func TestConnectionThatDiesWithoutAnError(t *testing.T) {
 func TestLogOfAStaleReplica(t *testing.T) {
 	t.Parallel()
 	master := startServer(t)
-	host, port, err := net.SplitHostPort(master.addr)
+	host, port, err := net.SplitHostPort(master.Addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	replica := startServer(t, "--replicaof", host+" "+port)
-	stale := raw(t, replica.addr)
-	between := startProxy(t, master.addr)
-	a := startNode(t, settings{Addrs: []string{master.addr}, Keys: newKeys(t).document()})
+	stale := raw(t, replica.Addr)
+	between := startProxy(t, master.Addr)
+	a := startNode(t, settings{Addrs: []string{master.Addr}, Keys: newKeys(t).document()})
 	b := startNode(t, settings{Addrs: []string{between.addr()}, Keys: newKeys(t).document()})
 	b.open(a.login("bob"))
 	eventually(t, "the replica has followed", func() bool {
@@ -197,9 +197,9 @@ func TestLogOfAStaleReplica(t *testing.T) {
 	if err := stale.Do(t.Context(), "REPLICAOF", "NO", "ONE").Err(); err != nil {
 		t.Fatal(err)
 	}
-	between.turn(replica.addr, func(*link) bool { return true })
+	between.turn(replica.Addr, func(*link) bool { return true })
 	eventually(t, "the log of the replica is read", between.reading)
-	between.turn(master.addr, func(x *link) bool { return !x.reads })
+	between.turn(master.Addr, func(x *link) bool { return !x.reads })
 	for range 2 { // also once every connection has been asked about
 		c := a.login("ann")
 		eventually(t, "the node, which connects anew, serves", func() bool { return b.me(c) == "200" })

@@ -106,9 +106,9 @@ func startRoom(t *testing.T, addr string) (open func() *websocket.Conn) {
 func TestFanOut(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
-	between := startProxy(t, s.addr)
-	here, there := startRoom(t, s.addr)(), startRoom(t, between.addr())()
-	redis := raw(t, s.addr)
+	between := startProxy(t, s.Addr)
+	here, there := startRoom(t, s.Addr)(), startRoom(t, between.addr())()
+	redis := raw(t, s.Addr)
 	subscribed := func(n int64) {
 		eventually(t, "the subscriptions", func() bool { return redis.PubSubNumSub(t.Context(), "room").Val()["room"] == n })
 	}
@@ -135,7 +135,7 @@ func TestFanOut(t *testing.T) {
 	subscribed(1)
 	say("lost")
 	hears(here, "lost")
-	between.turn(s.addr, func(*link) bool { return true })
+	between.turn(s.Addr, func(*link) bool { return true })
 	subscribed(2)
 	say("next")
 	hears(here, "next")

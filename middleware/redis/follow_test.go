@@ -15,7 +15,7 @@ import (
 func TestFollowerThatNeverReturns(t *testing.T) {
 	t.Parallel()
 	const announcements = 300
-	shared := node(t, commonServer(t).addr)
+	shared := node(t, commonServer(t).Addr)
 	store := shared.Sessions()
 	eventually(t, "the node hears", func() bool { return shared.Ready(t.Context()) == nil })
 	release, heard, missed := make(chan struct{}), make(chan string, 2*announcements), make(chan struct{}, 2*announcements)
@@ -66,7 +66,7 @@ func TestCloseWithFollowers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			shared := node(t, commonServer(t).addr)
+			shared := node(t, commonServer(t).Addr)
 			called, closed := make(chan struct{}, 1000), make(chan struct{}, 1000)
 			closes := func() { _ = shared.Close(); closed <- struct{}{} }
 			shared.Sessions().Follow(func(middleware.Revocation) {

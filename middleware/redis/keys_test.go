@@ -17,8 +17,8 @@ import (
 func TestKeysOfOthers(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
-	shared := node(t, s.addr)
-	client := raw(t, s.addr)
+	shared := node(t, s.Addr)
+	client := raw(t, s.Addr)
 	for _, err := range []error{
 		client.RPush(t.Context(), "securews:session:list", "x").Err(),
 		client.XAdd(t.Context(), &goredis.XAddArgs{Stream: "securews:session:log", Values: []string{"a", "b"}}).Err(),
@@ -37,7 +37,7 @@ func TestKeysOfOthers(t *testing.T) {
 // A time that is farther away than a Duration holds is no error.
 func TestFarthestExpiry(t *testing.T) {
 	t.Parallel()
-	store := node(t, commonServer(t).addr).Sessions()
+	store := node(t, commonServer(t).Addr).Sessions()
 	for _, expires := range []time.Time{time.Unix(0, math.MaxInt64), time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)} {
 		for name, b := range map[string][]byte{"a record": []byte("record"), "an end": marked(1)} {
 			if err := store.CommitCtx(t.Context(), t.Name(), b, expires); err != nil {

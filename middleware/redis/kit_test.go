@@ -54,7 +54,7 @@ func kits(t *testing.T, open func(testing.TB) *redis.Shared) {
 func TestKitsOnOneServer(t *testing.T) {
 	t.Parallel()
 	s := commonServer(t)
-	kits(t, func(t testing.TB) *redis.Shared { return node(t, s.addr) })
+	kits(t, func(t testing.TB) *redis.Shared { return node(t, s.Addr) })
 }
 
 func TestKitsOnACluster(t *testing.T) {

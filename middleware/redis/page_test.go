@@ -91,12 +91,12 @@ func TestPageHasTheSettingsOfAServer(t *testing.T) {
 		args = append(append(args, "--"+words[0]), words[1:]...)
 	}
 	s := startServer(t, args...)
-	if got := raw(t, s.addr).ConfigGet(t.Context(), "appendonly").Val()["appendonly"]; got != "yes" {
+	if got := raw(t, s.Addr).ConfigGet(t.Context(), "appendonly").Val()["appendonly"]; got != "yes" {
 		t.Errorf("appendonly %q", got)
 	}
 	var log logged
 	shared := nodeWith(t, redis.Config{Log: textLog(&log), Options: &goredis.UniversalOptions{
-		Addrs: []string{s.addr}, Username: "app", Password: "change-me",
+		Addrs: []string{s.Addr}, Username: "app", Password: "change-me",
 	}})
 	useAll(t, shared)
 	eventually(t, "the node is ready", func() bool { return shared.Ready(t.Context()) == nil })

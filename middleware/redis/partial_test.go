@@ -24,13 +24,13 @@ func TestSecondAttemptIsRemembered(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := startServer(t)
-			shared := node(t, s.addr)
+			shared := node(t, s.Addr)
 			list, err := session.NewRevocations(shared.Sessions())
 			if err != nil {
 				t.Fatal(err)
 			}
 			eventually(t, "the node hears", func() bool { return shared.Ready(t.Context()) == nil })
-			client := raw(t, s.addr)
+			client := raw(t, s.Addr)
 			allow := func(rule string) {
 				t.Helper()
 				if err := client.Do(t.Context(), "ACL", "SETUSER", "default", rule).Err(); err != nil {

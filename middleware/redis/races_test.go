@@ -53,7 +53,7 @@ func TestTicketHasOneWinner(t *testing.T) {
 func TestTicketOfTheOtherNode(t *testing.T) {
 	t.Parallel()
 	k := newKeys(t)
-	set := settings{Addrs: []string{commonServer(t).addr}, Keys: k.document()}
+	set := settings{Addrs: []string{commonServer(t).Addr}, Keys: k.document()}
 	a := startNode(t, set)
 	set.Allow = []string{a.origin}
 	b := startNode(t, set)
@@ -96,7 +96,7 @@ func TestSignOutsAgainstRenewals(t *testing.T) {
 // BenchmarkLogoutToCloseFrame prints how long after the request of a logout on one process the
 // close frame of a connection of another arrives.
 func BenchmarkLogoutToCloseFrame(b *testing.B) {
-	set := settings{Addrs: []string{commonServer(b).addr}, Keys: newKeys(b).document()}
+	set := settings{Addrs: []string{commonServer(b).Addr}, Keys: newKeys(b).document()}
 	one, other := startNode(b, set), startNode(b, set)
 	var took []time.Duration
 	for b.Loop() {

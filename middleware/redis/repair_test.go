@@ -123,8 +123,8 @@ func onlyKey(t testing.TB, shared *redis.Shared) string {
 func TestNewestEndWins(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
-	cut := startProxy(t, s.addr)
-	behind, ahead := node(t, cut.addr()), node(t, s.addr)
+	cut := startProxy(t, s.Addr)
+	behind, ahead := node(t, cut.addr()), node(t, s.Addr)
 	first, second := marked(1), marked(2)
 	key := strings.Repeat("k", 43)
 	if err := behind.Sessions().CommitCtx(t.Context(), key, first, time.Now().Add(time.Hour)); err != nil {
@@ -135,7 +135,7 @@ func TestNewestEndWins(t *testing.T) {
 	if err := ahead.Sessions().CommitCtx(t.Context(), key, second, time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	s.kill()
+	s.Kill()
 	s.restart()
 	eventually(t, "the node that has read all stores its end again", func() bool {
 		b, _, err := ahead.Sessions().FindCtx(t.Context(), key)
@@ -160,14 +160,14 @@ func TestEvictionIsReported(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
 	var log logged
-	nodeWith(t, redis.Config{Options: &goredis.UniversalOptions{Addrs: []string{s.addr}}, Log: textLog(&log)}).Sessions()
+	nodeWith(t, redis.Config{Options: &goredis.UniversalOptions{Addrs: []string{s.Addr}}, Log: textLog(&log)}).Sessions()
 	eventually(t, "a warning", func() bool { return strings.Contains(log.String(), "maxmemory-policy=allkeys-lru") })
 }
 
 // Each command takes 800 ms, and a new connection several of them: the node hears nevertheless.
 func TestSlowServer(t *testing.T) {
 	t.Parallel()
-	between := startProxy(t, commonServer(t).addr)
+	between := startProxy(t, commonServer(t).Addr)
 	between.delay = 800 * time.Millisecond
 	shared := node(t, between.addr())
 	shared.Sessions()
@@ -206,13 +206,13 @@ func TestNotReadyWithoutAServer(t *testing.T) {
 func TestLoopOfLogoutsUndoesNoSignOut(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
-	shared := node(t, s.addr)
+	shared := node(t, s.Addr)
 	m, err := session.New(session.Config{Store: shared.Sessions(), StoreTimeout: 10 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "entries of the log arrive", func() bool { return shared.Ready(t.Context()) == nil })
-	client := raw(t, s.addr)
+	client := raw(t, s.Addr)
 	if err := client.Save(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -231,7 +231,7 @@ func TestLoopOfLogoutsUndoesNoSignOut(t *testing.T) {
 		})
 	}
 	loops.Wait()
-	s.kill()
+	s.Kill()
 	s.start()
 	eventually(t, "the sign-out holds again", func() bool { return client.Exists(t.Context(), mark).Val() == 1 })
 }

@@ -10,6 +10,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"github.com/securews/securews/internal/redisserver"
 	"github.com/securews/securews/middleware"
 	"github.com/securews/securews/middleware/redis"
 	"github.com/securews/securews/session"
@@ -18,7 +19,7 @@ import (
 // startSentinel starts a sentinel that watches a master, and promotes a replica if the master is down.
 func startSentinel(t testing.TB, master *server) *server {
 	t.Helper()
-	host, port, err := net.SplitHostPort(master.addr)
+	host, port, err := net.SplitHostPort(master.Addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,14 +28,8 @@ func startSentinel(t testing.TB, master *server) *server {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	own := freePort(t)
-	s := &server{
-		t: t, addr: fmt.Sprintf("127.0.0.1:%d", own), dir: t.TempDir(),
-		args: []string{config, "--port", fmt.Sprint(own), "--bind", "127.0.0.1", "--sentinel"},
-	}
-	s.start()
-	t.Cleanup(s.kill)
-	return s
+	s, err := redisserver.NewSentinel(t.Context(), config)
+	return started(t, s, err)
 }
 
 // A master dies and its replica is promoted, behind a sentinel. Sign-outs hold, and those of later
@@ -42,19 +37,19 @@ func startSentinel(t testing.TB, master *server) *server {
 func TestFailover(t *testing.T) {
 	t.Parallel()
 	master := startServer(t)
-	host, port, err := net.SplitHostPort(master.addr)
+	host, port, err := net.SplitHostPort(master.Addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	replica := startServer(t, "--replicaof", host+" "+port)
 	sentinel := startSentinel(t, master)
-	client := raw(t, sentinel.addr)
+	client := raw(t, sentinel.Addr)
 	eventually(t, "the sentinel knows the replica", func() bool {
 		n, err := client.Do(t.Context(), "SENTINEL", "REPLICAS", "main").Slice()
 		return err == nil && len(n) == 1
 	})
 	open := func() (*redis.Shared, *session.Manager) {
-		shared := nodeWith(t, redis.Config{Options: &goredis.UniversalOptions{Addrs: []string{sentinel.addr}, MasterName: "main"}})
+		shared := nodeWith(t, redis.Config{Options: &goredis.UniversalOptions{Addrs: []string{sentinel.Addr}, MasterName: "main"}})
 		m, err := session.New(session.Config{Store: shared.Sessions()})
 		if err != nil {
 			t.Fatal(err)
@@ -82,9 +77,9 @@ func TestFailover(t *testing.T) {
 	}
 	signOut("ann")
 	eventually(t, "the replica has the mark", func() bool {
-		return raw(t, replica.addr).DBSize(t.Context()).Val() >= 2 // and the log
+		return raw(t, replica.Addr).DBSize(t.Context()).Val() >= 2 // and the log
 	})
-	master.kill()
+	master.Kill()
 	signOut("bob")
 	eventually(t, "the first node reads the log again", func() bool { return shared.Ready(t.Context()) == nil })
 	all, err := shared.Sessions().AllCtx(t.Context())

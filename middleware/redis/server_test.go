@@ -1,18 +1,10 @@
 package redis_test
 
 import (
-	"bufio"
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
-	"net"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,145 +12,68 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"github.com/securews/securews/internal/needed"
+	"github.com/securews/securews/internal/redisserver"
 	"github.com/securews/securews/middleware/redis"
 )
 
-// server is a redis-server, which this process starts, kills and starts again.
+// server is a redis-server that tests kill and start again.
 type server struct {
-	t    testing.TB
-	addr string
-	args []string
-	dir  string
-
-	mu  sync.Mutex
-	in  io.Closer
-	cmd *exec.Cmd
-}
-
-// needs skips a test without the program. With SECUREWS_ALL=1 it fails.
-func needs(t testing.TB, program, install string) {
-	t.Helper()
-	if _, err := exec.LookPath(program); err == nil {
-		return
-	}
-	missing := "no " + program + " here; install it with: " + install
-	if os.Getenv("SECUREWS_ALL") == "1" {
-		t.Fatal(missing)
-	}
-	t.Skip(missing)
+	*redisserver.Server
+	t testing.TB
 }
 
 func needsRedis(t testing.TB) {
 	t.Helper()
-	needs(t, "redis-server", "apt-get install -y --no-install-recommends redis-server")
+	needed.Program(t, "redis-server", redisserver.Install)
 }
 
-// ports are those that freePort has returned.
-var ports sync.Map
-
-// freePort returns a port that nothing listens on, once. It is below those that Linux gives to outgoing
-// connections.
 func freePort(t testing.TB) int {
 	t.Helper()
-	for range 100 {
-		port := 10_000 + rand.IntN(20_000)
-		if _, used := ports.LoadOrStore(port, true); used {
-			continue
-		}
-		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-			_ = l.Close()
-			return port
-		}
+	port, err := redisserver.FreePort()
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no free port")
-	return 0
+	return port
 }
 
-// startServer starts one on a free port, without persistence.
+// startServer starts a server on a free port, without persistence.
 func startServer(t testing.TB, args ...string) *server {
 	t.Helper()
 	needsRedis(t)
-	port := freePort(t)
-	s := &server{
-		t: t, addr: fmt.Sprintf("127.0.0.1:%d", port), dir: t.TempDir(),
-		args: append([]string{"--port", fmt.Sprint(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"}, args...),
-	}
-	s.start()
-	t.Cleanup(s.kill)
-	return s
+	s, err := redisserver.New(t.Context(), args...)
+	return started(t, s, err)
 }
 
-// start has a shell between, which kills the server when this process is gone.
+func started(t testing.TB, s *redisserver.Server, err error) *server {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return &server{s, t}
+}
+
 func (s *server) start() {
 	s.t.Helper()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	cmd := exec.Command("sh", slices.Concat([]string{"-c", `redis-server "$@" & read -r _; kill -9 $!; wait`, "sh"}, s.args, []string{"--dir", s.dir})...)
-	in, err := cmd.StdinPipe()
-	if err != nil {
+	if err := s.Start(s.t.Context()); err != nil {
 		s.t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	s.in, s.cmd = in, cmd
-	go func() { _, _ = io.Copy(io.Discard, bufio.NewReader(out)) }()
-	if err := s.answers(); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-func (s *server) answers() error {
-	client := goredis.NewClient(&goredis.Options{Addr: s.addr, MaxRetries: -1})
-	defer client.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		if client.Ping(ctx).Err() == nil {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return errors.New("redis-server does not answer within 30 s")
-		}
-	}
-}
-
-// kill is a SIGKILL. It returns after the process has ended.
-func (s *server) kill() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.cmd != nil {
-		_ = s.in.Close()
-		_ = s.cmd.Wait()
-		s.cmd = nil
 	}
 }
 
 // restart starts it again, empty.
 func (s *server) restart() {
 	s.t.Helper()
-	s.kill()
-	left, _ := filepath.Glob(filepath.Join(s.dir, "*"))
-	for _, name := range left {
-		if filepath.Base(name) != "nodes.conf" { // its place in a Cluster
-			_ = os.RemoveAll(name)
-		}
+	if err := s.Restart(s.t.Context()); err != nil {
+		s.t.Fatal(err)
 	}
-	s.start()
 }
 
 // common is the server of the tests that neither kill it nor empty it.
 var common struct {
 	sync.Once
-	*server
+	*redisserver.Server
+	err error
 }
 
 // TestMain is a node in the processes that tests start.
@@ -167,9 +82,8 @@ func TestMain(m *testing.M) {
 		os.Exit(serve(text))
 	}
 	code := m.Run()
-	if common.server != nil {
-		common.kill()
-		_ = os.RemoveAll(common.dir)
+	if common.Server != nil {
+		common.Close()
 	}
 	os.Exit(code)
 }
@@ -177,16 +91,11 @@ func TestMain(m *testing.M) {
 func commonServer(t testing.TB) *server {
 	t.Helper()
 	needsRedis(t)
-	common.Do(func() {
-		port := freePort(t)
-		dir, err := os.MkdirTemp("", "redis")
-		if err != nil {
-			t.Fatal(err)
-		}
-		common.server = &server{t: t, addr: fmt.Sprintf("127.0.0.1:%d", port), dir: dir, args: []string{"--port", fmt.Sprint(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"}}
-		common.start()
-	})
-	return common.server
+	common.Do(func() { common.Server, common.err = redisserver.New(context.Background()) })
+	if common.err != nil {
+		t.Fatal(common.err)
+	}
+	return &server{common.Server, t}
 }
 
 // logged is a log that tests read.

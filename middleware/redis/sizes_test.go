@@ -66,12 +66,12 @@ func (b *browser) request(t testing.TB, fn func(context.Context) error) {
 func TestSizes(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
-	shared := node(t, s.addr)
+	shared := node(t, s.Addr)
 	m, err := session.New(session.Config{Store: shared.Sessions()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := raw(t, s.addr)
+	c := raw(t, s.Addr)
 	ann, zoe := &browser{m: m}, &browser{m: m}
 	login := func(ctx context.Context) error {
 		return m.Login(ctx, session.Identity{Subject: "ann", Roles: []string{"member"}, Attributes: map[string]string{

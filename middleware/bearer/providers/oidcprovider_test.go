@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/securews/securews/internal/needed"
 	"github.com/securews/securews/middleware/bearer"
 )
 
@@ -23,25 +24,11 @@ type oidcProvider struct {
 	answer *bufio.Reader
 }
 
-// needed skips a test without that file; with SECUREWS_ALL=1 it fails.
-func needed(t testing.TB, what string, err error, install string) {
-	t.Helper()
-	switch {
-	case err == nil:
-	case os.Getenv("SECUREWS_ALL") == "1":
-		t.Fatalf("SECUREWS_ALL=1, but there is no %s: %s", what, install)
-	default:
-		t.Skipf("no %s: %s", what, install)
-	}
-}
-
 // startOIDCProvider starts a provider that announces sign-outs to that URL.
 func startOIDCProvider(t testing.TB, logout string) *oidcProvider {
 	t.Helper()
-	node, err := exec.LookPath("node")
-	needed(t, "node", err, "apt-get install -y nodejs npm")
-	_, err = os.Stat("node_modules/oidc-provider")
-	needed(t, "npm package oidc-provider", err, "npm ci --ignore-scripts --prefix middleware/bearer/providers")
+	node := needed.Program(t, "node", "apt-get install -y nodejs npm")
+	needed.File(t, "node_modules/oidc-provider", "npm ci --ignore-scripts --prefix middleware/bearer/providers")
 	cmd := exec.Command(node, "testdata/oidc-provider.mjs")
 	cmd.Env = append(os.Environ(), "NODE_EXTRA_CA_CERTS="+certificateFile(t))
 	var log bytes.Buffer

@@ -11,8 +11,8 @@ func TestMain(m *testing.M) {
 		os.Exit(serve(address))
 	}
 	code := m.Run()
-	if server.end != nil {
-		server.end()
+	if server.Server != nil {
+		server.Close()
 	}
 	os.Exit(code)
 }

@@ -1,0 +1,59 @@
+package needed_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"github.com/securews/securews/internal/needed"
+)
+
+// recorder notes how a test ends.
+type recorder struct {
+	testing.TB
+	end string
+}
+
+func (*recorder) Helper() {}
+
+func (r *recorder) Fatalf(format string, args ...any) { r.stop("fails: ", format, args) }
+
+func (r *recorder) Skipf(format string, args ...any) { r.stop("is skipped: ", format, args) }
+
+func (r *recorder) stop(how, format string, args []any) {
+	r.end = how + fmt.Sprintf(format, args...)
+	runtime.Goexit()
+}
+
+func TestWithoutTheProgramOrFile(t *testing.T) {
+	missing := filepath.Join(t.TempDir(), "tool")
+	text := "no " + missing + " here; install it with: apt-get install -y tool"
+	for _, tt := range []struct {
+		name string
+		all  string // SECUREWS_ALL
+		call func(t testing.TB)
+		want string
+	}{
+		{"a program", "", func(t testing.TB) { needed.Program(t, missing, "apt-get install -y tool") }, "is skipped: " + text},
+		{"a program, all", "1", func(t testing.TB) { needed.Program(t, missing, "apt-get install -y tool") }, "fails: " + text},
+		{"a file", "", func(t testing.TB) { needed.File(t, missing, "apt-get install -y tool") }, "is skipped: " + text},
+		{"a file, all", "1", func(t testing.TB) { needed.File(t, missing, "apt-get install -y tool") }, "fails: " + text},
+		{"a program that is there", "1", func(t testing.TB) { needed.Program(t, "sh", "") }, ""},
+		{"a file that is there", "1", func(t testing.TB) { needed.File(t, "needed.go", "") }, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Setenv("SECUREWS_ALL", tt.all)
+			r := &recorder{TB: t}
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				tt.call(r)
+			}()
+			<-done
+			if r.end != tt.want {
+				t.Errorf("it %s, want %s", r.end, tt.want)
+			}
+		})
+	}
+}
