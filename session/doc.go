@@ -51,7 +51,7 @@
 // and ticket.Config.Auth. An Auth with the Manager follows the ends; a connection needs no
 // further configuration.
 //
-// A session whose Login has an [Identity] with a [Provider] also ends with the sign-in at that
+// A session whose Login has an [Identity] with a [ProviderSignIn] also ends with the sign-in at that
 // OpenID provider: bearer.NewBackChannelLogout tells [Manager.Revocations] of it. A load then reads
 // two more entries, its Login writes two, and a sign-in with a session that has ended there is
 // refused.

@@ -26,7 +26,7 @@ type Identity struct {
 	// none. The session then ends with it: with the provider's session if there is a
 	// SessionID, and in any case with a sign-out of that subject there. See
 	// bearer.NewBackChannelLogout.
-	Provider Provider
+	Provider ProviderSignIn
 }
 
 const (

@@ -15,16 +15,16 @@ import (
 	"github.com/securews/securews/middleware"
 )
 
-// Provider is a sign-in at an OpenID provider, by the claims of its ID token. Issuer and Subject
+// ProviderSignIn is a sign-in at an OpenID provider, by the claims of its ID token. Issuer and Subject
 // are required. The zero value means that there was none.
-type Provider struct {
+type ProviderSignIn struct {
 	_ [0]func()
 
 	Issuer, Subject string // iss and sub; at most 1024 bytes each
 	SessionID       string // sid, if there is one; at most 1024 bytes
 }
 
-func (p Provider) validate() error {
+func (p ProviderSignIn) validate() error {
 	switch {
 	case p.Issuer == "" && p.Subject == "" && p.SessionID == "":
 		return nil
@@ -38,14 +38,14 @@ func (p Provider) validate() error {
 	return nil
 }
 
-// provider is a Provider as a record stores it.
+// provider is a ProviderSignIn as a record stores it.
 type provider struct {
 	issuer, subject string // empty: the session did not begin at a provider
 	session         string // the handle of its session; may be empty
 	mark            string // of its subject, at the sign-in
 }
 
-func newProvider(p Provider) provider {
+func newProvider(p ProviderSignIn) provider {
 	kept := provider{issuer: p.Issuer, subject: p.Subject}
 	if p.SessionID != "" {
 		kept.session = handle.Of(p.Issuer, p.SessionID)

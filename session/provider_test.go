@@ -19,11 +19,11 @@ import (
 const idp = "https://id.example"
 
 // provider is a sign-in at idp; none without a subject.
-func provider(sub, sid string) session.Provider {
+func provider(sub, sid string) session.ProviderSignIn {
 	if sub == "" {
-		return session.Provider{}
+		return session.ProviderSignIn{}
 	}
-	return session.Provider{Issuer: idp, Subject: sub, SessionID: sid}
+	return session.ProviderSignIn{Issuer: idp, Subject: sub, SessionID: sid}
 }
 
 // endAtProvider is the revocation of a logout token there, which has a sub, a sid, or both.
@@ -160,7 +160,7 @@ func TestRenewedSessionKeepsItsProvider(t *testing.T) {
 
 func TestProviderIsValidated(t *testing.T) {
 	t.Parallel()
-	for name, p := range map[string]session.Provider{
+	for name, p := range map[string]session.ProviderSignIn{
 		"no issuer":          {Subject: "7"},
 		"no subject":         {Issuer: idp, SessionID: "s1"},
 		"a sid alone":        {SessionID: "s1"},

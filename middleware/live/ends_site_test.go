@@ -188,7 +188,7 @@ func (s *site) signInRoutes() {
 				return middleware.Forbidden(errDisabled)
 			}
 			return s.sessions.Login(r.Context(), session.Identity{
-				Subject: u.name, Provider: session.Provider{Issuer: provider, Subject: u.name, SessionID: u.name},
+				Subject: u.name, Provider: session.ProviderSignIn{Issuer: provider, Subject: u.name, SessionID: u.name},
 			})
 		},
 		"/touch": func(*http.Request, *user) error { return nil },

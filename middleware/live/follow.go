@@ -23,11 +23,11 @@ type follows struct {
 
 // follow is one Auth, followed since the first of its vouchers.
 type follow struct {
-	registry  *Registry
-	auth      *middleware.Auth
-	questions questions
-	grouping  sync.Mutex
-	answered  atomic.Int64 // when a question was last answered
+	registry *Registry
+	auth     *middleware.Auth
+	queue    recheckQueue
+	grouping sync.Mutex
+	answered atomic.Int64 // when a question was last answered
 
 	done  chan struct{} // closed when Follow has returned
 	err   error         // then: it panicked
@@ -82,7 +82,7 @@ func (x *follows) find(g *Registry, a *middleware.Auth) *follow {
 	f := x.of[a]
 	if f == nil && !x.stopped {
 		f = &follow{registry: g, auth: a, done: make(chan struct{})}
-		f.questions.task = f.ask
+		f.queue.task = f.ask
 		x.of[a] = f
 		go f.begin()
 	}
@@ -178,7 +178,7 @@ func (f *follow) revoked(v middleware.Revocation) {
 			reports = append(reports, b.reported())
 		}
 	}
-	f.questions.settle(reports, g.follows.wait)
+	f.queue.awaitAnswers(reports, g.follows.wait)
 }
 
 // askAll has every member of the Auth asked about, because revocations may have been missed. One

@@ -21,13 +21,13 @@ const (
 
 // question is the state of a binding's credential. It is guarded by Binding.mu.
 type question struct {
-	due     int64   // when to ask again; 0: it is being asked, or waits for that
-	waits   int64   // since when it waits to be asked; 0: it does not
-	good    int64   // when the last good answer came, plus the time spent waiting since
-	reports uint32  // that the subject ended
-	cleared uint32  // how many of those a good answer followed
-	settled uint32  // how many of those any answer followed, and its End
-	queued  [2]bool // whether it is in questions.waiting, by urgency
+	due      int64   // when to ask again; 0: it is being asked, or waits for that
+	waits    int64   // since when it waits to be asked; 0: it does not
+	good     int64   // when the last good answer came, plus the time spent waiting since
+	reports  uint32  // that the subject ended
+	cleared  uint32  // how many of those a good answer followed
+	answered uint32  // how many of those any answer followed, and its End
+	queued   [2]bool // whether it is in recheckQueue.waiting, by urgency
 }
 
 // lastGood is good with the present wait. Time spent waiting does not count as time without
@@ -42,7 +42,7 @@ func (q *question) lastGood(answered int64) int64 {
 // renew takes the voucher of a credential for a good answer.
 func (q *question) renew(b *Binding) {
 	now := b.registry.Now()
-	q.good, q.waits, q.due, q.cleared, q.settled, q.queued = now, 0, now+b.recheckPause(), q.reports, q.reports, [2]bool{}
+	q.good, q.waits, q.due, q.cleared, q.answered, q.queued = now, 0, now+b.recheckPause(), q.reports, q.reports, [2]bool{}
 }
 
 func (b *Binding) recheckPause() int64 {
@@ -55,7 +55,7 @@ func (b *Binding) wake(now int64) int64 {
 	due := int64(0)
 	if b.ending.at.Load() == 0 {
 		var cause *Cause
-		if due, cause = b.check(now); cause != nil {
+		if due, cause = b.recheck(now); cause != nil {
 			b.end(cause)
 		}
 	}
@@ -68,9 +68,9 @@ func (b *Binding) wake(now int64) int64 {
 	return due
 }
 
-// check returns when the first deadline of the credential is due, or the cause if it has
+// recheck returns when the first deadline of the credential is due, or the cause if it has
 // passed, and has the Auth asked if it is time.
-func (b *Binding) check(now int64) (due int64, cause *Cause) {
+func (b *Binding) recheck(now int64) (due int64, cause *Cause) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	t := b.times()
@@ -108,7 +108,7 @@ func (b *Binding) ask(now int64, urgency int) {
 	}
 	if !q.queued[urgency] {
 		q.queued[urgency] = true
-		b.follow.Load().questions.add(b, urgency)
+		b.follow.Load().queue.add(b, urgency)
 	}
 }
 
@@ -134,11 +134,11 @@ func (b *Binding) askAgain() {
 	b.ask(b.registry.Now(), routine)
 }
 
-// settled reports whether an answer has followed, or none is needed any more.
-func (r report) settled() bool {
+// answered reports whether an answer has followed, or none is needed any more.
+func (r report) answered() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.stage.Load() != bound || int32(r.question.settled-r.number) >= 0
+	return r.stage.Load() != bound || int32(r.question.answered-r.number) >= 0
 }
 
 // asked is a binding that a question is about, its principal then, and how many reports that
@@ -149,7 +149,7 @@ type asked struct {
 	reports uint32
 }
 
-// ask is the task of questions. The answer holds for all members of the same credential.
+// ask is the task of the queue. The answer holds for all members of the same credential.
 func (f *follow) ask(b *Binding) {
 	group := f.group(b)
 	if len(group) == 0 {
@@ -167,21 +167,21 @@ func (f *follow) ask(b *Binding) {
 		if cause := x.takeAnswer(cause, err); cause != nil {
 			x.end(cause)
 		}
-		x.settle()
-		f.questions.answered(x.Binding)
+		x.markAnswered()
+		f.queue.wake(x.Binding)
 	}
 }
 
-// settle says that an answer to these reports has been acted on.
-func (a asked) settle() {
+// markAnswered notes that an answer to these reports has been acted on.
+func (a asked) markAnswered() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if q := &a.question; int32(a.reports-q.settled) > 0 { // a later question may have been faster
-		q.settled = a.reports
+	if q := &a.question; int32(a.reports-q.answered) > 0 { // a later question may have been faster
+		q.answered = a.reports
 	}
 }
 
-// taken begins the question about b, which was taken out of questions; false if b does not
+// taken begins the question about b, which was taken out of the queue; false if b does not
 // wait there any more, since a question about another member covered it.
 func (b *Binding) taken(f *follow) (asked, bool) {
 	b.mu.Lock()

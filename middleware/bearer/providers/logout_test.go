@@ -60,7 +60,7 @@ func TestASignOutAtTheProviderEndsTheSocketsOfItsSession(t *testing.T) {
 // login begins a session with the claims of an ID token.
 func login(sessions *session.Manager) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		err := sessions.Login(r.Context(), session.Identity{Subject: "account 7", Provider: session.Provider{
+		err := sessions.Login(r.Context(), session.Identity{Subject: "account 7", Provider: session.ProviderSignIn{
 			Issuer: r.FormValue("iss"), Subject: r.FormValue("sub"), SessionID: r.FormValue("sid"),
 		}})
 		if err != nil {

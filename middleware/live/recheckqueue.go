@@ -15,9 +15,9 @@ const (
 	urgent
 )
 
-// questions are the bindings of one Auth that wait to be asked about, on goroutines that
+// recheckQueue has the bindings of one Auth that wait to be asked about, on goroutines that
 // are there only while there is work.
-type questions struct {
+type recheckQueue struct {
 	task func(*Binding)
 
 	mu      sync.Mutex
@@ -26,7 +26,7 @@ type questions struct {
 	awaited map[*Binding]chan struct{} // closed when a question about it has been answered, or dropped
 }
 
-func (q *questions) add(b *Binding, urgency int) {
+func (q *recheckQueue) add(b *Binding, urgency int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.waiting[urgency] = append(q.waiting[urgency], b)
@@ -36,15 +36,15 @@ func (q *questions) add(b *Binding, urgency int) {
 	}
 }
 
-func (q *questions) work() {
+func (q *recheckQueue) work() {
 	for b := q.take(); b != nil; b = q.take() {
 		q.task(b)
-		q.answered(b)
+		q.wake(b)
 	}
 }
 
-// answered wakes the calls of settle that wait for an answer about b.
-func (q *questions) answered(b *Binding) {
+// wake wakes the calls of awaitAnswers that wait for an answer about b.
+func (q *recheckQueue) wake(b *Binding) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if done := q.awaited[b]; done != nil {
@@ -53,7 +53,7 @@ func (q *questions) answered(b *Binding) {
 	}
 }
 
-func (q *questions) await(b *Binding) <-chan struct{} {
+func (q *recheckQueue) await(b *Binding) <-chan struct{} {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.awaited == nil {
@@ -71,16 +71,16 @@ type report struct {
 	number uint32
 }
 
-// settle waits until these reports are answered, at most as long as given. It does not wait for
+// awaitAnswers waits until these reports are answered, at most as long as given. It does not wait for
 // questions about others.
-func (q *questions) settle(reports []report, most time.Duration) {
+func (q *recheckQueue) awaitAnswers(reports []report, most time.Duration) {
 	timer := time.NewTimer(most)
 	defer timer.Stop()
 	for _, r := range reports {
-		for !r.settled() {
+		for !r.answered() {
 			done := q.await(r.Binding)
-			if r.settled() { // before there was anything to close
-				q.answered(r.Binding)
+			if r.answered() { // before there was anything to close
+				q.wake(r.Binding)
 				break
 			}
 			select {
@@ -94,7 +94,7 @@ func (q *questions) settle(reports []report, most time.Duration) {
 
 // take returns the next binding, an urgent one first; nil: there is none, and the worker
 // ends.
-func (q *questions) take() *Binding {
+func (q *recheckQueue) take() *Binding {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for urgency := len(q.waiting) - 1; urgency >= 0; urgency-- {
