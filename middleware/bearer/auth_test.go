@@ -124,13 +124,13 @@ func TestAnAuthAsksEachOnce(t *testing.T) {
 		r               *http.Request
 		reads, askedFor int32
 	}{
-		{"a cookie", s.rest, withCookies(plain(), cookies), 1, 0},
-		{"a token that names a session", s.rest, bound(), 1, 1},
-		{"a token that names none", s.rest, request(token(header(), claims())), 0, 1},
-		{"a token beside tickets", s.socket, bound(), 1, 1},
-		{"a ticket of a session", s.socket, s.fetchTicket(t, withCookies(plain(), cookies)), 1, 0},
-		{"a ticket of a token that names a session", s.socket, s.fetchTicket(t, bound()), 1, 1},
-		{"a ticket of a token that names none", s.socket, s.fetchTicket(t, request(token(header(), claims()))), 0, 1},
+		{name: "a cookie", auth: s.rest, r: withCookies(plain(), cookies), reads: 1},
+		{name: "a token that names a session", auth: s.rest, r: bound(), reads: 1, askedFor: 1},
+		{name: "a token that names none", auth: s.rest, r: request(token(header(), claims())), askedFor: 1},
+		{name: "a token beside tickets", auth: s.socket, r: bound(), reads: 1, askedFor: 1},
+		{name: "a ticket of a session", auth: s.socket, r: s.fetchTicket(t, withCookies(plain(), cookies)), reads: 1},
+		{name: "a ticket of a token that names a session", auth: s.socket, r: s.fetchTicket(t, bound()), reads: 1, askedFor: 1},
+		{name: "a ticket of a token that names none", auth: s.socket, r: s.fetchTicket(t, request(token(header(), claims()))), askedFor: 1},
 	} {
 		s.store.reads.Store(0)
 		s.asked.Store(0)

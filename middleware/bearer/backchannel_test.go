@@ -109,13 +109,13 @@ func TestLogoutRequestIsValidated(t *testing.T) {
 		name, method, media, body string
 		status                    int
 	}{
-		{"GET", "GET", "application/x-www-form-urlencoded", good, 405},
-		{"JSON", "POST", "application/json", good, 400},
-		{"no Content-Type", "POST", "", good, 400},
-		{"the token twice", "POST", "application/x-www-form-urlencoded", good + "&" + good, 400},
-		{"an endless body", "POST", "application/x-www-form-urlencoded", "a=" + strings.Repeat("a", 1<<20), 400},
-		{"a bad escape", "POST", "application/x-www-form-urlencoded", "logout_token=%zz", 400},
-		{"with a parameter of the future", "POST", "application/x-www-form-urlencoded; charset=utf-8", good + "&a=b", 200},
+		{name: "GET", method: "GET", media: "application/x-www-form-urlencoded", body: good, status: 405},
+		{name: "JSON", method: "POST", media: "application/json", body: good, status: 400},
+		{name: "no Content-Type", method: "POST", body: good, status: 400},
+		{name: "the token twice", method: "POST", media: "application/x-www-form-urlencoded", body: good + "&" + good, status: 400},
+		{name: "an endless body", method: "POST", media: "application/x-www-form-urlencoded", body: "a=" + strings.Repeat("a", 1<<20), status: 400},
+		{name: "a bad escape", method: "POST", media: "application/x-www-form-urlencoded", body: "logout_token=%zz", status: 400},
+		{name: "with a parameter of the future", method: "POST", media: "application/x-www-form-urlencoded; charset=utf-8", body: good + "&a=b", status: 200},
 	} {
 		r := httptest.NewRequest(tt.method, "/backchannel-logout?"+good, strings.NewReader(tt.body)) // the query does not count
 		r.Header.Set("Content-Type", tt.media)

@@ -151,13 +151,13 @@ func TestASessionClaimOfAnotherName(t *testing.T) {
 		want   string
 		handle string
 	}{
-		{"it names a session", own, claims().with("https://issuer.example/session", handle), "accepted", handle},
-		{"it names none that lives", own, claims().with("https://issuer.example/session", "x"), expired, ""},
-		{"it is not a string", own, claims().with("https://issuer.example/session", 1), invalid, ""},
-		{"it is empty", own, claims().with("https://issuer.example/session", ""), invalid, ""},
-		{"sid means nothing", own, claims().with("sid", "x"), "accepted", ""},
-		{"and may be of any type", own, claims().with("sid", 1), "accepted", ""},
-		{"a session at the issuer", atTheIssuer, claims().with("session_state", "s1"), "accepted", "5ck223hXtrb6XLfHnm1SI6kiLSHGf6uBOlgdFHtNFUU"},
+		{name: "it names a session", tokens: own, claims: claims().with("https://issuer.example/session", handle), want: "accepted", handle: handle},
+		{name: "it names none that lives", tokens: own, claims: claims().with("https://issuer.example/session", "x"), want: expired},
+		{name: "it is not a string", tokens: own, claims: claims().with("https://issuer.example/session", 1), want: invalid},
+		{name: "it is empty", tokens: own, claims: claims().with("https://issuer.example/session", ""), want: invalid},
+		{name: "sid means nothing", tokens: own, claims: claims().with("sid", "x"), want: "accepted"},
+		{name: "and may be of any type", tokens: own, claims: claims().with("sid", 1), want: "accepted"},
+		{name: "a session at the issuer", tokens: atTheIssuer, claims: claims().with("session_state", "s1"), want: "accepted", handle: "5ck223hXtrb6XLfHnm1SI6kiLSHGf6uBOlgdFHtNFUU"},
 	} {
 		for range 2 { // first seen, then remembered
 			p, err := c.tokens.Authenticate(request(token(header(), c.claims)))

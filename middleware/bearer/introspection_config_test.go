@@ -188,15 +188,15 @@ func TestDiscoveryOfTheEndpoint(t *testing.T) {
 			want   string
 			looked int
 		}{
-			{"the issuer is down", "", 0, unavailable, 1},
-			{"it is back, within 10 s", good.String(), 9 * time.Second, unavailable, 1},
-			{"metadata of another issuer, RFC 8414 §3.3", good.with("issuer", "https://other.example").String(), time.Second, unavailable, 2},
-			{"without the endpoint", good.without("introspection_endpoint").String(), 10 * time.Second, unavailable, 3},
-			{"an endpoint over http", good.with("introspection_endpoint", "http://issuer.example/").String(), 10 * time.Second, unavailable, 4},
-			{"good", good.String(), 10 * time.Second, "accepted", 5},
-			{"the issuer is down, the endpoint is not", "", 2 * time.Minute, "accepted", 5},
-			{"for longer than an hour", "", 56 * time.Minute, "accepted", 5},
-			{"still", "", 2 * time.Minute, "accepted", 6},
+			{name: "the issuer is down", want: unavailable, looked: 1},
+			{name: "it is back, within 10 s", meta: good.String(), after: 9 * time.Second, want: unavailable, looked: 1},
+			{name: "metadata of another issuer, RFC 8414 §3.3", meta: good.with("issuer", "https://other.example").String(), after: time.Second, want: unavailable, looked: 2},
+			{name: "without the endpoint", meta: good.without("introspection_endpoint").String(), after: 10 * time.Second, want: unavailable, looked: 3},
+			{name: "an endpoint over http", meta: good.with("introspection_endpoint", "http://issuer.example/").String(), after: 10 * time.Second, want: unavailable, looked: 4},
+			{name: "good", meta: good.String(), after: 10 * time.Second, want: "accepted", looked: 5},
+			{name: "the issuer is down, the endpoint is not", after: 2 * time.Minute, want: "accepted", looked: 5},
+			{name: "for longer than an hour", after: 56 * time.Minute, want: "accepted", looked: 5},
+			{name: "still", after: 2 * time.Minute, want: "accepted", looked: 6},
 		} {
 			meta = step.meta
 			time.Sleep(step.after)

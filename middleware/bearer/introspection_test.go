@@ -167,14 +167,14 @@ func TestHowLongAnAnswerServes(t *testing.T) {
 			want   string
 			asked  int64
 		}{
-			{"first", func() {}, 0, "accepted", 1},
-			{"just before the end of CacheFor", func() { i.revokes(opaque) }, 10*time.Second - 1, "accepted", 1},
-			{"at its end", func() {}, 1, invalid, 2},
-			{"just before the end of 2 s", func() { i.issues(opaque, members().with("exp", time.Now().Unix()+19)) }, 2*time.Second - 1, invalid, 2},
-			{"at their end", func() {}, 1, "accepted", 3},
-			{"the endpoint is down", func() { i.becomes(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }) }, 10 * time.Second, unavailable, 4},
-			{"that is not remembered", func() {}, 0, unavailable, 5},
-			{"it is back, and exp has passed", func() { i.becomes(nil) }, 10 * time.Second, expired, 6},
+			{name: "first", change: func() {}, want: "accepted", asked: 1},
+			{name: "just before the end of CacheFor", change: func() { i.revokes(opaque) }, after: 10*time.Second - 1, want: "accepted", asked: 1},
+			{name: "at its end", change: func() {}, after: 1, want: invalid, asked: 2},
+			{name: "just before the end of 2 s", change: func() { i.issues(opaque, members().with("exp", time.Now().Unix()+19)) }, after: 2*time.Second - 1, want: invalid, asked: 2},
+			{name: "at their end", change: func() {}, after: 1, want: "accepted", asked: 3},
+			{name: "the endpoint is down", change: func() { i.becomes(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }) }, after: 10 * time.Second, want: unavailable, asked: 4},
+			{name: "that is not remembered", change: func() {}, want: unavailable, asked: 5},
+			{name: "it is back, and exp has passed", change: func() { i.becomes(nil) }, after: 10 * time.Second, want: expired, asked: 6},
 		} {
 			step.change()
 			time.Sleep(step.after)

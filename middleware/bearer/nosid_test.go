@@ -27,11 +27,11 @@ func TestSignOutEverywhereOfATokenWithoutASession(t *testing.T) {
 		signOut func(context.Context, *session.Manager) error
 		want    string
 	}{
-		{"LogoutEverywhere, the revocations of the Manager's store", issuer, nil, everywhere, good},
-		{"LogoutEverywhere, revocations that both configurations name", issuer, middleware.NewRevocations(), everywhere, revoked},
-		{"the same, of sessions of another issuer", "session", middleware.NewRevocations(), everywhere, good},
-		{"Revoke of the subject, in the Manager's store", issuer, nil, revoke, revoked},
-		{"the same, of sessions of another issuer", "session", nil, revoke, revoked},
+		{name: "LogoutEverywhere, the revocations of the Manager's store", issuer: issuer, signOut: everywhere, want: good},
+		{name: "LogoutEverywhere, revocations that both configurations name", issuer: issuer, shared: middleware.NewRevocations(), signOut: everywhere, want: revoked},
+		{name: "the same, of sessions of another issuer", issuer: "session", shared: middleware.NewRevocations(), signOut: everywhere, want: good},
+		{name: "Revoke of the subject, in the Manager's store", issuer: issuer, signOut: revoke, want: revoked},
+		{name: "the same, of sessions of another issuer", issuer: "session", signOut: revoke, want: revoked},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

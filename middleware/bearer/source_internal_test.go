@@ -36,10 +36,10 @@ func TestPause(t *testing.T) {
 		took time.Duration
 		want bool
 	}{
-		{"shorter than a look", 3 * time.Second, nil, 3 * time.Second, true},
-		{"of several looks", 65 * time.Second, nil, 65 * time.Second, true},
-		{"an attempt is scheduled", time.Hour, func(s *source, _ func()) { s.wake <- struct{}{} }, 25 * time.Second, true},
-		{"it is closed", time.Hour, func(_ *source, cancel func()) { cancel() }, 25 * time.Second, false},
+		{name: "shorter than a look", d: 3 * time.Second, took: 3 * time.Second, want: true},
+		{name: "of several looks", d: 65 * time.Second, took: 65 * time.Second, want: true},
+		{name: "an attempt is scheduled", d: time.Hour, end: func(s *source, _ func()) { s.wake <- struct{}{} }, took: 25 * time.Second, want: true},
+		{name: "it is closed", d: time.Hour, end: func(_ *source, cancel func()) { cancel() }, took: 25 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

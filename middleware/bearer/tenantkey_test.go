@@ -29,17 +29,17 @@ func TestAKeyOfOneTenantSignsForNoOther(t *testing.T) {
 		keyIssuer any
 		want      string
 	}{
-		{"several tenants, a key without issuer", v2, several, nil, "accepted"},
-		{"several tenants, the key of all", v2, several, template, "accepted"},
-		{"several tenants, the key of this one", v2, several, v2.issuer, "accepted"},
-		{"several tenants, the key of personal accounts", v2, several, personal, invalid},
-		{"several tenants, a key of no tenant", v2, several, "https://login.microsoftonline.com", invalid},
-		{"several tenants, a key with a tenant that begins with this one", v2, several, "https://login.microsoftonline.com/" + entraTenant + "x/v2.0", invalid},
-		{"one tenant, the key of all", v2, one, template, "accepted"},
-		{"one tenant, the key of personal accounts", v2, one, personal, invalid},
-		{"version 1.0, the key of all", v1, one, template, "accepted"},
-		{"version 1.0, the key of this one, which names version 2.0", v1, one, v2.issuer, "accepted"},
-		{"version 1.0, the key of personal accounts", v1, one, personal, invalid},
+		{name: "several tenants, a key without issuer", of: v2, change: several, want: "accepted"},
+		{name: "several tenants, the key of all", of: v2, change: several, keyIssuer: template, want: "accepted"},
+		{name: "several tenants, the key of this one", of: v2, change: several, keyIssuer: v2.issuer, want: "accepted"},
+		{name: "several tenants, the key of personal accounts", of: v2, change: several, keyIssuer: personal, want: invalid},
+		{name: "several tenants, a key of no tenant", of: v2, change: several, keyIssuer: "https://login.microsoftonline.com", want: invalid},
+		{name: "several tenants, a key with a tenant that begins with this one", of: v2, change: several, keyIssuer: "https://login.microsoftonline.com/" + entraTenant + "x/v2.0", want: invalid},
+		{name: "one tenant, the key of all", of: v2, change: one, keyIssuer: template, want: "accepted"},
+		{name: "one tenant, the key of personal accounts", of: v2, change: one, keyIssuer: personal, want: invalid},
+		{name: "version 1.0, the key of all", of: v1, change: one, keyIssuer: template, want: "accepted"},
+		{name: "version 1.0, the key of this one, which names version 2.0", of: v1, change: one, keyIssuer: v2.issuer, want: "accepted"},
+		{name: "version 1.0, the key of personal accounts", of: v1, change: one, keyIssuer: personal, want: invalid},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -53,15 +53,15 @@ func TestAWithdrawnKeyEndsItsTokens(t *testing.T) {
 			after               time.Duration
 			alive, authenticate string // of the old key
 		}{
-			{"before a change", func() {}, 5 * time.Minute, "accepted", "accepted"},
-			{"the issuer is down", func() { i.set.Store(nil) }, 50 * time.Minute, "accepted", "accepted"},
-			{"it was down for longer than MaxStale", func() {}, 15 * time.Minute, unavailable, unavailable},
-			{"it is back", func() { i.serves(keys(old, stays)) }, 15 * time.Second, "accepted", "accepted"},
-			{"the key has another kid", func() { i.serves(keys(jwk("older", ecKey()), stays)) }, 5 * time.Minute, "accepted", invalid},
-			{"it is withdrawn", func() { i.serves(keys(stays)) }, 5 * time.Minute, expired, invalid},
-			{"and an earlier one is published again", func() { i.serves(keys(old, stays)) }, 5 * time.Minute, "accepted", "accepted"},
-			{"it is withdrawn again", func() { i.serves(keys(stays)) }, 5 * time.Minute, expired, invalid},
-			{"the issuer is down since", func() { i.set.Store(nil) }, 20 * time.Minute, expired, unavailable},
+			{name: "before a change", change: func() {}, after: 5 * time.Minute, alive: "accepted", authenticate: "accepted"},
+			{name: "the issuer is down", change: func() { i.set.Store(nil) }, after: 50 * time.Minute, alive: "accepted", authenticate: "accepted"},
+			{name: "it was down for longer than MaxStale", change: func() {}, after: 15 * time.Minute, alive: unavailable, authenticate: unavailable},
+			{name: "it is back", change: func() { i.serves(keys(old, stays)) }, after: 15 * time.Second, alive: "accepted", authenticate: "accepted"},
+			{name: "the key has another kid", change: func() { i.serves(keys(jwk("older", ecKey()), stays)) }, after: 5 * time.Minute, alive: "accepted", authenticate: invalid},
+			{name: "it is withdrawn", change: func() { i.serves(keys(stays)) }, after: 5 * time.Minute, alive: expired, authenticate: invalid},
+			{name: "and an earlier one is published again", change: func() { i.serves(keys(old, stays)) }, after: 5 * time.Minute, alive: "accepted", authenticate: "accepted"},
+			{name: "it is withdrawn again", change: func() { i.serves(keys(stays)) }, after: 5 * time.Minute, alive: expired, authenticate: invalid},
+			{name: "the issuer is down since", change: func() { i.set.Store(nil) }, after: 20 * time.Minute, alive: expired, authenticate: unavailable},
 		} {
 			step.change()
 			time.Sleep(step.after)

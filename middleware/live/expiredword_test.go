@@ -26,10 +26,10 @@ func TestRevocationThatSaysExpired(t *testing.T) {
 			want     string
 			revoked  bool
 		}{
-			{"a reported end is a revocation", func() { w.store.tell(names["subject"]) }, false, "expired", true},
-			{"it overrules a cause that flushes", func() { w.store.tell(names["subject"]) }, true, "restart expired", true},
-			{"an end that a recheck finds is none", func() { time.Sleep(time.Minute) }, false, "expired", false},
-			{"and overrules nothing", func() { time.Sleep(time.Minute) }, true, "restart", false},
+			{sentence: "a reported end is a revocation", event: func() { w.store.tell(names["subject"]) }, want: "expired", revoked: true},
+			{sentence: "it overrules a cause that flushes", event: func() { w.store.tell(names["subject"]) }, restarts: true, want: "restart expired", revoked: true},
+			{sentence: "an end that a recheck finds is none", event: func() { time.Sleep(time.Minute) }, want: "expired"},
+			{sentence: "and overrules nothing", event: func() { time.Sleep(time.Minute) }, restarts: true, want: "restart"},
 		}
 		for _, tt := range tests {
 			w.store.answer(nil)

@@ -192,15 +192,15 @@ func TestLimitPerAddress(t *testing.T) {
 		first, second string // remote address, then X-Forwarded-For
 		shared        bool
 	}{
-		{"one IPv4 address is one client, whatever the port", nil, "192.0.2.1:1", "192.0.2.1:2", true},
-		{"two IPv4 addresses are two", nil, "192.0.2.1:1", "192.0.2.2:1", false},
-		{"IPv4 in IPv6 is IPv4", nil, "192.0.2.1:1", "[::ffff:192.0.2.1]:1", true},
-		{"an IPv6 /64 is one client", nil, "[2001:db8:1:2::1]:1", "[2001:db8:1:2:ffff::2]:1", true},
-		{"two IPv6 /64 are two", nil, "[2001:db8:1:2::1]:1", "[2001:db8:1:3::1]:1", false},
-		{"an unknown address is not counted", nil, "@", "@", false},
-		{"a header is not believed without Proxies", nil, "192.0.2.1:1 198.51.100.1", "192.0.2.1:1 198.51.100.2", true},
-		{"behind a trusted proxy the header tells clients apart", proxies, "192.0.2.1:1 198.51.100.1", "192.0.2.1:1 198.51.100.2", false},
-		{"and finds one client behind two proxies", proxies, "192.0.2.1:1 198.51.100.1", "192.0.2.2:1 198.51.100.1", true},
+		{sentence: "one IPv4 address is one client, whatever the port", first: "192.0.2.1:1", second: "192.0.2.1:2", shared: true},
+		{sentence: "two IPv4 addresses are two", first: "192.0.2.1:1", second: "192.0.2.2:1"},
+		{sentence: "IPv4 in IPv6 is IPv4", first: "192.0.2.1:1", second: "[::ffff:192.0.2.1]:1", shared: true},
+		{sentence: "an IPv6 /64 is one client", first: "[2001:db8:1:2::1]:1", second: "[2001:db8:1:2:ffff::2]:1", shared: true},
+		{sentence: "two IPv6 /64 are two", first: "[2001:db8:1:2::1]:1", second: "[2001:db8:1:3::1]:1"},
+		{sentence: "an unknown address is not counted", first: "@", second: "@"},
+		{sentence: "a header is not believed without Proxies", first: "192.0.2.1:1 198.51.100.1", second: "192.0.2.1:1 198.51.100.2", shared: true},
+		{sentence: "behind a trusted proxy the header tells clients apart", proxies: proxies, first: "192.0.2.1:1 198.51.100.1", second: "192.0.2.1:1 198.51.100.2"},
+		{sentence: "and finds one client behind two proxies", proxies: proxies, first: "192.0.2.1:1 198.51.100.1", second: "192.0.2.2:1 198.51.100.1", shared: true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.sentence, func(t *testing.T) {

@@ -153,13 +153,13 @@ func TestLongPollBecomesARefusal(t *testing.T) {
 		status       int
 		reason       string
 	}{
-		{"GET, revoked", http.MethodGet, Revoked, 401, "credential_revoked"},
-		{"GET, expired", http.MethodGet, Expired, 401, "credential_expired"},
-		{"GET, other roles", http.MethodGet, Reauth.Wrap(middleware.Unauthorized(middleware.ReasonCredentialOutdated, nil)), 401, "credential_outdated"},
-		{"GET, too old", http.MethodGet, Reauth, 401, "credential_expired"},
-		{"GET, forbidden", http.MethodGet, Forbidden, 403, "forbidden"},
-		{"GET, restart", http.MethodGet, Restart, 503, "unavailable"},
-		{"a POST may have had its effect: cut", http.MethodPost, Revoked, 0, ""},
+		{name: "GET, revoked", method: http.MethodGet, cause: Revoked, status: 401, reason: "credential_revoked"},
+		{name: "GET, expired", method: http.MethodGet, cause: Expired, status: 401, reason: "credential_expired"},
+		{name: "GET, other roles", method: http.MethodGet, cause: Reauth.Wrap(middleware.Unauthorized(middleware.ReasonCredentialOutdated, nil)), status: 401, reason: "credential_outdated"},
+		{name: "GET, too old", method: http.MethodGet, cause: Reauth, status: 401, reason: "credential_expired"},
+		{name: "GET, forbidden", method: http.MethodGet, cause: Forbidden, status: 403, reason: "forbidden"},
+		{name: "GET, restart", method: http.MethodGet, cause: Restart, status: 503, reason: "unavailable"},
+		{name: "a POST may have had its effect: cut", method: http.MethodPost, cause: Revoked},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -115,21 +115,21 @@ func TestSuspensionAsksAtOnce(t *testing.T) {
 		want   string
 		within time.Duration
 	}{
-		{"it is good", 8 * time.Hour, func(*world) {}, "", 0},
-		{"another process has signed the user out", 8 * time.Hour, func(w *world) { w.store.learn(names["session"]) }, "revoked", 2 * tick},
-		{"nothing answers, and the last answer is too old", 8 * time.Hour, func(w *world) {
+		{name: "it is good", asleep: 8 * time.Hour, change: func(*world) {}},
+		{name: "another process has signed the user out", asleep: 8 * time.Hour, change: func(w *world) { w.store.learn(names["session"]) }, want: "revoked", within: 2 * tick},
+		{name: "nothing answers, and the last answer is too old", asleep: 8 * time.Hour, change: func(w *world) {
 			w.store.answer(func(context.Context, middleware.Principal) error { return errors.New("down") })
-		}, "later", 20*time.Second + tick},
-		{"nothing answers, and the last answer is not too old", 4 * time.Minute, func(w *world) {
+		}, want: "later", within: 20*time.Second + tick},
+		{name: "nothing answers, and the last answer is not too old", asleep: 4 * time.Minute, change: func(w *world) {
 			w.store.answer(func(context.Context, middleware.Principal) error { return errors.New("down") })
-		}, "later", 10*time.Minute + tick},
-		{"the first question hangs", 8 * time.Hour, func(w *world) {
+		}, want: "later", within: 10*time.Minute + tick},
+		{name: "the first question hangs", asleep: 8 * time.Hour, change: func(w *world) {
 			w.store.answer(func(ctx context.Context, _ middleware.Principal) error {
 				w.store.answer(nil)
 				<-ctx.Done()
 				return ctx.Err()
 			})
-		}, "", 0},
+		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			suspended(t, cfg, func(t *testing.T, w *world, resume func(time.Duration, ...*fake)) {

@@ -160,12 +160,12 @@ func TestExpiresIn(t *testing.T) {
 		want           int
 		ttl            time.Duration
 	}{
-		{"a credential that does not end", 0, forever, 30, 30 * time.Second},
-		{"one that ends later", 0, time.Hour, 30, 30 * time.Second},
-		{"one that ends before", 0, 5 * time.Second, 5, 5 * time.Second},
-		{"one that ends within a second after a whole one", 0, 5*time.Second + 999*time.Millisecond, 5, 5*time.Second + 999*time.Millisecond},
-		{"one of a second", 0, time.Second, 1, time.Second},
-		{"a lifetime of its own", 90 * time.Second, time.Hour, 90, 90 * time.Second},
+		{name: "a credential that does not end", ends: forever, want: 30, ttl: 30 * time.Second},
+		{name: "one that ends later", ends: time.Hour, want: 30, ttl: 30 * time.Second},
+		{name: "one that ends before", ends: 5 * time.Second, want: 5, ttl: 5 * time.Second},
+		{name: "one that ends within a second after a whole one", ends: 5*time.Second + 999*time.Millisecond, want: 5, ttl: 5*time.Second + 999*time.Millisecond},
+		{name: "one of a second", ends: time.Second, want: 1, ttl: time.Second},
+		{name: "a lifetime of its own", lifetime: 90 * time.Second, ends: time.Hour, want: 90, ttl: 90 * time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -32,15 +32,15 @@ func TestNothingSeesTheTicket(t *testing.T) {
 		edit   func(*http.Request)
 		status int
 	}{
-		{"accepted as a subprotocol", "/ws?room=7", []string{"chat, ticket.TICKET"}, nil, 200},
-		{"accepted in the query", "/ws?room=7&ticket=TICKET", []string{"chat"}, nil, 200},
-		{"accepted in the query, absolute form (RFC 9112 §3.2.2)", "https://app.example/ws?ticket=TICKET&room=7", nil, nil, 200},
-		{"in a form that was parsed further out", "/ws?ticket=TICKET&room=7", nil, func(r *http.Request) { _ = r.ParseForm() }, 200},
-		{"both ways", "/ws?ticket=TICKET", []string{"ticket.TICKET", "chat"}, nil, 400},
-		{"cut short", "/ws?ticket=TICKET.", []string{"chat"}, nil, 400},
-		{"in capitals", "/ws", []string{"chat, Ticket.TICKET"}, nil, 400},
-		{"behind a no-break space", "/ws", []string{"chat,\u00a0ticket.TICKET"}, nil, 200},
-		{"its Upgrade lost on the way", "/ws?ticket=TICKET", nil, func(r *http.Request) { delete(r.Header, "Upgrade") }, 400},
+		{name: "accepted as a subprotocol", target: "/ws?room=7", offer: []string{"chat, ticket.TICKET"}, status: 200},
+		{name: "accepted in the query", target: "/ws?room=7&ticket=TICKET", offer: []string{"chat"}, status: 200},
+		{name: "accepted in the query, absolute form (RFC 9112 §3.2.2)", target: "https://app.example/ws?ticket=TICKET&room=7", status: 200},
+		{name: "in a form that was parsed further out", target: "/ws?ticket=TICKET&room=7", edit: func(r *http.Request) { _ = r.ParseForm() }, status: 200},
+		{name: "both ways", target: "/ws?ticket=TICKET", offer: []string{"ticket.TICKET", "chat"}, status: 400},
+		{name: "cut short", target: "/ws?ticket=TICKET.", offer: []string{"chat"}, status: 400},
+		{name: "in capitals", target: "/ws", offer: []string{"chat, Ticket.TICKET"}, status: 400},
+		{name: "behind a no-break space", target: "/ws", offer: []string{"chat,\u00a0ticket.TICKET"}, status: 200},
+		{name: "its Upgrade lost on the way", target: "/ws?ticket=TICKET", edit: func(r *http.Request) { delete(r.Header, "Upgrade") }, status: 400},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
