@@ -48,7 +48,8 @@ func TestAccessLogWritesOneLine(t *testing.T) {
 		w.WriteHeader(http.StatusCreated)
 		_, _ = io.WriteString(w, "hello")
 	})
-	lines := logged(t, ok, requestWith("POST", "https://app.example/rooms?token=s3cret", "X-Bearer", "ann", "Origin", "https://app.example"), auth.Handler)
+	lines := logged(t, ok, requestWith("POST", "https://app.example/rooms?token=s3cret",
+		"X-Bearer", "ann", "Origin", "https://app.example"), auth.Handler)
 	if len(lines) != 1 {
 		t.Fatalf("%d lines", len(lines))
 	}
@@ -84,13 +85,20 @@ func TestAccessLogOfRefusals(t *testing.T) {
 		level, reason, cause string
 	}{
 		{
-			name: "a refusal", handler: refuse(&middleware.Refusal{Status: 403, Reason: "origin_not_allowed", Err: errors.New("https://evil.example")}),
+			name: "a refusal", handler: refuse(&middleware.Refusal{
+				Status: 403,
+				Reason: "origin_not_allowed", Err: errors.New("https://evil.example"),
+			}),
 			status: 403, level: "WARN", reason: "origin_not_allowed", cause: "https://evil.example",
 		},
-		{name: "a fault", handler: refuse(errors.New("disk is full")), status: 500, level: "ERROR", reason: "internal", cause: "disk is full"},
 		{
-			name: "a store that is down", handler: refuse(&middleware.Refusal{Status: 503, Reason: "unavailable", Err: errors.New("redis: timeout")}),
-			status: 503, level: "ERROR", reason: "unavailable", cause: "redis: timeout",
+			name: "a fault", handler: refuse(errors.New("disk is full")),
+			status: 500, level: "ERROR", reason: "internal", cause: "disk is full",
+		},
+		{
+			name:    "a store that is down",
+			handler: refuse(&middleware.Refusal{Status: 503, Reason: "unavailable", Err: errors.New("redis: timeout")}),
+			status:  503, level: "ERROR", reason: "unavailable", cause: "redis: timeout",
 		},
 		{name: "a 404 of another handler", handler: http.NotFoundHandler(), status: 404, level: "INFO"},
 	} {
@@ -139,7 +147,8 @@ func TestAccessLogKeepsSecretsOut(t *testing.T) {
 	echo := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })
 	r := httptest.NewRequest("POST", "https://user:s3cret@app.example/ws?ticket=s3cret#s3cret", strings.NewReader("s3cret"))
 	for _, name := range []string{
-		"Authorization", "Proxy-Authorization", "Cookie", "Sec-WebSocket-Protocol", "Sec-WebSocket-Key", "Referer", "X-Csrf-Token", "X-Bearer",
+		"Authorization", "Proxy-Authorization", "Cookie", "Sec-WebSocket-Protocol",
+		"Sec-WebSocket-Key", "Referer", "X-Csrf-Token", "X-Bearer",
 	} {
 		r.Header.Set(name, "s3cret")
 	}

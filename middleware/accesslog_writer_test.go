@@ -80,8 +80,9 @@ func TestAccessLogLetsResponseControllerPass(t *testing.T) {
 		func(w http.ResponseWriter, _ *http.Request) {
 			rc := http.NewResponseController(w)
 			for what, err := range map[string]error{
-				"read deadline": rc.SetReadDeadline(time.Now().Add(time.Hour)), "write deadline": rc.SetWriteDeadline(time.Now().Add(time.Hour)),
-				"full duplex": rc.EnableFullDuplex(), "flush": rc.Flush(),
+				"read deadline":  rc.SetReadDeadline(time.Now().Add(time.Hour)),
+				"write deadline": rc.SetWriteDeadline(time.Now().Add(time.Hour)),
+				"full duplex":    rc.EnableFullDuplex(), "flush": rc.Flush(),
 			} {
 				if err != nil {
 					t.Errorf("%s: %v", what, err)

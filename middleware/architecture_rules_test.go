@@ -176,7 +176,8 @@ func packagesDocumented(tr tree) (found []string) {
 	documented := map[string]bool{}
 	for _, f := range tr.files {
 		name := path.Base(f.path)
-		ok := (name == "doc.go" || f.pkg == "internal/"+strings.TrimSuffix(name, ".go")) && strings.HasPrefix(f.syntax.Doc.Text(), "Package "+f.syntax.Name.Name+" ")
+		ok := (name == "doc.go" || f.pkg == "internal/"+strings.TrimSuffix(name, ".go")) &&
+			strings.HasPrefix(f.syntax.Doc.Text(), "Package "+f.syntax.Name.Name+" ")
 		documented[f.pkg] = documented[f.pkg] || ok
 	}
 	for _, pkg := range slices.Sorted(maps.Keys(documented)) {

@@ -50,9 +50,10 @@ var imports = map[string][]string{
 	"session":           {module + "/middleware", module + "/internal/...", "github.com/alexedwards/scs/v2"},
 	"ws":                {module + "/middleware", module + "/middleware/live", module + "/internal/...", "github.com/coder/websocket"},
 	"ws/redial":         {module + "/ws", module + "/internal/...", "github.com/coder/websocket"},
-	"ws/seal":           {module + "/ws", module + "/middleware", module + "/internal/...", "github.com/coder/websocket"}, // its names stand in the signatures of ws.Conn
-	"ws/browser":        {},
-	"ws/wstest":         {"github.com/coder/websocket", "testing"},
+	// The names of coder/websocket stand in the signatures of ws.Conn.
+	"ws/seal":    {module + "/ws", module + "/middleware", module + "/internal/...", "github.com/coder/websocket"},
+	"ws/browser": {},
+	"ws/wstest":  {"github.com/coder/websocket", "testing"},
 }
 
 // requirements are the modules that go.mod requires directly: those of the programs that use

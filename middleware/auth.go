@@ -90,7 +90,8 @@ func (a *Auth) validate(x Authenticator) error {
 			return errors.New("it is given twice: every credential would count as two")
 		}
 		if how := exclusive(y); how != "" && slices.ContainsFunc(parts(nil, a), func(z Authenticator) bool { return exclusive(z) == how }) {
-			return fmt.Errorf("each of two of its kind refuses the credentials of the other: combine them by %s, and give the result to NewAuth", how)
+			return fmt.Errorf("each of two of its kind refuses the credentials of the other: combine them by "+
+				"%s, and give the result to NewAuth", how)
 		}
 	}
 	switch x := x.(type) {

@@ -28,10 +28,11 @@ func authCases(t testing.TB) map[string]func() {
 	r := requestWith("GET", "/", "X-Bearer", "ann")
 	idle := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
 	return map[string]func(){
-		"two kinds":          serving(mustAuth(t, own, other).Handler(idle), r),
-		"with a Revocable":   serving(mustAuth(t, own, sessions).Handler(idle), r),
-		"with a shared list": serving(mustAuth(t, middleware.WithRevocations(own, list), middleware.WithRevocations(other, list)).Handler(idle), r),
-		"nested":             serving(mustAuth(t, mustAuth(t, own), other).Handler(idle), r),
+		"two kinds":        serving(mustAuth(t, own, other).Handler(idle), r),
+		"with a Revocable": serving(mustAuth(t, own, sessions).Handler(idle), r),
+		"with a shared list": serving(mustAuth(t, middleware.WithRevocations(own, list),
+			middleware.WithRevocations(other, list)).Handler(idle), r),
+		"nested": serving(mustAuth(t, mustAuth(t, own), other).Handler(idle), r),
 	}
 }
 

@@ -68,13 +68,15 @@ func TestAuthBoundsItsAuthenticators(t *testing.T) {
 						list[0], list[1] = list[1], list[0]
 					}
 					var log bytes.Buffer
-					h := middleware.Chain(http.HandlerFunc(whoami), middleware.AccessLog(slog.New(slog.NewTextHandler(&log, nil))), mustAuth(t, list...).Handler)
+					h := middleware.Chain(http.HandlerFunc(whoami),
+						middleware.AccessLog(slog.New(slog.NewTextHandler(&log, nil))), mustAuth(t, list...).Handler)
 					start := time.Now()
 					status, reason := answer(t, h, requestWith("GET", "/", "X-Strange", tt.how))
 					if took := time.Since(start); status != tt.status || reason != tt.reason || took != tt.took {
 						t.Errorf("%d %s after %v, want %d %s after %v", status, reason, took, tt.status, tt.reason, tt.took)
 					}
-					if strings.Count(log.String(), "\n") != 1 || !strings.Contains(log.String(), tt.cause) || strings.Contains(log.String(), "s3cret") {
+					if strings.Count(log.String(), "\n") != 1 || !strings.Contains(log.String(), tt.cause) ||
+						strings.Contains(log.String(), "s3cret") {
 						t.Errorf("want %q, and no secret:\n%s", tt.cause, log.String())
 					}
 				})

@@ -149,17 +149,41 @@ func TestAuthExactlyOneCredential(t *testing.T) {
 		{name: "a credential is accepted", auth: strict, header: []string{"X-Bearer", "ann"}, status: 200, reason: "X-Bearer:ann"},
 		{name: "of any kind that is listed", auth: strict, header: []string{"X-Ticket", "ann"}, status: 200, reason: "X-Ticket:ann"},
 		{name: "none is refused", auth: strict, status: 401, reason: "no_credential"},
-		{name: "two are refused", auth: strict, header: []string{"X-Bearer", "ann", "X-Ticket", "ann"}, status: 400, reason: "multiple_credentials"},
-		{name: "two are refused though the first is bad", auth: strict, header: []string{"X-Bearer", "bad", "X-Ticket", "ann"}, status: 400, reason: "multiple_credentials"},
-		{name: "two are refused though the second is bad", auth: strict, header: []string{"X-Bearer", "ann", "X-Ticket", "bad"}, status: 400, reason: "multiple_credentials"},
-		{name: "two are refused though one cannot be decided", auth: strict, header: []string{"X-Cookie", "down", "X-Ticket", "ann"}, status: 400, reason: "multiple_credentials"},
+		{
+			name: "two are refused", auth: strict, header: []string{"X-Bearer", "ann", "X-Ticket", "ann"},
+			status: 400, reason: "multiple_credentials",
+		},
+		{
+			name: "two are refused though the first is bad", auth: strict,
+			header: []string{"X-Bearer", "bad", "X-Ticket", "ann"}, status: 400, reason: "multiple_credentials",
+		},
+		{
+			name: "two are refused though the second is bad", auth: strict,
+			header: []string{"X-Bearer", "ann", "X-Ticket", "bad"}, status: 400, reason: "multiple_credentials",
+		},
+		{
+			name: "two are refused though one cannot be decided",
+			auth: strict, header: []string{"X-Cookie", "down", "X-Ticket", "ann"}, status: 400, reason: "multiple_credentials",
+		},
 		{name: "a bad one is refused", auth: strict, header: []string{"X-Bearer", "bad"}, status: 401, reason: "credential_invalid"},
-		{name: "a bad one never falls through to Anonymous", auth: open, header: []string{"X-Bearer", "bad"}, status: 401, reason: "credential_invalid"},
-		{name: "an undecided one does not fall through either", auth: open, header: []string{"X-Bearer", "down"}, status: 500, reason: "internal"},
-		{name: "Anonymous is asked last, at any place in the list", auth: open, header: []string{"X-Ticket", "ann"}, status: 200, reason: "X-Ticket:ann"},
+		{
+			name: "a bad one never falls through to Anonymous",
+			auth: open, header: []string{"X-Bearer", "bad"}, status: 401, reason: "credential_invalid",
+		},
+		{
+			name: "an undecided one does not fall through either",
+			auth: open, header: []string{"X-Bearer", "down"}, status: 500, reason: "internal",
+		},
+		{
+			name: "Anonymous is asked last, at any place in the list",
+			auth: open, header: []string{"X-Ticket", "ann"}, status: 200, reason: "X-Ticket:ann",
+		},
 		{name: "Anonymous admits a request without a credential", auth: open, status: 200, reason: "anonymous:"},
 		{name: "Anonymous may stand alone", auth: onlyAnonymous, status: 200, reason: "anonymous:"},
-		{name: "the zero Auth refuses", auth: &middleware.Auth{}, header: []string{"X-Bearer", "ann"}, status: 401, reason: "no_credential"},
+		{
+			name: "the zero Auth refuses", auth: &middleware.Auth{},
+			header: []string{"X-Bearer", "ann"}, status: 401, reason: "no_credential",
+		},
 		{name: "a nil Auth refuses", header: []string{"X-Bearer", "ann"}, status: 401, reason: "no_credential"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -35,7 +35,8 @@ func corsRequest(method string, origins []string, preflight ...string) *http.Req
 }
 
 func varies(h http.Header, name string) bool {
-	return slices.ContainsFunc(strings.Split(strings.Join(h["Vary"], ","), ","), func(s string) bool { return strings.EqualFold(strings.TrimSpace(s), name) })
+	return slices.ContainsFunc(strings.Split(strings.Join(h["Vary"], ","), ","),
+		func(s string) bool { return strings.EqualFold(strings.TrimSpace(s), name) })
 }
 
 // Fetch, "CORS protocol"; ASVS 3.4.2: who gets permission to read is decided by the
@@ -49,7 +50,10 @@ func TestCORSGivesPermissionToTheListedAlone(t *testing.T) {
 			if row.reason == "" {
 				want = []string{row.origin}
 			}
-			for _, r := range []*http.Request{corsRequest("GET", []string{row.origin}), corsRequest("OPTIONS", []string{row.origin}, "PUT")} {
+			for _, r := range []*http.Request{
+				corsRequest("GET", []string{row.origin}),
+				corsRequest("OPTIONS", []string{row.origin}, "PUT"),
+			} {
 				w := httptest.NewRecorder()
 				h.ServeHTTP(w, r)
 				if got := w.Header()["Access-Control-Allow-Origin"]; !slices.Equal(got, want) {
@@ -104,7 +108,10 @@ func TestCORSPreflight(t *testing.T) {
 		allowed                   bool
 	}{
 		{sentence: "a listed method", method: "PATCH", cfg: cfg, allowed: true},
-		{sentence: "listed headers, sorted and in lower case as Fetch sends them", method: "PATCH", headers: "content-type,x-a", cfg: cfg, allowed: true},
+		{
+			sentence: "listed headers, sorted and in lower case as Fetch sends them",
+			method:   "PATCH", headers: "content-type,x-a", cfg: cfg, allowed: true,
+		},
 		{sentence: "a method that is not listed", method: "DELETE", cfg: cfg},
 		{sentence: "a method in lower case: Fetch does not change patch", method: "patch", cfg: cfg},
 		{sentence: "a header that is not listed", method: "PATCH", headers: "x-b", cfg: cfg},
@@ -155,8 +162,10 @@ func TestCORSExposesAndPermitsCredentialsOnlyWhereAsked(t *testing.T) {
 		t.Errorf("%v", h)
 	}
 	w = httptest.NewRecorder()
-	corsServer(t, p, middleware.CORSConfig{Credentials: true, Expose: []string{"X-Total", "Retry-After"}}).ServeHTTP(w, corsRequest("GET", []string{"https://app.example"}))
-	if h := w.Header(); h.Get("Access-Control-Allow-Credentials") != "true" || h.Get("Access-Control-Expose-Headers") != "X-Total, Retry-After" {
+	corsServer(t, p, middleware.CORSConfig{Credentials: true, Expose: []string{"X-Total", "Retry-After"}}).ServeHTTP(w,
+		corsRequest("GET", []string{"https://app.example"}))
+	if h := w.Header(); h.Get("Access-Control-Allow-Credentials") != "true" ||
+		h.Get("Access-Control-Expose-Headers") != "X-Total, Retry-After" {
 		t.Errorf("%v", h)
 	}
 }
@@ -165,7 +174,8 @@ func TestCORSWithAnyOriginNeverSaysAsterisk(t *testing.T) {
 	h := corsServer(t, middleware.DangerouslyAnyOrigin(), middleware.CORSConfig{})
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, corsRequest("GET", []string{"https://evil.example"}))
-	if got := w.Header()["Access-Control-Allow-Origin"]; !slices.Equal(got, []string{"https://evil.example"}) || !varies(w.Header(), "Origin") {
+	if got := w.Header()["Access-Control-Allow-Origin"]; !slices.Equal(got, []string{"https://evil.example"}) ||
+		!varies(w.Header(), "Origin") {
 		t.Errorf("Access-Control-Allow-Origin %q, Vary %q", got, w.Header()["Vary"])
 	}
 }
@@ -174,7 +184,8 @@ func TestCORSWithAnyOriginNeverSaysAsterisk(t *testing.T) {
 // headers for pages do not depend on Upgrade, or one client could have the cache keep an answer
 // that no page may read.
 func TestCORSIsTheSameWithAnUpgradeHeader(t *testing.T) {
-	h := corsServer(t, originPolicy(t, middleware.OriginConfig{Allow: []string{"https://app.example"}}), middleware.CORSConfig{Credentials: true})
+	h := corsServer(t, originPolicy(t, middleware.OriginConfig{Allow: []string{"https://app.example"}}),
+		middleware.CORSConfig{Credentials: true})
 	for _, row := range []struct {
 		origin string
 		allow  []string
@@ -188,7 +199,8 @@ func TestCORSIsTheSameWithAnUpgradeHeader(t *testing.T) {
 		} {
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, r)
-			if got := w.Header()["Access-Control-Allow-Origin"]; w.Body.String() != "reached" || !slices.Equal(got, row.allow) || !varies(w.Header(), "Origin") {
+			if got := w.Header()["Access-Control-Allow-Origin"]; w.Body.String() != "reached" || !slices.Equal(got, row.allow) ||
+				!varies(w.Header(), "Origin") {
 				t.Errorf("%s of %s: %s %v", name, row.origin, w.Body, w.Header())
 			}
 		}
@@ -235,7 +247,9 @@ func TestCORSConfigsThatAreErrors(t *testing.T) {
 		{"MaxAge", p, middleware.CORSConfig{MaxAge: 24*time.Hour + 1}},
 	} {
 		layer, err := row.policy.CORS(row.cfg)
-		if err == nil || layer != nil || !strings.Contains(err.Error(), row.hint) || !strings.HasPrefix(err.Error(), "middleware: CORSConfig.") && !strings.HasPrefix(err.Error(), "middleware: OriginPolicy.CORS: ") {
+		if err == nil || layer != nil || !strings.Contains(err.Error(), row.hint) ||
+			!strings.HasPrefix(err.Error(), "middleware: CORSConfig.") &&
+				!strings.HasPrefix(err.Error(), "middleware: OriginPolicy.CORS: ") {
 			t.Errorf("%v lacks %q", err, row.hint)
 		}
 	}

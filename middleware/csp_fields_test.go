@@ -39,12 +39,14 @@ func TestCSPOfRealPages(t *testing.T) {
 		{
 			"elements by nonce: script-src-elem stands before script-src",
 			middleware.CSP{Nonce: true, ScriptElem: one("'strict-dynamic'"), StyleElem: one("'self'")},
-			"default-src 'none'; script-src 'nonce-N'; script-src-elem 'strict-dynamic' 'nonce-N'; style-src 'nonce-N'; style-src-elem 'self' 'nonce-N'; " + ends,
+			"default-src 'none'; script-src 'nonce-N'; script-src-elem 'strict-dynamic' 'nonce-N'; style-src 'nonce-N'; " +
+				"style-src-elem 'self' 'nonce-N'; " + ends,
 		},
 		{
 			"a handler by its hash (§6.7.3.3)",
 			middleware.CSP{Nonce: true, ScriptAttr: one(someHash), StyleAttr: one(someHash), DangerouslyHashedAttr: true},
-			"default-src 'none'; script-src 'nonce-N'; script-src-attr 'unsafe-hashes' " + someHash + "; style-src 'nonce-N'; style-src-attr 'unsafe-hashes' " + someHash + "; " + ends,
+			"default-src 'none'; script-src 'nonce-N'; script-src-attr 'unsafe-hashes' " + someHash +
+				"; style-src 'nonce-N'; style-src-attr 'unsafe-hashes' " + someHash + "; " + ends,
 		},
 		{
 			"handlers of old pages",
@@ -55,7 +57,8 @@ func TestCSPOfRealPages(t *testing.T) {
 			"Stripe",
 			middleware.CSP{
 				Script: one("https://js.stripe.com", "https://*.js.stripe.com"), DangerouslyScriptWildcards: true,
-				Frame: one("https://js.stripe.com", "https://*.js.stripe.com", "https://hooks.stripe.com"), Connect: one("https://api.stripe.com"),
+				Frame:   one("https://js.stripe.com", "https://*.js.stripe.com", "https://hooks.stripe.com"),
+				Connect: one("https://api.stripe.com"),
 			},
 			"default-src 'none'; script-src https://js.stripe.com https://*.js.stripe.com; connect-src https://api.stripe.com; " +
 				"frame-src https://js.stripe.com https://*.js.stripe.com https://hooks.stripe.com; " + ends,
@@ -72,7 +75,10 @@ func TestCSPOfRealPages(t *testing.T) {
 		},
 		{
 			"a program on the user's machine",
-			middleware.CSP{Connect: one("ws://localhost:9222", "ws://127.0.0.1:*", "http://app.localhost"), DangerouslyAllowLocalHTTP: true},
+			middleware.CSP{
+				Connect:                   one("ws://localhost:9222", "ws://127.0.0.1:*", "http://app.localhost"),
+				DangerouslyAllowLocalHTTP: true,
+			},
 			"default-src 'none'; connect-src ws://localhost:9222 ws://127.0.0.1:* http://app.localhost; " + ends,
 		},
 		{
@@ -83,20 +89,33 @@ func TestCSPOfRealPages(t *testing.T) {
 		{
 			"underscores, and names in Unicode (UTS #46)",
 			middleware.CSP{Img: one("https://my_bucket.cdn.example", "https://bücher.example:8443/a/", "*.Straße.example")},
-			"default-src 'none'; img-src https://my_bucket.cdn.example https://xn--bcher-kva.example:8443/a/ *.xn--strae-oqa.example; " + ends,
+			"default-src 'none'; img-src https://my_bucket.cdn.example https://xn--bcher-kva.example:8443/a/ *.xn--strae-oqa.example; " +
+				ends,
 		},
 		{
 			"a sandbox with flags (HTML §7.1.5)",
 			middleware.CSP{Img: one("'self'"), Sandbox: one("allow-scripts", "allow-downloads")},
 			"default-src 'none'; img-src 'self'; " + ends + "; sandbox allow-scripts allow-downloads",
 		},
-		{"a sandbox without flags", middleware.CSP{Img: one("'self'"), Sandbox: []string{}}, "default-src 'none'; img-src 'self'; " + ends + "; sandbox"},
-		{"an API's sandbox with a flag", middleware.CSP{Sandbox: one("allow-downloads")}, "default-src 'none'; " + ends + "; sandbox allow-downloads"},
+		{
+			"a sandbox without flags",
+			middleware.CSP{Img: one("'self'"), Sandbox: []string{}},
+			"default-src 'none'; img-src 'self'; " + ends + "; sandbox",
+		},
+		{
+			"an API's sandbox with a flag",
+			middleware.CSP{Sandbox: one("allow-downloads")},
+			"default-src 'none'; " + ends + "; sandbox allow-downloads",
+		},
 		{"no sandbox", middleware.CSP{DangerouslyNoSandbox: true}, "default-src 'none'; " + ends},
 		{
 			"directives of other specifications (§2.3)",
-			middleware.CSP{DangerouslyDirectives: map[string][]string{"webrtc": {"'block'"}, "fenced-frame-src": {"https://ads.example"}, "block-all-mixed-content": nil}, ReportTo: "/csp"},
-			"default-src 'none'; " + ends + "; sandbox; block-all-mixed-content; fenced-frame-src https://ads.example; webrtc 'block'; report-uri /csp; report-to csp",
+			middleware.CSP{DangerouslyDirectives: map[string][]string{
+				"webrtc":           {"'block'"},
+				"fenced-frame-src": {"https://ads.example"}, "block-all-mixed-content": nil,
+			}, ReportTo: "/csp"},
+			"default-src 'none'; " + ends +
+				"; sandbox; block-all-mixed-content; fenced-frame-src https://ads.example; webrtc 'block'; report-uri /csp; report-to csp",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -125,27 +144,67 @@ func TestCSPFieldsRefused(t *testing.T) {
 		csp  middleware.CSP
 		want string
 	}{
-		{"a wildcard for scripts without the word", middleware.CSP{Script: one("https://*.js.stripe.com")}, "set DangerouslyScriptWildcards"},
+		{
+			"a wildcard for scripts without the word",
+			middleware.CSP{Script: one("https://*.js.stripe.com")},
+			"set DangerouslyScriptWildcards",
+		},
 		{"a wildcard for script elements", middleware.CSP{ScriptElem: one("https://*.js.stripe.com")}, "set DangerouslyScriptWildcards"},
 		{"a wildcard for workers", middleware.CSP{Worker: one("https://*.js.stripe.com")}, "set DangerouslyScriptWildcards"},
-		{"scripts of everybody's pages", middleware.CSP{Script: one("https://*.github.io"), DangerouslyScriptWildcards: true}, "is a public suffix"},
-		{"scripts of a country", middleware.CSP{Script: one("https://*.co.uk"), DangerouslyScriptWildcards: true}, "whole top-level domain"},
+		{
+			"scripts of everybody's pages",
+			middleware.CSP{Script: one("https://*.github.io"), DangerouslyScriptWildcards: true},
+			"is a public suffix",
+		},
+		{
+			"scripts of a country",
+			middleware.CSP{Script: one("https://*.co.uk"), DangerouslyScriptWildcards: true},
+			"whole top-level domain",
+		},
 		{"images of a country", middleware.CSP{Img: one("https://*.CO.uk:443")}, "whole top-level domain"},
 		{"subdomains of an address", middleware.CSP{Img: one("https://*.192.0.2.1")}, "an IP address has no subdomains"},
-		{"the word without a wildcard", middleware.CSP{Script: one("'self'"), DangerouslyScriptWildcards: true}, "DangerouslyScriptWildcards: no list of scripts"},
+		{
+			"the word without a wildcard",
+			middleware.CSP{Script: one("'self'"), DangerouslyScriptWildcards: true},
+			"DangerouslyScriptWildcards: no list of scripts",
+		},
 		{"every host for scripts", middleware.CSP{Script: one("*"), DangerouslyScriptWildcards: true}, "is every host"},
 		{"every host to connect to without the word", middleware.CSP{Connect: one("https:")}, "set DangerouslyAnyConnect"},
 		{"every socket without the word", middleware.CSP{Connect: one("wss:")}, "set DangerouslyAnyConnect"},
-		{"every socket in plaintext", middleware.CSP{Connect: one("ws:"), DangerouslyAnyConnect: true, DangerouslyAllowLocalHTTP: true}, "is plaintext"},
-		{"the word without every host", middleware.CSP{Connect: one("'self'"), DangerouslyAnyConnect: true}, "DangerouslyAnyConnect: Connect has neither"},
+		{
+			"every socket in plaintext",
+			middleware.CSP{Connect: one("ws:"), DangerouslyAnyConnect: true, DangerouslyAllowLocalHTTP: true},
+			"is plaintext",
+		},
+		{
+			"the word without every host",
+			middleware.CSP{Connect: one("'self'"), DangerouslyAnyConnect: true},
+			"DangerouslyAnyConnect: Connect has neither",
+		},
 		{"a local socket without the word", middleware.CSP{Connect: one("ws://localhost:9222")}, "set DangerouslyAllowLocalHTTP"},
 		{"a local socket among scripts", middleware.CSP{Script: one("ws://localhost"), DangerouslyAllowLocalHTTP: true}, "is plaintext"},
 		{"plaintext elsewhere", middleware.CSP{Connect: one("ws://a.example"), DangerouslyAllowLocalHTTP: true}, "is plaintext"},
-		{"plaintext elsewhere that looks local", middleware.CSP{Connect: one("http://localhost.example"), DangerouslyAllowLocalHTTP: true}, "is plaintext"},
-		{"a local port that is none", middleware.CSP{Connect: one("http://localhost:99999"), DangerouslyAllowLocalHTTP: true}, "neither a host nor a keyword"},
-		{"any port elsewhere", middleware.CSP{Connect: one("https://a.example:*"), DangerouslyAllowLocalHTTP: true}, "neither a host nor a keyword"},
+		{
+			"plaintext elsewhere that looks local",
+			middleware.CSP{Connect: one("http://localhost.example"), DangerouslyAllowLocalHTTP: true},
+			"is plaintext",
+		},
+		{
+			"a local port that is none",
+			middleware.CSP{Connect: one("http://localhost:99999"), DangerouslyAllowLocalHTTP: true},
+			"neither a host nor a keyword",
+		},
+		{
+			"any port elsewhere",
+			middleware.CSP{Connect: one("https://a.example:*"), DangerouslyAllowLocalHTTP: true},
+			"neither a host nor a keyword",
+		},
 		{"a port with a zero in front", middleware.CSP{Img: one("https://a.example:0443")}, "neither a host nor a keyword"},
-		{"frames of everybody, and a list", middleware.CSP{FrameAncestors: one("'self'"), DangerouslyAnyFrameAncestor: true}, "FrameAncestors: it contradicts"},
+		{
+			"frames of everybody, and a list",
+			middleware.CSP{FrameAncestors: one("'self'"), DangerouslyAnyFrameAncestor: true},
+			"FrameAncestors: it contradicts",
+		},
 		{"everybody as a source", middleware.CSP{FrameAncestors: one("*")}, "is every host"},
 		{"a handler by its hash without the word", middleware.CSP{ScriptAttr: one(someHash)}, "set DangerouslyHashedAttr"},
 		{"the word without a hash", middleware.CSP{DangerouslyHashedAttr: true}, "neither ScriptAttr nor StyleAttr has a hash"},
@@ -154,17 +213,33 @@ func TestCSPFieldsRefused(t *testing.T) {
 		{"inline attributes as a source", middleware.CSP{StyleAttr: one("'unsafe-inline'")}, "set DangerouslyInlineStyleAttr"},
 		{"a host for attributes", middleware.CSP{ScriptAttr: one("https://a.example")}, "an attribute has no host"},
 		{"an origin for attributes", middleware.CSP{ScriptAttr: one("'self'")}, "an attribute has no origin"},
-		{"handlers, and a list of them", middleware.CSP{ScriptAttr: one("'none'"), DangerouslyInlineHandlers: true}, "ScriptAttr: it contradicts"},
-		{"style attributes, and a list of them", middleware.CSP{StyleAttr: one("'none'"), DangerouslyInlineStyleAttr: true}, "StyleAttr: it contradicts"},
+		{
+			"handlers, and a list of them",
+			middleware.CSP{ScriptAttr: one("'none'"), DangerouslyInlineHandlers: true},
+			"ScriptAttr: it contradicts",
+		},
+		{
+			"style attributes, and a list of them",
+			middleware.CSP{StyleAttr: one("'none'"), DangerouslyInlineStyleAttr: true},
+			"StyleAttr: it contradicts",
+		},
 		{"inline styles twice", middleware.CSP{DangerouslyInlineStyle: true, DangerouslyInlineStyleAttr: true}, "includes it"},
-		{"inline styles behind a list of elements", middleware.CSP{StyleElem: one("'self'"), DangerouslyInlineStyle: true}, "StyleElem stands before it"},
+		{
+			"inline styles behind a list of elements",
+			middleware.CSP{StyleElem: one("'self'"), DangerouslyInlineStyle: true},
+			"StyleElem stands before it",
+		},
 		{"no script element, but a nonce", middleware.CSP{ScriptElem: one("'none'"), Nonce: true}, "ScriptElem: 'none' contradicts Nonce"},
 		{"'strict-dynamic' alone in elements", middleware.CSP{ScriptElem: one("'strict-dynamic'")}, "ScriptElem: 'strict-dynamic' without"},
 		{"a flag that is none", middleware.CSP{Sandbox: one("allow-everything")}, `Sandbox: "allow-everything" is not a flag`},
 		{"a flag in capitals", middleware.CSP{Sandbox: one("Allow-Forms")}, "is not a flag"},
 		{"a directive as a flag", middleware.CSP{Sandbox: one("allow-forms; script-src *")}, "is not a flag"},
 		{"a flag twice", middleware.CSP{Sandbox: one("allow-forms", "allow-forms")}, "is given twice"},
-		{"a flag that includes another", middleware.CSP{Sandbox: one("allow-top-navigation", "allow-top-navigation-by-user-activation")}, "includes allow-top-navigation-by-user-activation"},
+		{
+			"a flag that includes another",
+			middleware.CSP{Sandbox: one("allow-top-navigation", "allow-top-navigation-by-user-activation")},
+			"includes allow-top-navigation-by-user-activation",
+		},
 		{"no sandbox, and flags", middleware.CSP{Sandbox: []string{}, DangerouslyNoSandbox: true}, "Sandbox: it contradicts"},
 		{"no sandbox for a page", middleware.CSP{Default: one("'self'"), DangerouslyNoSandbox: true}, "has none: leave it out"},
 		{"a directive with a field", other("script-src", "*"), "it has a field of its own"},

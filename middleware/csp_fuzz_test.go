@@ -13,7 +13,8 @@ import (
 func FuzzCSPSource(f *testing.F) {
 	for _, seed := range []string{
 		"'self'", "'none'", "https://a.example", "*.a.example", "wss://a.example:443/x", "data:", "https:", someHash,
-		"a.example; script-src *", "a.example,script-src *", "https://bücher.example", "*.ä.example:8443/ä", "'self'\r\nX: y", "'nonce-x'", "''self''", "https://a.example/%3B",
+		"a.example; script-src *", "a.example,script-src *",
+		"https://bücher.example", "*.ä.example:8443/ä", "'self'\r\nX: y", "'nonce-x'", "''self''", "https://a.example/%3B",
 		"\x00", "ä", "'", "/csp", `/a"`, "localhost:8080", "[::1]",
 	} {
 		f.Add(seed, "app.example")
@@ -49,7 +50,8 @@ func checkPolicy(t *testing.T, policy, name, source string) {
 		t.Fatalf("%q at %d", policy, i)
 	}
 	known := []string{
-		"default-src", "script-src", "script-src-elem", "style-src", "frame-src", "webrtc", "connect-src", "img-src", "worker-src", "object-src", "base-uri", "form-action",
+		"default-src", "script-src", "script-src-elem", "style-src",
+		"frame-src", "webrtc", "connect-src", "img-src", "worker-src", "object-src", "base-uri", "form-action",
 		"frame-ancestors", "require-trusted-types-for", "trusted-types", "sandbox", "report-uri", "report-to",
 	}
 	found := false
@@ -59,7 +61,8 @@ func checkPolicy(t *testing.T, policy, name, source string) {
 			t.Fatalf("%q is a directive of %q", words[0], policy)
 		}
 		for _, word := range words[1:] {
-			if word == "" || strings.ContainsAny(word, "; ") || words[0] != "webrtc" && strings.Contains(word, "unsafe-inline") || words[0] != "webrtc" && strings.Contains(word, "unsafe-eval'") && !strings.Contains(word, "wasm") {
+			if word == "" || strings.ContainsAny(word, "; ") || words[0] != "webrtc" && strings.Contains(word, "unsafe-inline") ||
+				words[0] != "webrtc" && strings.Contains(word, "unsafe-eval'") && !strings.Contains(word, "wasm") {
 				t.Fatalf("%q in %q", word, policy)
 			}
 		}

@@ -59,7 +59,10 @@ func (c *CSP) content() []cspDirective {
 		{field: "Font", name: "font-src", list: c.Font, schemes: images, wildcards: true},
 		{field: "Media", name: "media-src", list: c.Media, schemes: images, wildcards: true},
 		{field: "Frame", name: "frame-src", list: c.Frame, schemes: images, wildcards: true},
-		{field: "Worker", name: "worker-src", list: c.Worker, schemes: []string{"blob:"}, wildcards: c.DangerouslyScriptWildcards, scripts: true},
+		{
+			field: "Worker", name: "worker-src", list: c.Worker,
+			schemes: []string{"blob:"}, wildcards: c.DangerouslyScriptWildcards, scripts: true,
+		},
 		{field: "Manifest", name: "manifest-src", list: c.Manifest},
 	}
 }

@@ -29,7 +29,8 @@ func compileCSP(given *CSP, enforced bool) (cspPolicy, error) {
 		errs = append(errs, c.reportOnlyRules()...)
 	}
 	if c.ReportTo != "" && !isReportURL(c.ReportTo) {
-		errs = append(errs, fmt.Errorf("ReportTo: %q is neither an https URL nor a path on this host: write \"https://reports.example/csp\" or \"/csp\"", c.ReportTo))
+		errs = append(errs, fmt.Errorf("ReportTo: %q is neither an https URL nor a path on this host: write "+
+			"\"https://reports.example/csp\" or \"/csp\"", c.ReportTo))
 	}
 	for i, err := range errs {
 		errs[i] = fmt.Errorf("middleware: HeadersConfig.%s.%w", what, err)
@@ -59,7 +60,8 @@ func (c *CSP) scriptRules() []error {
 	f.when(isNone(c.Script) && (c.Nonce || c.DangerouslyEval),
 		"Script: 'none' contradicts Nonce and DangerouslyEval: leave one out")
 	f.when(isNone(c.ScriptElem) && c.Nonce, "ScriptElem: 'none' contradicts Nonce: leave one out")
-	wild := slices.ContainsFunc(slices.Concat(c.Default, c.Script, c.ScriptElem, c.Worker), func(s string) bool { return strings.Contains(s, "*.") })
+	wild := slices.ContainsFunc(slices.Concat(c.Default, c.Script, c.ScriptElem, c.Worker),
+		func(s string) bool { return strings.Contains(s, "*.") })
 	anyHost := slices.Contains(c.Connect, "https:") || slices.Contains(c.Connect, "wss:")
 	f.when(c.DangerouslyAnyConnect && !anyHost, "DangerouslyAnyConnect: Connect has neither https: nor wss:: leave it out")
 	f.when(c.DangerouslyScriptWildcards && !wild, "DangerouslyScriptWildcards: no list of scripts has a wildcard: leave it out")
@@ -71,7 +73,8 @@ func (c *CSP) styleRules() []error {
 	inline, attr := c.DangerouslyInlineStyle, c.DangerouslyInlineStyleAttr
 	f.when(isNone(c.Style) && inline, "Style: 'none' contradicts DangerouslyInlineStyle: leave one out")
 	f.when(inline && holdsHash(c.Style), "DangerouslyInlineStyle: a hash disables it (CSP3 §6.7.3.2): leave it out")
-	f.when(inline && len(c.StyleElem) > 0, "DangerouslyInlineStyle: StyleElem stands before it: leave that out, or set DangerouslyInlineStyleAttr instead")
+	f.when(inline && len(c.StyleElem) > 0,
+		"DangerouslyInlineStyle: StyleElem stands before it: leave that out, or set DangerouslyInlineStyleAttr instead")
 	f.when(inline && attr, "DangerouslyInlineStyleAttr: DangerouslyInlineStyle includes it: leave one out")
 	f.when(attr && len(c.StyleAttr) > 0, "StyleAttr: it contradicts DangerouslyInlineStyleAttr: leave one out")
 	return f
@@ -81,7 +84,8 @@ func (c *CSP) attributeRules() []error {
 	var f faults
 	hashed := holdsHash(c.ScriptAttr) || holdsHash(c.StyleAttr)
 	f.when(c.DangerouslyInlineHandlers && len(c.ScriptAttr) > 0, "ScriptAttr: it contradicts DangerouslyInlineHandlers: leave one out")
-	f.when(hashed && !c.DangerouslyHashedAttr, "ScriptAttr, StyleAttr: a hash has no effect on an attribute without 'unsafe-hashes' (CSP3 §6.7.3.3): set DangerouslyHashedAttr")
+	f.when(hashed && !c.DangerouslyHashedAttr,
+		"ScriptAttr, StyleAttr: a hash has no effect on an attribute without 'unsafe-hashes' (CSP3 §6.7.3.3): set DangerouslyHashedAttr")
 	f.when(c.DangerouslyHashedAttr && !hashed, "DangerouslyHashedAttr: neither ScriptAttr nor StyleAttr has a hash: leave it out")
 	return f
 }
@@ -89,9 +93,11 @@ func (c *CSP) attributeRules() []error {
 // pageRules are about the frames around a document.
 func (c *CSP) pageRules() []error {
 	var f faults
-	f.when(c.DangerouslyAnyFrameAncestor && len(c.FrameAncestors) > 0, "FrameAncestors: it contradicts DangerouslyAnyFrameAncestor: leave one out")
+	f.when(c.DangerouslyAnyFrameAncestor && len(c.FrameAncestors) > 0,
+		"FrameAncestors: it contradicts DangerouslyAnyFrameAncestor: leave one out")
 	f.when(c.DangerouslyNoSandbox && c.Sandbox != nil, "Sandbox: it contradicts DangerouslyNoSandbox: leave one out")
-	f.when(c.DangerouslyNoSandbox && !c.loadsNothing(), "DangerouslyNoSandbox: a policy under which a document loads something has none: leave it out")
+	f.when(c.DangerouslyNoSandbox && !c.loadsNothing(),
+		"DangerouslyNoSandbox: a policy under which a document loads something has none: leave it out")
 	for i, flag := range c.Sandbox {
 		f.when(!slices.Contains(sandboxFlags, flag), fmt.Sprintf("Sandbox: %q is not a flag (HTML §7.1.5)", flag))
 		f.when(slices.Contains(c.Sandbox[:i], flag), fmt.Sprintf("Sandbox: %q is given twice", flag))
@@ -131,10 +137,12 @@ func (c *CSP) otherRules() []error {
 	var f faults
 	for _, name := range slices.Sorted(maps.Keys(c.DangerouslyDirectives)) {
 		where := fmt.Sprintf("DangerouslyDirectives: %q: ", name)
-		f.when(name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != "", where+"a name has lower-case letters, digits and hyphens")
+		f.when(name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != "",
+			where+"a name has lower-case letters, digits and hyphens")
 		f.when(slices.Contains(knownDirectives, name), where+"it has a field of its own, or is always 'none'")
 		for _, value := range c.DangerouslyDirectives[name] {
-			f.when(value == "" || strings.ContainsFunc(value, endsSource), where+fmt.Sprintf("%q is empty, or holds a space, a separator or a character outside ASCII", value))
+			f.when(value == "" || strings.ContainsFunc(value, endsSource),
+				where+fmt.Sprintf("%q is empty, or holds a space, a separator or a character outside ASCII", value))
 		}
 	}
 	return f

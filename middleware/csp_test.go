@@ -28,33 +28,53 @@ func TestCSPInWriting(t *testing.T) {
 		want string
 	}{
 		{"nothing", middleware.CSP{}, "default-src 'none'; " + closed + "; sandbox"},
-		{"nothing, in words", middleware.CSP{Default: []string{"'none'"}, Img: []string{"'none'"}}, "default-src 'none'; img-src 'none'; " + closed + "; sandbox"},
+		{
+			"nothing, in words",
+			middleware.CSP{Default: []string{"'none'"}, Img: []string{"'none'"}},
+			"default-src 'none'; img-src 'none'; " + closed + "; sandbox",
+		},
 		{"a page", middleware.CSP{Default: self}, "default-src 'self'; connect-src 'self' wss://app.example; " + page},
 		{
 			"a page whose socket is elsewhere",
 			middleware.CSP{Default: self, Connect: []string{"'self'", "wss://live.example"}},
 			"default-src 'self'; connect-src 'self' wss://live.example; " + page,
 		},
-		{"a page without connections", middleware.CSP{Default: self, Connect: []string{"'none'"}}, "default-src 'self'; connect-src 'none'; " + page},
+		{
+			"a page without connections",
+			middleware.CSP{Default: self, Connect: []string{"'none'"}},
+			"default-src 'self'; connect-src 'none'; " + page,
+		},
 		{"connections only", middleware.CSP{Connect: self}, "default-src 'none'; connect-src 'self' wss://app.example; " + closed},
-		{"connections elsewhere only", middleware.CSP{Connect: []string{"https://api.example"}}, "default-src 'none'; connect-src https://api.example; " + closed},
+		{
+			"connections elsewhere only",
+			middleware.CSP{Connect: []string{"https://api.example"}},
+			"default-src 'none'; connect-src https://api.example; " + closed,
+		},
 		{
 			"every list",
 			middleware.CSP{
-				Script: []string{"'self'", someHash, "'wasm-unsafe-eval'"}, Style: []string{"https://*.cdn.example"}, Img: []string{"https:", "data:"},
+				Script: []string{"'self'", someHash, "'wasm-unsafe-eval'"},
+				Style:  []string{"https://*.cdn.example"}, Img: []string{"https:", "data:"},
 				Font: []string{"https://fonts.example/a/"}, Media: []string{"blob:"}, Frame: []string{"https://pay.example:8443"},
-				Worker: []string{"'self'", "blob:"}, Manifest: self, BaseURI: self, FormAction: []string{"https://pay.example"}, FrameAncestors: self,
+				Worker: []string{"'self'", "blob:"}, Manifest: self,
+				BaseURI: self, FormAction: []string{"https://pay.example"}, FrameAncestors: self,
 			},
-			"default-src 'none'; script-src 'self' " + someHash + " 'wasm-unsafe-eval'; style-src https://*.cdn.example; img-src https: data:; " +
+			"default-src 'none'; script-src 'self' " + someHash +
+				" 'wasm-unsafe-eval'; style-src https://*.cdn.example; img-src https: data:; " +
 				"font-src https://fonts.example/a/; media-src blob:; frame-src https://pay.example:8443; worker-src 'self' blob:; " +
 				"manifest-src 'self'; object-src 'none'; base-uri 'self'; form-action https://pay.example; frame-ancestors 'self'",
 		},
 		{
 			"trusted types",
 			middleware.CSP{RequireTrustedTypes: true, TrustedTypes: []string{"dompurify", "app#1"}, UpgradeInsecureRequests: true},
-			"default-src 'none'; " + closed + "; upgrade-insecure-requests; require-trusted-types-for 'script'; trusted-types dompurify app#1; sandbox",
+			"default-src 'none'; " + closed +
+				"; upgrade-insecure-requests; require-trusted-types-for 'script'; trusted-types dompurify app#1; sandbox",
 		},
-		{"no policy may be created", middleware.CSP{RequireTrustedTypes: true}, "default-src 'none'; " + closed + "; require-trusted-types-for 'script'; trusted-types 'none'; sandbox"},
+		{
+			"no policy may be created",
+			middleware.CSP{RequireTrustedTypes: true},
+			"default-src 'none'; " + closed + "; require-trusted-types-for 'script'; trusted-types 'none'; sandbox",
+		},
 		{
 			"reports",
 			middleware.CSP{ReportTo: "https://reports.example/csp?app=1"},
@@ -63,7 +83,8 @@ func TestCSPInWriting(t *testing.T) {
 		{
 			"what is dangerous",
 			middleware.CSP{Default: []string{"https://app.example"}, DangerouslyEval: true, DangerouslyInlineStyle: true},
-			"default-src https://app.example; script-src https://app.example 'unsafe-eval'; style-src https://app.example 'unsafe-inline'; " + page,
+			"default-src https://app.example; script-src https://app.example 'unsafe-eval'; " +
+				"style-src https://app.example 'unsafe-inline'; " + page,
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -131,7 +152,11 @@ func TestCSPSourcesRefused(t *testing.T) {
 		{"a misspelt keyword", script("'slef'"), "not a keyword of this list"},
 		{"a keyword in capitals", script("'SELF'"), "not a keyword of this list"},
 		{"a misspelt bare word", script("slef"), "neither a host nor a keyword"},
-		{"a keyword of another list", middleware.CSP{Img: []string{"'strict-dynamic'"}}, `Img: "'strict-dynamic'": it is not a keyword of this list`},
+		{
+			"a keyword of another list",
+			middleware.CSP{Img: []string{"'strict-dynamic'"}},
+			`Img: "'strict-dynamic'": it is not a keyword of this list`,
+		},
 		{"'none' beside others", script("'none'", "'self'"), `"'none'": it stands alone`},
 		{"twice", script("'self'", "'self'"), "is given twice"},
 		{"nothing", script(""), "is empty"},

@@ -31,7 +31,7 @@ var dangerous = map[string]string{
 	"middleware.DangerouslyInlineStyle":           "injected markup may style the page, and read it by selectors",
 	"middleware/bearer.DangerouslyAllowLocalHTTP": "any local program that takes the issuer's port can issue tokens",
 	"session.DangerouslyAllowLocalHTTP":           "the session cookie is sent without TLS on this machine",
-	"session.DangerouslyEmbedded":                 "pages of every site may send requests with the session; origin checks alone refuse them",
+	"session.DangerouslyEmbedded":                 "pages of every site may send requests with the session; only origin checks refuse them",
 	"ws.DangerouslyAllowPlaintext":                "handshakes and messages cross the network without TLS",
 	"ws/redial.DangerouslyAllowPlaintext":         "the client sends its credential without TLS to this machine",
 	"ws/seal.DangerouslyOptional":                 "an attacker who changes the handshake turns payload encryption off",
@@ -91,7 +91,8 @@ func dangerousInTypeScript(t *testing.T) map[string]bool {
 
 func TestMeekNames(t *testing.T) {
 	for name, want := range map[string]bool{
-		"Dev": true, "DevCookie": true, "InsecureSkipVerify": true, "SkipOrigin": true, "Preferred": true, "AllowLocalHTTP": true, "UnsafeEval": true,
+		"Dev": true, "DevCookie": true, "InsecureSkipVerify": true,
+		"SkipOrigin": true, "Preferred": true, "AllowLocalHTTP": true, "UnsafeEval": true,
 		"Device": false, "Skipped": false, "DangerouslyEval": false, "UpgradeInsecureRequests": false, "AllowMissing": false,
 	} {
 		if got := meek.MatchString(name); got != want {

@@ -105,7 +105,10 @@ func TestHSTSAllocations(t *testing.T) {
 		r    *http.Request
 	}{
 		{"behind a Proxies", strict(end), found},
-		{"with a Proxies", mustHeaders(t, middleware.HeadersConfig{Proxies: trusting}).Handler(end), forwarded(false, "X-Forwarded-Proto", "https")},
+		{
+			"with a Proxies", mustHeaders(t, middleware.HeadersConfig{Proxies: trusting}).Handler(end),
+			forwarded(false, "X-Forwarded-Proto", "https"),
+		},
 		{"inside another", strict(strict(end)), overTLS("app.example")},
 		{"in plaintext", strict(end), forwarded(false)},
 	} {

@@ -44,16 +44,32 @@ func TestHeadersIsolationRefused(t *testing.T) {
 		cfg  middleware.HeadersConfig
 		want string
 	}{
-		{"a report-only policy without a receiver", middleware.HeadersConfig{EmbedderPolicyReportOnly: "require-corp"}, "IsolationReportTo: required"},
-		{"a receiver in plaintext", middleware.HeadersConfig{IsolationReportTo: "http://a.example/"}, "IsolationReportTo: \"http://a.example/\" is neither"},
+		{
+			"a report-only policy without a receiver",
+			middleware.HeadersConfig{EmbedderPolicyReportOnly: "require-corp"},
+			"IsolationReportTo: required",
+		},
+		{
+			"a receiver in plaintext",
+			middleware.HeadersConfig{IsolationReportTo: "http://a.example/"},
+			"IsolationReportTo: \"http://a.example/\" is neither",
+		},
 		{"a receiver that ends the string", middleware.HeadersConfig{IsolationReportTo: `/a", b="https://b.example`}, "is neither"},
-		{"a report-only policy that is the default", middleware.HeadersConfig{OpenerPolicyReportOnly: "same-origin", IsolationReportTo: "/r"}, "is enforced already"},
+		{
+			"a report-only policy that is the default",
+			middleware.HeadersConfig{OpenerPolicyReportOnly: "same-origin", IsolationReportTo: "/r"},
+			"is enforced already",
+		},
 		{
 			"a report-only policy that is the enforced embedder policy",
 			middleware.HeadersConfig{EmbedderPolicy: "require-corp", EmbedderPolicyReportOnly: "require-corp", IsolationReportTo: "/r"},
 			"EmbedderPolicyReportOnly: \"require-corp\" is enforced already",
 		},
-		{"an unknown policy", middleware.HeadersConfig{OpenerPolicyReportOnly: "unsafe-none", IsolationReportTo: "/r"}, "OpenerPolicyReportOnly: \"unsafe-none\" is none of"},
+		{
+			"an unknown policy",
+			middleware.HeadersConfig{OpenerPolicyReportOnly: "unsafe-none", IsolationReportTo: "/r"},
+			"OpenerPolicyReportOnly: \"unsafe-none\" is none of",
+		},
 	} {
 		_, err := middleware.NewHeaders(tt.cfg)
 		if err == nil {
@@ -63,7 +79,10 @@ func TestHeadersIsolationRefused(t *testing.T) {
 		wantErrors(t, err, "middleware: HeadersConfig.", tt.want)
 	}
 	// Together with a report-only embedder policy, the opener policy of isolation is one more.
-	mustHeaders(t, middleware.HeadersConfig{OpenerPolicyReportOnly: "same-origin", EmbedderPolicyReportOnly: "require-corp", IsolationReportTo: "/r"})
+	mustHeaders(t, middleware.HeadersConfig{
+		OpenerPolicyReportOnly:   "same-origin",
+		EmbedderPolicyReportOnly: "require-corp", IsolationReportTo: "/r",
+	})
 }
 
 // Each header of the preset may be omitted, and nothing else changes.
@@ -108,10 +127,23 @@ func TestHeadersOmitRefused(t *testing.T) {
 		{"another spelling", omit("content-security-policy"), "it is none of"},
 		{"a header that is not sent", omit("Cross-Origin-Embedder-Policy"), "it is none of"},
 		{"twice", omit("Referrer-Policy", "Referrer-Policy"), "is given twice"},
-		{"HSTS, and its age", with(middleware.HeadersConfig{HSTS: 2 * 365 * 24 * time.Hour}, "Strict-Transport-Security"), "DangerouslyShortHSTS or Proxies configures it, too"},
-		{"the policy, and its nonce", with(middleware.HeadersConfig{CSP: middleware.CSP{Nonce: true}}, "Content-Security-Policy"), ": CSP configures it, too"},
-		{"the referrer, and its policy", with(middleware.HeadersConfig{ReferrerPolicy: "no-referrer"}, "Referrer-Policy"), "ReferrerPolicy configures it, too"},
-		{"permissions, and one of them", with(middleware.HeadersConfig{Permissions: map[string][]string{"camera": {"self"}}}, "Permissions-Policy"), ": Permissions configures it, too"},
+		{
+			"HSTS, and its age", with(middleware.HeadersConfig{HSTS: 2 * 365 * 24 * time.Hour}, "Strict-Transport-Security"),
+			"DangerouslyShortHSTS or Proxies configures it, too",
+		},
+		{
+			"the policy, and its nonce", with(middleware.HeadersConfig{CSP: middleware.CSP{Nonce: true}}, "Content-Security-Policy"),
+			": CSP configures it, too",
+		},
+		{
+			"the referrer, and its policy", with(middleware.HeadersConfig{ReferrerPolicy: "no-referrer"}, "Referrer-Policy"),
+			"ReferrerPolicy configures it, too",
+		},
+		{
+			"permissions, and one of them",
+			with(middleware.HeadersConfig{Permissions: map[string][]string{"camera": {"self"}}}, "Permissions-Policy"),
+			": Permissions configures it, too",
+		},
 	} {
 		_, err := middleware.NewHeaders(tt.cfg)
 		if err == nil {

@@ -135,7 +135,8 @@ func TestHSTSForgedProto(t *testing.T) {
 		"with a nil Proxies":     {headers, (*middleware.Proxies)(nil).Handler},
 	} {
 		rec := httptest.NewRecorder()
-		middleware.Chain(http.NotFoundHandler(), layers...).ServeHTTP(rec, forwarded(false, "X-Forwarded-Proto", "https", "Forwarded", "proto=https"))
+		middleware.Chain(http.NotFoundHandler(), layers...).ServeHTTP(rec,
+			forwarded(false, "X-Forwarded-Proto", "https", "Forwarded", "proto=https"))
 		if got := rec.Header()["Strict-Transport-Security"]; got != nil {
 			t.Errorf("%s: %q", name, got)
 		}

@@ -18,7 +18,8 @@ func everything(t testing.TB) *middleware.Headers {
 		CSP:        middleware.CSP{Default: []string{"'self'"}, Nonce: true, ReportTo: "/csp"},
 		ReportOnly: &middleware.CSP{Nonce: true, ReportTo: "/trial"},
 		HSTS:       2 * 365 * 24 * 3600e9, HSTSPreload: true,
-		ReferrerPolicy: "no-referrer", OpenerPolicy: "noopener-allow-popups", ResourcePolicy: "cross-origin", EmbedderPolicy: "credentialless",
+		ReferrerPolicy: "no-referrer", OpenerPolicy: "noopener-allow-popups",
+		ResourcePolicy: "cross-origin", EmbedderPolicy: "credentialless",
 		OpenerPolicyReportOnly: "same-origin", EmbedderPolicyReportOnly: "require-corp", IsolationReportTo: "/isolation",
 		OriginAgentCluster: true, Permissions: map[string][]string{"camera": {"self"}},
 	})
@@ -36,7 +37,10 @@ func TestInnerHeadersReplaceAllOfTheOuter(t *testing.T) {
 			"Cross-Origin-Resource-Policy", "Permissions-Policy", "Cache-Control",
 		}}),
 	} {
-		for outerName, outer := range map[string]*middleware.Headers{"everything": everything(t), "the strict preset": new(middleware.Headers)} {
+		for outerName, outer := range map[string]*middleware.Headers{
+			"everything":        everything(t),
+			"the strict preset": new(middleware.Headers),
+		} {
 			want := headersOf(inner, overTLS("app.example"))
 			rec := httptest.NewRecorder()
 			middleware.Chain(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -65,7 +69,8 @@ func TestNonceIsThatOfTheInnermostHeaders(t *testing.T) {
 		}
 	}
 	rec := httptest.NewRecorder()
-	middleware.Chain(http.NotFoundHandler(), everything(t).Handler, read(&outer), pages.Handler, read(&inner)).ServeHTTP(rec, overTLS("app.example"))
+	middleware.Chain(http.NotFoundHandler(), everything(t).Handler, read(&outer), pages.Handler, read(&inner)).ServeHTTP(rec,
+		overTLS("app.example"))
 	policy := rec.Header().Get("Content-Security-Policy")
 	if inner == "" || inner == outer || !strings.Contains(policy, "'nonce-"+inner+"'") || strings.Contains(policy, outer) {
 		t.Errorf("outer %q, inner %q, sent: %s", outer, inner, policy)

@@ -110,14 +110,26 @@ func TestCacheControlOfPolicies(t *testing.T) {
 		want   string
 	}{
 		{name: "a nonce", cfg: middleware.HeadersConfig{CSP: middleware.CSP{Nonce: true}}, want: "no-store"},
-		{name: "a nonce of the trial", cfg: middleware.HeadersConfig{CSP: middleware.CSP{Default: self}, ReportOnly: report}, want: "no-store"},
-		{name: "a nonce, and an outer layer", cfg: middleware.HeadersConfig{CSP: middleware.CSP{Nonce: true}}, before: "public, max-age=60", want: "no-store"},
-		{name: "a nonce, and the handler", cfg: middleware.HeadersConfig{CSP: middleware.CSP{Nonce: true}}, after: "private", want: "private"},
+		{
+			name: "a nonce of the trial", cfg: middleware.HeadersConfig{CSP: middleware.CSP{Default: self}, ReportOnly: report},
+			want: "no-store",
+		},
+		{
+			name: "a nonce, and an outer layer", cfg: middleware.HeadersConfig{CSP: middleware.CSP{Nonce: true}},
+			before: "public, max-age=60", want: "no-store",
+		},
+		{
+			name: "a nonce, and the handler", cfg: middleware.HeadersConfig{CSP: middleware.CSP{Nonce: true}},
+			after: "private", want: "private",
+		},
 		{name: "an API", want: "no-store"},
 		{name: "an API, and an outer layer", before: "private", want: "private"},
 		{name: "an API, and the handler", after: "public, max-age=60", want: "public, max-age=60"},
 		{name: "a page without a nonce", cfg: middleware.HeadersConfig{CSP: middleware.CSP{Default: self}}, want: ""},
-		{name: "omitted", cfg: middleware.HeadersConfig{CSP: middleware.CSP{Nonce: true}, DangerouslyOmit: []string{"Cache-Control"}}, want: ""},
+		{
+			name: "omitted", cfg: middleware.HeadersConfig{CSP: middleware.CSP{Nonce: true}, DangerouslyOmit: []string{"Cache-Control"}},
+			want: "",
+		},
 		{name: "without a policy", cfg: middleware.HeadersConfig{DangerouslyOmit: []string{"Content-Security-Policy"}}, want: ""},
 	} {
 		rec := httptest.NewRecorder()

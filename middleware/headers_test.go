@@ -21,8 +21,9 @@ import (
 // letter those of RFC 6797 §6.1, RFC 7034 §2, CSP3 §3.1, Fetch §3.7 and §3.8, the
 // W3C's Referrer Policy §4.1 and Permissions Policy §5.2, HTML §7.1.3.1, and RFC 9111 §5.2.2.5.
 var strictPreset = map[string]string{
-	"Strict-Transport-Security":    "max-age=63072000; includeSubDomains",
-	"Content-Security-Policy":      "default-src 'none'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox",
+	"Strict-Transport-Security": "max-age=63072000; includeSubDomains",
+	"Content-Security-Policy": "default-src 'none'; object-src 'none'; base-uri 'none'; form-action " +
+		"'none'; frame-ancestors 'none'; sandbox",
 	"X-Frame-Options":              "DENY",
 	"X-Content-Type-Options":       "nosniff",
 	"Referrer-Policy":              "same-origin",
@@ -166,14 +167,22 @@ func TestHeadersOptions(t *testing.T) {
 	}{
 		{"HSTS of a year", middleware.HeadersConfig{HSTS: year}, "Strict-Transport-Security", "max-age=31536000; includeSubDomains"},
 		{"HSTS of this host", middleware.HeadersConfig{HSTSThisHostOnly: true}, "Strict-Transport-Security", "max-age=63072000"},
-		{"HSTS preload", middleware.HeadersConfig{HSTSPreload: true}, "Strict-Transport-Security", "max-age=63072000; includeSubDomains; preload"},
+		{
+			"HSTS preload",
+			middleware.HeadersConfig{HSTSPreload: true},
+			"Strict-Transport-Security", "max-age=63072000; includeSubDomains; preload",
+		},
 		{
 			"HSTS roll-out",
 			middleware.HeadersConfig{HSTS: 5 * time.Minute, DangerouslyShortHSTS: true},
 			"Strict-Transport-Security", "max-age=300; includeSubDomains",
 		},
 		{"no referrer", middleware.HeadersConfig{ReferrerPolicy: "no-referrer"}, "Referrer-Policy", "no-referrer"},
-		{"pop-ups", middleware.HeadersConfig{OpenerPolicy: "same-origin-allow-popups"}, "Cross-Origin-Opener-Policy", "same-origin-allow-popups"},
+		{
+			"pop-ups",
+			middleware.HeadersConfig{OpenerPolicy: "same-origin-allow-popups"},
+			"Cross-Origin-Opener-Policy", "same-origin-allow-popups",
+		},
 		{"public resources", middleware.HeadersConfig{ResourcePolicy: "cross-origin"}, "Cross-Origin-Resource-Policy", "cross-origin"},
 		{"isolation", middleware.HeadersConfig{EmbedderPolicy: "require-corp"}, "Cross-Origin-Embedder-Policy", "require-corp"},
 		{
@@ -210,7 +219,8 @@ func TestNewHeadersReportsEveryMistakeAtOnce(t *testing.T) {
 	})
 	wantErrors(t, err,
 		"middleware: HeadersConfig.HSTS: -1s is negative: write 0 for two years",
-		`middleware: HeadersConfig.ReferrerPolicy: "same_origin" is none of same-origin, no-referrer, strict-origin, strict-origin-when-cross-origin`,
+		`middleware: HeadersConfig.ReferrerPolicy: "same_origin" is none of same-origin, no-referrer, `+
+			`strict-origin, strict-origin-when-cross-origin`,
 		`middleware: HeadersConfig.OpenerPolicy: "unsafe-none" is none of`,
 		`middleware: HeadersConfig.ResourcePolicy: "Same-Origin" is none of`,
 		`middleware: HeadersConfig.EmbedderPolicy: "unsafe-none" is none of require-corp, credentialless`,

@@ -62,12 +62,27 @@ func (h *Headers) addChoices(cfg *HeadersConfig) error {
 		choices            []string
 		reports            bool
 	}{
-		{field: "ReferrerPolicy", name: "Referrer-Policy", given: cfg.ReferrerPolicy, choices: []string{"same-origin", "no-referrer", "strict-origin", "strict-origin-when-cross-origin"}},
-		{field: "ResourcePolicy", name: "Cross-Origin-Resource-Policy", given: cfg.ResourcePolicy, choices: []string{"same-origin", "same-site", "cross-origin"}},
+		{
+			field: "ReferrerPolicy", name: "Referrer-Policy", given: cfg.ReferrerPolicy,
+			choices: []string{"same-origin", "no-referrer", "strict-origin", "strict-origin-when-cross-origin"},
+		},
+		{
+			field: "ResourcePolicy", name: "Cross-Origin-Resource-Policy",
+			given: cfg.ResourcePolicy, choices: []string{"same-origin", "same-site", "cross-origin"},
+		},
 		{field: "OpenerPolicy", name: "Cross-Origin-Opener-Policy", given: cfg.OpenerPolicy, choices: openers, reports: true},
-		{field: "EmbedderPolicy", name: "Cross-Origin-Embedder-Policy", given: cfg.EmbedderPolicy, choices: append([]string{""}, embedders...), reports: true},
-		{field: "OpenerPolicyReportOnly", name: "Cross-Origin-Opener-Policy-Report-Only", given: cfg.OpenerPolicyReportOnly, choices: append([]string{""}, openers...), reports: true},
-		{field: "EmbedderPolicyReportOnly", name: "Cross-Origin-Embedder-Policy-Report-Only", given: cfg.EmbedderPolicyReportOnly, choices: append([]string{""}, embedders...), reports: true},
+		{
+			field: "EmbedderPolicy", name: "Cross-Origin-Embedder-Policy",
+			given: cfg.EmbedderPolicy, choices: append([]string{""}, embedders...), reports: true,
+		},
+		{
+			field: "OpenerPolicyReportOnly", name: "Cross-Origin-Opener-Policy-Report-Only",
+			given: cfg.OpenerPolicyReportOnly, choices: append([]string{""}, openers...), reports: true,
+		},
+		{
+			field: "EmbedderPolicyReportOnly", name: "Cross-Origin-Embedder-Policy-Report-Only",
+			given: cfg.EmbedderPolicyReportOnly, choices: append([]string{""}, embedders...), reports: true,
+		},
 	} {
 		value, err := chooseHeader(c.field, c.given, c.choices)
 		errs = append(errs, err)
@@ -93,7 +108,8 @@ func (cfg *HeadersConfig) checkIsolation() error {
 	case to == "" && reportOnly != "":
 		fail("IsolationReportTo: required by OpenerPolicyReportOnly and EmbedderPolicyReportOnly: name the URL that receives the reports")
 	case to != "" && !isReportURL(to):
-		fail(`IsolationReportTo: %q is neither an https URL nor a path on this host: write "https://reports.example/isolation" or "/isolation"`, to)
+		fail(`IsolationReportTo: %q is neither an https URL nor a path on this host: write `+
+			`"https://reports.example/isolation" or "/isolation"`, to)
 	}
 	enforced := cfg.OpenerPolicy
 	if enforced == "" {

@@ -72,7 +72,8 @@ func parsePattern(s string, defaultPort uint16) (hostPattern, error) {
 }
 
 var (
-	errWildcard      = errors.New(`a wildcard is the whole first label, or a part of it beside a hyphen, once: "*.app.example", "app-*.preview.example"`)
+	errWildcard = errors.New(`a wildcard is the whole first label, or a part of it beside a hyphen, once: ` +
+		`"*.app.example", "app-*.preview.example"`)
 	errLabelPunycode = errors.New("a part of an xn-- label names nothing: write the whole label")
 )
 
@@ -89,7 +90,8 @@ func cutWildcard(name string) (p hostPattern, parent string, err error) {
 	prefix, suffix, _ := strings.Cut(strings.ToLower(label), "*")
 	p.label = labelPattern{prefix, suffix}
 	switch {
-	case prefix != "" && !isBeside(prefix, prefix[len(prefix)-1], prefix[0]), suffix != "" && !isBeside(suffix, suffix[0], suffix[len(suffix)-1]):
+	case prefix != "" && !isBeside(prefix, prefix[len(prefix)-1], prefix[0]),
+		suffix != "" && !isBeside(suffix, suffix[0], suffix[len(suffix)-1]):
 		return p, "", errWildcard
 	case strings.HasPrefix(prefix, "xn--"):
 		return p, "", errLabelPunycode

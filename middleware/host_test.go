@@ -26,7 +26,10 @@ func requestFor(host string) *http.Request {
 	return r
 }
 
-var allowedHosts = []string{"app.example", "api.example:8443", "*.wild.example", "bücher.example", "192.0.2.1", "[2001:db8::1]:444", "localhost:8080"}
+var allowedHosts = []string{
+	"app.example", "api.example:8443",
+	"*.wild.example", "bücher.example", "192.0.2.1", "[2001:db8::1]:444", "localhost:8080",
+}
 
 var hostTable = []struct {
 	sentence, host string
@@ -130,7 +133,8 @@ func TestHostEntriesThatAreErrors(t *testing.T) {
 	var entries []string
 	for _, row := range rows {
 		entries = append(entries, row.entry)
-		if p, err := middleware.NewHostPolicy("fine.example", row.entry); err == nil || p != nil || !strings.Contains(err.Error(), row.hint) || !strings.HasPrefix(err.Error(), "middleware: NewHostPolicy: ") {
+		if p, err := middleware.NewHostPolicy("fine.example", row.entry); err == nil || p != nil ||
+			!strings.Contains(err.Error(), row.hint) || !strings.HasPrefix(err.Error(), "middleware: NewHostPolicy: ") {
 			t.Errorf("%q: %v lacks %q", row.entry, err, row.hint)
 		}
 	}
@@ -169,7 +173,8 @@ func TestHostHandler(t *testing.T) {
 
 func TestHostAcceptedDoesNotAllocate(t *testing.T) {
 	p := hostPolicy(t, allowedHosts...)
-	for host, most := range map[string]float64{"app.example": 0, "app.example:443": 0, "a.b.wild.example": 1} { // the look at the suffix list
+	// the look at the suffix list
+	for host, most := range map[string]float64{"app.example": 0, "app.example:443": 0, "a.b.wild.example": 1} {
 		r := requestFor(host)
 		if n := testing.AllocsPerRun(100, func() { _ = p.Check(r) }); n > most {
 			t.Errorf("%s: %v allocations, want %v", host, n, most)
@@ -196,7 +201,8 @@ func FuzzHost(f *testing.F) {
 			return
 		}
 		if part, ok := strings.CutSuffix(s, ".preview.example"); ok {
-			if part, ok = strings.CutPrefix(part, "app-"); ok && part != "" && strings.Trim(part, "abcdefghijklmnopqrstuvwxyz0123456789-") == "" {
+			if part, ok = strings.CutPrefix(part, "app-"); ok && part != "" &&
+				strings.Trim(part, "abcdefghijklmnopqrstuvwxyz0123456789-") == "" {
 				return
 			}
 		}

@@ -18,7 +18,8 @@ var (
 	errSeveralOrigins = errors.New("it is one of several Origin headers (RFC 6454 §7.3)")
 	errNotAllowed     = errors.New("it is not in OriginConfig.Allow")
 	errNotAsked       = errors.New("it is not in OriginConfig.Allow, and OriginConfig.AllowFunc does not allow it")
-	errOpaqueOrigin   = errors.New("it is a sandboxed frame, a local file, or a redirect across sites, which OriginConfig.Allow cannot name")
+	errOpaqueOrigin   = errors.New("it is a sandboxed frame, a local file, or a redirect across sites, which " +
+		"OriginConfig.Allow cannot name")
 )
 
 func refuseOrigin(reason Reason, value string, why error) error {
@@ -76,7 +77,8 @@ func checkAllowFunc(allowed func(ctx context.Context, page, host string) bool) e
 	}
 	page := "https://" + strings.ToLower(rand.Text()) + ".invalid"
 	if allowed(context.Background(), page, "") {
-		return fmt.Errorf("middleware: OriginConfig.AllowFunc: it allows %q, a page that cannot exist: have it look the page up, or use DangerouslyAnyOrigin()", page)
+		return fmt.Errorf("middleware: OriginConfig.AllowFunc: it allows %q, a page that cannot exist: have it look the page "+
+			"up, or use DangerouslyAnyOrigin()", page)
 	}
 	return nil
 }

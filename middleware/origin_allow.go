@@ -87,7 +87,8 @@ func checkAllowedScheme(scheme, authority string) error {
 	case !isScheme(scheme):
 		return errors.New("what stands before :// is not a scheme (RFC 3986 §3.1)")
 	case strings.Contains(opaqueSchemes, " "+scheme+" "):
-		return fmt.Errorf("pages of %s: have the opaque origin null, as every sandboxed frame has: serve the page by https, or by a scheme of the shell's own", scheme)
+		return fmt.Errorf("pages of %s: have the opaque origin null, as every sandboxed frame has: serve the page by https, "+
+			"or by a scheme of the shell's own", scheme)
 	case scheme == "ws" || scheme == "wss":
 		return fmt.Errorf("the Origin is that of the page, not of the socket: write %q", "https://"+authority)
 	case scheme == "ftp":

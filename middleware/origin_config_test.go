@@ -170,7 +170,8 @@ func TestOriginErrorsComeAllAtOnce(t *testing.T) {
 	if n := len(strings.Split(err.Error(), "\n")); n != len(entries) {
 		t.Errorf("%d errors for %d entries:\n%v", n, len(entries), err)
 	}
-	if _, err := middleware.NewOriginPolicy(middleware.OriginConfig{AllowMissing: true}); err == nil || !strings.Contains(err.Error(), "OriginConfig.Allow: required") {
+	if _, err := middleware.NewOriginPolicy(middleware.OriginConfig{AllowMissing: true}); err == nil ||
+		!strings.Contains(err.Error(), "OriginConfig.Allow: required") {
 		t.Errorf("an empty list: %v", err)
 	}
 }
@@ -216,7 +217,10 @@ func TestOriginEntriesAreNormalised(t *testing.T) {
 // A wildcard does not reach below a public suffix, at any depth: the names
 // there have other owners (the list's private section).
 func TestWildcardDoesNotReachPastAPublicSuffix(t *testing.T) {
-	p := originPolicy(t, middleware.OriginConfig{Allow: []string{"https://*.amazonaws.com", "https://*.windows.net", "https://*.me.github.io"}})
+	p := originPolicy(t, middleware.OriginConfig{Allow: []string{
+		"https://*.amazonaws.com",
+		"https://*.windows.net", "https://*.me.github.io",
+	}})
 	hosts := hostPolicy(t, "*.amazonaws.com", "*.windows.net", "*.me.github.io")
 	for _, row := range []struct {
 		host    string
@@ -243,10 +247,12 @@ func TestWildcardDoesNotReachPastAPublicSuffix(t *testing.T) {
 
 func TestLocalHTTPIsLoopbackOnly(t *testing.T) {
 	for _, entry := range []string{
-		"http://app.example", "http://*.localhost", "http://applocalhost", "http://app.localhost.", "http://127.0.0.2", "http://localhost.evil.example",
+		"http://app.example", "http://*.localhost", "http://applocalhost",
+		"http://app.localhost.", "http://127.0.0.2", "http://localhost.evil.example",
 		"http://[::2]", "http://192.168.0.1", "http://0.0.0.0", "http://127.1", "http://localhost.", "http://[::ffff:127.0.0.1]",
 	} {
-		if _, err := middleware.NewOriginPolicy(middleware.OriginConfig{Allow: []string{entry}, DangerouslyAllowLocalHTTP: true}); err == nil {
+		if _, err := middleware.NewOriginPolicy(middleware.OriginConfig{Allow: []string{entry}, DangerouslyAllowLocalHTTP: true}); err ==
+			nil {
 			t.Errorf("%s is allowed", entry)
 		}
 	}
@@ -258,7 +264,8 @@ func TestOriginHintsNameNoOtherHost(t *testing.T) {
 		_, err := middleware.NewOriginPolicy(middleware.OriginConfig{Allow: []string{row.entry}})
 		for _, written := range regexp.MustCompile(`write "[a-z]+://([^":]+)`).FindAllStringSubmatch(err.Error(), -1) {
 			host := strings.ToLower(written[1])
-			if host != "app.example" && !strings.Contains(strings.ToLower(row.entry), "//"+host) && !strings.HasPrefix(strings.ToLower(row.entry), host) {
+			if host != "app.example" && !strings.Contains(strings.ToLower(row.entry), "//"+host) &&
+				!strings.HasPrefix(strings.ToLower(row.entry), host) {
 				t.Errorf("%v", err)
 			}
 		}

@@ -87,7 +87,8 @@ type conflictCause struct {
 }
 
 func (c *conflictCause) Error() string {
-	return fmt.Sprintf("it disagrees with Origin %q at the Host %.300q: let the proxy in front pass on Origin and Host as they came, or name the Host by ProxiesConfig.HostHeader", c.page, c.host)
+	return fmt.Sprintf("it disagrees with Origin %q at the Host %.300q: let the proxy in front pass on Origin and Host as they came, or "+
+		"name the Host by ProxiesConfig.HostHeader", c.page, c.host)
 }
 
 // checkFetchSiteAlone is for requests without an Origin that are allowed to have none. A

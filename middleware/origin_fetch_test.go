@@ -17,44 +17,111 @@ func withFetchSite(r *http.Request, lines ...string) *http.Request {
 // Fetch Metadata §2.3, HTML §7.1.1. All Origins here are on the list; the second lock decides.
 func TestFetchSiteOfAListedOrigin(t *testing.T) {
 	p := originPolicy(t, middleware.OriginConfig{DangerouslyAllowLocalHTTP: true, Allow: []string{
-		"https://app.example", "https://app.example:8443", "https://api.app.example", "https://partner.test", "https://web-123.cloud.run", "https://web.co.site",
+		"https://app.example", "https://app.example:8443", "https://api.app.example",
+		"https://partner.test", "https://web-123.cloud.run", "https://web.co.site",
 		"https://192.0.2.1", "https://192.0.9.1", "https://[2001:db8::1]", "https://localhost:3000", "http://localhost:3000",
 		"chrome-extension://abcdefghijklmnopabcdefghijklmnop",
 	}})
 	for _, row := range []struct{ sentence, origin, host, site, reason string }{
 		{sentence: "same-origin: Origin is the server's own", origin: "https://app.example", host: "app.example", site: "same-origin"},
-		{sentence: "same-origin: a proxy has left out the port", origin: "https://app.example:8443", host: "app.example", site: "same-origin"},
-		{sentence: "same-origin: a proxy has put its upstream's address for the Host", origin: "https://app.example", host: "127.0.0.1:8015", site: "same-origin"},
-		{sentence: "same-origin: a proxy has put its upstream's name for the Host", origin: "https://app.example", host: "app_backend", site: "same-origin"},
-		{sentence: "same-origin: a proxy has put another site's name for the Host", origin: "https://app.example", host: "app.internal.test", site: "same-origin"},
+		{
+			sentence: "same-origin: a proxy has left out the port",
+			origin:   "https://app.example:8443", host: "app.example", site: "same-origin",
+		},
+		{
+			sentence: "same-origin: a proxy has put its upstream's address for the Host",
+			origin:   "https://app.example", host: "127.0.0.1:8015", site: "same-origin",
+		},
+		{
+			sentence: "same-origin: a proxy has put its upstream's name for the Host",
+			origin:   "https://app.example", host: "app_backend", site: "same-origin",
+		},
+		{
+			sentence: "same-origin: a proxy has put another site's name for the Host",
+			origin:   "https://app.example", host: "app.internal.test", site: "same-origin",
+		},
 		{sentence: "same-origin: a local page without TLS", origin: "http://localhost:3000", host: "localhost:3000", site: "same-origin"},
-		{sentence: "same-origin: a Host that cannot be compared is not compared", origin: "https://app.example", host: "app.example.", site: "same-origin"},
+		{
+			sentence: "same-origin: a Host that cannot be compared is not compared",
+			origin:   "https://app.example", host: "app.example.", site: "same-origin",
+		},
 
 		{sentence: "same-site: a sibling", origin: "https://api.app.example", host: "app.example", site: "same-site"},
 		{sentence: "same-site: the parent", origin: "https://app.example", host: "api.app.example", site: "same-site"},
-		{sentence: "same-site: another port, which a proxy has left out", origin: "https://app.example", host: "app.example", site: "same-site"},
-		{sentence: "same-site: a proxy has put its upstream's address for the Host", origin: "https://app.example", host: "127.0.0.1:8015", site: "same-site"},
-		{sentence: "same-site: a suffix younger than the browser's list", origin: "https://web.co.site", host: "api.co.site", site: "same-site"},
+		{
+			sentence: "same-site: another port, which a proxy has left out",
+			origin:   "https://app.example", host: "app.example", site: "same-site",
+		},
+		{
+			sentence: "same-site: a proxy has put its upstream's address for the Host",
+			origin:   "https://app.example", host: "127.0.0.1:8015", site: "same-site",
+		},
+		{
+			sentence: "same-site: a suffix younger than the browser's list",
+			origin:   "https://web.co.site", host: "api.co.site", site: "same-site",
+		},
 
 		{sentence: "cross-site: another site", origin: "https://partner.test", host: "app.example", site: "cross-site"},
-		{sentence: "cross-site: a suffix younger than this binary's list", origin: "https://web-123.cloud.run", host: "api-456.cloud.run", site: "cross-site"},
+		{
+			sentence: "cross-site: a suffix younger than this binary's list",
+			origin:   "https://web-123.cloud.run", host: "api-456.cloud.run", site: "cross-site",
+		},
 		{sentence: "cross-site: two addresses", origin: "https://192.0.2.1", host: "192.0.9.1", site: "cross-site"},
-		{sentence: "cross-site: a proxy has put its upstream's address for the Host", origin: "https://partner.test", host: "127.0.0.1:8015", site: "cross-site"},
-		{sentence: "cross-site: an extension", origin: "chrome-extension://abcdefghijklmnopabcdefghijklmnop", host: "app.example", site: "cross-site"},
-		{sentence: "cross-site: a local page without TLS to a local server on TLS", origin: "http://localhost:3000", host: "localhost:8443", site: "cross-site"},
-		{sentence: "cross-site: a local page on TLS to a local server without it", origin: "https://localhost:3000", host: "localhost:8080", site: "cross-site"},
-		{sentence: "attack: a proxy rewrites Origin and Host, and the page is a stranger's", origin: "https://app.example", host: "app.example", site: "cross-site", reason: "fetch_metadata"},
-		{sentence: "attack: the same with the default port in Host", origin: "https://app.example", host: "APP.example:443", site: "cross-site", reason: "fetch_metadata"},
-		{sentence: "attack: the same at another port, which is the same site", origin: "https://app.example:8443", host: "app.example", site: "cross-site", reason: "fetch_metadata"},
-		{sentence: "attack: the same by address", origin: "https://[2001:db8::1]", host: "[2001:db8:0::1]", site: "cross-site", reason: "fetch_metadata"},
-		{sentence: "a Host that is none, cross-site", origin: "https://partner.test", host: "app.example@", site: "cross-site", reason: "fetch_metadata"},
+		{
+			sentence: "cross-site: a proxy has put its upstream's address for the Host",
+			origin:   "https://partner.test", host: "127.0.0.1:8015", site: "cross-site",
+		},
+		{
+			sentence: "cross-site: an extension", origin: "chrome-extension://abcdefghijklmnopabcdefghijklmnop",
+			host: "app.example", site: "cross-site",
+		},
+		{
+			sentence: "cross-site: a local page without TLS to a local server on TLS",
+			origin:   "http://localhost:3000", host: "localhost:8443", site: "cross-site",
+		},
+		{
+			sentence: "cross-site: a local page on TLS to a local server without it",
+			origin:   "https://localhost:3000", host: "localhost:8080", site: "cross-site",
+		},
+		{
+			sentence: "attack: a proxy rewrites Origin and Host, and the page is a stranger's",
+			origin:   "https://app.example", host: "app.example", site: "cross-site", reason: "fetch_metadata",
+		},
+		{
+			sentence: "attack: the same with the default port in Host",
+			origin:   "https://app.example", host: "APP.example:443", site: "cross-site", reason: "fetch_metadata",
+		},
+		{
+			sentence: "attack: the same at another port, which is the same site",
+			origin:   "https://app.example:8443", host: "app.example", site: "cross-site", reason: "fetch_metadata",
+		},
+		{
+			sentence: "attack: the same by address", origin: "https://[2001:db8::1]",
+			host: "[2001:db8:0::1]", site: "cross-site", reason: "fetch_metadata",
+		},
+		{
+			sentence: "a Host that is none, cross-site", origin: "https://partner.test",
+			host: "app.example@", site: "cross-site", reason: "fetch_metadata",
+		},
 
-		{sentence: "none: the user's own doing opens no socket", origin: "https://app.example", host: "app.example", site: "none", reason: "fetch_metadata"},
-		{sentence: "none: an extension that may read the host", origin: "chrome-extension://abcdefghijklmnopabcdefghijklmnop", host: "app.example", site: "none"},
+		{
+			sentence: "none: the user's own doing opens no socket",
+			origin:   "https://app.example", host: "app.example", site: "none", reason: "fetch_metadata",
+		},
+		{
+			sentence: "none: an extension that may read the host",
+			origin:   "chrome-extension://abcdefghijklmnopabcdefghijklmnop", host: "app.example", site: "none",
+		},
 		{sentence: "an empty value", origin: "https://app.example", host: "app.example", reason: "fetch_metadata"},
 		{sentence: "an unknown value", origin: "https://app.example", host: "app.example", site: "same-planet", reason: "fetch_metadata"},
-		{sentence: "capitals: the value is a token, RFC 8941 §3.3.4", origin: "https://app.example", host: "app.example", site: "Same-Origin", reason: "fetch_metadata"},
-		{sentence: "a list in one line", origin: "https://app.example", host: "app.example", site: "same-origin, same-origin", reason: "fetch_metadata"},
+		{
+			sentence: "capitals: the value is a token, RFC 8941 §3.3.4",
+			origin:   "https://app.example", host: "app.example", site: "Same-Origin", reason: "fetch_metadata",
+		},
+		{
+			sentence: "a list in one line", origin: "https://app.example",
+			host: "app.example", site: "same-origin, same-origin", reason: "fetch_metadata",
+		},
 	} {
 		t.Run(row.sentence, func(t *testing.T) {
 			r := withFetchSite(handshakeFrom(row.origin), row.site)

@@ -4,7 +4,8 @@ import "strings"
 
 var listed = []string{
 	"https://app.example", "https://app.example:8443", "https://*.wild.example", "https://*.wild.example:8443",
-	"https://bücher.example", "https://192.0.2.1", "https://[2001:db8::1]:444", "https://a_b.example", "http://localhost:3000", "http://[::1]",
+	"https://bücher.example", "https://192.0.2.1", "https://[2001:db8::1]:444",
+	"https://a_b.example", "http://localhost:3000", "http://[::1]",
 }
 
 // originTable is RFC 6454 §4 to §7 and RFC 6455 §10.2 for the list above. An empty

@@ -68,16 +68,28 @@ func TestTenantsAreKeptApart(t *testing.T) {
 		across, allowed                 bool
 	}{
 		{sentence: "a tenant's page at its own host", page: "https://a.app.example", host: "a.app.example", allowed: true},
-		{sentence: "a tenant's page at its own host, spelled otherwise", page: "https://A.app.example:443", host: "a.APP.example:443", allowed: true},
+		{
+			sentence: "a tenant's page at its own host, spelled otherwise",
+			page:     "https://A.app.example:443", host: "a.APP.example:443", allowed: true,
+		},
 		{sentence: "a tenant's page at another's host", page: "https://a.app.example", host: "b.app.example"},
 		{sentence: "a tenant's page at another's host below its own", page: "https://a.app.example", host: "b.a.app.example"},
 		{sentence: "a tenant's page at the host above its own", page: "https://b.a.app.example", host: "a.app.example"},
 		{sentence: "a tenant's page at a host of another wildcard", page: "https://a.app.example", host: "a.api.example"},
 		{sentence: "a tenant's page at a host that the list names", page: "https://a.app.example", host: "api.app.example", allowed: true},
-		{sentence: "a page that the list names, at a tenant's host", page: "https://admin.app.example", host: "b.app.example", allowed: true},
+		{
+			sentence: "a page that the list names, at a tenant's host",
+			page:     "https://admin.app.example", host: "b.app.example", allowed: true,
+		},
 		{sentence: "a preview at a tenant's host", page: "https://app-1.preview.example", host: "b.app.example"},
-		{sentence: "a tenant's page at another's host, if that was asked for", page: "https://a.app.example", host: "b.app.example", across: true, allowed: true},
-		{sentence: "a proxy names the tenant's own host", page: "https://a.app.example", host: "10.0.0.7:8080", forwarded: "a.app.example", allowed: true},
+		{
+			sentence: "a tenant's page at another's host, if that was asked for",
+			page:     "https://a.app.example", host: "b.app.example", across: true, allowed: true,
+		},
+		{
+			sentence: "a proxy names the tenant's own host", page: "https://a.app.example",
+			host: "10.0.0.7:8080", forwarded: "a.app.example", allowed: true,
+		},
 		{sentence: "a proxy names another's host", page: "https://a.app.example", host: "10.0.0.7:8080", forwarded: "b.app.example"},
 	} {
 		t.Run(row.sentence, func(t *testing.T) {
@@ -101,8 +113,10 @@ func TestTenantsAreKeptApart(t *testing.T) {
 			for range 4 { // in both orders, then from memory
 				slices.Reverse(layers)
 				w := httptest.NewRecorder()
-				middleware.Chain(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }), layers...).ServeHTTP(w, r)
-				if allowed := w.Code == 204; allowed != row.allowed || !allowed && !strings.Contains(w.Body.String(), "origin_not_allowed") {
+				middleware.Chain(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }),
+					layers...).ServeHTTP(w, r)
+				if allowed := w.Code == 204; allowed != row.allowed ||
+					!allowed && !strings.Contains(w.Body.String(), "origin_not_allowed") {
 					t.Errorf("answered %d %s", w.Code, w.Body)
 				}
 			}
@@ -120,8 +134,10 @@ func TestTenantsAreKeptApart(t *testing.T) {
 func TestTenantCauseNamesTheSettings(t *testing.T) {
 	t.Parallel()
 	origins := originPolicy(t, middleware.OriginConfig{Allow: []string{"https://*.app.example"}})
-	lines := logged(t, http.NotFoundHandler(), handshakeTo("b.app.example", "https://a.app.example"), hostPolicy(t, "*.app.example").Handler, origins.Handler)
-	const want = `Origin "https://a.app.example": a wildcard admits it, and another the host "b.app.example", which has another name: name the page in OriginConfig.Allow or the host in NewHostPolicy, or set OriginConfig.DangerouslyAcrossTenants`
+	lines := logged(t, http.NotFoundHandler(), handshakeTo("b.app.example", "https://a.app.example"),
+		hostPolicy(t, "*.app.example").Handler, origins.Handler)
+	const want = `Origin "https://a.app.example": a wildcard admits it, and another the host "b.app.example", which has another name: ` +
+		`name the page in OriginConfig.Allow or the host in NewHostPolicy, or set OriginConfig.DangerouslyAcrossTenants`
 	if cause, _ := lines[0]["cause"].(string); !strings.Contains(cause, want) {
 		t.Errorf("%q", cause)
 	}
@@ -132,7 +148,10 @@ func TestOriginsThatChangeAtRunTime(t *testing.T) {
 	t.Parallel()
 	type tenantKey struct{}
 	var asked []string
-	customers := map[string]string{"https://shop.example": "shop.app.example", "https://xn--bcher-kva.example:8443": "books.app.example:444"}
+	customers := map[string]string{
+		"https://shop.example":               "shop.app.example",
+		"https://xn--bcher-kva.example:8443": "books.app.example:444",
+	}
 	p := originPolicy(t, middleware.OriginConfig{
 		Allow: []string{"https://app.example"},
 		AllowFunc: func(ctx context.Context, page, host string) bool {
@@ -143,12 +162,30 @@ func TestOriginsThatChangeAtRunTime(t *testing.T) {
 	asked = nil
 	for _, row := range []struct{ sentence, origin, host, asked, reason string }{
 		{sentence: "a listed origin is not asked about", origin: "https://app.example", host: "app.example"},
-		{sentence: "a customer's page", origin: "https://shop.example", host: "shop.app.example", asked: "https://shop.example shop.app.example"},
-		{sentence: "in another spelling", origin: "HTTPS://SHOP.example:443", host: "Shop.app.example:443", asked: "https://shop.example shop.app.example"},
-		{sentence: "with ports", origin: "https://xn--bcher-kva.example:8443", host: "books.app.example:444", asked: "https://xn--bcher-kva.example:8443 books.app.example:444"},
-		{sentence: "at another customer's host", origin: "https://shop.example", host: "books.app.example:444", asked: "https://shop.example books.app.example:444", reason: "origin_not_allowed"},
-		{sentence: "at a Host that cannot be read", origin: "https://shop.example", host: "a b", asked: "https://shop.example ", reason: "origin_not_allowed"},
-		{sentence: "a stranger", origin: "https://evil.example", host: "shop.app.example", asked: "https://evil.example shop.app.example", reason: "origin_not_allowed"},
+		{
+			sentence: "a customer's page", origin: "https://shop.example",
+			host: "shop.app.example", asked: "https://shop.example shop.app.example",
+		},
+		{
+			sentence: "in another spelling", origin: "HTTPS://SHOP.example:443",
+			host: "Shop.app.example:443", asked: "https://shop.example shop.app.example",
+		},
+		{
+			sentence: "with ports", origin: "https://xn--bcher-kva.example:8443",
+			host: "books.app.example:444", asked: "https://xn--bcher-kva.example:8443 books.app.example:444",
+		},
+		{
+			sentence: "at another customer's host", origin: "https://shop.example",
+			host: "books.app.example:444", asked: "https://shop.example books.app.example:444", reason: "origin_not_allowed",
+		},
+		{
+			sentence: "at a Host that cannot be read", origin: "https://shop.example",
+			host: "a b", asked: "https://shop.example ", reason: "origin_not_allowed",
+		},
+		{
+			sentence: "a stranger", origin: "https://evil.example",
+			host: "shop.app.example", asked: "https://evil.example shop.app.example", reason: "origin_not_allowed",
+		},
 		{sentence: "without TLS", origin: "http://shop.example", host: "shop.app.example", reason: "origin_not_allowed"},
 		{sentence: "another scheme", origin: "shop://shop.example", host: "shop.app.example", reason: "origin_not_allowed"},
 		{sentence: "null", origin: "null", host: "shop.app.example", reason: "origin_not_allowed"},
@@ -181,7 +218,8 @@ func TestPredicateThatAllowsAnyOriginIsAnError(t *testing.T) {
 		"where no host is set": func(_ context.Context, _, host string) bool { return host == "" },
 	} {
 		p, err := middleware.NewOriginPolicy(middleware.OriginConfig{Allow: []string{"app.example"}, AllowFunc: allowed})
-		if p != nil || err == nil || !strings.Contains(err.Error(), "OriginConfig.AllowFunc: it allows \"https://") || !strings.Contains(err.Error(), "DangerouslyAnyOrigin()") || !strings.Contains(err.Error(), "the scheme is missing") {
+		if p != nil || err == nil || !strings.Contains(err.Error(), "OriginConfig.AllowFunc: it allows \"https://") ||
+			!strings.Contains(err.Error(), "DangerouslyAnyOrigin()") || !strings.Contains(err.Error(), "the scheme is missing") {
 			t.Errorf("%s: %v", sentence, err)
 		}
 	}

@@ -74,7 +74,11 @@ func TestOriginCanBe253BytesLong(t *testing.T) {
 // RFC 6454 §7.3: a user agent sends at most one. Attack: the second line is for a
 // server behind us that reads the other one.
 func TestOriginHeaderTwiceIsRefused(t *testing.T) {
-	for _, p := range []*middleware.OriginPolicy{originPolicy(t, middleware.OriginConfig{DangerouslyAllowLocalHTTP: true, Allow: listed, AllowMissing: true}), middleware.DangerouslyAnyOrigin(), nil} {
+	for _, p := range []*middleware.OriginPolicy{
+		originPolicy(t,
+			middleware.OriginConfig{DangerouslyAllowLocalHTTP: true, Allow: listed, AllowMissing: true}),
+		middleware.DangerouslyAnyOrigin(), nil,
+	} {
 		for _, lines := range [][]string{
 			{"https://app.example", "https://evil.example"},
 			{"https://evil.example", "https://app.example"},
@@ -191,7 +195,8 @@ func TestOriginHandlerShowsTheReasonOnly(t *testing.T) {
 	h := p.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached++ }))
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, handshakeFrom("https://evil.example"))
-	if body := w.Body.String(); w.Code != 403 || !strings.Contains(body, "origin_not_allowed") || strings.Contains(body, "evil") || reached != 0 {
+	if body := w.Body.String(); w.Code != 403 || !strings.Contains(body, "origin_not_allowed") || strings.Contains(body, "evil") ||
+		reached != 0 {
 		t.Errorf("answered %d %s, reached %d", w.Code, body, reached)
 	}
 	h.ServeHTTP(httptest.NewRecorder(), handshakeFrom("https://app.example"))

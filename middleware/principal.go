@@ -84,8 +84,10 @@ type Binding struct {
 }
 
 var (
-	errCertificate = Unauthorized(ReasonCredentialInvalid, errors.New("middleware: the credential is bound to a client certificate, and the connection shows another or none"))
-	errProof       = Unauthorized(ReasonCredentialInvalid, errors.New("middleware: the credential is bound to a key whose proof cannot be verified (RFC 9449)"))
+	errCertificate = Unauthorized(ReasonCredentialInvalid,
+		errors.New("middleware: the credential is bound to a client certificate, and the connection shows another or none"))
+	errProof = Unauthorized(ReasonCredentialInvalid,
+		errors.New("middleware: the credential is bound to a key whose proof cannot be verified (RFC 9449)"))
 )
 
 // HeldBy returns nil if the request proves possession of the keys in Binding, or if there

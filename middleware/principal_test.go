@@ -28,7 +28,9 @@ func (c richCredential) Authenticate(*http.Request) (middleware.Principal, error
 
 func richPrincipal() middleware.Principal {
 	return middleware.Principal{
-		Issuer: "https://id.example", Subject: "ann", SessionHandle: "session-handle", TokenHandle: "token-handle", Binding: middleware.Binding{CertificateSHA256: "thumbprint", KeyThumbprint: "proof"}, SigningKey: "signing-key", SealedToken: "sealed-token", Method: "bearer",
+		Issuer: "https://id.example", Subject: "ann", SessionHandle: "session-handle", TokenHandle: "token-handle",
+		Binding:    middleware.Binding{CertificateSHA256: "thumbprint", KeyThumbprint: "proof"},
+		SigningKey: "signing-key", SealedToken: "sealed-token", Method: "bearer",
 		Scopes: []string{"chat:read"}, Attributes: map[string]string{"tenant": "t1"}, Claims: map[string]string{"level": "3"},
 		IssuedAt: time.Unix(1_700_000_000, 0), Expires: time.Unix(1_700_003_600, 0),
 	}
@@ -56,7 +58,8 @@ func TestFromContextHandsOutCopies(t *testing.T) {
 	p.Attributes["tenant"] = "t2"
 	p.Claims["level"] = "4"
 	again, _ := middleware.FromContext(r.Context())
-	if again.Subject != "ann" || len(again.Scopes) != 1 || again.HasScope("admin") || again.Attributes["tenant"] != "t1" || again.Claims["level"] != "3" {
+	if again.Subject != "ann" || len(again.Scopes) != 1 || again.HasScope("admin") || again.Attributes["tenant"] != "t1" ||
+		again.Claims["level"] != "3" {
 		t.Errorf("a copy leaked back: %+v", again)
 	}
 }
@@ -146,7 +149,11 @@ func TestPrincipalHeldBy(t *testing.T) {
 		{"a part of the thumbprint", middleware.Binding{CertificateSHA256: thumbprint[:42]}, with("certificate"), false},
 		{"the thumbprint and more", middleware.Binding{CertificateSHA256: thumbprint + "A"}, with("certificate"), false},
 		{"a key", middleware.Binding{KeyThumbprint: thumbprint}, with("certificate"), false},
-		{"a key and the certificate", middleware.Binding{CertificateSHA256: thumbprint, KeyThumbprint: thumbprint}, with("certificate"), false},
+		{
+			"a key and the certificate",
+			middleware.Binding{CertificateSHA256: thumbprint, KeyThumbprint: thumbprint},
+			with("certificate"), false,
+		},
 	} {
 		r := requestWith("GET", "/")
 		r.TLS = tt.state

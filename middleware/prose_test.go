@@ -18,12 +18,15 @@ import (
 // phrases are constructions that read as a translation, with the plain one in their names. The
 // standard library and the dependencies of this module have fewer than 0.7 of each in 1,000 words.
 var phrases = map[string]*regexp.Regexp{
-	`"where" for "if"`: regexp.MustCompile(`(?i)\bwhere (it|there|that|the|they|he|she|a|an|one|nobody|none|some|this|what|we|nothing|both|all)\b`),
-	`"what" for a noun`: regexp.MustCompile(`(?i)\b(what|whatever) (is|are|was|has|it|they|the|a|stands|comes|goes|costs|ends|we|follows|waits|does|` +
+	`"where" for "if"`: regexp.MustCompile(`(?i)\bwhere (it|there|that|the|they|he|she|a|an|one|nobody|none|some|this|` +
+		`what|we|nothing|both|all)\b`),
+	`"what" for a noun`: regexp.MustCompile(`(?i)\b(what|whatever) ` +
+		`(is|are|was|has|it|they|the|a|stands|comes|goes|costs|ends|we|follows|waits|does|` +
 		`can|cannot|may|must|no|have|nobody|that|those)\b`),
 	`people for programs`:  regexp.MustCompile(`(?i)\b(nobody|somebody|anybody|everybody|whoever|who is|such a one)\b`),
 	`"is no" for "is not"`: regexp.MustCompile(`(?i)\b(is|are|was|were) no\b`),
-	`words out of use`:     regexp.MustCompile(`(?i)\b(goodbye|heed|heeds|unasked|at hand|all the same|as it is|further out|further in|in the way of)\b`),
+	`words out of use`: regexp.MustCompile(`(?i)\b(goodbye|heed|heeds|unasked|at hand|all the same|as it ` +
+		`is|further out|further in|in the way of)\b`),
 }
 
 // mostPhrases is how many of each a package or document may have in 1,000 words.

@@ -76,7 +76,8 @@ func NewProxies(cfg ProxiesConfig) (*Proxies, error) {
 	p := &Proxies{forwarded: cfg.Forwarded}
 	var errs []error
 	if len(cfg.Trusted) == 0 {
-		errs = append(errs, errors.New("middleware: ProxiesConfig.Trusted: required: name the proxies, or use a nil *Proxies if there are none"))
+		errs = append(errs, errors.New("middleware: ProxiesConfig.Trusted: required: name the proxies, or "+
+			"use a nil *Proxies if there are none"))
 	}
 	for _, entry := range cfg.Trusted {
 		if entry == trustUnix {
@@ -113,7 +114,8 @@ func (p *Proxies) readHeaders(cfg ProxiesConfig) error {
 		case name == "Forwarded":
 			why = errors.New("it has a grammar of its own: set ProxiesConfig.Forwarded")
 		case slices.Contains(otherHeaders[:], name), name == forwardedHost && field != "HostHeader":
-			why = errors.New("it is for another purpose: name the header by which the proxies describe the client, or leave the field empty")
+			why = errors.New("it is for another purpose: name the header by which the proxies describe the " +
+				"client, or leave the field empty")
 		case used[name] != "":
 			why = fmt.Errorf("ProxiesConfig.%s names it, too: remove one of the two settings", used[name])
 		}

@@ -37,9 +37,11 @@ func (c *plaintextCause) Error() string {
 	const plain = "middleware: Proxies: the request came without TLS: "
 	switch {
 	case c.peer.kind == peerHidden:
-		return plain + fmt.Sprintf("RemoteAddr %.80q has no port, so a layer in front has overwritten it, and the peer is not known: mount Proxies.Handler in place of that layer, or outside it", c.remote)
+		return plain + fmt.Sprintf("RemoteAddr %.80q has no port, so a layer in front has overwritten it, and the peer is not known: "+
+			"mount Proxies.Handler in place of that layer, or outside it", c.remote)
 	case c.none:
-		return plain + c.name() + " is the peer, and no proxy is named" + c.ignored() + ": if it is a proxy that ends TLS, name it in ProxiesConfig.Trusted"
+		return plain + c.name() + " is the peer, and no proxy is named" + c.ignored() +
+			": if it is a proxy that ends TLS, name it in ProxiesConfig.Trusted"
 	case !c.peer.trusted:
 		return plain + c.name() + " is the peer, and ProxiesConfig.Trusted does not name it" + c.ignored() + ": " + c.entry()
 	case c.scheme == schemeMissing:
@@ -102,7 +104,8 @@ func (c *plaintextCause) missing() string {
 	case c.other != "":
 		return none + "it sends " + c.other + "; if that is the proxy's own word, name it in ProxiesConfig.SchemeHeader"
 	}
-	return none + "let the proxy set it (nginx: proxy_set_header X-Forwarded-Proto $scheme), or name its own header in ProxiesConfig.SchemeHeader"
+	return none + "let the proxy set it (nginx: proxy_set_header X-Forwarded-Proto $scheme), or name its own " +
+		"header in ProxiesConfig.SchemeHeader"
 }
 
 // quoted is for values that a client may have written.
@@ -116,7 +119,8 @@ type unreadHostCause struct {
 }
 
 func (c *unreadHostCause) Error() string {
-	return fmt.Sprintf("%v; X-Forwarded-Host %.80q does not count: if a proxy of yours writes it, name that in ProxiesConfig.Trusted, set ProxiesConfig.HostHeader, and use HostPolicy.Behind", c.why, c.forwarded)
+	return fmt.Sprintf("%v; X-Forwarded-Host %.80q does not count: if a proxy of yours writes it, name that in ProxiesConfig.Trusted, "+
+		"set ProxiesConfig.HostHeader, and use HostPolicy.Behind", c.why, c.forwarded)
 }
 
 func (c *unreadHostCause) Unwrap() error { return c.why }
@@ -144,7 +148,8 @@ func (c *proxiedHostCause) Error() string {
 	if c.header == "" {
 		return by + "and if that proxy changes Host, let it keep the client's (nginx: proxy_set_header Host $http_host)"
 	}
-	return by + fmt.Sprintf("and sends no %s, so its Host counts: let the proxy set it (nginx: proxy_set_header %s $http_host), or remove ProxiesConfig.HostHeader", c.header, c.header)
+	return by + fmt.Sprintf("and sends no %s, so its Host counts: let the proxy set it (nginx: proxy_set_header %s $http_host), "+
+		"or remove ProxiesConfig.HostHeader", c.header, c.header)
 }
 
 func (c *proxiedHostCause) Unwrap() error { return c.why }

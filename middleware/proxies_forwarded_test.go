@@ -29,11 +29,19 @@ var forwardedTable = []struct {
 	{"§6: an obfuscated port", []string{`for="192.0.2.43:_gazonk"`}, "192.0.2.43", false},
 	{"§6: IPv6 without port", []string{`for="[2001:db8::9]"`}, "2001:db8::9", false},
 	{"wss, as some proxies name it", []string{"for=192.0.2.43;proto=wss"}, "192.0.2.43", true},
-	{"the proto of the element that names the client counts", []string{"for=192.0.2.43;proto=https, for=10.0.0.2;proto=http"}, "192.0.2.43", true},
+	{
+		"the proto of the element that names the client counts",
+		[]string{"for=192.0.2.43;proto=https, for=10.0.0.2;proto=http"},
+		"192.0.2.43", true,
+	},
 	{"and no other", []string{"for=192.0.2.43;proto=http, for=10.0.0.2;proto=https"}, "192.0.2.43", false},
 	{"where all are trusted it is the leftmost", []string{"for=10.0.0.3;proto=https, for=10.0.0.2"}, "10.0.0.3", true},
 
-	{"§6.2: unknown ends the walk; its proto was still the proxy's word", []string{"for=127.0.0.1, for=unknown;proto=https"}, "10.0.0.1", true},
+	{
+		"§6.2: unknown ends the walk; its proto was still the proxy's word",
+		[]string{"for=127.0.0.1, for=unknown;proto=https"},
+		"10.0.0.1", true,
+	},
 	{"§6.3: a hidden name ends the walk", []string{"for=127.0.0.1;proto=https, for=_hidden"}, "10.0.0.1", false},
 	{"§6.3: a hidden name behind another proxy", []string{"for=127.0.0.1, for=_SEVKISEK;proto=https, for=10.0.0.2"}, "10.0.0.2", true},
 	{"no for", []string{"for=127.0.0.1, proto=https"}, "10.0.0.1", true},
@@ -41,7 +49,11 @@ var forwardedTable = []struct {
 	{"spoofed: in front", []string{"for=127.0.0.1;proto=https, for=203.0.113.9;proto=http"}, "203.0.113.9", false},
 	{"spoofed: in a line of its own", []string{"for=127.0.0.1;proto=https", "for=203.0.113.9;proto=http"}, "203.0.113.9", false},
 	{"spoofed: a quote left open in a line of its own", []string{`for="`, "for=203.0.113.9;proto=https"}, "203.0.113.9", true},
-	{"spoofed: a quote left open swallows the proxy's element", []string{`for=127.0.0.1;proto=https;x=", for=203.0.113.9`}, "10.0.0.1", false},
+	{
+		"spoofed: a quote left open swallows the proxy's element",
+		[]string{`for=127.0.0.1;proto=https;x=", for=203.0.113.9`},
+		"10.0.0.1", false,
+	},
 	{"spoofed: a quote that ends in the proxy's", []string{`for=127.0.0.1;proto=https;x=", for="[2001:db8::9]"`}, "10.0.0.1", false},
 
 	{"§4: for twice", []string{"for=127.0.0.1;for=192.0.2.43;proto=https"}, "10.0.0.1", false},
@@ -49,7 +61,11 @@ var forwardedTable = []struct {
 	{"§4: proto twice", []string{"for=192.0.2.43;proto=http;proto=https"}, "10.0.0.1", false},
 	{"§4: twice, left of a proxy", []string{"for=1.1.1.1;for=2.2.2.2, for=10.0.0.2;proto=https"}, "10.0.0.2", false},
 	{"RFC 9110 §5.6.1.2: an empty element is skipped", []string{"for=192.0.2.43;proto=https,"}, "192.0.2.43", true},
-	{"RFC 9110 §5.6.1.2: empty elements in between", []string{", for=192.0.2.43;proto=https,, for=10.0.0.2;proto=http ,"}, "192.0.2.43", true},
+	{
+		"RFC 9110 §5.6.1.2: empty elements in between",
+		[]string{", for=192.0.2.43;proto=https,, for=10.0.0.2;proto=http ,"},
+		"192.0.2.43", true,
+	},
 	{"RFC 9110 §5.6.1.2: an empty line", []string{"for=192.0.2.43;proto=https", ""}, "192.0.2.43", true},
 	{"RFC 9110 §5.6.1.2: nothing but empty elements", []string{", ,", ""}, "10.0.0.1", false},
 	{"§4: only semicolons", []string{";;"}, "10.0.0.1", false},
@@ -72,7 +88,11 @@ var forwardedTable = []struct {
 	{"IPv4 in IPv6 is IPv4", []string{`for="[::ffff:192.0.2.43]"`}, "192.0.2.43", false},
 	{"a chain of 32 is walked", []string{"for=192.0.2.43, " + longChain("for=10.0.0.2", 31)}, "192.0.2.43", false},
 	{"a longer one is not", []string{"for=192.0.2.43;proto=https, " + longChain("for=10.0.0.2;proto=https", 32)}, "10.0.0.2", false},
-	{"a line of more than 4096 bytes is not read", []string{"for=192.0.2.43;proto=https;x=" + strings.Repeat("x", 4096)}, "10.0.0.1", false},
+	{
+		"a line of more than 4096 bytes is not read",
+		[]string{"for=192.0.2.43;proto=https;x=" + strings.Repeat("x", 4096)},
+		"10.0.0.1", false,
+	},
 }
 
 func TestClientIPAndSecureFromForwarded(t *testing.T) {

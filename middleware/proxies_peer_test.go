@@ -33,11 +33,31 @@ func TestProxyOnAUnixSocket(t *testing.T) {
 		header   [][2]string
 		want     string
 	}{
-		{"trusted", []string{"unix"}, [][2]string{{"X-Forwarded-Proto", "https"}, {"X-Forwarded-For", "203.0.113.9"}}, "https 203.0.113.9 app.example"},
-		{"trusted, beside an address", []string{"127.0.0.1", "unix"}, [][2]string{{"X-Forwarded-Proto", "https"}, {"X-Forwarded-For", "203.0.113.9, 127.0.0.1"}}, "https 203.0.113.9 app.example"},
-		{"trusted, behind another nginx on a Unix socket", []string{"unix"}, [][2]string{{"X-Forwarded-Proto", "https"}, {"X-Forwarded-For", "127.0.0.1, 203.0.113.9, unix:"}}, "https 203.0.113.9 app.example"},
+		{
+			"trusted",
+			[]string{"unix"},
+			[][2]string{{"X-Forwarded-Proto", "https"}, {"X-Forwarded-For", "203.0.113.9"}},
+			"https 203.0.113.9 app.example",
+		},
+		{
+			"trusted, beside an address",
+			[]string{"127.0.0.1", "unix"},
+			[][2]string{{"X-Forwarded-Proto", "https"}, {"X-Forwarded-For", "203.0.113.9, 127.0.0.1"}},
+			"https 203.0.113.9 app.example",
+		},
+		{
+			"trusted, behind another nginx on a Unix socket",
+			[]string{"unix"},
+			[][2]string{{"X-Forwarded-Proto", "https"}, {"X-Forwarded-For", "127.0.0.1, 203.0.113.9, unix:"}},
+			"https 203.0.113.9 app.example",
+		},
 		{"trusted, and says nothing", []string{"unix"}, nil, "http  app.example"},
-		{"not named", []string{"127.0.0.1"}, [][2]string{{"X-Forwarded-Proto", "https"}, {"X-Forwarded-For", "203.0.113.9"}}, "http  app.example"},
+		{
+			"not named",
+			[]string{"127.0.0.1"},
+			[][2]string{{"X-Forwarded-Proto", "https"}, {"X-Forwarded-For", "203.0.113.9"}},
+			"http  app.example",
+		},
 	} {
 		t.Run(row.sentence, func(t *testing.T) {
 			t.Parallel()
@@ -49,7 +69,9 @@ func TestProxyOnAUnixSocket(t *testing.T) {
 			srv := &http.Server{Handler: says(proxies(t, middleware.ProxiesConfig{Trusted: row.trusted}))}
 			go func() { _ = srv.Serve(l) }()
 			defer srv.Close()
-			client := &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return net.Dial("unix", path) }}}
+			client := &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+				return net.Dial("unix", path)
+			}}}
 			defer client.CloseIdleConnections()
 			r, _ := http.NewRequest("GET", "http://app.example/", nil)
 			for _, field := range row.header {
@@ -75,7 +97,8 @@ func TestRemoteAddrOfAnotherLayerIsNotTrusted(t *testing.T) {
 	for _, forged := range []string{"10.0.0.1", "192.0.2.7", "2001:db8:ffff::1", "@", "", "unix", "unix:", "/run/app.sock"} {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.RemoteAddr = forged
-		r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 80), Port: 443})) // as net/http does
+		// as net/http does
+		r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 80), Port: 443}))
 		r.Header.Set("X-Forwarded-Proto", "https")
 		r.Header.Set("X-Forwarded-For", "198.51.100.1")
 		if p.Secure(r) || addrText(p.ClientIP(r)) == "198.51.100.1" {
@@ -102,7 +125,13 @@ func TestBehindRealIPOfChi(t *testing.T) {
 		status   int
 		cause    string
 	}{
-		{"inside of it: the peer is hidden", []middleware.Middleware{realIP, middleware.RequireTLS(p)}, 403, `RemoteAddr "127.0.0.1" has no port, so a layer in front has overwritten it, and the peer is not known: mount Proxies.Handler in place of that layer, or outside it`},
+		{
+			"inside of it: the peer is hidden",
+			[]middleware.Middleware{realIP, middleware.RequireTLS(p)},
+			403,
+			`RemoteAddr "127.0.0.1" has no port, so a layer in front has overwritten it, and the peer is not known: mount ` +
+				`Proxies.Handler in place of that layer, or outside it`,
+		},
 		{"outside of it: the peer is known", []middleware.Middleware{p.Handler, realIP, middleware.RequireTLS(p)}, 200, ""},
 	} {
 		r := requestVia("127.0.0.1:4711", "X-Forwarded-Proto", "https")

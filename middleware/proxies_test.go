@@ -207,7 +207,8 @@ func TestProxiesConfigsThatAreErrors(t *testing.T) {
 	for _, row := range rows {
 		entries = append(entries, row.entry)
 		p, err := middleware.NewProxies(middleware.ProxiesConfig{Trusted: []string{"10.0.0.1", row.entry}})
-		if err == nil || p != nil || !strings.Contains(err.Error(), row.hint) || !strings.HasPrefix(err.Error(), "middleware: ProxiesConfig.Trusted: ") {
+		if err == nil || p != nil || !strings.Contains(err.Error(), row.hint) ||
+			!strings.HasPrefix(err.Error(), "middleware: ProxiesConfig.Trusted: ") {
 			t.Errorf("%q: %v lacks %q", row.entry, err, row.hint)
 		}
 	}

@@ -21,7 +21,8 @@ func parseTrusted(entry string) (netip.Prefix, error) {
 	if !strings.Contains(entry, "/") {
 		a, err := netip.ParseAddr(entry)
 		if err != nil || a.Zone() != "" {
-			return netip.Prefix{}, errors.New(`it is not an address: write "192.0.2.1", "192.0.2.0/24" or "2001:db8::/32", or "unix" for the peers of a Unix socket`)
+			return netip.Prefix{}, errors.New(`it is not an address: write "192.0.2.1", "192.0.2.0/24" or "2001:db8::/32", or ` +
+				`"unix" for the peers of a Unix socket`)
 		}
 		a = a.Unmap()
 		return netip.PrefixFrom(a, a.BitLen()), nil

@@ -110,7 +110,8 @@ func TestRateLimitRefusal(t *testing.T) {
 			if got := rec.Result().Header.Get("Retry-After"); rec.Code != 429 || got != tt.retryAfter {
 				t.Errorf("per %v: %d, Retry-After %q, want %q", tt.per, rec.Code, got, tt.retryAfter)
 			}
-			if want := `{"type":"about:blank","title":"Too Many Requests","status":429,"reason":"rate_limited"}`; rec.Body.String() != want {
+			if want := `{"type":"about:blank","title":"Too Many Requests","status":429,"reason":"rate_limited"}`; rec.Body.String() !=
+				want {
 				t.Errorf("%s", rec.Body)
 			}
 			time.Sleep(tt.wait)
@@ -221,9 +222,18 @@ func TestRateLimitWithALimiter(t *testing.T) {
 	}{
 		{name: "room", limiter: sharedLimiter{}, status: 404},
 		{name: "no room", limiter: sharedLimiter{wait: 1001 * time.Millisecond}, status: 429, reason: "rate_limited", retryAfter: "2"},
-		{name: "a wait below zero, as Redis has it for a key that is gone", limiter: sharedLimiter{wait: -2 * time.Millisecond}, status: 429, reason: "rate_limited", retryAfter: "1"},
-		{name: "no answer", limiter: sharedLimiter{err: errors.New("redis: dial tcp: refused")}, status: 503, reason: "unavailable", retryAfter: "1"},
-		{name: "an error counts more than a wait", limiter: sharedLimiter{wait: time.Hour, err: errors.New("x")}, status: 503, reason: "unavailable", retryAfter: "1"},
+		{
+			name:    "a wait below zero, as Redis has it for a key that is gone",
+			limiter: sharedLimiter{wait: -2 * time.Millisecond}, status: 429, reason: "rate_limited", retryAfter: "1",
+		},
+		{
+			name: "no answer", limiter: sharedLimiter{err: errors.New("redis: dial tcp: refused")},
+			status: 503, reason: "unavailable", retryAfter: "1",
+		},
+		{
+			name: "an error counts more than a wait", limiter: sharedLimiter{wait: time.Hour, err: errors.New("x")},
+			status: 503, reason: "unavailable", retryAfter: "1",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := mustRateLimit(t, middleware.RateLimitConfig{Limiter: &tt.limiter, Key: byUser}).Handler(http.NotFoundHandler())
@@ -232,7 +242,8 @@ func TestRateLimitWithALimiter(t *testing.T) {
 			if got := rec.Result().Header.Get("Retry-After"); rec.Code != tt.status || got != tt.retryAfter {
 				t.Errorf("%d, Retry-After %q", rec.Code, got)
 			}
-			if tt.reason != "" && !strings.Contains(rec.Body.String(), `"reason":"`+tt.reason+`"`) || strings.Contains(rec.Body.String(), "redis") {
+			if tt.reason != "" && !strings.Contains(rec.Body.String(), `"reason":"`+tt.reason+`"`) ||
+				strings.Contains(rec.Body.String(), "redis") {
 				t.Error(rec.Body)
 			}
 			if len(tt.limiter.keys) != 1 || tt.limiter.keys[0] != "ann" {
@@ -244,7 +255,10 @@ func TestRateLimitWithALimiter(t *testing.T) {
 
 func TestNewRateLimitReportsEveryMistakeAtOnce(t *testing.T) {
 	t.Parallel()
-	_, err := middleware.NewRateLimit(middleware.RateLimitConfig{Events: -1, Per: -time.Second, Burst: -2, MaxKeys: -3, Key: byUser, Proxies: new(middleware.Proxies)})
+	_, err := middleware.NewRateLimit(middleware.RateLimitConfig{
+		Events: -1,
+		Per:    -time.Second, Burst: -2, MaxKeys: -3, Key: byUser, Proxies: new(middleware.Proxies),
+	})
 	wantErrors(t, err,
 		"middleware: RateLimitConfig.Events: -1 is negative", "middleware: RateLimitConfig.Per: -1s is negative",
 		"middleware: RateLimitConfig.Burst: -2 is negative", "middleware: RateLimitConfig.MaxKeys: -3 is negative: write 0 for 65536",

@@ -61,7 +61,8 @@ func (a *Auth) recognize(r *http.Request) (Principal, error) {
 		return Anonymous().Authenticate(r)
 	case found < 0:
 		return Principal{}, Unauthorized(ReasonNoCredential, nothing)
-	case a.list[found].ambient && !a.list[found].nested && r.Header.Get("Origin") == "" && (opening.IsHandshake(r) || !method.IsSafe(r.Method)):
+	case a.list[found].ambient && !a.list[found].nested && r.Header.Get("Origin") == "" &&
+		(opening.IsHandshake(r) || !method.IsSafe(r.Method)):
 		return Principal{}, &Refusal{Status: http.StatusForbidden, Reason: ReasonOriginMissing, Err: errAmbient}
 	}
 	return principal, alive(r.Context(), a.list[found].others, principal)

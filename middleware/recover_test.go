@@ -65,7 +65,8 @@ func TestRecover(t *testing.T) {
 			if len(alone) != 1 || len(inside) != 1 {
 				t.Fatalf("want one line each: %v, %v", alone, inside)
 			}
-			if alone[0]["msg"] != "panic" || inside[0]["msg"] != "request" || inside[0]["status"] != 500.0 || inside[0]["reason"] != "internal" {
+			if alone[0]["msg"] != "panic" || inside[0]["msg"] != "request" || inside[0]["status"] != 500.0 ||
+				inside[0]["reason"] != "internal" {
 				t.Errorf("%v, %v", alone, inside)
 			}
 			for _, line := range []map[string]any{alone[0], inside[0]} {
@@ -89,9 +90,11 @@ func TestRecoverOutsideAccessLog(t *testing.T) {
 	accessLog, accessLines := jsonLog(t)
 	recoverLog, recoverLines := jsonLog(t)
 	rec := httptest.NewRecorder()
-	middleware.Chain(panicking("s3cret"), middleware.Recover(recoverLog), middleware.AccessLog(accessLog)).ServeHTTP(rec, requestWith("GET", "/"))
+	middleware.Chain(panicking("s3cret"), middleware.Recover(recoverLog), middleware.AccessLog(accessLog)).ServeHTTP(rec,
+		requestWith("GET", "/"))
 	inner, outer := accessLines(), recoverLines()
-	if rec.Code != 500 || len(inner) != 1 || len(outer) != 1 || inner[0]["panic"] != true || inner[0]["cause"] != nil || outer[0]["cause"] != "panic: string" {
+	if rec.Code != 500 || len(inner) != 1 || len(outer) != 1 || inner[0]["panic"] != true || inner[0]["cause"] != nil ||
+		outer[0]["cause"] != "panic: string" {
 		t.Errorf("%d, %v, %v", rec.Code, inner, outer)
 	}
 }

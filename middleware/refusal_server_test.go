@@ -49,10 +49,19 @@ func TestRefusedHandshakeEndsItsConnection(t *testing.T) {
 		served                int32
 	}{
 		{name: "a handshake", request: handshakeText, status: "403", connection: []string{"close"}, served: 0},
-		{name: "a handshake with the wrong version (RFC 9110 §7.8)", request: strings.Replace(handshakeText, "/ws", "/version", 1), status: "426", connection: []string{"close", "Upgrade"}, served: 0},
-		{name: "a handshake with a body", request: handshakeText + "Content-Length: 5\r\n", status: "403", connection: []string{"close"}, body: "hello", served: 0},
+		{
+			name: "a handshake with the wrong version (RFC 9110 §7.8)", request: strings.Replace(handshakeText, "/ws", "/version", 1),
+			status: "426", connection: []string{"close", "Upgrade"}, served: 0,
+		},
+		{
+			name: "a handshake with a body", request: handshakeText + "Content-Length: 5\r\n",
+			status: "403", connection: []string{"close"}, body: "hello", served: 0,
+		},
 		{name: "another request", request: "GET /ws HTTP/1.1\r\nHost: app.example\r\n", status: "403", served: 1},
-		{name: "another request, answered 426", request: "GET /version HTTP/1.1\r\nHost: app.example\r\n", status: "426", connection: []string{"Upgrade"}, served: 1},
+		{
+			name: "another request, answered 426", request: "GET /version HTTP/1.1\r\nHost: app.example\r\n",
+			status: "426", connection: []string{"Upgrade"}, served: 1,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -65,7 +74,8 @@ func TestRefusedHandshakeEndsItsConnection(t *testing.T) {
 			}
 			defer conn.Close()
 			_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
-			_, _ = io.WriteString(conn, tt.request+"\r\n"+tt.body+"GET /smuggled HTTP/1.1\r\nHost: app.example\r\nConnection: close\r\n\r\n")
+			_, _ = io.WriteString(conn,
+				tt.request+"\r\n"+tt.body+"GET /smuggled HTTP/1.1\r\nHost: app.example\r\nConnection: close\r\n\r\n")
 			in := bufio.NewReader(conn)
 			text := textproto.NewReader(in) // http.ReadResponse removes Connection
 			line, _ := text.ReadLine()

@@ -10,7 +10,10 @@ import (
 // ASVS 8.2.1, 8.3.1.
 func TestRequireRole(t *testing.T) {
 	t.Parallel()
-	editor := mustAuth(t, richCredential{middleware.Principal{Subject: "ann", Roles: []string{"editor", "staff"}, Scopes: []string{"admin"}}})
+	editor := mustAuth(t, richCredential{middleware.Principal{
+		Subject: "ann",
+		Roles:   []string{"editor", "staff"}, Scopes: []string{"admin"},
+	}})
 	nobody := mustAuth(t, middleware.Anonymous())
 	for _, tt := range []struct {
 		name   string

@@ -58,19 +58,49 @@ func TestRedirectTLS(t *testing.T) {
 		status                                 int
 		location                               string
 	}{
-		{sentence: "a document goes to https", method: "GET", host: "app.example", target: "/a?b=c", accept: page, status: 308, location: "https://app.example/a?b=c"},
-		{sentence: "a HEAD too", method: "HEAD", host: "app.example", target: "/", accept: page, status: 308, location: "https://app.example/"},
-		{sentence: "a subdomain under the wildcard", method: "GET", host: "a.wild.example", target: "/", accept: page, status: 308, location: "https://a.wild.example/"},
-		{sentence: "escapes stay", method: "GET", host: "app.example", target: "/a%2fb%20c", accept: page, status: 308, location: "https://app.example/a%2fb%20c"},
-		{sentence: "two slashes stay a path", method: "GET", host: "app.example", target: "//evil.com/x", accept: page, status: 308, location: "https://app.example//evil.com/x"},
-		{sentence: "a backslash stays a path", method: "GET", host: "app.example", target: "/%5cevil.com", accept: page, status: 308, location: "https://app.example/%5cevil.com"},
+		{
+			sentence: "a document goes to https", method: "GET",
+			host: "app.example", target: "/a?b=c", accept: page, status: 308, location: "https://app.example/a?b=c",
+		},
+		{
+			sentence: "a HEAD too", method: "HEAD", host: "app.example",
+			target: "/", accept: page, status: 308, location: "https://app.example/",
+		},
+		{
+			sentence: "a subdomain under the wildcard", method: "GET",
+			host: "a.wild.example", target: "/", accept: page, status: 308, location: "https://a.wild.example/",
+		},
+		{
+			sentence: "escapes stay", method: "GET", host: "app.example",
+			target: "/a%2fb%20c", accept: page, status: 308, location: "https://app.example/a%2fb%20c",
+		},
+		{
+			sentence: "two slashes stay a path", method: "GET",
+			host: "app.example", target: "//evil.com/x", accept: page, status: 308, location: "https://app.example//evil.com/x",
+		},
+		{
+			sentence: "a backslash stays a path", method: "GET",
+			host: "app.example", target: "/%5cevil.com", accept: page, status: 308, location: "https://app.example/%5cevil.com",
+		},
 		{sentence: "open redirect: another Host", method: "GET", host: "evil.com", target: "/", accept: page, status: 421},
-		{sentence: "open redirect: a Host with userinfo", method: "GET", host: "app.example@evil.com", target: "/", accept: page, status: 421},
-		{sentence: "open redirect: a Host with a path", method: "GET", host: "evil.com/app.example", target: "/", accept: page, status: 421},
-		{sentence: "an API client is refused, ASVS 4.1.2", method: "GET", host: "app.example", target: "/api", accept: "application/json", status: 403},
+		{
+			sentence: "open redirect: a Host with userinfo", method: "GET",
+			host: "app.example@evil.com", target: "/", accept: page, status: 421,
+		},
+		{
+			sentence: "open redirect: a Host with a path", method: "GET",
+			host: "evil.com/app.example", target: "/", accept: page, status: 421,
+		},
+		{
+			sentence: "an API client is refused, ASVS 4.1.2", method: "GET",
+			host: "app.example", target: "/api", accept: "application/json", status: 403,
+		},
 		{sentence: "anything but HTML is refused", method: "GET", host: "app.example", target: "/", accept: "*/*", status: 403},
 		{sentence: "no Accept is refused", method: "GET", host: "app.example", target: "/", status: 403},
-		{sentence: "a form is refused: it has already been sent", method: "POST", host: "app.example", target: "/", accept: page, status: 403},
+		{
+			sentence: "a form is refused: it has already been sent",
+			method:   "POST", host: "app.example", target: "/", accept: page, status: 403,
+		},
 		{sentence: "OPTIONS is refused", method: "OPTIONS", host: "app.example", target: "/", accept: page, status: 403},
 	} {
 		t.Run(row.sentence, func(t *testing.T) {
@@ -128,16 +158,48 @@ func TestRedirectTLSNeverLeadsBack(t *testing.T) {
 	}{
 		{sentence: "a client without TLS and without a proxy", remote: "203.0.113.9:1", status: 308},
 		{sentence: "a client without TLS, past the proxies", p: trusting, remote: "203.0.113.9:1", status: 308},
-		{sentence: "a trusted proxy says http", p: trusting, remote: viaProxy, header: http.Header{"X-Forwarded-Proto": {"http"}}, status: 308},
-		{sentence: "a trusted proxy says nothing", p: trusting, remote: viaProxy, status: 403, cause: "sends no X-Forwarded-Proto: let the proxy set it"},
-		{sentence: "a trusted proxy forwards and does not say the scheme", p: trusting, remote: viaProxy, header: http.Header{"X-Forwarded-For": {"203.0.113.9"}}, status: 403, cause: "sends no X-Forwarded-Proto"},
-		{sentence: "a trusted proxy says two things", p: trusting, remote: viaProxy, header: http.Header{"X-Forwarded-Proto": {"https, http"}}, status: 403, cause: "a proxy that does not say http shows that the client may be on https already"},
-		{sentence: "a trusted proxy says nothing that is known", p: trusting, remote: viaProxy, header: http.Header{"X-Forwarded-Proto": {""}}, status: 403, cause: "cannot be read"},
-		{sentence: "a trusted proxy says http of the proxy before it, and the browser is on https", p: trusting, remote: viaProxy, header: http.Header{"X-Forwarded-Proto": {"http"}, "Sec-Fetch-Site": {"none"}}, status: 403, cause: "Sec-Fetch-Site, which browsers send on https, shows"},
-		{sentence: "a proxy that is not named says https", remote: "172.18.0.5:1", header: http.Header{"X-Forwarded-Proto": {"https"}}, status: 403, cause: "X-Forwarded-Proto shows that the client may be on https already, so a redirect would lead back here"},
-		{sentence: "a proxy that is not named says who the client is", remote: "172.18.0.5:1", header: http.Header{"X-Forwarded-For": {"203.0.113.9"}}, status: 403, cause: "name it in ProxiesConfig.Trusted"},
-		{sentence: "a proxy that is not named says nothing, and the browser is on https", remote: "172.18.0.5:1", header: http.Header{"Sec-Fetch-Site": {"none"}}, status: 403, cause: "Sec-Fetch-Site, which browsers send on https, shows"},
-		{sentence: "a proxy outside of the trusted ones", p: trusting, remote: "172.18.0.5:1", header: http.Header{"Via": {"1.1 proxy"}}, status: 403, cause: `add "172.18.0.5"`},
+		{
+			sentence: "a trusted proxy says http", p: trusting,
+			remote: viaProxy, header: http.Header{"X-Forwarded-Proto": {"http"}}, status: 308,
+		},
+		{
+			sentence: "a trusted proxy says nothing", p: trusting,
+			remote: viaProxy, status: 403, cause: "sends no X-Forwarded-Proto: let the proxy set it",
+		},
+		{
+			sentence: "a trusted proxy forwards and does not say the scheme", p: trusting, remote: viaProxy,
+			header: http.Header{"X-Forwarded-For": {"203.0.113.9"}}, status: 403, cause: "sends no X-Forwarded-Proto",
+		},
+		{
+			sentence: "a trusted proxy says two things", p: trusting, remote: viaProxy,
+			header: http.Header{"X-Forwarded-Proto": {"https, http"}},
+			status: 403, cause: "a proxy that does not say http shows that the client may be on https already",
+		},
+		{
+			sentence: "a trusted proxy says nothing that is known",
+			p:        trusting, remote: viaProxy, header: http.Header{"X-Forwarded-Proto": {""}}, status: 403, cause: "cannot be read",
+		},
+		{
+			sentence: "a trusted proxy says http of the proxy before it, and the browser is on https", p: trusting, remote: viaProxy,
+			header: http.Header{"X-Forwarded-Proto": {"http"}, "Sec-Fetch-Site": {"none"}},
+			status: 403, cause: "Sec-Fetch-Site, which browsers send on https, shows",
+		},
+		{
+			sentence: "a proxy that is not named says https", remote: "172.18.0.5:1", header: http.Header{"X-Forwarded-Proto": {"https"}},
+			status: 403, cause: "X-Forwarded-Proto shows that the client may be on https already, so a redirect would lead back here",
+		},
+		{
+			sentence: "a proxy that is not named says who the client is", remote: "172.18.0.5:1",
+			header: http.Header{"X-Forwarded-For": {"203.0.113.9"}}, status: 403, cause: "name it in ProxiesConfig.Trusted",
+		},
+		{
+			sentence: "a proxy that is not named says nothing, and the browser is on https", remote: "172.18.0.5:1",
+			header: http.Header{"Sec-Fetch-Site": {"none"}}, status: 403, cause: "Sec-Fetch-Site, which browsers send on https, shows",
+		},
+		{
+			sentence: "a proxy outside of the trusted ones", p: trusting,
+			remote: "172.18.0.5:1", header: http.Header{"Via": {"1.1 proxy"}}, status: 403, cause: `add "172.18.0.5"`,
+		},
 		{sentence: "RealIP of chi has hidden the peer", p: trusting, remote: "203.0.113.9", status: 403, cause: "overwritten"},
 	} {
 		t.Run(row.sentence, func(t *testing.T) {
@@ -226,10 +288,12 @@ func TestRedirectTLSToOneOrigin(t *testing.T) {
 		}
 	}
 	for origin, hint := range map[string]string{
-		"": "it is empty", "app.example": "the scheme is missing", "http://localhost": "it is not on https", "http://app.example": "without TLS",
+		"": "it is empty", "app.example": "the scheme is missing",
+		"http://localhost": "it is not on https", "http://app.example": "without TLS",
 		"app://x": "it is not on https", "https://*.app.example": "it is a pattern", "https://app.example/x": "neither path",
 	} {
-		if layer, err := middleware.RedirectTLSTo(nil, origin); layer != nil || err == nil || !strings.HasPrefix(err.Error(), "middleware: RedirectTLSTo: ") || !strings.Contains(err.Error(), hint) {
+		if layer, err := middleware.RedirectTLSTo(nil, origin); layer != nil || err == nil ||
+			!strings.HasPrefix(err.Error(), "middleware: RedirectTLSTo: ") || !strings.Contains(err.Error(), hint) {
 			t.Errorf("%q: %v, want %s", origin, err, hint)
 		}
 	}

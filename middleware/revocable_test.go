@@ -81,7 +81,10 @@ func TestAuthAsksEachRevocableOnce(t *testing.T) {
 	tickets.others = []middleware.Revocable{sessions, tokens}
 	odd := uncomparable{counting: newCounting("X-Odd")}
 	list := &listCounting{Revocations: middleware.NewRevocations()}
-	all := map[string]*atomic.Int32{"sessions": &sessions.asked, "tokens": &tokens.asked, "tickets": &tickets.asked, "odd": &odd.asked, "list": &list.asked}
+	all := map[string]*atomic.Int32{
+		"sessions": &sessions.asked,
+		"tokens":   &tokens.asked, "tickets": &tickets.asked, "odd": &odd.asked, "list": &list.asked,
+	}
 	for _, tt := range []struct {
 		name   string
 		list   []middleware.Authenticator
@@ -90,8 +93,16 @@ func TestAuthAsksEachRevocableOnce(t *testing.T) {
 	}{
 		{"its own, inside Authenticate", []middleware.Authenticator{sessions}, "X-Session", "sessions"},
 		{"every other", []middleware.Authenticator{sessions, tickets, tokens}, "X-Session", "sessions tickets tokens"},
-		{"not those that the authenticator asks", []middleware.Authenticator{sessions, tickets, tokens}, "X-Ticket", "sessions tickets tokens"},
-		{"one that stands in no list", []middleware.Authenticator{tokens, &headerCredential{header: "X-Bearer"}}, "X-Bearer", "sessions tokens"},
+		{
+			"not those that the authenticator asks",
+			[]middleware.Authenticator{sessions, tickets, tokens},
+			"X-Ticket", "sessions tickets tokens",
+		},
+		{
+			"one that stands in no list",
+			[]middleware.Authenticator{tokens, &headerCredential{header: "X-Bearer"}},
+			"X-Bearer", "sessions tokens",
+		},
 		{"of a nested Auth", []middleware.Authenticator{mustAuth(t, sessions, tokens), tickets}, "X-Ticket", "sessions tokens tickets"},
 		{"in a nested Auth", []middleware.Authenticator{mustAuth(t, sessions, tokens), tickets}, "X-Token", "sessions tokens tickets"},
 		{"one that cannot be compared", []middleware.Authenticator{odd, sessions}, "X-Odd", "odd sessions"},
@@ -99,11 +110,22 @@ func TestAuthAsksEachRevocableOnce(t *testing.T) {
 		{"a list", []middleware.Authenticator{middleware.WithRevocations(&headerCredential{header: "X-Bearer"}, list)}, "X-Bearer", "list"},
 		{
 			"a list that two share",
-			[]middleware.Authenticator{middleware.WithRevocations(&headerCredential{header: "X-Bearer"}, list), middleware.WithRevocations(sessions, list)},
+			[]middleware.Authenticator{
+				middleware.WithRevocations(&headerCredential{header: "X-Bearer"}, list),
+				middleware.WithRevocations(sessions, list),
+			},
 			"X-Bearer", "list sessions",
 		},
-		{"a list around what a token asks", []middleware.Authenticator{middleware.WithRevocations(sessions, list), tokens}, "X-Token", "list sessions tokens"},
-		{"a list around an Asker", []middleware.Authenticator{middleware.WithRevocations(tokens, list), sessions}, "X-Token", "list sessions tokens"},
+		{
+			"a list around what a token asks",
+			[]middleware.Authenticator{middleware.WithRevocations(sessions, list), tokens},
+			"X-Token", "list sessions tokens",
+		},
+		{
+			"a list around an Asker",
+			[]middleware.Authenticator{middleware.WithRevocations(tokens, list), sessions},
+			"X-Token", "list sessions tokens",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			auth := mustAuth(t, tt.list...)
@@ -150,12 +172,27 @@ func TestAuthAlive(t *testing.T) {
 		{name: "ended", alive: func(context.Context) error {
 			return middleware.Unauthorized(middleware.ReasonCredentialRevoked, errors.New("signed out"))
 		}, status: 401, reason: "credential_revoked", took: 0},
-		{name: "no longer allowed", alive: func(context.Context) error { return middleware.Forbidden(errors.New("role")) }, status: 403, reason: "forbidden", took: 0},
-		{name: "no answer", alive: func(context.Context) error { return errors.New("dial tcp 10.0.0.9:6379: refused") }, status: 503, reason: "unavailable", took: 0},
+		{
+			name: "no longer allowed", alive: func(context.Context) error { return middleware.Forbidden(errors.New("role")) },
+			status: 403, reason: "forbidden", took: 0,
+		},
+		{
+			name: "no answer", alive: func(context.Context) error { return errors.New("dial tcp 10.0.0.9:6379: refused") },
+			status: 503, reason: "unavailable", took: 0,
+		},
 		{name: "a panic", alive: func(context.Context) error { panic("s3cret") }, status: 500, reason: "internal", took: 0},
-		{name: "slow", alive: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, status: 503, reason: "unavailable", took: 2 * time.Second},
-		{name: "deaf", alive: func(context.Context) error { time.Sleep(time.Hour); return nil }, status: 503, reason: "unavailable", took: 2 * time.Second},
-		{name: "a nil *Refusal", alive: func(context.Context) error { var f *middleware.Refusal; return f }, status: 503, reason: "unavailable", took: 0},
+		{
+			name: "slow", alive: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
+			status: 503, reason: "unavailable", took: 2 * time.Second,
+		},
+		{
+			name: "deaf", alive: func(context.Context) error { time.Sleep(time.Hour); return nil },
+			status: 503, reason: "unavailable", took: 2 * time.Second,
+		},
+		{
+			name: "a nil *Refusal", alive: func(context.Context) error { var f *middleware.Refusal; return f },
+			status: 503, reason: "unavailable", took: 0,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -164,7 +201,8 @@ func TestAuthAlive(t *testing.T) {
 				other.alive = tt.alive
 				auth := mustAuth(t, &headerCredential{header: "X-Bearer"}, other)
 				var log bytes.Buffer
-				h := middleware.Chain(http.HandlerFunc(whoami), middleware.AccessLog(slog.New(slog.NewTextHandler(&log, nil))), auth.Handler)
+				h := middleware.Chain(http.HandlerFunc(whoami),
+					middleware.AccessLog(slog.New(slog.NewTextHandler(&log, nil))), auth.Handler)
 				start := time.Now()
 				if status, reason := answer(t, h, requestWith("GET", "/", "X-Bearer", "ann")); status != tt.status || reason != tt.reason {
 					t.Errorf("%d %s, want %d %s", status, reason, tt.status, tt.reason)
@@ -237,7 +275,8 @@ func TestNewAuthRefusesWhatCannotBeAsked(t *testing.T) {
 		middleware.WithRevocations(nil, middleware.NewRevocations()), middleware.WithRevocations(bearer, nil),
 		middleware.WithRevocations(middleware.Anonymous(), middleware.NewRevocations()),
 		mustAuth(t, middleware.Anonymous(), bearer), &middleware.Auth{})
-	wantErrors(t, err, "WithRevocations: the Authenticator is nil", "WithRevocations: the Revocations are nil", "Anonymous() has no credential to revoke",
+	wantErrors(t, err, "WithRevocations: the Authenticator is nil",
+		"WithRevocations: the Revocations are nil", "Anonymous() has no credential to revoke",
 		"it contains Anonymous(), which would count as a second credential", "it is the zero Auth")
 	for name, list := range map[string][]middleware.Authenticator{
 		"beside its WithRevocations":   {bearer, middleware.WithRevocations(bearer, middleware.NewRevocations())},

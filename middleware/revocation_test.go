@@ -150,7 +150,10 @@ func TestRevokedAgreesWithCovers(t *testing.T) {
 		m := middleware.NewRevocations()
 		var all []middleware.Revocation
 		for range 1 + rnd.IntN(4) {
-			v := middleware.Revocation{Issuer: word(), Subject: word(), SessionHandle: word(), TokenHandle: word(), Before: moment(), Expires: time.Now().Add(time.Hour)}
+			v := middleware.Revocation{
+				Issuer: word(), Subject: word(),
+				SessionHandle: word(), TokenHandle: word(), Before: moment(), Expires: time.Now().Add(time.Hour),
+			}
 			if err := m.Revoke(t.Context(), v); err == nil {
 				all = append(all, v)
 			}

@@ -46,7 +46,10 @@ func TestServersOwnRefusalHasTheHeadersOfTheSite(t *testing.T) {
 		hsts     []string
 		referrer string
 	}{
-		{name: "Headers outside", layers: []middleware.Middleware{strict}, r: tooManyFields(), hsts: []string{hsts}, referrer: "same-origin"},
+		{
+			name: "Headers outside", layers: []middleware.Middleware{strict},
+			r: tooManyFields(), hsts: []string{hsts}, referrer: "same-origin",
+		},
 		{
 			name:     "Headers behind AccessLog, Recover and Proxies",
 			layers:   []middleware.Middleware{trusting.Handler, middleware.AccessLog(discard), middleware.Recover(discard), thisHost},
@@ -61,7 +64,10 @@ func TestServersOwnRefusalHasTheHeadersOfTheSite(t *testing.T) {
 			referrer: "same-origin",
 		},
 		{name: "without a Headers, the site has not asked for HSTS", r: tooManyFields(), referrer: "same-origin"},
-		{name: "a Headers inside a router is not seen", layers: []middleware.Middleware{router, thisHost}, r: tooManyFields(), referrer: "same-origin"},
+		{
+			name: "a Headers inside a router is not seen", layers: []middleware.Middleware{router, thisHost},
+			r: tooManyFields(), referrer: "same-origin",
+		},
 	} {
 		served := false
 		end := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { served = true })
@@ -75,7 +81,8 @@ func TestServersOwnRefusalHasTheHeadersOfTheSite(t *testing.T) {
 			t.Errorf("%s: Strict-Transport-Security %q, want %q", tt.name, v, tt.hsts)
 		}
 		for name, want := range map[string]string{
-			"Content-Security-Policy": strictPreset["Content-Security-Policy"], "X-Frame-Options": "DENY", "X-Content-Type-Options": "nosniff",
+			"Content-Security-Policy": strictPreset["Content-Security-Policy"],
+			"X-Frame-Options":         "DENY", "X-Content-Type-Options": "nosniff",
 			"Referrer-Policy": tt.referrer, "Cache-Control": "no-store", "Content-Type": "application/problem+json; charset=utf-8",
 		} {
 			if v := got[name]; !slices.Equal(v, []string{want}) {

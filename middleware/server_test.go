@@ -111,7 +111,8 @@ func TestServerSaysWhyItRefusesFields(t *testing.T) {
 	for i := range 101 {
 		r.Header.Add("X", fmt.Sprint(i))
 	}
-	if status, reason := answer(t, middleware.NewServer("", http.NotFoundHandler()).Handler, r); status != 431 || reason != "header_too_large" {
+	if status, reason := answer(t, middleware.NewServer("", http.NotFoundHandler()).Handler, r); status != 431 ||
+		reason != "header_too_large" {
 		t.Errorf("%d %s", status, reason)
 	}
 }
@@ -133,7 +134,8 @@ func TestServerLogsThatItRefusesFields(t *testing.T) { // not parallel: slog.Def
 	}
 	h.ServeHTTP(httptest.NewRecorder(), r)
 	h.ServeHTTP(httptest.NewRecorder(), requestWith("GET", "/"))
-	if s := lines.String(); strings.Count(s, "\n") != 1 || !strings.Contains(s, "status=431") || !strings.Contains(s, "reason=header_too_large") {
+	if s := lines.String(); strings.Count(s, "\n") != 1 || !strings.Contains(s, "status=431") ||
+		!strings.Contains(s, "reason=header_too_large") {
 		t.Errorf("logged:\n%s", s)
 	}
 }
@@ -161,7 +163,8 @@ func TestServerLimits(t *testing.T) {
 	t.Parallel()
 	srv := middleware.NewServer("127.0.0.1:8443", nil)
 	for name, limit := range map[string]time.Duration{
-		"ReadHeaderTimeout": srv.ReadHeaderTimeout, "ReadTimeout": srv.ReadTimeout, "WriteTimeout": srv.WriteTimeout, "IdleTimeout": srv.IdleTimeout,
+		"ReadHeaderTimeout": srv.ReadHeaderTimeout, "ReadTimeout": srv.ReadTimeout,
+		"WriteTimeout": srv.WriteTimeout, "IdleTimeout": srv.IdleTimeout,
 	} {
 		if limit <= 0 || limit > time.Minute {
 			t.Errorf("%s: %v", name, limit)

@@ -61,5 +61,6 @@ func refuseTenant(page, host string) error {
 type tenantCause struct{ host string }
 
 func (c *tenantCause) Error() string {
-	return fmt.Sprintf("a wildcard admits it, and another the host %.300q, which has another name: name the page in OriginConfig.Allow or the host in NewHostPolicy, or set OriginConfig.DangerouslyAcrossTenants", c.host)
+	return fmt.Sprintf("a wildcard admits it, and another the host %.300q, which has another name: name the page in OriginConfig.Allow "+
+		"or the host in NewHostPolicy, or set OriginConfig.DangerouslyAcrossTenants", c.host)
 }

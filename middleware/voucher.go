@@ -73,7 +73,8 @@ func challengesOf(ctx context.Context) []string {
 // this Auth themselves; behind [Auth.Handler] and [Auth.Admit], [Refuse] adds the same.
 func (a *Auth) WithChallenge(err error) error {
 	f, ok := errors.AsType[*Refusal](err)
-	if a == nil || !ok || f == nil || f.Status != http.StatusUnauthorized || f.Header.Get("WWW-Authenticate") != "" || len(a.challenges) == 0 {
+	if a == nil || !ok || f == nil || f.Status != http.StatusUnauthorized || f.Header.Get("WWW-Authenticate") != "" ||
+		len(a.challenges) == 0 {
 		return err
 	}
 	g := *f

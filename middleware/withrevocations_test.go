@@ -27,7 +27,8 @@ func TestWithRevocations(t *testing.T) {
 	once := &once{headerCredential: headerCredential{header: "X-Ticket"}}
 	hidden := &hidden{headerCredential{header: "X-Hidden"}}
 	challenging := &challengingCredential{headerCredential{header: "X-Bearer", challenge: "Bearer"}}
-	auth := mustAuth(t, middleware.WithRevocations(once, list), middleware.WithRevocations(hidden, list), middleware.WithRevocations(challenging, list))
+	auth := mustAuth(t, middleware.WithRevocations(once, list),
+		middleware.WithRevocations(hidden, list), middleware.WithRevocations(challenging, list))
 	serve := func(header string) (int, string) {
 		return answer(t, auth.Handler(http.HandlerFunc(whoami)), requestWith("GET", "/", header, "ann"))
 	}

@@ -136,7 +136,8 @@ func TestRolesAndAuthTime(t *testing.T) {
 			t.Helper()
 			p := b.mustPrincipal(m)
 			if !reflect.DeepEqual(p.Roles, []string{"admin", "staff"}) || !p.AuthTime.Equal(login) || !p.IssuedAt.Equal(issued) {
-				t.Errorf("%s: roles %v, auth time %v, issued %v; want [admin staff], %v, %v", when, p.Roles, p.AuthTime, p.IssuedAt, login, issued)
+				t.Errorf("%s: roles %v, auth time %v, issued %v; want [admin staff], %v, %v",
+					when, p.Roles, p.AuthTime, p.IssuedAt, login, issued)
 			}
 		}
 		check("after the login", login)

@@ -102,7 +102,8 @@ func app(t testing.TB, m *session.Manager) http.Handler {
 	do("/page", func(*http.Request) error { return nil })
 	do("/login", func(r *http.Request) error {
 		return m.Login(r.Context(), session.Identity{
-			Subject: r.FormValue("u"), Scopes: []string{"chat"}, Roles: r.Form["r"], Attributes: map[string]string{"device": r.FormValue("device")},
+			Subject: r.FormValue("u"), Scopes: []string{"chat"},
+			Roles: r.Form["r"], Attributes: map[string]string{"device": r.FormValue("device")},
 			Provider: provider(r.FormValue("sub"), r.FormValue("sid")),
 		})
 	})

@@ -19,26 +19,32 @@ func TestConfig(t *testing.T) {
 		cfg  session.Config
 		want []string // in the error, all of them; none: accepted
 	}{
-		"the zero value":                    {session.Config{}, nil},
-		"an Absolute shorter than 30 min":   {session.Config{Absolute: time.Minute}, nil},
-		"a negative Idle":                   {session.Config{Idle: -1}, []string{"Idle"}},
-		"a negative Absolute":               {session.Config{Absolute: -1}, []string{"Absolute"}},
-		"a negative StoreTimeout":           {session.Config{StoreTimeout: -1}, []string{"StoreTimeout"}},
-		"an Idle beyond Absolute":           {session.Config{Idle: 13 * time.Hour}, []string{"Idle"}},
-		"a month and more":                  {session.Config{Absolute: 31 * 24 * time.Hour}, []string{"Absolute"}},
-		"a minute for the store":            {session.Config{StoreTimeout: time.Minute}, []string{"StoreTimeout"}},
-		"a name with its prefix":            {session.Config{Name: "__Host-x"}, []string{"Name"}},
-		"a name that ends the cookie":       {session.Config{Name: "x; Domain=example"}, []string{"Name"}},
-		"a name of 65 bytes":                {session.Config{Name: strings.Repeat("x", 65)}, []string{"Name"}},
-		"a previous name with its prefix":   {session.Config{PreviousName: "__Host-x"}, []string{"PreviousName"}},
-		"a previous name that is the name":  {session.Config{PreviousName: "session"}, []string{"PreviousName"}},
-		"embedded and Lax":                  {session.Config{DangerouslyEmbedded: true, SameSiteLax: true}, []string{"DangerouslyEmbedded"}},
-		"embedded without Secure":           {session.Config{DangerouslyEmbedded: true, DangerouslyAllowLocalHTTP: true}, []string{"DangerouslyEmbedded"}},
-		"an issuer that leaves its quotes":  {session.Config{Issuer: `x", Basic realm="y`}, []string{"Issuer"}},
-		"an issuer with a line break":       {session.Config{Issuer: "x\r\ny"}, []string{"Issuer"}},
-		"a store that is a nil pointer":     {session.Config{Store: (*shakyStore)(nil)}, []string{"Store"}},
-		"revocations that are a nil one":    {session.Config{Revocations: (*downRevocations)(nil)}, []string{"Revocations"}},
-		"everything at once, and all of it": {session.Config{Idle: -1, Absolute: -1, Name: "_", Issuer: "\x00"}, []string{"Idle", "Absolute", "Name", "Issuer"}},
+		"the zero value":                   {session.Config{}, nil},
+		"an Absolute shorter than 30 min":  {session.Config{Absolute: time.Minute}, nil},
+		"a negative Idle":                  {session.Config{Idle: -1}, []string{"Idle"}},
+		"a negative Absolute":              {session.Config{Absolute: -1}, []string{"Absolute"}},
+		"a negative StoreTimeout":          {session.Config{StoreTimeout: -1}, []string{"StoreTimeout"}},
+		"an Idle beyond Absolute":          {session.Config{Idle: 13 * time.Hour}, []string{"Idle"}},
+		"a month and more":                 {session.Config{Absolute: 31 * 24 * time.Hour}, []string{"Absolute"}},
+		"a minute for the store":           {session.Config{StoreTimeout: time.Minute}, []string{"StoreTimeout"}},
+		"a name with its prefix":           {session.Config{Name: "__Host-x"}, []string{"Name"}},
+		"a name that ends the cookie":      {session.Config{Name: "x; Domain=example"}, []string{"Name"}},
+		"a name of 65 bytes":               {session.Config{Name: strings.Repeat("x", 65)}, []string{"Name"}},
+		"a previous name with its prefix":  {session.Config{PreviousName: "__Host-x"}, []string{"PreviousName"}},
+		"a previous name that is the name": {session.Config{PreviousName: "session"}, []string{"PreviousName"}},
+		"embedded and Lax": {
+			session.Config{DangerouslyEmbedded: true, SameSiteLax: true}, []string{"DangerouslyEmbedded"},
+		},
+		"embedded without Secure": {
+			session.Config{DangerouslyEmbedded: true, DangerouslyAllowLocalHTTP: true}, []string{"DangerouslyEmbedded"},
+		},
+		"an issuer that leaves its quotes": {session.Config{Issuer: `x", Basic realm="y`}, []string{"Issuer"}},
+		"an issuer with a line break":      {session.Config{Issuer: "x\r\ny"}, []string{"Issuer"}},
+		"a store that is a nil pointer":    {session.Config{Store: (*shakyStore)(nil)}, []string{"Store"}},
+		"revocations that are a nil one":   {session.Config{Revocations: (*downRevocations)(nil)}, []string{"Revocations"}},
+		"everything at once, and all of it": {
+			session.Config{Idle: -1, Absolute: -1, Name: "_", Issuer: "\x00"}, []string{"Idle", "Absolute", "Name", "Issuer"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tt.cfg.Log = slog.New(slog.DiscardHandler)
@@ -62,7 +68,8 @@ func TestConfig(t *testing.T) {
 func TestConfigCannotWeakenTheCookie(t *testing.T) {
 	for i := range reflect.TypeFor[session.Config]().NumField() {
 		switch f := reflect.TypeFor[session.Config]().Field(i).Name; f {
-		case "_", "Store", "StoreTimeout", "Idle", "ConnectionsExtendIdle", "Absolute", "Name", "PreviousName", "SameSiteLax", "Persistent", "DangerouslyEmbedded", "LogoutClearsCache", "LogoutClearsCookies", "DangerouslyAllowLocalHTTP", "Issuer", "Revocations", "Log":
+		case "_", "Store", "StoreTimeout", "Idle", "ConnectionsExtendIdle", "Absolute", "Name", "PreviousName", "SameSiteLax", "Persistent",
+			"DangerouslyEmbedded", "LogoutClearsCache", "LogoutClearsCookies", "DangerouslyAllowLocalHTTP", "Issuer", "Revocations", "Log":
 		default:
 			t.Errorf("a new field, %s: does it weaken the cookie?", f)
 		}
@@ -80,7 +87,8 @@ func TestLogsHoldNoSecret(t *testing.T) {
 	_ = store.MemStore.Commit(p.SessionHandle, []byte("spoiled"), time.Now().Add(time.Hour))
 	b.wants("/me", 401, "no_credential")
 	fmt.Fprintln(&log, m.Alive(t.Context(), p), m.End(t.Context(), "alice", p.SessionHandle))
-	if text := log.String(); !strings.Contains(text, "a record is not usable") || strings.Contains(text, p.SessionHandle) || strings.Contains(text, b.cookies[hostCookie]) {
+	if text := log.String(); !strings.Contains(text, "a record is not usable") || strings.Contains(text, p.SessionHandle) ||
+		strings.Contains(text, b.cookies[hostCookie]) {
 		t.Errorf("log: %s", text)
 	}
 }

@@ -25,7 +25,8 @@ func TestCutoffsAtOnceInOneProcess(t *testing.T) {
 		var all sync.WaitGroup
 		for _, i := range rand.Perm(20) {
 			all.Go(func() {
-				if err := list.Revoke(t.Context(), middleware.Revocation{Subject: "alice", Before: noon.Add(time.Duration(i))}); err != nil {
+				if err := list.Revoke(t.Context(), middleware.Revocation{Subject: "alice", Before: noon.Add(time.Duration(i))}); err !=
+					nil {
 					t.Error(err)
 				}
 			})

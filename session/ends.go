@@ -30,7 +30,8 @@ func newEnds(s store, issuer string, timeout time.Duration) *ends {
 // replaceEverywhere replaces the mark of a sign-out everywhere. It reads and compares nothing, so
 // that no other operation can delay or undo it.
 func (x *ends) replaceEverywhere(ctx context.Context, issuer, subject string) error {
-	return x.store.put(ctx, entryKey(kindEverywhere, issuer, subject), entryValue(kindEverywhere, newMark()), time.Now().Add(entryRetention))
+	return x.store.put(ctx, entryKey(kindEverywhere, issuer, subject),
+		entryValue(kindEverywhere, newMark()), time.Now().Add(entryRetention))
 }
 
 // tombstoneSize is that of the payload of kindEnded and kindToken: the end of the entry, in Unix

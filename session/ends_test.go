@@ -152,7 +152,10 @@ func TestChangeThatWasGivenUpDoesNotUndoALaterOne(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				p := middleware.Principal{Issuer: "i", Subject: "alice", TokenHandle: "token", IssuedAt: time.Date(2000, 1, 1, 0, 0, 5, 0, time.UTC)}
+				p := middleware.Principal{
+					Issuer: "i", Subject: "alice",
+					TokenHandle: "token", IssuedAt: time.Date(2000, 1, 1, 0, 0, 5, 0, time.UTC),
+				}
 				store.set(once(5 * time.Second))
 				if err := list.Revoke(t.Context(), tt.first); err == nil {
 					t.Fatal("the store has answered")

@@ -69,7 +69,8 @@ func TestFailedSaveReplacesTheResponse(t *testing.T) {
 			b.cookies = login.cookies
 			res := b.wants("/", 503, "unavailable")
 			body, _ := io.ReadAll(res.Body)
-			if strings.Contains(string(body), "saved") || res.Header["Location"] != nil || res.Header["X-Saved"] != nil || res.Header["Set-Cookie"] != nil {
+			if strings.Contains(string(body), "saved") || res.Header["Location"] != nil || res.Header["X-Saved"] != nil ||
+				res.Header["Set-Cookie"] != nil {
 				t.Errorf("a claimed success: %v %s", res.Header, body)
 			}
 			if res.Header.Get("X-Outer") != "kept" {
@@ -117,7 +118,8 @@ func TestPartialFailures(t *testing.T) {
 		fault func(s *shakyStore, v *downRevocations)
 		after int // status of /me with the same cookie once all is well again
 	}{
-		"logout, revocations down":    {"/logout", func(_ *shakyStore, v *downRevocations) { v.revoke = errDown }, 401}, // the store knows already
+		// the store knows already
+		"logout, revocations down":    {"/logout", func(_ *shakyStore, v *downRevocations) { v.revoke = errDown }, 401},
 		"logout, delete fails":        {"/logout", func(s *shakyStore, _ *downRevocations) { s.remove = fail }, 401},
 		"login, commit fails":         {"/login?u=bob", func(s *shakyStore, _ *downRevocations) { s.commit = fail }, 200},
 		"login, revocations down":     {"/login?u=bob", func(_ *shakyStore, v *downRevocations) { v.revoke = errDown }, 401},

@@ -97,7 +97,9 @@ func TestFollowersAreToldWhenNoReadFindsTheSession(t *testing.T) {
 	}
 }
 
-func wantToldAfterTheLastRead(t *testing.T, compares bool, list middleware.Revocations, end func(*session.Manager, *browser, middleware.Principal) error) {
+func wantToldAfterTheLastRead(t *testing.T, compares bool, list middleware.Revocations,
+	end func(*session.Manager, *browser, middleware.Principal) error,
+) {
 	watched := &watchedStore{memstore.NewWithCleanupInterval(0), func() {}}
 	quiet := &watchedStore{watched.MemStore, func() {}}
 	var store, other scs.Store = watched, quiet

@@ -130,7 +130,12 @@ func (s *site) dial(t *testing.T) (*coder.Conn, *http.Response, error) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	return coder.Dial(ctx, "wss"+strings.TrimPrefix(s.URL, "https")+"/ws", &coder.DialOptions{
-		HTTPClient: &http.Client{Jar: s.jar, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: s.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}}},
+		HTTPClient: &http.Client{
+			Jar:       s.jar,
+			Transport: &http.Transport{TLSClientConfig: &tls.Config{
+				RootCAs: s.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs,
+			}},
+		},
 		HTTPHeader: http.Header{"Origin": {s.URL}},
 	})
 }
@@ -216,10 +221,11 @@ func TestStoreDownDuringTheUpgrade(t *testing.T) {
 	for name, upgrade := range upgraders {
 		t.Run(name, func(t *testing.T) {
 			store := newShakyStore()
-			s := newSite(t, newManager(t, session.Config{Store: store, Idle: time.Second}), func(w http.ResponseWriter, r *http.Request) error {
-				store.down()
-				return upgrade(w, r)
-			})
+			s := newSite(t, newManager(t, session.Config{Store: store, Idle: time.Second}),
+				func(w http.ResponseWriter, r *http.Request) error {
+					store.down()
+					return upgrade(w, r)
+				})
 			s.get(t, "/login?u=alice")
 			c, res, err := s.dial(t)
 			if err != nil || res.StatusCode != 101 || res.Header["Set-Cookie"] != nil {

@@ -150,7 +150,8 @@ func interleave(t *testing.T, k kind, ops []operation, first order) (o outcome, 
 	for i, op := range ops {
 		if op.user != "" {
 			o.browsers[i].h = site
-			o.alive[op.user] = o.alive[op.user] || o.browsers[i].get("/me").StatusCode == http.StatusOK || signedIn[op.user].get("/me").StatusCode == http.StatusOK
+			o.alive[op.user] = o.alive[op.user] || o.browsers[i].get("/me").StatusCode == http.StatusOK ||
+				signedIn[op.user].get("/me").StatusCode == http.StatusOK
 		}
 	}
 	list, err := o.m.Sessions(t.Context(), "alice")

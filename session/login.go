@@ -74,7 +74,8 @@ func (m *Manager) Login(ctx context.Context, id Identity) error {
 	}
 	defer st.release()
 	if p := id.Provider; p.Issuer != "" && p.Issuer == m.issuer && p.Subject != id.Subject {
-		return errors.New("session: login: Provider: its Issuer is that of the Manager, and its Subject is not Identity.Subject: write another Config.Issuer")
+		return errors.New("session: login: Provider: its Issuer is that of the Manager, and its Subject is not " +
+			"Identity.Subject: write another Config.Issuer")
 	}
 	ctx, cancel := m.committing()
 	defer cancel()

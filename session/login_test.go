@@ -222,7 +222,9 @@ func TestNothingWorksWithoutHandler(t *testing.T) {
 		}
 	}
 	var zero session.Manager
-	b := newBrowser(t, zero.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the zero Manager lets a request in") })))
+	b := newBrowser(t, zero.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		t.Error("the zero Manager lets a request in")
+	})))
 	b.wants("/", 401, "no_credential")
 	if _, err := b.principalOf(&zero); err == nil {
 		t.Error("the zero Manager authenticates")

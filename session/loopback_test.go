@@ -42,7 +42,8 @@ func TestLocalHTTP(t *testing.T) {
 					t.Errorf("GET %s%s: %d, want %d", tt.url, path, rec.Code, tt.status)
 				}
 				cookie := rec.Header().Get("Set-Cookie")
-				if tt.status == 200 && path != "/page" && (!strings.HasPrefix(cookie, "dev-session=") || !strings.HasSuffix(cookie, "; Path=/; HttpOnly; SameSite=Strict")) {
+				if tt.status == 200 && path != "/page" &&
+					(!strings.HasPrefix(cookie, "dev-session=") || !strings.HasSuffix(cookie, "; Path=/; HttpOnly; SameSite=Strict")) {
 					t.Errorf("Set-Cookie: %s", cookie)
 				}
 				if tt.status != 200 && cookie != "" {
@@ -108,26 +109,48 @@ func TestLocalHTTPByTheHeaderOfTheRequest(t *testing.T) {
 		{sentence: "an address that was typed", header: "Sec-Fetch-Site: none", status: 200},
 		{sentence: "curl", status: 200},
 		{sentence: "a page's own request", header: "Sec-Fetch-Site: same-origin\nReferer: http://localhost:8080/sign-in?x=1", status: 200},
-		{sentence: "a development server that rewrites Host", header: "Sec-Fetch-Site: same-origin\nReferer: http://localhost:5173/a/b\nConnection: close", status: 200},
+		{
+			sentence: "a development server that rewrites Host",
+			header:   "Sec-Fetch-Site: same-origin\nReferer: http://localhost:5173/a/b\nConnection: close", status: 200,
+		},
 		{
 			sentence: "a development server that adds what it forwards for", status: 200,
-			header: "X-Forwarded-For: ::ffff:127.0.0.1\nX-Forwarded-Host: localhost:5173\nX-Forwarded-Proto: http\nX-Forwarded-Port: 5173\nReferer: http://localhost:5173/a",
+			header: "X-Forwarded-For: ::ffff:127.0.0.1\nX-Forwarded-Host: localhost:5173\nX-Forwarded-Proto: http\nX-Forwarded-Port: " +
+				"5173\nReferer: http://localhost:5173/a",
 		},
 		{sentence: "two of them", header: "X-Forwarded-For: 127.0.0.1, ::1\nX-Forwarded-Proto: http,ws\nX-Real-Ip: 127.0.0.1", status: 200},
 		{sentence: "a provider's redirect", header: "Sec-Fetch-Site: cross-site", status: 200},
-		{sentence: "a provider's redirect with its origin", header: "Sec-Fetch-Site: cross-site\nReferer: https://id.example/", status: 200},
-		{sentence: "a provider's redirect that a local page began", header: "Sec-Fetch-Site: cross-site\nReferer: http://localhost:8080/sign-in", status: 200},
-		{sentence: "a provider's redirect with its origin, in a browser without Fetch Metadata", header: "Referer: https://id.example:8443", status: 200},
+		{
+			sentence: "a provider's redirect with its origin",
+			header:   "Sec-Fetch-Site: cross-site\nReferer: https://id.example/", status: 200,
+		},
+		{
+			sentence: "a provider's redirect that a local page began",
+			header:   "Sec-Fetch-Site: cross-site\nReferer: http://localhost:8080/sign-in", status: 200,
+		},
+		{
+			sentence: "a provider's redirect with its origin, in a browser without Fetch Metadata",
+			header:   "Referer: https://id.example:8443", status: 200,
+		},
 		{sentence: "a Referer that is no page", header: "Referer: android-app://com.example/x", status: 200},
 		// Deployments behind a proxy that rewrites Host.
 		{sentence: "nginx's default", proto: "HTTP/1.0", header: "Connection: close", status: 421},
-		{sentence: "nginx's default, at the end of a sign-in that the page began", proto: "HTTP/1.0", header: "Connection: close\nSec-Fetch-Site: cross-site\nReferer: https://app.example/sign-in", status: 421},
-		{sentence: "the end of a sign-in that the page began", header: "Sec-Fetch-Site: cross-site\nReferer: https://app.example/sign-in", status: 421},
+		{
+			sentence: "nginx's default, at the end of a sign-in that the page began", proto: "HTTP/1.0",
+			header: "Connection: close\nSec-Fetch-Site: cross-site\nReferer: https://app.example/sign-in", status: 421,
+		},
+		{
+			sentence: "the end of a sign-in that the page began",
+			header:   "Sec-Fetch-Site: cross-site\nReferer: https://app.example/sign-in", status: 421,
+		},
 		{sentence: "the same, from a query", header: "Sec-Fetch-Site: cross-site\nReferer: https://app.example/?sign-in", status: 421},
 		{sentence: "what the first page loads", header: "Sec-Fetch-Site: same-origin\nReferer: https://app.example/", status: 421},
 		{sentence: "a page of a sibling host", header: "Sec-Fetch-Site: same-site\nReferer: https://www.app.example/", status: 421},
 		{sentence: "a page without TLS", header: "Sec-Fetch-Site: same-origin\nReferer: http://app.example/", status: 421},
-		{sentence: "a name that begins like a local one", header: "Sec-Fetch-Site: same-origin\nReferer: http://localhost.app.example/", status: 421},
+		{
+			sentence: "a name that begins like a local one", header: "Sec-Fetch-Site: same-origin\nReferer: http://localhost.app.example/",
+			status: 421,
+		},
 		{sentence: "a client elsewhere", header: "X-Forwarded-For: 203.0.113.9", status: 421},
 		{sentence: "a client elsewhere before a local proxy", header: "X-Forwarded-For: 203.0.113.9, 127.0.0.1", status: 421},
 		{sentence: "a client elsewhere on a second line", header: "X-Forwarded-For: 127.0.0.1\nX-Forwarded-For: 203.0.113.9", status: 421},

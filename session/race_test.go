@@ -184,7 +184,9 @@ func TestAuthenticateAsksAgain(t *testing.T) {
 			status    int
 			reason    middleware.Reason
 		}{
-			"a sign-out":        {func(p middleware.Principal) { _ = m.LogoutEverywhere(t.Context(), p.Subject) }, 401, "credential_revoked"},
+			"a sign-out": {
+				func(p middleware.Principal) { _ = m.LogoutEverywhere(t.Context(), p.Subject) }, 401, "credential_revoked",
+			},
 			"revocations down":  {func(middleware.Principal) { rev.revoked = errDown }, 503, "unavailable"},
 			"the idle time-out": {func(middleware.Principal) { time.Sleep(30 * time.Minute) }, 0, ""},
 		} {

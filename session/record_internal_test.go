@@ -16,9 +16,12 @@ func sampleRecord() *record {
 		attributes: map[string]string{"device": "phone", "name": "Alice Ünïcode"},
 		values:     []value{{"cart", `{"n":1}`}, {"theme", `"dark"`}},
 		roles:      []string{"admin"},
-		marks:      marks{everywhere: strings.Repeat("e", 16), others: "\xff\x00" + strings.Repeat("o", 14), roles: strings.Repeat("r", 16)},
-		provider:   provider{issuer: "https://id.example", subject: "7", session: strings.Repeat("s", 43), mark: strings.Repeat("p", 16)},
-		login:      1_699_999_999_000_000_000, start: 1_700_000_000_000_000_000,
+		marks: marks{
+			everywhere: strings.Repeat("e", 16),
+			others:     "\xff\x00" + strings.Repeat("o", 14), roles: strings.Repeat("r", 16),
+		},
+		provider: provider{issuer: "https://id.example", subject: "7", session: strings.Repeat("s", 43), mark: strings.Repeat("p", 16)},
+		login:    1_699_999_999_000_000_000, start: 1_700_000_000_000_000_000,
 		seen: 1_700_000_060_000_000_000, end: 1_700_043_200_000_000_000,
 	}
 }
@@ -45,7 +48,8 @@ func TestDecodeReadsVersion5(t *testing.T) {
 	want := &record{
 		issuer: "session", subject: "alice", scopes: []string{"chat"}, roles: []string{"admin"},
 		attributes: map[string]string{"device": "phone"}, values: []value{{"cart", "1"}},
-		marks: marks{everywhere: "everywhere-mark.", roles: "the-roles--mark."}, provider: provider{"i", "7", "handle", "providers--mark."}, login: 1, start: 2, seen: 3, end: 4,
+		marks:    marks{everywhere: "everywhere-mark.", roles: "the-roles--mark."},
+		provider: provider{"i", "7", "handle", "providers--mark."}, login: 1, start: 2, seen: 3, end: 4,
 	}
 	got, err := decode(b)
 	if err != nil || !reflect.DeepEqual(got, want) {
@@ -145,7 +149,11 @@ func FuzzDecode(f *testing.F) {
 func FuzzCookie(f *testing.F) {
 	c := newCookie(Config{Name: "session"})
 	token, _ := newToken()
-	for _, line := range []string{"", "__Host-session=" + token, "a=b; __Host-session=" + token + "; c", "__Host-session=" + token + ";__Host-session=", "=__Host-session=x", "__Host-session = x", "__Host-session=" + token + ";__Host-session"} {
+	for _, line := range []string{
+		"", "__Host-session=" + token, "a=b; __Host-session=" + token + "; c",
+		"__Host-session=" + token + ";__Host-session=", "=__Host-session=x",
+		"__Host-session = x", "__Host-session=" + token + ";__Host-session",
+	} {
 		f.Add(line)
 	}
 	f.Fuzz(func(t *testing.T, line string) {

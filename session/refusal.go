@@ -10,9 +10,10 @@ import (
 )
 
 var (
-	errGone     = errors.New("session: no live session")
-	errRevoked  = errors.New("session: revoked")
-	errNoLive   = fmt.Errorf("session: the cookie names no live session: it has run out, or the store does not have it: %w", middleware.ErrNoCredential)
+	errGone    = errors.New("session: no live session")
+	errRevoked = errors.New("session: revoked")
+	errNoLive  = fmt.Errorf("session: the cookie names no live session: it has run out, or the store does not have it: %w",
+		middleware.ErrNoCredential)
 	errOutdated = errors.New("session: its roles or scopes are no longer those of the principal")
 )
 

@@ -18,9 +18,17 @@ func TestRolesHoldInEveryInterleaving(t *testing.T) {
 		ops  []operation
 		want []string
 	}{
-		{"a thief's requests write its session", []operation{{user: "thief", paths: []string{"/put?v=x", "/put?v=y"}}, member}, []string{"member"}},
+		{
+			"a thief's requests write its session",
+			[]operation{{user: "thief", paths: []string{"/put?v=x", "/put?v=y"}}, member},
+			[]string{"member"},
+		},
 		{"a thief renews twice", []operation{{user: "thief", paths: []string{"/others", "/others"}}, member}, []string{"member"}},
-		{"a thief writes and renews, two nodes set roles", []operation{{user: "thief", paths: []string{"/put?v=x", "/others"}}, member, staff}, []string{"member", "staff"}},
+		{
+			"a thief writes and renews, two nodes set roles",
+			[]operation{{user: "thief", paths: []string{"/put?v=x", "/others"}}, member, staff},
+			[]string{"member", "staff"},
+		},
 	} {
 		for _, k := range kinds {
 			t.Run(tt.name+", on "+k.name, func(t *testing.T) {

@@ -30,7 +30,8 @@ func TestSetRoles(t *testing.T) {
 			t.Parallel()
 			m := newManager(t, session.Config{Store: store})
 			other := newManager(t, session.Config{Store: store, Issuer: "another", Name: "another"})
-			phone, laptop, bob, foreign := newBrowser(t, app(t, m)), newBrowser(t, app(t, m)), newBrowser(t, app(t, m)), newBrowser(t, app(t, other))
+			phone, laptop, bob, foreign := newBrowser(t, app(t, m)),
+				newBrowser(t, app(t, m)), newBrowser(t, app(t, m)), newBrowser(t, app(t, other))
 			for _, b := range []*browser{phone, laptop, foreign} {
 				b.get("/login?u=alice&r=member&r=admin")
 			}
@@ -49,7 +50,8 @@ func TestSetRoles(t *testing.T) {
 			}
 			p := phone.mustPrincipal(m)
 			p.Roles = login.Roles
-			if !p.Expires.Equal(login.Expires) || !p.AuthTime.Equal(login.AuthTime) || p.SessionHandle != login.SessionHandle || !p.HasScope("chat") {
+			if !p.Expires.Equal(login.Expires) || !p.AuthTime.Equal(login.AuthTime) || p.SessionHandle != login.SessionHandle ||
+				!p.HasScope("chat") {
 				t.Errorf("the session changed: %+v, want %+v", p, login)
 			}
 			phone.wants("/note", 200, "kept")
@@ -100,7 +102,8 @@ func TestAliveComparesRolesAndScopes(t *testing.T) {
 		if _, err := m.SessionAlive(t.Context(), before.SessionHandle); err != nil {
 			t.Errorf("SessionAlive: %v", err)
 		}
-		if len(told) != 2 || told[1].Issuer != "session" || told[1].Subject != "alice" || told[1].SessionHandle != "" || told[1].Before.IsZero() {
+		if len(told) != 2 || told[1].Issuer != "session" || told[1].Subject != "alice" || told[1].SessionHandle != "" ||
+			told[1].Before.IsZero() {
 			t.Errorf("told %+v, want the subject, twice", told)
 		}
 		stop()

@@ -45,7 +45,9 @@ func newSessions(origins []string, st state, log *slog.Logger) (*session.Manager
 	})
 }
 
-func newApp(origins []string, proxies *middleware.Proxies, people *accounts, sessions *session.Manager, st state, limits bounds, log *slog.Logger) (*app, error) {
+func newApp(origins []string, proxies *middleware.Proxies, people *accounts,
+	sessions *session.Manager, st state, limits bounds, log *slog.Logger,
+) (*app, error) {
 	a := &app{log: log, state: st, proxies: proxies, accounts: people, sessions: sessions, hub: newHub(), vault: newVault()}
 	var err error
 	if a.registry, err = newRegistry(log); err != nil {

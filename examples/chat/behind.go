@@ -53,11 +53,13 @@ func (o options) checkBehind() (errs []error) {
 	}
 	for _, peer := range o.behind {
 		if (peer == "unix") != onUnix {
-			errs = append(errs, fmt.Errorf("-behind %s with -addr %s: unix:/path goes with -behind unix, and host:port with the address of the proxy", peer, o.addr))
+			errs = append(errs, fmt.Errorf("-behind %s with -addr %s: unix:/path goes with -behind unix, and "+
+				"host:port with the address of the proxy", peer, o.addr))
 		}
 	}
 	if !onUnix && !isLoopback(o.addr) {
-		errs = append(errs, fmt.Errorf("-addr %s: the requests of the proxy are not encrypted: listen on 127.0.0.1, on [::1] or on unix:/path", o.addr))
+		errs = append(errs, fmt.Errorf("-addr %s: the requests of the proxy are not encrypted: listen on "+
+			"127.0.0.1, on [::1] or on unix:/path", o.addr))
 	}
 	return errs
 }

@@ -88,7 +88,8 @@ func newTab(t *testing.T, parent context.Context, opts ...chromedp.ContextOption
 		t.Fatal(err)
 	}
 	b.run(func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
-		_, err := cdp.Call(ctx, t, cdppage.AddScriptToEvaluateOnNewDocument, cdppage.AddScriptToEvaluateOnNewDocumentParams{Source: recorder})
+		_, err := cdp.Call(ctx, t, cdppage.AddScriptToEvaluateOnNewDocument,
+			cdppage.AddScriptToEvaluateOnNewDocumentParams{Source: recorder})
 		if err == nil {
 			_, err = cdp.Call(ctx, t, network.Enable, network.EnableParams{})
 		}
@@ -174,7 +175,8 @@ func (b *tab) waitConnected() {
 
 func (b *tab) waitIn(room string) {
 	b.t.Helper()
-	b.waitFor(`document.querySelector("#state").dataset.state === "connected" && document.querySelector("#room-name").textContent === %q`, room)
+	b.waitFor(`document.querySelector("#state").dataset.state === "connected" && document.querySelector("#room-name").textContent === %q`,
+		room)
 }
 
 // waitBanner waits until the banner contains all of these texts.

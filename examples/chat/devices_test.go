@@ -28,7 +28,10 @@ func (s *site) ask(t *testing.T, method, path, body string, fields http.Header) 
 }
 
 func (s *site) asPage(cookie string) http.Header {
-	return http.Header{"Cookie": {cookie}, "Origin": {s.origin}, "User-Agent": {"Mozilla/5.0 (Android 15; Mobile; rv:140.0) Gecko/140.0 Firefox/140.0"}}
+	return http.Header{
+		"Cookie": {cookie}, "Origin": {s.origin},
+		"User-Agent": {"Mozilla/5.0 (Android 15; Mobile; rv:140.0) Gecko/140.0 Firefox/140.0"},
+	}
 }
 
 func (s *site) devices(t *testing.T, cookie string) (list []device) {
@@ -80,18 +83,46 @@ func TestDevices(t *testing.T) {
 		status                       int
 		reason                       string
 	}{
-		{sentence: "a stranger", method: "GET", path: "/api/devices", header: http.Header{"Origin": {s.origin}}, status: 401, reason: "no_credential"},
+		{
+			sentence: "a stranger", method: "GET", path: "/api/devices",
+			header: http.Header{"Origin": {s.origin}}, status: 401, reason: "no_credential",
+		},
 		{sentence: "a token", method: "DELETE", path: "/api/devices/" + d.ID, header: native, status: 401, reason: "no_credential"},
-		{sentence: "a page of another site", method: "DELETE", path: "/api/devices/" + d.ID, header: http.Header{"Cookie": {s.cookie}, "Origin": {"https://evil.example"}}, status: 403, reason: "origin_not_allowed"},
-		{sentence: "another user's session", method: "DELETE", path: "/api/devices/" + d.ID, header: s.asPage(bob), status: 404, reason: "not_found"},
-		{sentence: "another user's connection", method: "DELETE", path: "/api/connections/" + d.Connections[0].ID, header: s.asPage(bob), status: 404, reason: "not_found"},
-		{sentence: "no session's id", method: "DELETE", path: "/api/devices/x", header: s.asPage(s.cookie), status: 404, reason: "not_found"},
-		{sentence: "the members, for a member", method: "GET", path: "/api/members", header: s.asPage(bob), status: 403, reason: "forbidden"},
-		{sentence: "a role, for a member", method: "PUT", path: "/api/members/alice", body: `{"member":false}`, header: s.asPage(bob), status: 403, reason: "forbidden"},
-		{sentence: "the administrator's own role", method: "PUT", path: "/api/members/alice", body: `{"member":false}`, header: s.asPage(s.cookie), status: 404, reason: "not_found"},
-		{sentence: "an unknown account", method: "PUT", path: "/api/members/mallory", body: `{"member":false}`, header: s.asPage(s.cookie), status: 404, reason: "not_found"},
+		{
+			sentence: "a page of another site", method: "DELETE", path: "/api/devices/" + d.ID,
+			header: http.Header{"Cookie": {s.cookie}, "Origin": {"https://evil.example"}}, status: 403, reason: "origin_not_allowed",
+		},
+		{
+			sentence: "another user's session", method: "DELETE",
+			path: "/api/devices/" + d.ID, header: s.asPage(bob), status: 404, reason: "not_found",
+		},
+		{
+			sentence: "another user's connection", method: "DELETE",
+			path: "/api/connections/" + d.Connections[0].ID, header: s.asPage(bob), status: 404, reason: "not_found",
+		},
+		{
+			sentence: "no session's id", method: "DELETE", path: "/api/devices/x",
+			header: s.asPage(s.cookie), status: 404, reason: "not_found",
+		},
+		{
+			sentence: "the members, for a member", method: "GET",
+			path: "/api/members", header: s.asPage(bob), status: 403, reason: "forbidden",
+		},
+		{
+			sentence: "a role, for a member", method: "PUT", path: "/api/members/alice",
+			body: `{"member":false}`, header: s.asPage(bob), status: 403, reason: "forbidden",
+		},
+		{
+			sentence: "the administrator's own role", method: "PUT",
+			path: "/api/members/alice", body: `{"member":false}`, header: s.asPage(s.cookie), status: 404, reason: "not_found",
+		},
+		{
+			sentence: "an unknown account", method: "PUT", path: "/api/members/mallory",
+			body: `{"member":false}`, header: s.asPage(s.cookie), status: 404, reason: "not_found",
+		},
 	} {
-		if status, body := s.ask(t, row.method, row.path, row.body, row.header); status != row.status || !strings.Contains(body, `"`+row.reason+`"`) {
+		if status, body := s.ask(t, row.method, row.path, row.body, row.header); status != row.status ||
+			!strings.Contains(body, `"`+row.reason+`"`) {
 			t.Errorf("%s: %d %s, want %d %s", row.sentence, status, body, row.status, row.reason)
 		}
 	}
@@ -137,11 +168,15 @@ func TestRoleChange(t *testing.T) {
 
 func TestDeviceOf(t *testing.T) {
 	for userAgent, want := range map[string]string{
-		"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36":                                      "Chrome on Linux",
-		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36 Edg/140.0.0.0":              "Edge on Windows",
-		"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Safari/605.1.15":                      "Safari on macOS",
-		"Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) CriOS/140.0.0.0 Mobile/15E148 Safari/604.1": "Chrome on iPhone",
-		"Mozilla/5.0 (Android 15; Mobile; rv:140.0) Gecko/140.0 Firefox/140.0":                                                                       "Firefox on Android",
+		"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) " +
+			"Chrome/140.0.0.0 Safari/537.36": "Chrome on Linux",
+		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) " +
+			"Chrome/140.0.0.0 Safari/537.36 Edg/140.0.0.0": "Edge on Windows",
+		"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) " +
+			"Version/18.5 Safari/605.1.15": "Safari on macOS",
+		"Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) " +
+			"CriOS/140.0.0.0 Mobile/15E148 Safari/604.1": "Chrome on iPhone",
+		"Mozilla/5.0 (Android 15; Mobile; rv:140.0) Gecko/140.0 Firefox/140.0": "Firefox on Android",
 		"Go-http-client/2.0": "The terminal client",
 		"":                   "Unknown device",
 		"curl/8.14.1":        "Unknown device",

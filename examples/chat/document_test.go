@@ -83,7 +83,10 @@ func TestAssets(t *testing.T) {
 			t.Errorf("%s: %s, %q", m[1], answer.Status, answer.Header.Get("Content-Type"))
 		}
 	}
-	for _, path := range []string{"/assets/", "/assets/other/chat.js", s.page.prefix + "/index.html", s.page.prefix + "/../index.html", s.page.prefix + "/x/chat.js"} {
+	for _, path := range []string{
+		"/assets/", "/assets/other/chat.js",
+		s.page.prefix + "/index.html", s.page.prefix + "/../index.html", s.page.prefix + "/x/chat.js",
+	} {
 		if answer, _ := s.get(t, path, ""); answer.StatusCode != 404 {
 			t.Errorf("%s: %s, want 404", path, answer.Status)
 		}

@@ -78,12 +78,24 @@ func TestHandshake(t *testing.T) {
 		{"a subprotocol that is spoken", http.Header{"Cookie": cookie, "Sec-WebSocket-Protocol": {"other, chat.v1"}}, 101, ""},
 
 		{"a foreign Origin", http.Header{"Cookie": cookie, "Origin": {"https://evil.example"}}, 403, "origin_not_allowed"},
-		{"a foreign Origin with a token", http.Header{"Authorization": token, "Origin": {"https://evil.example"}}, 403, "origin_not_allowed"},
+		{
+			"a foreign Origin with a token",
+			http.Header{"Authorization": token, "Origin": {"https://evil.example"}},
+			403, "origin_not_allowed",
+		},
 		{"the Origin of a sandboxed frame", http.Header{"Cookie": cookie, "Origin": {"null"}}, 403, "origin_not_allowed"},
 		{"the same host over http", http.Header{"Cookie": cookie, "Origin": {"http://" + s.host}}, 403, "origin_not_allowed"},
 		{"the same host on another port", http.Header{"Cookie": cookie, "Origin": {"https://localhost:1"}}, 403, "origin_not_allowed"},
-		{"our name as the beginning of another", http.Header{"Cookie": cookie, "Origin": {"https://localhost.evil.example:" + port}}, 403, "origin_not_allowed"},
-		{"our name as the end of another", http.Header{"Cookie": cookie, "Origin": {"https://evillocalhost:" + port}}, 403, "origin_not_allowed"},
+		{
+			"our name as the beginning of another",
+			http.Header{"Cookie": cookie, "Origin": {"https://localhost.evil.example:" + port}},
+			403, "origin_not_allowed",
+		},
+		{
+			"our name as the end of another",
+			http.Header{"Cookie": cookie, "Origin": {"https://evillocalhost:" + port}},
+			403, "origin_not_allowed",
+		},
 		{"our name as user info", http.Header{"Cookie": cookie, "Origin": {s.origin + "@evil.example"}}, 403, "origin_malformed"},
 		{"a path behind our Origin", http.Header{"Cookie": cookie, "Origin": {s.origin + "/"}}, 403, "origin_malformed"},
 		{"two Origins", http.Header{"Cookie": cookie, "Origin": {s.origin, s.origin}}, 403, "origin_malformed"},
@@ -94,7 +106,11 @@ func TestHandshake(t *testing.T) {
 		{"no credential", nil, 401, "no_credential"},
 		{"a cookie of no session", http.Header{"Cookie": {"__Host-session=" + strings.Repeat("A", 43)}}, 401, "no_credential"},
 		{"two credentials", http.Header{"Cookie": cookie, "Authorization": token}, 400, "multiple_credentials"},
-		{"a good cookie beside a bad token", http.Header{"Cookie": cookie, "Authorization": {"Bearer nonsense"}}, 400, "multiple_credentials"},
+		{
+			"a good cookie beside a bad token",
+			http.Header{"Cookie": cookie, "Authorization": {"Bearer nonsense"}},
+			400, "multiple_credentials",
+		},
 
 		{"version 8", http.Header{"Cookie": cookie, "Sec-WebSocket-Version": {"8"}}, 426, "websocket_version"},
 		{"a plain request", http.Header{"Cookie": cookie, "Upgrade": none, "Connection": none}, 426, "upgrade_required"},
@@ -173,7 +189,8 @@ func checkAnswer(t *testing.T, answer *http.Response, body string, status int, r
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
 	}
-	if got, ok := answer.Header["Strict-Transport-Security"]; ok && status != http.StatusMisdirectedRequest { // RFC 6797 §8.3: it would reach every port of localhost
+	// RFC 6797 §8.3: it would reach every port of localhost
+	if got, ok := answer.Header["Strict-Transport-Security"]; ok && status != http.StatusMisdirectedRequest {
 		t.Errorf("Strict-Transport-Security %q for localhost", got)
 	}
 	belongs := map[int]string{401: "WWW-Authenticate", 429: "Retry-After"}[status]

@@ -49,12 +49,30 @@ func TestLogin(t *testing.T) {
 		status                   int
 		reason                   string
 	}{
-		{name: "a wrong password", kind: "application/json", body: `{"user":"alice","password":"x"}`, origin: s.origin, status: 401, reason: "wrong_password"},
-		{name: "an account that does not exist is answered the same", kind: "application/json", body: `{"user":"mallory","password":"x"}`, origin: s.origin, status: 401, reason: "wrong_password"},
-		{name: "a form of another site", kind: "application/x-www-form-urlencoded", body: "user=alice", origin: "https://evil.example", status: 403, reason: "origin_not_allowed"},
-		{name: "a form of our own", kind: "text/plain", body: `{"user":"alice","password":"x"}`, origin: s.origin, status: 415, reason: "json_expected"},
-		{name: "a field that is not known", kind: "application/json", body: `{"user":"alice","password":"x","admin":true}`, origin: s.origin, status: 400, reason: "bad_json"},
-		{name: "two objects", kind: "application/json", body: `{"user":"alice","password":"x"}{}`, origin: s.origin, status: 400, reason: "bad_json"},
+		{
+			name: "a wrong password", kind: "application/json",
+			body: `{"user":"alice","password":"x"}`, origin: s.origin, status: 401, reason: "wrong_password",
+		},
+		{
+			name: "an account that does not exist is answered the same", kind: "application/json",
+			body: `{"user":"mallory","password":"x"}`, origin: s.origin, status: 401, reason: "wrong_password",
+		},
+		{
+			name: "a form of another site", kind: "application/x-www-form-urlencoded",
+			body: "user=alice", origin: "https://evil.example", status: 403, reason: "origin_not_allowed",
+		},
+		{
+			name: "a form of our own", kind: "text/plain", body: `{"user":"alice","password":"x"}`,
+			origin: s.origin, status: 415, reason: "json_expected",
+		},
+		{
+			name: "a field that is not known", kind: "application/json",
+			body: `{"user":"alice","password":"x","admin":true}`, origin: s.origin, status: 400, reason: "bad_json",
+		},
+		{
+			name: "two objects", kind: "application/json", body: `{"user":"alice","password":"x"}{}`,
+			origin: s.origin, status: 400, reason: "bad_json",
+		},
 		{name: "a body too long", kind: "application/json", body: long, origin: s.origin, status: 400, reason: "bad_json"},
 	}
 	for _, c := range cases {

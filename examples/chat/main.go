@@ -120,7 +120,8 @@ func announce(out io.Writer, o options, origin string, passwords []string, cert 
 	case o.cert == "":
 		sum := localcert.Fingerprint(cert)
 		fmt.Fprintf(out, "  The certificate was made just now, so the browser asks you to accept it. Its SHA-256:\n  %s\n\n", sum)
-		fmt.Fprintf(out, "  In a terminal:\n  go run ./examples/chat/client -origin %s -user %s -fingerprint %s\n\n", origin, o.accounts[0], sum)
+		fmt.Fprintf(out, "  In a terminal:\n  go run ./examples/chat/client -origin %s -user %s -fingerprint %s\n\n",
+			origin, o.accounts[0], sum)
 	}
 }
 

@@ -204,7 +204,8 @@ func TestTwoNodes(t *testing.T) {
 	for what, h := range map[string]http.Header{"the cookie": bob, "the token": native} {
 		h = h.Clone()
 		h.Set(choice, "B")
-		if _, res, err := websocket.Dial(t.Context(), "wss"+n.origin[len("https"):]+wsPath, &websocket.DialOptions{HTTPClient: insecure(), HTTPHeader: h}); err == nil || res.StatusCode != 403 {
+		if _, res, err := websocket.Dial(t.Context(), "wss"+n.origin[len("https"):]+wsPath,
+			&websocket.DialOptions{HTTPClient: insecure(), HTTPHeader: h}); err == nil || res.StatusCode != 403 {
 			t.Errorf("%s of an account that is not a member opens a socket on B: %v", what, err)
 		}
 	}

@@ -38,20 +38,27 @@ func parseOptions(args []string, usage io.Writer) (options, error) {
 	var origins, accounts, behind string
 	f := flag.NewFlagSet("chat", flag.ContinueOnError)
 	f.SetOutput(usage)
-	f.StringVar(&o.addr, "addr", "", "listen on `host:port` or, behind a proxy, on unix:/path (default: "+directAddr+", behind a proxy "+behindAddr+")")
-	f.StringVar(&behind, "behind", "", "serve HTTP/1.1 without TLS to a proxy that connects from these `addresses`, as 127.0.0.1, or unix; needs -origin (see docs/deploy.md)")
-	f.StringVar(&origins, "origin", "", "the `https://name` that browsers see, or several with commas; pages at each of them may fetch tickets (default: https:// and -addr)")
+	f.StringVar(&o.addr, "addr", "", "listen on `host:port` or, behind a proxy, on unix:/path "+
+		"(default: "+directAddr+", behind a proxy "+behindAddr+")")
+	f.StringVar(&behind, "behind", "", "serve HTTP/1.1 without TLS to a proxy that connects from these `addresses`, "+
+		"as 127.0.0.1, or unix; needs -origin (see docs/deploy.md)")
+	f.StringVar(&origins, "origin", "", "the `https://name` that browsers see, or several with commas; "+
+		"pages at each of them may fetch tickets (default: https:// and -addr)")
 	f.StringVar(&o.cert, "cert", "", "certificate `file` in PEM (default: one made for localhost)")
 	f.StringVar(&o.key, "key", "", "private key `file` in PEM")
 	f.StringVar(&accounts, "accounts", "alice,bob,carol", "`names` of the accounts to make")
 	// One address may be an office behind a NAT, or a load test on this machine, so the
 	// default is generous. It still bounds the work an address causes before it has
 	// presented a credential.
-	f.IntVar(&o.limits.handshakesPerMinute, "handshakes-per-minute", 10_000, "WebSocket handshakes, and requests for tickets, taken from one address, at most `n` of each at once or a minute")
-	f.IntVar(&o.limits.loginsPerMinute, "logins-per-minute", 60, "attempts to sign in taken from one address, and for one account, at most `n` at once or a minute")
+	f.IntVar(&o.limits.handshakesPerMinute, "handshakes-per-minute", 10_000,
+		"WebSocket handshakes, and requests for tickets, taken from one address, at most `n` of each at once or a minute")
+	f.IntVar(&o.limits.loginsPerMinute, "logins-per-minute", 60,
+		"attempts to sign in taken from one address, and for one account, at most `n` at once or a minute")
 	f.DurationVar(&o.limits.ticketLife, "ticket-life", 30*time.Second, "how `long` a ticket opens a socket, from 1s to 2m")
-	f.StringVar(&o.redis, "redis", "", "share sessions, tickets, limits and messages with other nodes in the Redis or Valkey at `host:port`, over TLS unless it is loopback, with the password in "+passwordVariable+"; needs -secret and -origin")
-	f.StringVar(&o.secret, "secret", "", "`file` from which passwords and keys are derived, the same on all nodes; made if it does not exist (default: random ones)")
+	f.StringVar(&o.redis, "redis", "", "share sessions, tickets, limits and messages with other nodes in the Redis or Valkey "+
+		"at `host:port`, over TLS unless it is loopback, with the password in "+passwordVariable+"; needs -secret and -origin")
+	f.StringVar(&o.secret, "secret", "",
+		"`file` from which passwords and keys are derived, the same on all nodes; made if it does not exist (default: random ones)")
 	f.DurationVar(&o.drain, "drain", 10*time.Second, "how `long` open sockets have to end when the server is told to")
 	if err := f.Parse(args); err != nil {
 		return options{}, err
@@ -77,10 +84,12 @@ func (o options) check(rest []string) error {
 		errs = append(errs, errors.New("-cert and -key go together"))
 	}
 	if o.limits.handshakesPerMinute < 1 || o.limits.loginsPerMinute < 1 {
-		errs = append(errs, fmt.Errorf("-handshakes-per-minute %d, -logins-per-minute %d: write at least 1 for each: there is no unlimited", o.limits.handshakesPerMinute, o.limits.loginsPerMinute))
+		errs = append(errs, fmt.Errorf("-handshakes-per-minute %d, -logins-per-minute %d: write at least 1 for each: there is no unlimited",
+			o.limits.handshakesPerMinute, o.limits.loginsPerMinute))
 	}
 	if o.redis != "" && (o.secret == "" || len(o.origins) == 0) {
-		errs = append(errs, errors.New("-redis needs -secret and -origin, the same on all nodes: they have the same accounts, keys and address"))
+		errs = append(errs, errors.New("-redis needs -secret and -origin, the same on all nodes: they have "+
+			"the same accounts, keys and address"))
 	}
 	if host, port, err := net.SplitHostPort(o.redis); o.redis != "" && (err != nil || host == "" || strings.ContainsFunc(port, notDigit)) {
 		errs = append(errs, errors.New("-redis: want host:port, as 127.0.0.1:6379")) // a URL could have a password

@@ -77,7 +77,8 @@ func foreignPage(t *testing.T, ctx context.Context, p *process) {
 	t.Helper()
 	foreign := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		fmt.Fprintf(w, `<!doctype html><link rel="icon" href="data:,"><script>new WebSocket("wss://%s/ws", %q)</script>`, p.host(), subprotocol)
+		fmt.Fprintf(w, `<!doctype html><link rel="icon" href="data:,"><script>new WebSocket("wss://%s/ws", %q)</script>`,
+			p.host(), subprotocol)
 	}))
 	defer foreign.Close()
 	b := newTab(t, ctx)

@@ -23,7 +23,8 @@ func TestReconnect(t *testing.T) {
 	page := newTab(t, ctx)
 	page.run(chromedp.Navigate(s.origin))
 	page.signIn("alice", s.password)
-	shell := startTerminal(t, s.password, "-origin", s.origin, "-user", "alice", "-fingerprint", localcert.Fingerprint(s.srv.TLS.Certificates[0]))
+	shell := startTerminal(t, s.password, "-origin", s.origin,
+		"-user", "alice", "-fingerprint", localcert.Fingerprint(s.srv.TLS.Certificates[0]))
 	shell.waitFor(t, "* connected\n")
 	page.say("before")
 	shell.waitFor(t, " alice: before\n")

@@ -76,7 +76,8 @@ func TestTerminal(t *testing.T) {
 	t.Parallel()
 	p := startChat(t)
 	enter := func(user string, more ...string) *shell {
-		return startTerminal(t, p.passwords[user], append([]string{"-origin", p.origin, "-fingerprint", p.print, "-user", user}, more...)...)
+		return startTerminal(t, p.passwords[user],
+			append([]string{"-origin", p.origin, "-fingerprint", p.print, "-user", user}, more...)...)
 	}
 	alice, bob := enter("alice"), enter("bob")
 	aliceSealed, carol := enter("alice", "-seal"), enter("carol", "-seal")

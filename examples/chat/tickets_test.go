@@ -99,7 +99,10 @@ func TestTicketsInChromium(t *testing.T) {
 		{name: "on another path it does not", b: here, url: sealed, ticket: astray, real: "hpke1.chat.v1", answer: "3000 reauth"},
 		{name: "and is used up by that, too", b: here, url: socket, ticket: astray, real: "chat.v1", answer: "3000 reauth"},
 		{name: "one for the sealed path opens nothing else", b: here, url: socket, ticket: lost, real: "chat.v1", answer: "3000 reauth"},
-		{name: "where tickets are not known, it is no credential", b: there, url: ws, ticket: here.ticketHere("/ticket"), real: "chat.v1", answer: "1006"},
+		{
+			name: "where tickets are not known, it is no credential",
+			b:    there, url: ws, ticket: here.ticketHere("/ticket"), real: "chat.v1", answer: "1006",
+		},
 		{name: "what was never a ticket", b: here, url: socket, ticket: strings.Repeat("A", 43), real: "chat.v1", answer: "3000 reauth"},
 	}
 	for _, c := range cases {
@@ -136,7 +139,8 @@ func TestTooManyHandshakesInChromium(t *testing.T) {
 	here.run(chromedp.Navigate(s.origin))
 	here.signIn("alice", s.password) // the one handshake
 	here.value(attempt)
-	if got := here.attempt("wss://"+s.host+socketPath, strings.Repeat("A", 43), "chat.v1"); got != "1013 later" { // the limit is asked first
+	// the limit is asked first
+	if got := here.attempt("wss://"+s.host+socketPath, strings.Repeat("A", 43), "chat.v1"); got != "1013 later" {
 		t.Errorf("%q, want 1013 later", got)
 	}
 }
@@ -154,14 +158,36 @@ func TestTicketRoutes(t *testing.T) {
 		status       int
 		reason       string
 	}{
-		{name: "a ticket beside the cookie, which is not looked at", target: "/socket", fields: http.Header{"Cookie": cookie, "Sec-WebSocket-Protocol": {"chat.v1, ticket." + ticket}}, status: 101},
+		{
+			name: "a ticket beside the cookie, which is not looked at", target: "/socket",
+			fields: http.Header{"Cookie": cookie, "Sec-WebSocket-Protocol": {"chat.v1, ticket." + ticket}}, status: 101,
+		},
 		{name: "a token", target: "/socket", fields: http.Header{"Authorization": token, "Origin": none}, status: 101},
-		{name: "a ticket and a token", target: "/socket", fields: http.Header{"Authorization": token, "Origin": none, "Sec-WebSocket-Protocol": {"chat.v1, ticket." + ticket}}, status: 400, reason: "multiple_credentials"},
+		{
+			name: "a ticket and a token", target: "/socket",
+			fields: http.Header{"Authorization": token, "Origin": none, "Sec-WebSocket-Protocol": {"chat.v1, ticket." + ticket}},
+			status: 400, reason: "multiple_credentials",
+		},
 		{name: "nothing", target: "/socket", fields: http.Header{"Origin": none}, status: 401, reason: "no_credential"},
-		{name: "a ticket of an origin, without it", target: "/socket", fields: http.Header{"Origin": none, "Sec-WebSocket-Protocol": {"chat.v1, ticket." + ticket}}, status: 401, reason: "credential_invalid"},
-		{name: "a foreign origin", target: "/socket", fields: http.Header{"Authorization": token, "Origin": {"https://evil.example"}}, status: 403, reason: "origin_not_allowed"},
-		{name: "the sealed route, unsealed", target: "/sealed", fields: http.Header{"Authorization": token, "Origin": none, "Sec-WebSocket-Protocol": {"chat.v1"}}, status: 400, reason: "subprotocol"},
-		{name: "a route without seals, sealed", target: "/socket", fields: http.Header{"Authorization": token, "Origin": none, "Sec-WebSocket-Protocol": {"hpke1.chat.v1"}}, status: 400, reason: "subprotocol"},
+		{
+			name: "a ticket of an origin, without it", target: "/socket",
+			fields: http.Header{"Origin": none, "Sec-WebSocket-Protocol": {"chat.v1, ticket." + ticket}},
+			status: 401, reason: "credential_invalid",
+		},
+		{
+			name: "a foreign origin", target: "/socket", fields: http.Header{"Authorization": token, "Origin": {"https://evil.example"}},
+			status: 403, reason: "origin_not_allowed",
+		},
+		{
+			name: "the sealed route, unsealed", target: "/sealed",
+			fields: http.Header{"Authorization": token, "Origin": none, "Sec-WebSocket-Protocol": {"chat.v1"}},
+			status: 400, reason: "subprotocol",
+		},
+		{
+			name: "a route without seals, sealed", target: "/socket",
+			fields: http.Header{"Authorization": token, "Origin": none, "Sec-WebSocket-Protocol": {"hpke1.chat.v1"}},
+			status: 400, reason: "subprotocol",
+		},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -242,7 +268,8 @@ func TestTicketAtTheWrongDoor(t *testing.T) {
 			checkAnswer(t, answer, text, tt.status, tt.reason)
 
 			c, _, err := websocket.Dial(t.Context(), "wss://"+s.host+socketPath, &websocket.DialOptions{
-				HTTPClient: insecure(), HTTPHeader: http.Header{"Origin": {s.origin}}, Subprotocols: []string{"chat.v1", "ticket." + ticket},
+				HTTPClient: insecure(), HTTPHeader: http.Header{"Origin": {s.origin}},
+				Subprotocols: []string{"chat.v1", "ticket." + ticket},
 			})
 			if err != nil {
 				t.Fatal(err)

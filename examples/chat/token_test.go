@@ -82,7 +82,10 @@ func TestTokens(t *testing.T) {
 		{"HS256 by the public key", sign(t, s.claims(nil), "at+jwt", kid, jwa.HS256(), publicBytes), "credential_invalid"},
 		{"alg none", b64([]byte(`{"alg":"none","typ":"at+jwt","kid":"`+kid+`"}`)) + "." + b64(s.claims(nil)) + ".", "credential_invalid"},
 		{"another issuer's key", sign(t, s.claims(nil), "at+jwt", kid, jwa.EdDSA(), otherKey(t, s.origin)), "credential_invalid"},
-		{"other claims under a good signature", parts[0] + "." + b64(s.claims(map[string]any{"sub": "bob"})) + "." + parts[2], "credential_invalid"},
+		{
+			"other claims under a good signature", parts[0] + "." + b64(s.claims(map[string]any{"sub": "bob"})) + "." + parts[2],
+			"credential_invalid",
+		},
 		{"a changed signature", parts[0] + "." + parts[1] + "." + flip(parts[2]), "credential_invalid"},
 		{"no signature", parts[0] + "." + parts[1] + ".", "credential_invalid"},
 	}

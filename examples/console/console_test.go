@@ -52,8 +52,10 @@ func TestPagesAreSilent(t *testing.T) {
 // No configuration of the headers of package middleware does.
 func TestHeadersAreSilent(t *testing.T) {
 	page := middleware.CSP{
-		Nonce: true, Script: []string{"'strict-dynamic'"}, ScriptElem: []string{"'self'"}, ScriptAttr: []string{"'none'"}, DangerouslyInlineStyleAttr: true,
-		Img: []string{"'self'", "data:", "https://bücher.example", "https://*.cdn.example"}, Frame: []string{"blob:", "https://pay.example"},
+		Nonce: true, Script: []string{"'strict-dynamic'"}, ScriptElem: []string{"'self'"},
+		ScriptAttr: []string{"'none'"}, DangerouslyInlineStyleAttr: true,
+		Img:                       []string{"'self'", "data:", "https://bücher.example", "https://*.cdn.example"},
+		Frame:                     []string{"blob:", "https://pay.example"},
 		Connect:                   []string{"'self'", "https:", "wss:", "ws://localhost:*", "http://127.0.0.1:8080"},
 		DangerouslyAnyConnect:     true,
 		DangerouslyAllowLocalHTTP: true, RequireTrustedTypes: true, TrustedTypes: []string{"app"}, ReportTo: "/csp",
@@ -64,8 +66,11 @@ func TestHeadersAreSilent(t *testing.T) {
 			for name, cfg := range map[string]middleware.HeadersConfig{
 				"the preset": {},
 				"a page":     {CSP: middleware.CSP{Default: []string{"'self'"}, Img: []string{"data:"}}},
-				"a sandbox":  {CSP: middleware.CSP{Img: []string{"data:"}, Sandbox: []string{"allow-scripts", "allow-downloads", "allow-popups"}}},
-				"a widget":   {CSP: middleware.CSP{Img: []string{"data:"}, DangerouslyAnyFrameAncestor: true}},
+				"a sandbox": {CSP: middleware.CSP{
+					Img:     []string{"data:"},
+					Sandbox: []string{"allow-scripts", "allow-downloads", "allow-popups"},
+				}},
+				"a widget": {CSP: middleware.CSP{Img: []string{"data:"}, DangerouslyAnyFrameAncestor: true}},
 				"everything": {
 					CSP: page, ReportOnly: &middleware.CSP{Nonce: true, Img: []string{"data:"}, ReportTo: "/csp"},
 					OpenerPolicyReportOnly: "same-origin", EmbedderPolicyReportOnly: "require-corp", IsolationReportTo: "/isolation",

@@ -90,7 +90,10 @@ var hostChanges = []hostChange{
 	{name: "nginx with its own Host, the name of an upstream", start: startNginx, edits: nginxToName, change: sendsName, hides: true},
 	{name: "nginx with its own Host and X-Forwarded-Host", start: startNginx, edits: nginxForwardsHost, change: readsForwardedHost},
 	{name: "ReverseProxy after SetURL alone", start: startReverseProxy, edits: reverseProxyAlone, change: sendsItsOwn, hides: true},
-	{name: "ReverseProxy after SetURL, with X-Forwarded-Host", start: startReverseProxy, edits: reverseProxyAlone, change: readsForwardedHost},
+	{
+		name:  "ReverseProxy after SetURL, with X-Forwarded-Host",
+		start: startReverseProxy, edits: reverseProxyAlone, change: readsForwardedHost,
+	},
 }
 
 // serveBehind starts the service and the proxy, and returns the origin of the page.

@@ -26,7 +26,8 @@ func TestCheckingADeployment(t *testing.T) {
 				if n == len(statuses) {
 					t.Fatalf("a third request: %s", line)
 				}
-				line += " --silent --show-error --cacert cert.pem --connect-to app.example:443:" + p.tls + " --connect-to app.example:80:" + p.plain
+				line += " --silent --show-error --cacert cert.pem --connect-to app.example:443:" + p.tls + " --connect-to app.example:80:" +
+					p.plain
 				cmd := exec.CommandContext(t.Context(), "sh", "-c", line)
 				cmd.Dir = p.dir
 				out, err := cmd.CombinedOutput()

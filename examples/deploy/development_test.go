@@ -30,8 +30,14 @@ func TestDevelopmentSessionBehindNginx(t *testing.T) {
 		{sentence: "the page's configuration", http11: true, method: "GET"},
 		{sentence: "a bare proxy_pass", bare: true, method: "GET"},
 		{sentence: "a bare proxy_pass, and a page that posts", bare: true, method: "POST", header: browser()},
-		{sentence: "a bare proxy_pass with HTTP/1.1, and a page that posts", bare: true, http11: true, method: "POST", header: http.Header{"Origin": {"https://app.example"}}},
-		{sentence: "a bare proxy_pass with HTTP/1.1, and a link of the page", bare: true, http11: true, method: "GET", header: http.Header{"Referer": {"https://app.example/"}, "Sec-Fetch-Site": {"same-origin"}}},
+		{
+			sentence: "a bare proxy_pass with HTTP/1.1, and a page that posts",
+			bare:     true, http11: true, method: "POST", header: http.Header{"Origin": {"https://app.example"}},
+		},
+		{
+			sentence: "a bare proxy_pass with HTTP/1.1, and a link of the page", bare: true, http11: true,
+			method: "GET", header: http.Header{"Referer": {"https://app.example/"}, "Sec-Fetch-Site": {"same-origin"}},
+		},
 	} {
 		t.Run(row.sentence, func(t *testing.T) {
 			t.Parallel()

@@ -14,7 +14,8 @@ import (
 // browser has the fields that a page of the service adds to a request (Fetch Metadata §2).
 func browser() http.Header {
 	return http.Header{
-		"Origin": {"https://app.example"}, "Sec-Fetch-Site": {"same-origin"}, "Sec-Fetch-Mode": {"websocket"}, "Sec-Fetch-Dest": {"websocket"},
+		"Origin": {"https://app.example"}, "Sec-Fetch-Site": {"same-origin"},
+		"Sec-Fetch-Mode": {"websocket"}, "Sec-Fetch-Dest": {"websocket"},
 	}
 }
 
@@ -86,10 +87,19 @@ func (p *proxy) gainNothing(t *testing.T) {
 		status   int
 	}{
 		{"without TLS", "http://app.example/a", forged(), 403},
-		{"without TLS, and its fields are those of the hop (RFC 9110 §7.6.1)", "http://app.example/b", with(http.Header{"Connection": {"X-Forwarded-Proto, X-Forwarded-For"}}), 403},
+		{
+			"without TLS, and its fields are those of the hop (RFC 9110 §7.6.1)",
+			"http://app.example/b", with(http.Header{"Connection": {"X-Forwarded-Proto, X-Forwarded-For"}}), 403,
+		},
 		{"over TLS", "https://app.example/c", forged(), 404},
-		{"over TLS, and its fields are those of the hop (RFC 9110 §7.6.1)", "https://app.example/d", with(http.Header{"Connection": {"X-Forwarded-Proto, X-Forwarded-For"}}), 404},
-		{"over TLS, and only its address is of the hop", "https://app.example/e", with(http.Header{"Connection": {"X-Forwarded-For"}}), 404},
+		{
+			"over TLS, and its fields are those of the hop (RFC 9110 §7.6.1)",
+			"https://app.example/d", with(http.Header{"Connection": {"X-Forwarded-Proto, X-Forwarded-For"}}), 404,
+		},
+		{
+			"over TLS, and only its address is of the hop", "https://app.example/e",
+			with(http.Header{"Connection": {"X-Forwarded-For"}}), 404,
+		},
 	} {
 		path := row.url[len(row.url)-2:]
 		if got := p.send(t, client, "GET", row.url, row.header).StatusCode; got != row.status {
@@ -121,7 +131,8 @@ func (p *proxy) counted(t *testing.T) {
 			t.Errorf("request %d: %d, want %d", n+1, got, want)
 		}
 	}
-	if got := p.send(t, p.client(t, "127.0.0.4", false), "POST", "https://app.example/limited", nil).StatusCode; got != http.StatusNoContent {
+	if got := p.send(t, p.client(t, "127.0.0.4", false), "POST", "https://app.example/limited", nil).StatusCode; got !=
+		http.StatusNoContent {
 		t.Errorf("another client: %d, want 204", got)
 	}
 }
@@ -146,7 +157,8 @@ func (p *proxy) socket(t *testing.T, path string, h http.Header) (*websocket.Con
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	c, res, err := websocket.Dial(ctx, "wss://app.example"+path, &websocket.DialOptions{HTTPClient: p.client(t, "127.0.0.2", false), HTTPHeader: h})
+	c, res, err := websocket.Dial(ctx, "wss://app.example"+path,
+		&websocket.DialOptions{HTTPClient: p.client(t, "127.0.0.2", false), HTTPHeader: h})
 	if res != nil && res.Body != nil {
 		_ = res.Body.Close()
 	}

@@ -20,7 +20,9 @@ type feed struct{ subscribers ws.Group }
 
 // socket returns the WebSocket end of the chain. The feed is public and requires no
 // credential, but the origin policy still decides which pages may read it.
-func (f *feed) socket(registry *live.Registry, origins *middleware.OriginPolicy, hosts *middleware.HostPolicy, log *slog.Logger) (*ws.Handler, error) {
+func (f *feed) socket(registry *live.Registry, origins *middleware.OriginPolicy,
+	hosts *middleware.HostPolicy, log *slog.Logger,
+) (*ws.Handler, error) {
 	anyone, err := middleware.NewAuth(middleware.Anonymous())
 	if err != nil {
 		return nil, err

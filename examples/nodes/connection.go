@@ -50,7 +50,8 @@ func (u *user) dial(ctx context.Context, on, path string, subprotocols ...string
 		if res == nil {
 			return nil, answer{}, err
 		}
-		return nil, answer{status: res.StatusCode, retryAfter: res.Header.Get("Retry-After")}, fmt.Errorf("the handshake on %s: %s", on, res.Status)
+		return nil, answer{status: res.StatusCode, retryAfter: res.Header.Get("Retry-After")},
+			fmt.Errorf("the handshake on %s: %s", on, res.Status)
 	}
 	_, name, err := socket.Read(opening)
 	if err != nil {

@@ -68,7 +68,8 @@ func freeAddr(t *testing.T) string {
 func TestRunningChatIsScraped(t *testing.T) {
 	t.Parallel()
 	cmd, origin, metrics := start(t)
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // the certificate of this test
+	//nolint:gosec // the certificate of this test
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	cookie := login(t, client, origin)
 	header := http.Header{"Origin": {origin}, "Cookie": {cookie}}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -29,7 +29,8 @@ func TestHandshakeEndsAtThe101AndWorkLinksToIt(t *testing.T) {
 		cookie := login(t, server.Client(), wstest.URL)
 		exporter.Reset()
 
-		c, _, err := server.Dial(t.Context(), "/ws", &websocket.DialOptions{HTTPHeader: http.Header{"Origin": {wstest.URL}, "Cookie": {cookie}}})
+		c, _, err := server.Dial(t.Context(), "/ws",
+			&websocket.DialOptions{HTTPHeader: http.Header{"Origin": {wstest.URL}, "Cookie": {cookie}}})
 		if err != nil {
 			t.Fatal(err)
 		}

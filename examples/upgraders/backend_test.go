@@ -33,7 +33,8 @@ var processes = []process{
 		return cmd
 	}},
 	{upgrader{path: "/python", name: "Python"}, false, func(t *testing.T) *exec.Cmd {
-		return exec.CommandContext(t.Context(), needed.Program(t, "/usr/bin/python3", "apt-get install -y python3"), "-c", script(t, "testdata/echo.py"))
+		return exec.CommandContext(t.Context(), needed.Program(t, "/usr/bin/python3", "apt-get install -y python3"),
+			"-c", script(t, "testdata/echo.py"))
 	}},
 	{upgrader{path: "/python-websockets", name: "Python with websockets"}, true, func(t *testing.T) *exec.Cmd {
 		const install = "apt-get install -y python3-websockets"
@@ -90,9 +91,10 @@ func TestBackendsEndWithTheSession(t *testing.T) {
 				t.Run(strings.Join([]string{p.name, kind, end.name}, "/"), func(t *testing.T) {
 					t.Parallel()
 					backend := p.run(t)
-					w := newWorld(t, kind, session.Config{Absolute: end.absolute}, live.Config{Timeouts: live.Timeouts{Spread: time.Millisecond}}, func(s *site) {
-						s.bind("GET "+p.path, backend)
-					})
+					w := newWorld(t, kind, session.Config{Absolute: end.absolute},
+						live.Config{Timeouts: live.Timeouts{Spread: time.Millisecond}}, func(s *site) {
+							s.bind("GET "+p.path, backend)
+						})
 					cookies, sockets := map[string]string{}, map[string]*socket{}
 					for _, deflate := range offers(p.deflates) {
 						user := fmt.Sprint("deflate-", deflate)

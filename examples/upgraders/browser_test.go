@@ -80,7 +80,8 @@ func (p *page) waitFor(expression string) {
 	defer tick.Stop()
 	for end := time.Now().Add(patience); p.text(`String(`+expression+`)`) != "true"; <-tick.C {
 		if time.Now().After(end) {
-			p.t.Fatalf("not within %v: %s\nthe page: %s\nits console: %q", patience, expression, p.text(`document.body.innerText`), p.Console())
+			p.t.Fatalf("not within %v: %s\nthe page: %s\nits console: %q",
+				patience, expression, p.text(`document.body.innerText`), p.Console())
 		}
 	}
 }

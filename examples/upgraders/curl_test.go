@@ -77,7 +77,8 @@ func wantCurl(t *testing.T, got answer, kind string, want ending) {
 		exit = map[string]int{"TLS": 18, "HTTP/2": 92}[kind] // a partial file; a stream that was reset
 	}
 	if got.curl.exit != exit || got.curl.version != versionOf[kind] {
-		t.Errorf("curl's exit code %d on HTTP/%s: %s; want %d on HTTP/%s", got.curl.exit, got.curl.version, got.curl.error, exit, versionOf[kind])
+		t.Errorf("curl's exit code %d on HTTP/%s: %s; want %d on HTTP/%s",
+			got.curl.exit, got.curl.version, got.curl.error, exit, versionOf[kind])
 	}
 	if exit == 0 && got.curl.error != "" {
 		t.Errorf("curl reports %s", got.curl.error)

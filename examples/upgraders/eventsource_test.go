@@ -74,7 +74,8 @@ func TestEventSourceStops(t *testing.T) {
 					if got, want := p.text(`seen["/kept"].join("; ")`), "open 1; end 1 "+tt.reason+"; error 0; error 2"; got != want {
 						t.Errorf("the source that is kept has seen %q, want %q", got, want)
 					}
-					if got, want := p.text(`seen["/closed"].concat(window["/closed"].readyState).join("; ")`), "open 1; end 1 "+tt.reason+"; 2"; got != want {
+					if got, want := p.text(`seen["/closed"].concat(window["/closed"].readyState).join("; ")`),
+						"open 1; end 1 "+tt.reason+"; 2"; got != want {
 						t.Errorf("the source that is closed has seen %q, want %q", got, want)
 					}
 					wantRequests(t, log, "/kept", 200, tt.status)

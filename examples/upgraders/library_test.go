@@ -132,11 +132,12 @@ func TestLibrariesEndWithTheSession(t *testing.T) {
 			t.Run(kind+"/"+ending.name, func(t *testing.T) {
 				t.Parallel()
 				all := variants()
-				w := newWorld(t, kind, session.Config{Absolute: ending.absolute}, live.Config{Timeouts: live.Timeouts{Spread: time.Millisecond}}, func(s *site) {
-					for _, v := range all {
-						v.bind(t, s)
-					}
-				})
+				w := newWorld(t, kind, session.Config{Absolute: ending.absolute},
+					live.Config{Timeouts: live.Timeouts{Spread: time.Millisecond}}, func(s *site) {
+						for _, v := range all {
+							v.bind(t, s)
+						}
+					})
 				cookies, sockets := map[string]string{}, map[*variant]*socket{}
 				for _, v := range all {
 					cookies[v.path] = w.login(v.path)

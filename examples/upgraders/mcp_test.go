@@ -31,13 +31,17 @@ func TestMCPEndsWithTheSession(t *testing.T) {
 		{name: "with sessions of its own", call: noAnswer, gets: []int{200, 401}},
 		{name: "with sessions of its own, before the first event", silent: true, call: noHeader, gets: []int{200, 401}},
 		{name: "without", options: stateless, call: noAnswer, stopped: context.Canceled},
-		{name: "without, before the first event", options: stateless, silent: true, call: append(noHeader, "the tool reports context canceled"), stopped: context.Canceled},
+		{
+			name: "without, before the first event", options: stateless,
+			silent: true, call: append(noHeader, "the tool reports context canceled"), stopped: context.Canceled,
+		},
 	} {
 		for _, kind := range []string{"TLS", "HTTP/2"} {
 			t.Run(test.name+", "+kind, func(t *testing.T) {
 				x := newTool(t, test.silent)
 				watch := &stopwatch{}
-				w := newWorld(t, kind, session.Config{}, live.Config{}, func(s *site) { s.bind("/mcp", x.handler(test.options)); watch.mount(s) })
+				w := newWorld(t, kind, session.Config{}, live.Config{},
+					func(s *site) { s.bind("/mcp", x.handler(test.options)); watch.mount(s) })
 				var took []time.Duration
 				var c *client
 				for range rounds {

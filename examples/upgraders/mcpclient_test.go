@@ -29,25 +29,27 @@ func newTool(t *testing.T, silent bool) *tool {
 
 func (x *tool) handler(options *mcp.StreamableHTTPOptions) http.Handler {
 	server := mcp.NewServer(&mcp.Implementation{Name: "tool", Version: "1"}, nil)
-	mcp.AddTool(server, &mcp.Tool{Name: "work"}, func(ctx context.Context, r *mcp.CallToolRequest, _ struct{}) (*mcp.CallToolResult, any, error) {
-		x.begun <- struct{}{}
-		tick := time.NewTicker(2 * time.Millisecond)
-		defer tick.Stop()
-		for i := 1; ; i++ {
-			select {
-			case <-ctx.Done():
-				x.returned <- ctx.Err()
-				return nil, nil, ctx.Err()
-			case <-x.release:
-				x.returned <- nil
-				return &mcp.CallToolResult{}, nil, nil
-			case <-tick.C:
+	mcp.AddTool(server, &mcp.Tool{Name: "work"},
+		func(ctx context.Context, r *mcp.CallToolRequest, _ struct{}) (*mcp.CallToolResult, any, error) {
+			x.begun <- struct{}{}
+			tick := time.NewTicker(2 * time.Millisecond)
+			defer tick.Stop()
+			for i := 1; ; i++ {
+				select {
+				case <-ctx.Done():
+					x.returned <- ctx.Err()
+					return nil, nil, ctx.Err()
+				case <-x.release:
+					x.returned <- nil
+					return &mcp.CallToolResult{}, nil, nil
+				case <-tick.C:
+				}
+				if !x.silent {
+					_ = r.Session.NotifyProgress(ctx,
+						&mcp.ProgressNotificationParams{ProgressToken: r.Params.GetProgressToken(), Progress: float64(i)})
+				}
 			}
-			if !x.silent {
-				_ = r.Session.NotifyProgress(ctx, &mcp.ProgressNotificationParams{ProgressToken: r.Params.GetProgressToken(), Progress: float64(i)})
-			}
-		}
-	})
+		})
 	return mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return server }, options)
 }
 

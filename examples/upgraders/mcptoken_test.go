@@ -39,7 +39,8 @@ type tokens struct {
 }
 
 func (x tokens) keys() []byte {
-	return fmt.Appendf(nil, `{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"1","alg":"EdDSA","use":"sig","x":%q}]}`, base64.RawURLEncoding.EncodeToString(x.key.Public().(ed25519.PublicKey)))
+	return fmt.Appendf(nil, `{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"1","alg":"EdDSA","use":"sig","x":%q}]}`,
+		base64.RawURLEncoding.EncodeToString(x.key.Public().(ed25519.PublicKey)))
 }
 
 // sign returns a token of the subject, and its jti.
@@ -61,7 +62,10 @@ func TestMCPEndsWithTheToken(t *testing.T) {
 	issued := tokens{"https://id.example", key}
 	revocations := middleware.NewRevocations()
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
-	authenticator := must(bearer.New(bearer.Config{Issuer: issued.issuer, Audience: []string{"mcp"}, Keys: issued.keys(), Revocations: revocations, Log: quiet}))(t)
+	authenticator := must(bearer.New(bearer.Config{
+		Issuer:   issued.issuer,
+		Audience: []string{"mcp"}, Keys: issued.keys(), Revocations: revocations, Log: quiet,
+	}))(t)
 	origins := must(middleware.NewOriginPolicy(middleware.OriginConfig{Allow: []string{"https://app.example"}, AllowMissing: true}))(t)
 	a := must(middleware.NewAuth(authenticator))(t)
 	registry := must(live.New(live.Config{Log: quiet}))(t)
@@ -100,7 +104,8 @@ func TestMCPEndsWithTheToken(t *testing.T) {
 // postTo sends a notification in an MCP session, and returns the status of the answer.
 func postTo(t *testing.T, server *httptest.Server, token, session string) int {
 	t.Helper()
-	r, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, strings.NewReader(`{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}`))
+	r, _ := http.NewRequestWithContext(t.Context(), http.MethodPost,
+		server.URL, strings.NewReader(`{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}`))
 	r.Header = http.Header{
 		"Authorization": {"Bearer " + token}, "Mcp-Session-Id": {session},
 		"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"},

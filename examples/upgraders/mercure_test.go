@@ -144,7 +144,8 @@ func TestHubEndsWithTheSession(t *testing.T) {
 				w.logout(cookie)
 				text, err := first.readAll()
 				took = append(took, watch.until(time.Now()))
-				if _, rest, _ := strings.Cut(text, "data: before"); !strings.HasSuffix(rest, "\n"+farewell) || strings.Contains(rest, "private") || err != nil {
+				if _, rest, _ := strings.Cut(text, "data: before"); !strings.HasSuffix(rest, "\n"+farewell) ||
+					strings.Contains(rest, "private") || err != nil {
 					t.Errorf("read %q, %v", text, err)
 				}
 				h.publish("weather", fmt.Sprint("after ", i))

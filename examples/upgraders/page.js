@@ -129,7 +129,8 @@ function summarise() {
     say("The server has stopped. Start it again and reload this page.", "wait");
   } else if (every("revoked")) {
     const last = Math.max(...rows.map((row) => row.after));
-    say(`Signed out. All ${rows.length} connections have ended${last >= 0 ? `, the last of them ${Math.round(last)} ms after the click` : ""}.`, "good");
+    const when = last >= 0 ? `, the last of them ${Math.round(last)} ms after the click` : "";
+    say(`Signed out. All ${rows.length} connections have ended${when}.`, "good");
   } else {
     say("All connections have ended.", "wait");
   }

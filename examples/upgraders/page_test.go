@@ -15,13 +15,15 @@ const rowCount = 10
 // rows returns one text of each row, in lines.
 func (p *page) rows(expression string) string {
 	p.t.Helper()
-	return p.text(fmt.Sprintf(`[...document.querySelectorAll("tbody tr")].map((tr) => tr.dataset.path + " " + (%s)).join("\n")`, expression))
+	return p.text(fmt.Sprintf(`[...document.querySelectorAll("tbody tr")].map((tr) => tr.dataset.path + " " + (%s)).join("\n")`,
+		expression))
 }
 
 // waitEvery waits until an expression about tr is true of every row.
 func (p *page) waitEvery(expression string) {
 	p.t.Helper()
-	p.waitFor(fmt.Sprintf(`((all) => all.length === %d && all.every((tr) => %s))([...document.querySelectorAll("tbody tr")])`, rowCount, expression))
+	p.waitFor(fmt.Sprintf(`((all) => all.length === %d && all.every((tr) => %s))([...document.querySelectorAll("tbody tr")])`,
+		rowCount, expression))
 }
 
 // waitOpen waits until every row is open and has come back at least twice.

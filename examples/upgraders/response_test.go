@@ -129,7 +129,8 @@ func (s *streamWorld) wantEnding(t *testing.T, got answer, encoded bool, want en
 	within10s(t, "the handler's return", s.returned)
 	s.settled("ann")
 	if want == replaced {
-		isProblem := strings.HasPrefix(got.header.Get("Content-Type"), "application/problem+json") && bytes.Contains(got.body, []byte("credential_revoked"))
+		isProblem := strings.HasPrefix(got.header.Get("Content-Type"), "application/problem+json") &&
+			bytes.Contains(got.body, []byte("credential_revoked"))
 		if got.status != 401 || got.err != nil || !isProblem {
 			t.Errorf("%d %q, %v; want %s", got.status, got.body, got.err, want)
 		}

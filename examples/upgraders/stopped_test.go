@@ -63,8 +63,10 @@ func TestStreamEndsThoughTheClientIsStopped(t *testing.T) {
 			}
 			_ = c.cmd.Process.Signal(syscall.SIGCONT)
 			got := c.wait()
-			ended := got.curl.exit == 0 && strings.HasSuffix(string(got.body), farewell)                                          // it waited for a moment only
-			if exit := got.curl.exit; !ended && (exit != 92 || kind != "HTTP/2") && (exit != 18 && exit != 56 || kind != "TLS") { // 56: TCP was reset
+			// it waited for a moment only
+			ended := got.curl.exit == 0 && strings.HasSuffix(string(got.body), farewell)
+			// 56: TCP was reset
+			if exit := got.curl.exit; !ended && (exit != 92 || kind != "HTTP/2") && (exit != 18 && exit != 56 || kind != "TLS") {
 				t.Errorf("curl's exit code is %d: %s", exit, got.curl.error)
 			}
 			wantNoBrokenRecord(t, got)

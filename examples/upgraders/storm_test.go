@@ -141,7 +141,8 @@ func TestStormOfLibraries(t *testing.T) {
 			t.Parallel()
 			const connections = 160
 			begin, ends := make(chan struct{}), make(chan error, connections)
-			w := newWorld(t, kind, session.Config{}, live.Config{Timeouts: live.Timeouts{Grace: time.Minute}}, func(s *site) { // on a busy machine, the rest of a frame takes long
+			// on a busy machine, the rest of a frame takes long
+			w := newWorld(t, kind, session.Config{}, live.Config{Timeouts: live.Timeouts{Grace: time.Minute}}, func(s *site) {
 				for i, storm := range storms {
 					s.bind(fmt.Sprint("GET /", i), http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 						a, err := storm.accept(rw, r)

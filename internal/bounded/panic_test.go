@@ -70,7 +70,10 @@ func TestTextOfAPanic(t *testing.T) {
 			"interface conversion: interface {} is bounded_test.named, not int",
 		},
 		{"a method that panics", func() { panic(broken{}) }, "panic: bounded_test.broken", "%!v(PANIC=Error method: no text)"},
-		{"control characters", func() { panic("a\nlevel=INFO\r\x1b[2J\u202e\u009b\x00\xff\"é\u00a0日") }, "panic: string", `a\nlevel=INFO\r\x1b[2J\u202e\u009b\x00\xff"é\u00a0日`},
+		{
+			"control characters", func() { panic("a\nlevel=INFO\r\x1b[2J\u202e\u009b\x00\xff\"é\u00a0日") },
+			"panic: string", `a\nlevel=INFO\r\x1b[2J\u202e\u009b\x00\xff"é\u00a0日`,
+		},
 		{"a text of 1,024 bytes", func() { panic(strings.Repeat("x", 1024)) }, "panic: string", strings.Repeat("x", 1024)},
 		{"a longer text", func() { panic(strings.Repeat("x", 1023) + "éx") }, "panic: string", strings.Repeat("x", 1023) + "…"},
 	} {

@@ -153,7 +153,8 @@ func TestTransportRefusesTLS11(t *testing.T) {
 	s := serve(t, false, tls.VersionTLS11)
 	s.requests.Store(0)
 	old := wrapping{transport(t, &tls.Config{RootCAs: s.roots(), MinVersion: tls.VersionTLS10})}
-	if _, err := (&http.Client{Transport: certificate.Transport(old)}).Get(s.URL); !errors.Is(err, certificate.ErrUnverified) || s.requests.Load() != 0 {
+	if _, err := (&http.Client{Transport: certificate.Transport(old)}).Get(s.URL); !errors.Is(err, certificate.ErrUnverified) ||
+		s.requests.Load() != 0 {
 		t.Errorf("%v, %d requests", err, s.requests.Load())
 	}
 }
@@ -168,7 +169,8 @@ func TestTransportDoesNotReuseAnUnverifiedConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = res.Body.Close()
-	if _, err := (&http.Client{Transport: certificate.Transport(wrapping{shared})}).Get(s.URL); !errors.Is(err, certificate.ErrUnverified) || s.requests.Load() != 1 {
+	if _, err := (&http.Client{Transport: certificate.Transport(wrapping{shared})}).Get(s.URL); !errors.Is(err,
+		certificate.ErrUnverified) || s.requests.Load() != 1 {
 		t.Errorf("%v, %d requests", err, s.requests.Load())
 	}
 }

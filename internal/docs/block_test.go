@@ -201,7 +201,8 @@ func imported(files []*ast.File) []string {
 // exported compiles the packages within the workspace, and returns their export data.
 func exported(t *testing.T, paths []string) importer.Lookup {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", append([]string{"list", "-export", "-deps", "-f", "{{.ImportPath}} {{.Export}}", "errors"}, paths...)...)
+	cmd := exec.CommandContext(t.Context(), "go",
+		append([]string{"list", "-export", "-deps", "-f", "{{.ImportPath}} {{.Export}}", "errors"}, paths...)...)
 	cmd.Dir = root(t)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

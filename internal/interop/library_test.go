@@ -102,7 +102,8 @@ func TestLibrariesEndWithTheirCredential(t *testing.T) {
 		for _, kind := range []string{"plain", "TLS"} {
 			for _, compress := range []bool{false, true} {
 				for _, ending := range endings {
-					name := lib.name + "/" + kind + "/" + map[bool]string{false: "uncompressed", true: "compressed"}[compress] + "/" + ending.name
+					name := lib.name + "/" + kind + "/" + map[bool]string{false: "uncompressed", true: "compressed"}[compress] + "/" +
+						ending.name
 					t.Run(name, func(t *testing.T) {
 						t.Parallel()
 						w := newWorld(t, live.Config{Timeouts: live.Timeouts{Spread: time.Millisecond}})

@@ -167,9 +167,13 @@ func (s *sessionSite) get(path string) int {
 }
 
 func (s *sessionSite) dial() (*websocket.Conn, *http.Response, error) {
-	d := websocket.Dialer{TLSClientConfig: s.Client().Transport.(*http.Transport).TLSClientConfig.Clone(), HandshakeTimeout: 10 * time.Second}
+	d := websocket.Dialer{
+		TLSClientConfig:  s.Client().Transport.(*http.Transport).TLSClientConfig.Clone(),
+		HandshakeTimeout: 10 * time.Second,
+	}
 	d.TLSClientConfig.NextProtos = nil
-	return d.DialContext(s.t.Context(), "wss"+strings.TrimPrefix(s.URL, "https")+"/ws", http.Header{"Origin": {s.URL}, "Cookie": {s.cookie}})
+	return d.DialContext(s.t.Context(), "wss"+strings.TrimPrefix(s.URL, "https")+"/ws",
+		http.Header{"Origin": {s.URL}, "Cookie": {s.cookie}})
 }
 
 func echoed(c *websocket.Conn) error {
@@ -248,7 +252,8 @@ func TestStoreDownAtTheHandshakeOfGorilla(t *testing.T) {
 func TestStoreDownDuringTheUpgradeOfGorilla(t *testing.T) {
 	t.Parallel()
 	store := newShakyStore()
-	s := newSessionSite(t, session.Config{Store: store, Idle: time.Second}, func(http.ResponseWriter, *http.Request) { store.setDown(true) })
+	s := newSessionSite(t, session.Config{Store: store, Idle: time.Second},
+		func(http.ResponseWriter, *http.Request) { store.setDown(true) })
 	s.get("/login")
 	c, res, err := s.dial()
 	if err != nil || res.StatusCode != 101 || res.Header["Set-Cookie"] != nil {

@@ -26,7 +26,7 @@ func File(t testing.TB, path, install string) {
 	}
 }
 
-// Missing skips the test, or fails it, because what is needed is not installed.
+// Missing skips or fails the test because a program or file is not installed.
 func Missing(t testing.TB, what, install string) {
 	t.Helper()
 	const text = "no %s here; install it with: %s"

@@ -17,17 +17,29 @@ func TestIsHandshake(t *testing.T) {
 		handshake    bool
 		extended     bool
 	}{
-		{name: "a browser's", method: "GET", header: map[string][]string{"Upgrade": {"websocket"}, "Connection": {"Upgrade"}}, handshake: true},
+		{
+			name: "a browser's", method: "GET", header: map[string][]string{"Upgrade": {"websocket"}, "Connection": {"Upgrade"}},
+			handshake: true,
+		},
 		{name: "in another letter case", method: "GET", header: map[string][]string{"Upgrade": {"WebSocket"}}, handshake: true},
 		{name: "without Connection", method: "GET", header: map[string][]string{"Upgrade": {"websocket"}}, handshake: true},
 		{name: "with another method", method: "POST", header: map[string][]string{"Upgrade": {"websocket"}}, handshake: true},
 		{name: "among other protocols", method: "GET", header: map[string][]string{"Upgrade": {"h2c, websocket"}}, handshake: true},
 		{name: "on a second line", method: "GET", header: map[string][]string{"Upgrade": {"h2c", "websocket"}}, handshake: true},
 		{name: "with white space", method: "GET", header: map[string][]string{"Upgrade": {"h2c,\t websocket \t"}}, handshake: true},
-		{name: "with white space outside RFC 9110 §5.6.3", method: "GET", header: map[string][]string{"Upgrade": {"h2c,\u00a0websocket\u2003"}}, handshake: true},
+		{
+			name: "with white space outside RFC 9110 §5.6.3", method: "GET",
+			header: map[string][]string{"Upgrade": {"h2c,\u00a0websocket\u2003"}}, handshake: true,
+		},
 		{name: "with a version", method: "GET", header: map[string][]string{"Upgrade": {"websocket/13"}}, handshake: true},
-		{name: "an extended CONNECT", method: "CONNECT", header: map[string][]string{":protocol": {"websocket"}}, handshake: true, extended: true},
-		{name: "an extended CONNECT for another protocol", method: "CONNECT", header: map[string][]string{":protocol": {"connect-udp"}}, handshake: true, extended: true},
+		{
+			name: "an extended CONNECT", method: "CONNECT", header: map[string][]string{":protocol": {"websocket"}},
+			handshake: true, extended: true,
+		},
+		{
+			name: "an extended CONNECT for another protocol", method: "CONNECT",
+			header: map[string][]string{":protocol": {"connect-udp"}}, handshake: true, extended: true,
+		},
 		{name: "a plain request", method: "GET"},
 		{name: "Connection without Upgrade", method: "GET", header: map[string][]string{"Connection": {"Upgrade"}}},
 		{name: "another protocol", method: "GET", header: map[string][]string{"Upgrade": {"h2c"}}},

@@ -20,13 +20,23 @@ func TestStripSubprotocols(t *testing.T) {
 		{"none of the prefix", []string{"chat, v2.chat"}, []string{"chat, v2.chat"}, nil},
 		{"one among others", []string{"v1.chat, k.secret,v2.chat"}, []string{"v1.chat, v2.chat"}, []string{"k.secret"}},
 		{"one alone", []string{"k.secret"}, nil, []string{"k.secret"}},
-		{"a line of its own (RFC 6455 §11.3.4)", []string{"chat", "k.secret", "v2.chat"}, []string{"chat", "v2.chat"}, []string{"k.secret"}},
+		{
+			"a line of its own (RFC 6455 §11.3.4)",
+			[]string{"chat", "k.secret", "v2.chat"},
+			[]string{"chat", "v2.chat"},
+			[]string{"k.secret"},
+		},
 		{"several", []string{"k.a, k.b", "chat ,\tk.c "}, []string{"chat"}, []string{"k.a", "k.b", "k.c"}},
 		{"in capitals", []string{"chat, K.secret"}, []string{"chat"}, []string{"K.secret"}},
 		{"behind a no-break space", []string{"chat,\u00a0k.secret"}, []string{"chat"}, []string{"k.secret"}},
 		{"the prefix alone", []string{"chat,k."}, []string{"chat"}, []string{"k."}},
 		{"the prefix within", []string{"chat.k.x"}, []string{"chat.k.x"}, nil},
-		{"an element that is not a token stays, to be refused", []string{"k.secret, cha t,,x"}, []string{"cha t, , x"}, []string{"k.secret"}},
+		{
+			"an element that is not a token stays, to be refused",
+			[]string{"k.secret, cha t,,x"},
+			[]string{"cha t, , x"},
+			[]string{"k.secret"},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -90,7 +100,8 @@ func FuzzStripSubprotocols(f *testing.F) {
 				t.Errorf("left: %q", kept)
 			}
 		}
-		if n := strings.Count(a+","+b, ",") + 1; len(found) > 0 && len(stripped.Header["Sec-Websocket-Protocol"]) > 0 && len(found)+strings.Count(kept, ",")+1 != n {
+		if n := strings.Count(a+","+b, ",") + 1; len(found) > 0 && len(stripped.Header["Sec-Websocket-Protocol"]) > 0 &&
+			len(found)+strings.Count(kept, ",")+1 != n {
 			t.Errorf("%d elements became %q and %q", n, kept, found)
 		}
 		if again, more := opening.StripSubprotocols(stripped, "k."); again != stripped || more != nil {

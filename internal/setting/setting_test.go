@@ -20,9 +20,18 @@ func TestFill(t *testing.T) {
 		{sentence: "0 is none if that is the default", given: 0, def: 0, want: 0},
 		{sentence: "a value stays", given: 7, def: time.Second, want: 7},
 		{sentence: "ten years is the most", given: 10 * 365 * 24 * time.Hour, def: 1, want: 10 * 365 * 24 * time.Hour},
-		{sentence: "more is a mistake", given: 1<<63 - 1, def: 1, want: 1<<63 - 1, wantMistake: "pkg: Timeouts.X: 2562047h47m16.854775807s is longer than ten years"},
-		{sentence: "negative is a mistake", given: -1, def: time.Second, want: -1, wantMistake: "pkg: Timeouts.X: -1ns is negative; 0 is the default, 1s, and there is no unlimited"},
-		{sentence: "negative is a mistake, also beside none", given: -1, def: 0, want: -1, wantMistake: "pkg: Timeouts.X: -1ns is negative; 0 is the default, none"},
+		{
+			sentence: "more is a mistake", given: 1<<63 - 1, def: 1,
+			want: 1<<63 - 1, wantMistake: "pkg: Timeouts.X: 2562047h47m16.854775807s is longer than ten years",
+		},
+		{
+			sentence: "negative is a mistake", given: -1, def: time.Second,
+			want: -1, wantMistake: "pkg: Timeouts.X: -1ns is negative; 0 is the default, 1s, and there is no unlimited",
+		},
+		{
+			sentence: "negative is a mistake, also beside none",
+			given:    -1, def: 0, want: -1, wantMistake: "pkg: Timeouts.X: -1ns is negative; 0 is the default, none",
+		},
 	} {
 		v := tt.given
 		err := setting.Fill("pkg", "Timeouts.X", &v, tt.def)

@@ -63,8 +63,12 @@ func TestFollowThatPanicsLeavesNoFollower(t *testing.T) {
 
 func authenticatorOver(t *testing.T, issuer string, list middleware.Revocations, sessions bearer.Sessions) *bearer.Authenticator {
 	t.Helper()
-	const keys = `{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"k","alg":"EdDSA","use":"sig","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`
-	a, err := bearer.New(bearer.Config{Issuer: issuer, Audience: []string{"app"}, Keys: []byte(keys), Revocations: list, Sessions: sessions})
+	const keys = `{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"k","alg":"EdDSA","use":"sig",` +
+		`"x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`
+	a, err := bearer.New(bearer.Config{
+		Issuer: issuer, Audience: []string{"app"},
+		Keys: []byte(keys), Revocations: list, Sessions: sessions,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

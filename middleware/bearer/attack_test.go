@@ -49,13 +49,22 @@ func TestForgedSignaturesAreRefused(t *testing.T) {
 		{"HS256 keyed with the public key's PEM, RFC 8725 §2.1", hs(pemKey)},
 		{"HS256 keyed with the public key's DER", hs(public)},
 		{"HS256 keyed with the modulus", hs(rsaKey().N.Bytes())},
-		{"the alg of another key: RS256 for the kid of an EC key", sign(rsaKey(), "RS256", `{"alg":"RS256","kid":"ec","typ":"at+jwt"}`, claims().String())},
-		{"ES256 with a P-384 key, RFC 7518 §3.4", sign(ec384(), "ES256", `{"alg":"ES256","kid":"ec384","typ":"at+jwt"}`, claims().String())},
+		{
+			"the alg of another key: RS256 for the kid of an EC key",
+			sign(rsaKey(), "RS256", `{"alg":"RS256","kid":"ec","typ":"at+jwt"}`, claims().String()),
+		},
+		{
+			"ES256 with a P-384 key, RFC 7518 §3.4",
+			sign(ec384(), "ES256", `{"alg":"ES256","kid":"ec384","typ":"at+jwt"}`, claims().String()),
+		},
 		{"ES384 with a P-256 key", sign(ecKey(), "ES384", `{"alg":"ES384","kid":"ec","typ":"at+jwt"}`, claims().String())},
 		{"signed RS256, called PS256", sign(rsaKey(), "RS256", `{"alg":"PS256","kid":"rsa","typ":"at+jwt"}`, claims().String())},
 		{"signed PS256, called RS256", sign(rsaKey(), "PS256", `{"alg":"RS256","kid":"rsa","typ":"at+jwt"}`, claims().String())},
 		{"signed with SHA-512, called RS256", sign(rsaKey(), "RS512", `{"alg":"RS256","kid":"rsa","typ":"at+jwt"}`, claims().String())},
-		{"PSS with a short salt, RFC 7518 §3.5", b64([]byte(`{"alg":"PS256","kid":"rsa","typ":"at+jwt"}`)) + "." + b64([]byte(claims().String())) + "." + b64(shortSalt)},
+		{
+			"PSS with a short salt, RFC 7518 §3.5",
+			b64([]byte(`{"alg":"PS256","kid":"rsa","typ":"at+jwt"}`)) + "." + b64([]byte(claims().String())) + "." + b64(shortSalt),
+		},
 		{"signed by a stranger", sign(otherEC(), "ES256", header().String(), claims().String())},
 		{"signed by a stranger's RSA key", sign(otherRSA(), "RS256", `{"alg":"RS256","kid":"rsa","typ":"at+jwt"}`, claims().String())},
 		{"the claims changed", part[0] + "." + b64([]byte(claims().with("sub", "root").String())) + "." + part[2]},
@@ -64,7 +73,10 @@ func TestForgedSignaturesAreRefused(t *testing.T) {
 		{"an ECDSA signature in DER, RFC 7518 §3.4", part[0] + "." + part[1] + "." + b64(der)},
 		{"an ECDSA signature one octet long", part[0] + "." + part[1] + ".AA"},
 		{"an ECDSA signature with zeros in front", part[0] + "." + part[1] + "." + b64(append(make([]byte, 2), decode(part[2])...))},
-		{"an RSA signature with a zero in front", zeroInFront(sign(rsaKey(), "RS256", `{"alg":"RS256","kid":"rsa","typ":"at+jwt"}`, claims().String()))},
+		{
+			"an RSA signature with a zero in front",
+			zeroInFront(sign(rsaKey(), "RS256", `{"alg":"RS256","kid":"rsa","typ":"at+jwt"}`, claims().String())),
+		},
 	})
 }
 
@@ -175,7 +187,8 @@ func TestBadHeadersAreRefused(t *testing.T) {
 		{"cty JWT on claims, RFC 7519 §7.2", token(h.with("cty", "JWT"), claims())},
 		{"a nested token, RFC 7519 §5.2", sign(ecKey(), "ES256", h.with("cty", "JWT").String(), token(h, claims()))},
 		{"33 levels of nesting", token(h.with("x", nested(33)), claims())},
-		{"1000 levels of nesting", headerOf(`{"alg":"ES256","kid":"ec","typ":"at+jwt","x":` + strings.Repeat("[", 1000) + strings.Repeat("]", 1000) + `}`)},
+		{"1000 levels of nesting", headerOf(`{"alg":"ES256","kid":"ec","typ":"at+jwt","x":` + strings.Repeat("[", 1000) +
+			strings.Repeat("]", 1000) + `}`)},
 	})
 }
 

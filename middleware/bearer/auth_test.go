@@ -138,7 +138,8 @@ func TestAnAuthAsksEachOnce(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 		if reads, asked := s.store.reads.Load(), s.asked.Load(); reads != c.reads || asked != c.askedFor {
-			t.Errorf("%s: the session was read %d times, the token asked about %d times; want %d and %d", c.name, reads, asked, c.reads, c.askedFor)
+			t.Errorf("%s: the session was read %d times, the token asked about %d times; want %d and %d",
+				c.name, reads, asked, c.reads, c.askedFor)
 		}
 	}
 }

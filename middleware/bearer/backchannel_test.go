@@ -61,7 +61,10 @@ func TestLogoutTokenIsValidated(t *testing.T) {
 		{"an access token", token(header(), logoutClaims()), 400},
 		{"an ID token: no events", token(header().with("typ", "JWT"), logoutClaims().without("events")), 400},
 		{"another event", logoutToken(logoutClaims().with("events", object{"http://schemas.openid.net/event/other": object{}})), 400},
-		{"events as a list", logoutToken(logoutClaims().with("events", []string{"http://schemas.openid.net/event/backchannel-logout"})), 400},
+		{
+			"events as a list", logoutToken(logoutClaims().with("events", []string{"http://schemas.openid.net/event/backchannel-logout"})),
+			400,
+		},
 		{"a nonce", logoutToken(logoutClaims().with("nonce", "n")), 400},
 		{"neither sub nor sid", logoutToken(logoutClaims().without("sub").without("sid")), 400},
 		{"an empty sid", logoutToken(logoutClaims().with("sid", "")), 400},
@@ -113,9 +116,15 @@ func TestLogoutRequestIsValidated(t *testing.T) {
 		{name: "JSON", method: "POST", media: "application/json", body: good, status: 400},
 		{name: "no Content-Type", method: "POST", body: good, status: 400},
 		{name: "the token twice", method: "POST", media: "application/x-www-form-urlencoded", body: good + "&" + good, status: 400},
-		{name: "an endless body", method: "POST", media: "application/x-www-form-urlencoded", body: "a=" + strings.Repeat("a", 1<<20), status: 400},
+		{
+			name: "an endless body", method: "POST", media: "application/x-www-form-urlencoded",
+			body: "a=" + strings.Repeat("a", 1<<20), status: 400,
+		},
 		{name: "a bad escape", method: "POST", media: "application/x-www-form-urlencoded", body: "logout_token=%zz", status: 400},
-		{name: "with a parameter of the future", method: "POST", media: "application/x-www-form-urlencoded; charset=utf-8", body: good + "&a=b", status: 200},
+		{
+			name: "with a parameter of the future", method: "POST",
+			media: "application/x-www-form-urlencoded; charset=utf-8", body: good + "&a=b", status: 200,
+		},
 	} {
 		r := httptest.NewRequest(tt.method, "/backchannel-logout?"+good, strings.NewReader(tt.body)) // the query does not count
 		r.Header.Set("Content-Type", tt.media)
@@ -198,7 +207,8 @@ func TestReachOfALogout(t *testing.T) {
 			cfg := config()
 			cfg.Revocations = middleware.NewRevocations()
 			tokens := newAuthenticator(t, cfg)
-			h := newBackChannelLogout(t, bearer.BackChannelLogoutConfig{Tokens: tokens, Clients: []string{client}, SessionsOnly: tt.sessionsOnly})
+			h := newBackChannelLogout(t,
+				bearer.BackChannelLogoutConfig{Tokens: tokens, Clients: []string{client}, SessionsOnly: tt.sessionsOnly})
 			if got := answerOf(h, logoutPost(logoutToken(tt.logout))).StatusCode; got != 200 {
 				t.Fatal(got)
 			}
@@ -227,9 +237,20 @@ func TestBackChannelLogoutConfig(t *testing.T) {
 	}{
 		{"nothing", bearer.BackChannelLogoutConfig{}, []string{"Tokens: ", "Clients: "}},
 		{"the zero Authenticator", bearer.BackChannelLogoutConfig{Tokens: &bearer.Authenticator{}}, []string{"Tokens: "}},
-		{"no clients, nothing to end", bearer.BackChannelLogoutConfig{Tokens: tokens}, []string{"Clients: ", "Revocations: nothing would end"}},
-		{"a client twice", bearer.BackChannelLogoutConfig{Tokens: tokens, Clients: []string{"a", "a"}, Revocations: middleware.NewRevocations()}, []string{"Clients: "}},
-		{"a nil pointer", bearer.BackChannelLogoutConfig{Tokens: tokens, Clients: []string{"a"}, Revocations: (*deafRevocations)(nil)}, []string{"Revocations: a nil"}},
+		{
+			"no clients, nothing to end",
+			bearer.BackChannelLogoutConfig{Tokens: tokens},
+			[]string{"Clients: ", "Revocations: nothing would end"},
+		},
+		{"a client twice", bearer.BackChannelLogoutConfig{
+			Tokens:  tokens,
+			Clients: []string{"a", "a"}, Revocations: middleware.NewRevocations(),
+		}, []string{"Clients: "}},
+		{
+			"a nil pointer",
+			bearer.BackChannelLogoutConfig{Tokens: tokens, Clients: []string{"a"}, Revocations: (*deafRevocations)(nil)},
+			[]string{"Revocations: a nil"},
+		},
 	} {
 		_, err := bearer.NewBackChannelLogout(tt.cfg)
 		for _, want := range tt.want {

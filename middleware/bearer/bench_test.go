@@ -149,7 +149,8 @@ func BenchmarkFirstTime(b *testing.B) {
 			var fresh []*http.Request // push each other out of the cache
 			tok := ""
 			for i := range 3 {
-				tok = sign(c.key, c.alg, header().with("alg", c.alg).with("kid", c.kid).String(), claims().with("jti", fmt.Sprint(i)).String())
+				tok = sign(c.key, c.alg, header().with("alg", c.alg).with("kid", c.kid).String(),
+					claims().with("jti", fmt.Sprint(i)).String())
 				fresh = append(fresh, request(tok))
 			}
 			dot := strings.LastIndexByte(tok, '.')

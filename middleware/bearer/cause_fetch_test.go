@@ -91,7 +91,10 @@ func TestCausesOfTheClock(t *testing.T) {
 			want string
 		}{
 			{"RFC 7519 §4.1.4: ended an hour ago", timed(claims()).with("exp", now.Add(-time.Hour).Unix()), "token expired: 59m30s ago"},
-			{"RFC 7519 §4.1.5: of a clock that is an hour ahead", timed(claims()).with("nbf", now.Add(time.Hour).Unix()), "nbf or iat is 59m30s beyond Config.Leeway"},
+			{
+				"RFC 7519 §4.1.5: of a clock that is an hour ahead",
+				timed(claims()).with("nbf", now.Add(time.Hour).Unix()), "nbf or iat is 59m30s beyond Config.Leeway",
+			},
 		} {
 			if _, err := a.Authenticate(request(token(header(), tt.of))); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("%s: %v", tt.name, err)

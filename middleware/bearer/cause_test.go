@@ -166,13 +166,19 @@ func TestCausesNameTheValueAndTheSetting(t *testing.T) {
 		},
 		{
 			"another tenant",
-			bearer.Config{Profile: many, Issuer: "https://login.microsoftonline.com/{tenant}/v2.0", Tenants: []string{"t1"}, Audience: []string{entra.audience}},
+			bearer.Config{
+				Profile: many, Issuer: "https://login.microsoftonline.com/{tenant}/v2.0",
+				Tenants: []string{"t1"}, Audience: []string{entra.audience},
+			},
 			signed(entra.header, timed(entra.access)),
 			[]string{`tid is "` + entraTenant + `"`, "Config.Tenants"},
 		},
 		{
 			"a tenant that is not the issuer's",
-			bearer.Config{Profile: many, Issuer: "https://login.microsoftonline.com/{tenant}/v2.0", Tenants: []string{"t1"}, Audience: []string{entra.audience}},
+			bearer.Config{
+				Profile: many, Issuer: "https://login.microsoftonline.com/{tenant}/v2.0",
+				Tenants: []string{"t1"}, Audience: []string{entra.audience},
+			},
 			signed(entra.header, timed(entra.access).with("tid", "t1")),
 			[]string{`tid is "t1"`, "Config.Issuer"},
 		},

@@ -65,7 +65,8 @@ func TestAClaimOfAnotherTypeIsAnError(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if value, ok, err := of[[]string](p, "roles")(); ok || err == nil || len(value.([]string)) > 0 || !strings.Contains(err.Error(), `claim "roles"`) {
+	if value, ok, err := of[[]string](p, "roles")(); ok || err == nil || len(value.([]string)) > 0 ||
+		!strings.Contains(err.Error(), `claim "roles"`) {
 		t.Errorf("a text is the list %v, %v, %v", value, ok, err)
 	}
 	if _, ok, err := of[string](p, "tenant")(); ok || err == nil || !strings.Contains(err.Error(), "bearer.Config.Claims") {

@@ -122,7 +122,8 @@ func TestCutOffsWithClocksApart(t *testing.T) {
 						longest = max(longest, test.run(clocks, c.leeway, after))
 					}
 				}
-				t.Logf("%d cases of clocks, 3 sign-ins each: the longest took %v, the window is %v", len(c.clocks), longest, 2*c.leeway+time.Second)
+				t.Logf("%d cases of clocks, 3 sign-ins each: the longest took %v, the window is %v",
+					len(c.clocks), longest, 2*c.leeway+time.Second)
 			})
 		})
 	}
@@ -175,7 +176,9 @@ func TestTheWordForATokenAroundACutOff(t *testing.T) {
 		time.Sleep(time.Hour)
 		cut := time.Now()
 		for _, v := range []middleware.Revocation{
-			{Issuer: issuer, Subject: "alice", Before: cut}, {SessionHandle: bearer.SessionHandle(issuer, "dead")}, {TokenHandle: bearer.TokenHandle(issuer, "dead")},
+			{Issuer: issuer, Subject: "alice", Before: cut},
+			{SessionHandle: bearer.SessionHandle(issuer, "dead")},
+			{TokenHandle: bearer.TokenHandle(issuer, "dead")},
 		} {
 			if err := cfg.Revocations.Revoke(t.Context(), v); err != nil {
 				t.Fatal(err)
@@ -235,7 +238,8 @@ func TestATicketAroundACutOff(t *testing.T) {
 		t.Errorf("what another one opened: %s", outcome(err))
 	}
 	var f *middleware.Refusal
-	if _, err := s.rest.Authenticate(request(token(header(), claims()))); !errors.As(err, &f) || f.Header.Get("Retry-After") != "5" || f.Header.Get("WWW-Authenticate") == "" || f.Status != http.StatusUnauthorized {
+	if _, err := s.rest.Authenticate(request(token(header(), claims()))); !errors.As(err, &f) || f.Header.Get("Retry-After") != "5" ||
+		f.Header.Get("WWW-Authenticate") == "" || f.Status != http.StatusUnauthorized {
 		t.Errorf("the ticket route: %v", err)
 	}
 }

@@ -79,7 +79,8 @@ func TestNoClientGivesUpAroundACutOff(t *testing.T) {
 			c.start(ctx, t, s.Client(), func() string {
 				n++
 				at := time.Now().Add(clock).Unix()
-				return token(header(), claims().with("sub", subject).with("jti", fmt.Sprint(c.name, n)).with("iat", at).with("exp", at+3600))
+				return token(header(), claims().with("sub", subject).with("jti", fmt.Sprint(c.name, n)).with("iat", at).with("exp",
+					at+3600))
 			})
 		}
 		for clock := range steps {

@@ -32,23 +32,41 @@ func TestNewRefuses(t *testing.T) {
 		{"nothing that is right", func(*bearer.Config) {}, ""},
 		{"no issuer", func(c *bearer.Config) { c.Issuer = "" }, "bearer: Issuer: "},
 		{"an issuer with a NUL", func(c *bearer.Config) { c.Issuer = "a\x00b" }, "bearer: Issuer: "},
-		{"an issuer with a placeholder of another name", func(c *bearer.Config) { c.Issuer = "https://login.example/{tenantid}/v2.0" }, "{tenant}"},
+		{
+			"an issuer with a placeholder of another name", func(c *bearer.Config) { c.Issuer = "https://login.example/{tenantid}/v2.0" },
+			"{tenant}",
+		},
 		{"no audience", func(c *bearer.Config) { c.Audience = nil }, "bearer: Audience: "},
 		{"no source of keys", func(c *bearer.Config) { c.Keys = nil }, "exactly one"},
 		{"two sources of keys", func(c *bearer.Config) { c.JWKS = "https://issuer.example/jwks" }, "exactly one"},
 		{"empty keys", func(c *bearer.Config) { c.Keys = []byte{} }, "array of keys"},
 		{"a set of no keys", func(c *bearer.Config) { c.Keys = []byte(`{"keys":[]}`) }, "no usable key"},
-		{"a set of useless keys", func(c *bearer.Config) { c.Keys = []byte(`{"keys":[{"kty":"oct","kid":"a","k":"AA"}]}`) }, `bearer: Keys: no usable key: key 0, kid "a": has private members`},
-		{"a key without kid", func(c *bearer.Config) { c.Keys = keys(jwk("", ecKey())) }, `no usable key: key 0, kid "": no kid; see Profile.NoKeyID`},
+		{
+			"a set of useless keys", func(c *bearer.Config) { c.Keys = []byte(`{"keys":[{"kty":"oct","kid":"a","k":"AA"}]}`) },
+			`bearer: Keys: no usable key: key 0, kid "a": has private members`,
+		},
+		{
+			"a key without kid", func(c *bearer.Config) { c.Keys = keys(jwk("", ecKey())) },
+			`no usable key: key 0, kid "": no kid; see Profile.NoKeyID`,
+		},
 		{"a set named twice", func(c *bearer.Config) { c.Keys = []byte(`{"keys":[],` + string(goodKeys()[1:])) }, "array of keys"},
 		{"one key for a set", func(c *bearer.Config) { c.Keys = []byte(jwk("a", ecKey()).String()) }, "array of keys"},
-		{"a set of 4097 keys", func(c *bearer.Config) { c.Keys = []byte(`{"keys":[` + strings.Repeat("{},", 4096) + `{}]}`) }, "more than 4096"},
+		{
+			"a set of 4097 keys", func(c *bearer.Config) { c.Keys = []byte(`{"keys":[` + strings.Repeat("{},", 4096) + `{}]}`) },
+			"more than 4096",
+		},
 		{"a key set over http", func(c *bearer.Config) { c.Keys, c.JWKS = nil, "http://issuer.example/jwks" }, "https"},
-		{"a key set of this machine over http", func(c *bearer.Config) { c.Keys, c.JWKS = nil, "http://localhost:8080/jwks" }, "DangerouslyAllowLocalHTTP"},
+		{
+			"a key set of this machine over http", func(c *bearer.Config) { c.Keys, c.JWKS = nil, "http://localhost:8080/jwks" },
+			"DangerouslyAllowLocalHTTP",
+		},
 		{"local HTTP of another machine", func(c *bearer.Config) {
 			c.Keys, c.JWKS, c.DangerouslyAllowLocalHTTP = nil, "http://localhost.example/jwks", true
 		}, "not https"},
-		{"a resource that is no https URL, RFC 9728 §1.2", func(c *bearer.Config) { c.Resource = "http://api.example" }, "bearer: Resource: "},
+		{
+			"a resource that is no https URL, RFC 9728 §1.2", func(c *bearer.Config) { c.Resource = "http://api.example" },
+			"bearer: Resource: ",
+		},
 		{"a resource with a fragment", func(c *bearer.Config) { c.Resource = "https://api.example/#a" }, "bearer: Resource: "},
 		{"a resource with a quote", func(c *bearer.Config) { c.Resource = `https://api.example/"` }, "bearer: Resource: "},
 		{"scopes without a resource", func(c *bearer.Config) { c.ResourceScopes = []string{"read"} }, "bearer: ResourceScopes: "},
@@ -58,8 +76,15 @@ func TestNewRefuses(t *testing.T) {
 		{"a key set without host", func(c *bearer.Config) { c.Keys, c.JWKS = nil, "https:///jwks" }, "https"},
 		{"a key set with a password", func(c *bearer.Config) { c.Keys, c.JWKS = nil, "https://a:b@issuer.example/" }, "password"},
 		{"a key set with a fragment", func(c *bearer.Config) { c.Keys, c.JWKS = nil, "https://issuer.example/#a" }, "fragment"},
-		{"discovery of an issuer over http", func(c *bearer.Config) { c.Keys, c.Discovery, c.Issuer = nil, true, "http://issuer.example" }, "bearer: Issuer: with Discovery"},
-		{"discovery of an issuer with a query, RFC 8414 §2", func(c *bearer.Config) { c.Keys, c.Discovery, c.Issuer = nil, true, "https://issuer.example?a" }, "query"},
+		{
+			"discovery of an issuer over http",
+			func(c *bearer.Config) { c.Keys, c.Discovery, c.Issuer = nil, true, "http://issuer.example" },
+			"bearer: Issuer: with Discovery",
+		},
+		{
+			"discovery of an issuer with a query, RFC 8414 §2",
+			func(c *bearer.Config) { c.Keys, c.Discovery, c.Issuer = nil, true, "https://issuer.example?a" }, "query",
+		},
 		{"an algorithm that is none", func(c *bearer.Config) { c.Algorithms = []bearer.Algorithm{0} }, "bearer: Algorithms: "},
 		{"an algorithm beyond the set", func(c *bearer.Config) { c.Algorithms = []bearer.Algorithm{200} }, "bearer: Algorithms: "},
 		{"an algorithm twice", func(c *bearer.Config) { c.Algorithms = []bearer.Algorithm{bearer.ES256, bearer.ES256} }, "twice"},
@@ -127,7 +152,10 @@ func TestAlgorithmsNotListedAreRefused(t *testing.T) {
 		{"listed", sign(rsaKey(), "RS256", `{"alg":"RS256","kid":"rsa","typ":"at+jwt"}`, claims().String()), "accepted"},
 		{"of the same key", sign(rsaKey(), "RS384", `{"alg":"RS384","kid":"rsa","typ":"at+jwt"}`, claims().String()), invalid},
 		{"not listed", token(header(), claims()), invalid},
-		{"the other name of one listed", sign(edKey(), "Ed25519", `{"alg":"Ed25519","kid":"ed","typ":"at+jwt"}`, claims().String()), invalid},
+		{
+			"the other name of one listed", sign(edKey(), "Ed25519", `{"alg":"Ed25519","kid":"ed","typ":"at+jwt"}`, claims().String()),
+			invalid,
+		},
 	} {
 		if _, err := a.Authenticate(request(c.token)); outcome(err) != c.want {
 			t.Errorf("%s: got %s", c.name, outcome(err))

@@ -50,7 +50,8 @@ func (c Config) validateClaims() (errs []error) {
 		wrong("CacheSize: %d is out of range: write 1 to %d, or 0 for 4096", c.CacheSize, 1<<20)
 	}
 	if !isName(c.SessionClaim) || len(c.SessionClaim) > 255 {
-		wrong("SessionClaim: %.80q is not a valid name: write at most 255 bytes of UTF-8 without control characters, or nothing for sid", c.SessionClaim)
+		wrong("SessionClaim: %.80q is not a valid name: write at most 255 bytes of UTF-8 without control characters, or nothing for sid",
+			c.SessionClaim)
 	} else if slices.Contains(registered, c.SessionClaim) {
 		wrong("SessionClaim: %s has another meaning: write the claim that names the session", c.SessionClaim)
 	}
@@ -84,7 +85,8 @@ func (c Config) validateParties() (errs []error) {
 	} {
 		for i, name := range list.names {
 			if !isName(name) || slices.Contains(list.names[:i], name) {
-				wrong("%s: %.80q is not a name, or given twice: write names in UTF-8 without control characters, each once", list.field, name)
+				wrong("%s: %.80q is not a name, or given twice: write names in UTF-8 without control characters, each once",
+					list.field, name)
 			}
 		}
 	}
@@ -129,7 +131,8 @@ type setting struct {
 func outOfRange(list []setting) (errs []error) {
 	for _, d := range list {
 		if d.value < d.least || d.value > d.most {
-			errs = append(errs, fmt.Errorf("bearer: %s: %v is out of range: write %v to %v, or 0 for the default", d.name, d.value, d.least, d.most))
+			errs = append(errs, fmt.Errorf("bearer: %s: %v is out of range: write %v to %v, or 0 for the default",
+				d.name, d.value, d.least, d.most))
 		}
 	}
 	return errs

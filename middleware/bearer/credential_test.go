@@ -113,9 +113,18 @@ func TestChallenges(t *testing.T) {
 		t.Error("a bearer token is ambient")
 	}
 	for _, c := range []struct{ name, authorization, want string }{
-		{"RFC 6750 §3.1: malformed request", "Bearer", `Bearer realm="chat", error="invalid_request", error_description="send one access token in one Authorization header"`},
-		{"RFC 6750 §3.1: invalid token", "Bearer x", `Bearer realm="chat", error="invalid_token", error_description="the access token is not valid here"`},
-		{"RFC 6750 §3.1: expired token", "Bearer " + token(header(), claims().with("exp", 1)), `Bearer realm="chat", error="invalid_token", error_description="the access token expired"`},
+		{
+			"RFC 6750 §3.1: malformed request", "Bearer",
+			`Bearer realm="chat", error="invalid_request", error_description="send one access token in one Authorization header"`,
+		},
+		{
+			"RFC 6750 §3.1: invalid token", "Bearer x",
+			`Bearer realm="chat", error="invalid_token", error_description="the access token is not valid here"`,
+		},
+		{
+			"RFC 6750 §3.1: expired token", "Bearer " + token(header(), claims().with("exp", 1)),
+			`Bearer realm="chat", error="invalid_token", error_description="the access token expired"`,
+		},
 	} {
 		r := httptest.NewRequest("GET", "https://api.example/ws", nil)
 		r.Header.Set("Authorization", c.authorization)

@@ -22,16 +22,71 @@ func TestDiscovery(t *testing.T) {
 		pages        map[string]string
 		want         string
 	}{
-		{"OpenID Connect Discovery 1.0 §4", "https://a.example", map[string]string{"https://a.example" + oidc: meta("https://a.example", "https://b.example/k"), "https://b.example/k": "KEYS"}, "accepted"},
-		{"the same with a path, appended", "https://a.example/t", map[string]string{"https://a.example/t" + oidc: meta("https://a.example/t", "https://a.example/k"), "https://a.example/k": "KEYS"}, "accepted"},
-		{"an issuer that ends in a slash", "https://a.example/", map[string]string{"https://a.example" + oidc: meta("https://a.example/", "https://a.example/k"), "https://a.example/k": "KEYS"}, "accepted"},
-		{"RFC 8414 §3.1, inserted", "https://a.example/t", map[string]string{"https://a.example" + oauth + "/t": meta("https://a.example/t", "https://a.example/k"), "https://a.example/k": "KEYS"}, "accepted"},
-		{"RFC 8414 behind a site whose front page answers every path", "https://a.example/t", map[string]string{"https://a.example/t" + oidc: "<!doctype html>", "https://a.example" + oauth + "/t": meta("https://a.example/t", "https://a.example/k"), "https://a.example/k": "KEYS"}, "accepted"},
-		{"metadata of another issuer at both places, RFC 8414 §3.3", "https://a.example", map[string]string{"https://a.example" + oidc: meta("https://b.example", "https://a.example/k"), "https://a.example" + oauth: meta("https://b.example", "https://a.example/k"), "https://a.example/k": "KEYS"}, unavailable},
-		{"metadata of another issuer, RFC 8414 §3.3", "https://a.example", map[string]string{"https://a.example" + oidc: meta("https://a.example/", "https://a.example/k"), "https://a.example/k": "KEYS"}, unavailable},
-		{"metadata without issuer", "https://a.example", map[string]string{"https://a.example" + oidc: `{"jwks_uri":"https://a.example/k"}`, "https://a.example/k": "KEYS"}, unavailable},
-		{"a key set over http", "https://a.example", map[string]string{"https://a.example" + oidc: meta("https://a.example", "http://a.example/k"), "http://a.example/k": "KEYS"}, unavailable},
-		{"issuer named twice", "https://a.example", map[string]string{"https://a.example" + oidc: `{"issuer":"x",` + meta("https://a.example", "https://a.example/k")[1:], "https://a.example/k": "KEYS"}, unavailable},
+		{
+			"OpenID Connect Discovery 1.0 §4", "https://a.example",
+			map[string]string{"https://a.example" + oidc: meta("https://a.example", "https://b.example/k"), "https://b.example/k": "KEYS"},
+			"accepted",
+		},
+		{
+			"the same with a path, appended", "https://a.example/t",
+			map[string]string{
+				"https://a.example/t" + oidc: meta("https://a.example/t", "https://a.example/k"),
+				"https://a.example/k":        "KEYS",
+			},
+			"accepted",
+		},
+		{
+			"an issuer that ends in a slash", "https://a.example/",
+			map[string]string{"https://a.example" + oidc: meta("https://a.example/", "https://a.example/k"), "https://a.example/k": "KEYS"},
+			"accepted",
+		},
+		{
+			"RFC 8414 §3.1, inserted", "https://a.example/t",
+			map[string]string{
+				"https://a.example" + oauth + "/t": meta("https://a.example/t", "https://a.example/k"),
+				"https://a.example/k":              "KEYS",
+			},
+			"accepted",
+		},
+		{
+			"RFC 8414 behind a site whose front page answers every path", "https://a.example/t",
+			map[string]string{
+				"https://a.example/t" + oidc:       "<!doctype html>",
+				"https://a.example" + oauth + "/t": meta("https://a.example/t", "https://a.example/k"), "https://a.example/k": "KEYS",
+			},
+			"accepted",
+		},
+		{
+			"metadata of another issuer at both places, RFC 8414 §3.3", "https://a.example",
+			map[string]string{
+				"https://a.example" + oidc:  meta("https://b.example", "https://a.example/k"),
+				"https://a.example" + oauth: meta("https://b.example", "https://a.example/k"), "https://a.example/k": "KEYS",
+			},
+			unavailable,
+		},
+		{
+			"metadata of another issuer, RFC 8414 §3.3", "https://a.example",
+			map[string]string{"https://a.example" + oidc: meta("https://a.example/", "https://a.example/k"), "https://a.example/k": "KEYS"},
+			unavailable,
+		},
+		{
+			"metadata without issuer", "https://a.example",
+			map[string]string{"https://a.example" + oidc: `{"jwks_uri":"https://a.example/k"}`, "https://a.example/k": "KEYS"},
+			unavailable,
+		},
+		{
+			"a key set over http", "https://a.example",
+			map[string]string{"https://a.example" + oidc: meta("https://a.example", "http://a.example/k"), "http://a.example/k": "KEYS"},
+			unavailable,
+		},
+		{
+			"issuer named twice", "https://a.example",
+			map[string]string{
+				"https://a.example" + oidc: `{"issuer":"x",` + meta("https://a.example", "https://a.example/k")[1:],
+				"https://a.example/k":      "KEYS",
+			},
+			unavailable,
+		},
 		{"no metadata", "https://a.example", nil, unavailable},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -43,7 +98,10 @@ func TestDiscovery(t *testing.T) {
 				}
 				return res, nil
 			})
-			a := newAuthenticator(t, bearer.Config{Issuer: c.issuer, Audience: []string{audience}, Discovery: true, HTTPClient: &http.Client{Transport: web}})
+			a := newAuthenticator(t, bearer.Config{
+				Issuer:   c.issuer,
+				Audience: []string{audience}, Discovery: true, HTTPClient: &http.Client{Transport: web},
+			})
 			if got := outcomeOf(a, token(header(), claims().with("iss", c.issuer))); got != c.want {
 				t.Errorf("got %s, want %s", got, c.want)
 			}

@@ -65,7 +65,8 @@ func okta() product {
 		},
 		otherHeader: object{"alg": "RS256", "typ": "application/okta-internal-at+jwt"},
 		other: object{
-			"ver": 1, "jti": "AT.o2", "iss": iss, "aud": aud, "sub": "a@example.com", "iat": 0, "exp": 0, "cid": client, "uid": "u", "scp": []string{"a"},
+			"ver": 1, "jti": "AT.o2", "iss": iss, "aud": aud,
+			"sub": "a@example.com", "iat": 0, "exp": 0, "cid": client, "uid": "u", "scp": []string{"a"},
 		},
 		id: object{
 			"ver": 1, "sub": "00uid4BxXw6I6TV4m0g3", "iss": iss, "aud": client, "iat": 0, "exp": 0,
@@ -87,7 +88,8 @@ func keycloak() product {
 		name: "Keycloak", profile: bearer.Keycloak(), issuer: iss, audience: aud, client: client,
 		header: object{"alg": "RS256", "typ": "JWT"},
 		access: object{
-			"exp": 0, "iat": 0, "auth_time": 0, "jti": "onrtac:d58f5dc8-fd8f-462b-8a19-716f8f83985b", "iss": iss, "aud": []string{aud, "account"},
+			"exp": 0, "iat": 0, "auth_time": 0, "jti": "onrtac:d58f5dc8-fd8f-462b-8a19-716f8f83985b",
+			"iss": iss, "aud": []string{aud, "account"},
 			"sub": "36fa0f91-f94d-4a0c-afed-6b7d952e47da", "typ": "Bearer", "azp": client, "sid": "2a88c258-f73a-4103-b862-e1fbd8f4e04e",
 			"acr": "1", "allowed-origins": []string{"https://shop.example"},
 			"realm_access":    object{"roles": []string{"offline_access", "buyer"}},
@@ -96,7 +98,8 @@ func keycloak() product {
 		},
 		otherHeader: object{"alg": "RS256", "typ": "at+jwt"},
 		other: object{ // lightweight, with a sub
-			"exp": 0, "iat": 0, "jti": "j", "iss": iss, "aud": aud, "sub": "36fa0f91", "typ": "Bearer", "azp": client, "sid": "s", "scope": "openid",
+			"exp": 0, "iat": 0, "jti": "j", "iss": iss, "aud": aud,
+			"sub": "36fa0f91", "typ": "Bearer", "azp": client, "sid": "s", "scope": "openid",
 		},
 		id: object{
 			"exp": 0, "iat": 0, "auth_time": 0, "jti": "j", "iss": iss, "aud": client, "sub": "36fa0f91-f94d-4a0c-afed-6b7d952e47da",
@@ -117,14 +120,18 @@ const entraTenant = "72f988bf-86f1-41af-91ab-2d7cd011db47"
 // version, …/access-token-claims-reference and …/id-token-claims-reference the claims, and
 // …/id-tokens the ID token.
 func entraV2() product {
-	const iss, aud, client = "https://login.microsoftonline.com/" + entraTenant + "/v2.0", "6e74172b-be56-4843-9ff4-e66a39bb12e3", "0a1b2c3d-1111-4843-9ff4-e66a39bb12e3"
+	const iss, aud, client = "https://login.microsoftonline.com/" + entraTenant + "/v2.0",
+		"6e74172b-be56-4843-9ff4-e66a39bb12e3", "0a1b2c3d-1111-4843-9ff4-e66a39bb12e3"
 	return product{
 		name: "EntraV2", profile: bearer.EntraV2(), issuer: iss, audience: aud, client: client,
 		header: object{"typ": "JWT", "alg": "RS256"},
 		access: object{
-			"aud": aud, "iss": iss, "iat": 0, "nbf": 0, "exp": 0, "aio": "AXQAi/8IAAAA", "azp": client, "azpacr": "0", "name": "Abe Lincoln",
-			"oid": "690222be-ff1a-4d56-abd1-7e4f7d38e474", "preferred_username": "abeli@microsoft.com", "rh": "I", "scp": "access_as_user files.read",
-			"roles": []string{"Survey.Read"}, "sub": "HKZpfaHyWadeOouYlitjrI-KffTm222X5rrV3xDqfKQ", "tid": entraTenant, "uti": "fqiBqXLPj0eQa82S-IYFAA",
+			"aud": aud, "iss": iss, "iat": 0, "nbf": 0, "exp": 0,
+			"aio": "AXQAi/8IAAAA", "azp": client, "azpacr": "0", "name": "Abe Lincoln",
+			"oid": "690222be-ff1a-4d56-abd1-7e4f7d38e474", "preferred_username": "abeli@microsoft.com",
+			"rh": "I", "scp": "access_as_user files.read",
+			"roles": []string{"Survey.Read"}, "sub": "HKZpfaHyWadeOouYlitjrI-KffTm222X5rrV3xDqfKQ",
+			"tid": entraTenant, "uti": "fqiBqXLPj0eQa82S-IYFAA",
 			"ver": "2.0", "sid": "00123456-0000",
 		},
 		id: object{
@@ -133,31 +140,37 @@ func entraV2() product {
 			"aio": "Df2UVXL1ix", "roles": []string{"Survey.Read"}, "at_hash": "h",
 		},
 		app: object{
-			"aud": aud, "iss": iss, "iat": 0, "nbf": 0, "exp": 0, "aio": "E2VgYDj", "azp": client, "azpacr": "1", "oid": "1c4f", "rh": "0.A", "idtyp": "app",
+			"aud": aud, "iss": iss, "iat": 0, "nbf": 0, "exp": 0,
+			"aio": "E2VgYDj", "azp": client, "azpacr": "1", "oid": "1c4f", "rh": "0.A", "idtyp": "app",
 			"roles": []string{"Survey.Read.All"}, "sub": "1c4f", "tid": entraTenant, "uti": "u", "ver": "2.0",
 		},
 	}
 }
 
 func entraV1() product {
-	const iss, aud, client = "https://sts.windows.net/" + entraTenant + "/", "api://ef1da9d4-ff77-4c3e-a005-840c3f830745", "75dbe77f-10a3-4e59-85fd-8c127544f17c"
+	const iss, aud, client = "https://sts.windows.net/" + entraTenant + "/",
+		"api://ef1da9d4-ff77-4c3e-a005-840c3f830745", "75dbe77f-10a3-4e59-85fd-8c127544f17c"
 	return product{
 		name: "EntraV1", profile: bearer.EntraV1(), issuer: iss, audience: aud, client: client,
 		header: object{"typ": "JWT", "alg": "RS256", "x5t": "i6lGk3FZzxRcUb2C3nEQ7syHJlY"},
 		access: object{
-			"aud": aud, "iss": iss, "iat": 0, "nbf": 0, "exp": 0, "acr": "1", "aio": "AXQAi/8IAAAAFm+E", "amr": []string{"wia"}, "appid": client,
+			"aud": aud, "iss": iss, "iat": 0, "nbf": 0, "exp": 0,
+			"acr": "1", "aio": "AXQAi/8IAAAAFm+E", "amr": []string{"wia"}, "appid": client,
 			"appidacr": "0", "email": "AbeLi@microsoft.com", "family_name": "Lincoln", "given_name": "Abe (MSFT)",
 			"idp": "https://sts.windows.net/72f988bf-86f1-41af-91ab-2d7cd0122247/", "ipaddr": "222.222.222.22", "name": "abeli",
-			"oid": "02223b6b-aa1d-42d4-9ec0-1b2bb9194438", "rh": "I", "scp": "user_impersonation", "sub": "l3_roISQU222bULS9yi2k0XpqpOiMz5H3ZACo1GeXA",
+			"oid": "02223b6b-aa1d-42d4-9ec0-1b2bb9194438", "rh": "I",
+			"scp": "user_impersonation", "sub": "l3_roISQU222bULS9yi2k0XpqpOiMz5H3ZACo1GeXA",
 			"tid": entraTenant, "unique_name": "abeli@microsoft.com", "uti": "FVsGxYXI30-TuikuuUoFAA", "ver": "1.0",
 		},
 		id: object{
-			"aud": aud, "iss": iss, "iat": 0, "nbf": 0, "exp": 0, "amr": []string{"pwd"}, "family_name": "Lincoln", "name": "abeli", "nonce": "n",
+			"aud": aud, "iss": iss, "iat": 0, "nbf": 0, "exp": 0,
+			"amr": []string{"pwd"}, "family_name": "Lincoln", "name": "abeli", "nonce": "n",
 			"oid": "02223b6b", "rh": "I", "sub": "l3", "tid": entraTenant, "unique_name": "abeli@microsoft.com", "uti": "u", "ver": "1.0",
 			"roles": []string{"Survey.Read"}, "c_hash": "h",
 		},
 		app: object{
-			"aud": aud, "iss": iss, "iat": 0, "nbf": 0, "exp": 0, "aio": "E2", "appid": client, "appidacr": "1", "idp": iss, "oid": "1c4f", "rh": "0.A",
+			"aud": aud, "iss": iss, "iat": 0, "nbf": 0, "exp": 0,
+			"aio": "E2", "appid": client, "appidacr": "1", "idp": iss, "oid": "1c4f", "rh": "0.A",
 			"roles": []string{"Survey.Read.All"}, "sub": "1c4f", "tid": entraTenant, "uti": "u", "ver": "1.0",
 		},
 	}

@@ -46,7 +46,8 @@ func (s *service) issue(t *testing.T, cookies []*http.Cookie, handle string) (al
 	for _, k := range kinds {
 		x := &issued{name: k.name, auth: k.auth, fresh: k.request()}
 		var err error
-		if x.open, err = k.auth.Authenticate(k.request()); err != nil || x.open.SessionHandle != handle || k.auth.Alive(t.Context(), x.open) != nil {
+		if x.open, err = k.auth.Authenticate(k.request()); err != nil || x.open.SessionHandle != handle ||
+			k.auth.Alive(t.Context(), x.open) != nil {
 			t.Fatalf("%s before the end: session %q, %v", k.name, x.open.SessionHandle, err)
 		}
 		t.Cleanup(k.auth.Follow(func(v middleware.Revocation) {
@@ -100,7 +101,10 @@ func TestAnEndReachesEverythingOfTheSession(t *testing.T) {
 			{"End", func(s *service, r *http.Request, handle string) error {
 				return s.sessions.End(r.Context(), "alice", handle)
 			}, revoked, "accepted"},
-			{"LogoutOthers", func(s *service, r *http.Request, _ string) error { return s.sessions.LogoutOthers(r.Context()) }, expired, revoked},
+			{
+				"LogoutOthers", func(s *service, r *http.Request, _ string) error { return s.sessions.LogoutOthers(r.Context()) },
+				expired, revoked,
+			},
 			{"LogoutEverywhere", func(s *service, r *http.Request, _ string) error {
 				return s.sessions.LogoutEverywhere(r.Context(), "alice")
 			}, revoked, revoked},
@@ -124,7 +128,8 @@ func TestAnEndReachesEverythingOfTheSession(t *testing.T) {
 				s.want(t, "the first", ofFirst, c.first)
 				s.want(t, "the second", ofSecond, c.second)
 				if renewed := res.Cookies(); c.name == "LogoutOthers" {
-					if _, err := s.rest.Authenticate(withCookies(httptest.NewRequest("GET", "https://api.example/", nil), renewed)); err != nil {
+					if _, err := s.rest.Authenticate(withCookies(httptest.NewRequest("GET", "https://api.example/", nil), renewed)); err !=
+						nil {
 						t.Errorf("the renewed session: %v", err)
 					}
 				}
@@ -151,13 +156,19 @@ func TestASessionClaimOfAnotherName(t *testing.T) {
 		want   string
 		handle string
 	}{
-		{name: "it names a session", tokens: own, claims: claims().with("https://issuer.example/session", handle), want: "accepted", handle: handle},
+		{
+			name: "it names a session", tokens: own, claims: claims().with("https://issuer.example/session", handle),
+			want: "accepted", handle: handle,
+		},
 		{name: "it names none that lives", tokens: own, claims: claims().with("https://issuer.example/session", "x"), want: expired},
 		{name: "it is not a string", tokens: own, claims: claims().with("https://issuer.example/session", 1), want: invalid},
 		{name: "it is empty", tokens: own, claims: claims().with("https://issuer.example/session", ""), want: invalid},
 		{name: "sid means nothing", tokens: own, claims: claims().with("sid", "x"), want: "accepted"},
 		{name: "and may be of any type", tokens: own, claims: claims().with("sid", 1), want: "accepted"},
-		{name: "a session at the issuer", tokens: atTheIssuer, claims: claims().with("session_state", "s1"), want: "accepted", handle: "5ck223hXtrb6XLfHnm1SI6kiLSHGf6uBOlgdFHtNFUU"},
+		{
+			name: "a session at the issuer", tokens: atTheIssuer, claims: claims().with("session_state", "s1"),
+			want: "accepted", handle: "5ck223hXtrb6XLfHnm1SI6kiLSHGf6uBOlgdFHtNFUU",
+		},
 	} {
 		for range 2 { // first seen, then remembered
 			p, err := c.tokens.Authenticate(request(token(header(), c.claims)))

@@ -96,7 +96,8 @@ func TestAHugeSetTakesLittleMemory(t *testing.T) { // less than 16 MB
 func TestRotation(t *testing.T) { // CVE-2025-22149
 	e := newEndpoint(t, serves(keys(jwk("old", ecKey()))))
 	a := e.authenticator(t)
-	old, fresh := token(header().with("kid", "old"), claims()), sign(otherEC(), "ES256", header().with("kid", "new").String(), claims().String())
+	old, fresh := token(header().with("kid", "old"), claims()),
+		sign(otherEC(), "ES256", header().with("kid", "new").String(), claims().String())
 	if err := errOf(a, old); err != nil {
 		t.Fatal(err)
 	}

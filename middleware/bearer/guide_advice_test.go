@@ -75,7 +75,9 @@ func TestAdviceOfTheGuide(t *testing.T) {
 		there := strings.TrimPrefix(container.URL, "http://")
 		a := newAuthenticator(t, bearer.Config{
 			Issuer: page, Audience: []string{audience}, Discovery: true, DangerouslyAllowLocalHTTP: true,
-			HTTPClient: &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			HTTPClient: &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context,
+				network, _ string,
+			) (net.Conn, error) {
 				return new(net.Dialer).DialContext(ctx, network, there)
 			}}},
 		})

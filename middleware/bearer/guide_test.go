@@ -23,7 +23,10 @@ import (
 // and docs.github.com/en/actions/reference/security/oidc.
 func guides() []guide {
 	of := func(cfg bearer.Config, p product) guide {
-		g := guide{cfg: cfg, header: p.header, good: p.access, refused: []object{p.id.with("aud", p.audience), p.access.with("aud", "another")}}
+		g := guide{
+			cfg: cfg, header: p.header, good: p.access,
+			refused: []object{p.id.with("aud", p.audience), p.access.with("aud", "another")},
+		}
 		switch p.name {
 		case "Firebase":
 			g.refused = g.refused[1:] // it has ID tokens only
@@ -53,23 +56,31 @@ func guides() []guide {
 	}
 	job := object{
 		"jti": "example-id", "sub": "repo:octo-org/octo-repo:environment:prod", "environment": "prod", "aud": "https://api.shop.example",
-		"ref": "refs/heads/main", "sha": "example-sha", "repository": "octo-org/octo-repo", "repository_owner": "octo-org", "actor_id": "12",
-		"repository_visibility": "private", "repository_id": "74", "repository_owner_id": "65", "run_id": "example-run-id", "actor": "octocat",
+		"ref": "refs/heads/main", "sha": "example-sha", "repository": "octo-org/octo-repo",
+		"repository_owner": "octo-org", "actor_id": "12",
+		"repository_visibility": "private", "repository_id": "74",
+		"repository_owner_id": "65", "run_id": "example-run-id", "actor": "octocat",
 		"event_name": "workflow_dispatch", "ref_type": "branch", "runner_environment": "github-hosted",
 		"job_workflow_ref": "octo-org/octo-automation/.github/workflows/deploy.yml@refs/heads/main",
 		"iss":              "https://token.actions.githubusercontent.com", "nbf": 0, "exp": 0, "iat": 0,
 	}
 	return []guide{
 		{cfg: guideClerk(), header: jwt.with("cat", "cl_B7d4PD111AAA"), good: clerk, refused: []object{
-			clerk.with("azp", "https://evil.example"), clerk.without("azp"), clerk.with("sts", "pending"), clerk.with("v", 1), clerk.without("fva"),
+			clerk.with("azp", "https://evil.example"), clerk.without("azp"),
+			clerk.with("sts", "pending"), clerk.with("v", 1), clerk.without("fva"),
 		}},
-		{cfg: guideLogto(), header: jwt.with("typ", "at+jwt"), good: logto, refused: []object{logto.with("aud", "https://other.example"), logto.without("client_id")}},
+		{
+			cfg: guideLogto(), header: jwt.with("typ", "at+jwt"),
+			good: logto, refused: []object{logto.with("aud", "https://other.example"), logto.without("client_id")},
+		},
 		{cfg: guideKubernetes(), header: object{"alg": "RS256"}, good: pod, refused: []object{
-			pod.with("sub", "system:serviceaccount:other:orders"), pod.with("aud", "https://kubernetes.default.svc"), pod.without("kubernetes.io"),
+			pod.with("sub", "system:serviceaccount:other:orders"),
+			pod.with("aud", "https://kubernetes.default.svc"), pod.without("kubernetes.io"),
 		}},
 		{cfg: guideGitHubActions(), header: jwt.with("x5t", "example-thumbprint"), good: job, refused: []object{
 			job.with("repository", "octo-org/other"), job.with("repository_owner_id", "66"), job.with("event_name", "pull_request_target"),
-			job.with("job_workflow_ref", "octo-org/octo-repo/.github/workflows/mine.yml@refs/heads/main"), job.with("aud", "https://github.com/octo-org"),
+			job.with("job_workflow_ref", "octo-org/octo-repo/.github/workflows/mine.yml@refs/heads/main"),
+			job.with("aud", "https://github.com/octo-org"),
 		}},
 		of(guideAuth0(), auth0()),
 		of(guideOkta(), okta()),

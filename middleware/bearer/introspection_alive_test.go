@@ -44,17 +44,41 @@ func TestAliveAsksAgain(t *testing.T) {
 			{name: "revoked within the second", change: func() { i.revokes(opaque) }, want: "accepted"},
 			{name: "revoked", change: func() {}, after: time.Second, want: "401 credential_revoked", asked: 1},
 			{name: "active again", change: func() { i.issues(opaque, answer) }, after: time.Second, want: "accepted", asked: 1},
-			{name: "another scope", change: func() { i.issues(opaque, answer.with("scope", "read")) }, after: time.Second, want: "401 credential_outdated", asked: 1},
-			{name: "the scopes in another order", change: func() { i.issues(opaque, answer.with("scope", "write read")) }, after: time.Second, want: "accepted", asked: 1},
-			{name: "another role", change: func() { i.issues(opaque, answer.with("groups", []string{"staff", "admin"})) }, after: time.Second, want: "401 credential_outdated", asked: 1},
-			{name: "another claim", change: func() { i.issues(opaque, answer.with("level", 4)) }, after: time.Second, want: "401 credential_outdated", asked: 1},
-			{name: "for another audience", change: func() { i.issues(opaque, answer.with("aud", "web")) }, after: time.Second, want: invalid, asked: 1},
-			{name: "the answer is about another subject", change: func() { i.issues(opaque, answer.with("sub", "bob")) }, after: time.Second, want: unavailable, asked: 1},
-			{name: "the answer is about another token", change: func() { i.issues(opaque, answer.with("jti", "token-2")) }, after: time.Second, want: unavailable, asked: 1},
+			{
+				name: "another scope", change: func() { i.issues(opaque, answer.with("scope", "read")) },
+				after: time.Second, want: "401 credential_outdated", asked: 1,
+			},
+			{
+				name: "the scopes in another order", change: func() { i.issues(opaque, answer.with("scope", "write read")) },
+				after: time.Second, want: "accepted", asked: 1,
+			},
+			{
+				name: "another role", change: func() { i.issues(opaque, answer.with("groups", []string{"staff", "admin"})) },
+				after: time.Second, want: "401 credential_outdated", asked: 1,
+			},
+			{
+				name: "another claim", change: func() { i.issues(opaque, answer.with("level", 4)) },
+				after: time.Second, want: "401 credential_outdated", asked: 1,
+			},
+			{
+				name: "for another audience", change: func() { i.issues(opaque, answer.with("aud", "web")) },
+				after: time.Second, want: invalid, asked: 1,
+			},
+			{
+				name: "the answer is about another subject", change: func() { i.issues(opaque, answer.with("sub", "bob")) },
+				after: time.Second, want: unavailable, asked: 1,
+			},
+			{
+				name: "the answer is about another token", change: func() { i.issues(opaque, answer.with("jti", "token-2")) },
+				after: time.Second, want: unavailable, asked: 1,
+			},
 			{name: "the endpoint is down", change: func() { i.becomes(down) }, after: time.Second, want: unavailable, asked: 2},
 			{name: "still", change: func() {}, want: unavailable, asked: 2},
 			{name: "it is back", change: func() { i.issues(opaque, answer); i.becomes(nil) }, want: "accepted", asked: 1},
-			{name: "not active, just before exp", change: func() { i.revokes(opaque) }, after: time.Hour - 11*time.Second - 1, want: "401 credential_revoked", asked: 1},
+			{
+				name: "not active, just before exp", change: func() { i.revokes(opaque) },
+				after: time.Hour - 11*time.Second - 1, want: "401 credential_revoked", asked: 1,
+			},
 			{name: "at exp", change: func() {}, after: 1, want: expired},
 			{name: "after exp and the leeway", change: func() {}, after: 30 * time.Second, want: expired},
 		} {

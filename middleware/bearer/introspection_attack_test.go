@@ -145,7 +145,10 @@ func TestSealedTokensThatAreSwapped(t *testing.T) {
 		want   string
 	}{
 		{"the sealed token of another", func(p *middleware.Principal) { p.SealedToken = eve.SealedToken }, expired},
-		{"the sealed token of the same subject at another issuer", func(p *middleware.Principal) { p.SealedToken = foreign.SealedToken }, expired},
+		{
+			"the sealed token of the same subject at another issuer",
+			func(p *middleware.Principal) { p.SealedToken = foreign.SealedToken }, expired,
+		},
 		{"the handle of another", func(p *middleware.Principal) { p.TokenHandle = eve.TokenHandle }, expired},
 		{"both of another", func(p *middleware.Principal) { p.TokenHandle, p.SealedToken = eve.TokenHandle, eve.SealedToken }, unavailable},
 	} {
@@ -249,9 +252,11 @@ func TestAllocationsOfOpaqueTokens(t *testing.T) {
 func FuzzIntrospection(f *testing.F) {
 	good := members().with("active", true)
 	for _, body := range []string{
-		good.String(), good.without("exp").String(), good.with("active", "true").String(), good.with("aud", []string{"a", audience}).String(),
+		good.String(), good.without("exp").String(), good.with("active", "true").String(),
+		good.with("aud", []string{"a", audience}).String(),
 		`{"active":false}`, `{"active":false,` + good.String()[1:], good.String() + "x", "", "null", "[]", `{"active":true}`,
-		strings.Replace(good.String(), "active", `\u0061ctive`, 1), good.with("cnf", object{"jkt": "x"}).String(), good.with("scope", "a  b").String(),
+		strings.Replace(good.String(), "active", `\u0061ctive`, 1),
+		good.with("cnf", object{"jkt": "x"}).String(), good.with("scope", "a  b").String(),
 		good.with("sub", nil).String(), good.with("exp", 1e300).String(),
 	} {
 		f.Add(body)
@@ -263,7 +268,8 @@ func FuzzIntrospection(f *testing.F) {
 		switch got := outcome(err); got {
 		case "accepted":
 			var lenient map[string]any
-			if json.Unmarshal([]byte(body), &lenient) != nil || lenient["active"] != true || lenient["sub"] != p.Subject || p.Subject == "" || p.Issuer != issuer || p.SealedToken == "" {
+			if json.Unmarshal([]byte(body), &lenient) != nil || lenient["active"] != true || lenient["sub"] != p.Subject ||
+				p.Subject == "" || p.Issuer != issuer || p.SealedToken == "" {
 				t.Fatalf("accepted as %+v: %q", p, body)
 			}
 		case invalid, expired, unavailable:

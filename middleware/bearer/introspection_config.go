@@ -135,7 +135,8 @@ func (c IntrospectionConfig) config() Config {
 		},
 		Issuer: c.Issuer, Audience: c.Audience, Clients: c.Clients,
 		Claims: c.Claims, Attributes: c.Attributes, SessionClaim: c.SessionClaim,
-		Revocations: c.Revocations, Sessions: c.Sessions, Resource: c.Resource, ResourceScopes: c.ResourceScopes, Realm: c.Realm, FromSubprotocol: c.FromSubprotocol,
+		Revocations: c.Revocations, Sessions: c.Sessions, Resource: c.Resource,
+		ResourceScopes: c.ResourceScopes, Realm: c.Realm, FromSubprotocol: c.FromSubprotocol,
 		DangerouslyAllowLocalHTTP: c.DangerouslyAllowLocalHTTP,
 		Leeway:                    c.Leeway, MaxLifetime: c.MaxLifetime, CacheSize: c.CacheSize, HTTPClient: c.HTTPClient, Log: c.Log,
 	}.defaulted()
@@ -191,7 +192,8 @@ func (c IntrospectionConfig) validateEndpoint() (errs []error) {
 	}
 	switch {
 	case (c.ClientID != "") == (c.Authorize != nil):
-		errs = append(errs, mistake("ClientID", "write either ClientID and ClientSecret, or Authorize: an endpoint answers only clients that it knows (RFC 7662 §2.1)"))
+		errs = append(errs, mistake("ClientID",
+			"write either ClientID and ClientSecret, or Authorize: an endpoint answers only clients that it knows (RFC 7662 §2.1)"))
 	case c.ClientSecret != "" && c.ClientID == "":
 		errs = append(errs, mistake("ClientSecret", "without ClientID it is not used: leave it empty, or write both"))
 	case c.ClientID != "" && c.ClientSecret == "" && c.HTTPClient == nil:

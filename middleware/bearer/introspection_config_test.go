@@ -37,18 +37,36 @@ func TestNewIntrospectorRefuses(t *testing.T) {
 		{"no issuer", func(c *config) { c.Issuer = "" }, "bearer: Issuer: "},
 		{"no endpoint", func(c *config) { c.Endpoint = "" }, "bearer: Endpoint: write either Endpoint, its URL, or Discovery"},
 		{"an endpoint and discovery", func(c *config) { c.Discovery = true }, "bearer: Endpoint: "},
-		{"an endpoint over http, RFC 7662 §4", func(c *config) { c.Endpoint = "http://issuer.example/introspect" }, "bearer: Endpoint: not https"},
+		{
+			"an endpoint over http, RFC 7662 §4", func(c *config) { c.Endpoint = "http://issuer.example/introspect" },
+			"bearer: Endpoint: not https",
+		},
 		{"an endpoint of this machine", func(c *config) { c.Endpoint = "http://localhost:8080/introspect" }, "DangerouslyAllowLocalHTTP"},
 		{"the same in development", func(c *config) {
 			c.Endpoint, c.DangerouslyAllowLocalHTTP = "http://localhost:8080/introspect", true
 		}, ""},
-		{"an endpoint with a password", func(c *config) { c.Endpoint = "https://a:b@issuer.example/" }, "bearer: Endpoint: has a user name or password"},
+		{
+			"an endpoint with a password", func(c *config) { c.Endpoint = "https://a:b@issuer.example/" },
+			"bearer: Endpoint: has a user name or password",
+		},
 		{"discovery", func(c *config) { c.Endpoint, c.Discovery = "", true }, ""},
-		{"discovery of an issuer that is no URL", func(c *config) { c.Endpoint, c.Discovery, c.Issuer = "", true, "me" }, "bearer: Issuer: with Discovery"},
+		{
+			"discovery of an issuer that is no URL", func(c *config) { c.Endpoint, c.Discovery, c.Issuer = "", true, "me" },
+			"bearer: Issuer: with Discovery",
+		},
 		{"no client", func(c *config) { c.ClientID, c.ClientSecret = "", "" }, "bearer: ClientID: write either"},
-		{"a client and Authorize", func(c *config) { c.Authorize = func(*http.Request) error { return nil } }, "bearer: ClientID: write either"},
-		{"a secret without client", func(c *config) { c.ClientID, c.Authorize = "", func(*http.Request) error { return nil } }, "bearer: ClientSecret: without ClientID"},
-		{"a client without secret and certificate", func(c *config) { c.ClientSecret, c.HTTPClient = "", nil }, "bearer: ClientSecret: it is empty"},
+		{
+			"a client and Authorize", func(c *config) { c.Authorize = func(*http.Request) error { return nil } },
+			"bearer: ClientID: write either",
+		},
+		{
+			"a secret without client", func(c *config) { c.ClientID, c.Authorize = "", func(*http.Request) error { return nil } },
+			"bearer: ClientSecret: without ClientID",
+		},
+		{
+			"a client without secret and certificate", func(c *config) { c.ClientSecret, c.HTTPClient = "", nil },
+			"bearer: ClientSecret: it is empty",
+		},
 		{"a client with a certificate", func(c *config) { c.ClientSecret = "" }, ""},
 		{"neither audience nor clients", func(c *config) { c.Audience = nil }, "bearer: Audience: "},
 		{"clients without audience", func(c *config) { c.Audience, c.Clients = nil, []string{"web"} }, ""},
@@ -93,7 +111,8 @@ func TestAnIntrospectionConfigKeepsItsSecrets(t *testing.T) {
 	var log bytes.Buffer
 	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "cfg", cfg)
 	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "cfg", cfg)
-	text := fmt.Sprintf("%v %+v %#v %s %q %d %x", cfg, cfg, cfg, cfg, cfg, cfg, cfg) + fmt.Sprint([]bearer.IntrospectionConfig{cfg}) + log.String()
+	text := fmt.Sprintf("%v %+v %#v %s %q %d %x", cfg, cfg, cfg, cfg, cfg, cfg, cfg) + fmt.Sprint([]bearer.IntrospectionConfig{cfg}) +
+		log.String()
 	mustNotContain(t, "the configuration", text, clientSecret, "KKKK", "75, 75", "s3cret", "4b4b")
 	if n := strings.Count(text, issuer); n != 10 {
 		t.Errorf("the issuer is shown %d times: %s", n, text)
@@ -190,9 +209,18 @@ func TestDiscoveryOfTheEndpoint(t *testing.T) {
 		}{
 			{name: "the issuer is down", want: unavailable, looked: 1},
 			{name: "it is back, within 10 s", meta: good.String(), after: 9 * time.Second, want: unavailable, looked: 1},
-			{name: "metadata of another issuer, RFC 8414 §3.3", meta: good.with("issuer", "https://other.example").String(), after: time.Second, want: unavailable, looked: 2},
-			{name: "without the endpoint", meta: good.without("introspection_endpoint").String(), after: 10 * time.Second, want: unavailable, looked: 3},
-			{name: "an endpoint over http", meta: good.with("introspection_endpoint", "http://issuer.example/").String(), after: 10 * time.Second, want: unavailable, looked: 4},
+			{
+				name: "metadata of another issuer, RFC 8414 §3.3",
+				meta: good.with("issuer", "https://other.example").String(), after: time.Second, want: unavailable, looked: 2,
+			},
+			{
+				name: "without the endpoint", meta: good.without("introspection_endpoint").String(),
+				after: 10 * time.Second, want: unavailable, looked: 3,
+			},
+			{
+				name: "an endpoint over http", meta: good.with("introspection_endpoint", "http://issuer.example/").String(),
+				after: 10 * time.Second, want: unavailable, looked: 4,
+			},
 			{name: "good", meta: good.String(), after: 10 * time.Second, want: "accepted", looked: 5},
 			{name: "the issuer is down, the endpoint is not", after: 2 * time.Minute, want: "accepted", looked: 5},
 			{name: "for longer than an hour", after: 56 * time.Minute, want: "accepted", looked: 5},

@@ -89,11 +89,17 @@ func illnesses(t *testing.T) map[string]struct {
 		"redirects to itself": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/introspect", http.StatusPermanentRedirect)
 		}, "redirects are not followed"},
-		"is empty":                             {says(""), "not strict JSON"},
-		"answers HTML":                         {header("Content-Type", "text/html", "<!DOCTYPE html>"), `Content-Type "text/html"; want application/json`},
-		"calls JSON text":                      {header("Content-Type", "text/plain", good), `Content-Type "text/plain"`},
-		"answers a JWT, RFC 9701":              {header("Content-Type", "application/token-introspection+jwt", "a.b.c"), "want application/json"},
-		"compresses, which was declined":       {header("Content-Encoding", "gzip", packed.String()), `Content-Encoding "gzip", which was declined`},
+		"is empty": {says(""), "not strict JSON"},
+		"answers HTML": {
+			header("Content-Type", "text/html", "<!DOCTYPE html>"), `Content-Type "text/html"; want application/json`,
+		},
+		"calls JSON text": {header("Content-Type", "text/plain", good), `Content-Type "text/plain"`},
+		"answers a JWT, RFC 9701": {
+			header("Content-Type", "application/token-introspection+jwt", "a.b.c"), "want application/json",
+		},
+		"compresses, which was declined": {
+			header("Content-Encoding", "gzip", packed.String()), `Content-Encoding "gzip", which was declined`,
+		},
 		"answers a list":                       {says("[" + good + "]"), "not strict JSON"},
 		"has something behind it":              {says(good + good), "not strict JSON"},
 		"names active twice":                   {says(`{"active":false,` + good[1:]), "duplicate name"},
@@ -102,15 +108,21 @@ func illnesses(t *testing.T) map[string]struct {
 		"names a member within a member twice": {says(`{"x":{"a":1,"a":2},` + good[1:]), "duplicate name"},
 		"is not UTF-8":                         {says(strings.Replace(good, "alice@", "\xff", 1)), "not strict JSON"},
 		"has no active":                        {says(members().String()), `active is ""; want true or false`},
-		"has active as a string":               {says(members().with("active", "true").String()), `active is "\"true\""; want true or false`},
-		"has active as a number":               {says(members().with("active", 1).String()), `active is "1"`},
-		"has active null":                      {says(members().with("active", nil).String()), `active is "null"`},
-		"has Active in another case":           {says(members().with("Active", true).String()), `active is ""`},
-		"nests too deep":                       {says(members().with("active", true).with("x", nested(40)).String()), "nested too deep"},
-		"is huge":                              {says(members().with("active", true).with("x", strings.Repeat("a", 64<<10)).String()), "larger than 65536 bytes"},
-		"is truncated":                         {header("Content-Length", "100000", good), "EOF"},
-		"has a huge header":                    {header("X", strings.Repeat("a", 1<<20), good), "introspection endpoint does not answer"},
-		"hangs":                                {func(_ http.ResponseWriter, r *http.Request) { _ = r.ParseForm(); <-r.Context().Done() }, "context deadline exceeded"},
+		"has active as a string": {
+			says(members().with("active", "true").String()), `active is "\"true\""; want true or false`,
+		},
+		"has active as a number":     {says(members().with("active", 1).String()), `active is "1"`},
+		"has active null":            {says(members().with("active", nil).String()), `active is "null"`},
+		"has Active in another case": {says(members().with("Active", true).String()), `active is ""`},
+		"nests too deep":             {says(members().with("active", true).with("x", nested(40)).String()), "nested too deep"},
+		"is huge": {
+			says(members().with("active", true).with("x", strings.Repeat("a", 64<<10)).String()), "larger than 65536 bytes",
+		},
+		"is truncated":      {header("Content-Length", "100000", good), "EOF"},
+		"has a huge header": {header("X", strings.Repeat("a", 1<<20), good), "introspection endpoint does not answer"},
+		"hangs": {
+			func(_ http.ResponseWriter, r *http.Request) { _ = r.ParseForm(); <-r.Context().Done() }, "context deadline exceeded",
+		},
 		"drips": {func(w http.ResponseWriter, r *http.Request) {
 			_ = r.ParseForm() // or the server does not see that the client is gone
 			w.Header().Set("Content-Type", "application/json")
@@ -125,7 +137,9 @@ func illnesses(t *testing.T) map[string]struct {
 				}
 			}
 		}, "context deadline exceeded"},
-		"resets the connection": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "introspection endpoint does not answer"},
+		"resets the connection": {
+			func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "introspection endpoint does not answer",
+		},
 	}
 }
 
@@ -276,10 +290,12 @@ func TestAuthorizeThatMisbehaves(t *testing.T) {
 		authorize func(*http.Request) error
 		cause     string
 	}{
-		"fails":                  {func(*http.Request) error { return errors.New("no assertion") }, "by Authorize: no assertion"},
-		"fails, with the token":  {func(r *http.Request) error { return errors.New(r.PostForm.Encode()) }, "the cause is not shown"},
-		"panics":                 {func(r *http.Request) error { panic(r.PostForm.Encode()) }, "panic: string"},
-		"panics by a nil map":    {func(r *http.Request) error { var h http.Header; h.Set("A", "b"); return nil }, "panic: assignment to entry in nil map"},
+		"fails":                 {func(*http.Request) error { return errors.New("no assertion") }, "by Authorize: no assertion"},
+		"fails, with the token": {func(r *http.Request) error { return errors.New(r.PostForm.Encode()) }, "the cause is not shown"},
+		"panics":                {func(r *http.Request) error { panic(r.PostForm.Encode()) }, "panic: string"},
+		"panics by a nil map": {
+			func(r *http.Request) error { var h http.Header; h.Set("A", "b"); return nil }, "panic: assignment to entry in nil map",
+		},
 		"hangs":                  {func(*http.Request) error { time.Sleep(time.Hour); return nil }, "deadline exceeded"},
 		"waits for the deadline": {func(r *http.Request) error { <-r.Context().Done(); return r.Context().Err() }, "deadline exceeded"},
 	} {
@@ -321,7 +337,8 @@ func TestATransportThatPanics(t *testing.T) {
 	p := &panicking{}
 	cfg := introspection(p)
 	cfg.Endpoint, cfg.Discovery = "", true
-	if _, err := newIntrospector(t, cfg).Authenticate(request(opaque)); outcome(err) != unavailable || !strings.Contains(err.Error(), "panic: string") {
+	if _, err := newIntrospector(t, cfg).Authenticate(request(opaque)); outcome(err) != unavailable ||
+		!strings.Contains(err.Error(), "panic: string") {
 		t.Errorf("introspection: %v", err)
 	}
 	jwts := config()

@@ -114,7 +114,8 @@ func TestNewIssuersRefuses(t *testing.T) {
 		{"another FromSubprotocol", []bearer.Issuer{jwts, newIntrospector(t, subprotocol)}, "FromSubprotocol differs"},
 		{"another Resource", []bearer.Issuer{jwts, newIntrospector(t, resource)}, "Resource differs"},
 	} {
-		if _, err := bearer.NewIssuers(tt.list...); err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
+		if _, err := bearer.NewIssuers(tt.list...); err == nil || !strings.Contains(err.Error(), tt.want) ||
+			strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v, want %q", tt.name, err, tt.want)
 		}
 	}

@@ -33,7 +33,8 @@ func (l *lane) do(ctx context.Context, introspect func() (*answer, error)) (*ans
 		return nil, fmt.Errorf("%w: %d introspections wait already; put a middleware.RateLimit in front", errEndpoint, maxInLane)
 	}
 	if !l.enter(ctx) {
-		return nil, fmt.Errorf("%w: %d introspections are under way for too long; put a middleware.RateLimit in front", errEndpoint, maxInFlight)
+		return nil, fmt.Errorf("%w: %d introspections are under way for too long; put a middleware.RateLimit in front",
+			errEndpoint, maxInFlight)
 	}
 	a, err := bounded.Call(ctx, l.calls, "introspection", func() (*answer, error) {
 		defer func() { <-l.slots }()

@@ -10,9 +10,10 @@ import (
 
 var (
 	errInactive    = errors.New("the issuer says that the token is not active")
-	errUnsupported = errors.New("the issuer does not introspect tokens of this type; a JWT is for New, beside an Introspector for NewIssuers")
-	errOutdated    = errors.New("scopes, roles or claims of the token have changed")
-	errPrefix      = errors.New("sub begins with IntrospectionConfig.ClientPrefix, which is for clients")
+	errUnsupported = errors.New("the issuer does not introspect tokens of this type; a JWT is for New, " +
+		"beside an Introspector for NewIssuers")
+	errOutdated = errors.New("scopes, roles or claims of the token have changed")
+	errPrefix   = errors.New("sub begins with IntrospectionConfig.ClientPrefix, which is for clients")
 )
 
 // read parses the body of an answer. Its error means that the endpoint does not

@@ -17,7 +17,8 @@ func TestAnOpaqueTokenBecomesAPrincipal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i := newTokenIssuer()
 		now := time.Now().Unix()
-		i.issues(opaque, members().with("sid", "s1").with("realm", object{"roles": []string{"b", "a"}}).with("level", 3).with("auth_time", now-60))
+		i.issues(opaque, members().with("sid", "s1").with("realm", object{"roles": []string{"b", "a"}}).with("level", 3).with("auth_time",
+			now-60))
 		cfg := introspection(i)
 		cfg.Roles, cfg.Attributes, cfg.Claims = [][]string{{"realm", "roles"}}, []string{"username"}, []string{"level"}
 		p, err := newIntrospector(t, cfg).Authenticate(request(opaque))
@@ -30,9 +31,10 @@ func TestAnOpaqueTokenBecomesAPrincipal(t *testing.T) {
 			"roles":              slices.Equal(p.Roles, []string{"a", "b"}),
 			"attributes":         p.Attributes["username"] == "alice@example" && p.Attributes["client_id"] == "app",
 			"claims":             p.Claims["level"] == "3",
-			"handles":            p.TokenHandle == bearer.TokenHandle(issuer, "token-1") && p.SessionHandle == bearer.SessionHandle(issuer, "s1"),
-			"times":              p.IssuedAt.Unix() == now && p.AuthTime.Unix() == now-60 && p.Expires.Unix() == now+3600+30,
-			"the sealed token":   p.SealedToken != "" && p.SigningKey == "" && !strings.Contains(p.SealedToken, opaque),
+			"handles": p.TokenHandle == bearer.TokenHandle(issuer, "token-1") &&
+				p.SessionHandle == bearer.SessionHandle(issuer, "s1"),
+			"times":            p.IssuedAt.Unix() == now && p.AuthTime.Unix() == now-60 && p.Expires.Unix() == now+3600+30,
+			"the sealed token": p.SealedToken != "" && p.SigningKey == "" && !strings.Contains(p.SealedToken, opaque),
 		} {
 			if !same {
 				t.Errorf("%s: %+v", what, p)
@@ -55,7 +57,10 @@ func TestAnswersAboutActiveTokens(t *testing.T) {
 		{name: "null is absent", answer: members().with("nbf", nil).with("iss", nil).with("jti", nil), want: "accepted"},
 		{name: "unknown members", answer: members().with("x", object{"y": 1}), want: "accepted"},
 		{name: "token_type in another case, RFC 6749 §5.1", answer: members().with("token_type", "bearer"), want: "accepted"},
-		{name: "the kind in token_type, as Duende IdentityServer writes it", answer: members().with("token_type", "access_token"), want: "accepted"},
+		{
+			name:   "the kind in token_type, as Duende IdentityServer writes it",
+			answer: members().with("token_type", "access_token"), want: "accepted",
+		},
 		{name: "several audiences", answer: members().with("aud", []string{"web", audience}), want: "accepted"},
 		{name: "the use of an access token", answer: members().with("token_use", "access_token"), want: "accepted"},
 
@@ -69,9 +74,15 @@ func TestAnswersAboutActiveTokens(t *testing.T) {
 		{name: "exp as a string", answer: members().with("exp", "1700000000"), want: `"exp" is "\"1700000000\""`},
 		{name: "issued in the future", answer: members().with("iat", time.Now().Unix()+90), want: "not valid yet"},
 		{name: "not before the future", answer: members().with("nbf", time.Now().Unix()+90), want: "not valid yet"},
-		{name: "bound by DPoP, RFC 9449 §6.2", answer: members().with("token_type", "DPoP").with("cnf", object{"jkt": "x"}), want: `token_type is "\"DPoP\""`},
+		{
+			name: "bound by DPoP, RFC 9449 §6.2", answer: members().with("token_type", "DPoP").with("cnf", object{"jkt": "x"}),
+			want: `token_type is "\"DPoP\""`,
+		},
 		{name: "bound to a key", answer: members().with("cnf", object{"jkt": "x"}), want: "bound to a key"},
-		{name: "bound to a certificate that the request does not show", answer: members().with("cnf", object{"x5t#S256": thumbprint([]byte("x"))}), want: "bound to a key"},
+		{
+			name:   "bound to a certificate that the request does not show",
+			answer: members().with("cnf", object{"x5t#S256": thumbprint([]byte("x"))}), want: "bound to a key",
+		},
 		{name: "a refresh token, told by its token_type", answer: members().with("token_type", "refresh_token"), want: "token_type is"},
 		{name: "a refresh token, told by its token_use", answer: members().with("token_use", "refresh_token"), want: "token_use is"},
 		{name: "a refresh token, told by nothing", answer: members().without("token_type"), want: "IntrospectionConfig.Require"},
@@ -92,12 +103,24 @@ func TestAnswersAboutActiveTokens(t *testing.T) {
 			answer: members().with("grant_id", "g"), want: "the claim grant_id",
 		},
 		{name: "no audience, of an accepted client", cfg: ofClients("app"), answer: members().without("aud"), want: "accepted"},
-		{name: "of another client", cfg: ofClients("web"), answer: members().without("aud"), want: `client_id is "app"; want one of Config.Clients`},
+		{
+			name: "of another client", cfg: ofClients("web"), answer: members().without("aud"),
+			want: `client_id is "app"; want one of Config.Clients`,
+		},
 		{name: "without client_id", cfg: ofClients("app"), answer: members().without("client_id"), want: "Config.Clients"},
-		{name: "of an accepted client, for another audience", cfg: ofClients("app"), answer: members().with("aud", "web"), want: "Config.Audience"},
+		{
+			name: "of an accepted client, for another audience",
+			cfg:  ofClients("app"), answer: members().with("aud", "web"), want: "Config.Audience",
+		},
 		{name: "of a client itself", cfg: prefixed, answer: members().without("sub"), want: "accepted"},
-		{name: "of a user whose name looks like that of a client", cfg: prefixed, answer: members().with("sub", "client:app"), want: "begins with IntrospectionConfig.ClientPrefix"},
-		{name: "of no client and no user", cfg: prefixed, answer: members().without("sub").without("client_id"), want: "lacks a required claim: sub"},
+		{
+			name: "of a user whose name looks like that of a client",
+			cfg:  prefixed, answer: members().with("sub", "client:app"), want: "begins with IntrospectionConfig.ClientPrefix",
+		},
+		{
+			name: "of no client and no user", cfg: prefixed, answer: members().without("sub").without("client_id"),
+			want: "lacks a required claim: sub",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -168,18 +191,29 @@ func TestHowLongAnAnswerServes(t *testing.T) {
 			asked  int64
 		}{
 			{name: "first", change: func() {}, want: "accepted", asked: 1},
-			{name: "just before the end of CacheFor", change: func() { i.revokes(opaque) }, after: 10*time.Second - 1, want: "accepted", asked: 1},
+			{
+				name: "just before the end of CacheFor", change: func() { i.revokes(opaque) },
+				after: 10*time.Second - 1, want: "accepted", asked: 1,
+			},
 			{name: "at its end", change: func() {}, after: 1, want: invalid, asked: 2},
-			{name: "just before the end of 2 s", change: func() { i.issues(opaque, members().with("exp", time.Now().Unix()+19)) }, after: 2*time.Second - 1, want: invalid, asked: 2},
+			{
+				name: "just before the end of 2 s", change: func() { i.issues(opaque, members().with("exp", time.Now().Unix()+19)) },
+				after: 2*time.Second - 1, want: invalid, asked: 2,
+			},
 			{name: "at their end", change: func() {}, after: 1, want: "accepted", asked: 3},
-			{name: "the endpoint is down", change: func() { i.becomes(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }) }, after: 10 * time.Second, want: unavailable, asked: 4},
+			{
+				name:   "the endpoint is down",
+				change: func() { i.becomes(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }) },
+				after:  10 * time.Second, want: unavailable, asked: 4,
+			},
 			{name: "that is not remembered", change: func() {}, want: unavailable, asked: 5},
 			{name: "it is back, and exp has passed", change: func() { i.becomes(nil) }, after: 10 * time.Second, want: expired, asked: 6},
 		} {
 			step.change()
 			time.Sleep(step.after)
 			if _, err := a.Authenticate(request(opaque)); outcome(err) != step.want || i.asked.Load() != step.asked {
-				t.Errorf("%s: %s after %d introspections, want %s after %d: %v", step.name, outcome(err), i.asked.Load(), step.want, step.asked, err)
+				t.Errorf("%s: %s after %d introspections, want %s after %d: %v",
+					step.name, outcome(err), i.asked.Load(), step.want, step.asked, err)
 			}
 		}
 	})

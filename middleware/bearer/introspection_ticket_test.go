@@ -100,7 +100,8 @@ func TestTicketsOfOpaqueTokens(t *testing.T) {
 				}
 				presented := ticketOf(t, tickets, opaque)
 				mustNotContain(t, "the store", store.seen.String(), opaque)
-				c, res, err := node.Dial(t.Context(), "/ws?ticket="+presented, &websocket.DialOptions{HTTPHeader: http.Header{"Origin": {wstest.URL}}})
+				c, res, err := node.Dial(t.Context(), "/ws?ticket="+presented,
+					&websocket.DialOptions{HTTPHeader: http.Header{"Origin": {wstest.URL}}})
 				if !tt.opened {
 					if res == nil || res.StatusCode != 401 {
 						t.Fatalf("%v, %v", res, err)
@@ -138,7 +139,8 @@ func TestTheCauseNamesTheKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = there.Alive(t.Context(), p)
-	if outcome(err) != expired || !strings.Contains(err.Error(), "sealed with the key of another node") || !strings.Contains(err.Error(), "IntrospectionConfig.Key") {
+	if outcome(err) != expired || !strings.Contains(err.Error(), "sealed with the key of another node") ||
+		!strings.Contains(err.Error(), "IntrospectionConfig.Key") {
 		t.Errorf("%s: %v", outcome(err), err)
 	}
 }
@@ -182,7 +184,8 @@ func TestAStreamEndsWithItsOpaqueToken(t *testing.T) {
 				rest = append(rest, lines.Text())
 			}
 		}
-		if got := strings.Join(rest, "\n"); got != "event: end\ndata: {\"code\":3000,\"reason\":\"revoked\"}" || time.Since(began) > time.Minute+time.Second {
+		if got := strings.Join(rest, "\n"); got != "event: end\ndata: {\"code\":3000,\"reason\":\"revoked\"}" ||
+			time.Since(began) > time.Minute+time.Second {
 			t.Errorf("%s after %v", got, time.Since(began))
 		}
 	})

@@ -74,7 +74,8 @@ func NewIssuers(list ...Issuer) (*Issuers, error) {
 			wrong("%s: Resource differs from the first: write the same for all, because it is this service", x.rulesOrNil().issuer.name)
 		}
 		if x.rulesOrNil().fromSubprotocol != s.first.rulesOrNil().fromSubprotocol {
-			wrong("%s: FromSubprotocol differs from the first: write the same for all, because a token is found before its issuer is read", x.rulesOrNil().issuer.name)
+			wrong("%s: FromSubprotocol differs from the first: write the same for all, because a token is found before its issuer is read",
+				x.rulesOrNil().issuer.name)
 		}
 		switch x := x.(type) {
 		case *Authenticator:

@@ -75,7 +75,11 @@ func TestKeysThatAreNotUsed(t *testing.T) {
 		keys  []any
 		token string
 	}{
-		{"RSA of 1024 bits, RFC 7518 §3.3", []any{jwk("k", weak)}, sign(weak, "RS256", `{"alg":"RS256","kid":"k","typ":"at+jwt"}`, claims().String())},
+		{
+			"RSA of 1024 bits, RFC 7518 §3.3",
+			[]any{jwk("k", weak)},
+			sign(weak, "RS256", `{"alg":"RS256","kid":"k","typ":"at+jwt"}`, claims().String()),
+		},
 		{"RSA with exponent 1", []any{jwk("k", rsaKey()).with("e", "AQ")}, rsaToken()},
 		{"RSA with an even exponent", []any{jwk("k", rsaKey()).with("e", "AQAA")}, rsaToken()},
 		{"RSA without exponent", []any{jwk("k", rsaKey()).without("e")}, rsaToken()},
@@ -130,7 +134,8 @@ func TestKeysOfSmallOrder(t *testing.T) {
 			x, _ := hex.DecodeString(point)
 			var forged string
 			for i := 0; ; i++ {
-				forged = b64([]byte(`{"alg":"EdDSA","kid":"k","typ":"at+jwt"}`)) + "." + b64([]byte(claims().with("jti", strconv.Itoa(i)).String()))
+				forged = b64([]byte(`{"alg":"EdDSA","kid":"k","typ":"at+jwt"}`)) + "." +
+					b64([]byte(claims().with("jti", strconv.Itoa(i)).String()))
 				if ed25519.Verify(x, []byte(forged), signature) {
 					break
 				}
@@ -165,7 +170,8 @@ func TestRSALeadingZerosAreHarmless(t *testing.T) { // RFC 7518 §6.3.1.1 warns 
 	cfg := config()
 	cfg.Keys = keys(jwk("rsa", rsaKey()).with("n", b64(append([]byte{0}, rsaKey().N.Bytes()...))))
 	a := newAuthenticator(t, cfg)
-	if _, err := a.Authenticate(request(sign(rsaKey(), "RS256", `{"alg":"RS256","kid":"rsa","typ":"at+jwt"}`, claims().String()))); err != nil {
+	if _, err := a.Authenticate(request(sign(rsaKey(), "RS256", `{"alg":"RS256","kid":"rsa","typ":"at+jwt"}`, claims().String()))); err !=
+		nil {
 		t.Error(err)
 	}
 }
@@ -193,7 +199,8 @@ func TestPublishedKeySets(t *testing.T) {
 			e := newEndpoint(t, answer)
 			var log bytes.Buffer
 			a := newAuthenticator(t, bearer.Config{
-				Issuer: issuer, Audience: []string{audience}, JWKS: e.URL, HTTPClient: e.Client(), Log: slog.New(slog.NewTextHandler(&log, nil)),
+				Issuer: issuer, Audience: []string{audience},
+				JWKS: e.URL, HTTPClient: e.Client(), Log: slog.New(slog.NewTextHandler(&log, nil)),
 			})
 			if got := outcomeOf(a, token(header(), claims())); got != "accepted" {
 				t.Errorf("got %s", got)

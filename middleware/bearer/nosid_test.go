@@ -28,8 +28,14 @@ func TestSignOutEverywhereOfATokenWithoutASession(t *testing.T) {
 		want    string
 	}{
 		{name: "LogoutEverywhere, the revocations of the Manager's store", issuer: issuer, signOut: everywhere, want: good},
-		{name: "LogoutEverywhere, revocations that both configurations name", issuer: issuer, shared: middleware.NewRevocations(), signOut: everywhere, want: revoked},
-		{name: "the same, of sessions of another issuer", issuer: "session", shared: middleware.NewRevocations(), signOut: everywhere, want: good},
+		{
+			name:   "LogoutEverywhere, revocations that both configurations name",
+			issuer: issuer, shared: middleware.NewRevocations(), signOut: everywhere, want: revoked,
+		},
+		{
+			name: "the same, of sessions of another issuer", issuer: "session",
+			shared: middleware.NewRevocations(), signOut: everywhere, want: good,
+		},
 		{name: "Revoke of the subject, in the Manager's store", issuer: issuer, signOut: revoke, want: revoked},
 		{name: "the same, of sessions of another issuer", issuer: "session", signOut: revoke, want: revoked},
 	} {

@@ -26,7 +26,8 @@ func TestThePrincipal(t *testing.T) {
 	now := time.Now().Unix()
 	a := newAuthenticator(t, cfg)
 	for range 2 { // first seen, then remembered
-		p, err := a.Authenticate(request(token(header(), claims().with("email", "a@b.example").with("level", 3).with("iat", now-5).with("exp", now+60))))
+		p, err := a.Authenticate(request(token(header(),
+			claims().with("email", "a@b.example").with("level", 3).with("iat", now-5).with("exp", now+60))))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -189,7 +189,8 @@ func (p Profile) validate() error {
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf("bearer: Profile."+format, args...)) }
 	if slices.ContainsFunc(p.Types, func(t string) bool { return !isMediaType(t, "at+jwt") }) && len(p.Require)+len(p.Forbid) == 0 {
-		wrong("Types: %q are also those of ID tokens: write in Require or Forbid what tells an access token from them (RFC 8725 §3.12)", p.Types)
+		wrong("Types: %q are also those of ID tokens: write in Require or Forbid what tells an access token from them (RFC 8725 §3.12)",
+			p.Types)
 	}
 	for _, name := range p.Optional {
 		if !slices.Contains([]string{"iat", "jti", "client_id"}, name) {

@@ -25,21 +25,27 @@ func TestPartiesOfAToken(t *testing.T) {
 		claims object
 		want   string
 	}{
-		{"one of two audiences", func(c *bearer.Config) { c.Audience = []string{"https://other.example", audience} }, ownClaims(), "accepted"},
+		{
+			"one of two audiences", func(c *bearer.Config) { c.Audience = []string{"https://other.example", audience} },
+			ownClaims(), "accepted",
+		},
 		{"none of two audiences", func(c *bearer.Config) { c.Audience = []string{"a", "b"} }, ownClaims(), invalid},
 		{"the client is on the list", func(c *bearer.Config) { c.Clients = []string{"web", "app"} }, ownClaims(), "accepted"},
 		{"the client is not on the list", func(c *bearer.Config) { c.Clients = []string{"web"} }, ownClaims(), invalid},
 		{
 			"a list of clients, and a token without one",
-			func(c *bearer.Config) { c.Clients, c.Profile.Optional = []string{"app"}, []string{"client_id"} }, ownClaims().without("client_id"), invalid,
+			func(c *bearer.Config) { c.Clients, c.Profile.Optional = []string{"app"}, []string{"client_id"} },
+			ownClaims().without("client_id"), invalid,
 		},
 		{
 			"NoAudience: the client decides",
-			func(c *bearer.Config) { c.Profile.NoAudience, c.Clients, c.Audience = true, []string{"app"}, nil }, ownClaims().without("aud"), "accepted",
+			func(c *bearer.Config) { c.Profile.NoAudience, c.Clients, c.Audience = true, []string{"app"}, nil },
+			ownClaims().without("aud"), "accepted",
 		},
 		{
 			"NoAudience: another client",
-			func(c *bearer.Config) { c.Profile.NoAudience, c.Clients, c.Audience = true, []string{"web"}, nil }, ownClaims().without("aud"), invalid,
+			func(c *bearer.Config) { c.Profile.NoAudience, c.Clients, c.Audience = true, []string{"web"}, nil },
+			ownClaims().without("aud"), invalid,
 		},
 		{
 			"NoAudience: an aud for another service is respected if Audience is set",
@@ -184,12 +190,24 @@ func TestNewRefusesProfiles(t *testing.T) {
 		want   string // "" for accepted
 	}{
 		{"a Profile of one's own", func(c *bearer.Config) { c.Profile = own() }, ""},
-		{"a typ of ID tokens and nothing that tells", func(c *bearer.Config) { c.Profile.Types = []string{"JWT"} }, `bearer: Profile.Types: ["JWT"] are also those of ID tokens: write in Require or Forbid`},
+		{
+			"a typ of ID tokens and nothing that tells", func(c *bearer.Config) { c.Profile.Types = []string{"JWT"} },
+			`bearer: Profile.Types: ["JWT"] are also those of ID tokens: write in Require or Forbid`,
+		},
 		{"no typ and nothing that tells", func(c *bearer.Config) { c.Profile.Types = []string{"at+jwt", ""} }, "bearer: Profile.Types: "},
 		{"only at+jwt", func(c *bearer.Config) { c.Profile.Types = []string{"application/at+jwt", "AT+JWT"} }, ""},
-		{"an Optional that is not one", func(c *bearer.Config) { c.Profile.Optional = []string{"exp"} }, `bearer: Profile.Optional: "exp" is not one of iat, jti and client_id`},
-		{"a Claim without a name in Require", func(c *bearer.Config) { c.Profile.Require = []bearer.Claim{{}} }, "bearer: Profile.Require: a Claim without a name"},
-		{"a Claim with an empty name in Forbid", func(c *bearer.Config) { c.Profile.Forbid = []bearer.Claim{bearer.Has("")} }, "bearer: Profile.Forbid: a Claim without a name"},
+		{
+			"an Optional that is not one", func(c *bearer.Config) { c.Profile.Optional = []string{"exp"} },
+			`bearer: Profile.Optional: "exp" is not one of iat, jti and client_id`,
+		},
+		{
+			"a Claim without a name in Require", func(c *bearer.Config) { c.Profile.Require = []bearer.Claim{{}} },
+			"bearer: Profile.Require: a Claim without a name",
+		},
+		{
+			"a Claim with an empty name in Forbid", func(c *bearer.Config) { c.Profile.Forbid = []bearer.Claim{bearer.Has("")} },
+			"bearer: Profile.Forbid: a Claim without a name",
+		},
 		{"an empty path of roles", func(c *bearer.Config) { c.Profile.Roles = [][]string{{}} }, "bearer: Profile.Roles: "},
 		{"an empty name in a path of roles", func(c *bearer.Config) { c.Profile.Roles = [][]string{{"a", ""}} }, "bearer: Profile.Roles: "},
 		{"a lifetime above 30 days", func(c *bearer.Config) { c.Profile.MaxLifetime = 721 * 3600e9 }, "bearer: Profile.MaxLifetime: "},
@@ -212,9 +230,18 @@ func TestNewRefusesProfiles(t *testing.T) {
 		{"a tenant with a line break", func(c *bearer.Config) { entra(c); c.Tenants = []string{"a\n"} }, "bearer: Tenants: "},
 
 		{"tenants", entra, ""},
-		{"a template without tenants", func(c *bearer.Config) { entra(c); c.Tenants = nil }, "bearer: Tenants: Issuer has {tenant} in it: write the accepted tenants, or set TenantAllowed"},
-		{"a template with Discovery", func(c *bearer.Config) { entra(c); c.Keys, c.Discovery = nil, true }, "bearer: Discovery: it needs one issuer"},
-		{"tenants without a template", func(c *bearer.Config) { entra(c); c.Issuer = issuer }, "bearer: Tenants: Issuer has no {tenant} in it"},
+		{
+			"a template without tenants", func(c *bearer.Config) { entra(c); c.Tenants = nil },
+			"bearer: Tenants: Issuer has {tenant} in it: write the accepted tenants, or set TenantAllowed",
+		},
+		{
+			"a template with Discovery", func(c *bearer.Config) { entra(c); c.Keys, c.Discovery = nil, true },
+			"bearer: Discovery: it needs one issuer",
+		},
+		{
+			"tenants without a template", func(c *bearer.Config) { entra(c); c.Issuer = issuer },
+			"bearer: Tenants: Issuer has no {tenant} in it",
+		},
 		{
 			"a template and a Profile without tenants", func(c *bearer.Config) { entra(c); c.Profile = bearer.Auth0() },
 			"bearer: Issuer: {tenant} in it needs a Profile with a Tenant, and the one of Auth0 has none",
@@ -273,7 +300,10 @@ func TestKeyOfAnotherTenant(t *testing.T) {
 		{"of another tenant", "https://login.microsoftonline.com/" + personal + "/v2.0", "401 credential_invalid"},
 		{"of a tenant whose id begins so", "https://login.microsoftonline.com/" + tenant + "0/v2.0", "401 credential_invalid"},
 	} {
-		for _, issuer := range []string{"https://login.microsoftonline.com/{tenant}/v2.0", "https://login.microsoftonline.com/" + tenant + "/v2.0"} {
+		for _, issuer := range []string{
+			"https://login.microsoftonline.com/{tenant}/v2.0",
+			"https://login.microsoftonline.com/" + tenant + "/v2.0",
+		} {
 			t.Run(tt.name+", "+issuer, func(t *testing.T) {
 				key := jwk("ec", ecKey())
 				if tt.issuer != "" {

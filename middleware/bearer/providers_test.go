@@ -165,7 +165,10 @@ func TestDecoratedIDTokensAreRefused(t *testing.T) {
 		for _, name := range []string{"nonce", "at_hash", "c_hash", "hd"} {
 			c = c.without(name)
 		}
-		for name, value := range (object{"client_id": p.client, "azp": p.client, "cid": p.client, "jti": "j", "scope": "a", "roles": []string{"a"}}) {
+		for name, value := range (object{
+			"client_id": p.client,
+			"azp":       p.client, "cid": p.client, "jti": "j", "scope": "a", "roles": []string{"a"},
+		}) {
 			if _, has := c[name]; !has {
 				c[name] = value
 			}
@@ -187,17 +190,38 @@ func TestWhatTheTokensOfProductsBecome(t *testing.T) {
 		session       string // the claim, before it is hashed
 		client        string
 	}{
-		{product: auth0(), subject: "auth0|123456", scopes: []string{"openid", "profile", "read:patients", "read:admin"}, roles: []string{"read:patients"}, client: "my_client_id"},
-		{product: okta(), subject: "00uid4BxXw6I6TV4m0g3", scopes: []string{"openid", "email", "flights"}, roles: []string{"Everyone"}, client: "nmdP1fcyvdVO11AL7ECm"},
-		{product: keycloak(), subject: "36fa0f91-f94d-4a0c-afed-6b7d952e47da", scopes: []string{"openid", "email"}, roles: []string{"buyer", "offline_access", "refund"}, session: "2a88c258-f73a-4103-b862-e1fbd8f4e04e", client: "shop-web"},
-		{product: entraV2(), subject: "HKZpfaHyWadeOouYlitjrI-KffTm222X5rrV3xDqfKQ", scopes: []string{"access_as_user", "files.read"}, roles: []string{"Survey.Read"}, session: "00123456-0000", client: "0a1b2c3d-1111-4843-9ff4-e66a39bb12e3"},
-		{product: entraV1(), subject: "l3_roISQU222bULS9yi2k0XpqpOiMz5H3ZACo1GeXA", scopes: []string{"user_impersonation"}, client: "75dbe77f-10a3-4e59-85fd-8c127544f17c"},
-		{product: cognito(), subject: "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee", scopes: []string{"phone", "openid", "profile", "email"}, roles: []string{"testgroup"}, client: "57cbishk4j24pabc1234567890"},
+		{
+			product: auth0(), subject: "auth0|123456", scopes: []string{"openid", "profile", "read:patients", "read:admin"},
+			roles: []string{"read:patients"}, client: "my_client_id",
+		},
+		{
+			product: okta(), subject: "00uid4BxXw6I6TV4m0g3", scopes: []string{"openid", "email", "flights"},
+			roles: []string{"Everyone"}, client: "nmdP1fcyvdVO11AL7ECm",
+		},
+		{
+			product: keycloak(), subject: "36fa0f91-f94d-4a0c-afed-6b7d952e47da", scopes: []string{"openid", "email"},
+			roles: []string{"buyer", "offline_access", "refund"}, session: "2a88c258-f73a-4103-b862-e1fbd8f4e04e", client: "shop-web",
+		},
+		{
+			product: entraV2(), subject: "HKZpfaHyWadeOouYlitjrI-KffTm222X5rrV3xDqfKQ", scopes: []string{"access_as_user", "files.read"},
+			roles: []string{"Survey.Read"}, session: "00123456-0000", client: "0a1b2c3d-1111-4843-9ff4-e66a39bb12e3",
+		},
+		{
+			product: entraV1(), subject: "l3_roISQU222bULS9yi2k0XpqpOiMz5H3ZACo1GeXA",
+			scopes: []string{"user_impersonation"}, client: "75dbe77f-10a3-4e59-85fd-8c127544f17c",
+		},
+		{
+			product: cognito(), subject: "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee", scopes: []string{"phone", "openid", "profile", "email"},
+			roles: []string{"testgroup"}, client: "57cbishk4j24pabc1234567890",
+		},
 		{product: google(), subject: "113774264463038321964", client: "113774264463038321964"},
 		{product: firebase(), subject: "lk5L3Dj4"},
 		{product: zitadel(), subject: "77776025198584418", roles: []string{"admin", "reader"}, client: "69234237810729234"},
 		{product: hydra(), subject: "25ec04ec-ccf3", scopes: []string{"openid", "offline"}, client: "9b2cdc3d-34a7-4b52-88b2-a4e3ad3a3a0f"},
-		{product: supabase(), subject: "123e4567-e89b-12d3-a456-426614174001", roles: []string{"authenticated", "editor"}, session: "123e4567-e89b-12d3-a456-426614174000"},
+		{
+			product: supabase(), subject: "123e4567-e89b-12d3-a456-426614174001",
+			roles: []string{"authenticated", "editor"}, session: "123e4567-e89b-12d3-a456-426614174000",
+		},
 	} {
 		t.Run(tt.product.name, func(t *testing.T) {
 			t.Parallel()

@@ -43,10 +43,12 @@ func TestResourceMetadata(t *testing.T) {
 				}
 			}
 			res := answerOf(h, httptest.NewRequest("GET", c.metadata, nil))
-			if res.StatusCode != 200 || res.Header.Get("Content-Type") != "application/json" || res.Header.Get("Access-Control-Allow-Origin") != "*" {
+			if res.StatusCode != 200 || res.Header.Get("Content-Type") != "application/json" ||
+				res.Header.Get("Access-Control-Allow-Origin") != "*" {
 				t.Errorf("the metadata: %d %v", res.StatusCode, res.Header)
 			}
-			want := `{"resource":"` + c.resource + `","authorization_servers":["https://issuer.example"],"bearer_methods_supported":["header"],"scopes_supported":["read"]}`
+			want := `{"resource":"` + c.resource +
+				`","authorization_servers":["https://issuer.example"],"bearer_methods_supported":["header"],"scopes_supported":["read"]}`
 			if got := bodyOf(t, res); got != want {
 				t.Errorf("the metadata is %s, want %s", got, want)
 			}
@@ -63,13 +65,15 @@ func TestMetadataOfSeveralIssuers(t *testing.T) {
 		t.Fatal(err)
 	}
 	res := answerOf(both.Metadata(http.NotFoundHandler()), httptest.NewRequest("GET", "/.well-known/oauth-protected-resource", nil))
-	want := `{"resource":"https://api.example","authorization_servers":["https://issuer.example","https://login.example/a/v2.0","https://login.example/b/v2.0"],"bearer_methods_supported":["header"]}`
+	want := `{"resource":"https://api.example","authorization_servers":["https://issuer.example","https://login.example/a/v2.0",` +
+		`"https://login.example/b/v2.0"],"bearer_methods_supported":["header"]}`
 	if got := bodyOf(t, res); got != want {
 		t.Errorf("the metadata is %s, want %s", got, want)
 	}
 	other := config()
 	other.Issuer, other.Resource = "https://other.example", "https://other-api.example"
-	if _, err := bearer.NewIssuers(newAuthenticator(t, one), newAuthenticator(t, other)); err == nil || !strings.Contains(err.Error(), "Resource differs") {
+	if _, err := bearer.NewIssuers(newAuthenticator(t, one), newAuthenticator(t, other)); err == nil ||
+		!strings.Contains(err.Error(), "Resource differs") {
 		t.Errorf("two names of this service: %v", err)
 	}
 }

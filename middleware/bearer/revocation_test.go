@@ -143,7 +143,8 @@ func TestTheSessionHandleOfAnIssuer(t *testing.T) {
 	a := newAuthenticator(t, cfg)
 	tok := token(header(), claims().with("sid", "s1"))
 	p, err := a.Authenticate(request(tok))
-	if err != nil || p.SessionHandle != bearer.SessionHandle(issuer, "s1") || p.SessionHandle == bearer.SessionHandle("https://other.example", "s1") {
+	if err != nil || p.SessionHandle != bearer.SessionHandle(issuer, "s1") ||
+		p.SessionHandle == bearer.SessionHandle("https://other.example", "s1") {
 		t.Fatalf("%q %v", p.SessionHandle, err)
 	}
 	_ = cfg.Revocations.Revoke(t.Context(), middleware.Revocation{SessionHandle: bearer.SessionHandle(issuer, "s1")})
@@ -187,10 +188,26 @@ func TestAlive(t *testing.T) {
 		want string
 	}{
 		{"a token", middleware.Principal{Issuer: issuer, Subject: "alice", TokenHandle: "x", Expires: now.Add(time.Minute)}, "accepted"},
-		{"a ticket issued for a token", middleware.Principal{Issuer: issuer, Subject: "alice", TokenHandle: "revoked", Method: "ticket"}, "401 credential_revoked"},
-		{"a revoked token", middleware.Principal{Issuer: issuer, Subject: "alice", TokenHandle: "revoked", Expires: now.Add(time.Minute)}, "401 credential_revoked"},
-		{"an expired token", middleware.Principal{Issuer: issuer, Subject: "alice", TokenHandle: "x", Expires: now.Add(-time.Minute)}, expired},
-		{"another issuer's token", middleware.Principal{Issuer: "https://third.example", Subject: "alice", TokenHandle: "revoked"}, "accepted"},
+		{
+			"a ticket issued for a token",
+			middleware.Principal{Issuer: issuer, Subject: "alice", TokenHandle: "revoked", Method: "ticket"},
+			"401 credential_revoked",
+		},
+		{
+			"a revoked token",
+			middleware.Principal{Issuer: issuer, Subject: "alice", TokenHandle: "revoked", Expires: now.Add(time.Minute)},
+			"401 credential_revoked",
+		},
+		{
+			"an expired token",
+			middleware.Principal{Issuer: issuer, Subject: "alice", TokenHandle: "x", Expires: now.Add(-time.Minute)},
+			expired,
+		},
+		{
+			"another issuer's token",
+			middleware.Principal{Issuer: "https://third.example", Subject: "alice", TokenHandle: "revoked"},
+			"accepted",
+		},
 		{"a session", middleware.Principal{Issuer: issuer, Subject: "alice", SessionHandle: "x"}, "accepted"},
 	} {
 		for _, x := range []middleware.Revocable{a, both} {

@@ -19,22 +19,43 @@ func TestRolesOfAToken(t *testing.T) {
 		want      []string
 		refused   bool
 	}{
-		{name: "an object that says no", paths: [][]string{{"perms"}}, claims: object{"perms": object{"admin": false, "staff": nil, "buyer": true, "seller": object{}}}, want: []string{"buyer", "seller"}},
+		{
+			name: "an object that says no", paths: [][]string{{"perms"}},
+			claims: object{"perms": object{"admin": false, "staff": nil, "buyer": true, "seller": object{}}},
+			want:   []string{"buyer", "seller"},
+		},
 		{name: "a string", paths: [][]string{{"role"}}, claims: object{"role": "admin"}, want: []string{"admin"}},
 		{name: "a list", paths: [][]string{{"roles"}}, claims: object{"roles": []string{"b", "a"}}, want: []string{"a", "b"}},
 		{name: "an empty list", paths: [][]string{{"roles"}}, claims: object{"roles": []string{}}},
-		{name: "the names of an object", paths: [][]string{{"roles"}}, claims: object{"roles": object{"b": object{"org": "x"}, "a": 1}}, want: []string{"a", "b"}},
+		{
+			name: "the names of an object", paths: [][]string{{"roles"}},
+			claims: object{"roles": object{"b": object{"org": "x"}, "a": 1}}, want: []string{"a", "b"},
+		},
 		{name: "an empty object", paths: [][]string{{"roles"}}, claims: object{"roles": object{}}},
-		{name: "within a claim", paths: [][]string{{"realm_access", "roles"}}, claims: object{"realm_access": object{"roles": []string{"a"}, "x": 1}}, want: []string{"a"}},
-		{name: "three levels down", paths: [][]string{{"a", "b", "c"}}, claims: object{"a": object{"b": object{"c": "d"}}}, want: []string{"d"}},
+		{
+			name: "within a claim", paths: [][]string{{"realm_access", "roles"}},
+			claims: object{"realm_access": object{"roles": []string{"a"}, "x": 1}}, want: []string{"a"},
+		},
+		{
+			name: "three levels down", paths: [][]string{{"a", "b", "c"}},
+			claims: object{"a": object{"b": object{"c": "d"}}}, want: []string{"d"},
+		},
 		{name: "not there", paths: [][]string{{"roles"}, {"a", "b"}}, claims: object{"a": object{}}},
 		{name: "null", paths: [][]string{{"roles"}}, claims: object{"roles": nil}},
 		{name: "null on the way", paths: [][]string{{"a", "b"}}, claims: object{"a": nil}},
-		{name: "two paths, and a role in both", paths: [][]string{{"r"}, {"s"}}, claims: object{"r": []string{"b", "a"}, "s": "b"}, want: []string{"a", "b"}},
+		{
+			name: "two paths, and a role in both", paths: [][]string{{"r"}, {"s"}},
+			claims: object{"r": []string{"b", "a"}, "s": "b"}, want: []string{"a", "b"},
+		},
 		{name: "a name with an escape", paths: [][]string{{"roles"}}, claims: object{"roles": object{"a\"b": 1}}, want: []string{"a\"b"}},
 		{
-			name: "of the client that is the audience", paths: [][]string{{"resource_access", "{audience}", "roles"}}, audiences: []string{"api"},
-			claims: object{"aud": "api", "resource_access": object{"api": object{"roles": []string{"a"}}, "web": object{"roles": []string{"b"}}}}, want: []string{"a"},
+			name: "of the client that is the audience", paths: [][]string{{"resource_access", "{audience}", "roles"}},
+			audiences: []string{"api"},
+			claims: object{
+				"aud":             "api",
+				"resource_access": object{"api": object{"roles": []string{"a"}}, "web": object{"roles": []string{"b"}}},
+			},
+			want: []string{"a"},
 		},
 		{
 			name: "of each audience", paths: [][]string{{"resource_access", "{audience}"}}, audiences: []string{"api", "web"},

@@ -172,7 +172,8 @@ func (c *rules) isForUs(got *claims, members []member) error {
 		return fmt.Errorf("%w: aud is %.200s; want one of Config.Audience, %.200q", errAudience, got.aud, c.audiences)
 	}
 	if len(c.clients) > 0 && !slices.Contains(c.clients, got.clientID) {
-		return fmt.Errorf("%w: %s is %.80q; want one of Config.Clients, %.200q", errClient, strings.Join(c.profile.ClientIDs, " or "), got.clientID, c.clients)
+		return fmt.Errorf("%w: %s is %.80q; want one of Config.Clients, %.200q",
+			errClient, strings.Join(c.profile.ClientIDs, " or "), got.clientID, c.clients)
 	}
 	return nil
 }
@@ -186,7 +187,8 @@ func (c *rules) optional(name string) bool { return slices.Contains(c.profile.Op
 // plus leeway (RFC 7519 §4.1.4, §4.1.5).
 func (v *verified) current(now time.Time) error {
 	if now.Before(v.notBefore) {
-		return fmt.Errorf("%w: nbf or iat is %v beyond Config.Leeway; compare the clocks", errNotYet, v.notBefore.Sub(now).Round(time.Second))
+		return fmt.Errorf("%w: nbf or iat is %v beyond Config.Leeway; compare the clocks",
+			errNotYet, v.notBefore.Sub(now).Round(time.Second))
 	}
 	if !now.Before(v.principal.Expires) {
 		return fmt.Errorf("%w: %v ago, Config.Leeway included", errExpired, now.Sub(v.principal.Expires).Round(time.Second))

@@ -12,7 +12,8 @@ const burst = 3
 var (
 	errNoSet   = fmt.Errorf("%w: none were fetched yet, or they are older than MaxStale; the log has why", errUnavailable)
 	errNoFetch = fmt.Errorf("%w: the key of the token may be newer than those, and the last fetch failed; the log has why", errUnavailable)
-	errTooSoon = fmt.Errorf("%w: the key of the token may be newer than those, which are fetched three times in a CoolDown at most", errUnavailable)
+	errTooSoon = fmt.Errorf("%w: the key of the token may be newer than those, which are fetched three times in a CoolDown at most",
+		errUnavailable)
 )
 
 // usable returns the current set; nil if there is none or it is too old.

@@ -38,7 +38,10 @@ func TestPause(t *testing.T) {
 	}{
 		{name: "shorter than a look", d: 3 * time.Second, took: 3 * time.Second, want: true},
 		{name: "of several looks", d: 65 * time.Second, took: 65 * time.Second, want: true},
-		{name: "an attempt is scheduled", d: time.Hour, end: func(s *source, _ func()) { s.wake <- struct{}{} }, took: 25 * time.Second, want: true},
+		{
+			name: "an attempt is scheduled", d: time.Hour, end: func(s *source, _ func()) { s.wake <- struct{}{} },
+			took: 25 * time.Second, want: true,
+		},
 		{name: "it is closed", d: time.Hour, end: func(_ *source, cancel func()) { cancel() }, took: 25 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -42,8 +42,16 @@ func TestTokenInASubprotocol(t *testing.T) {
 		{"none", []string{"chat"}, nil, "nothing"},
 		{"alone: a browser fails where none is selected", []string{offer + b64good}, nil, malformed},
 		{"two", []string{offer + b64good + ", chat, " + offer + b64good}, nil, malformed},
-		{"and in Authorization", []string{"chat, " + offer + b64good}, func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+good) }, malformed},
-		{"beside another scheme in Authorization", []string{"chat, " + offer + b64good}, func(r *http.Request) { r.Header.Set("Authorization", "Basic dTpw") }, malformed},
+		{
+			"and in Authorization",
+			[]string{"chat, " + offer + b64good},
+			func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+good) }, malformed,
+		},
+		{
+			"beside another scheme in Authorization",
+			[]string{"chat, " + offer + b64good},
+			func(r *http.Request) { r.Header.Set("Authorization", "Basic dTpw") }, malformed,
+		},
 		{"not encoded", []string{"chat, " + offer + good}, nil, malformed},
 		{"padded", []string{"chat, " + offer + b64good + "="}, nil, malformed},
 		{"not canonical (RFC 4648 §3.5)", []string{"chat, " + offer + "YR"}, nil, malformed},
@@ -57,7 +65,11 @@ func TestTokenInASubprotocol(t *testing.T) {
 		{"beside a ticket, which is no real one", []string{"ticket.x, " + offer + b64good}, nil, malformed},
 		{"beside what is no token (RFC 6455 §4.1)", []string{"ch@t, " + offer + b64good}, nil, malformed},
 		{"its Upgrade lost on the way", []string{"chat, " + offer + b64good}, func(r *http.Request) { r.Header.Del("Upgrade") }, malformed},
-		{"on a handshake by POST (RFC 6455 §4.1)", []string{"chat, " + offer + b64good}, func(r *http.Request) { r.Method = "POST" }, malformed},
+		{
+			"on a handshake by POST (RFC 6455 §4.1)",
+			[]string{"chat, " + offer + b64good},
+			func(r *http.Request) { r.Method = "POST" }, malformed,
+		},
 		{"on a handshake by DELETE", []string{"chat, " + offer + b64good}, func(r *http.Request) { r.Method = "DELETE" }, malformed},
 		{"an opaque one", []string{"chat, " + offer + b64([]byte("opaque"))}, nil, invalid},
 		{"an expired one", []string{"chat, " + offer + b64([]byte(token(header(), claims().with("exp", 1))))}, nil, expired},
@@ -103,7 +115,8 @@ func TestTokenInASubprotocol(t *testing.T) {
 func TestIssuersAgreeOnSubprotocols(t *testing.T) {
 	cfg := config()
 	cfg.Issuer, cfg.FromSubprotocol = "https://other.example", true
-	if _, err := bearer.NewIssuers(newAuthenticator(t, config()), newAuthenticator(t, cfg)); err == nil || !strings.Contains(err.Error(), "FromSubprotocol differs") {
+	if _, err := bearer.NewIssuers(newAuthenticator(t, config()), newAuthenticator(t, cfg)); err == nil ||
+		!strings.Contains(err.Error(), "FromSubprotocol differs") {
 		t.Errorf("got %v", err)
 	}
 	var zero *bearer.Issuers

@@ -19,7 +19,8 @@ func TestAKeyOfOneTenantSignsForNoOther(t *testing.T) {
 	)
 	v2, v1 := entraV2(), entraV1()
 	several := func(c *bearer.Config) {
-		c.Issuer, c.Tenants = "https://login.microsoftonline.com/{tenant}/v2.0", []string{entraTenant, "9188040d-6c67-4c5b-b112-36a304b66dad"}
+		c.Issuer, c.Tenants = "https://login.microsoftonline.com/{tenant}/v2.0",
+			[]string{entraTenant, "9188040d-6c67-4c5b-b112-36a304b66dad"}
 	}
 	one := func(*bearer.Config) {}
 	for _, tt := range []struct {
@@ -33,8 +34,14 @@ func TestAKeyOfOneTenantSignsForNoOther(t *testing.T) {
 		{name: "several tenants, the key of all", of: v2, change: several, keyIssuer: template, want: "accepted"},
 		{name: "several tenants, the key of this one", of: v2, change: several, keyIssuer: v2.issuer, want: "accepted"},
 		{name: "several tenants, the key of personal accounts", of: v2, change: several, keyIssuer: personal, want: invalid},
-		{name: "several tenants, a key of no tenant", of: v2, change: several, keyIssuer: "https://login.microsoftonline.com", want: invalid},
-		{name: "several tenants, a key with a tenant that begins with this one", of: v2, change: several, keyIssuer: "https://login.microsoftonline.com/" + entraTenant + "x/v2.0", want: invalid},
+		{
+			name: "several tenants, a key of no tenant", of: v2,
+			change: several, keyIssuer: "https://login.microsoftonline.com", want: invalid,
+		},
+		{
+			name: "several tenants, a key with a tenant that begins with this one",
+			of:   v2, change: several, keyIssuer: "https://login.microsoftonline.com/" + entraTenant + "x/v2.0", want: invalid,
+		},
 		{name: "one tenant, the key of all", of: v2, change: one, keyIssuer: template, want: "accepted"},
 		{name: "one tenant, the key of personal accounts", of: v2, change: one, keyIssuer: personal, want: invalid},
 		{name: "version 1.0, the key of all", of: v1, change: one, keyIssuer: template, want: "accepted"},
@@ -55,7 +62,10 @@ func TestAKeyOfOneTenantSignsForNoOther(t *testing.T) {
 			if got := outcomeOf(a, signed(tt.of.header, access)); got != tt.want {
 				t.Errorf("an access token: %s, want %s", got, tt.want)
 			}
-			for name, lie := range map[string]object{"no tid": access.without("tid"), "the tid of the key": access.with("tid", "9188040d-6c67-4c5b-b112-36a304b66dad")} {
+			for name, lie := range map[string]object{
+				"no tid":             access.without("tid"),
+				"the tid of the key": access.with("tid", "9188040d-6c67-4c5b-b112-36a304b66dad"),
+			} {
 				if got := outcomeOf(a, signed(tt.of.header, lie)); tt.want == invalid && got != invalid {
 					t.Errorf("an access token with %s: %s", name, got)
 				}

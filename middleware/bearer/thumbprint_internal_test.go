@@ -20,7 +20,8 @@ func TestThumbprints(t *testing.T) {
 		},
 		{
 			"RFC 9449 §4.2, §6.1",
-			`{"kty":"EC","kid":"a","x":"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs","y":"9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA","crv":"P-256"}`,
+			`{"kty":"EC","kid":"a","x":"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs",` +
+				`"y":"9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA","crv":"P-256"}`,
 			"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I",
 		},
 		{

@@ -176,7 +176,10 @@ func TestNewKidsAreLookedForThreeTimesPerCoolDown(t *testing.T) {
 func TestWithoutAnswerNobodyWaitsLong(t *testing.T) { // 503 within 2 s
 	synctest.Test(t, func(t *testing.T) {
 		hang := roundTrip(func(r *http.Request) (*http.Response, error) { <-r.Context().Done(); return nil, r.Context().Err() })
-		a := newAuthenticator(t, bearer.Config{Issuer: issuer, Audience: []string{audience}, JWKS: issuer, HTTPClient: &http.Client{Transport: hang}})
+		a := newAuthenticator(t, bearer.Config{
+			Issuer:   issuer,
+			Audience: []string{audience}, JWKS: issuer, HTTPClient: &http.Client{Transport: hang},
+		})
 		tok := token(header(), claims())
 		answers := make(chan time.Duration, 1000)
 		start := time.Now()
@@ -210,7 +213,8 @@ func TestAWithdrawnKidIsNotNew(t *testing.T) {
 		i := &issuerInMemory{}
 		i.serves(keys(jwk("ec", ecKey()), jwk("old", otherEC())))
 		a := newAuthenticator(t, i.config())
-		old := sign(otherEC(), "ES256", header().with("kid", "old").String(), claims().with("exp", time.Now().Add(time.Hour).Unix()).String())
+		old := sign(otherEC(), "ES256", header().with("kid", "old").String(),
+			claims().with("exp", time.Now().Add(time.Hour).Unix()).String())
 		if got := outcomeOf(a, old); got != "accepted" {
 			t.Fatal(got)
 		}

@@ -54,14 +54,38 @@ func TestAWithdrawnKeyEndsItsTokens(t *testing.T) {
 			alive, authenticate string // of the old key
 		}{
 			{name: "before a change", change: func() {}, after: 5 * time.Minute, alive: "accepted", authenticate: "accepted"},
-			{name: "the issuer is down", change: func() { i.set.Store(nil) }, after: 50 * time.Minute, alive: "accepted", authenticate: "accepted"},
-			{name: "it was down for longer than MaxStale", change: func() {}, after: 15 * time.Minute, alive: unavailable, authenticate: unavailable},
-			{name: "it is back", change: func() { i.serves(keys(old, stays)) }, after: 15 * time.Second, alive: "accepted", authenticate: "accepted"},
-			{name: "the key has another kid", change: func() { i.serves(keys(jwk("older", ecKey()), stays)) }, after: 5 * time.Minute, alive: "accepted", authenticate: invalid},
-			{name: "it is withdrawn", change: func() { i.serves(keys(stays)) }, after: 5 * time.Minute, alive: expired, authenticate: invalid},
-			{name: "and an earlier one is published again", change: func() { i.serves(keys(old, stays)) }, after: 5 * time.Minute, alive: "accepted", authenticate: "accepted"},
-			{name: "it is withdrawn again", change: func() { i.serves(keys(stays)) }, after: 5 * time.Minute, alive: expired, authenticate: invalid},
-			{name: "the issuer is down since", change: func() { i.set.Store(nil) }, after: 20 * time.Minute, alive: expired, authenticate: unavailable},
+			{
+				name: "the issuer is down", change: func() { i.set.Store(nil) },
+				after: 50 * time.Minute, alive: "accepted", authenticate: "accepted",
+			},
+			{
+				name: "it was down for longer than MaxStale", change: func() {},
+				after: 15 * time.Minute, alive: unavailable, authenticate: unavailable,
+			},
+			{
+				name: "it is back", change: func() { i.serves(keys(old, stays)) },
+				after: 15 * time.Second, alive: "accepted", authenticate: "accepted",
+			},
+			{
+				name: "the key has another kid", change: func() { i.serves(keys(jwk("older", ecKey()), stays)) },
+				after: 5 * time.Minute, alive: "accepted", authenticate: invalid,
+			},
+			{
+				name: "it is withdrawn", change: func() { i.serves(keys(stays)) },
+				after: 5 * time.Minute, alive: expired, authenticate: invalid,
+			},
+			{
+				name: "and an earlier one is published again", change: func() { i.serves(keys(old, stays)) },
+				after: 5 * time.Minute, alive: "accepted", authenticate: "accepted",
+			},
+			{
+				name: "it is withdrawn again", change: func() { i.serves(keys(stays)) },
+				after: 5 * time.Minute, alive: expired, authenticate: invalid,
+			},
+			{
+				name: "the issuer is down since", change: func() { i.set.Store(nil) },
+				after: 20 * time.Minute, alive: expired, authenticate: unavailable,
+			},
 		} {
 			step.change()
 			time.Sleep(step.after)
@@ -131,7 +155,8 @@ func TestASocketEndsWithTheKeyOfItsToken(t *testing.T) {
 		s := socketServer(t, live.Timeouts{Recheck: time.Minute}, a)
 		ended := map[string]chan error{}
 		for kid, key := range map[string]any{"old": ecKey(), "stays": otherEC()} {
-			c, _, err := s.Dial(t.Context(), "/", &websocket.DialOptions{HTTPHeader: http.Header{"Authorization": {"Bearer " + lasting(kid, key)}}})
+			c, _, err := s.Dial(t.Context(), "/",
+				&websocket.DialOptions{HTTPHeader: http.Header{"Authorization": {"Bearer " + lasting(kid, key)}}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -174,7 +199,10 @@ func socketServer(t *testing.T, timeouts live.Timeouts, a middleware.Authenticat
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := ws.New(ws.Config{Auth: auth, Origins: origins, Live: registry, Log: quiet, Serve: func(_ context.Context, c *ws.Conn) error { return c.PushOnly() }})
+	h, err := ws.New(ws.Config{
+		Auth: auth, Origins: origins,
+		Live: registry, Log: quiet, Serve: func(_ context.Context, c *ws.Conn) error { return c.PushOnly() },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,10 +24,20 @@ func TestAccessLogSaysWhyAResponseEnded(t *testing.T) {
 		handler func(rw http.ResponseWriter, r *http.Request)
 		want    string
 	}{
-		{"an event stream", Revoked, func(rw http.ResponseWriter, r *http.Request) { beginEvents(rw); wait(rw, r) }, "end.code=3000 end.reason=revoked"},
-		{"a download, aborted", Forbidden, func(rw http.ResponseWriter, r *http.Request) { _, _ = rw.Write([]byte("half")); wait(rw, r) }, "panic=true end.code=3003 end.reason=forbidden"},
+		{
+			"an event stream", Revoked, func(rw http.ResponseWriter, r *http.Request) { beginEvents(rw); wait(rw, r) },
+			"end.code=3000 end.reason=revoked",
+		},
+		{
+			"a download, aborted", Forbidden,
+			func(rw http.ResponseWriter, r *http.Request) { _, _ = rw.Write([]byte("half")); wait(rw, r) },
+			"panic=true end.code=3003 end.reason=forbidden",
+		},
 		{"a long poll, refused", Expired, wait, "end.code=3000 end.reason=expired"},
-		{"with the error behind it", Later.Wrap(errors.New("the store is down")), wait, `end.code=1013 end.reason=later end.cause="the store is down"`},
+		{
+			"with the error behind it", Later.Wrap(errors.New("the store is down")),
+			wait, `end.code=1013 end.reason=later end.cause="the store is down"`,
+		},
 		{"a WebSocket", Revoked, func(rw http.ResponseWriter, _ *http.Request) {
 			rw.WriteHeader(http.StatusSwitchingProtocols)
 			conn, _, err := rw.(http.Hijacker).Hijack()
@@ -63,7 +73,8 @@ func TestAccessLogSaysWhyAResponseEnded(t *testing.T) {
 				<-done
 				_ = client.Close()
 				line := strings.TrimSuffix(log.String(), "\n")
-				if !strings.Contains(line, test.want) || test.cause == nil && strings.Contains(line, "end.") || strings.Contains(line, "\n") {
+				if !strings.Contains(line, test.want) || test.cause == nil && strings.Contains(line, "end.") ||
+					strings.Contains(line, "\n") {
 					t.Errorf("%s\nwant %s", line, test.want)
 				}
 			})

@@ -152,7 +152,8 @@ func (g *Registry) vouched(ctx context.Context, v *middleware.Voucher) (*follow,
 	}
 	p := v.Shared(contextkey.Key())
 	if !p.Expires.IsZero() && time.Until(p.Expires.Round(0)) <= 0 {
-		return nil, nil, middleware.Unauthorized(middleware.ReasonCredentialExpired, fmt.Errorf("live: the credential expired at %v", p.Expires))
+		return nil, nil, middleware.Unauthorized(middleware.ReasonCredentialExpired,
+			fmt.Errorf("live: the credential expired at %v", p.Expires))
 	}
 	f, err := g.follow(ctx, v.Auth())
 	if err != nil {
@@ -170,7 +171,8 @@ func (b *Binding) enter(p *middleware.Principal, perPrincipal int) error {
 	g := b.registry
 	b.principal.Store(p)
 	if !g.index.add(b, p, perPrincipal) {
-		return g.refuse(http.StatusTooManyRequests, middleware.ReasonTooManyConnections, fmt.Errorf("live: Limits.PerPrincipal is reached: %d", perPrincipal))
+		return g.refuse(http.StatusTooManyRequests, middleware.ReasonTooManyConnections,
+			fmt.Errorf("live: Limits.PerPrincipal is reached: %d", perPrincipal))
 	}
 	b.expires = g.until(p.Expires)
 	b.stage.Store(bound)
@@ -202,7 +204,10 @@ func (b *Binding) Leave(cause *Cause) {
 		g.addresses.leave(b.share)
 		g.open.Add(-1)
 		if opened && cause != nil {
-			g.emit(Event{Kind: Ended, ID: b.ID(), Principal: *b.principal.Load(), Cause: cause, Lasted: time.Duration(g.Now() - b.opened.Load())})
+			g.emit(Event{
+				Kind: Ended, ID: b.ID(), Principal: *b.principal.Load(),
+				Cause: cause, Lasted: time.Duration(g.Now() - b.opened.Load()),
+			})
 		}
 		g.await(-1)
 	}

@@ -35,26 +35,56 @@ type Config struct {
 // Limits bound the number of members. 0 is the default, a negative value an error; no value
 // means "unlimited".
 type Limits struct {
-	Connections      int // in all, those being opened included; default 10,000; beyond: 503 `overloaded` with Retry-After
-	PerPrincipal     int // per issuer and subject, the anonymous not counted; default 64, or Connections if that is less; beyond: 429 `too_many_connections`
-	PerAddress       int // per client address, IPv6 by its /64, unknown ones not counted; default a tenth of Connections, at least 1; beyond: 429 `too_many_connections`
-	ReadableRefusals int // connections at once that are completed only to report a refusal; default 64
+	// Connections is in all, those being opened included. Default 10,000. Beyond: 503
+	// `overloaded` with Retry-After.
+	Connections int
+
+	// PerPrincipal is per issuer and subject; the anonymous are not counted. Default 64, or
+	// Connections if that is less. Beyond: 429 `too_many_connections`.
+	PerPrincipal int
+
+	// PerAddress is per client address, IPv6 by its /64; unknown ones are not counted. Default
+	// a tenth of Connections, at least 1. Beyond: 429 `too_many_connections`.
+	PerAddress int
+
+	// ReadableRefusals are connections at once that are completed only to report a refusal.
+	// Default 64.
+	ReadableRefusals int
 }
 
 // Timeouts bound how long a credential is trusted without asking, and how a shutdown is
 // spread. 0 is the default, a negative value an error. They are kept with a resolution of a
 // quarter of a second, Grace exactly.
 type Timeouts struct {
-	Recheck time.Duration // between two questions to the Auth whether a credential is good, less up to a fifth of jitter; default 5 min
-	Stale   time.Duration // since its last good answer, without the time in which it waits to be asked while the Auth answers about others; default 15 min or 3 × Recheck, at least 2 × Recheck; beyond: 1013 `later`
-	MaxAge  time.Duration // of a connection, less up to a tenth of jitter; default 24 h; beyond: 3000 `reauth`
-	Grace   time.Duration // for what [Registry.Handler] binds: from the end of the context to refused writes, and from there to the cut; of a hijacked connection, from the close frame to the cut; default 1 s
-	Spread  time.Duration // over which Shutdown spreads the ends, at most half of the time that its context leaves; default 5 s
+	// Recheck is the time between two questions to the Auth whether a credential is good, less
+	// up to a fifth of jitter. Default 5 min.
+	Recheck time.Duration
+
+	// Stale counts from the last good answer, without the time in which a member waits to be
+	// asked about while the Auth answers about others. Default 15 min or 3 × Recheck, at least
+	// 2 × Recheck. Beyond: 1013 `later`.
+	Stale time.Duration
+
+	// MaxAge is that of a connection, less up to a tenth of jitter. Default 24 h. Beyond: 3000
+	// `reauth`.
+	MaxAge time.Duration
+
+	// Grace is for what [Registry.Handler] binds: from the end of the context to refused writes,
+	// and from there to the cut; of a hijacked connection, from the close frame to the cut.
+	// Default 1 s.
+	Grace time.Duration
+
+	// Spread is the time over which Shutdown spreads the ends, at most half of the time that its
+	// context leaves. Default 5 s.
+	Spread time.Duration
 }
 
 var (
 	defaultLimits   = Limits{Connections: 10_000, PerPrincipal: 64, ReadableRefusals: 64}
-	defaultTimeouts = Timeouts{Recheck: 5 * time.Minute, Stale: 15 * time.Minute, MaxAge: 24 * time.Hour, Grace: time.Second, Spread: 5 * time.Second}
+	defaultTimeouts = Timeouts{
+		Recheck: 5 * time.Minute, Stale: 15 * time.Minute,
+		MaxAge: 24 * time.Hour, Grace: time.Second, Spread: 5 * time.Second,
+	}
 )
 
 // compile fills in the defaults and reports everything that is wrong.
@@ -77,7 +107,8 @@ func (l *Limits) compile() error {
 		setting.Fill("live", "Limits.ReadableRefusals", &l.ReadableRefusals, d.ReadableRefusals),
 	}
 	if connections == nil {
-		errs = append(errs, within("Limits.PerPrincipal", l.PerPrincipal, l.Connections), within("Limits.PerAddress", l.PerAddress, l.Connections))
+		errs = append(errs, within("Limits.PerPrincipal", l.PerPrincipal, l.Connections),
+			within("Limits.PerAddress", l.PerAddress, l.Connections))
 	}
 	return errors.Join(errs...)
 }
@@ -95,7 +126,8 @@ func (t *Timeouts) compile() error {
 	d.Stale = max(d.Stale, 3*t.Recheck)
 	stale := setting.Fill("live", "Timeouts.Stale", &t.Stale, d.Stale)
 	if stale == nil && recheck == nil && t.Stale < 2*t.Recheck {
-		stale = fmt.Errorf("live: Timeouts.Stale: %v is less than twice Timeouts.Recheck, %v: members would end before they are asked about", t.Stale, t.Recheck)
+		stale = fmt.Errorf("live: Timeouts.Stale: %v is less than twice Timeouts.Recheck, %v: members would "+
+			"end before they are asked about", t.Stale, t.Recheck)
 	}
 	return errors.Join(
 		recheck, stale,

@@ -23,9 +23,15 @@ func TestPanicEndsTheHijackedConnection(t *testing.T) {
 		within  time.Duration // TCP ends, if the client does not answer
 	}{
 		{name: "a WebSocket", upgrade: "websocket", leave: func() { panic("test") }, code: 1011, within: time.Second},
-		{name: "a WebSocket, by http.ErrAbortHandler", upgrade: "websocket", leave: func() { panic(http.ErrAbortHandler) }, code: 1011, within: time.Second},
+		{
+			name: "a WebSocket, by http.ErrAbortHandler", upgrade: "websocket",
+			leave: func() { panic(http.ErrAbortHandler) }, code: 1011, within: time.Second,
+		},
 		{name: "a WebSocket, by runtime.Goexit", upgrade: "websocket", leave: runtime.Goexit, code: 1011, within: time.Second},
-		{name: "a WebSocket within a frame", upgrade: "websocket", sent: []byte{0x81, 5, 'h'}, leave: func() { panic("test") }, within: time.Second},
+		{
+			name: "a WebSocket within a frame", upgrade: "websocket",
+			sent: []byte{0x81, 5, 'h'}, leave: func() { panic("test") }, within: time.Second,
+		},
 		{name: "another protocol", upgrade: "h2c", leave: func() { panic("test") }},
 	} {
 		t.Run(test.name, func(t *testing.T) {

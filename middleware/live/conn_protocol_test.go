@@ -68,7 +68,8 @@ func TestConnectionOfAnotherProtocolIsCut(t *testing.T) {
 				synctest.Wait()
 				w.signOut("session")
 				<-returned
-				if got := <-read; strings.Contains(got, "\x88") || (test.before != nil || test.after != nil) != strings.HasSuffix(got, "\x81\x05hello") {
+				if got := <-read; strings.Contains(got, "\x88") ||
+					(test.before != nil || test.after != nil) != strings.HasSuffix(got, "\x81\x05hello") {
 					t.Errorf("the client reads %q", got)
 				}
 			})

@@ -67,7 +67,8 @@ func TestCutOfAWaitingWriteDamagesNoRecord(t *testing.T) {
 						leave()
 					}))))
 					here, there := net.Pipe()
-					go server.Serve(tls.NewListener(listenerOf(there), &tls.Config{Certificates: certificates})) //nolint:errcheck // it is closed below
+					//nolint:errcheck // it is closed below
+					go server.Serve(tls.NewListener(listenerOf(there), &tls.Config{Certificates: certificates}))
 					defer server.Close()
 					client := tls.Client(here, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // the server of this test
 					if _, err := io.WriteString(client, "GET / HTTP/1.1\r\nHost: a\r\nSession: session\r\n\r\n"); err != nil {

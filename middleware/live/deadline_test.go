@@ -11,8 +11,14 @@ func TestNext(t *testing.T) {
 		cause    *Cause
 	}{
 		{sentence: "without any deadline there is none"},
-		{sentence: "the first of several deadlines is due", t: times{expires: 500, stale: 400, recheck: 300, drain: 200, maxAge: 600}, due: 200},
-		{sentence: "the order of the fields does not matter", t: times{expires: 150, stale: 400, recheck: 300, drain: 200, maxAge: 600}, due: 150},
+		{
+			sentence: "the first of several deadlines is due",
+			t:        times{expires: 500, stale: 400, recheck: 300, drain: 200, maxAge: 600}, due: 200,
+		},
+		{
+			sentence: "the order of the fields does not matter",
+			t:        times{expires: 150, stale: 400, recheck: 300, drain: 200, maxAge: 600}, due: 150,
+		},
 		{sentence: "a deadline that is not set does not count", t: times{stale: 400, recheck: 300}, due: 300},
 		{sentence: "the oldest age alone", t: times{maxAge: 600}, due: 600},
 		{sentence: "one before the end of the credential, nothing ends", t: times{expires: now + 1}, due: now + 1},
@@ -25,7 +31,10 @@ func TestNext(t *testing.T) {
 		{sentence: "at the oldest age: reauth", t: times{maxAge: now}, cause: Reauth},
 		{sentence: "before it, nothing ends", t: times{maxAge: now + 1}, due: now + 1},
 		{sentence: "a recheck that is due is no end", t: times{recheck: now, maxAge: 600}, due: now},
-		{sentence: "an expired credential comes before every other cause", t: times{expires: now, stale: now, drain: now, maxAge: now}, cause: Expired},
+		{
+			sentence: "an expired credential comes before every other cause",
+			t:        times{expires: now, stale: now, drain: now, maxAge: now}, cause: Expired,
+		},
 		{sentence: "a stale answer comes before a shutdown", t: times{expires: 500, stale: now, drain: now, maxAge: now}, cause: Later},
 		{sentence: "a shutdown comes before the oldest age", t: times{expires: 500, drain: now, maxAge: now}, cause: Restart},
 		{sentence: "a deadline that is due comes before one that is not", t: times{expires: now + 1, maxAge: now}, cause: Reauth},

@@ -99,7 +99,10 @@ func tellNonsense(tell func(middleware.Revocation)) {
 // client may come back later.
 func TestDeafFollowerWithoutAnswersEndsAtStale(t *testing.T) {
 	const stale = 15 * time.Minute
-	later := map[string]string{refusedEntry: "503 unavailable", "200 revoked": "200 later", "101 3000 revoked": "101 1013 later", "aborted": "aborted"}
+	later := map[string]string{
+		refusedEntry:  "503 unavailable",
+		"200 revoked": "200 later", "101 3000 revoked": "101 1013 later", "aborted": "aborted",
+	}
 	for _, e := range enterings {
 		want := later[e.late]
 		t.Run(e.name, func(t *testing.T) {

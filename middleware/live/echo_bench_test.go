@@ -73,7 +73,8 @@ func openEcho(b *testing.B, h http.Handler, kind string, size int) *echoed {
 	if kind == "TLS" {
 		s.StartTLS()
 		dial = func() (net.Conn, error) {
-			return tls.Dial("tcp", s.Listener.Addr().String(), &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // the server of this benchmark
+			//nolint:gosec // the server of this benchmark
+			return tls.Dial("tcp", s.Listener.Addr().String(), &tls.Config{InsecureSkipVerify: true})
 		}
 	} else {
 		s.Start()

@@ -168,7 +168,8 @@ func (b *Binding) contain(method string) {
 		return
 	}
 	err := bounded.Panicked(v)
-	b.registry.cfg.Log.Error("live: a Member panicked; its further panics are not logged", "method", method, "id", b.id, "cause", err, "stack", err.Stack)
+	b.registry.cfg.Log.Error("live: a Member panicked; its further panics are not logged",
+		"method", method, "id", b.id, "cause", err, "stack", err.Stack)
 }
 
 // stuckAfter is when a member that has ended and does not leave is reported.
@@ -187,7 +188,8 @@ func (b *Binding) reportStuck(now, ended int64) int64 {
 	b.ending.stuck = true
 	p := *b.principal.Load()
 	// Apart: a log that blocks does not hold the deadlines of all the others.
-	go b.registry.cfg.Log.Error("live: a member has not returned 10 s after its end; what it holds cannot be taken back", "id", b.id, "principal", p)
+	go b.registry.cfg.Log.Error("live: a member has not returned 10 s after its end; what it holds cannot be taken back",
+		"id", b.id, "principal", p)
 	b.registry.emit(Event{Kind: Stuck, ID: b.id, Principal: p, Lasted: time.Duration(now - b.opened.Load())})
 	return 0
 }

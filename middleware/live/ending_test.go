@@ -41,7 +41,8 @@ func TestStepOfTheWallClockDoesNotMatter(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, Config{})
 			p := with(ann, func(p *middleware.Principal) { p.Expires = time.Now().Add(90 * time.Second).Round(0) }) // as one that is read
-			early := &fake{}                                                                                        // not open: the goroutine of the wheel would read the clock beside the step
+			// not open: the goroutine of the wheel would read the clock beside the step
+			early := &fake{}
 			if err := w.Reserve(&early.Binding, requestFrom("192.0.2.1:1")); err != nil {
 				t.Fatal(err)
 			}
@@ -106,7 +107,11 @@ func TestRevocationOverrulesAnotherCauseOnce(t *testing.T) {
 			{"with an error behind it too", []*Cause{Expired, Revoked.Wrap(errors.New("x"))}, "expired revoked"},
 			{"once", []*Cause{Restart, Revoked, Revoked.Wrap(errors.New("x")), Revoked}, "restart revoked"},
 			{"and nothing overrules it", []*Cause{Revoked, Restart, Revoked}, "revoked"},
-			{"a cause of the application counts as any other", []*Cause{{Code: 4000, Reason: "kicked"}, Expired, Revoked}, "kicked revoked"},
+			{
+				"a cause of the application counts as any other",
+				[]*Cause{{Code: 4000, Reason: "kicked"}, Expired, Revoked},
+				"kicked revoked",
+			},
 		}
 		for _, tt := range tests {
 			f := w.joinAs(&fake{stays: true}, w.auth, ann)
@@ -233,7 +238,8 @@ func TestEvents(t *testing.T) {
 		f.end(Forbidden)
 		f.Leave(Revoked) // it has left
 		ended := w.seen(Ended)
-		if len(ended) != 1 || !errors.Is(ended[0].Cause, Forbidden) || ended[0].ID != f.ID() || ended[0].Lasted != time.Minute || ended[0].Open != 0 {
+		if len(ended) != 1 || !errors.Is(ended[0].Cause, Forbidden) || ended[0].ID != f.ID() || ended[0].Lasted != time.Minute ||
+			ended[0].Open != 0 {
 			t.Errorf("ended: %+v", ended)
 		}
 		w.Refused(middleware.ReasonOverloaded)

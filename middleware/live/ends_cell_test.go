@@ -149,7 +149,8 @@ func (c *cell) wantOpen() {
 	}
 	if !c.advances(mark{1, 1}) {
 		c.user.failed.Store(true)
-		c.problem("before the event: %d of %d numbers delivered, %d of %d accepted, %s", c.delivered.Load(), c.produced.count(), c.accepted.Load(), c.sent.count(), c.state())
+		c.problem("before the event: %d of %d numbers delivered, %d of %d accepted, %s",
+			c.delivered.Load(), c.produced.count(), c.accepted.Load(), c.sent.count(), c.state())
 	}
 }
 
@@ -171,7 +172,8 @@ func (c *cell) wantEnd(e event, b bound) {
 		c.answerAfterEnd(cause, b)
 	}
 	if !within(c.closed, b.patience()) {
-		c.problem("it goes on: %d numbers delivered and %d accepted since the event", c.delivered.Load()-int64(c.atAcknowledgement().produced), c.accepted.Load()-int64(c.atAcknowledgement().sent))
+		c.problem("it goes on: %d numbers delivered and %d accepted since the event",
+			c.delivered.Load()-int64(c.atAcknowledgement().produced), c.accepted.Load()-int64(c.atAcknowledgement().sent))
 		return
 	}
 	cut := c.consumer.polls && c.consumer.http2 && c.end != "200" // it answered after a second grace
@@ -206,9 +208,11 @@ func (c *cell) wantNothingAfter(done string, side *numbers, last, mark int, b bo
 	switch {
 	case last == 0:
 	case b.immediate && last > mark:
-		c.problem("%d numbers were %s that were sent after the acknowledgement; the last began %v after it", last-mark, done, side.sentAt(last).Sub(b.from))
+		c.problem("%d numbers were %s that were sent after the acknowledgement; the last began %v after it",
+			last-mark, done, side.sentAt(last).Sub(b.from))
 	case !b.immediate && side.sentAt(last).After(b.until):
-		c.problem("a number was %s that was sent %v after the end, %v after the bound", done, side.sentAt(last).Sub(b.from), side.sentAt(last).Sub(b.until))
+		c.problem("a number was %s that was sent %v after the end, %v after the bound",
+			done, side.sentAt(last).Sub(b.from), side.sentAt(last).Sub(b.until))
 	}
 }
 
@@ -228,7 +232,9 @@ func (c *cell) wantOpenAfter(b bound) {
 		return
 	}
 	if at := c.atAcknowledgement(); !c.advances(at) {
-		c.problem("after the event: %d of %d numbers delivered, %d of %d accepted, %s; want that it goes on", c.delivered.Load()-int64(at.produced), c.produced.count()-at.produced, c.accepted.Load()-int64(at.sent), c.sent.count()-at.sent, c.state())
+		c.problem("after the event: %d of %d numbers delivered, %d of %d accepted, %s; want that it goes on",
+			c.delivered.Load()-int64(at.produced), c.produced.count()-at.produced,
+			c.accepted.Load()-int64(at.sent), c.sent.count()-at.sent, c.state())
 	}
 }
 

@@ -75,7 +75,10 @@ func newCertificate() (tls.Certificate, error) {
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	leaf := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	leaf := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
 	der, err := x509.CreateCertificate(rand.Reader, leaf, leaf, key.Public(), key)
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
 }
@@ -84,7 +87,8 @@ func (u *user) useKey(session string) error {
 	key := rand.Text()
 	u.token = "handle of " + u.name
 	u.site.own.keys.Store(key, middleware.Principal{
-		Issuer: "session", Subject: u.name, SessionHandle: session, TokenHandle: u.token, Method: "key", IssuedAt: time.Now(), Expires: u.expires,
+		Issuer: "session", Subject: u.name, SessionHandle: session,
+		TokenHandle: u.token, Method: "key", IssuedAt: time.Now(), Expires: u.expires,
 	})
 	u.header.Set("X-Api-Key", key)
 	return nil

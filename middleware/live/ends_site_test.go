@@ -60,7 +60,10 @@ type site struct {
 
 func newSite(t *testing.T, cfg siteConfig) *site {
 	t.Helper()
-	s := &site{name: cfg.name, store: cfg.store, mux: http.NewServeMux(), log: slog.New(slog.DiscardHandler), own: &keyring{}, interval: cfg.interval, stop: make(chan struct{})}
+	s := &site{
+		name: cfg.name, store: cfg.store, mux: http.NewServeMux(),
+		log: slog.New(slog.DiscardHandler), own: &keyring{}, interval: cfg.interval, stop: make(chan struct{}),
+	}
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -83,7 +86,10 @@ func newSite(t *testing.T, cfg siteConfig) *site {
 	t.Cleanup(s.end)
 	s.issuer = newTokenIssuer(s.URL)
 	s.mux.Handle("/keys", s.issuer)
-	s.sessions, err = session.New(session.Config{Store: cfg.store, Idle: cfg.idle, Absolute: cfg.absolute, StoreTimeout: 10 * time.Second, Log: s.log})
+	s.sessions, err = session.New(session.Config{
+		Store: cfg.store,
+		Idle:  cfg.idle, Absolute: cfg.absolute, StoreTimeout: 10 * time.Second, Log: s.log,
+	})
 	must(err)
 	must(s.authenticators(cfg))
 	s.live, err = live.New(live.Config{

@@ -52,7 +52,10 @@ func TestResponseThatWaitsOrStreamsIsAMember(t *testing.T) {
 			_ = r.Context().Value(credential{})
 			_ = context.Cause(r.Context())
 		}, 0},
-		{"a context derived without an end", "", func(_ http.ResponseWriter, r *http.Request) { _ = context.WithValue(r.Context(), credential{}, 1) }, 0},
+		{
+			"a context derived without an end", "",
+			func(_ http.ResponseWriter, r *http.Request) { _ = context.WithValue(r.Context(), credential{}, 1) }, 0,
+		},
 		{"Done", "", func(_ http.ResponseWriter, r *http.Request) { r.Context().Done() }, 1},
 		{"a time-out", "", func(_ http.ResponseWriter, r *http.Request) {
 			_, cancel := context.WithTimeout(r.Context(), time.Second)
@@ -118,7 +121,10 @@ func TestRevokedBeforeTheEntry(t *testing.T) {
 		} {
 			t.Run(event.name+" "+test.name, func(t *testing.T) {
 				inBubble(t, Config{}, func(t *testing.T, w *world) {
-					w.join(with(ann, func(p *middleware.Principal) { p.Subject, p.SessionHandle, p.TokenHandle = "bob", "b", "" })).Leave(nil) // the Auth is followed
+					// the Auth is followed
+					w.join(with(ann, func(p *middleware.Principal) {
+						p.Subject, p.SessionHandle, p.TokenHandle = "bob", "b", ""
+					})).Leave(nil)
 					time.Sleep(time.Millisecond)
 					layer := w.Handler(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 						if test.before != nil {
@@ -135,7 +141,8 @@ func TestRevokedBeforeTheEntry(t *testing.T) {
 						layer.ServeHTTP(rw, r)
 					}))
 					r := request("", http.MethodGet)
-					r = r.WithContext(context.WithValue(r.Context(), credential{}, with(ann, func(p *middleware.Principal) { p.SessionHandle, p.TokenHandle = "session", "" })))
+					r = r.WithContext(context.WithValue(r.Context(), credential{},
+						with(ann, func(p *middleware.Principal) { p.SessionHandle, p.TokenHandle = "session", "" })))
 					if rec := answer(h, r); rec.Code != 401 || !strings.Contains(rec.Body.String(), "credential_revoked") {
 						t.Errorf("%d %s, want 401 credential_revoked", rec.Code, rec.Body)
 					}
@@ -148,7 +155,10 @@ func TestRevokedBeforeTheEntry(t *testing.T) {
 // A handshake that is revoked at any step is refused, or ends with the close frame.
 func TestRevokedDuringTheUpgrade(t *testing.T) {
 	head := "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
-	for step, name := range []string{"before the upgrade", "between WriteHeader and Hijack", "between Hijack and the head", "within the head", "after the head", "within the first frame"} {
+	for step, name := range []string{
+		"before the upgrade", "between WriteHeader and Hijack",
+		"between Hijack and the head", "within the head", "after the head", "within the first frame",
+	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, Config{}, func(t *testing.T, w *world) {
 				at := func(now int) {
@@ -282,7 +292,8 @@ func TestReturnedHandlerReachesNoOtherResponse(t *testing.T) {
 	inBubble(t, Config{}, func(t *testing.T, w *world) {
 		var ctx context.Context
 		var late http.ResponseWriter
-		rec := answer(w.front(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { ctx, late = r.Context(), rw })), request("session", http.MethodGet))
+		rec := answer(w.front(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { ctx, late = r.Context(), rw })),
+			request("session", http.MethodGet))
 		ctx.Done()
 		if _, err := late.Write([]byte("late")); err == nil || rec.Body.Len() > 0 {
 			t.Errorf("a late write: %v, %q", err, rec.Body)

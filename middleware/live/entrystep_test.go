@@ -27,7 +27,10 @@ const (
 	allSteps
 )
 
-var stepNames = [allSteps]string{"before the Auth asks", "while the Auth asks", "between the Auth and the layer", "while the response enters", "before the handler acts", "after the handler acts"}
+var stepNames = [allSteps]string{
+	"before the Auth asks", "while the Auth asks",
+	"between the Auth and the layer", "while the response enters", "before the handler acts", "after the handler acts",
+}
 
 // entering is a kind of response, and how it ends if its session is revoked at a step.
 type entering struct {
@@ -128,7 +131,8 @@ func TestRevokedAtEveryStepOfAResponse(t *testing.T) {
 			for learned := range allSteps {
 				for told := learned; told < allSteps; told++ {
 					for _, first := range []bool{true, false} {
-						sentence := fmt.Sprintf("%s, the %s revoked %s, told %s, first voucher %v", e.name, name, stepNames[learned], stepNames[told], first)
+						sentence := fmt.Sprintf("%s, the %s revoked %s, told %s, first voucher %v",
+							e.name, name, stepNames[learned], stepNames[told], first)
 						t.Run(sentence, func(t *testing.T) {
 							inBubble(t, Config{}, func(t *testing.T, w *world) { wantEndingAt(t, w, e, v, learned, told, first) })
 						})
@@ -174,7 +178,8 @@ func wantEndingAt(t *testing.T, w *world, e entering, v middleware.Revocation, l
 	h := a.Handler(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { at(betweenBoth); layer.ServeHTTP(rw, r) }))
 	r := request("", http.MethodGet)
 	maps.Copy(r.Header, e.header)
-	r = r.WithContext(context.WithValue(r.Context(), credential{}, with(ann, func(p *middleware.Principal) { p.SessionHandle, p.TokenHandle = "session", "" })))
+	r = r.WithContext(context.WithValue(r.Context(), credential{},
+		with(ann, func(p *middleware.Principal) { p.SessionHandle, p.TokenHandle = "session", "" })))
 	began := time.Now()
 	at(beforeAuth)
 	got := w.endingOf(h, r)

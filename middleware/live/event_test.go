@@ -88,7 +88,8 @@ func TestEventsThatPanicAreLoggedAtABoundedRate(t *testing.T) {
 				time.Sleep(11 * time.Second)
 			}
 			s := w.log.String()
-			if strings.Count(s, "Config.Events panicked") != 3 || strings.Count(s, "hunter2") != want || !strings.Contains(s, "panics=100") {
+			if strings.Count(s, "Config.Events panicked") != 3 || strings.Count(s, "hunter2") != want ||
+				!strings.Contains(s, "panics=100") {
 				t.Errorf("want three lines, and the value %d times:\n%s", want, s)
 			}
 		})

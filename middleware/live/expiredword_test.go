@@ -27,7 +27,10 @@ func TestRevocationThatSaysExpired(t *testing.T) {
 			revoked  bool
 		}{
 			{sentence: "a reported end is a revocation", event: func() { w.store.tell(names["subject"]) }, want: "expired", revoked: true},
-			{sentence: "it overrules a cause that flushes", event: func() { w.store.tell(names["subject"]) }, restarts: true, want: "restart expired", revoked: true},
+			{
+				sentence: "it overrules a cause that flushes",
+				event:    func() { w.store.tell(names["subject"]) }, restarts: true, want: "restart expired", revoked: true,
+			},
 			{sentence: "an end that a recheck finds is none", event: func() { time.Sleep(time.Minute) }, want: "expired"},
 			{sentence: "and overrules nothing", event: func() { time.Sleep(time.Minute) }, restarts: true, want: "restart"},
 		}

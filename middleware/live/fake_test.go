@@ -367,7 +367,10 @@ func wantRefusal(t *testing.T, err error, status int, reason middleware.Reason, 
 	return f
 }
 
-var ann = middleware.Principal{Issuer: "https://id.example", Subject: "ann", SessionHandle: "session 1", TokenHandle: "token 1", Method: "session"}
+var ann = middleware.Principal{
+	Issuer:  "https://id.example",
+	Subject: "ann", SessionHandle: "session 1", TokenHandle: "token 1", Method: "session",
+}
 
 func with(p middleware.Principal, edit func(*middleware.Principal)) middleware.Principal {
 	edit(&p)

@@ -117,7 +117,8 @@ func (l *layer) logNoDeadlines(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	l.noDeadlines.Do(func() {
-		l.registry.cfg.Log.Warn("live: Handler: a layer in front hides SetWriteDeadline, so a handler that waits in a write cannot be cut: give its ResponseWriter an Unwrap method",
+		l.registry.cfg.Log.Warn("live: Handler: a layer in front hides SetWriteDeadline, so a handler that waits in a write cannot be "+
+			"cut: give its ResponseWriter an Unwrap method",
 			"route", routeOf(r), "writer", fmt.Sprintf("%T", unwrap.Innermost(w)))
 	})
 }

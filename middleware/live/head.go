@@ -29,7 +29,8 @@ func (c *conn) writeHead(p []byte) (int, error) {
 	end := bytes.Index(h.bytes, []byte("\r\n\r\n"))
 	switch {
 	case end >= 0:
-	case len(h.bytes) > maxHead, bytes.Contains(h.bytes, []byte("\n\n")), !bytes.HasPrefix(h.bytes, []byte("HTTP/1.1 101")[:min(12, len(h.bytes))]):
+	case len(h.bytes) > maxHead, bytes.Contains(h.bytes, []byte("\n\n")),
+		!bytes.HasPrefix(h.bytes, []byte("HTTP/1.1 101")[:min(12, len(h.bytes))]):
 		end = -1
 	default:
 		return len(p), nil

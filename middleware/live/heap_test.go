@@ -47,7 +47,10 @@ func TestHeapOfABoundConnection(t *testing.T) {
 
 func heapOfConnections(t *testing.T, bound, waits bool) int64 {
 	const connections = 2000
-	w := newWorld(t, Config{Events: func(Event) {}, Limits: Limits{Connections: connections, PerPrincipal: connections, PerAddress: connections}})
+	w := newWorld(t, Config{
+		Events: func(Event) {},
+		Limits: Limits{Connections: connections, PerPrincipal: connections, PerAddress: connections},
+	})
 	hijacked, release := make(chan struct{}), make(chan struct{})
 	h := http.Handler(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		rw.WriteHeader(http.StatusSwitchingProtocols)

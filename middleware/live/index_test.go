@@ -293,7 +293,11 @@ func testReach(t *testing.T, x *index) {
 		{"a session", middleware.Revocation{SessionHandle: "s1"}, []string{"ann of a"}},
 		{"a session without a subject", middleware.Revocation{SessionHandle: "s4"}, []string{"session alone"}},
 		{"a token that two share", middleware.Revocation{TokenHandle: "t1"}, []string{"ann of a", "bob of a"}},
-		{"all three at once", middleware.Revocation{Issuer: "b", Subject: "ann", SessionHandle: "s3", TokenHandle: "t1"}, []string{"ann of a", "ann of b", "bob of a"}},
+		{
+			"all three at once",
+			middleware.Revocation{Issuer: "b", Subject: "ann", SessionHandle: "s3", TokenHandle: "t1"},
+			[]string{"ann of a", "ann of b", "bob of a"},
+		},
 		{"an issuer alone names no binding", middleware.Revocation{Issuer: "a"}, nil},
 		{"nothing names no binding", middleware.Revocation{}, nil},
 	}

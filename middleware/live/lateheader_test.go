@@ -35,11 +35,26 @@ func TestLateProblemHasTheHeaderOfTheLayersInFront(t *testing.T) {
 		status  int
 		handler func(rw http.ResponseWriter, r *http.Request)
 	}{
-		{name: "the header is set before the entry", status: 401, handler: func(rw http.ResponseWriter, r *http.Request) { own(rw); <-r.Context().Done() }},
-		{name: "the header is set after the entry", status: 401, handler: func(rw http.ResponseWriter, r *http.Request) { r.Context().Done(); own(rw); <-r.Context().Done() }},
-		{name: "the header is set after the end", status: 401, handler: func(rw http.ResponseWriter, r *http.Request) { <-r.Context().Done(); own(rw) }},
-		{name: "an event stream was accepted", accept: "text/event-stream", status: 401, handler: func(rw http.ResponseWriter, r *http.Request) { own(rw); <-r.Context().Done() }},
-		{name: "a limit refuses the entry", limit: 1, status: 429, handler: func(rw http.ResponseWriter, r *http.Request) { own(rw); <-r.Context().Done() }},
+		{
+			name: "the header is set before the entry", status: 401,
+			handler: func(rw http.ResponseWriter, r *http.Request) { own(rw); <-r.Context().Done() },
+		},
+		{
+			name: "the header is set after the entry", status: 401,
+			handler: func(rw http.ResponseWriter, r *http.Request) { r.Context().Done(); own(rw); <-r.Context().Done() },
+		},
+		{
+			name: "the header is set after the end", status: 401,
+			handler: func(rw http.ResponseWriter, r *http.Request) { <-r.Context().Done(); own(rw) },
+		},
+		{
+			name: "an event stream was accepted", accept: "text/event-stream",
+			status: 401, handler: func(rw http.ResponseWriter, r *http.Request) { own(rw); <-r.Context().Done() },
+		},
+		{
+			name: "a limit refuses the entry", limit: 1, status: 429,
+			handler: func(rw http.ResponseWriter, r *http.Request) { own(rw); <-r.Context().Done() },
+		},
 		{name: "the header is never set", status: 401, handler: func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -67,7 +82,10 @@ func TestLateProblemHasTheHeaderOfTheLayersInFront(t *testing.T) {
 					}
 					delete(got, name)
 				}
-				for _, name := range []string{"Content-Type", "Cache-Control", "X-Content-Type-Options", "Www-Authenticate", "Retry-After"} {
+				for _, name := range []string{
+					"Content-Type",
+					"Cache-Control", "X-Content-Type-Options", "Www-Authenticate", "Retry-After",
+				} {
 					delete(got, name) // of the problem
 				}
 				if len(got) > 0 {

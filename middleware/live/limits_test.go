@@ -41,11 +41,23 @@ func TestNewRefusesContradictions(t *testing.T) {
 		want     string // empty: no error
 	}{
 		{"the zero value is a good one", Config{}, ""},
-		{"a share above the whole has no effect", Config{Limits: Limits{Connections: 10, PerPrincipal: 11}}, "Limits.PerPrincipal: 11 is more than Limits.Connections, 10"},
-		{"nor has one of an address", Config{Limits: Limits{Connections: 10, PerAddress: 11}}, "Limits.PerAddress: 11 is more than Limits.Connections, 10"},
+		{
+			"a share above the whole has no effect",
+			Config{Limits: Limits{Connections: 10, PerPrincipal: 11}},
+			"Limits.PerPrincipal: 11 is more than Limits.Connections, 10",
+		},
+		{
+			"nor has one of an address",
+			Config{Limits: Limits{Connections: 10, PerAddress: 11}},
+			"Limits.PerAddress: 11 is more than Limits.Connections, 10",
+		},
 		{"a share may be the whole", Config{Limits: Limits{Connections: 10, PerPrincipal: 10, PerAddress: 10}}, ""},
 		{"the default share is no contradiction", Config{Limits: Limits{Connections: 1}}, ""},
-		{"an answer must not be stale before it is asked again", Config{Timeouts: Timeouts{Recheck: time.Minute, Stale: 2*time.Minute - 1}}, "Timeouts.Stale: 1m59.999999999s is less than twice Timeouts.Recheck, 1m0s"},
+		{
+			"an answer must not be stale before it is asked again",
+			Config{Timeouts: Timeouts{Recheck: time.Minute, Stale: 2*time.Minute - 1}},
+			"Timeouts.Stale: 1m59.999999999s is less than twice Timeouts.Recheck, 1m0s",
+		},
 		{"twice the recheck is enough", Config{Timeouts: Timeouts{Recheck: time.Minute, Stale: 2 * time.Minute}}, ""},
 		{"the default grows with the recheck", Config{Timeouts: Timeouts{Recheck: time.Hour}}, ""},
 		{"a recheck below Stale's default needs no Stale", Config{Timeouts: Timeouts{Recheck: time.Second}}, ""},
@@ -68,7 +80,10 @@ func TestDefaults(t *testing.T) {
 	if want := (Limits{Connections: 10_000, PerPrincipal: 64, PerAddress: 1_000, ReadableRefusals: 64}); g.cfg.Limits != want {
 		t.Errorf("limits %+v, want %+v", g.cfg.Limits, want)
 	}
-	if want := (Timeouts{Recheck: 5 * time.Minute, Stale: 15 * time.Minute, MaxAge: 24 * time.Hour, Grace: time.Second, Spread: 5 * time.Second}); g.cfg.Timeouts != want {
+	if want := (Timeouts{
+		Recheck: 5 * time.Minute, Stale: 15 * time.Minute,
+		MaxAge: 24 * time.Hour, Grace: time.Second, Spread: 5 * time.Second,
+	}); g.cfg.Timeouts != want {
 		t.Errorf("timeouts %+v, want %+v", g.cfg.Timeouts, want)
 	}
 	if g, err = New(Config{Limits: Limits{Connections: 5}, Timeouts: Timeouts{Recheck: time.Hour}}); err != nil {
@@ -198,9 +213,18 @@ func TestLimitPerAddress(t *testing.T) {
 		{sentence: "an IPv6 /64 is one client", first: "[2001:db8:1:2::1]:1", second: "[2001:db8:1:2:ffff::2]:1", shared: true},
 		{sentence: "two IPv6 /64 are two", first: "[2001:db8:1:2::1]:1", second: "[2001:db8:1:3::1]:1"},
 		{sentence: "an unknown address is not counted", first: "@", second: "@"},
-		{sentence: "a header is not believed without Proxies", first: "192.0.2.1:1 198.51.100.1", second: "192.0.2.1:1 198.51.100.2", shared: true},
-		{sentence: "behind a trusted proxy the header tells clients apart", proxies: proxies, first: "192.0.2.1:1 198.51.100.1", second: "192.0.2.1:1 198.51.100.2"},
-		{sentence: "and finds one client behind two proxies", proxies: proxies, first: "192.0.2.1:1 198.51.100.1", second: "192.0.2.2:1 198.51.100.1", shared: true},
+		{
+			sentence: "a header is not believed without Proxies",
+			first:    "192.0.2.1:1 198.51.100.1", second: "192.0.2.1:1 198.51.100.2", shared: true,
+		},
+		{
+			sentence: "behind a trusted proxy the header tells clients apart",
+			proxies:  proxies, first: "192.0.2.1:1 198.51.100.1", second: "192.0.2.1:1 198.51.100.2",
+		},
+		{
+			sentence: "and finds one client behind two proxies",
+			proxies:  proxies, first: "192.0.2.1:1 198.51.100.1", second: "192.0.2.2:1 198.51.100.1", shared: true,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.sentence, func(t *testing.T) {

@@ -37,7 +37,10 @@ func (g *Registry) list(k key) []Info {
 	list := []Info{}
 	for _, b := range g.index.list(k) {
 		p := b.principal.Load()
-		info := Info{ID: b.id, Issuer: p.Issuer, Method: p.Method, SessionHandle: p.SessionHandle, Opened: g.wallTime(b.opened.Load()).UTC()}
+		info := Info{
+			ID: b.id, Issuer: p.Issuer, Method: p.Method,
+			SessionHandle: p.SessionHandle, Opened: g.wallTime(b.opened.Load()).UTC(),
+		}
 		if b.share != nil {
 			info.Address = b.share.address.String()
 		}

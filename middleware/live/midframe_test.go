@@ -33,7 +33,8 @@ func TestFrameUnderWayIsCompletedBeforeTheHandlerIsTold(t *testing.T) {
 			},
 		},
 		{
-			name: "its reader stops its writer, and the peer sends a message", reads: 100 * time.Millisecond, frames: 1, took: 100 * time.Millisecond,
+			name:  "its reader stops its writer, and the peer sends a message",
+			reads: 100 * time.Millisecond, frames: 1, took: 100 * time.Millisecond,
 			message: buildFrame(0x82, make([]byte, 10), true),
 			write: func(conn net.Conn, _ *http.Request, told *atomic.Bool, _ <-chan struct{}) {
 				if _, err := conn.Write(half); err == nil && !told.Load() {

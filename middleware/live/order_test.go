@@ -27,8 +27,14 @@ func TestEventStreamEndsAmongOtherLayers(t *testing.T) {
 		name         string
 		outer, inner func(http.Handler) http.Handler
 	}{
-		{name: "AccessLog and Recover outside", outer: func(h http.Handler) http.Handler { return ours.AccessLog(nil)(ours.Recover(nil)(h)) }},
-		{name: "AccessLog and Recover inside", inner: func(h http.Handler) http.Handler { return ours.AccessLog(nil)(ours.Recover(nil)(h)) }},
+		{
+			name:  "AccessLog and Recover outside",
+			outer: func(h http.Handler) http.Handler { return ours.AccessLog(nil)(ours.Recover(nil)(h)) },
+		},
+		{
+			name:  "AccessLog and Recover inside",
+			inner: func(h http.Handler) http.Handler { return ours.AccessLog(nil)(ours.Recover(nil)(h)) },
+		},
 		{name: "a writer without Unwrap outside", outer: opaque},
 	} {
 		for _, deaf := range []bool{false, true} {

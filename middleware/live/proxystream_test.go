@@ -23,7 +23,11 @@ func TestReverseProxyEndsABody(t *testing.T) {
 		whole  bool
 	}{
 		{"an event stream", http.Header{"Content-Type": {"text/event-stream"}}, "data: 1\n\n" + farewell, true},
-		{"an encoded event stream", http.Header{"Content-Type": {"text/event-stream"}, "Content-Encoding": {"x-test"}}, "data: 1\n\n", false},
+		{
+			"an encoded event stream",
+			http.Header{"Content-Type": {"text/event-stream"}, "Content-Encoding": {"x-test"}},
+			"data: 1\n\n", false,
+		},
 		{"a body of an unknown length", nil, "data: 1\n\n", false},
 		{"a body of a longer Content-Length", http.Header{"Content-Length": {"10"}}, "data: 1\n\n", false},
 	} {

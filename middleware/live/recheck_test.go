@@ -21,7 +21,8 @@ var many = Limits{Connections: 20_000, PerPrincipal: 20_000, PerAddress: 20_000}
 func (w *world) joinMany(n int, a *middleware.Auth) []*fake {
 	members := make([]*fake, n)
 	for i := range members {
-		members[i] = w.joinAs(&fake{}, a, middleware.Principal{Issuer: "i", Subject: fmt.Sprint("subject ", i), SessionHandle: fmt.Sprint("session ", i)})
+		members[i] = w.joinAs(&fake{}, a,
+			middleware.Principal{Issuer: "i", Subject: fmt.Sprint("subject ", i), SessionHandle: fmt.Sprint("session ", i)})
 	}
 	return members
 }
@@ -147,20 +148,21 @@ func TestStoreWithoutAnswersEndsAllAtStale(t *testing.T) {
 	}
 	for name, answer := range answers {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, Config{Limits: many, Timeouts: Timeouts{Recheck: 30 * time.Second, Stale: time.Minute}}, func(t *testing.T, w *world) {
-				all := w.joinMany(members, w.auth)
-				began := time.Now()
-				w.store.answer(answer)
-				time.Sleep(90 * time.Second)
-				if n := endedAs(all, "later"); n != members {
-					t.Errorf("%d of %d have ended later", n, members)
-				}
-				for _, f := range all {
-					if took := f.when().Sub(began); took < 59*time.Second || took > 65*time.Second {
-						t.Fatalf("ended after %v, want a minute", took)
+			inBubble(t, Config{Limits: many, Timeouts: Timeouts{Recheck: 30 * time.Second, Stale: time.Minute}},
+				func(t *testing.T, w *world) {
+					all := w.joinMany(members, w.auth)
+					began := time.Now()
+					w.store.answer(answer)
+					time.Sleep(90 * time.Second)
+					if n := endedAs(all, "later"); n != members {
+						t.Errorf("%d of %d have ended later", n, members)
 					}
-				}
-			})
+					for _, f := range all {
+						if took := f.when().Sub(began); took < 59*time.Second || took > 65*time.Second {
+							t.Fatalf("ended after %v, want a minute", took)
+						}
+					}
+				})
 		})
 	}
 }

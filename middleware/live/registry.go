@@ -92,7 +92,8 @@ func (g *Registry) room(open int64) error {
 	case g.draining.Load() != 0:
 		return g.refuse(http.StatusServiceUnavailable, middleware.ReasonDraining, errors.New("live: Shutdown has begun"))
 	case open >= int64(g.cfg.Limits.Connections):
-		return g.refuse(http.StatusServiceUnavailable, middleware.ReasonOverloaded, fmt.Errorf("live: Limits.Connections is reached: %d", g.cfg.Limits.Connections))
+		return g.refuse(http.StatusServiceUnavailable, middleware.ReasonOverloaded,
+			fmt.Errorf("live: Limits.Connections is reached: %d", g.cfg.Limits.Connections))
 	}
 	return nil
 }
@@ -130,7 +131,8 @@ func (g *Registry) reserve(b *Binding, r *http.Request, perAddress int) (others 
 	share, ok := g.addresses.enter(g.clientKey(r), perAddress)
 	if !ok {
 		return 0, g.refuse(http.StatusTooManyRequests, middleware.ReasonTooManyConnections, fmt.Errorf(
-			"live: Limits.PerAddress is reached: %d from %s; if that is a proxy, name it in middleware.ProxiesConfig.Trusted and set Config.Proxies",
+			"live: Limits.PerAddress is reached: %d from %s; if that is a proxy, name it in "+
+				"middleware.ProxiesConfig.Trusted and set Config.Proxies",
 			perAddress, r.RemoteAddr))
 	}
 	b.init(g, reserved)

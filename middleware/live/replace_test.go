@@ -221,7 +221,10 @@ func TestReplaceRevokeAndLeaveInterleaved(t *testing.T) {
 		}
 		wg.Go(func() {
 			for n := range 4 {
-				w.store.revoke(middleware.Revocation{SessionHandle: fmt.Sprint("s", 1000*round+rand.IntN(4)), TokenHandle: fmt.Sprint("t", 1000*round+n)})
+				w.store.revoke(middleware.Revocation{
+					SessionHandle: fmt.Sprint("s", 1000*round+rand.IntN(4)),
+					TokenHandle:   fmt.Sprint("t", 1000*round+n),
+				})
 			}
 		})
 		wg.Go(func() { members[rand.IntN(4)].Leave(nil) })

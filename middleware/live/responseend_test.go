@@ -24,8 +24,15 @@ func TestAbortedResponseDoesNotLookComplete(t *testing.T) {
 		handler func(rw http.ResponseWriter, r *http.Request)
 		status  int // 0: aborted
 	}{
-		{"it gives up after a part", Revoked, func(rw http.ResponseWriter, r *http.Request) { _ = write(rw, "half"); <-r.Context().Done() }, 0},
-		{"it gives up after a flushed header", Revoked, func(rw http.ResponseWriter, r *http.Request) { rw.(http.Flusher).Flush(); <-r.Context().Done() }, 0},
+		{
+			"it gives up after a part", Revoked,
+			func(rw http.ResponseWriter, r *http.Request) { _ = write(rw, "half"); <-r.Context().Done() },
+			0,
+		},
+		{
+			"it gives up after a flushed header", Revoked,
+			func(rw http.ResponseWriter, r *http.Request) { rw.(http.Flusher).Flush(); <-r.Context().Done() }, 0,
+		},
 		{"it has written its Content-Length", Revoked, func(rw http.ResponseWriter, r *http.Request) {
 			rw.Header().Set("Content-Length", "4")
 			_ = write(rw, "full")
@@ -55,9 +62,18 @@ func TestAbortedResponseDoesNotLookComplete(t *testing.T) {
 			time.Sleep(5 * time.Second)
 			_ = write(rw, "late")
 		}, 401},
-		{"revoked, it answers at once", Revoked, func(rw http.ResponseWriter, r *http.Request) { <-r.Context().Done(); _ = write(rw, "secret") }, 401},
-		{"restart, it answers within the grace", Restart, func(rw http.ResponseWriter, r *http.Request) { <-r.Context().Done(); _ = write(rw, "last") }, 200},
-		{"it aborts an answer that it has not begun", Revoked, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done(); panic(http.ErrAbortHandler) }, 401},
+		{
+			"revoked, it answers at once", Revoked,
+			func(rw http.ResponseWriter, r *http.Request) { <-r.Context().Done(); _ = write(rw, "secret") }, 401,
+		},
+		{
+			"restart, it answers within the grace", Restart,
+			func(rw http.ResponseWriter, r *http.Request) { <-r.Context().Done(); _ = write(rw, "last") }, 200,
+		},
+		{
+			"it aborts an answer that it has not begun", Revoked,
+			func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done(); panic(http.ErrAbortHandler) }, 401,
+		},
 		{"it aborts after a part", Revoked, func(rw http.ResponseWriter, r *http.Request) {
 			_ = write(rw, "half")
 			<-r.Context().Done()

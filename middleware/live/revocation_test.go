@@ -18,7 +18,10 @@ var names = map[string]middleware.Revocation{
 	"token":                      {TokenHandle: ann.TokenHandle},
 	"subject":                    {Issuer: ann.Issuer, Subject: ann.Subject},
 	"subject under every issuer": {Subject: ann.Subject},
-	"everything":                 {Issuer: ann.Issuer, Subject: ann.Subject, SessionHandle: ann.SessionHandle, TokenHandle: ann.TokenHandle},
+	"everything": {
+		Issuer: ann.Issuer, Subject: ann.Subject,
+		SessionHandle: ann.SessionHandle, TokenHandle: ann.TokenHandle,
+	},
 }
 
 // The moments at which a revocation can come, in the life of a member.
@@ -172,7 +175,8 @@ func TestRingOverrunAsksAgain(t *testing.T) {
 		for _, dead := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, revoked first of all: %v", tt.sentence, dead), func(t *testing.T) {
 				inBubble(t, Config{}, func(t *testing.T, w *world) {
-					first := w.join(with(ann, func(p *middleware.Principal) { p.Subject, p.SessionHandle, p.TokenHandle = "bob", "s2", "t2" }))
+					first := w.join(with(ann,
+						func(p *middleware.Principal) { p.Subject, p.SessionHandle, p.TokenHandle = "bob", "s2", "t2" }))
 					time.Sleep(time.Millisecond)
 					old := w.voucher(ann)
 					time.Sleep(time.Millisecond)
@@ -248,7 +252,10 @@ func TestSubjectEventAsksAboutEachMember(t *testing.T) {
 			return down
 		})
 		w.store.tell(names["subject"])
-		for session, want := range map[string]string{"good": "", "dead": "revoked", "expired": "expired", "forbidden": "forbidden", "unknown": "later"} {
+		for session, want := range map[string]string{
+			"good": "",
+			"dead": "revoked", "expired": "expired", "forbidden": "forbidden", "unknown": "later",
+		} {
 			wantEnded(t, members[session], want)
 		}
 		wantEnded(t, first, "")
@@ -336,26 +343,27 @@ func TestHandleEndsMembersOfEveryAuth(t *testing.T) {
 
 func TestUrgentQuestionsComeFirst(t *testing.T) {
 	const members = 500
-	inBubble(t, Config{Limits: Limits{PerAddress: 1000}, Timeouts: Timeouts{Recheck: 20 * time.Second, Stale: time.Hour}}, func(t *testing.T, w *world) {
-		f := w.join(ann)
-		others := make([]*fake, members)
-		for i := range others {
-			others[i] = w.join(middleware.Principal{Issuer: "i", Subject: fmt.Sprint(i), SessionHandle: fmt.Sprint("s", i)})
-		}
-		w.store.answer(func(ctx context.Context, _ middleware.Principal) error { <-ctx.Done(); return ctx.Err() })
-		time.Sleep(25 * time.Second) // all wait
-		w.store.learn(names["subject"])
-		w.store.answer(func(_ context.Context, p middleware.Principal) error { time.Sleep(time.Second); return w.store.good(p) })
-		began := time.Now()
-		w.store.tell(names["subject"])
-		time.Sleep(30 * time.Second)
-		wantEnded(t, f, "revoked")
-		if took := f.when().Sub(began); took > 4*time.Second {
-			t.Errorf("took %v: it waited behind rechecks", took)
-		}
-		for _, o := range others {
-			o.Leave(nil)
-		}
-		synctest.Wait()
-	})
+	inBubble(t, Config{Limits: Limits{PerAddress: 1000}, Timeouts: Timeouts{Recheck: 20 * time.Second, Stale: time.Hour}},
+		func(t *testing.T, w *world) {
+			f := w.join(ann)
+			others := make([]*fake, members)
+			for i := range others {
+				others[i] = w.join(middleware.Principal{Issuer: "i", Subject: fmt.Sprint(i), SessionHandle: fmt.Sprint("s", i)})
+			}
+			w.store.answer(func(ctx context.Context, _ middleware.Principal) error { <-ctx.Done(); return ctx.Err() })
+			time.Sleep(25 * time.Second) // all wait
+			w.store.learn(names["subject"])
+			w.store.answer(func(_ context.Context, p middleware.Principal) error { time.Sleep(time.Second); return w.store.good(p) })
+			began := time.Now()
+			w.store.tell(names["subject"])
+			time.Sleep(30 * time.Second)
+			wantEnded(t, f, "revoked")
+			if took := f.when().Sub(began); took > 4*time.Second {
+				t.Errorf("took %v: it waited behind rechecks", took)
+			}
+			for _, o := range others {
+				o.Leave(nil)
+			}
+			synctest.Wait()
+		})
 }

@@ -12,7 +12,8 @@ import (
 // The principals of a session whose roles have changed are asked about apart: those from before
 // end, and those from after stay, whichever is asked about first.
 func TestRoleChangeEndsThePrincipalsFromBefore(t *testing.T) {
-	admin, member := with(ann, func(p *middleware.Principal) { p.Roles = []string{"admin"} }), with(ann, func(p *middleware.Principal) { p.Roles = []string{"member"} })
+	admin, member := with(ann, func(p *middleware.Principal) { p.Roles = []string{"admin"} }),
+		with(ann, func(p *middleware.Principal) { p.Roles = []string{"member"} })
 	for name, order := range map[string][]middleware.Principal{
 		"the newest is from after":  {admin, member, admin, member},
 		"the newest is from before": {member, admin, member, admin},

@@ -22,7 +22,10 @@ func (*still) Next(int64, bool) int64 { return 0 }
 func principals(n int) []middleware.Principal {
 	list := make([]middleware.Principal, n)
 	for i := range list {
-		list[i] = middleware.Principal{Issuer: "https://id.example", Subject: fmt.Sprint("subject ", i), SessionHandle: fmt.Sprint("session ", i), TokenHandle: fmt.Sprint("token ", i)}
+		list[i] = middleware.Principal{
+			Issuer:  "https://id.example",
+			Subject: fmt.Sprint("subject ", i), SessionHandle: fmt.Sprint("session ", i), TokenHandle: fmt.Sprint("token ", i),
+		}
 	}
 	return list
 }
@@ -107,7 +110,8 @@ func TestIndexBytes(t *testing.T) {
 	}
 	maps := float64(heap()-before) / members
 	linked := float64(unsafe.Sizeof(Binding{}.links) + unsafe.Sizeof(Binding{}.ofSubject))
-	t.Logf("at %d members: maps %.0f B, links %.0f B, together %.0f B a member; Binding %d B in all", members, maps, linked, maps+linked, unsafe.Sizeof(Binding{}))
+	t.Logf("at %d members: maps %.0f B, links %.0f B, together %.0f B a member; Binding %d B in all",
+		members, maps, linked, maps+linked, unsafe.Sizeof(Binding{}))
 	if maps+linked > 200 {
 		t.Errorf("%.0f B a member, want at most 200", maps+linked)
 	}

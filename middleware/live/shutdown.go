@@ -126,7 +126,8 @@ func (g *Registry) left() string {
 	awaited := g.awaited
 	g.mu.Unlock()
 	open, told := int(g.open.Load()), int(g.told.Load())
-	return fmt.Sprintf("%d left: %d members have not returned though they were told to end, %d are still being opened or were not reached, %d readable refusals are under way",
+	return fmt.Sprintf("%d left: %d members have not returned though they were told to end, %d are still being opened or were not "+
+		"reached, %d readable refusals are under way",
 		awaited, told, open-told, awaited-open)
 }
 

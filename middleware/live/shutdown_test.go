@@ -182,7 +182,8 @@ func TestErrorOfShutdownSaysWhatIsLeft(t *testing.T) {
 		if took := time.Since(began); took < 7*time.Second || took > 7*time.Second+2*tick {
 			t.Errorf("took %v, want 3 s after the context", took)
 		}
-		want := "live: Shutdown: 4 left: 2 members have not returned though they were told to end, 1 are still being opened or were not reached, 1 readable refusals are under way: context deadline exceeded"
+		want := "live: Shutdown: 4 left: 2 members have not returned though they were told to end, 1 are still being opened or were not " +
+			"reached, 1 readable refusals are under way: context deadline exceeded"
 		if err == nil || err.Error() != want || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v\nwant %s", err, want)
 		}
@@ -292,7 +293,10 @@ func TestShutdownStopsFollowing(t *testing.T) {
 }
 
 func TestStopThatPanicsOrBlocks(t *testing.T) {
-	for name, stop := range map[string]func(never chan struct{}){"panics": func(chan struct{}) { panic("no") }, "blocks": func(never chan struct{}) { <-never }} {
+	for name, stop := range map[string]func(never chan struct{}){
+		"panics": func(chan struct{}) { panic("no") },
+		"blocks": func(never chan struct{}) { <-never },
+	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, Config{}, func(t *testing.T, w *world) {
 				never := make(chan struct{})

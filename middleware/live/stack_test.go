@@ -39,7 +39,8 @@ func TestStackOfABoundConnection(t *testing.T) {
 		t.Skip("the race detector takes stack of its own")
 	}
 	if !strings.Contains(os.Getenv("GODEBUG"), "adaptivestackstart=0") { // the runtime reads it at its start
-		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestStackOfABoundConnection$", "-test.v") //nolint:gosec // this test
+		//nolint:gosec // this test
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestStackOfABoundConnection$", "-test.v")
 		cmd.Env = append(os.Environ(), "GODEBUG=adaptivestackstart=0")
 		out, err := cmd.CombinedOutput()
 		if err != nil {

@@ -57,7 +57,8 @@ func (c answerer) answerClose() { _, _ = c.Write(buildFrame(0x88, nil, true)) }
 func TestStormEndsEveryConnectionAtAFrameBoundary(t *testing.T) {
 	t.Parallel()
 	const connections = 160
-	w := newWorld(t, Config{Limits: Limits{PerPrincipal: 200, PerAddress: 200}, Timeouts: Timeouts{Grace: time.Minute}}) // on a busy machine, the rest of a frame takes long
+	// on a busy machine, the rest of a frame takes long
+	w := newWorld(t, Config{Limits: Limits{PerPrincipal: 200, PerAddress: 200}, Timeouts: Timeouts{Grace: time.Minute}})
 	read := make(chan string, connections)
 	h := w.front(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		rw.WriteHeader(http.StatusSwitchingProtocols)

@@ -155,7 +155,11 @@ func TestLongPollBecomesARefusal(t *testing.T) {
 	}{
 		{name: "GET, revoked", method: http.MethodGet, cause: Revoked, status: 401, reason: "credential_revoked"},
 		{name: "GET, expired", method: http.MethodGet, cause: Expired, status: 401, reason: "credential_expired"},
-		{name: "GET, other roles", method: http.MethodGet, cause: Reauth.Wrap(middleware.Unauthorized(middleware.ReasonCredentialOutdated, nil)), status: 401, reason: "credential_outdated"},
+		{
+			name: "GET, other roles", method: http.MethodGet,
+			cause:  Reauth.Wrap(middleware.Unauthorized(middleware.ReasonCredentialOutdated, nil)),
+			status: 401, reason: "credential_outdated",
+		},
 		{name: "GET, too old", method: http.MethodGet, cause: Reauth, status: 401, reason: "credential_expired"},
 		{name: "GET, forbidden", method: http.MethodGet, cause: Forbidden, status: 403, reason: "forbidden"},
 		{name: "GET, restart", method: http.MethodGet, cause: Restart, status: 503, reason: "unavailable"},
@@ -184,7 +188,8 @@ func TestLongPollBecomesARefusal(t *testing.T) {
 					t.Error(body())
 				default:
 					got, _ := body()
-					if res.StatusCode != test.status || !strings.Contains(got, test.reason) || res.Header.Get("X-Outer") == "" || res.Header.Get("Cache-Control") != "no-store" {
+					if res.StatusCode != test.status || !strings.Contains(got, test.reason) || res.Header.Get("X-Outer") == "" ||
+						res.Header.Get("Cache-Control") != "no-store" {
 						t.Errorf("%d %v %q", res.StatusCode, res.Header, got)
 					}
 				}

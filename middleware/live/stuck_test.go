@@ -26,7 +26,8 @@ func TestStuckWriterIsCutAtTheGrace(t *testing.T) {
 				defer c.Close()
 				ended <- c.Send(WireBinary, make([]byte, 24<<20)) // more than a kernel holds
 			})), kind)
-			c, res, err := DialWire(t.Context(), s.Client().Transport.(*http.Transport).TLSClientConfig, s.URL, http.Header{"Session": {"session"}})
+			c, res, err := DialWire(t.Context(), s.Client().Transport.(*http.Transport).TLSClientConfig,
+				s.URL, http.Header{"Session": {"session"}})
 			if c == nil {
 				t.Fatal(res, err)
 			}

@@ -116,7 +116,10 @@ func TestSuspensionAsksAtOnce(t *testing.T) {
 		within time.Duration
 	}{
 		{name: "it is good", asleep: 8 * time.Hour, change: func(*world) {}},
-		{name: "another process has signed the user out", asleep: 8 * time.Hour, change: func(w *world) { w.store.learn(names["session"]) }, want: "revoked", within: 2 * tick},
+		{
+			name: "another process has signed the user out", asleep: 8 * time.Hour,
+			change: func(w *world) { w.store.learn(names["session"]) }, want: "revoked", within: 2 * tick,
+		},
 		{name: "nothing answers, and the last answer is too old", asleep: 8 * time.Hour, change: func(w *world) {
 			w.store.answer(func(context.Context, middleware.Principal) error { return errors.New("down") })
 		}, want: "later", within: 20*time.Second + tick},

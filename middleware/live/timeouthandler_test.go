@@ -57,20 +57,59 @@ func TestTimeoutHandlerOnEitherSide(t *testing.T) {
 		answer  time.Duration // when it comes
 		left    time.Duration // when the response ceases to be a member
 	}{
-		{name: "outside, it obeys", handler: "an event stream", cause: Revoked, at: after(1), status: 200, body: "data: 1\n\n" + farewell, answer: after(1), left: after(1)},
-		{name: "outside, it is deaf", handler: "a deaf event stream", cause: Revoked, at: after(1), status: 200, body: "data: 1\n\n" + farewell, answer: after(3), left: after(3)},
-		{name: "outside, it is silent, too", handler: "a deaf and silent event stream", cause: Revoked, at: after(1), status: 503, body: "timed out", answer: after(10), left: after(30)},
-		{name: "outside, revoked after the time-out", handler: "a deaf and silent event stream", cause: Revoked, at: after(11), status: 503, body: "timed out", answer: after(10), left: after(30)},
-		{name: "outside, a GET waits", handler: "a long poll", cause: Revoked, at: after(1), status: 401, body: problem, answer: after(1), left: after(1)},
-		{name: "outside, a POST waits", handler: "a long poll", method: http.MethodPost, cause: Revoked, at: after(1), status: 200, body: "after the end", answer: after(1), left: after(1)},
+		{
+			name: "outside, it obeys", handler: "an event stream",
+			cause: Revoked, at: after(1), status: 200, body: "data: 1\n\n" + farewell, answer: after(1), left: after(1),
+		},
+		{
+			name: "outside, it is deaf", handler: "a deaf event stream",
+			cause: Revoked, at: after(1), status: 200, body: "data: 1\n\n" + farewell, answer: after(3), left: after(3),
+		},
+		{
+			name: "outside, it is silent, too", handler: "a deaf and silent event stream",
+			cause: Revoked, at: after(1), status: 503, body: "timed out", answer: after(10), left: after(30),
+		},
+		{
+			name: "outside, revoked after the time-out", handler: "a deaf and silent event stream",
+			cause: Revoked, at: after(11), status: 503, body: "timed out", answer: after(10), left: after(30),
+		},
+		{
+			name: "outside, a GET waits", handler: "a long poll",
+			cause: Revoked, at: after(1), status: 401, body: problem, answer: after(1), left: after(1),
+		},
+		{
+			name: "outside, a POST waits", handler: "a long poll", method: http.MethodPost,
+			cause: Revoked, at: after(1), status: 200, body: "after the end", answer: after(1), left: after(1),
+		},
 		{name: "outside, it is not ended", handler: "a long poll", status: 503, body: "timed out", answer: after(10), left: after(10)},
-		{name: "inside, it obeys", inside: true, handler: "an event stream", cause: Revoked, at: after(1), status: 401, body: problem, answer: after(1), left: after(1)},
-		{name: "inside, it is deaf", inside: true, handler: "a deaf event stream", cause: Revoked, at: after(1), status: 401, body: problem, answer: after(1), left: after(1)},
-		{name: "inside, it is silent, too", inside: true, handler: "a deaf and silent event stream", cause: Revoked, at: after(1), status: 401, body: problem, answer: after(1), left: after(1)},
-		{name: "inside, a GET waits", inside: true, handler: "a long poll", cause: Revoked, at: after(1), status: 401, body: problem, answer: after(1), left: after(1)},
-		{name: "inside, a GET waits and is deaf", inside: true, handler: "a deaf poll", cause: Revoked, at: after(1), status: 401, body: problem, answer: after(1), left: after(1)},
-		{name: "inside, a POST waits and is deaf", inside: true, handler: "a deaf poll", method: http.MethodPost, cause: Revoked, at: after(1), status: 503, answer: after(1), left: after(1)},
-		{name: "inside, it is not ended", inside: true, handler: "a long poll", status: 503, body: "timed out", answer: after(10), left: after(10)},
+		{
+			name: "inside, it obeys", inside: true, handler: "an event stream",
+			cause: Revoked, at: after(1), status: 401, body: problem, answer: after(1), left: after(1),
+		},
+		{
+			name: "inside, it is deaf", inside: true, handler: "a deaf event stream",
+			cause: Revoked, at: after(1), status: 401, body: problem, answer: after(1), left: after(1),
+		},
+		{
+			name: "inside, it is silent, too", inside: true, handler: "a deaf and silent event stream",
+			cause: Revoked, at: after(1), status: 401, body: problem, answer: after(1), left: after(1),
+		},
+		{
+			name: "inside, a GET waits", inside: true, handler: "a long poll",
+			cause: Revoked, at: after(1), status: 401, body: problem, answer: after(1), left: after(1),
+		},
+		{
+			name: "inside, a GET waits and is deaf", inside: true,
+			handler: "a deaf poll", cause: Revoked, at: after(1), status: 401, body: problem, answer: after(1), left: after(1),
+		},
+		{
+			name: "inside, a POST waits and is deaf", inside: true, handler: "a deaf poll",
+			method: http.MethodPost, cause: Revoked, at: after(1), status: 503, answer: after(1), left: after(1),
+		},
+		{
+			name: "inside, it is not ended", inside: true, handler: "a long poll",
+			status: 503, body: "timed out", answer: after(10), left: after(10),
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inBubble(t, Config{}, func(t *testing.T, w *world) {

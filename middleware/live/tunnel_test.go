@@ -59,7 +59,10 @@ func TestTunnelIsResetAtTheEnd(t *testing.T) {
 			begin(rw)
 			<-r.Context().Done()
 		}, 200, string(frame)},
-		{"it has sent a header alone", func(rw http.ResponseWriter, r *http.Request) { rw.WriteHeader(http.StatusOK); <-r.Context().Done() }, 0, ""},
+		{"it has sent a header alone", func(rw http.ResponseWriter, r *http.Request) {
+			rw.WriteHeader(http.StatusOK)
+			<-r.Context().Done()
+		}, 0, ""},
 		{"it has sent nothing", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 0, ""},
 		{"it answers late", func(rw http.ResponseWriter, r *http.Request) { <-r.Context().Done(); begin(rw) }, 0, ""},
 	} {
@@ -74,7 +77,8 @@ func TestTunnelIsResetAtTheEnd(t *testing.T) {
 					test.handler(rw, r)
 				})), "HTTP/2")
 				res := connect(t, s, protocol, len(test.body), func() { within10s(t, "the entry", entered); w.signOut("session") })
-				if res.status != test.status || !strings.HasPrefix(res.body, test.body) || strings.Trim(res.body[len(test.body):], "\x00") != "" || !strings.Contains(res.err, "stream error") {
+				if res.status != test.status || !strings.HasPrefix(res.body, test.body) ||
+					strings.Trim(res.body[len(test.body):], "\x00") != "" || !strings.Contains(res.err, "stream error") {
 					t.Errorf("%d %.100q %s, want %d %q and a reset", res.status, res.body, res.err, test.status, test.body)
 				}
 				w.settled()
@@ -94,7 +98,9 @@ type tunnelled struct {
 func connect(t *testing.T, s *httptest.Server, protocol string, first int, end func()) (got tunnelled) {
 	t.Helper()
 	host := s.Listener.Addr().String()
-	conn, err := (&tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}}).DialContext(t.Context(), "tcp", host) //nolint:gosec // the server of this test
+	//nolint:gosec // the server of this test
+	conn, err := (&tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}}).DialContext(t.Context(),
+		"tcp", host)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +141,8 @@ func connect(t *testing.T, s *httptest.Server, protocol string, first int, end f
 		case *http2.RSTStreamFrame:
 			got.err = http2.StreamError{StreamID: 1, Code: frame.ErrCode}.Error()
 		}
-		if h := frame.Header(); h.StreamID == 1 && h.Flags.Has(http2.FlagDataEndStream) && (h.Type == http2.FrameData || h.Type == http2.FrameHeaders) {
+		if h := frame.Header(); h.StreamID == 1 && h.Flags.Has(http2.FlagDataEndStream) &&
+			(h.Type == http2.FrameData || h.Type == http2.FrameHeaders) {
 			got.err = "END_STREAM"
 		}
 	}
@@ -147,7 +154,8 @@ func connect(t *testing.T, s *httptest.Server, protocol string, first int, end f
 func connectFields(host, protocol string) []byte {
 	fields := []hpack.HeaderField{{Name: ":method", Value: "CONNECT"}, {Name: ":authority", Value: host}}
 	if protocol != "" {
-		fields = append(fields, hpack.HeaderField{Name: ":protocol", Value: protocol}, hpack.HeaderField{Name: ":scheme", Value: "https"}, hpack.HeaderField{Name: ":path", Value: "/"})
+		fields = append(fields, hpack.HeaderField{Name: ":protocol", Value: protocol},
+			hpack.HeaderField{Name: ":scheme", Value: "https"}, hpack.HeaderField{Name: ":path", Value: "/"})
 	}
 	var b bytes.Buffer
 	e := hpack.NewEncoder(&b)

@@ -52,7 +52,8 @@ func TestRevocationWithoutBeforeIsOneOfNow(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, list := range map[string]middleware.Revocations{
-		"in memory": middleware.NewRevocations(), "in a store": stored, "passed on without Before": &relay{Revocations: middleware.NewRevocations()},
+		"in memory": middleware.NewRevocations(), "in a store": stored,
+		"passed on without Before": &relay{Revocations: middleware.NewRevocations()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, Config{}, func(t *testing.T, w *world) {

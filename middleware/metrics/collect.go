@@ -8,17 +8,19 @@ import (
 
 // The metrics that are read from the registry at a scrape.
 var (
-	open             = describe("connections_open", "Connections and streams at this moment, those being opened included.")
-	eventsDropped    = describe("events_dropped_total", "Events that are missing in the counters of opened, ended, refused and stuck, since they came faster than they were taken.")
+	open          = describe("connections_open", "Connections and streams at this moment, those being opened included.")
+	eventsDropped = describe("events_dropped_total",
+		"Events that are missing in the counters of opened, ended, refused and stuck, since they came faster than they were taken.")
 	receivedMessages = describe("received_messages_total", "Messages received on WebSockets.")
 	receivedBytes    = describe("received_bytes_total", "Bytes of the payloads of messages received on WebSockets.")
 	sentMessages     = describe("sent_messages_total", "Messages sent on WebSockets.")
 	sentBytes        = describe("sent_bytes_total", "Bytes of the payloads of messages sent on WebSockets.")
 	queueBytes       = describe("queue_bytes", "Bytes of messages that are queued for WebSocket peers and of which no write has begun.")
 	heartbeats       = describe("heartbeat_round_trip_seconds", "Time from a ping to its pong.")
-	endToClose       = describe("end_to_close_seconds", "Time from an end to its close frame, or last event of a stream, by reason.", "reason")
-	logLag           = describe("log_lag_seconds", "Time that the last entry of the log which nodes share took to this node.")
-	logInterrupted   = describe("log_interrupted", "1 if entries of the log that nodes share do not arrive at this node.")
+	endToClose       = describe("end_to_close_seconds", "Time from an end to its close frame, or last event of a stream, by reason.",
+		"reason")
+	logLag         = describe("log_lag_seconds", "Time that the last entry of the log which nodes share took to this node.")
+	logInterrupted = describe("log_interrupted", "1 if entries of the log that nodes share do not arrive at this node.")
 )
 
 func describe(name, help string, labels ...string) *prometheus.Desc {

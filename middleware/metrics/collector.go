@@ -66,7 +66,8 @@ func (c *Collector) makeCounters() {
 		Name: "securews_connections_ended_total", Help: "Connections and streams that have ended, by close code and reason.",
 	}, []string{"code", "reason"})
 	c.refused = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "securews_connections_refused_total", Help: "Requests that would have opened a connection or stream and were refused, by reason.",
+		Name: "securews_connections_refused_total",
+		Help: "Requests that would have opened a connection or stream and were refused, by reason.",
 	}, []string{"reason"})
 	c.stuck = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "securews_connections_stuck_total", Help: "Connections and streams whose code had not returned 10 s after their end.",

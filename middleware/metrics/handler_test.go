@@ -148,14 +148,28 @@ func TestRequestsCountUnderTheirStatus(t *testing.T) {
 		next   http.HandlerFunc
 		series string
 	}{
-		"no header is 200":           {"GET", func(http.ResponseWriter, *http.Request) {}, "code=200,method=GET"},
-		"a body without header":      {"HEAD", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("x")) }, "code=200,method=HEAD"},
-		"the first of two statuses":  {"PUT", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204); w.WriteHeader(500) }, "code=204,method=PUT"},
-		"not an interim response":    {"GET", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(103); w.WriteHeader(404) }, "code=404,method=GET"},
-		"a panic is 500":             {"POST", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "code=500,method=POST"},
-		"a panic behind the header":  {"GET", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(202); panic(http.ErrAbortHandler) }, "code=202,method=GET"},
-		"a flush is 200":             {"GET", func(w http.ResponseWriter, _ *http.Request) { w.(http.Flusher).Flush(); w.WriteHeader(500) }, "code=200,method=GET"},
-		"a file":                     {"GET", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.Copy(w, strings.NewReader("x")) }, "code=200,method=GET"},
+		"no header is 200": {"GET", func(http.ResponseWriter, *http.Request) {}, "code=200,method=GET"},
+		"a body without header": {
+			"HEAD", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("x")) }, "code=200,method=HEAD",
+		},
+		"the first of two statuses": {
+			"PUT", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204); w.WriteHeader(500) }, "code=204,method=PUT",
+		},
+		"not an interim response": {
+			"GET", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(103); w.WriteHeader(404) }, "code=404,method=GET",
+		},
+		"a panic is 500": {
+			"POST", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "code=500,method=POST",
+		},
+		"a panic behind the header": {
+			"GET", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(202); panic(http.ErrAbortHandler) }, "code=202,method=GET",
+		},
+		"a flush is 200": {
+			"GET", func(w http.ResponseWriter, _ *http.Request) { w.(http.Flusher).Flush(); w.WriteHeader(500) }, "code=200,method=GET",
+		},
+		"a file": {
+			"GET", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.Copy(w, strings.NewReader("x")) }, "code=200,method=GET",
+		},
 		"an answer to CONNECT":       {"CONNECT", func(http.ResponseWriter, *http.Request) {}, "code=200,method=CONNECT"},
 		"a method of the peer's own": {"BREW", func(http.ResponseWriter, *http.Request) {}, "code=200,method=other"},
 		"a status that has no name":  {"GET", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(799) }, "code=other,method=GET"},
@@ -168,7 +182,8 @@ func TestRequestsCountUnderTheirStatus(t *testing.T) {
 			s := newService(t, metrics.Config{})
 			func() {
 				defer func() { _ = recover() }()
-				s.Handler(tt.next).ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), tt.method, "http://app.example/", nil))
+				s.Handler(tt.next).ServeHTTP(httptest.NewRecorder(),
+					httptest.NewRequestWithContext(t.Context(), tt.method, "http://app.example/", nil))
 			}()
 			var got []string
 			for _, series := range s.gathered().series() {
@@ -261,7 +276,8 @@ func TestHandlerBehindRegistryHandlerIsOpenedTwice(t *testing.T) {
 		end := openSocket(t, wstest.NewServer(t, mux))
 		synctest.Wait()
 		s.gathered().want(t, map[string]float64{
-			"securews_connections_open": 1, "securews_connections_opened_total": 2, "securews_connections_ended_total{code=1000,reason=none}": 1,
+			"securews_connections_open": 1, "securews_connections_opened_total": 2,
+			"securews_connections_ended_total{code=1000,reason=none}": 1,
 		})
 		end()
 		synctest.Wait()

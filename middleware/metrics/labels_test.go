@@ -67,7 +67,8 @@ func hostilePeers(t *testing.T, s *service) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	n := 0
 	for i := range 60 {
-		c, _, err := websocket.Dial(t.Context(), server.URL+"/", &websocket.DialOptions{HTTPHeader: as("ann" + strconv.Itoa(i)), HTTPClient: server.Client()})
+		c, _, err := websocket.Dial(t.Context(), server.URL+"/",
+			&websocket.DialOptions{HTTPHeader: as("ann" + strconv.Itoa(i)), HTTPClient: server.Client()})
 		must(t, err)
 		code := []int{1000, 1001, 1002, 1003, 1007, 1008, 1009, 1011, 3000, 3003, 3008, 3999, 4000, 4999}[i%14]
 		if i >= 40 {
@@ -134,7 +135,8 @@ func oddApplication(t *testing.T, s *service) {
 	} {
 		server := httptest.NewTLSServer(s.Handler(s.socket(func(context.Context, *ws.Conn) error { return e })))
 		t.Cleanup(server.Close)
-		c, _, err := websocket.Dial(t.Context(), server.URL, &websocket.DialOptions{HTTPHeader: as("odd" + strconv.Itoa(i)), HTTPClient: server.Client()})
+		c, _, err := websocket.Dial(t.Context(), server.URL,
+			&websocket.DialOptions{HTTPHeader: as("odd" + strconv.Itoa(i)), HTTPClient: server.Client()})
 		must(t, err)
 		_, _, _ = c.Read(t.Context())
 		s.await(live.Ended, 1)

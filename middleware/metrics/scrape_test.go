@@ -43,7 +43,8 @@ func busy(t *testing.T) *service {
 	})
 
 	dial := func(name string) (*websocket.Conn, error) {
-		c, _, err := websocket.Dial(t.Context(), server.URL+"/ws", &websocket.DialOptions{HTTPHeader: as(name), HTTPClient: server.Client()})
+		c, _, err := websocket.Dial(t.Context(), server.URL+"/ws",
+			&websocket.DialOptions{HTTPHeader: as(name), HTTPClient: server.Client()})
 		return c, err
 	}
 	var conns []*websocket.Conn

@@ -16,7 +16,10 @@ func TestClockSetBackUndoesNoSignOut(t *testing.T) {
 	s := startServer(t)
 	client := raw(t, s.Addr)
 	ahead := time.Now().Add(time.Hour).UnixMilli()
-	if err := client.XAdd(t.Context(), &goredis.XAddArgs{Stream: "securews:log", ID: fmt.Sprint(ahead, "-0"), Values: []string{"canary", ""}}).Err(); err != nil {
+	if err := client.XAdd(t.Context(), &goredis.XAddArgs{
+		Stream: "securews:log",
+		ID:     fmt.Sprint(ahead, "-0"), Values: []string{"canary", ""},
+	}).Err(); err != nil {
 		t.Fatal(err)
 	}
 	shared := node(t, s.Addr)

@@ -71,7 +71,8 @@ func checkOptions(o *goredis.UniversalOptions) error {
 	}
 	for i, addr := range o.Addrs {
 		if strings.Contains(addr, "@") || strings.Contains(addr, "://") { // not shown: it may have a password
-			errs = append(errs, fmt.Errorf("redis: Options.Addrs[%d]: not host:port: set Options.Username and Options.Password for what is before an @", i))
+			errs = append(errs, fmt.Errorf("redis: Options.Addrs[%d]: not host:port: set Options.Username and "+
+				"Options.Password for what is before an @", i))
 		}
 	}
 	for _, option := range []struct {
@@ -79,7 +80,8 @@ func checkOptions(o *goredis.UniversalOptions) error {
 		set  bool
 	}{{"ReadOnly", o.ReadOnly}, {"RouteByLatency", o.RouteByLatency}, {"RouteRandomly", o.RouteRandomly}} {
 		if option.set {
-			errs = append(errs, fmt.Errorf("redis: Options.%s: a replica may lag behind, and a sign-out would not hold: leave it false", option.name))
+			errs = append(errs, fmt.Errorf("redis: Options.%s: a replica may lag behind, and a sign-out would not hold: leave it false",
+				option.name))
 		}
 	}
 	return errors.Join(errs...)

@@ -28,7 +28,11 @@ func TestConfigErrors(t *testing.T) {
 			},
 			[]string{"Options.ReadOnly", "Options.RouteByLatency", "Options.RouteRandomly", `Prefix: "{app}"`},
 		},
-		{"a prefix with a pattern", redis.Config{Options: &goredis.UniversalOptions{Addrs: at}, Prefix: "app*"}, []string{`Prefix: "app*"`}},
+		{
+			"a prefix with a pattern",
+			redis.Config{Options: &goredis.UniversalOptions{Addrs: at}, Prefix: "app*"},
+			[]string{`Prefix: "app*"`},
+		},
 		{"a long prefix", redis.Config{Options: &goredis.UniversalOptions{Addrs: at}, Prefix: strings.Repeat("p", 65)}, []string{"Prefix"}},
 	} {
 		s, err := redis.New(tt.cfg)
@@ -52,7 +56,11 @@ func TestLimitErrors(t *testing.T) {
 		want  []string
 	}{
 		{"the zero value", redis.Limit{}, []string{"Limit.Name", "Limit.Events: 0"}},
-		{"negative values, at once", redis.Limit{Name: "x", Events: -1, Per: -1, Burst: -1}, []string{"Limit.Events: -1", "Limit.Per", "Limit.Burst"}},
+		{
+			"negative values, at once",
+			redis.Limit{Name: "x", Events: -1, Per: -1, Burst: -1},
+			[]string{"Limit.Events: -1", "Limit.Per", "Limit.Burst"},
+		},
 		{"a name with a space", redis.Limit{Name: "a b", Events: 1}, []string{`Limit.Name: "a b"`}},
 		{"more than a million a second", redis.Limit{Name: "x", Events: 2_000_000}, []string{"more than a million a second"}},
 	} {

@@ -39,8 +39,8 @@
 // credential, and then end with 1013 `later`. [Shared.Ready] reports it to a load balancer.
 //
 // In the first half second of a fault of the log, reads wait for its end until their context ends. Later
-// ones fail at once, with the error of the server as the cause. Config.Log gets one line when announcements no longer arrive. The client itself logs failed
-// dials to stderr; see goredis.SetLogger.
+// ones fail at once, with the error of the server as the cause. Config.Log gets one line when
+// announcements no longer arrive. The client itself logs failed dials to stderr; see goredis.SetLogger.
 //
 // # Settings of the server
 //

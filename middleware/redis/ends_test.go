@@ -267,11 +267,14 @@ func TestWhileTheServerIsDown(t *testing.T) {
 		socket := a.open(c)
 		x.kill()
 		for name, refused := range map[string]func() *http.Response{
-			"a handshake":             func() *http.Response { _, answer := a.dial("/ws", c); return answer },
-			"a handshake by token":    func() *http.Response { _, answer := a.dial("/ws", k.token("x")); return answer },
-			"a login":                 func() *http.Response { answer, _ := a.do("POST", "/login?user=bob", credential{}); return answer },
-			"a logout":                func() *http.Response { answer, _ := a.do("POST", "/logout", c); return answer },
-			"a sign-out everywhere":   func() *http.Response { answer, _ := a.do("POST", "/everywhere?user=bob", credential{}); return answer },
+			"a handshake":          func() *http.Response { _, answer := a.dial("/ws", c); return answer },
+			"a handshake by token": func() *http.Response { _, answer := a.dial("/ws", k.token("x")); return answer },
+			"a login":              func() *http.Response { answer, _ := a.do("POST", "/login?user=bob", credential{}); return answer },
+			"a logout":             func() *http.Response { answer, _ := a.do("POST", "/logout", c); return answer },
+			"a sign-out everywhere": func() *http.Response {
+				answer, _ := a.do("POST", "/everywhere?user=bob", credential{})
+				return answer
+			},
 			"a revocation":            func() *http.Response { answer, _ := a.do("POST", "/revoke?user=bob", credential{}); return answer },
 			"a ticket":                func() *http.Response { answer, _ := a.do("POST", "/ticket", k.token("x")); return answer },
 			"the probe of readiness":  func() *http.Response { answer, _ := a.do("GET", "/ready", credential{}); return answer },

@@ -92,7 +92,8 @@ return 0
 // Allow implements middleware.Limiter.
 func (l *limiter) Allow(ctx context.Context, key string) (retryAfter time.Duration, err error) {
 	sum := sha256.Sum256([]byte(key)) // a key of a client has any length
-	wait, err := allowScript.Run(ctx, l.client, []string{l.prefix + base64.RawURLEncoding.EncodeToString(sum[:])}, l.interval, l.tolerance).Int64()
+	wait, err := allowScript.Run(ctx, l.client, []string{l.prefix + base64.RawURLEncoding.EncodeToString(sum[:])},
+		l.interval, l.tolerance).Int64()
 	if err != nil {
 		return 0, fmt.Errorf("redis: %w", err)
 	}

@@ -74,10 +74,12 @@ func TestPageHasTheWiring(t *testing.T) {
 		t.Fatal(err)
 	}
 	code := block(t, "go")
-	if indented := regexp.MustCompile(`(?m)^(.)`).ReplaceAllString(code, "\t$1"); len(code) < 500 || !strings.Contains(string(source), indented) {
+	if indented := regexp.MustCompile(`(?m)^(.)`).ReplaceAllString(code, "\t$1"); len(code) < 500 ||
+		!strings.Contains(string(source), indented) {
 		t.Errorf("it is not in page_test.go:\n%s", code)
 	}
-	shared, _, _ := wire(http.NewServeMux(), checked(middleware.NewOriginPolicy(middleware.OriginConfig{Allow: []string{"https://app.example"}})))
+	shared, _, _ := wire(http.NewServeMux(),
+		checked(middleware.NewOriginPolicy(middleware.OriginConfig{Allow: []string{"https://app.example"}})))
 	_ = shared.Close()
 }
 
@@ -108,7 +110,8 @@ func TestPageHasTheSettingsOfAServer(t *testing.T) {
 // useAll does everything once that a service does with the server.
 func useAll(t *testing.T, shared *redis.Shared) {
 	t.Helper()
-	m := checked(session.New(session.Config{Store: shared.Sessions(), StoreTimeout: 10 * time.Second})) // the disk of a test machine is slow
+	// the disk of a test machine is slow
+	m := checked(session.New(session.Config{Store: shared.Sessions(), StoreTimeout: 10 * time.Second}))
 	b := &browser{m: m}
 	b.request(t, func(ctx context.Context) error { return m.Login(ctx, session.Identity{Subject: "ann"}) })
 	b.request(t, m.LogoutOthers)

@@ -18,8 +18,11 @@ func TestSecondAttemptIsRemembered(t *testing.T) {
 		v middleware.Revocation
 		p middleware.Principal
 	}{
-		"a token":   {middleware.Revocation{TokenHandle: "t", Expires: time.Now().Add(time.Hour)}, middleware.Principal{TokenHandle: "t"}},
-		"a subject": {middleware.Revocation{Subject: "ann", Before: at, Expires: at.AddDate(0, 3, 0)}, middleware.Principal{Subject: "ann", IssuedAt: at.Add(-time.Hour)}},
+		"a token": {middleware.Revocation{TokenHandle: "t", Expires: time.Now().Add(time.Hour)}, middleware.Principal{TokenHandle: "t"}},
+		"a subject": {
+			middleware.Revocation{Subject: "ann", Before: at, Expires: at.AddDate(0, 3, 0)},
+			middleware.Principal{Subject: "ann", IssuedAt: at.Add(-time.Hour)},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -143,7 +143,8 @@ func (p *process) dialFrom(origin, path string, c credential, subprotocols ...st
 	if c.header != "" {
 		h.Set(c.header, c.value)
 	}
-	socket, answer, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(p.origin, "http")+path, &websocket.DialOptions{HTTPHeader: h, Subprotocols: subprotocols})
+	socket, answer, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(p.origin, "http")+path,
+		&websocket.DialOptions{HTTPHeader: h, Subprotocols: subprotocols})
 	if answer == nil {
 		p.t.Error(err)
 		answer = &http.Response{}

@@ -141,7 +141,8 @@ func (r *reader) checkPosition(ctx context.Context, client goredis.UniversalClie
 			return nil
 		}
 		r.noteFault(errLost) // reads wait until the ends are stored again
-		r.cfg.Log.Warn("redis: the server has lost entries of the log, or this node was away too long: storing ends again, and asking about every connection")
+		r.cfg.Log.Warn("redis: the server has lost entries of the log, or this node was away too long: storing ends again, " +
+			"and asking about every connection")
 	}
 	if err := r.reposition(ctx, client); err != nil {
 		return err

@@ -24,7 +24,8 @@ func startSentinel(t testing.TB, master *server) *server {
 		t.Fatal(err)
 	}
 	config := filepath.Join(t.TempDir(), "sentinel.conf") // it writes to the file
-	text := fmt.Sprintf("sentinel monitor main %s %s 1\nsentinel down-after-milliseconds main 500\nsentinel failover-timeout main 2000\n", host, port)
+	text := fmt.Sprintf("sentinel monitor main %s %s 1\nsentinel down-after-milliseconds main 500\nsentinel failover-timeout main 2000\n",
+		host, port)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

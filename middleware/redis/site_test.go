@@ -87,7 +87,10 @@ func newSite(text, origin string) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	origins, err := middleware.NewOriginPolicy(middleware.OriginConfig{Allow: append(set.Allow, origin), AllowMissing: true, DangerouslyAllowLocalHTTP: true})
+	origins, err := middleware.NewOriginPolicy(middleware.OriginConfig{
+		Allow:        append(set.Allow, origin),
+		AllowMissing: true, DangerouslyAllowLocalHTTP: true,
+	})
 	if err != nil {
 		return nil, err
 	}

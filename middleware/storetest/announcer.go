@@ -95,7 +95,8 @@ func announceReaches(t testing.TB, open func(testing.TB) scs.Store) {
 		v := middleware.Revocation{SessionHandle: newKey()}
 		x.announce(v)
 		for i := range told {
-			eventually(t, fmt.Sprintf("an announcement of the %s handle reaches follower %d, which is of handle %d", name, i/2+1, i%2+1), func() bool { return told[i].count(v) > 0 })
+			eventually(t, fmt.Sprintf("an announcement of the %s handle reaches follower %d, which is of handle %d", name, i/2+1, i%2+1),
+				func() bool { return told[i].count(v) > 0 })
 		}
 	}
 }
@@ -109,17 +110,29 @@ func announceFields(t testing.TB, open func(testing.TB) scs.Store) {
 	defer b.follow(told.tell)()
 	now := time.Now().Round(0)
 	for name, v := range map[string]middleware.Revocation{
-		"a session":                                {SessionHandle: newKey()},
-		"a token":                                  {TokenHandle: newKey()},
-		"both":                                     {SessionHandle: newKey(), TokenHandle: newKey()},
-		"a subject of every issuer":                {Subject: newKey()},
-		"a subject of one issuer":                  {Issuer: "https://issuer.example/?a=b&c=d", Subject: newKey(), Before: now, Expires: now.Add(time.Hour)},
-		"all at once":                              {Issuer: "issuer", Subject: newKey(), SessionHandle: newKey(), TokenHandle: newKey(), Before: now, Expires: now.Add(time.Hour)},
-		"a subject that is not UTF-8":              {Issuer: "\xff\xfe", Subject: newKey() + "\xc3\x28\x00\xed\xa0\x80"},
-		"a subject with line ends and quotes":      {Subject: newKey() + " \r\n\t'\"\\; "},
-		"an issuer and a subject of 1,024 bytes":   {Issuer: strings.Repeat("i", 1024), Subject: newKey() + strings.Repeat("s", 1024-43)},
-		"a time to the nanosecond":                 {SessionHandle: newKey(), Before: time.Date(2026, 2, 3, 4, 5, 6, 123_456_789, time.UTC)},
-		"a time in another zone":                   {SessionHandle: newKey(), Before: time.Date(2026, 2, 3, 4, 5, 6, 0, time.FixedZone("", 5*60*60))},
+		"a session":                 {SessionHandle: newKey()},
+		"a token":                   {TokenHandle: newKey()},
+		"both":                      {SessionHandle: newKey(), TokenHandle: newKey()},
+		"a subject of every issuer": {Subject: newKey()},
+		"a subject of one issuer": {
+			Issuer:  "https://issuer.example/?a=b&c=d",
+			Subject: newKey(), Before: now, Expires: now.Add(time.Hour),
+		},
+		"all at once": {
+			Issuer:  "issuer",
+			Subject: newKey(), SessionHandle: newKey(), TokenHandle: newKey(), Before: now, Expires: now.Add(time.Hour),
+		},
+		"a subject that is not UTF-8":            {Issuer: "\xff\xfe", Subject: newKey() + "\xc3\x28\x00\xed\xa0\x80"},
+		"a subject with line ends and quotes":    {Subject: newKey() + " \r\n\t'\"\\; "},
+		"an issuer and a subject of 1,024 bytes": {Issuer: strings.Repeat("i", 1024), Subject: newKey() + strings.Repeat("s", 1024-43)},
+		"a time to the nanosecond": {
+			SessionHandle: newKey(),
+			Before:        time.Date(2026, 2, 3, 4, 5, 6, 123_456_789, time.UTC),
+		},
+		"a time in another zone": {
+			SessionHandle: newKey(),
+			Before:        time.Date(2026, 2, 3, 4, 5, 6, 0, time.FixedZone("", 5*60*60)),
+		},
 		"a time before 1970":                       {SessionHandle: newKey(), Before: time.Unix(-5, 3)},
 		"an end in 200 years":                      {SessionHandle: newKey(), Expires: time.Date(2226, 1, 1, 0, 0, 0, 0, time.UTC)},
 		"an end that Unix nanoseconds do not hold": {SessionHandle: newKey(), Expires: time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)},
@@ -132,7 +145,8 @@ func announceFields(t testing.TB, open func(testing.TB) scs.Store) {
 			return len(got) > 0
 		})
 		if g := got[0]; !sameTime(g.Before, v.Before) || !sameTime(g.Expires, v.Expires) || g.Resync != v.Resync {
-			t.Errorf("%s: Before %v, Expires %v and Resync %v arrive, want %v, %v and %v", name, g.Before, g.Expires, g.Resync, v.Before, v.Expires, v.Resync)
+			t.Errorf("%s: Before %v, Expires %v and Resync %v arrive, want %v, %v and %v",
+				name, g.Before, g.Expires, g.Resync, v.Before, v.Expires, v.Resync)
 		}
 	}
 }
@@ -271,7 +285,8 @@ func announceEndedContexts(t testing.TB, open func(testing.TB) scs.Store) {
 		var err error
 		returns(t, "Announce with "+what, func() { err = a.Announce(ctx, v) })
 		if err == nil {
-			eventually(t, "an announcement arrives whose Announce, with "+what+", has returned nil", func() bool { return told.count(v) > 0 })
+			eventually(t, "an announcement arrives whose Announce, with "+what+", has returned nil",
+				func() bool { return told.count(v) > 0 })
 		}
 	}
 }

@@ -95,9 +95,18 @@ type perKind struct{ plain, finder, swapper, both, all string }
 // is that of a request.
 var documentedCalls = map[string]perKind{
 	"a request without a cookie": {plain: "", finder: "", swapper: "", both: "", all: ""},
-	"a request":                  {plain: "5 Find", finder: "Find, FindMany", swapper: "4 Find", both: "Find, FindMany", all: "Find, FindMany"},
-	"a handshake":                {plain: "5 Find", finder: "Find, FindMany", swapper: "4 Find", both: "Find, FindMany", all: "Find, FindMany"},
-	"a recheck":                  {plain: "5 Find", finder: "Find, FindMany", swapper: "4 Find", both: "Find, FindMany", all: "Find, FindMany"},
+	"a request": {
+		plain: "5 Find", finder: "Find, FindMany",
+		swapper: "4 Find", both: "Find, FindMany", all: "Find, FindMany",
+	},
+	"a handshake": {
+		plain: "5 Find", finder: "Find, FindMany",
+		swapper: "4 Find", both: "Find, FindMany", all: "Find, FindMany",
+	},
+	"a recheck": {
+		plain: "5 Find", finder: "Find, FindMany",
+		swapper: "4 Find", both: "Find, FindMany", all: "Find, FindMany",
+	},
 	"a login": {
 		plain: "3 Find, Commit, 3 Find", finder: "FindMany, Commit, FindMany",
 		swapper: "3 Find, Swap, 3 Find", both: "FindMany, Swap, FindMany", all: "FindMany, Swap, FindMany",
@@ -108,14 +117,16 @@ var documentedCalls = map[string]perKind{
 	},
 	"a logout": {
 		plain: "6 Find, Commit, Delete", finder: "Find, FindMany, Find, Commit, Delete",
-		swapper: "5 Find, Commit, Delete", both: "Find, FindMany, Find, Commit, Delete", all: "Find, FindMany, Find, Commit, Delete, Announce",
+		swapper: "5 Find, Commit, Delete", both: "Find, FindMany, Find, Commit, Delete",
+		all: "Find, FindMany, Find, Commit, Delete, Announce",
 	},
 	"an end of one session": {
 		plain: "5 Find, Commit, Delete", finder: "Find, FindMany, Commit, Delete",
 		swapper: "4 Find, Commit, Delete", both: "Find, FindMany, Commit, Delete", all: "Find, FindMany, Commit, Delete, Announce",
 	},
 	"a sign-out of others": {
-		plain: "10 Find, Commit, Find, Commit, 3 Find, Delete", finder: "Find, FindMany, Find, FindMany, Commit, Find, Commit, FindMany, Delete",
+		plain:   "10 Find, Commit, Find, Commit, 3 Find, Delete",
+		finder:  "Find, FindMany, Find, FindMany, Commit, Find, Commit, FindMany, Delete",
 		swapper: "8 Find, 2 Swap, 3 Find, Delete", both: "Find, FindMany, Find, FindMany, 2 Swap, FindMany, Delete",
 		all: "Find, FindMany, Find, FindMany, 2 Swap, FindMany, Delete, 2 Announce",
 	},

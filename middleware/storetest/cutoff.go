@@ -73,7 +73,8 @@ func zeroBefore(t testing.TB, open func(testing.TB) middleware.Revocations) {
 	select {
 	case v := <-told:
 		if v.Before.Before(from.Add(-early)) || v.Before.After(to.Add(early)) || v.Expires.Before(to.Add(time.Hour)) {
-			t.Errorf("a follower was told Before %v and Expires %v, want the time of the call, and later by middleware.RevocationRetention", v.Before, v.Expires)
+			t.Errorf("a follower was told Before %v and Expires %v, want the time of the call, and later by middleware.RevocationRetention",
+				v.Before, v.Expires)
 		}
 	case <-time.After(patience):
 		t.Errorf("a follower was not told within %v", patience)

@@ -42,7 +42,10 @@ func counted(s scs.Store, calls *int) scs.Store {
 func TestSignOutsThatFailBetweenSteps(t *testing.T) {
 	t.Parallel()
 	for kind, create := range kinds {
-		for fault, failing := range map[string]func(scs.Store, int) scs.Store{"fails": storetest.Failing, "is done, and its answer lost": storetest.Losing} {
+		for fault, failing := range map[string]func(scs.Store, int) scs.Store{
+			"fails":                        storetest.Failing,
+			"is done, and its answer lost": storetest.Losing,
+		} {
 			for name, event := range signOuts {
 				t.Run(fmt.Sprintf("%s/%s/a call %s", kind, name, fault), func(t *testing.T) {
 					t.Parallel()

@@ -53,7 +53,10 @@ func followersTold(t testing.TB, open func(testing.TB) middleware.Revocations) {
 		{TokenHandle: p.TokenHandle, Expires: expires, Before: before},
 		{Issuer: p.Issuer, Subject: p.Subject, Expires: expires, Before: before},
 		{Subject: q.Subject, Expires: expires, Before: before},
-		{Issuer: q.Issuer, Subject: q.Subject, SessionHandle: q.SessionHandle, TokenHandle: q.TokenHandle, Expires: expires, Before: before},
+		{
+			Issuer: q.Issuer, Subject: q.Subject, SessionHandle: q.SessionHandle,
+			TokenHandle: q.TokenHandle, Expires: expires, Before: before,
+		},
 	}
 	for _, v := range revocations {
 		l.revoke(v)
@@ -64,7 +67,8 @@ func followersTold(t testing.TB, open func(testing.TB) middleware.Revocations) {
 		}
 		f.mu.Lock()
 		for _, v := range f.told {
-			if (v.Subject == p.Subject || v.Subject == q.Subject) && v.Subject != "" && (!v.Before.Equal(before) || !v.Expires.Equal(expires)) {
+			if (v.Subject == p.Subject || v.Subject == q.Subject) && v.Subject != "" &&
+				(!v.Before.Equal(before) || !v.Expires.Equal(expires)) {
 				t.Errorf("a follower was told Before %v and Expires %v, want %v and %v", v.Before, v.Expires, before, expires)
 			}
 		}

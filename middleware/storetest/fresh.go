@@ -117,7 +117,8 @@ func endedContexts(t testing.TB, open func(testing.TB) scs.Store) {
 		s.commit(key, want, inAnHour())
 		returns(t, "Find with "+what, func() {
 			if b, found, err := s.tryFind(ctx, key); err == nil && (!found || string(b) != string(want)) {
-				t.Errorf("Find with %s: found %v, %s, without an error; a mark that is not found is one that was not set", what, found, shown(b))
+				t.Errorf("Find with %s: found %v, %s, without an error; a mark that is not found is one that was not set",
+					what, found, shown(b))
 			}
 		})
 		returns(t, "Commit with "+what, func() {

@@ -64,7 +64,8 @@ func (g *limiterHandle) exhaust(key string) (admitted int, wait time.Duration) {
 		}
 	}
 	if wait <= 0 || wait > 10*time.Second || admitted < 2 {
-		g.t.Fatalf("%d events of a new key are admitted, and Allow then returns %v: want 2 to %d, and then a time of at most 10 s", admitted, wait, mostEvents)
+		g.t.Fatalf("%d events of a new key are admitted, and Allow then returns %v: want 2 to %d, and then a time of at most 10 s",
+			admitted, wait, mostEvents)
 	}
 	return admitted, wait
 }

@@ -27,12 +27,18 @@ func reaches(t testing.TB, open func(testing.TB) middleware.Revocations) {
 		{"the session", session, func(p *principal) { p.TokenHandle = newKey() }, true},
 		{"the session alone", session, func(p *principal) { *p = principal{SessionHandle: p.SessionHandle} }, true},
 		{"another session of the subject", session, func(p *principal) { p.SessionHandle = newKey() }, false},
-		{"a token whose handle is that of a revoked session", session, func(p *principal) { p.TokenHandle, p.SessionHandle = p.SessionHandle, "" }, false},
+		{
+			"a token whose handle is that of a revoked session",
+			session, func(p *principal) { p.TokenHandle, p.SessionHandle = p.SessionHandle, "" }, false,
+		},
 
 		{"the token", token, func(p *principal) { p.SessionHandle = newKey() }, true},
 		{"the token alone", token, func(p *principal) { *p = principal{TokenHandle: p.TokenHandle} }, true},
 		{"another token of the subject", token, func(p *principal) { p.TokenHandle = newKey() }, false},
-		{"a session whose handle is that of a revoked token", token, func(p *principal) { p.TokenHandle, p.SessionHandle = "", p.TokenHandle }, false},
+		{
+			"a session whose handle is that of a revoked token",
+			token, func(p *principal) { p.TokenHandle, p.SessionHandle = "", p.TokenHandle }, false,
+		},
 
 		{"the subject", subject, func(*principal) {}, true},
 		{"the subject without handles", subject, func(p *principal) { p.SessionHandle, p.TokenHandle = "", "" }, true},
@@ -41,7 +47,10 @@ func reaches(t testing.TB, open func(testing.TB) middleware.Revocations) {
 		{"the subject in other capitals", subject, func(p *principal) { p.Subject = "U" + p.Subject[1:] }, false},
 		{"the same subject of another issuer", subject, func(p *principal) { p.Issuer = "https://other.example" }, false},
 		{"the same subject without an issuer", subject, func(p *principal) { p.Issuer = "" }, false},
-		{"an issuer and a subject that are equal only when they are joined", subject, func(p *principal) { p.Issuer, p.Subject = p.Issuer+p.Subject[:1], p.Subject[1:] }, false},
+		{
+			"an issuer and a subject that are equal only when they are joined",
+			subject, func(p *principal) { p.Issuer, p.Subject = p.Issuer+p.Subject[:1], p.Subject[1:] }, false,
+		},
 
 		{"the subject of every issuer", everyIssuer, func(*principal) {}, true},
 		{"the subject of every issuer, without an issuer", everyIssuer, func(p *principal) { p.Issuer = "" }, true},

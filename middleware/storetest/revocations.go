@@ -23,7 +23,10 @@ var revocationChecks = []check[middleware.Revocations]{
 	{contract: "an empty revocation is refused, and no follower is told", run: emptyRefused},
 	{contract: "when Revoke returns, every handle answers that it is revoked", run: revokedAtOnce},
 	{contract: "revocations outlive the handle that wrote them", run: revocationsOutlive},
-	{contract: "a revocation is kept until Expires, and a later one with an earlier Expires does not shorten it", run: keptUntilExpires, waits: true},
+	{
+		contract: "a revocation is kept until Expires, and a later one with an earlier Expires does not shorten it",
+		run:      keptUntilExpires, waits: true,
+	},
 	{contract: "calls may be concurrent, and no revocation is lost", run: revokeConcurrently},
 	{contract: "with an ended context Revoke and Revoked fail, or tell the truth", run: revocationsEndedContexts},
 }
@@ -87,7 +90,11 @@ func emptyRefused(t testing.TB, open func(testing.TB) middleware.Revocations) {
 			told <- v
 		}
 	})()
-	for _, v := range []middleware.Revocation{{}, {Issuer: "https://empty.example"}, {Issuer: "https://empty.example", Before: before, Expires: inAnHour()}} {
+	for _, v := range []middleware.Revocation{
+		{},
+		{Issuer: "https://empty.example"},
+		{Issuer: "https://empty.example", Before: before, Expires: inAnHour()},
+	} {
 		ctx, cancel := limited()
 		if err := l.r.Revoke(ctx, v); err == nil {
 			t.Errorf("Revoke(%+v) returns nil: it names nothing, and the caller believes that something has ended", v)
@@ -114,7 +121,8 @@ func revokedAtOnce(t testing.TB, open func(testing.TB) middleware.Revocations) {
 			v = middleware.Revocation{Issuer: p.Issuer, Subject: p.Subject}
 		}
 		told.revoke(v)
-		asked.answers("after Revoke by another handle (is the answer from a cache or a replica, or does open return other data each time?)", p, true)
+		asked.answers("after Revoke by another handle (is the answer from a cache or a replica, or does open return other data each time?)",
+			p, true)
 		told.answers("after its own Revoke", p, true)
 		if t.Failed() {
 			return

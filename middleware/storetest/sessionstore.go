@@ -142,7 +142,8 @@ func notChanged(t testing.TB, open func(testing.TB) scs.Store) {
 		s.commit(newKey(), bytesOf(1000, byte(i)), inAnHour())
 	}
 	if string(got) != string(want) || string(second) != string(bytesOf(1000, 2)) {
-		t.Errorf("after later calls the bytes that two calls of Find returned are %s and %s, want %s and %s", shown(got), shown(second), shown(want), shown(bytesOf(1000, 2)))
+		t.Errorf("after later calls the bytes that two calls of Find returned are %s and %s, want %s and %s",
+			shown(got), shown(second), shown(want), shown(bytesOf(1000, 2)))
 	}
 }
 

@@ -88,7 +88,10 @@ func TestShipped(t *testing.T) {
 		"Manager.Revocations, of two nodes on one store, together with Config.Revocations": func(t *testing.T) {
 			s, list := memstore.NewWithCleanupInterval(0), middleware.NewRevocations()
 			storetest.Revocations(t, func(t testing.TB) middleware.Revocations {
-				return must(session.New(session.Config{Store: keysOf43(t, s), StoreTimeout: 10 * time.Second, Revocations: list}))(t).Revocations()
+				return must(session.New(session.Config{
+					Store:        keysOf43(t, s),
+					StoreTimeout: 10 * time.Second, Revocations: list,
+				}))(t).Revocations()
 			})
 		},
 		"ticket.MemoryStore": func(t *testing.T) {

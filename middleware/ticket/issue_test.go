@@ -76,7 +76,10 @@ func TestIssueRefuses(t *testing.T) {
 		{"an Origin that is not on the list", nil, post("https://evil.example", "ann"), "403 origin_not_allowed"},
 		{"a sandboxed frame", nil, post("null", "ann"), "403 origin_not_allowed"},
 		{"two Origins", nil, with(func(r *http.Request) { r.Header.Add("Origin", app) }), "403 origin_malformed"},
-		{"another site by Sec-Fetch-Site", nil, with(func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") }), "403 fetch_metadata"},
+		{
+			"another site by Sec-Fetch-Site", nil, with(func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") }),
+			"403 fetch_metadata",
+		},
 		{"no credential", nil, post(app, ""), "401 no_credential"},
 		{"an anonymous principal", anonymous, post(app, "ann"), "403 forbidden"},
 		{"a principal of a ticket", func(string) middleware.Principal {
@@ -163,20 +166,24 @@ func TestExpiresIn(t *testing.T) {
 		{name: "a credential that does not end", ends: forever, want: 30, ttl: 30 * time.Second},
 		{name: "one that ends later", ends: time.Hour, want: 30, ttl: 30 * time.Second},
 		{name: "one that ends before", ends: 5 * time.Second, want: 5, ttl: 5 * time.Second},
-		{name: "one that ends within a second after a whole one", ends: 5*time.Second + 999*time.Millisecond, want: 5, ttl: 5*time.Second + 999*time.Millisecond},
+		{
+			name: "one that ends within a second after a whole one",
+			ends: 5*time.Second + 999*time.Millisecond, want: 5, ttl: 5*time.Second + 999*time.Millisecond,
+		},
 		{name: "one of a second", ends: time.Second, want: 1, ttl: time.Second},
 		{name: "a lifetime of its own", lifetime: 90 * time.Second, ends: time.Hour, want: 90, ttl: 90 * time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				store := &recorder{}
-				tickets := newTickets(t, ticket.Config{Store: store, Lifetime: tt.lifetime, Auth: auth(t, user{func(name string) middleware.Principal {
-					p := ann(name)
-					if tt.ends != forever {
-						p.Expires = time.Now().Add(tt.ends)
-					}
-					return p
-				}})})
+				tickets := newTickets(t,
+					ticket.Config{Store: store, Lifetime: tt.lifetime, Auth: auth(t, user{func(name string) middleware.Principal {
+						p := ann(name)
+						if tt.ends != forever {
+							p.Expires = time.Now().Add(tt.ends)
+						}
+						return p
+					}})})
 				w, _ := serve(tickets.Issue(), post(app, "ann"))
 				var a issued
 				mustDecode(t, w, &a)
@@ -320,10 +327,22 @@ func TestNewReportsEveryMistakeAtOnce(t *testing.T) {
 		cfg  ticket.Config
 		want []string
 	}{
-		{ticket.Config{Lifetime: -1}, []string{"ticket: Auth: nil: write the Auth", "ticket: Path: empty: write", "ticket: Origins: nil: write", "ticket: Lifetime: -1ns is out of range: write"}},
-		{ticket.Config{Auth: auth(t, user{}), Path: "/ws/{room}", Origins: origins(t, false)}, []string{"ticket: Path: \"/ws/{room}\" looks like a pattern"}},
-		{ticket.Config{Auth: auth(t, user{}), Path: "ws", Origins: middleware.DangerouslyAnyOrigin(), Lifetime: 3 * time.Minute}, []string{"does not begin with /", "ticket: Origins: any", "ticket: Lifetime: 3m0s"}},
-		{ticket.Config{Auth: auth(t, user{}), Path: "/ws?a=b", Origins: origins(t, false), Store: (*eternal)(nil)}, []string{"has a query", "ticket: Store: a nil *ticket_test.eternal"}},
+		{ticket.Config{Lifetime: -1}, []string{
+			"ticket: Auth: nil: write the Auth",
+			"ticket: Path: empty: write", "ticket: Origins: nil: write", "ticket: Lifetime: -1ns is out of range: write",
+		}},
+		{
+			ticket.Config{Auth: auth(t, user{}), Path: "/ws/{room}", Origins: origins(t, false)},
+			[]string{"ticket: Path: \"/ws/{room}\" looks like a pattern"},
+		},
+		{
+			ticket.Config{Auth: auth(t, user{}), Path: "ws", Origins: middleware.DangerouslyAnyOrigin(), Lifetime: 3 * time.Minute},
+			[]string{"does not begin with /", "ticket: Origins: any", "ticket: Lifetime: 3m0s"},
+		},
+		{
+			ticket.Config{Auth: auth(t, user{}), Path: "/ws?a=b", Origins: origins(t, false), Store: (*eternal)(nil)},
+			[]string{"has a query", "ticket: Store: a nil *ticket_test.eternal"},
+		},
 	} {
 		_, err := ticket.New(tt.cfg)
 		if err == nil || len(strings.Split(err.Error(), "\n")) != len(tt.want) {

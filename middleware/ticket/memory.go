@@ -36,7 +36,8 @@ const defaultStored = 16_384
 // a ticket that was issued is never dropped for another.
 func NewMemoryStore(most int) (*MemoryStore, error) {
 	if most < 0 {
-		return nil, fmt.Errorf("ticket: NewMemoryStore: %d is negative: write the greatest number of tickets, or 0 for %d", most, defaultStored)
+		return nil, fmt.Errorf("ticket: NewMemoryStore: %d is negative: write the greatest number of tickets, or 0 for %d",
+			most, defaultStored)
 	}
 	if most == 0 {
 		most = defaultStored

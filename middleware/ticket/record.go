@@ -113,7 +113,8 @@ func stored(p middleware.Principal) principal {
 		Issuer: p.Issuer, Subject: p.Subject, SessionHandle: p.SessionHandle, TokenHandle: p.TokenHandle, Method: p.Method,
 		Scopes: p.Scopes, Roles: p.Roles, Attributes: p.Attributes, Claims: p.Claims,
 		IssuedAt: writable(p.IssuedAt), AuthTime: writable(p.AuthTime), Expires: writable(p.Expires),
-		CertificateSHA256: p.Binding.CertificateSHA256, KeyThumbprint: p.Binding.KeyThumbprint, SigningKey: p.SigningKey, SealedToken: p.SealedToken,
+		CertificateSHA256: p.Binding.CertificateSHA256, KeyThumbprint: p.Binding.KeyThumbprint,
+		SigningKey: p.SigningKey, SealedToken: p.SealedToken,
 	}
 }
 
@@ -144,7 +145,8 @@ func (rec *record) accepted() middleware.Principal {
 	attributes[OriginalMethod] = p.Method
 	return middleware.Principal{
 		Issuer: p.Issuer, Subject: p.Subject, SessionHandle: p.SessionHandle, TokenHandle: p.TokenHandle, Method: method,
-		Connection: rec.CID, Binding: middleware.Binding{CertificateSHA256: p.CertificateSHA256, KeyThumbprint: p.KeyThumbprint}, SigningKey: p.SigningKey, SealedToken: p.SealedToken,
+		Connection: rec.CID, Binding: middleware.Binding{CertificateSHA256: p.CertificateSHA256, KeyThumbprint: p.KeyThumbprint},
+		SigningKey: p.SigningKey, SealedToken: p.SealedToken,
 		Scopes: p.Scopes, Roles: p.Roles, Attributes: attributes, Claims: p.Claims,
 		IssuedAt: p.IssuedAt, AuthTime: p.AuthTime, Expires: p.Expires,
 	}

@@ -46,7 +46,9 @@ func TestFurtherMembersOnTheWire(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p := rec.accepted(); p.Binding.KeyThumbprint != "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" || !slices.Equal(p.Roles, []string{"admin"}) || p.AuthTime.Hour() != 2 || p.Claims["level"] != "3" || p.Claims["note"] != `"n"` || p.SealedToken != "c2VhbGVk" {
+	if p := rec.accepted(); p.Binding.KeyThumbprint != "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" ||
+		!slices.Equal(p.Roles, []string{"admin"}) || p.AuthTime.Hour() != 2 || p.Claims["level"] != "3" || p.Claims["note"] != `"n"` ||
+		p.SealedToken != "c2VhbGVk" {
 		t.Errorf("accepted %+v", p)
 	}
 	if got := rec.accepted().Binding.CertificateSHA256; got != "A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0" {
@@ -66,7 +68,8 @@ func TestRecordKnowsAllOfAPrincipal(t *testing.T) {
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[principal]()) {
 		set[f.Name] = true
 	}
-	fields := slices.Concat(reflect.VisibleFields(reflect.TypeFor[middleware.Principal]()), reflect.VisibleFields(reflect.TypeFor[middleware.Binding]()))
+	fields := slices.Concat(reflect.VisibleFields(reflect.TypeFor[middleware.Principal]()),
+		reflect.VisibleFields(reflect.TypeFor[middleware.Binding]()))
 	for _, f := range fields {
 		if !set[f.Name] {
 			t.Errorf("Principal.%s is lost on its way through a ticket", f.Name)
@@ -78,8 +81,11 @@ func TestRecordKnowsAllOfAPrincipal(t *testing.T) {
 func TestEncodeRefusesWhatIsNotUTF8(t *testing.T) {
 	const bad = "ann\xff"
 	for name, p := range map[string]principal{
-		"issuer": {Issuer: bad}, "subject": {Subject: bad}, "session": {SessionHandle: bad}, "token": {TokenHandle: bad}, "certificate": {CertificateSHA256: bad}, "key": {KeyThumbprint: bad}, "issuer's key": {SigningKey: bad}, "sealed token": {SealedToken: bad}, "role": {Roles: []string{bad}}, "method": {Method: bad},
-		"scope": {Scopes: []string{"read", bad}}, "attribute": {Attributes: map[string]string{"a": bad}}, "claim": {Claims: map[string]string{"a": bad}},
+		"issuer": {Issuer: bad}, "subject": {Subject: bad}, "session": {SessionHandle: bad}, "token": {TokenHandle: bad},
+		"certificate": {CertificateSHA256: bad}, "key": {KeyThumbprint: bad}, "issuer's key": {SigningKey: bad},
+		"sealed token": {SealedToken: bad}, "role": {Roles: []string{bad}}, "method": {Method: bad},
+		"scope": {Scopes: []string{"read", bad}}, "attribute": {Attributes: map[string]string{"a": bad}},
+		"claim":            {Claims: map[string]string{"a": bad}},
 		"attribute's name": {Attributes: map[string]string{bad: "a"}}, "half a letter each": {Issuer: "\xc3", Subject: "\xa4"},
 	} {
 		if b, err := (&record{Principal: p}).encode(); err == nil {
@@ -98,11 +104,12 @@ func TestDecodeRefuses(t *testing.T) {
 		"a field more":        `{"role":"admin",` + wire[1:],
 		"something behind it": wire + "{}",
 		"no path":             `{"v":1,"origin":"","cid":"C1","exp":"2026-01-02T03:04:35Z","principal":{"iss":"i","sub":"s","method":"m"}}`,
-		"no cid":              `{"v":1,"path":"/ws","origin":"","exp":"2026-01-02T03:04:35Z","principal":{"iss":"i","sub":"s","method":"m"}}`,
-		"no end":              `{"v":1,"path":"/ws","origin":"","cid":"C1","principal":{"iss":"i","sub":"s","method":"m"}}`,
-		"no principal":        `{"v":1,"path":"/ws","origin":"","cid":"C1","exp":"2026-01-02T03:04:35Z"}`,
-		"cut short":           wire[:len(wire)-1],
-		"too long":            wire + string(make([]byte, 16<<10)),
+		"no cid": `{"v":1,"path":"/ws","origin":"","exp":"2026-01-02T03:04:35Z",` +
+			`"principal":{"iss":"i","sub":"s","method":"m"}}`,
+		"no end":       `{"v":1,"path":"/ws","origin":"","cid":"C1","principal":{"iss":"i","sub":"s","method":"m"}}`,
+		"no principal": `{"v":1,"path":"/ws","origin":"","cid":"C1","exp":"2026-01-02T03:04:35Z"}`,
+		"cut short":    wire[:len(wire)-1],
+		"too long":     wire + string(make([]byte, 16<<10)),
 	} {
 		if rec, err := decode([]byte(value)); err == nil {
 			t.Errorf("%s: decoded %+v", name, rec)

@@ -136,7 +136,8 @@ func (c *counting) Consume(context.Context, string) ([]byte, error) {
 // A refused request costs the store no more than two calls.
 func TestConsumeIsBounded(t *testing.T) {
 	t.Parallel()
-	const a, b, c = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "BAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "CAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+	const a, b, c = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+		"BAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "CAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 	for _, tt := range []struct {
 		name string
 		r    *http.Request

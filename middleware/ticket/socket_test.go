@@ -136,7 +136,8 @@ func TestTicketOpensASocket(t *testing.T) {
 			}
 			c, res := p.connect(path, protocols...)
 			served := <-p.served
-			if got := served.Principal(); got.Subject != "ann" || got.Method != "ticket" || served.ID() != a.CID || served.Subprotocol() != "chat" {
+			if got := served.Principal(); got.Subject != "ann" || got.Method != "ticket" || served.ID() != a.CID ||
+				served.Subprotocol() != "chat" {
 				t.Errorf("%s: serves %+v, %s, %q", way, got, served.ID(), served.Subprotocol())
 			}
 			if res.Header.Get("Securews-Connection") != a.CID || res.Header.Get("Sec-WebSocket-Protocol") != "chat" {
@@ -144,7 +145,8 @@ func TestTicketOpensASocket(t *testing.T) {
 			}
 			if _, res, err := p.dial(path, protocols...); err == nil || res.StatusCode != 401 {
 				t.Errorf("%s: the second time: %v", way, err)
-			} else if body, _ := io.ReadAll(res.Body); !strings.Contains(string(body), `"reason":"credential_invalid"`) || strings.Contains(string(body), a.Ticket) {
+			} else if body, _ := io.ReadAll(res.Body); !strings.Contains(string(body), `"reason":"credential_invalid"`) ||
+				strings.Contains(string(body), a.Ticket) {
 				t.Errorf("%s: the second time: %s", way, body)
 			}
 			_ = c.Close(1000, "")

@@ -90,7 +90,11 @@ func TestStoreDown(t *testing.T) {
 		check(t, tickets, "chat, "+fetch(t, tickets, app, "ann").Subprotocol, "503 unavailable")
 	})
 	t.Run("a record that is none", func(t *testing.T) {
-		for _, value := range []string{"", "{}", "null", "[]", `{"v":2,"path":"/ws","origin":"https://app.example","cid":"c","exp":"2126-01-01T00:00:00Z","principal":{"iss":"i","sub":"s","method":"session"}}`} {
+		for _, value := range []string{
+			"", "{}", "null", "[]",
+			`{"v":2,"path":"/ws","origin":"https://app.example","cid":"c","exp":"2126-01-01T00:00:00Z",` +
+				`"principal":{"iss":"i","sub":"s","method":"session"}}`,
+		} {
 			check(t, newTickets(t, ticket.Config{Store: broken{value: []byte(value)}}), "chat, ticket."+some, invalid)
 		}
 	})

@@ -34,13 +34,22 @@ func TestNothingSeesTheTicket(t *testing.T) {
 	}{
 		{name: "accepted as a subprotocol", target: "/ws?room=7", offer: []string{"chat, ticket.TICKET"}, status: 200},
 		{name: "accepted in the query", target: "/ws?room=7&ticket=TICKET", offer: []string{"chat"}, status: 200},
-		{name: "accepted in the query, absolute form (RFC 9112 §3.2.2)", target: "https://app.example/ws?ticket=TICKET&room=7", status: 200},
-		{name: "in a form that was parsed further out", target: "/ws?ticket=TICKET&room=7", edit: func(r *http.Request) { _ = r.ParseForm() }, status: 200},
+		{
+			name:   "accepted in the query, absolute form (RFC 9112 §3.2.2)",
+			target: "https://app.example/ws?ticket=TICKET&room=7", status: 200,
+		},
+		{
+			name: "in a form that was parsed further out", target: "/ws?ticket=TICKET&room=7",
+			edit: func(r *http.Request) { _ = r.ParseForm() }, status: 200,
+		},
 		{name: "both ways", target: "/ws?ticket=TICKET", offer: []string{"ticket.TICKET", "chat"}, status: 400},
 		{name: "cut short", target: "/ws?ticket=TICKET.", offer: []string{"chat"}, status: 400},
 		{name: "in capitals", target: "/ws", offer: []string{"chat, Ticket.TICKET"}, status: 400},
 		{name: "behind a no-break space", target: "/ws", offer: []string{"chat,\u00a0ticket.TICKET"}, status: 200},
-		{name: "its Upgrade lost on the way", target: "/ws?ticket=TICKET", edit: func(r *http.Request) { delete(r.Header, "Upgrade") }, status: 400},
+		{
+			name: "its Upgrade lost on the way", target: "/ws?ticket=TICKET",
+			edit: func(r *http.Request) { delete(r.Header, "Upgrade") }, status: 400,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -157,7 +166,8 @@ func FuzzAuthenticate(f *testing.F) {
 		f.Add(strings.ReplaceAll(query, "TICKET", known), strings.ReplaceAll(strings.Join(tt.protocol, "\n"), "TICKET", known))
 	}
 	tickets := newTickets(f, ticket.Config{Store: broken{value: []byte(
-		`{"v":1,"path":"/ws","origin":"https://app.example","cid":"c","exp":"2126-01-01T00:00:00Z","principal":{"iss":"i","sub":"s","method":"session"}}`,
+		`{"v":1,"path":"/ws","origin":"https://app.example","cid":"c","exp":"2126-01-01T00:00:00Z",` +
+			`"principal":{"iss":"i","sub":"s","method":"session"}}`,
 	)}})
 	f.Fuzz(func(t *testing.T, query, lines string) {
 		r := handshake("/ws", app)

@@ -48,7 +48,10 @@ func TestStoresThatMisbehave(t *testing.T) {
 		{"sleeps", func(context.Context) { time.Sleep(time.Minute) }, "503 unavailable", time.Second},
 		{"waits for its context", func(ctx context.Context) { <-ctx.Done(); panic("too late") }, "503 unavailable", time.Second},
 		{"panics", func(context.Context) { panic("secret") }, "500 internal", 0},
-		{"panics late", func(context.Context) { time.Sleep(time.Second / 2); panic(errors.New("secret")) }, "500 internal", time.Second / 2},
+		{
+			"panics late", func(context.Context) { time.Sleep(time.Second / 2); panic(errors.New("secret")) },
+			"500 internal", time.Second / 2,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

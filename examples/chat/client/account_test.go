@@ -15,7 +15,8 @@ func TestSignInFollowsNoRedirect(t *testing.T) {
 	defer other.Close()
 	s := httptest.NewServer(http.RedirectHandler(other.URL+"/login", http.StatusTemporaryRedirect))
 	defer s.Close()
-	if _, err := signIn(context.Background(), options{origin: s.URL, user: "alice"}, "hunter2"); err == nil || strings.Contains(string(body), "hunter2") {
+	if _, err := signIn(context.Background(), options{origin: s.URL, user: "alice"}, "hunter2"); err == nil ||
+		strings.Contains(string(body), "hunter2") {
 		t.Errorf("signIn: %v; the other host got %q", err, body)
 	}
 }
@@ -30,7 +31,8 @@ func TestSignInDoesNotShowTheServersText(t *testing.T) {
 		_ = c.Close()
 	}))
 	defer s.Close()
-	if _, err := signIn(context.Background(), options{origin: s.URL, user: "alice"}, "p"); err == nil || strings.ContainsAny(err.Error(), "\x1b\x07") {
+	if _, err := signIn(context.Background(), options{origin: s.URL, user: "alice"}, "p"); err == nil ||
+		strings.ContainsAny(err.Error(), "\x1b\x07") {
 		t.Errorf("signIn: %q", err)
 	}
 }

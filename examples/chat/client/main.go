@@ -50,7 +50,8 @@ func parseOptions(args []string, usage io.Writer) (o options, err error) {
 	f := flag.NewFlagSet("client", flag.ContinueOnError)
 	f.SetOutput(usage)
 	f.StringVar(&o.origin, "origin", "https://localhost:8443", "the chat's `https://name`")
-	f.StringVar(&o.fingerprint, "fingerprint", "", "trust the certificate with this `SHA-256`, and no other (default: what the system trusts)")
+	f.StringVar(&o.fingerprint, "fingerprint", "",
+		"trust the certificate with this `SHA-256`, and no other (default: what the system trusts)")
 	f.StringVar(&o.user, "user", "alice", "`name` of the account")
 	f.StringVar(&o.room, "room", "lobby", "`name` of the room to enter")
 	f.BoolVar(&o.seal, "seal", false, "speak in the sealed room")

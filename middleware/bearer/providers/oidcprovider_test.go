@@ -98,5 +98,8 @@ func (p *oidcProvider) ask(w wish) url.Values {
 }
 
 func (p *oidcProvider) clients() clients {
-	return clients{page: "page", service: "service", secret: "secret of the service", user: "alice", password: "any", subject: "alice", scopes: "read"}
+	return clients{
+		page: "page", service: "service", secret: "secret of the service",
+		user: "alice", password: "any", subject: "alice", scopes: "read",
+	}
 }

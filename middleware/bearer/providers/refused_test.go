@@ -13,7 +13,10 @@ func TestTokensThatOpenNoSocket(t *testing.T) {
 			{"an ID token", signedIn.ID, "401 credential_invalid", p.causes().idToken},
 			{"an access token for another audience", b.signIn(elsewhere).Access, "401 credential_invalid", p.causes().audience},
 			{"a refresh token", signedIn.Refresh, "401 credential_invalid", "not a compact JWS"},
-			{"an access token of another user's signature", spliced(signedIn.Access, b.service(here)), "401 credential_invalid", "signature"},
+			{
+				"an access token of another user's signature",
+				spliced(signedIn.Access, b.service(here)), "401 credential_invalid", "signature",
+			},
 		} {
 			s.refuses(tt.name, tt.token, tt.refused, tt.cause)
 		}

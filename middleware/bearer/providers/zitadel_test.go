@@ -41,12 +41,14 @@ func startZitadel(t testing.TB, scheme string) *zitadel {
 	srv.TLS = serverTLS(t)
 	at := scheme + "://" + srv.Listener.Addr().String()
 	page := storage.NativeClient("page", redirect)
-	z := &zitadel{t, at, &zitadelStorage{Storage: storage.NewStorageWithClients(storage.NewUserStore(at), map[string]*storage.Client{"page": page})}}
+	z := &zitadel{t, at, &zitadelStorage{Storage: storage.NewStorageWithClients(storage.NewUserStore(at),
+		map[string]*storage.Client{"page": page})}}
 	z.rotate()
 	cfg := &op.Config{CodeMethodS256: true, GrantTypeRefreshToken: true}
 	_, _ = rand.Read(cfg.CryptoKey[:])
 	cfg.CryptoKeyId = "1"
-	provider, err := op.NewProvider(cfg, z.storage, op.StaticIssuer(at), op.WithAllowInsecure(), op.WithLogger(slog.New(slog.DiscardHandler)))
+	provider, err := op.NewProvider(cfg, z.storage, op.StaticIssuer(at),
+		op.WithAllowInsecure(), op.WithLogger(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -126,7 +126,9 @@ func (s *zitadelStorage) CreateAccessToken(ctx context.Context, r op.TokenReques
 	return id, briefly(r, expires), err
 }
 
-func (s *zitadelStorage) CreateAccessAndRefreshTokens(ctx context.Context, r op.TokenRequest, current string) (id, refresh string, expires time.Time, err error) {
+func (s *zitadelStorage) CreateAccessAndRefreshTokens(ctx context.Context,
+	r op.TokenRequest, current string,
+) (id, refresh string, expires time.Time, err error) {
 	id, refresh, expires, err = s.Storage.CreateAccessAndRefreshTokens(ctx, stored(r), current)
 	return id, refresh, briefly(r, expires), err
 }

@@ -88,7 +88,8 @@ func BenchmarkHandshake(b *testing.B) {
 		srv := httptest.NewServer(chain(b, m))
 		defer srv.Close()
 		opening := fmt.Sprintf("GET /ws HTTP/1.1\r\nHost: app.example\r\nOrigin: https://app.example\r\nCookie: %s\r\n"+
-			"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", cookie)
+			"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+			cookie)
 		r := bufio.NewReader(nil)
 		b.ReportAllocs()
 		for b.Loop() {

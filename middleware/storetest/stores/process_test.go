@@ -217,7 +217,8 @@ func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
 // document is the public key set (RFC 7517 §5, RFC 8037 §2).
 func (k *keys) document() string {
-	return fmt.Sprintf(`{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"1","use":"sig","alg":"EdDSA","x":%q}]}`, b64(k.private.Public().(ed25519.PublicKey)))
+	return fmt.Sprintf(`{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"1","use":"sig","alg":"EdDSA","x":%q}]}`,
+		b64(k.private.Public().(ed25519.PublicKey)))
 }
 
 // token is one of the subject, an hour long and issued ten minutes ago; sid may be empty.

@@ -73,7 +73,10 @@ func newSite(address, origin string) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	origins, err := middleware.NewOriginPolicy(middleware.OriginConfig{Allow: []string{origin}, AllowMissing: true, DangerouslyAllowLocalHTTP: true})
+	origins, err := middleware.NewOriginPolicy(middleware.OriginConfig{
+		Allow:        []string{origin},
+		AllowMissing: true, DangerouslyAllowLocalHTTP: true,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +109,8 @@ func routes(m *session.Manager, list middleware.Revocations, auth *middleware.Au
 	do("/end", func(r *http.Request) error { return m.End(r.Context(), r.FormValue("user"), r.FormValue("handle")) })
 	do("/revoke", func(r *http.Request) error {
 		return list.Revoke(r.Context(), middleware.Revocation{
-			Issuer: r.FormValue("issuer"), Subject: r.FormValue("user"), TokenHandle: r.FormValue("token"), SessionHandle: r.FormValue("session"),
+			Issuer: r.FormValue("issuer"), Subject: r.FormValue("user"),
+			TokenHandle: r.FormValue("token"), SessionHandle: r.FormValue("session"),
 		})
 	})
 	mux.Handle("GET /me", auth.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

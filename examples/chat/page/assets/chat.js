@@ -178,7 +178,9 @@ $("sign-out").addEventListener("click", async () => {
   // The server closes the sockets of this session in every tab, including this one, which
   // then shows the sign-in card. If the request fails, say so.
   if (answer.status === 401) leave("You are signed out.");
-  else if (!answer.ok) banner.tell(answer.status ? refusal(answer.status, answer.body.reason) : "The server cannot be reached: you are still signed in.");
+  else if (!answer.ok) {
+    banner.tell(answer.status ? refusal(answer.status, answer.body.reason) : "The server cannot be reached: you are still signed in.");
+  }
   else if (user && client?.state !== "open") leave("You are signed out.");
 });
 
