@@ -131,7 +131,7 @@ func (s *site) dial(t *testing.T) (*coder.Conn, *http.Response, error) {
 	defer cancel()
 	return coder.Dial(ctx, "wss"+strings.TrimPrefix(s.URL, "https")+"/ws", &coder.DialOptions{
 		HTTPClient: &http.Client{
-			Jar:       s.jar,
+			Jar: s.jar,
 			Transport: &http.Transport{TLSClientConfig: &tls.Config{
 				RootCAs: s.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs,
 			}},
