@@ -69,7 +69,8 @@ func pinned(rt http.RoundTripper) bool {
 
 // ErrUnverified is the error of a request over a connection that was not verified.
 var ErrUnverified = errors.New("the client's Transport does not verify the certificate, or permits TLS below 1.2: " +
-	"any host could impersonate the server; one that wraps an http.Transport with a VerifyConnection needs a method Unwrap() http.RoundTripper")
+	"any host could impersonate the server; " +
+	"one that wraps an http.Transport with a VerifyConnection needs a method Unwrap() http.RoundTripper")
 
 // Transport is rt for requests that carry or fetch a secret. It checks the connection before a
 // request to https is written: if that has no verified chain, or TLS below 1.2, Transport closes
