@@ -100,7 +100,8 @@ func TestArchitectureRulesBite(t *testing.T) {
 
 // structOf declares a struct with so many fields, one of them embedded.
 func structOf(name string, fields int) string {
-	return "package ws; type " + name + " struct { embedded; " + strings.Repeat("a, b int; ", (fields-1)/2) + strings.Repeat("c int", (fields-1)%2) + " }"
+	return "package ws; type " + name + " struct { embedded; " + strings.Repeat("a, b int; ", (fields-1)/2) +
+		strings.Repeat("c int", (fields-1)%2) + " }"
 }
 
 func accepting(pkg, body string) string {
