@@ -3,6 +3,7 @@ package docs
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -22,7 +23,7 @@ func TestLinksResolve(t *testing.T) {
 			t.Error(fault)
 		}
 	}
-	if links < 80 {
+	if links < 180 {
 		t.Errorf("%d links", links)
 	}
 }
@@ -98,5 +99,36 @@ func TestLinksBite(t *testing.T) {
 		if faults := brokenLinks(p, all, dir); (len(faults) == 0) != good {
 			t.Errorf("(%s): %q", target, faults)
 		}
+	}
+}
+
+var commit = regexp.MustCompile("`([0-9a-f]{7})`")
+
+// The commits of the decisions are in the history.
+func TestDecisionsNameCommits(t *testing.T) {
+	t.Parallel()
+	dir, named := root(t), 0
+	git := func(args ...string) (string, error) {
+		cmd := exec.CommandContext(t.Context(), "git", args...)
+		cmd.Dir = dir
+		out, err := cmd.Output()
+		return strings.TrimSpace(string(out)), err
+	}
+	if shallow, err := git("rev-parse", "--is-shallow-repository"); err != nil || shallow != "false" {
+		t.Skip("not a full clone: git fetch --unshallow")
+	}
+	for name, p := range pages(t) {
+		if !strings.HasPrefix(name, "docs/decisions/") {
+			continue
+		}
+		for _, found := range commit.FindAllStringSubmatch(p.text, -1) {
+			named++
+			if kind, err := git("cat-file", "-t", found[1]); err != nil || kind != "commit" {
+				t.Errorf("%s: %s is not a commit: %v", name, found[1], err)
+			}
+		}
+	}
+	if named < 10 {
+		t.Errorf("%d commits", named)
 	}
 }
