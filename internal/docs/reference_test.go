@@ -23,14 +23,14 @@ var generated = regexp.MustCompile(`(?s)<!-- generated: ([\w.]+) -->\n(.*?)<!-- 
 func TestGeneratedTables(t *testing.T) {
 	t.Parallel()
 	sections := map[string]string{
-		"ws.Limits":      fields(t, "ws/config.go", "Limits"),
-		"ws.Timeouts":    fields(t, "ws/config.go", "Timeouts"),
-		"live.Limits":    fields(t, "middleware/live/config.go", "Limits"),
-		"live.Timeouts":  fields(t, "middleware/live/config.go", "Timeouts"),
-		"session.Config": defaulted(t, "session/config.go", "session.Config"),
-		"bearer.Config":  defaulted(t, "middleware/bearer/config.go", "bearer.Config"),
-		"ticket.Config":  defaulted(t, "middleware/ticket/config.go", "ticket.Config"),
-		"rate":           defaulted(t, "middleware/ratelimit.go", "middleware.RateLimitConfig"),
+		"ws.Limits":      fields(t, "ws", "Limits"),
+		"ws.Timeouts":    fields(t, "ws", "Timeouts"),
+		"live.Limits":    fields(t, "middleware/live", "Limits"),
+		"live.Timeouts":  fields(t, "middleware/live", "Timeouts"),
+		"session.Config": defaulted(t, "session", "session.Config"),
+		"bearer.Config":  defaulted(t, "middleware/bearer", "bearer.Config"),
+		"ticket.Config":  defaulted(t, "middleware/ticket", "ticket.Config"),
+		"rate":           defaulted(t, "middleware", "middleware.RateLimitConfig"),
 		"http.Server":    serverLimits(),
 		"headers":        headers(t),
 		"chat":           usage(t),

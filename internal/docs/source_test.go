@@ -22,18 +22,32 @@ import (
 
 func parsed(t *testing.T, path string) *ast.File {
 	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root(t), filepath.FromSlash(path)), nil, parser.ParseComments|parser.SkipObjectResolution)
+	file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments|parser.SkipObjectResolution)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return file
 }
 
-// structure returns the fields of a struct.
-func structure(t *testing.T, path, name string) []*ast.Field {
+// inspect visits the files of a package.
+func inspect(t *testing.T, pkg string, visit func(ast.Node) bool) {
+	t.Helper()
+	sources, err := filepath.Glob(filepath.Join(root(t), filepath.FromSlash(pkg), "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range sources {
+		if !strings.HasSuffix(name, "_test.go") {
+			ast.Inspect(parsed(t, name), visit)
+		}
+	}
+}
+
+// structure returns the fields of a struct of a package.
+func structure(t *testing.T, pkg, name string) []*ast.Field {
 	t.Helper()
 	var found []*ast.Field
-	ast.Inspect(parsed(t, path), func(n ast.Node) bool {
+	inspect(t, pkg, func(n ast.Node) bool {
 		if spec, ok := n.(*ast.TypeSpec); ok && spec.Name.Name == name {
 			if s, ok := spec.Type.(*ast.StructType); ok {
 				found = s.Fields.List
@@ -42,7 +56,7 @@ func structure(t *testing.T, path, name string) []*ast.Field {
 		return true
 	})
 	if len(found) == 0 {
-		t.Fatalf("%s has no struct %s", path, name)
+		t.Fatalf("%s has no struct %s", pkg, name)
 	}
 	return found
 }
@@ -57,11 +71,11 @@ func cell(comment string) string {
 
 // fields returns a table of a struct whose comments stand at the end of the lines: the meaning, the
 // default, and the effect of exceeding it. Package ws tests that the comments are right.
-func fields(t *testing.T, path, name string) string {
+func fields(t *testing.T, pkg, name string) string {
 	t.Helper()
 	var table strings.Builder
 	table.WriteString("| field | bounds | default | beyond it |\n|---|---|---|---|\n")
-	for _, field := range structure(t, path, name) {
+	for _, field := range structure(t, pkg, name) {
 		if len(field.Names) == 0 || !field.Names[0].IsExported() {
 			continue
 		}
@@ -78,7 +92,7 @@ func fields(t *testing.T, path, name string) string {
 			}
 		}
 		if value == "" {
-			t.Errorf("%s: %s.%s has no default", path, name, field.Names[0])
+			t.Errorf("%s.%s.%s has no default", pkg, name, field.Names[0])
 		}
 		fmt.Fprintf(&table, "| %s | %s | %s | %s |\n", field.Names[0], meaning, value, beyond)
 	}
@@ -92,13 +106,13 @@ var sentence = regexp.MustCompile(`[^.]*(?:\.\S[^.]*)*\.(?: |$)`)
 
 // defaulted returns a table of the fields of a Config whose comments name a default, with the
 // sentences that do.
-func defaulted(t *testing.T, path, name string) string {
+func defaulted(t *testing.T, pkg, name string) string {
 	t.Helper()
 	_, local, _ := strings.Cut(name, ".")
 	var table strings.Builder
 	fmt.Fprintf(&table, "| field of `%s` | default |\n|---|---|\n", name)
 	rows := 0
-	for _, field := range structure(t, path, local) {
+	for _, field := range structure(t, pkg, local) {
 		var said []string
 		for _, s := range sentence.FindAllString(cell(field.Doc.Text()), -1) {
 			if namesDefault.MatchString(s) && !strings.Contains(s, "slog.Default") {
@@ -120,7 +134,7 @@ func defaulted(t *testing.T, path, name string) string {
 func statuses(t *testing.T) map[string]string {
 	t.Helper()
 	words, found := map[string]string{}, map[string]string{}
-	ast.Inspect(parsed(t, "middleware/reason.go"), func(n ast.Node) bool {
+	ast.Inspect(parsed(t, filepath.Join(root(t), "middleware", "reason.go")), func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.ValueSpec:
 			if literal, ok := n.Values[0].(*ast.BasicLit); ok {
@@ -139,7 +153,7 @@ func statuses(t *testing.T) map[string]string {
 
 func exportedErrors(t *testing.T) (names []string) {
 	t.Helper()
-	ast.Inspect(parsed(t, "ws/closeerror.go"), func(n ast.Node) bool {
+	inspect(t, "ws", func(n ast.Node) bool {
 		if spec, ok := n.(*ast.ValueSpec); ok && strings.HasPrefix(spec.Names[0].Name, "Err") {
 			names = append(names, spec.Names[0].Name)
 		}
