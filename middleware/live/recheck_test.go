@@ -173,7 +173,7 @@ func TestAliveThatBlocksForEver(t *testing.T) {
 	const members = 1500
 	inBubble(t, Config{Limits: many, Timeouts: Timeouts{Recheck: 30 * time.Second, Stale: time.Minute}}, func(t *testing.T, w *world) {
 		never := make(chan struct{})
-		before := runtime.NumGoroutine() // other tests wait for their turn in some
+		before := inThisBubble()
 		hung := newStore()
 		hungAuth := authOver(t, hung)
 		stuck := w.joinMany(members, hungAuth)
@@ -185,7 +185,7 @@ func TestAliveThatBlocksForEver(t *testing.T) {
 		most := 0
 		for range 100 {
 			time.Sleep(time.Second)
-			most = max(most, runtime.NumGoroutine())
+			most = max(most, inThisBubble())
 		}
 		wantEnded(t, expires, "expired")
 		if took := expires.when().Sub(began); took > 50*time.Second+tick {

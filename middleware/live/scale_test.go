@@ -1,12 +1,14 @@
 package live
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"runtime"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unsafe"
 
@@ -40,54 +42,64 @@ func heap() int64 {
 
 func TestAHundredThousandMembersLeaveNothingBehind(t *testing.T) {
 	const members = 100_000
-	g, err := New(Config{Limits: Limits{Connections: members, PerAddress: members}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	a := authOver(t, newStore())
 	requests := make([]*http.Request, 256)
 	for i := range requests {
 		requests[i] = requestFrom(fmt.Sprintf("[2001:db8:1:%x::1]:1", i))
 	}
 	list := principals(members)
 	all := make([]still, members)
-	goroutines := runtime.NumGoroutine()
-	before := heap()
-	for i := range all {
-		b := &all[i].Binding
-		if err := g.Reserve(b, requests[i%len(requests)]); err != nil {
-			t.Fatal(err)
+	inBubble(t, Config{Limits: Limits{Connections: members, PerAddress: members}}, func(t *testing.T, w *world) {
+		goroutines := inThisBubble()
+		before := heap()
+		for i := range all {
+			b := &all[i].Binding
+			if err := w.Reserve(b, requests[i%len(requests)]); err != nil {
+				t.Fatal(err)
+			}
+			r, err := w.auth.Admit(requests[0].WithContext(context.WithValue(context.Background(), credential{}, list[i])))
+			if err != nil {
+				t.Fatal(err)
+			}
+			v, _ := middleware.VoucherFrom(r.Context())
+			if err := b.Bind(context.Background(), v, &all[i]); err != nil {
+				t.Fatal(err)
+			}
+			b.Open()
 		}
-		r, err := a.Admit(requests[0].WithContext(context.WithValue(context.Background(), credential{}, list[i])))
-		if err != nil {
-			t.Fatal(err)
+		t.Logf("%d B a member beside its Binding and its principal's strings; Binding: %d B", (heap()-before)/members, unsafe.Sizeof(Binding{}))
+		if n := w.open.Load(); n != members || w.wheel.n != members || w.awaited != members {
+			t.Errorf("%d open, %d in the wheel, %d awaited", n, w.wheel.n, w.awaited)
 		}
-		v, _ := middleware.VoucherFrom(r.Context())
-		if err := b.Bind(context.Background(), v, &all[i]); err != nil {
-			t.Fatal(err)
+		synctest.Wait()
+		if n := inThisBubble() - goroutines; n != 1 {
+			t.Errorf("%d goroutines more, want that of the wheel", n)
 		}
-		b.Open()
-	}
-	t.Logf("%d B a member beside its Binding and its principal's strings; Binding: %d B", (heap()-before)/members, unsafe.Sizeof(Binding{}))
-	if n := g.open.Load(); n != members || g.wheel.n != members || g.awaited != members {
-		t.Errorf("%d open, %d in the wheel, %d awaited", n, g.wheel.n, g.awaited)
-	}
-	if n := runtime.NumGoroutine() - goroutines; n > 1+maxAsking {
-		t.Errorf("%d goroutines more", n)
-	}
-	for i := range all {
-		all[i].Leave(nil)
-	}
-	w := &world{Registry: g, t: t}
-	w.wantEmpty()
-	deadline := time.Now().Add(5 * time.Second)
-	for runtime.NumGoroutine() > goroutines && time.Now().Before(deadline) {
-		time.Sleep(time.Millisecond)
-	}
-	if n := runtime.NumGoroutine(); n > goroutines {
-		t.Errorf("%d goroutines more", n-goroutines)
-	}
+		for i := range all {
+			all[i].Leave(nil)
+		}
+		w.wantEmpty()
+		synctest.Wait()
+		if n := inThisBubble() - goroutines; n != 0 {
+			t.Errorf("%d goroutines more", n)
+		}
+	})
 	runtime.KeepAlive(list)
+}
+
+// inThisBubble counts the goroutines of the caller's bubble: those of other tests may begin and
+// end meanwhile.
+func inThisBubble() int {
+	buf := make([]byte, 1<<20)
+	for n := runtime.Stack(buf, true); n == len(buf); n = runtime.Stack(buf, true) {
+		buf = make([]byte, 2*len(buf))
+	}
+	header, _, _ := bytes.Cut(buf, []byte("\n")) // goroutine 7 [running, synctest bubble 2]:
+	_, bubble, found := bytes.Cut(header, []byte("synctest bubble "))
+	bubble, _, _ = bytes.Cut(bubble, []byte("]"))
+	if !found {
+		panic("not in a bubble")
+	}
+	return bytes.Count(buf, append([]byte("synctest bubble "), append(bytes.Clone(bubble), ']')...))
 }
 
 // baselines.md: the index costs at most 200 B a member, its links in the Binding included.
