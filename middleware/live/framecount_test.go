@@ -24,7 +24,7 @@ var errMalformed = errors.New("malformed")
 func parseFrame(r io.Reader, masked bool) (f frame, err error) {
 	var h [2]byte
 	if _, err := io.ReadFull(r, h[:1]); err != nil {
-		return f, io.EOF
+		return f, err
 	}
 	if _, err := io.ReadFull(r, h[1:]); err != nil {
 		return f, io.ErrUnexpectedEOF
