@@ -23,8 +23,9 @@ import (
 	"github.com/securews/securews/ws"
 )
 
-// grace is live.Timeouts.Grace of every site.
-const grace = time.Second
+// grace is live.Timeouts.Grace of every site: within it, the client of a socket reads the close
+// frame and answers it.
+var grace = ifRacing(3, time.Second)
 
 // mostOpened is how many responses a user may have at a time.
 const mostOpened = 150
@@ -179,7 +180,7 @@ func (s *site) socket(auth *middleware.Auth) (http.Handler, error) {
 		Origins: s.origins, Auth: auth, Live: s.live, Log: s.log, Serve: s.serveSocket,
 		Authorize: func(r *http.Request, _ middleware.Principal) (any, error) { return s.cellOf(r), nil },
 		Limits:    ws.Limits{MessagesPerSecond: 10_000},
-		Timeouts:  ws.Timeouts{Close: grace},
+		Timeouts:  ws.Timeouts{Close: patience},
 	})
 }
 
