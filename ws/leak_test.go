@@ -48,6 +48,7 @@ func startSoak(t *testing.T, places int) *soak {
 	})
 	s.kernelNode = serveKernel(t, false, ws.Config{
 		Auth: auth(t, middleware.WithRevocations(users, middleware.NewRevocations())), Live: s.live, Log: slog.New(slog.DiscardHandler),
+		Timeouts: ws.Timeouts{Close: time.Minute}, // on a busy machine, a close frame takes long
 		Serve: func(_ context.Context, c *ws.Conn) error {
 			_, p, err := c.Read()
 			if err != nil {
