@@ -59,6 +59,8 @@ func TestStormEndsEveryConnectionAtAFrameBoundary(t *testing.T) {
 	const connections = 160
 	// on a busy machine, the rest of a frame takes long
 	w := newWorld(t, Config{Limits: Limits{PerPrincipal: 200, PerAddress: 200}, Timeouts: Timeouts{Grace: time.Minute}})
+	// The store is followed from here on: in the storm, that may take longer than 2 s.
+	w.join(ann).Leave(nil)
 	read := make(chan string, connections)
 	h := w.front(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		rw.WriteHeader(http.StatusSwitchingProtocols)
