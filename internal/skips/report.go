@@ -94,5 +94,6 @@ func (c *counter) summary() string {
 		return line + ", none of them for something that is missing here"
 	}
 	commands := slices.Sorted(maps.Keys(c.commands))
-	return fmt.Sprintf("%s, %d of them for something that is missing here; to have them: %s", line, c.missing, strings.Join(commands, " && "))
+	return fmt.Sprintf("%s, %d of them for something that is missing here; to have them: %s",
+		line, c.missing, strings.Join(commands, " && "))
 }

@@ -18,12 +18,12 @@ func TestReport(t *testing.T) {
 {"Action":"output","Package":"b","Output":"FAIL\tb\t0.1s\n"}
 {"Action":"fail","Package":"b"}
 `
-		missing = `{"Action":"output","Package":"c","Test":"TestNode","Output":"    c_test.go:7: no node here; install it with: apt-get install -y nodejs\n"}
-{"Action":"skip","Package":"c","Test":"TestNode"}
-{"Action":"output","Package":"c","Test":"TestAgain","Output":"    c_test.go:8: no node here; install it with: apt-get install -y nodejs\n"}
-{"Action":"skip","Package":"c","Test":"TestAgain"}
-{"Action":"output","Package":"c","Test":"TestCurl","Output":"    c_test.go:9: no curl here; install it with: apt-get install -y curl\n"}
-{"Action":"skip","Package":"c","Test":"TestCurl"}
+		missing = `{"Action":"output","Package":"c","Test":"A","Output":"    c_test.go:7: no x here; install it with: get x\n"}
+{"Action":"skip","Package":"c","Test":"A"}
+{"Action":"output","Package":"c","Test":"B","Output":"    c_test.go:8: no x here; install it with: get x\n"}
+{"Action":"skip","Package":"c","Test":"B"}
+{"Action":"output","Package":"c","Test":"C","Output":"    c_test.go:9: no y here; install it with: get y\n"}
+{"Action":"skip","Package":"c","Test":"C"}
 `
 		short = `{"Action":"output","Package":"c","Test":"TestLong","Output":"    c_test.go:7: waits 5 s\n"}
 {"Action":"skip","Package":"c","Test":"TestLong"}
@@ -33,16 +33,18 @@ func TestReport(t *testing.T) {
 `
 		broken = `{"ImportPath":"e","Action":"build-output","Output":"e.go:1: undefined: x\n"}
 `
+		none = "0 tests were skipped, none of them for something that is missing here\n"
+		get  = " tests were skipped, 3 of them for something that is missing here; to have them: get x && get y\n"
 	)
 	for _, tt := range []struct{ sentence, in, want string }{
-		{"a package that passes takes a line", passes, "ok  \ta\t0.1s\n0 tests were skipped, none of them for something that is missing here\n"},
-		{"one that fails is printed whole", fails, "    b_test.go:7: wrong\nFAIL\tb\t0.1s\n0 tests were skipped, none of them for something that is missing here\n"},
-		{"tests that lack something are counted, and each command is named once", missing, "3 tests were skipped, 3 of them for something that is missing here; to have them: apt-get install -y curl && apt-get install -y nodejs\n"},
-		{"other reasons count", short, "1 tests were skipped, none of them for something that is missing here\n"},
-		{"beside the others", short + missing, "4 tests were skipped, 3 of them for something that is missing here; to have them: apt-get install -y curl && apt-get install -y nodejs\n"},
-		{"a package without tests does not count", noTests, "?   \td\t[no test files]\n0 tests were skipped, none of them for something that is missing here\n"},
-		{"an error of the compiler is printed", broken, "e.go:1: undefined: x\n0 tests were skipped, none of them for something that is missing here\n"},
-		{"and so is a line that is not JSON", "go: no such tool\n", "go: no such tool\n0 tests were skipped, none of them for something that is missing here\n"},
+		{"a package that passes takes a line", passes, "ok  \ta\t0.1s\n" + none},
+		{"one that fails is printed whole", fails, "    b_test.go:7: wrong\nFAIL\tb\t0.1s\n" + none},
+		{"tests that lack something are counted, and each command is named once", missing, "3" + get},
+		{"other reasons count", short, "1" + none[1:]},
+		{"beside the others", short + missing, "4" + get},
+		{"a package without tests does not count", noTests, "?   \td\t[no test files]\n" + none},
+		{"an error of the compiler is printed", broken, "e.go:1: undefined: x\n" + none},
+		{"and so is a line that is not JSON", "go: no such tool\n", "go: no such tool\n" + none},
 	} {
 		var out strings.Builder
 		if err := report(strings.NewReader(tt.in), &out); err != nil || out.String() != tt.want {

@@ -66,7 +66,8 @@ func TestAHundredThousandMembersLeaveNothingBehind(t *testing.T) {
 			}
 			b.Open()
 		}
-		t.Logf("%d B a member beside its Binding and its principal's strings; Binding: %d B", (heap()-before)/members, unsafe.Sizeof(Binding{}))
+		each := (heap() - before) / members
+		t.Logf("%d B a member beside its Binding and its principal's strings; Binding: %d B", each, unsafe.Sizeof(Binding{}))
 		if n := w.open.Load(); n != members || w.wheel.n != members || w.awaited != members {
 			t.Errorf("%d open, %d in the wheel, %d awaited", n, w.wheel.n, w.awaited)
 		}
