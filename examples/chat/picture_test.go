@@ -30,7 +30,9 @@ func TestPictureOfTheREADME(t *testing.T) {
 	one.waitMessage("bob", "The contract is in the drive.")
 	one.say("Thanks. I sign out at this terminal now.")
 	two.waitMessage("alice", "Thanks. I sign out at this terminal now.")
-	one.run(chromedp.Evaluate[chromedp.Void](`document.activeElement.blur(), document.querySelector("#text").value = "", document.querySelector("#sign-out").style.outline = "3px solid #d33", undefined`))
+	one.value(`document.activeElement.blur(),
+		document.querySelector("#text").value = "",
+		document.querySelector("#sign-out").style.outline = "3px solid #d33"`)
 	before := one.shot()
 	one.run(chromedp.Click(chromedp.CSS("#sign-out")))
 	code := two.onlyClose()

@@ -185,7 +185,7 @@ func withSecurews(t *testing.T) *contender {
 	auth := made(middleware.NewAuth(sessions, tokens))(t)
 	origins := made(middleware.NewOriginPolicy(middleware.OriginConfig{Allow: []string{s.URL}}))(t)
 	registry := made(live.New(live.Config{Log: quiet}))(t)
-	socket := made(ws.New(ws.Config{Origins: origins, Auth: auth, Live: registry, Log: quiet, Serve: func(_ context.Context, c *ws.Conn) error {
+	serve := func(_ context.Context, c *ws.Conn) error {
 		for {
 			kind, message, err := c.Read()
 			if err == nil {
@@ -195,7 +195,8 @@ func withSecurews(t *testing.T) *contender {
 				return err
 			}
 		}
-	}}))(t)
+	}
+	socket := made(ws.New(ws.Config{Origins: origins, Auth: auth, Live: registry, Log: quiet, Serve: serve}))(t)
 	r := chi.NewRouter()
 	r.Use(origins.Handler, sessions.Handler)
 	r.Post("/login", func(w http.ResponseWriter, r *http.Request) {

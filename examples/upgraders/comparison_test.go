@@ -164,7 +164,8 @@ func (s *contender) post(t *testing.T, path string, header http.Header) *http.Re
 // dial returns the status of a handshake.
 func (s *contender) dial(t *testing.T, path string, header http.Header, host string) int {
 	t.Helper()
-	c, resp, err := websocket.Dial(t.Context(), s.server.URL+path, &websocket.DialOptions{HTTPClient: s.server.Client(), HTTPHeader: header, Host: host})
+	options := &websocket.DialOptions{HTTPClient: s.server.Client(), HTTPHeader: header, Host: host}
+	c, resp, err := websocket.Dial(t.Context(), s.server.URL+path, options)
 	if err == nil {
 		_ = c.CloseNow()
 	}
@@ -176,7 +177,8 @@ func (s *contender) dial(t *testing.T, path string, header http.Header, host str
 
 func (s *contender) open(t *testing.T, header http.Header) *websocket.Conn {
 	t.Helper()
-	c, _, err := websocket.Dial(t.Context(), s.server.URL+"/ws", &websocket.DialOptions{HTTPClient: s.server.Client(), HTTPHeader: header})
+	options := &websocket.DialOptions{HTTPClient: s.server.Client(), HTTPHeader: header}
+	c, _, err := websocket.Dial(t.Context(), s.server.URL+"/ws", options)
 	if err != nil {
 		t.Fatal(err)
 	}

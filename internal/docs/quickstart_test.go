@@ -175,7 +175,8 @@ func TestQuickStartWithALogin(t *testing.T) {
 	if resp, _ := p.ask(t, "GET", "/securews/securews.js", "", "", nil); resp.StatusCode != 200 {
 		t.Errorf("the client of the page: %s", resp.Status)
 	}
-	if resp, body := p.ask(t, "POST", "/login", "", "", url.Values{"user": {"alice"}, "password": {"wrong"}}); resp.StatusCode != 401 || !strings.Contains(body, "wrong_password") {
+	wrong := url.Values{"user": {"alice"}, "password": {"wrong"}}
+	if resp, body := p.ask(t, "POST", "/login", "", "", wrong); resp.StatusCode != 401 || !strings.Contains(body, "wrong_password") {
 		t.Errorf("a wrong password: %s %s", resp.Status, body)
 	}
 	resp, _ = p.ask(t, "POST", "/login", "", "", url.Values{"user": {"alice"}, "password": {found[1]}})

@@ -72,7 +72,10 @@ func table(t *testing.T, heading string) (rows [][]string) {
 	section, _, _ = strings.Cut(section, "\n## ")
 	section, _, _ = strings.Cut(section, "\n### ")
 	for line := range strings.Lines(section) {
-		if cells := strings.Split(strings.TrimSpace(line), " | "); len(cells) > 1 && strings.HasPrefix(line, "|") && !strings.HasPrefix(line, "|--") {
+		if !strings.HasPrefix(line, "| ") {
+			continue
+		}
+		if cells := strings.Split(strings.TrimSpace(line), " | "); len(cells) > 1 {
 			cells[0] = strings.TrimPrefix(cells[0], "| ")
 			rows = append(rows, cells)
 		}
@@ -157,7 +160,12 @@ func compare(t *testing.T, documented, code map[string]string) {
 
 func serverLimits() string {
 	s := middleware.NewServer("", nil)
-	return "| limit | value |\n|---|---|\n" +
-		fmt.Sprintf("| ReadHeaderTimeout | %v |\n| ReadTimeout | %v |\n| WriteTimeout | %v |\n| IdleTimeout | %v |\n| MaxHeaderBytes | %d, to which net/http adds 4,096 |\n",
-			s.ReadHeaderTimeout, s.ReadTimeout, s.WriteTimeout, s.IdleTimeout, s.MaxHeaderBytes)
+	return fmt.Sprintf(`| limit | value |
+|---|---|
+| ReadHeaderTimeout | %v |
+| ReadTimeout | %v |
+| WriteTimeout | %v |
+| IdleTimeout | %v |
+| MaxHeaderBytes | %d, to which net/http adds 4,096 |
+`, s.ReadHeaderTimeout, s.ReadTimeout, s.WriteTimeout, s.IdleTimeout, s.MaxHeaderBytes)
 }

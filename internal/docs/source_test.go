@@ -69,8 +69,8 @@ func cell(comment string) string {
 	return documentLink.ReplaceAllString(text, "`$1`")
 }
 
-// fields returns a table of a struct whose comments stand at the end of the lines: the meaning, the
-// default, and the effect of exceeding it. Package ws tests that the comments are right.
+// fields returns a table of a struct: the meaning of each field, its default, and the effect of
+// exceeding it. Packages ws and live test that the comments name the right values.
 func fields(t *testing.T, pkg, name string) string {
 	t.Helper()
 	var table strings.Builder
@@ -80,13 +80,11 @@ func fields(t *testing.T, pkg, name string) string {
 			continue
 		}
 		meaning, value, beyond := "", "", ""
-		for _, part := range strings.Split(cell(field.Comment.Text()), "; ") {
-			if found, ok := strings.CutPrefix(part, "default"); ok {
-				value = strings.TrimLeft(found, ": ")
-			} else if found, ok := strings.CutPrefix(part, "beyond: "); ok {
-				beyond = found
-			} else if value != "" {
-				beyond = strings.TrimPrefix(part, "then ")
+		for _, part := range parts(field) {
+			if found := defaultOf.FindStringSubmatch(part); found != nil {
+				value = found[1]
+			} else if found := beyondOf.FindStringSubmatch(part); found != nil {
+				beyond = found[1]
 			} else {
 				meaning = strings.TrimPrefix(meaning+"; "+part, "; ")
 			}
@@ -97,6 +95,27 @@ func fields(t *testing.T, pkg, name string) string {
 		fmt.Fprintf(&table, "| %s | %s | %s | %s |\n", field.Names[0], meaning, value, beyond)
 	}
 	return table.String()
+}
+
+var (
+	defaultOf = regexp.MustCompile(`^[Dd]efault:? (.*)$`)
+	beyondOf  = regexp.MustCompile(`^(?:[Bb]eyond:|[Tt]hen) (.*)$`)
+)
+
+// parts returns those of a comment at the end of a line, or the sentences of one above, without
+// the name of the field.
+func parts(field *ast.Field) (found []string) {
+	if field.Comment != nil {
+		return strings.Split(cell(field.Comment.Text()), "; ")
+	}
+	for _, s := range sentence.FindAllString(cell(field.Doc.Text()), -1) {
+		s = strings.TrimSuffix(strings.TrimSpace(s), ".")
+		for _, verb := range []string{" is ", " are ", " "} {
+			s = strings.TrimPrefix(s, field.Names[0].Name+verb)
+		}
+		found = append(found, s)
+	}
+	return found
 }
 
 // namesDefault matches the sentence of a comment that names the default of a field.
@@ -170,7 +189,8 @@ func headers(t *testing.T) string {
 		t.Fatal(err)
 	}
 	w := httptest.NewRecorder()
-	h.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "https://app.example/api", nil))
+	r := httptest.NewRequest(http.MethodGet, "https://app.example/api", nil)
+	h.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(w, r)
 	var table strings.Builder
 	table.WriteString("| header | value |\n|---|---|\n")
 	for _, name := range slices.Sorted(maps.Keys(w.Header())) {
