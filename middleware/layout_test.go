@@ -73,10 +73,16 @@ func longLines(name, src string) (found []string) {
 	if name == layoutExempt {
 		return nil
 	}
-	n := 0
+	n, output := 0, false
 	for line := range strings.Lines(src) {
 		n++
-		if columns(strings.TrimRight(line, "\n")) > columnLimit {
+		switch text := strings.TrimSpace(line); {
+		case strings.HasPrefix(text, "// Output:"), strings.HasPrefix(text, "// Unordered output:"):
+			output = true // of an example: it stands as it is printed
+		case !strings.HasPrefix(text, "//"):
+			output = false
+		}
+		if !output && columns(strings.TrimRight(line, "\n")) > columnLimit {
 			found = append(found, fmt.Sprintf("%s:%d", name, n))
 		}
 	}
@@ -161,6 +167,8 @@ func TestArchitectureLayoutBites(t *testing.T) {
 		{full + strings.Repeat("y", longWord+1), 0},
 		{full + strings.Repeat("y", longWord), 1},
 		{"\n" + full + "x\n\n" + full + "x\n", 2},
+		{"\t// Output:\n\t//" + full + "x\n", 0},
+		{"\t// Output:\n}\n\t//" + full + "x\n", 1},
 	} {
 		if got := longLines("ws/a.ts", tt.src); len(got) != tt.want {
 			t.Errorf("%.300q: found %q, want %d", tt.src, got, tt.want)

@@ -42,10 +42,8 @@ func ExampleNewOriginPolicy_errors() {
 	fmt.Println(err)
 	// Output:
 	// middleware: OriginConfig.Allow: "app.example": the scheme is missing: write "https://app.example"
-	// middleware: OriginConfig.Allow: "https://app.example/": an origin has neither path, query nor
-	// fragment, and no slash at its end: write "https://app.example"
-	// middleware: OriginConfig.Allow: "https://*.co.uk": "co.uk" is a public suffix, under which
-	// anyone may own a name: name a domain that is yours alone
+	// middleware: OriginConfig.Allow: "https://app.example/": an origin has neither path, query nor fragment, and no slash at its end: write "https://app.example"
+	// middleware: OriginConfig.Allow: "https://*.co.uk": "co.uk" is a public suffix, under which anyone may own a name: name a domain that is yours alone
 }
 
 // The pages that may open a socket may also call the API, with cookies: one list.
@@ -164,7 +162,5 @@ func ExampleNewProxies_platform() {
 	fmt.Println(refusal.Err)
 	// Output:
 	// 203.0.113.9 app.example
-	// middleware: Proxies: the request came without TLS: 10.0.0.1 is the peer, which
-	// ProxiesConfig.Trusted names, and sends no X-Forwarded-Proto: let the proxy set it (nginx:
-	// proxy_set_header X-Forwarded-Proto $scheme), or name its own header in ProxiesConfig.SchemeHeader
+	// middleware: Proxies: the request came without TLS: 10.0.0.1 is the peer, which ProxiesConfig.Trusted names, and sends no X-Forwarded-Proto: let the proxy set it (nginx: proxy_set_header X-Forwarded-Proto $scheme), or name its own header in ProxiesConfig.SchemeHeader
 }
