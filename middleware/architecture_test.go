@@ -32,6 +32,7 @@ var imports = map[string][]string{
 	"internal/recent":      {},
 	"internal/redisserver": {},
 	"internal/savedheader": {},
+	"internal/skips":       {},
 	"internal/unixnano":    {},
 	"internal/unwrap":      {},
 	"internal/certificate": {},
