@@ -22,9 +22,6 @@ import (
 // mostUpward is the share of the uses between files of a package that may run upwards, in percent.
 const mostUpward = 15.0
 
-// moreUpward are the bounds of packages whose files are still to be parted.
-var moreUpward = map[string]float64{"middleware/live": 20}
-
 // In an order of a package's files, each uses files after it. If two use each other they can only be
 // understood together, and one of the two uses runs upwards in any order. The share is that of the
 // best order found; `go test ./middleware -run UsesBetweenFiles -v` prints it for each package.
@@ -33,14 +30,13 @@ func TestUsesBetweenFilesRunDownwards(t *testing.T) {
 	for _, p := range packagesOf(t, repository(t), "./...") {
 		name := strings.TrimPrefix(p.ImportPath, module+"/")
 		t.Run(name, func(t *testing.T) {
-			most := max(mostUpward, moreUpward[name])
 			uses := p.uses(t)
 			order, upward := uses.bestOrder()
 			total := uses.total()
 			share := 100 * float64(upward) / float64(max(1, total))
 			t.Logf("%4.1f %%: %d of %d uses between files run upwards", share, upward, total)
-			if share > most {
-				t.Errorf("want at most %.0f %%:\n%s", most, uses.upwardUses(order))
+			if share > mostUpward {
+				t.Errorf("want at most %.0f %%:\n%s", mostUpward, uses.upwardUses(order))
 			}
 		})
 	}

@@ -1,31 +1,13 @@
 package live
 
 import (
-	"net/http"
 	"net/netip"
 	"sync"
-
-	"github.com/securews/securews/middleware"
 )
 
 // addressKey is a client's address: IPv4 whole, IPv6 by its /64, since a client that holds
 // one address of it holds all.
 type addressKey = netip.Addr
-
-func (g *Registry) clientKey(r *http.Request) addressKey {
-	var a netip.Addr
-	if g.cfg.Proxies != nil {
-		a = g.cfg.Proxies.ClientIP(r)
-	} else {
-		a = middleware.ClientIP(r)
-	}
-	if a.Is6() {
-		if network, err := a.Prefix(64); err == nil {
-			return network.Addr()
-		}
-	}
-	return a
-}
 
 // addresses counts the places of each client address.
 type addresses struct {

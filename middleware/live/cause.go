@@ -33,6 +33,9 @@ var (
 	Later     = &Cause{Code: 1013, Reason: "later"}     // no answer about the credential for Timeouts.Stale
 )
 
+// causes are those that the registry ends members with.
+var causes = [...]*Cause{Expired, Reauth, Revoked, Forbidden, Restart, Later}
+
 // Error returns the text for the log.
 func (c *Cause) Error() string {
 	if c.Err == nil {

@@ -2,7 +2,6 @@ package live
 
 import (
 	"bytes"
-	"errors"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -58,25 +57,27 @@ const (
 	otherContent               // of another protocol, which is cut at the end
 )
 
-// Write implements net.Conn.
-func (c *conn) Write(p []byte) (int, error) {
-	n, err := c.write(p)
-	if c.closing.Load() != nil {
-		c.sendClose()
-	}
-	return n, err
-}
+// contextDelay is the time between the handler's next call after the close frame and the end of
+// its context: some libraries would report the context in place of the frame.
+const contextDelay = 50 * time.Millisecond
 
-func (c *conn) write(p []byte) (n int, err error) {
-	c.writing.Lock()
-	defer c.writing.Unlock()
-	if c.head != nil {
-		return c.writeHead(p)
+func (c *conn) grace() time.Duration { return c.w.layer.registry.cfg.Timeouts.Grace }
+
+// handlerTime is how long the handler has to complete its frame before it is notified, and
+// then to read before its context ends.
+func (c *conn) handlerTime() time.Duration { return max(c.grace()/4, contextDelay) }
+
+// frameTime is how long it has then to work on the close frame: a proxy passes it on.
+func (c *conn) frameTime() time.Duration { return min(c.handlerTime(), 5*contextDelay) }
+
+// markDelivered plans the end of the context of a handler that is done with the end. conn.mu is
+// held.
+func (e *closing) markDelivered() {
+	e.told = true
+	if !e.delivered {
+		e.delivered = true
+		e.next.Reset(contextDelay)
 	}
-	if end := c.closing.Load(); end != nil {
-		return c.writeRest(end, p)
-	}
-	return c.pass(p)
 }
 
 func (c *conn) pass(p []byte) (n int, err error) {
@@ -86,36 +87,6 @@ func (c *conn) pass(p []byte) (n int, err error) {
 	}
 	c.broken = c.broken || err != nil
 	return n, err
-}
-
-// maxDropped is how much is dropped before a handler's writes fail, so that one which writes
-// without a pause ends.
-const maxDropped = 64 << 10
-
-// writeRest writes the rest of the frame under way, and drops the bytes behind it, so that a
-// handler which has not read the close frame yet, or answers it, does not fail.
-func (c *conn) writeRest(end *closing, p []byte) (int, error) {
-	if c.carries.Load() != frames || c.failsWrites(end) {
-		return 0, end.cause
-	}
-	rest := c.sent.rest(p)
-	if rest > 0 && !c.broken {
-		if n, err := c.pass(p[:rest]); err != nil {
-			return n, err
-		}
-	}
-	if end.dropped += len(p) - rest; end.dropped > maxDropped {
-		return rest, end.cause
-	}
-	return len(p), nil
-}
-
-// failsWrites reports whether TCP is closed, and the handler knows of the end or has had the grace
-// to.
-func (c *conn) failsWrites(end *closing) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.closed && (end.told && c.w.contextErr.Load() != nil || c.w.layer.registry.Now() >= end.until)
 }
 
 // Close implements net.Conn. During the end it does not cut the grace short.
@@ -138,30 +109,6 @@ func (c *conn) closesFirst() bool {
 	first := !c.closed
 	c.closed = true
 	return first
-}
-
-// CloseWrite shuts down the writing side, as that of a TCP connection does. That of TLS
-// waits, behind writes and for a peer that does not read, so mu is not held.
-func (c *conn) CloseWrite() error {
-	err := c.closeWrite()
-	if c.closing.Load() != nil {
-		c.sendClose()
-	}
-	return err
-}
-
-func (c *conn) closeWrite() error {
-	c.writing.Lock()
-	defer c.writing.Unlock()
-	if c.closing.Load() != nil {
-		return nil
-	}
-	x, ok := c.Conn.(interface{ CloseWrite() error })
-	if !ok {
-		return errors.ErrUnsupported
-	}
-	c.broken = true
-	return x.CloseWrite()
 }
 
 // SetDeadline implements net.Conn. During the end it does nothing, like the other two.

@@ -1,14 +1,9 @@
 package live
 
 import (
-	"encoding/binary"
 	"net"
 	"time"
 )
-
-// contextDelay is the time between the handler's next call after the close frame and the end of
-// its context: some libraries would report the context in place of the frame.
-const contextDelay = 50 * time.Millisecond
 
 // end begins the end. It does not wait.
 func (c *conn) end(cause *Cause) {
@@ -35,30 +30,11 @@ func (c *conn) begin(cause *Cause) bool {
 	return true
 }
 
-func (c *conn) grace() time.Duration { return c.w.layer.registry.cfg.Timeouts.Grace }
-
-// handlerTime is how long the handler has to complete its frame before it is notified, and
-// then to read before its context ends.
-func (c *conn) handlerTime() time.Duration { return max(c.grace()/4, contextDelay) }
-
-// frameTime is how long it has then to work on the close frame: a proxy passes it on.
-func (c *conn) frameTime() time.Duration { return min(c.handlerTime(), 5*contextDelay) }
-
 // advance notifies the handler or, if that was done before, ends its context. The context does
 // not end while a frame is under way: some libraries would leave it incomplete.
 func (c *conn) advance() {
 	if end := c.closing.Load(); !c.notify() && end.sendDone.Load() {
 		c.w.cancel(end.cause)
-	}
-}
-
-// markDelivered plans the end of the context of a handler that is done with the end. conn.mu is
-// held.
-func (e *closing) markDelivered() {
-	e.told = true
-	if !e.delivered {
-		e.delivered = true
-		e.next.Reset(contextDelay)
 	}
 }
 
@@ -115,6 +91,9 @@ func (c *conn) notify() bool {
 	return true
 }
 
+// aLongTimeAgo is a deadline that has passed.
+var aLongTimeAgo = time.Unix(1, 0)
+
 // finish ends the reads of the handler, and waits for the answer of the peer.
 func (c *conn) finish() {
 	c.advanceAfter(c.handlerTime()) // for a handler that does not read
@@ -129,7 +108,7 @@ func (c *conn) finish() {
 	c.conclude()
 }
 
-// The outcomes of waiting for the answer of the peer.
+// The results of waiting for the answer of the peer.
 const (
 	answered = iota + 1
 	peerGone
@@ -225,25 +204,4 @@ func (c *conn) markClosed() *Cause {
 		return end.cause
 	}
 	return c.w.endedWith() // the response was cut while it became a connection
-}
-
-// closeFrame returns the close frame of a cause (RFC 6455 §5.5.1). As a frame of the peer it
-// is masked, by a key of zeros (RFC 6455 §5.3).
-func closeFrame(cause *Cause, masked bool) []byte {
-	code, reason := cause.Code, cause.Reason
-	if !sendable(code) || len(reason) > 123 {
-		code, reason = 1011, ""
-	}
-	b := make([]byte, 0, 8+len(reason))
-	if masked {
-		b = append(b, 0x88, 0x80|byte(2+len(reason)), 0, 0, 0, 0)
-	} else {
-		b = append(b, 0x88, byte(2+len(reason)))
-	}
-	return append(binary.BigEndian.AppendUint16(b, code), reason...)
-}
-
-// sendable reports whether a server may send the code (RFC 6455 §7.4).
-func sendable(code uint16) bool {
-	return code >= 1000 && code <= 1014 && code != 1004 && code != 1005 && code != 1006 && code != 1010 || code >= 3000 && code <= 4999
 }

@@ -50,7 +50,7 @@ func TestStepOfTheWallClockDoesNotMatter(t *testing.T) {
 				t.Fatal(err)
 			}
 			wall, began := w.start.Round(0), w.Now()
-			w.flushEvents() // its goroutine reads the clock
+			w.Registry.events.flush() // its goroutine reads the clock
 			stepWallClock(w.Registry, step)
 			if got := wall.Sub(w.start.Round(0)); got != time.Duration(step)*time.Second {
 				t.Fatalf("the wall clock has stepped by %v", got)

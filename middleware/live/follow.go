@@ -19,6 +19,9 @@ type follows struct {
 	of      map[*middleware.Auth]*follow
 	stopped bool
 	wait    time.Duration // reportTimeout, except in tests
+
+	ask     func(*follow, *Binding)              // asks a followed Auth about a binding
+	revoked func(*follow, middleware.Revocation) // is called with its revocations
 }
 
 // follow is one Auth, followed since the first of its vouchers.
@@ -34,18 +37,8 @@ type follow struct {
 	began int64         // then: revocations from here on are known
 	stop  func()
 
-	mu   sync.Mutex
-	ring []ended // the last ringSize, the oldest at next once it is full
-	next int
+	revocations ring
 }
-
-// ended is a revocation, and when this process learned of it.
-type ended struct {
-	at int64
-	v  middleware.Revocation
-}
-
-const ringSize = 1024
 
 // followTimeout bounds the wait for Follow, which is to return at once.
 const followTimeout = 2 * time.Second
@@ -87,7 +80,7 @@ func (x *follows) find(g *Registry, a *middleware.Auth) *follow {
 	f := x.of[a]
 	if f == nil && !x.stopped {
 		f = &follow{registry: g, auth: a, done: make(chan struct{})}
-		f.queue.task = f.ask
+		f.queue.task = func(b *Binding) { x.ask(f, b) }
 		x.of[a] = f
 		go f.begin()
 	}
@@ -105,7 +98,7 @@ func (f *follow) begin() {
 			f.registry.unfollow(f)
 		}
 	}()
-	f.stop = f.auth.Follow(f.revoked)
+	f.stop = f.auth.Follow(func(v middleware.Revocation) { f.registry.follows.revoked(f, v) })
 	f.began, f.err = f.registry.Now(), nil
 }
 
@@ -154,99 +147,21 @@ func (f *follow) end() {
 	}
 }
 
-// reportTimeout is how long a revocation of a subject waits for the answers about its members.
-const reportTimeout = time.Second
-
-// revoked is called with every revocation. Members with its handles end before it returns.
-// The members of a subject are asked about, since only the Auth knows which of its
-// credentials are meant; revoked waits for the answers about them, so that a sign-out which has
-// returned has ended the members that it reaches. Without an answer a member ends later, when the question is
-// given up.
-func (f *follow) revoked(v middleware.Revocation) {
-	g := f.registry
-	f.remember(v)
-	if v.Resync {
-		f.askAll()
-	}
-	for _, b := range g.index.list(key{bySession, "", v.SessionHandle}) {
-		b.end(Revoked)
-	}
-	for _, b := range g.index.list(key{byToken, "", v.TokenHandle}) {
-		b.end(Revoked)
-	}
-	if v.Subject == "" {
-		return
-	}
-	var reports []report
-	for _, b := range g.index.subject(v.Issuer, v.Subject) {
-		if b.follow.Load() == f {
-			reports = append(reports, b.reported())
-		}
-	}
-	f.queue.awaitAnswers(reports, g.follows.wait)
-}
-
-// askAll has every member of the Auth asked about, because revocations may have been missed. One
-// without an answer goes on, until Timeouts.Stale.
-func (f *follow) askAll() {
-	for b := range f.registry.index.all() {
-		if b.follow.Load() == f {
-			b.askAgain()
-		}
-	}
-}
-
-// remember enters v in the ring, which is in order of time.
-func (f *follow) remember(v middleware.Revocation) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	e := ended{f.registry.Now(), v}
-	if len(f.ring) < ringSize {
-		f.ring = append(f.ring, e)
-		return
-	}
-	f.ring[f.next] = e
-	f.next = (f.next + 1) % ringSize
-}
+var errRevoked = errors.New("live: the credential was revoked while the request was under way")
 
 // since returns nil if the principal is as good as when its voucher was asked for. It
-// compares with the revocations since, and asks again only if that leaves it open.
+// compares with the revocations since, and asks again only if that leaves it open, or if it is
+// time to ask anyway, because credentials also end without a revocation.
 func (f *follow) since(ctx context.Context, v *middleware.Voucher, p *middleware.Principal) error {
-	asked := int64(v.Asked().Sub(f.registry.start))
-	revoked, open := f.compare(asked, p)
+	g := f.registry
+	asked := int64(v.Asked().Sub(g.start))
+	revoked, open := f.revocations.since(asked, p)
 	if revoked {
 		return middleware.Unauthorized(middleware.ReasonCredentialRevoked, errRevoked)
 	}
-	if open {
+	due := asked <= f.began || g.Now()-asked >= int64(g.cfg.Timeouts.Recheck)
+	if open || due && f.auth.CanRevoke() {
 		return f.auth.Alive(ctx, *p)
 	}
 	return nil
-}
-
-var errRevoked = errors.New("live: the credential was revoked while the request was under way")
-
-// compare looks through the ring, from the newest back. open means that the ring does not
-// tell: it does not reach back to asked, or a revocation of the subject is in it, or it is
-// time to ask anyway, because credentials also end without one.
-func (f *follow) compare(asked int64, p *middleware.Principal) (revoked, open bool) {
-	if g := f.registry; asked <= f.began || g.Now()-asked >= int64(g.cfg.Timeouts.Recheck) {
-		open = f.auth.CanRevoke()
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for i := range len(f.ring) {
-		e := &f.ring[(f.next-1-i+2*len(f.ring))%len(f.ring)]
-		if e.at < asked {
-			return false, open
-		}
-		switch v := &e.v; {
-		case v.Resync:
-			open = true
-		case v.SessionHandle != "" && v.SessionHandle == p.SessionHandle, v.TokenHandle != "" && v.TokenHandle == p.TokenHandle:
-			return true, open
-		case v.Subject != "" && v.Subject == p.Subject && (v.Issuer == "" || v.Issuer == p.Issuer):
-			open = true
-		}
-	}
-	return false, open || len(f.ring) == ringSize
 }

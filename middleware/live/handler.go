@@ -2,12 +2,9 @@ package live
 
 import (
 	"context"
-	"fmt"
 	"net/http"
-	"sync"
 
 	"github.com/securews/securews/internal/contextkey"
-	"github.com/securews/securews/internal/unwrap"
 	"github.com/securews/securews/middleware"
 )
 
@@ -60,15 +57,6 @@ func (g *Registry) Handler(next http.Handler) http.Handler {
 	return &layer{registry: g, next: next}
 }
 
-// layer is one use of [Registry.Handler].
-type layer struct {
-	registry *Registry
-	next     http.Handler
-
-	noVoucher, noDeadlines sync.Once // each is logged once
-	headers                sync.Pool // of *outerHeader
-}
-
 func (l *layer) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	if l.registry.zero() {
 		middleware.Refuse(rw, r, errZero)
@@ -84,7 +72,7 @@ func (l *layer) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		l.next.ServeHTTP(rw, r)
 		return
 	}
-	w := &response{ResponseWriter: rw, layer: l, request: r, outer: ctx, kind: requestKindOf(r)}
+	w := &response{ResponseWriter: rw, layer: l, request: r, contextState: contextState{outer: ctx}, kind: requestKindOf(r)}
 	w.serve()
 }
 
@@ -101,24 +89,4 @@ func (l *layer) nested(ctx context.Context, v *middleware.Voucher) bool {
 	}
 	same, _ := middleware.VoucherFrom(outer.outer)
 	return same == v
-}
-
-func routeOf(r *http.Request) string {
-	if r.Pattern != "" {
-		return r.Pattern
-	}
-	return r.URL.Path
-}
-
-// logNoDeadlines reports a layer in front that hides the deadlines of the connection: a
-// handler that waits in a write cannot be cut.
-func (l *layer) logNoDeadlines(w http.ResponseWriter, r *http.Request) {
-	if _, ok := unwrap.As[deadliner](w); ok {
-		return
-	}
-	l.noDeadlines.Do(func() {
-		l.registry.cfg.Log.Warn("live: Handler: a layer in front hides SetWriteDeadline, so a handler that waits in a write cannot be "+
-			"cut: give its ResponseWriter an Unwrap method",
-			"route", routeOf(r), "writer", fmt.Sprintf("%T", unwrap.Innermost(w)))
-	})
 }

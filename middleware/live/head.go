@@ -21,42 +21,6 @@ type head struct {
 // maxHead bounds the bytes that are kept.
 const maxHead = 64 << 10
 
-// writeHead takes bytes of the head, and passes them when the head is whole or turns
-// out not to be one. writing is held.
-func (c *conn) writeHead(p []byte) (int, error) {
-	h := c.head
-	h.bytes = append(h.bytes, p...)
-	end := bytes.Index(h.bytes, []byte("\r\n\r\n"))
-	switch {
-	case end >= 0:
-	case len(h.bytes) > maxHead, bytes.Contains(h.bytes, []byte("\n\n")),
-		!bytes.HasPrefix(h.bytes, []byte("HTTP/1.1 101")[:min(12, len(h.bytes))]):
-		end = -1
-	default:
-		return len(p), nil
-	}
-	c.head = nil
-	if end < 0 || !bytes.HasPrefix(h.bytes, []byte("HTTP/1.1 101 ")) || !toWebSocket(fieldOf(h.bytes[:end], "Upgrade")) {
-		c.carries.Store(otherContent)
-		if end := c.closing.Load(); end != nil {
-			return 0, end.cause
-		}
-		return c.passAll(h.bytes, p)
-	}
-	c.carries.Store(frames)
-	if c.closing.Load() != nil { // frames behind the head are not for the peer any more
-		h.bytes = h.bytes[:end+4]
-	}
-	end += 2
-	whole := append(h.withOuter(h.bytes[:end]), "\r\n"...)
-	if n, err := c.Conn.Write(append(whole, h.bytes[end+2:]...)); err != nil {
-		c.broken = true
-		return min(n, len(p)), err
-	}
-	c.sent.pass(h.bytes[end+2:])
-	return len(p), nil
-}
-
 // toWebSocket reports whether the Upgrade of a 101 that answers a handshake names that
 // protocol. One without the field that RFC 9110 §7.8 requires can mean no other.
 func toWebSocket(upgrade []string) bool {
@@ -71,13 +35,6 @@ func fieldOf(lines []byte, name string) (values []string) {
 		}
 	}
 	return values
-}
-
-func (c *conn) passAll(b, p []byte) (int, error) {
-	if n, err := c.pass(b); err != nil {
-		return min(n, len(p)), err
-	}
-	return len(p), nil
 }
 
 // withOuter adds the fields of the layers in front that the head does not have.

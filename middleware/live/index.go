@@ -23,17 +23,6 @@ type indexShard struct {
 	heads [indexKinds]map[uint64]*Binding
 }
 
-const (
-	bySubject = iota
-	bySession
-	byToken
-	indexKinds
-)
-
-// links are a binding's neighbours in the list of one kind, guarded by the lock of the
-// shard.
-type links struct{ next, prev *Binding }
-
 // key names a list; issuer only if kind is bySubject.
 type key struct {
 	kind          uint8

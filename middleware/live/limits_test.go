@@ -394,7 +394,7 @@ func TestReadableRefusalsAreBoundedAndNoMembers(t *testing.T) {
 		}
 		second.Leave(nil)
 		fourth.Leave(nil)
-		if n := w.explaining.Load(); n != 0 {
+		if n := w.readableRefusals.Load(); n != 0 {
 			t.Errorf("%d are left", n)
 		}
 	})

@@ -2,6 +2,7 @@ package live
 
 import (
 	"net/http"
+	"sync"
 
 	"github.com/securews/securews/internal/savedheader"
 )
@@ -20,42 +21,27 @@ var (
 // maxPooled bounds the fields for which a value is kept in the pool.
 const maxPooled = 64
 
-// Header implements http.ResponseWriter. The first call keeps the header of the layers in
-// front, before the handler can change it.
-func (w *response) Header() http.Header {
-	h := w.ResponseWriter.Header()
-	if w.outerHeader.Load() == nil && !w.wroteHeader.Load() {
-		w.keepHeader(h)
-	}
-	return h
-}
+// outerHeaders keeps values for further responses. The zero value is ready.
+type outerHeaders struct{ pool sync.Pool } // of *outerHeader
 
-func (w *response) keepHeader(h http.Header) {
-	b := noOuterHeader
-	if len(h) > 0 {
-		b, _ = w.layer.headers.Get().(*outerHeader)
-		if b == nil {
-			b = new(outerHeader)
-		}
-		b.fields = b.fields.Append(h)
+// copyOf returns a value with the fields of h.
+func (x *outerHeaders) copyOf(h http.Header) *outerHeader {
+	if len(h) == 0 {
+		return noOuterHeader
 	}
-	if !w.outerHeader.CompareAndSwap(nil, b) {
-		w.layer.free(b)
+	b, _ := x.pool.Get().(*outerHeader)
+	if b == nil {
+		b = new(outerHeader)
 	}
-}
-
-// restoreHeader undoes the changes of the handler.
-func (w *response) restoreHeader() {
-	if b := w.outerHeader.Load(); b != nil { // nil: it did not ask for the header
-		b.fields.Restore(w.ResponseWriter.Header())
-	}
+	b.fields = b.fields.Append(h)
+	return b
 }
 
 // free takes a value back. Nothing else refers to it.
-func (l *layer) free(b *outerHeader) {
+func (x *outerHeaders) free(b *outerHeader) {
 	if b == nil || b == noOuterHeader || b == notKept || cap(b.fields) > maxPooled {
 		return
 	}
 	b.fields = b.fields[:0] // the strings stay until the pool is emptied, at a garbage collection
-	l.headers.Put(b)
+	x.pool.Put(b)
 }

@@ -71,8 +71,15 @@ type report struct {
 	number uint32
 }
 
-// awaitAnswers waits until these reports are answered, at most as long as given. It does not wait for
-// questions about others.
+// answered reports whether an answer has followed, or none is needed any more.
+func (r report) answered() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.stage.Load() != bound || int32(r.question.answered-r.number) >= 0
+}
+
+// awaitAnswers waits until these reports are answered, at most as long as given. It does not wait
+// for questions about others.
 func (q *recheckQueue) awaitAnswers(reports []report, most time.Duration) {
 	timer := time.NewTimer(most)
 	defer timer.Stop()

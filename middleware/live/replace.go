@@ -7,10 +7,7 @@ import (
 	"github.com/securews/securews/middleware"
 )
 
-var (
-	errIdentity = errors.New("live: Replace: the voucher is of another issuer or subject")
-	errLeft     = errors.New("live: the member has ended or left")
-)
+var errIdentity = errors.New("live: Replace: the voucher is of another issuer or subject")
 
 // Replace replaces the principal by that of a newer voucher of the same issuer and subject,
 // after a client has renewed its credential. It refuses as [Binding.Bind] does, and then
@@ -52,6 +49,6 @@ func (b *Binding) swap(f *follow, p *middleware.Principal) error {
 	b.registry.index.replace(b, old, p)
 	b.follow.Store(f)
 	b.expires = b.registry.until(p.Expires)
-	b.question.renew(b)
+	b.question.renew(b.registry.Now(), b.recheckPause())
 	return nil
 }

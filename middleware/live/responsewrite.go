@@ -59,28 +59,6 @@ func (w *response) writeErr() error {
 	return nil
 }
 
-// WriteHeader implements http.ResponseWriter.
-func (w *response) WriteHeader(status int) {
-	informational := status < 200 && status != http.StatusSwitchingProtocols // RFC 9110 §15.2
-	if !informational {
-		w.beforeWrite(status)
-	}
-	defer w.afterWrite(0)
-	w.writing.Lock()
-	defer w.writing.Unlock()
-	if w.beginHeader(status, informational) == nil {
-		w.ResponseWriter.WriteHeader(status)
-	}
-}
-
-// beginHeader is begin for a header. A second one is passed on, and net/http reports it.
-func (w *response) beginHeader(status int, informational bool) error {
-	if informational || w.wroteHeader.Load() {
-		return w.writeErr()
-	}
-	return w.begin(status)
-}
-
 // Write implements http.ResponseWriter.
 func (w *response) Write(p []byte) (int, error) {
 	w.beforeWrite(http.StatusOK)

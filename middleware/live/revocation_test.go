@@ -213,7 +213,7 @@ func TestRingIsInOrderOfTime(t *testing.T) {
 	for worker := range 4 {
 		go func() {
 			for i := range 5000 {
-				fl.remember(middleware.Revocation{SessionHandle: fmt.Sprint(worker, i)})
+				fl.revocations.add(w.Now, middleware.Revocation{SessionHandle: fmt.Sprint(worker, i)})
 			}
 			done <- struct{}{}
 		}()
@@ -222,7 +222,8 @@ func TestRingIsInOrderOfTime(t *testing.T) {
 		<-done
 	}
 	for i := range ringSize - 1 {
-		a, b := fl.ring[(fl.next+i)%ringSize], fl.ring[(fl.next+i+1)%ringSize]
+		r := &fl.revocations
+		a, b := r.recent[(r.next+i)%ringSize], r.recent[(r.next+i+1)%ringSize]
 		if a.at > b.at {
 			t.Fatalf("%d before %d", a.at, b.at)
 		}

@@ -36,7 +36,7 @@ func (g *Registry) Shutdown(ctx context.Context, servers ...*http.Server) error 
 	drained := g.drain(ctx)
 	g.stopFollowing()
 	shut := shutServers(ctx, servers)
-	g.flushEvents()
+	g.events.flush()
 	return errors.Join(drained, shut)
 }
 
@@ -92,17 +92,6 @@ func (g *Registry) beginDraining(spread int64) {
 		g.spread.Store(spread)
 	}
 	g.draining.CompareAndSwap(0, g.Now())
-}
-
-func returnsWithin(done <-chan struct{}, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-done:
-		return true
-	case <-t.C:
-		return false
-	}
 }
 
 // whenIdle is closed when the last member has left.

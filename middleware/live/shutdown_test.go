@@ -242,7 +242,7 @@ func TestExplanationsBeforeShutdownAreWaitedFor(t *testing.T) {
 			t.Error(err)
 		}
 		after.Leave(nil)
-		if n := w.explaining.Load(); n != 0 {
+		if n := w.readableRefusals.Load(); n != 0 {
 			t.Errorf("%d are left", n)
 		}
 	})

@@ -41,29 +41,3 @@ func (l *lag) grown(now int64) (gap int64) {
 	l.known.Store(is)
 	return max(0, gap)
 }
-
-// behind returns how far the time now is behind the wall clock.
-func (g *Registry) behind(now int64) int64 {
-	return int64(time.Now().Round(0).Sub(g.start.Round(0))) - now
-}
-
-// wallTime returns a time of Now by the wall clock.
-func (g *Registry) wallTime(at int64) time.Time {
-	return g.start.Round(0).Add(time.Duration(at + g.wheel.lag.known.Load()))
-}
-
-// resumeTimeout is the time for two questions after a suspension: the network may be late.
-const resumeTimeout = 2*askTimeout + retryRecheck
-
-// slept makes the member that much older. It is asked about at once. Its last good answer counts
-// for at least resumeTimeout more, even if it is too old by now.
-func (b *Binding) slept(now, gap int64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.opened.Add(-gap)
-	q := &b.question
-	if q.due != 0 {
-		q.due = now
-	}
-	q.good = min(q.good, max(q.good-gap, now-int64(b.registry.cfg.Timeouts.Stale)+int64(resumeTimeout)))
-}

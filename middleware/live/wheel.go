@@ -28,14 +28,6 @@ type wheel struct {
 	all  bool          // wake all at the next tick
 }
 
-// place is a binding's place in the wheel, guarded by wheel.mu.
-type place struct {
-	next, prev *Binding
-	tick       int64 // 0: not in a slot
-	soon       int64 // hastened to, while out of its slot to be woken; 0: it was not
-	in, gone   bool  // added; removed, for good
-}
-
 // add files b, to be woken at when, at the latest in 64 s; false if it was added or removed
 // before.
 func (w *wheel) add(b *Binding, when int64) bool {
