@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/securews/securews/internal/needed"
 )
 
 var localPackage = regexp.MustCompile(`\bgo (?:run|test|vet) (?:-\S+ )*(\./\S+)`)
@@ -42,12 +44,7 @@ func TestCommands(t *testing.T) {
 // Every script of the documents is one that Node can parse.
 func TestScriptsParse(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("node"); err != nil {
-		if os.Getenv("SECUREWS_ALL") != "" {
-			t.Fatal("node is missing: apt-get install nodejs")
-		}
-		t.Skip("apt-get install nodejs")
-	}
+	node := needed.Program(t, "node", "apt-get install -y nodejs")
 	scripts := 0
 	for _, p := range pages(t) {
 		for _, b := range p.blocks {
@@ -59,7 +56,7 @@ func TestScriptsParse(t *testing.T) {
 			if err := os.WriteFile(name, []byte(b.text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if out, err := exec.CommandContext(t.Context(), "node", "--check", name).CombinedOutput(); err != nil {
+			if out, err := exec.CommandContext(t.Context(), node, "--check", name).CombinedOutput(); err != nil {
 				t.Errorf("%s:%d: %v\n%s", b.path, b.line, err, out)
 			}
 		}
