@@ -2,9 +2,12 @@ package redial
 
 import (
 	"errors"
+	"slices"
 	"sync"
 
 	"github.com/coder/websocket"
+
+	"github.com/securews/securews/internal/outqueue"
 )
 
 var (
@@ -21,8 +24,8 @@ type queue struct {
 	limits Limits
 
 	mu      sync.Mutex
-	waiting []queued
-	bytes   int
+	waiting outqueue.Fifo[queued]
+	load    outqueue.Load // of waiting
 	stopped bool
 	more    chan struct{} // holds a token when waiting may have grown
 	empty   chan struct{} // made by whenEmpty, closed when it is
@@ -46,8 +49,8 @@ func (q *queue) put(m queued) error {
 		return err
 	}
 	m.payload = append([]byte(nil), m.payload...)
-	q.waiting = append(q.waiting, m)
-	q.bytes += len(m.payload)
+	q.waiting.Push(m)
+	q.load.Add(len(m.payload))
 	select {
 	case q.more <- struct{}{}:
 	default:
@@ -60,7 +63,7 @@ func (q *queue) check(n int) error {
 	switch {
 	case q.stopped:
 		return ErrStopped
-	case len(q.waiting) >= q.limits.QueueMessages || n > q.limits.QueueBytes-q.bytes:
+	case !q.load.Fits(n, outqueue.Load{Messages: q.limits.QueueMessages, Bytes: q.limits.QueueBytes}):
 		return ErrQueueFull
 	}
 	return nil
@@ -85,28 +88,22 @@ func (q *queue) room(n int) (changed <-chan struct{}, err error) {
 func (q *queue) buffered() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.bytes
+	return q.load.Bytes
 }
 
 // first returns the first message, which stays until take.
 func (q *queue) first() (queued, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.waiting) == 0 {
-		return queued{}, false
-	}
-	return q.waiting[0], true
+	return q.waiting.First()
 }
 
 // take removes the first message.
 func (q *queue) take() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.bytes -= len(q.waiting[0].payload)
-	q.waiting[0] = queued{}
-	q.waiting = q.waiting[1:]
-	if len(q.waiting) == 0 {
-		q.waiting = nil
+	if m, ok := q.waiting.Pop(); ok {
+		q.load.Remove(1, len(m.payload))
 	}
 	q.tell()
 }
@@ -129,7 +126,7 @@ func (q *queue) tell() {
 		close(q.changed)
 		q.changed = nil
 	}
-	if len(q.waiting) == 0 && q.empty != nil {
+	if q.waiting.Len() == 0 && q.empty != nil {
 		close(q.empty)
 		q.empty = nil
 	}
@@ -146,16 +143,15 @@ func (q *queue) start() {
 func (q *queue) takeOnly(one *lifetime) (left []queued) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	kept := q.waiting[:0:0]
-	for _, m := range q.waiting {
+	for range q.waiting.Len() {
+		m, _ := q.waiting.Pop()
 		if m.only == one {
 			left = append(left, m)
-			q.bytes -= len(m.payload)
+			q.load.Remove(1, len(m.payload))
 		} else {
-			kept = append(kept, m)
+			q.waiting.Push(m)
 		}
 	}
-	q.waiting = kept
 	q.tell()
 	return left
 }
@@ -164,8 +160,8 @@ func (q *queue) takeOnly(one *lifetime) (left []queued) {
 func (q *queue) stop() []queued {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	left := q.waiting
-	q.waiting, q.bytes, q.stopped = nil, 0, true
+	left := slices.Collect(q.waiting.All())
+	q.load, q.stopped = outqueue.Load{}, true
 	q.tell()
 	return left
 }
