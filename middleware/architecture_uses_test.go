@@ -34,7 +34,7 @@ func TestUsesBetweenFilesRunDownwards(t *testing.T) {
 			order, upward := uses.bestOrder()
 			total := uses.total()
 			share := 100 * float64(upward) / float64(max(1, total))
-			t.Logf("%4.1f %%: %d of %d uses between files run upwards", share, upward, total)
+			t.Logf("%s: %.1f %%, %d of %d uses between files run upwards", name, share, upward, total)
 			if share > mostUpward {
 				t.Errorf("want at most %.0f %%:\n%s", mostUpward, uses.upwardUses(order))
 			}
