@@ -21,6 +21,7 @@ import (
 // start builds the command, runs it and returns the lines that it prints.
 func start(t *testing.T) (cmd *exec.Cmd, at string, lines []string) {
 	t.Helper()
+	needed.WithoutRace(t)
 	command := filepath.Join(t.TempDir(), "card")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", command, ".").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)

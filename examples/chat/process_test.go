@@ -16,6 +16,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/securews/securews/internal/needed"
 )
 
 // binary is a command that is built once for all tests.
@@ -69,6 +71,7 @@ type process struct {
 // its standard output, as a user would.
 func startChat(t *testing.T, args ...string) *process {
 	t.Helper()
+	needed.WithoutRace(t)
 	path, err := chat.build()
 	if err != nil {
 		t.Fatal(err)

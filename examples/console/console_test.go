@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/securews/securews/internal/needed"
 	"github.com/securews/securews/middleware"
 )
 
@@ -125,6 +126,7 @@ func atLocalhost(srv *httptest.Server) string {
 // build makes the command in a directory.
 func build(t *testing.T, dir string) string {
 	t.Helper()
+	needed.WithoutRace(t)
 	path := filepath.Join(t.TempDir(), filepath.Base(dir))
 	cmd := exec.Command("go", "build", "-o", path, ".")
 	cmd.Dir = dir

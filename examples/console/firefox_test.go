@@ -28,6 +28,7 @@ type marionette struct {
 // startFirefox starts a headless Firefox with a profile of its own.
 func startFirefox(t *testing.T) browser {
 	t.Helper()
+	needed.SameForServer(t, "Chromium")
 	path := needed.Program(t, "firefox-esr", "apt-get install -y firefox-esr")
 	profile := t.TempDir()
 	settings := `user_pref("marionette.port", 0);

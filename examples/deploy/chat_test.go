@@ -15,11 +15,14 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/securews/securews/internal/needed"
 )
 
 // buildChat builds the command of examples/chat and returns its path.
 func buildChat(t *testing.T) string {
 	t.Helper()
+	needed.WithoutRace(t)
 	path := filepath.Join(t.TempDir(), "chat")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, "../chat").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)

@@ -48,6 +48,9 @@ func newProxy(t *testing.T) *proxy {
 // start runs the command until p.stop, or the end of the test.
 func (p *proxy) start(t *testing.T, name string, args ...string) {
 	t.Helper()
+	if name != "nginx" {
+		needed.SameForServer(t, "nginx")
+	}
 	cmd := exec.Command(installed(t, name), args...)
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr, cmd.Dir = &output, &output, p.dir

@@ -23,6 +23,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/securews/securews/examples/localcert"
+	"github.com/securews/securews/internal/needed"
 )
 
 // process is the program, running as it stands in main.go.
@@ -37,6 +38,7 @@ type process struct {
 // build makes the command, with cert.pem and key.pem beside it.
 func build(t *testing.T) (command string) {
 	t.Helper()
+	needed.WithoutRace(t)
 	dir := t.TempDir()
 	command = filepath.Join(dir, "echo")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", command, ".").CombinedOutput(); err != nil {

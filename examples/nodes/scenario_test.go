@@ -99,6 +99,7 @@ func plain(text string) string {
 // command builds the program.
 func command(t *testing.T) string {
 	t.Helper()
+	needed.WithoutRace(t)
 	path := filepath.Join(t.TempDir(), "nodes")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, ".").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)

@@ -17,11 +17,14 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
+
+	"github.com/securews/securews/internal/needed"
 )
 
 // start builds the command, runs it and returns its addresses.
 func start(t *testing.T) (cmd *exec.Cmd, origin, metrics string) {
 	t.Helper()
+	needed.WithoutRace(t)
 	command := filepath.Join(t.TempDir(), "observed")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", command, ".").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/securews/securews/internal/needed"
 )
 
 // command is the program that people run. It is built once for all tests.
@@ -54,6 +56,7 @@ var addressLine = regexp.MustCompile(`https://\S+`)
 // output, as a user would. PATH is its environment's; empty: that of the test.
 func startProgram(t *testing.T, path string) *program {
 	t.Helper()
+	needed.WithoutRace(t)
 	file, err := command()
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/securews/securews/internal/needed"
 )
 
 // The command that installs the toolchain, from the root of the repository.
@@ -21,21 +23,13 @@ func node(t *testing.T) string {
 	return tool(t, "node")
 }
 
-// tool returns the path of node or npm. If that or the toolchain is not installed, the test is
-// skipped; with SECUREWS_ALL=1 it fails.
+// tool returns the path of node or npm. A test without it or the toolchain is
+// skipped.
 func tool(t *testing.T, name string) string {
 	t.Helper()
-	program, err := exec.LookPath(name)
-	if err == nil {
-		if _, err = os.Stat("node_modules/ws"); err == nil {
-			return program
-		}
-	}
-	if os.Getenv("SECUREWS_ALL") == "1" {
-		t.Fatalf("SECUREWS_ALL=1, but: %v; install node and npm, then: %s", err, install)
-	}
-	t.Skipf("%v; install node and npm, then: %s", err, install)
-	return ""
+	program := needed.Program(t, name, "apt-get install -y nodejs npm")
+	needed.File(t, "node_modules/ws", install)
+	return program
 }
 
 // run runs node and returns its output.
@@ -50,6 +44,7 @@ func run(t *testing.T, args ...string) string {
 
 // The committed sources and toolchain build exactly the files in dist.
 func TestDistIsBuiltFromSrc(t *testing.T) {
+	needed.WithoutRace(t)
 	node(t)
 	out := t.TempDir()
 	run(t, "node_modules/typescript/bin/tsc", "--noEmit")
@@ -75,14 +70,7 @@ func TestDistIsBuiltFromSrc(t *testing.T) {
 
 // The module takes at most 6,000 bytes as gzip -9 counts. The bound is never raised.
 func TestModuleIsSmall(t *testing.T) {
-	program, err := exec.LookPath("gzip")
-	if err != nil {
-		const missing = "no gzip here; install it with: apt-get install -y gzip"
-		if os.Getenv("SECUREWS_ALL") == "1" {
-			t.Fatal(missing)
-		}
-		t.Skip(missing)
-	}
+	program := needed.Program(t, "gzip", "apt-get install -y gzip")
 	small := must(exec.CommandContext(t.Context(), program, "-9", "-c", "dist/securews.js").Output())(t)
 	t.Logf("%d bytes", len(small))
 	if len(small) > 6000 {
@@ -92,6 +80,7 @@ func TestModuleIsSmall(t *testing.T) {
 
 // The tests in fake time, and of the sealing module against the shared vectors.
 func TestNode(t *testing.T) {
+	needed.WithoutRace(t)
 	node(t)
 	files, err := filepath.Glob("test/*.test.js")
 	if err != nil || len(files) == 0 {
@@ -123,6 +112,7 @@ seal({});
 // The files that npm would publish are installed in another directory, without a network, and
 // imported by name.
 func TestPackage(t *testing.T) {
+	needed.WithoutRace(t)
 	node(t)
 	npm := tool(t, "npm")
 	away := t.TempDir()

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/securews/securews/internal/needed"
 	"github.com/securews/securews/ws"
 )
 
@@ -190,6 +191,9 @@ func TestBrowserBackAndForward(t *testing.T) {
 		"Firefox":  {firefox, "anew"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if name == "Firefox" {
+				needed.SameForServer(t, "Chromium")
+			}
 			var a tally
 			s, p := a.sends(t, in.show, 800, options{})
 			p.do(options{"leave": true})

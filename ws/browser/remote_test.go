@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -25,22 +24,6 @@ type remote struct {
 	t    *testing.T
 	conn *websocket.Conn
 	last int // id of a command
-}
-
-// installed returns the path of a browser. If there is none, the test is skipped; with
-// SECUREWS_ALL=1 it fails.
-func installed(t *testing.T, program string) string {
-	t.Helper()
-	path, err := exec.LookPath(program)
-	if err == nil {
-		return path
-	}
-	missing := "no " + program + " here; install it with: apt-get install -y " + program
-	if os.Getenv("SECUREWS_ALL") == "1" {
-		t.Fatal(missing)
-	}
-	t.Skip(missing)
-	return ""
 }
 
 // begin starts a browser and returns the address at which it takes commands. When the test ends,

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/securews/securews/internal/needed"
 	"github.com/securews/securews/ws"
 )
 
@@ -49,7 +50,10 @@ func TestComesBackWhenARouterHasAnswered(t *testing.T) {
 			return s.dial(o)
 		},
 		"Chromium": func(s *site, o options) *page { return s.browse(chromium, o) },
-		"Firefox":  func(s *site, o options) *page { return s.browse(firefox, o) },
+		"Firefox": func(s *site, o options) *page {
+			needed.SameForServer(s.t, "Chromium")
+			return s.browse(firefox, o)
+		},
 	} {
 		t.Run(where, func(t *testing.T) {
 			var r router

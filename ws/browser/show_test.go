@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/securews/securews/internal/needed"
 	"github.com/securews/securews/ws/browser"
 )
 
@@ -30,12 +31,15 @@ type show func(t *testing.T, site, aside string) *remote
 // inBrowsers runs a test in each browser.
 func inBrowsers(t *testing.T, run func(*testing.T, show)) {
 	t.Run("Chromium", func(t *testing.T) { run(t, chromium) })
-	t.Run("Firefox", func(t *testing.T) { run(t, firefox) })
+	t.Run("Firefox", func(t *testing.T) {
+		needed.SameForServer(t, "Chromium")
+		run(t, firefox)
+	})
 }
 
 func chromium(t *testing.T, site, aside string) *remote {
 	t.Helper()
-	cmd := exec.Command(installed(t, "chromium"), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+	cmd := exec.Command(needed.Program(t, "chromium", "apt-get install -y chromium"), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
 		"--disable-quic", "--disable-background-networking", "--disable-background-timer-throttling", "--disable-renderer-backgrounding", "--disable-component-update", "--disable-sync",
 		"--ignore-certificate-errors", "--user-data-dir="+t.TempDir(), "--remote-debugging-port=0",
 		fmt.Sprintf("--host-resolver-rules=MAP app.example:443 %s,MAP control.example:444 %s", site, aside),
@@ -45,7 +49,7 @@ func chromium(t *testing.T, site, aside string) *remote {
 
 func firefox(t *testing.T, site, aside string) *remote {
 	t.Helper()
-	program, profile := installed(t, "firefox-esr"), t.TempDir()
+	program, profile := needed.Program(t, "firefox-esr", "apt-get install -y firefox-esr"), t.TempDir()
 	settings := fmt.Sprintf(`user_pref("network.dns.localDomains", "app.example,control.example");
 user_pref("network.socket.forcePort", "443=%s;444=%s");
 user_pref("browser.shell.checkDefaultBrowser", false);

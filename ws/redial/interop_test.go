@@ -19,6 +19,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/securews/securews/internal/needed"
 	"github.com/securews/securews/ws"
 	"github.com/securews/securews/ws/redial"
 )
@@ -29,37 +30,26 @@ import (
 // browserModule is the directory of the pinned npm packages.
 const browserModule = "../browser"
 
-// missing skips a test whose program is not installed; with SECUREWS_ALL=1 it fails.
-func missing(t *testing.T, what, install string) {
-	t.Helper()
-	if os.Getenv("SECUREWS_ALL") == "1" {
-		t.Fatalf("SECUREWS_ALL=1, but there is no %s: %s", what, install)
-	}
-	t.Skipf("no %s: %s", what, install)
-}
-
 // node returns the program, and the directory below which ws is found.
 func node(t *testing.T) (program, dir string) {
 	t.Helper()
 	dir, err := filepath.Abs(browserModule)
 	must(t, err)
-	if program, err = exec.LookPath("node"); err != nil {
-		missing(t, "node", "apt-get install -y nodejs npm")
-	}
-	if _, err := os.Stat(filepath.Join(dir, "node_modules", "ws")); err != nil {
-		missing(t, "npm package ws", "npm ci --prefix ws/browser")
-	}
+	program = needed.Program(t, "node", "apt-get install -y nodejs npm")
+	needed.File(t, filepath.Join(dir, "node_modules", "ws"), "npm ci --ignore-scripts --prefix ws/browser")
 	return program, dir
 }
 
 func python(t *testing.T) string {
 	t.Helper()
+	const install = "apt-get install -y python3-websockets"
+	needed.Program(t, "python3", install)
 	for _, program := range []string{"python3", "/usr/bin/python3"} {
 		if exec.CommandContext(t.Context(), program, "-c", "import websockets").Run() == nil {
 			return program
 		}
 	}
-	missing(t, "python3-websockets", "apt-get install -y python3-websockets")
+	needed.Missing(t, "python3-websockets", install)
 	return ""
 }
 
