@@ -67,7 +67,7 @@ var requirements = []string{
 
 // topLevel has the names that the repository's root may hold.
 var topLevel = strings.Fields(`internal middleware session ws examples docs go.mod go.sum go.work go.work.sum
-	README.md LICENSE SECURITY.md CHANGELOG.md AGENTS.md llms.txt .ci .git .gitignore`)
+	README.md LICENSE SECURITY.md CONTRIBUTING.md CHANGELOG.md AGENTS.md llms.txt .ci .git .github .gitignore`)
 
 // dropped has exported names that were given up, each with what replaced it.
 var dropped = map[string]string{
