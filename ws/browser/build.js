@@ -13,7 +13,7 @@ const entries = [
 ];
 
 // Properties that no other module and no user sees: they get short names.
-const internal = /^(accepted|after|answered|aside|ask|away|beat|cfg|change|control|empty|ended|events|expired|foreign|hasten|held|holding|keep|limit|link|live|opened|outbox|over|pace|plaintext|refreshAfter|refused|release|sending|sent|soon|told|undelivered|wait|wake)$/;
+const internal = /^(after|answered|aside|ask|away|beat|begin|cfg|change|control|empty|ended|events|failures|foreign|hasten|held|endHold|limit|link|live|notBefore|opened|outbox|over|plaintext|refreshAfter|refused|release|sending|serverLimit|soon|unconfirmed|undelivered|wait|wake)$/
 
 mkdirSync(out, { recursive: true });
 for (const { name, from } of entries) {

@@ -1,5 +1,7 @@
 // The addresses that may be dialled: encrypted ones, and for development those of this machine.
 
+import { wrong } from "./wrong.js";
+
 const local = /^(localhost|127\.[\d.]+|\[::(1|ffff:7f..:.+)\])$/; // as URL writes them
 
 /** addressOf returns the address to dial: wss: or https:, or relative to a page. */
@@ -17,9 +19,4 @@ export function addressOf(what: string, address: string | URL, kind: "ws" | "htt
     throw wrong(what, "credentials or a fragment");
   }
   return href;
-}
-
-/** wrong returns the error for a mistake in an option. */
-export function wrong(option: string, detail: unknown): TypeError {
-  return new TypeError(`securews: ${option}: ${detail}`);
 }

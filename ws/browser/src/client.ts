@@ -2,15 +2,17 @@
 // dials beside an open connection, and the loop waits for both.
 
 import type { Client, Data, Ending, Message, State, StateChange, Undelivered } from "./api.js";
+import { backoffOf, type Backoff } from "./backoff.js";
 import { connectionOf, type Connection } from "./connection.js";
 import { obtain } from "./credential.js";
-import { closedHere, lapsed, meaning, named, refused } from "./endings.js";
+import { closedHere, lapsed, meaning, named, refused } from "./ending.js";
 import { inboxesOf, type Inboxes } from "./inbox.js";
-import type { Ended } from "./link.js";
-import { outboxOf, sizeOf, type Outbox } from "./outbox.js";
-import { paceOf, type Pace } from "./pace.js";
+import type { SocketEnding } from "./link.js";
+import { sizeOf } from "./message.js";
+import { follow, type History } from "./next.js";
+import { outboxOf, type Outbox } from "./outbox.js";
 import type { Settings } from "./settings.js";
-import { watch } from "./wake.js";
+import { watch } from "./watch.js";
 
 export class Reconnecting extends EventTarget implements Client {
   state: State = "connecting";
@@ -18,27 +20,42 @@ export class Reconnecting extends EventTarget implements Client {
 
   #stop = new AbortController(); // aborted by close(), or when the client ends by itself
   #closing: Ending | undefined; // set by close()
-  #pace: Pace;
+  #backoff: Backoff;
   #outbox: Outbox;
   #inboxes: Inboxes;
   #connection: Connection;
 
   constructor(private readonly cfg: Settings) {
     super();
+    const past: History = { failures: 0 };
     const undelivered = (data: Data, why: Undelivered["why"]): void => this.#tell("undelivered", { data, why });
-    this.#pace = paceOf(cfg.times);
+    const backoff = (this.#backoff = backoffOf(cfg.times));
     this.#inboxes = inboxesOf(cfg.inbox);
     this.#outbox = outboxOf(cfg, this.#stop.signal, undelivered);
-    this.#connection = connectionOf(cfg, this.#pace, this.#outbox, {
+    const connection = (this.#connection = connectionOf(cfg, past, backoff, this.#outbox, {
       undelivered,
       change: (detail) => this.#change(detail),
       message: (data) => {
         this.#inboxes.push(data);
         this.dispatchEvent(new MessageEvent("message", { data }));
       },
+    }));
+    watch(cfg.times.sleep, this.#stop.signal, {
+      // Asks on a connection that may be dead, or brings the next attempt forward.
+      woke: (lost) => {
+        backoff.aside = false;
+        backoff.hasten(Math.random() * cfg.times.first);
+        if (connection.ask() === false && lost) {
+          connection.link!.cut(); // after a sleep or a change of network, the server has ended it
+        }
+      },
+      // An open connection would keep the page out of the back-forward cache.
+      aside: () => {
+        backoff.aside = true;
+        connection.away();
+      },
     });
-    watch(cfg.times.sleep, this.#stop.signal, (lost) => this.#woke(lost), () => this.#aside());
-    this.closed = this.#run();
+    this.closed = this.#run(past);
   }
 
   get protocol(): string {
@@ -62,7 +79,7 @@ export class Reconnecting extends EventTarget implements Client {
   }
 
   retry(): void {
-    this.#pace.hasten(0);
+    this.#backoff.hasten(0);
   }
 
   close(code = 1000, reason = ""): Promise<Ending> {
@@ -72,8 +89,8 @@ export class Reconnecting extends EventTarget implements Client {
     if (!this.#closing) {
       this.#closing = closedHere(code, reason);
       this.#stop.abort();
-      this.#pace.opened();
-      this.#pace.hasten(0);
+      this.#backoff.notBefore = 0;
+      this.#backoff.hasten(0);
       this.#connection.close(this.#closing);
     }
     return this.closed;
@@ -83,62 +100,46 @@ export class Reconnecting extends EventTarget implements Client {
     return this.#inboxes.open();
   }
 
-  async #run(): Promise<Ending> {
+  async #run(past: History): Promise<Ending> {
     await undefined; // the caller of connect() can add listeners first
     for (;;) {
-      const [how, end] = await this.#attempt();
-      const delay = this.#closing ? undefined : this.#pace.after(how, end);
-      if (delay !== undefined) {
-        this.#change({ state: "waiting", ending: how, delay });
-        await this.#pace.wait();
+      const [how, end] = await this.#attempt(past);
+      const window = !this.#closing && follow(past, how, end, this.cfg.times);
+      if (window) {
+        this.#change({ state: "waiting", ending: how, delay: this.#backoff.begin(window) });
+        await this.#backoff.wait();
       }
-      if (delay === undefined || this.#closing) {
-        return this.#finish(this.#closing ?? lapsed(how));
+      if (!window || this.#closing) {
+        const ending = this.#closing ?? lapsed(how);
+        this.#stop.abort();
+        this.#change({ state: "closed", ending });
+        this.#outbox.end();
+        this.#inboxes.end(ending);
+        return ending;
       }
     }
   }
 
   /** #attempt fetches a ticket, dials, and waits for the end of the connection. */
-  async #attempt(): Promise<[how: Ending, end?: Ended]> {
+  async #attempt(past: History): Promise<[how: Ending, end?: SocketEnding]> {
     if (this.state !== "connecting") {
       this.#change({ state: "connecting" });
     }
-    const pace = this.#pace;
+    const { cfg } = this;
+    let how: Ending;
+    let end: SocketEnding | undefined;
     try {
-      const credential = await obtain(this.cfg, this.#stop.signal, pace.expired);
-      pace.expired &&= !this.cfg.ticket;
+      const credential = await obtain(cfg, this.#stop.signal, !!past.renew);
+      past.renew &&= !cfg.ticket;
       if (this.#closing) {
         return [this.#closing];
       }
-      const end = await this.#connection.run(credential);
-      return [await named(meaning(end, this.cfg), this.cfg, end.opened), end];
+      end = await this.#connection.run(credential);
+      how = meaning(end, cfg);
     } catch (err) {
-      return [await named(refused(err, this.cfg, pace), this.cfg)];
+      how = refused(err, cfg, this.#backoff);
     }
-  }
-
-  /** #woke asks on a connection that may be dead, or brings the next attempt forward. */
-  #woke(lost: boolean): void {
-    const pace = this.#pace;
-    pace.aside = false;
-    pace.hasten(pace.soon());
-    if (this.#connection.ask() === false && lost) {
-      this.#connection.link!.cut(); // after a sleep or a change of network, the server has ended it
-    }
-  }
-
-  /** #aside closes the connection: an open one would keep the page out of the back-forward cache. */
-  #aside(): void {
-    this.#pace.aside = true;
-    this.#connection.away();
-  }
-
-  #finish(how: Ending): Ending {
-    this.#stop.abort();
-    this.#change({ state: "closed", ending: how });
-    this.#outbox.end();
-    this.#inboxes.end(how);
-    return how;
+    return [await named(how, cfg, end), end];
   }
 
   #change(detail: StateChange): void {

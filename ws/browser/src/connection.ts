@@ -2,12 +2,13 @@
 
 import type { Data, Ending, Message, StateChange, Undelivered } from "./api.js";
 import { obtain, type Credential } from "./credential.js";
-import { pause } from "./delay.js";
-import { comesBack, meaning, refused } from "./endings.js";
-import { begin, type Life } from "./life.js";
-import { dial, type Ended, type Link } from "./link.js";
+import type { Backoff } from "./backoff.js";
+import { comesBack, meaning, refused } from "./ending.js";
+import { begin, type Lifetime } from "./lifetime.js";
+import { dial, type Link, type SocketEnding } from "./link.js";
+import type { History } from "./next.js";
 import { holdTime, type Outbox } from "./outbox.js";
-import type { Pace } from "./pace.js";
+import { pause } from "./pause.js";
 import type { Settings } from "./settings.js";
 
 export interface Events {
@@ -20,7 +21,7 @@ export interface Connection {
   /** The current dial or connection. */
   link?: Link | undefined;
   /** Dials, and resolves with the end of that or of the connection. */
-  run(credential: Credential): Promise<Ended>;
+  run(credential: Credential): Promise<SocketEnding>;
   close(how: Ending): void;
   /** Closes the connection of a page that is put aside. */
   away(): void;
@@ -28,27 +29,27 @@ export interface Connection {
   ask(): boolean | undefined;
 }
 
-export function connectionOf(cfg: Settings, pace: Pace, outbox: Outbox, events: Events): Connection {
-  let life: Life | undefined; // of the connection
+export function connectionOf(cfg: Settings, past: History, backoff: Backoff, outbox: Outbox, events: Events): Connection {
+  let lifetime: Lifetime | undefined; // of the connection
   let next: Link | undefined; // the dial of a renewal; the connection stays until it has opened, or for holdTime longer
-  let orphaned: Ended | undefined; // the end of the connection, if that ended during the dial of next
-  let ended: (how: Ended) => void;
+  let endedFirst: SocketEnding | undefined; // the end of the connection, if that ended during the dial of next
+  let resolveRun: (how: SocketEnding) => void;
   let closing: Ending | undefined;
 
-  const endLife = (): void => {
-    outbox.keep();
-    life?.end();
-    life = undefined;
+  const endLifetime = (): void => {
+    outbox.endHold();
+    lifetime?.end();
+    lifetime = undefined;
   };
 
   /** opened makes a dial the connection, and closes the one that it renews. */
   const opened = (link: Link, refreshAfter: number): void => {
-    const old = link === next && !orphaned ? connection.link : undefined;
-    next = orphaned = undefined;
-    endLife();
+    const old = link === next && !endedFirst ? connection.link : undefined;
+    next = endedFirst = undefined;
+    endLifetime();
     connection.link = link;
-    pace.opened();
-    life = begin(cfg, link, pace, refreshAfter, renew);
+    backoff.notBefore = 0;
+    lifetime = begin(cfg, link, past, refreshAfter, renew);
     outbox.open(link); // before hello(), which may call send()
     cfg.hello().forEach((data) => link.send(data, true));
     if (old || link.sealed || outbox.empty) {
@@ -58,20 +59,20 @@ export function connectionOf(cfg: Settings, pace: Pace, outbox: Outbox, events: 
     void old?.close(1000, "renewed");
   };
 
-  /** lost handles the end of an open connection, or of one that was renewed. */
-  const lost = (link: Link, how: Ended): void => {
-    const sent = link.sent.splice(0);
+  /** linkEnded handles the end of an open connection, or of one that was renewed. */
+  const linkEnded = (link: Link, how: SocketEnding): void => {
+    const unconfirmed = link.unconfirmed.splice(0);
     if (!how.answered) {
-      sent.forEach((data) => events.undelivered(data, "unconfirmed"));
+      unconfirmed.forEach((data) => events.undelivered(data, "unconfirmed"));
     }
     if (link !== connection.link) {
       return;
     }
-    endLife();
+    endLifetime();
     if (!next) {
-      return ended(how);
+      return resolveRun(how);
     }
-    orphaned = how;
+    endedFirst = how;
     if (comesBack(meaning(how, cfg))) {
       events.change({ state: "connecting" });
     } else {
@@ -79,8 +80,8 @@ export function connectionOf(cfg: Settings, pace: Pace, outbox: Outbox, events: 
     }
   };
 
-  /** attempt calls failed only if the dial did not become the connection. */
-  const attempt = ({ protocols, refreshAfter }: Credential, failed: (how: Ended) => void): Link | undefined => {
+  /** connect calls failed only if the dial did not become the connection. */
+  const connect = ({ protocols, refreshAfter }: Credential, failed: (how: SocketEnding) => void): Link | undefined => {
     try {
       const open = (): void => opened(link, refreshAfter);
       const heard = (answered?: boolean): void => {
@@ -88,13 +89,13 @@ export function connectionOf(cfg: Settings, pace: Pace, outbox: Outbox, events: 
           open();
         }
         if (link === connection.link) {
-          life?.beat(answered);
+          lifetime?.beat(answered);
           outbox.release();
         }
       };
       const link: Link = dial(cfg, protocols, {
         opened() {
-          if (link !== next || link.sealed || orphaned) {
+          if (link !== next || link.sealed || endedFirst) {
             return open();
           }
           setTimeout(() => link === next && link.live && open(), holdTime);
@@ -106,7 +107,7 @@ export function connectionOf(cfg: Settings, pace: Pace, outbox: Outbox, events: 
           }
         },
         control: (answered) => link.live && heard(answered),
-        ended: (how) => (how.opened && link !== next ? lost(link, how) : failed(how)),
+        ended: (how) => (how.opened && link !== next ? linkEnded(link, how) : failed(how)),
       });
       if (closing) {
         void link.close(closing.code, closing.reason); // close() was called by the WebSocket class
@@ -120,7 +121,7 @@ export function connectionOf(cfg: Settings, pace: Pace, outbox: Outbox, events: 
 
   /** renew opens a second connection with a new credential; the first stays open until then. */
   const renew = async (after: number): Promise<void> => {
-    const { over } = life!;
+    const { over } = lifetime!;
     for (let failures = 0; !over.aborted; failures++) {
       const { first, longest } = cfg.times;
       let delay = Math.min(longest, first * 2 ** failures) * (0.5 + Math.random() / 2);
@@ -130,18 +131,18 @@ export function connectionOf(cfg: Settings, pace: Pace, outbox: Outbox, events: 
         if (over.aborted || (credential.refreshAfter && credential.refreshAfter <= after / 2)) {
           return;
         }
-        next = attempt(credential, () => {
-          const how = orphaned;
-          next = orphaned = undefined;
+        next = connect(credential, () => {
+          const how = endedFirst;
+          next = endedFirst = undefined;
           if (how) {
-            ended(how);
+            resolveRun(how);
           }
         });
       } catch (err) {
-        if (refused(err, cfg, pace).next !== "retry") {
+        if (refused(err, cfg, backoff).next !== "retry") {
           return; // the connection lasts until the server ends it
         }
-        delay = Math.max(pace.held(), delay);
+        delay = Math.max(backoff.held(), delay);
       }
       do {
         await pause(delay, over);
@@ -152,13 +153,13 @@ export function connectionOf(cfg: Settings, pace: Pace, outbox: Outbox, events: 
   const connection: Connection = {
     run: (credential) =>
       new Promise((resolve) => {
-        ended = resolve;
-        connection.link = attempt(credential, resolve);
+        resolveRun = resolve;
+        connection.link = connect(credential, resolve);
       }),
 
     close(how) {
       closing = how;
-      endLife();
+      endLifetime();
       void connection.link?.close(how.code, how.reason);
       void next?.close(how.code, how.reason);
     },
@@ -168,7 +169,7 @@ export function connectionOf(cfg: Settings, pace: Pace, outbox: Outbox, events: 
       connection.link?.away();
     },
 
-    ask: () => life?.ask(),
+    ask: () => lifetime?.ask(),
   };
   return connection;
 }

@@ -1,7 +1,7 @@
 // One ticket for each dial: its source, its subprotocol, and the failures of the source.
 
 import type { Ticket } from "./api.js";
-import { pause } from "./delay.js";
+import { pause } from "./pause.js";
 import type { Settings } from "./settings.js";
 import { TicketError } from "./ticket.js";
 
@@ -14,8 +14,8 @@ function protocolOf(ticket: Ticket): string {
   return protocol;
 }
 
-/** refusal returns the error of a source as a TicketError, with status 0 if it is another error. */
-export function refusal(err: unknown): TicketError {
+/** refusalOf returns the error of a source as a TicketError, with status 0 if it is another error. */
+export function refusalOf(err: unknown): TicketError {
   // Not instanceof: the page may have loaded this module twice.
   const { status, reason, retryAfter, passes } = (err ?? {}) as TicketError;
   return status >= 0 ? new TicketError(status, reason, retryAfter, passes) : new TicketError(0, "unreachable");

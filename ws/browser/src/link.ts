@@ -1,14 +1,15 @@
 // One dial, and its socket.
 
 import type { Data, Message, Sealed } from "./api.js";
-import { own } from "./outbox.js";
+import { own } from "./message.js";
 import type { Settings } from "./settings.js";
 
 /** JavaScript may send 1000 and 3000-4999 only: 4002 replaces 1002, 4008 replaces 1008. */
 export const closeProtocol = 4002;
 export const closePolicy = 4008;
 
-export interface Ended {
+/** The ending of a socket. */
+export interface SocketEnding {
   code: number;
   reason: string;
   opened: boolean;
@@ -20,9 +21,9 @@ export interface Ended {
 export interface LinkEvents {
   opened(): void;
   message(data: Message): void;
-  /** The server has answered a ping, or told its limit. */
+  /** The server has answered a ping, or named its limit. */
   control(answered: boolean): void;
-  ended(how: Ended): void;
+  ended(how: SocketEnding): void;
 }
 
 export interface Link {
@@ -35,12 +36,12 @@ export interface Link {
    * The limit of a message in bytes, by the server's word: it answers pings. undefined: it may still
    * say so; 0: it is another server.
    */
-  told: number | undefined;
+  serverLimit: number | undefined;
   /** The messages that have not been confirmed, unless the server is another one. */
-  readonly sent: Data[];
+  readonly unconfirmed: Data[];
   sending?: (() => void) | undefined;
-  /** Sends a message, and remembers it until it is confirmed unless that is not needed. */
-  send(data: Data, forget?: boolean): void;
+  /** Sends a message, which is unconfirmed until the server answers a later ping, unless that is not needed. */
+  send(data: Data, untracked?: boolean): void;
   /** Asks the server for an answer, after the messages that were sent. */
   ping(): void;
   /** Follows a sign that the server is another one, unless it has named its limit. */
@@ -79,7 +80,7 @@ export function dial(cfg: Settings, protocols: string[], events: LinkEvents): Li
     timer = setTimeout(late, cfg.times.close);
   };
 
-  const ended = (theirs?: Pick<Ended, "code" | "reason" | "truncated">): void => {
+  const ended = (theirs?: Pick<SocketEnding, "code" | "reason" | "truncated">): void => {
     if (stage === Stage.Ended) {
       return;
     }
@@ -128,8 +129,8 @@ export function dial(cfg: Settings, protocols: string[], events: LinkEvents): Li
   };
 
   const link: Link = {
-    told: undefined,
-    sent: [],
+    serverLimit: undefined,
+    unconfirmed: [],
 
     get protocol() {
       return socket.protocol;
@@ -147,10 +148,10 @@ export function dial(cfg: Settings, protocols: string[], events: LinkEvents): Li
       return link.live ? socket.bufferedAmount + (sealed?.buffered ?? 0) : 0;
     },
 
-    send(data, forget) {
+    send(data, untracked) {
       const copy = own(data);
-      if (!forget && link.told !== 0) {
-        link.sent.push(copy);
+      if (!untracked && link.serverLimit !== 0) {
+        link.unconfirmed.push(copy);
         link.sending?.();
       }
       (sealed ?? socket).send(copy);
@@ -161,8 +162,8 @@ export function dial(cfg: Settings, protocols: string[], events: LinkEvents): Li
     },
 
     foreign() {
-      if (!link.told) {
-        link.told = link.sent.length = 0;
+      if (!link.serverLimit) {
+        link.serverLimit = link.unconfirmed.length = 0;
       }
     },
 
@@ -235,7 +236,7 @@ export function dial(cfg: Settings, protocols: string[], events: LinkEvents): Li
   socket.onmessage = ({ data }: { data: Message }) => {
     if (`${data}`.startsWith(pulse)) {
       const limit = +(data as string).slice(pulse.length);
-      link.told ||= limit;
+      link.serverLimit ||= limit;
       return events.control(!limit);
     }
     link.foreign();

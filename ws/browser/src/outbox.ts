@@ -1,9 +1,9 @@
 // The messages to send: to the connection or, while there is none, to a bounded queue.
 
-import { wrong } from "./address.js";
 import type { Data, Undelivered } from "./api.js";
-import { pause } from "./delay.js";
 import type { Link } from "./link.js";
+import { own, sizeOf } from "./message.js";
+import { pause } from "./pause.js";
 import type { Settings } from "./settings.js";
 
 // A server may open a connection only to close it with a readable reason. The queue is held for
@@ -11,23 +11,6 @@ import type { Settings } from "./settings.js";
 export const holdTime = 100;
 
 const roomCheck = 50;
-const utf8 = new TextEncoder();
-
-export function sizeOf(data: Data): number {
-  const size = typeof data === "string" ? utf8.encode(data).length : data.byteLength;
-  if (!(size >= 0)) {
-    throw wrong("data", data);
-  }
-  return size;
-}
-
-/** own copies bytes, so that later changes by the caller have no effect. */
-export function own(data: Data): string | Uint8Array<ArrayBuffer> {
-  if (typeof data === "string") {
-    return data;
-  }
-  return new Uint8Array(ArrayBuffer.isView(data) ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : data.slice(0));
-}
 
 export interface Outbox {
   /** The bytes that wait to be sent. */
@@ -38,7 +21,7 @@ export interface Outbox {
   /** Has messages sent to a connection after release, which follows in holdTime. */
   open(link: Link): void;
   /** Ends a hold without a release. */
-  keep(): void;
+  endHold(): void;
   /** Sends the queue to the connection, oldest first. */
   release(): void;
   end(): void;
@@ -57,10 +40,10 @@ export function outboxOf(cfg: Settings, over: AbortSignal, undelivered: (data: D
     return data;
   };
 
-  const tooBig = (size: number): boolean => size > (link?.told || cfg.outgoing);
+  const tooBig = (size: number): boolean => size > (link?.serverLimit || cfg.outgoing);
 
   const fits = (size: number): boolean =>
-    queue.length + (link?.sent.length ?? 0) < cfg.queue.messages && outbox.bytes + size <= cfg.queue.bytes;
+    queue.length + (link?.unconfirmed.length ?? 0) < cfg.queue.messages && outbox.bytes + size <= cfg.queue.bytes;
 
   const outbox: Outbox = {
     get bytes() {
@@ -93,18 +76,18 @@ export function outboxOf(cfg: Settings, over: AbortSignal, undelivered: (data: D
     },
 
     open(opened) {
-      outbox.keep();
+      outbox.endHold();
       link = opened;
       hold = setTimeout(outbox.release, holdTime);
     },
 
-    keep() {
+    endHold() {
       clearTimeout(hold);
       hold = undefined;
     },
 
     release() {
-      outbox.keep();
+      outbox.endHold();
       while (!outbox.empty && link!.live) {
         const data = next();
         if (tooBig(sizeOf(data))) {

@@ -1,9 +1,10 @@
 // The options, validated and with their defaults.
 
 import type { Data, Heartbeat, Options, Sealing, Socket, Ticket } from "./api.js";
-import { addressOf, wrong } from "./address.js";
-import { sizeOf } from "./outbox.js";
+import { addressOf } from "./address.js";
+import { sizeOf } from "./message.js";
 import { fetchTicket } from "./ticket.js";
+import { wrong } from "./wrong.js";
 
 export interface Settings {
   WebSocket: new (url: string, protocols: string[]) => Socket;

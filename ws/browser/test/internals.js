@@ -1,4 +1,4 @@
-// The internal parts of the sealing module that are tested, built from its sources.
+// The internal parts of the modules that are tested, built from their sources.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -8,11 +8,11 @@ import { build } from "esbuild";
 
 const dir = mkdtempSync(join(tmpdir(), "securews-"));
 const outfile = join(dir, "internals.mjs");
-const parts = ["bytes", "handshake", "hello", "keys", "record", "suite"];
+const parts = ["next", "seal/bytes", "seal/handshake", "seal/hello", "seal/keys", "seal/record", "seal/suite"];
 await build({
   stdin: {
     contents: parts.map((p) => `export * from "./${p}.ts";`).join("\n"),
-    resolveDir: fileURLToPath(new URL("../src/seal", import.meta.url)),
+    resolveDir: fileURLToPath(new URL("../src", import.meta.url)),
   },
   bundle: true,
   format: "esm",

@@ -4,11 +4,16 @@ const tick = 10_000;
 
 export const offline = (): boolean => globalThis.navigator?.onLine === false;
 
+export interface Watcher {
+  woke(lost: boolean): void;
+  aside(): void;
+}
+
 /**
  * watch calls woke until signal is aborted; lost: after a sleep or a change of network. aside is
  * called when the page is put aside. Outside of pages only sleep is detected.
  */
-export function watch(sleep: number, signal: AbortSignal, woke: (lost: boolean) => void, aside: () => void): void {
+export function watch(sleep: number, signal: AbortSignal, { woke, aside }: Watcher): void {
   let last = Date.now();
   const look = (): void => {
     const gap = Date.now() - last;

@@ -3,7 +3,7 @@
 // which are thereby confirmed. Any message shows that the peer is alive.
 
 import type { Link } from "./link.js";
-import type { Pace } from "./pace.js";
+import type { History } from "./next.js";
 import type { Settings } from "./settings.js";
 
 type Timer = ReturnType<typeof setTimeout> | undefined;
@@ -12,7 +12,7 @@ const longestTimer = 2 ** 31 - 1;
 const acceptedAfter = 1_000;
 const confirmAfter = 250;
 
-export interface Life {
+export interface Lifetime {
   /** Aborted when the connection ends. */
   readonly over: AbortSignal;
   /** Restarts the interval: the peer is alive. answered: it has confirmed the messages before the last ping. */
@@ -23,10 +23,10 @@ export interface Life {
 }
 
 /** begin calls renew when the credential should be renewed; its argument is the number of seconds it was valid. */
-export function begin(cfg: Settings, link: Link, pace: Pace, refreshAfter: number, renew: (after: number) => void): Life {
+export function begin(cfg: Settings, link: Link, past: History, refreshAfter: number, renew: (after: number) => void): Lifetime {
   const { stable } = cfg.times;
   const { every, timeout, ping } = cfg.heartbeat;
-  const { sent } = link;
+  const { unconfirmed } = link;
   const over = new AbortController();
   let silence: Timer; // until the server is asked
   let soon: Timer; // the same, to confirm messages
@@ -39,10 +39,10 @@ export function begin(cfg: Settings, link: Link, pace: Pace, refreshAfter: numbe
     patience = undefined;
     silence = setTimeout(ask, every * (1 - Math.random() / 5));
     if (answered) {
-      sent.splice(0, asked);
+      unconfirmed.splice(0, asked);
       asked = undefined;
     }
-    if (sent.length > 0) {
+    if (unconfirmed.length > 0) {
       link.sending!();
     }
   };
@@ -51,9 +51,9 @@ export function begin(cfg: Settings, link: Link, pace: Pace, refreshAfter: numbe
     clearTimeout(silence);
     clearTimeout(soon);
     soon = undefined;
-    if (link.told) {
+    if (link.serverLimit) {
       if (asked === undefined) {
-        asked = sent.length;
+        asked = unconfirmed.length;
         link.ping();
       }
     } else if (ping) {
@@ -66,18 +66,18 @@ export function begin(cfg: Settings, link: Link, pace: Pace, refreshAfter: numbe
   };
 
   const accepted = (): void => {
-    pace.accepted();
+    past.refused = past.renew = false;
     link.foreign();
   };
   // No renewal before the connection counts as a success, so that no answer causes a tight loop.
   const renewal = Math.min(Math.max(stable, refreshAfter * 1000 * (1 - Math.random() / 10)), longestTimer);
   const timers: Timer[] = [
     setTimeout(accepted, Math.min(stable, acceptedAfter)),
-    setTimeout(pace.stable, stable),
+    setTimeout(() => (past.failures = 0), stable),
     refreshAfter > 0 ? setTimeout(() => renew(refreshAfter), renewal) : undefined,
   ];
   link.sending = () => {
-    if (link.told) {
+    if (link.serverLimit) {
       soon ??= setTimeout(ask, confirmAfter);
     }
   };

@@ -1,9 +1,9 @@
-// The meaning of an end: a text for users, and the reaction.
+// How a connection, or an attempt at one, ended: the cause, its text for users, and the reaction.
 
 import type { Ending } from "./api.js";
-import { refusal } from "./credential.js";
-import type { Ended } from "./link.js";
-import type { Pace } from "./pace.js";
+import type { Backoff } from "./backoff.js";
+import { refusalOf } from "./credential.js";
+import type { SocketEnding } from "./link.js";
 import type { Settings } from "./settings.js";
 
 // By close code and reason; the first that matches holds.
@@ -28,7 +28,7 @@ function ending(how: Omit<Ending, "text" | "next">, like: string, { retryCodes, 
 }
 
 /** meaning returns the ending of a socket. */
-export function meaning({ code, reason, truncated }: Ended, cfg: Settings): Ending {
+export function meaning({ code, reason, truncated }: SocketEnding, cfg: Settings): Ending {
   if (truncated && (code === 1000 || code === 1005)) {
     // An attacker who cut it may have forged the close frame: a normal closure does not count.
     [code, reason] = [1006, "truncated"];
@@ -36,10 +36,10 @@ export function meaning({ code, reason, truncated }: Ended, cfg: Settings): Endi
   return ending({ code, reason, ...(truncated && { truncated }) }, `${code} ${reason}`, cfg);
 }
 
-/** refused returns the ending of an attempt that got no ticket. */
-export function refused(err: unknown, cfg: Settings, pace: Pace): Ending {
-  const { status, reason, retryAfter, passes } = refusal(err);
-  pace.refused(retryAfter);
+/** refused returns the ending of an attempt that got no ticket, whose Retry-After the back-off follows. */
+export function refused(err: unknown, cfg: Settings, backoff: Backoff): Ending {
+  const { status, reason, retryAfter, passes } = refusalOf(err);
+  backoff.notBefore = Date.now() + retryAfter;
   let like = status === 403 ? "3003" : "1000";
   if (status === 429 || (status >= 500 && (passes || (status !== 501 && status !== 505)))) {
     like = "1013";
@@ -55,8 +55,8 @@ export function refused(err: unknown, cfg: Settings, pace: Pace): Ending {
  * named returns the ending of an attempt that failed, with its likely cause if the browser tells that:
  * the page was denied the local network (Local Network Access). The page's own host is always allowed.
  */
-export async function named(how: Ending, { url }: Settings, opened?: boolean): Promise<Ending> {
-  if (how.next === "retry" && !how.status && !opened) {
+export async function named(how: Ending, { url }: Settings, end?: SocketEnding): Promise<Ending> {
+  if (how.next === "retry" && !how.status && !end?.opened) {
     try {
       const { state } = await navigator.permissions.query({ name: "local-network-access" as PermissionName });
       if (state === "denied" && new URL(url).host !== location.host) {
