@@ -89,7 +89,7 @@ func (c *Client) run(ctx context.Context, serve serveFunc) error {
 		case doRetry, doRenew:
 			delay := then.delay()
 			c.cfg.OnState(State{Phase: Waiting, Delay: delay, Cause: how.cause})
-			if err := sleep(ctx, delay); err != nil {
+			if err := pause(ctx, delay); err != nil {
 				return err
 			}
 		case doServe:

@@ -66,7 +66,8 @@ func refusedBy(what string, status int, h http.Header, body []byte, s secrets) *
 	var problem struct {
 		Reason string `json:"reason"`
 	}
-	if strings.HasPrefix(h.Get("Content-Type"), problemType) && json.Unmarshal(body, &problem) == nil && opening.IsToken(problem.Reason) && !s.in(problem.Reason) {
+	stated := strings.HasPrefix(h.Get("Content-Type"), problemType) && json.Unmarshal(body, &problem) == nil
+	if stated && opening.IsToken(problem.Reason) && !s.in(problem.Reason) {
 		e.Reason = problem.Reason
 	}
 	return e

@@ -70,7 +70,7 @@ func renewIn(cred *Credential, stable time.Duration) (time.Duration, bool) {
 func (r *renewal) dial(ctx, life context.Context, wait time.Duration) (*Conn, error) {
 	var past history
 	for {
-		if sleep(ctx, wait) != nil {
+		if pause(ctx, wait) != nil {
 			return nil, nil
 		}
 		conn, err := r.connect(ctx, life, true)

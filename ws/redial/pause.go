@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// sleep returns nil after d, or the cause of ctx if that ends first.
-func sleep(ctx context.Context, d time.Duration) error {
+// pause returns nil after d, or the cause of ctx if that ends first.
+func pause(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
