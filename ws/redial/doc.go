@@ -33,7 +33,16 @@
 // acknowledgements: a message written just before a connection broke may or may not have
 // arrived, and is never sent again. While disconnected, [Client.Send] queues messages up to
 // Limits.QueueMessages and Limits.QueueBytes, and refuses more; they are sent in order over
-// the next connection. A message that was queued and not handed to the network completely
-// is reported to Config.OnUndelivered. The application must ask for messages that a server
-// sent while the client was disconnected.
+// the next connection. Every queued message is either confirmed, because the server has
+// answered a ping or a close frame after it, or reported once to Config.OnUndelivered: if it
+// was not handed to the network completely, if the connection ended before it was confirmed,
+// or if Run ended before it was sent. The application must ask for messages that a server sent
+// while the client was disconnected.
+//
+// # Bounds
+//
+// Every message, queue and step has a bound, see [Limits] and [Timeouts]: a silent server is
+// noticed after Timeouts.Heartbeat and Timeouts.Pong, and the closing handshake takes at most
+// Timeouts.Close. Errors contain no credential of 8 bytes or more, fmt and log/slog print none,
+// and [TicketQuery] alone puts one into a URL.
 package redial
