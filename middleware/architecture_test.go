@@ -82,9 +82,7 @@ var successes = strings.Fields(`Continue SwitchingProtocols EarlyHints OK Create
 
 // moreFields has the structs that may have more fields than fieldLimit, each with its number.
 var moreFields = map[string]int{
-	"middleware.CSP":           35, // a configuration: a field for each directive
-	"middleware/bearer.source": 21,
-	"middleware/live.response": 25,
+	"middleware.CSP": 35, // a configuration: a field for each directive
 }
 
 const (
