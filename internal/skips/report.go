@@ -21,6 +21,7 @@ type counter struct {
 	out      io.Writer
 	output   map[string][]event // by package, until that ends
 	said     map[[2]string]string
+	passed   map[[2]string]bool // tests that need not be printed
 	missing  int             // tests that were skipped for something that is missing
 	other    int             // and for other reasons
 	commands map[string]bool // each installs something that is missing
@@ -30,7 +31,7 @@ type counter struct {
 const install = "; install it with: "
 
 func report(in io.Reader, out io.Writer) error {
-	c := counter{out: out, output: map[string][]event{}, said: map[[2]string]string{}, commands: map[string]bool{}}
+	c := counter{out: out, output: map[string][]event{}, said: map[[2]string]string{}, passed: map[[2]string]bool{}, commands: map[string]bool{}}
 	lines := bufio.NewReader(in)
 	for {
 		line, err := lines.ReadBytes('\n')
@@ -59,7 +60,10 @@ func (c *counter) add(line []byte) {
 	case e.Action == "output":
 		c.output[e.Package] = append(c.output[e.Package], e)
 		c.said[[2]string{e.Package, e.Test}] += e.Output
+	case e.Test != "" && e.Action == "pass":
+		c.passed[[2]string{e.Package, e.Test}] = true
 	case e.Test != "" && e.Action == "skip":
+		c.passed[[2]string{e.Package, e.Test}] = true
 		c.skipped(c.said[[2]string{e.Package, e.Test}])
 	case e.Test == "" && (e.Action == "pass" || e.Action == "fail" || e.Action == "skip"):
 		c.ended(e)
@@ -77,11 +81,12 @@ func (c *counter) skipped(said string) {
 	c.commands[command] = true
 }
 
-// ended prints the output of a package that has failed, and the last line of another.
+// ended prints the output of the tests that have failed in a package, and the last line of another.
 func (c *counter) ended(e event) {
 	for _, o := range c.output[e.Package] {
 		last := o.Test == "" && (strings.HasPrefix(o.Output, "ok ") || strings.HasPrefix(o.Output, "? "))
-		if e.Action == "fail" || last {
+		verbose := strings.HasPrefix(o.Output, "=== ") || c.passed[[2]string{o.Package, o.Test}] // -json is -v, too
+		if last || e.Action == "fail" && !verbose {
 			_, _ = io.WriteString(c.out, o.Output)
 		}
 	}

@@ -13,7 +13,10 @@ func TestReport(t *testing.T) {
 {"Action":"output","Package":"a","Output":"ok  \ta\t0.1s\n"}
 {"Action":"pass","Package":"a"}
 `
-		fails = `{"Action":"output","Package":"b","Test":"TestTwo","Output":"    b_test.go:7: wrong\n"}
+		fails = `{"Action":"output","Package":"b","Test":"TestOne","Output":"--- PASS: TestOne (0.00s)\n"}
+{"Action":"pass","Package":"b","Test":"TestOne"}
+{"Action":"output","Package":"b","Test":"TestTwo","Output":"=== RUN   TestTwo\n"}
+{"Action":"output","Package":"b","Test":"TestTwo","Output":"    b_test.go:7: wrong\n"}
 {"Action":"fail","Package":"b","Test":"TestTwo"}
 {"Action":"output","Package":"b","Output":"FAIL\tb\t0.1s\n"}
 {"Action":"fail","Package":"b"}
@@ -38,7 +41,7 @@ func TestReport(t *testing.T) {
 	)
 	for _, tt := range []struct{ sentence, in, want string }{
 		{"a package that passes takes a line", passes, "ok  \ta\t0.1s\n" + none},
-		{"one that fails is printed whole", fails, "    b_test.go:7: wrong\nFAIL\tb\t0.1s\n" + none},
+		{"of one that fails, the tests that fail are printed", fails, "    b_test.go:7: wrong\nFAIL\tb\t0.1s\n" + none},
 		{"tests that lack something are counted, and each command is named once", missing, "3" + get},
 		{"other reasons count", short, "1" + none[1:]},
 		{"beside the others", short + missing, "4" + get},
