@@ -22,9 +22,9 @@ type counter struct {
 	output   map[string][]event // by package, until that ends
 	said     map[[2]string]string
 	passed   map[[2]string]bool // tests that need not be printed
-	missing  int             // tests that were skipped for something that is missing
-	other    int             // and for other reasons
-	commands map[string]bool // each installs something that is missing
+	missing  int                // tests that were skipped for something that is missing
+	other    int                // and for other reasons
+	commands map[string]bool    // each installs something that is missing
 }
 
 // install is how package internal/outer introduces a command.
