@@ -1,6 +1,7 @@
 package live_test
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -63,9 +64,15 @@ func ExampleRegistry_Handler_reverseProxy() {
 		panic(err)
 	}
 	defer resp.Body.Close()
+	stream := bufio.NewReader(resp.Body)
+	first, err := stream.ReadString('\n')
+	fmt.Print(first)
+	if err != nil {
+		fmt.Println(err)
+	}
 	// The user signs out, in another request.
 	_ = revocations.Revoke(context.Background(), middleware.Revocation{SessionHandle: "session of ann"})
-	if _, err := io.Copy(os.Stdout, resp.Body); err != nil {
+	if _, err := io.Copy(os.Stdout, stream); err != nil {
 		fmt.Println(err)
 	}
 	// Output:
