@@ -33,6 +33,8 @@ var imports = map[string][]string{
 	"internal/redisserver": {},
 	"internal/savedheader": {},
 	"internal/skips":       {},
+	"internal/testissuer":  {"testing"},
+	"internal/testprocess": {"testing"},
 	"internal/unixnano":    {},
 	"internal/unwrap":      {},
 	"internal/certificate": {},

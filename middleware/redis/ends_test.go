@@ -1,10 +1,6 @@
 package redis_test
 
 import (
-	"crypto/ed25519"
-	"crypto/rand"
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -13,47 +9,17 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/securews/securews/internal/testissuer"
 )
-
-// keys are those of an issuer of tokens.
-type keys struct{ private ed25519.PrivateKey }
-
-func newKeys(t testing.TB) *keys {
-	t.Helper()
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &keys{private}
-}
-
-// document is the set of keys (RFC 7517 §5; RFC 8037 §2).
-func (k *keys) document() string {
-	return `{"keys":[{"kty":"OKP","crv":"Ed25519","alg":"EdDSA","use":"sig","kid":"1","x":"` +
-		base64.RawURLEncoding.EncodeToString(k.private.Public().(ed25519.PublicKey)) + `"}]}`
-}
-
-// token is an access token (RFC 9068) of the user, valid for an hour.
-func (k *keys) token(user string) credential {
-	encode := base64.RawURLEncoding.EncodeToString
-	now := time.Now().Unix()
-	claims, err := json.Marshal(map[string]any{
-		"iss": issuer, "aud": audience, "sub": user, "client_id": "test", "jti": rand.Text(), "iat": now - 300, "exp": now + 3600,
-	})
-	if err != nil {
-		panic(err)
-	}
-	signed := encode([]byte(`{"alg":"EdDSA","typ":"at+jwt","kid":"1"}`)) + "." + encode(claims)
-	return credential{"Authorization", "Bearer " + signed + "." + encode(ed25519.Sign(k.private, []byte(signed)))}
-}
 
 // ASVS 7.4.1: a sign-out on one node ends connections of the other, at once: the recheck is
 // minutes away.
 func TestSignOutReachesTheOtherNode(t *testing.T) {
 	t.Parallel()
 	onEach(t, func(t *testing.T, x *installation) {
-		k := newKeys(t)
-		set := settings{Addrs: x.addrs, Keys: k.document()}
+		k := testissuer.New(t)
+		set := settings{Addrs: x.addrs, Keys: k.KeySet()}
 		a, b := startNode(t, set), startNode(t, set)
 
 		ann := a.login("ann")
@@ -76,7 +42,7 @@ func TestSignOutReachesTheOtherNode(t *testing.T) {
 			t.Errorf("after a change of roles the socket ends with %q", got)
 		}
 
-		token := k.token("cas")
+		token := bearerOf(k, "cas")
 		socket = b.open(token)
 		a.act("/revoke?user=cas", credential{})
 		if got := ended(socket); got != "3000 revoked" {
@@ -92,7 +58,7 @@ func TestSignOutReachesTheOtherNode(t *testing.T) {
 func TestSignOutEverywhereOnTwoNodes(t *testing.T) {
 	t.Parallel()
 	onEach(t, func(t *testing.T, x *installation) {
-		set := settings{Addrs: x.addrs, Keys: newKeys(t).document()}
+		set := settings{Addrs: x.addrs, Keys: testissuer.New(t).KeySet()}
 		nodes := []*process{startNode(t, set), startNode(t, set)}
 		var sockets []*websocket.Conn
 		var streams []<-chan string
@@ -136,8 +102,8 @@ func TestSignOutsDuringAPartition(t *testing.T) {
 	t.Parallel()
 	onEach(t, func(t *testing.T, x *installation) {
 		cut := x.proxied()
-		a := startNode(t, settings{Addrs: x.addrs, Keys: newKeys(t).document()})
-		b := startNode(t, settings{Addrs: x.addrs, Via: cut.via, Keys: newKeys(t).document()})
+		a := startNode(t, settings{Addrs: x.addrs, Keys: testissuer.New(t).KeySet()})
+		b := startNode(t, settings{Addrs: x.addrs, Via: cut.via, Keys: testissuer.New(t).KeySet()})
 		var cookies []credential
 		var sockets []*websocket.Conn
 		for i := range 100 {
@@ -162,8 +128,8 @@ func TestConnectionThatDiesWithoutAnError(t *testing.T) {
 	t.Parallel()
 	onEach(t, func(t *testing.T, x *installation) {
 		between := x.proxied()
-		a := startNode(t, settings{Addrs: x.addrs, Keys: newKeys(t).document()})
-		b := startNode(t, settings{Addrs: x.addrs, Via: between.via, Keys: newKeys(t).document()})
+		a := startNode(t, settings{Addrs: x.addrs, Keys: testissuer.New(t).KeySet()})
+		b := startNode(t, settings{Addrs: x.addrs, Via: between.via, Keys: testissuer.New(t).KeySet()})
 		c := a.login("ann")
 		socket := b.open(c)
 		between.each((*proxy).deaden)
@@ -188,8 +154,8 @@ func TestLogOfAStaleReplica(t *testing.T) {
 	replica := startServer(t, "--replicaof", host+" "+port)
 	stale := raw(t, replica.Addr)
 	between := startProxy(t, master.Addr)
-	a := startNode(t, settings{Addrs: []string{master.Addr}, Keys: newKeys(t).document()})
-	b := startNode(t, settings{Addrs: []string{between.addr()}, Keys: newKeys(t).document()})
+	a := startNode(t, settings{Addrs: []string{master.Addr}, Keys: testissuer.New(t).KeySet()})
+	b := startNode(t, settings{Addrs: []string{between.addr()}, Keys: testissuer.New(t).KeySet()})
 	b.open(a.login("bob"))
 	eventually(t, "the replica has followed", func() bool {
 		return strings.Contains(stale.Info(t.Context(), "replication").Val(), "master_link_status:up")
@@ -220,17 +186,17 @@ func TestSignOutsOutliveALossOfTheServer(t *testing.T) {
 	t.Parallel()
 	onEach(t, func(t *testing.T, x *installation) {
 		cut := x.proxied()
-		k := newKeys(t)
-		a := startNode(t, settings{Addrs: x.addrs, Keys: k.document()})
-		b := startNode(t, settings{Addrs: x.addrs, Via: cut.via, Keys: k.document()})
+		k := testissuer.New(t)
+		a := startNode(t, settings{Addrs: x.addrs, Keys: k.KeySet()})
+		b := startNode(t, settings{Addrs: x.addrs, Via: cut.via, Keys: k.KeySet()})
 		var cookies, tokens []credential
 		var sockets []*websocket.Conn
 		for i := range 50 {
 			cookies = append(cookies, a.login(fmt.Sprint("user", i)))
-			tokens = append(tokens, k.token(fmt.Sprint("machine", i)))
+			tokens = append(tokens, bearerOf(k, fmt.Sprint("machine", i)))
 			sockets = append(sockets, b.open(cookies[i]), b.open(tokens[i]))
 		}
-		bystander := b.open(k.token("bystander"))
+		bystander := b.open(bearerOf(k, "bystander"))
 		a.open(cookies[0]) // has the node read the log
 		cut.each((*proxy).sever)
 		for i, c := range cookies {
@@ -261,14 +227,14 @@ func TestSignOutsOutliveALossOfTheServer(t *testing.T) {
 func TestWhileTheServerIsDown(t *testing.T) {
 	t.Parallel()
 	onEach(t, func(t *testing.T, x *installation) {
-		k := newKeys(t)
-		a := startNode(t, settings{Addrs: x.addrs, Keys: k.document(), Stale: true})
+		k := testissuer.New(t)
+		a := startNode(t, settings{Addrs: x.addrs, Keys: k.KeySet(), Stale: true})
 		c := a.login("ann")
 		socket := a.open(c)
 		x.kill()
 		for name, refused := range map[string]func() *http.Response{
 			"a handshake":          func() *http.Response { _, answer := a.dial("/ws", c); return answer },
-			"a handshake by token": func() *http.Response { _, answer := a.dial("/ws", k.token("x")); return answer },
+			"a handshake by token": func() *http.Response { _, answer := a.dial("/ws", bearerOf(k, "x")); return answer },
 			"a login":              func() *http.Response { answer, _ := a.do("POST", "/login?user=bob", credential{}); return answer },
 			"a logout":             func() *http.Response { answer, _ := a.do("POST", "/logout", c); return answer },
 			"a sign-out everywhere": func() *http.Response {
@@ -276,7 +242,7 @@ func TestWhileTheServerIsDown(t *testing.T) {
 				return answer
 			},
 			"a revocation":            func() *http.Response { answer, _ := a.do("POST", "/revoke?user=bob", credential{}); return answer },
-			"a ticket":                func() *http.Response { answer, _ := a.do("POST", "/ticket", k.token("x")); return answer },
+			"a ticket":                func() *http.Response { answer, _ := a.do("POST", "/ticket", bearerOf(k, "x")); return answer },
 			"the probe of readiness":  func() *http.Response { answer, _ := a.do("GET", "/ready", credential{}); return answer },
 			"a request with a cookie": func() *http.Response { answer, _ := a.do("GET", "/me", c); return answer },
 		} {

@@ -9,14 +9,15 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/securews/securews/internal/testissuer"
+	"github.com/securews/securews/internal/testprocess"
 )
 
 // patience bounds one step of a test.
@@ -24,56 +25,26 @@ const patience = 30 * time.Second
 
 // process is a node.
 type process struct {
-	t      testing.TB
-	origin string
-	cmd    *exec.Cmd
+	*testprocess.Process
+	t testing.TB
 }
 
-// startNode starts this test binary again, as a node.
 func startNode(t testing.TB, set settings) *process {
 	t.Helper()
-	path, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
 	text, err := json.Marshal(set)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var log logged
-	p := &process{t: t, cmd: exec.Command(path)}
-	p.cmd.Env = append(os.Environ(), settingsVariable+"="+string(text))
-	p.cmd.Stderr = &log
-	in, errIn := p.cmd.StdinPipe()
-	out, errOut := p.cmd.StdoutPipe()
-	if err := errors.Join(errIn, errOut, p.cmd.Start()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = in.Close()
-		_ = p.cmd.Process.Kill()
-		_ = p.cmd.Wait()
-		if t.Failed() {
-			t.Logf("the node said: %.3000s", &log)
-		}
-	})
-	line := make(chan string, 1)
-	go func() {
-		text, _ := bufio.NewReader(out).ReadString('\n')
-		line <- strings.TrimSpace(text)
-	}()
-	select {
-	case p.origin = <-line:
-	case <-time.After(patience):
-	}
-	if p.origin == "" {
-		t.Fatalf("the node has no address: %s", &log)
-	}
-	return p
+	return &process{testprocess.Start(t, settingsVariable+"="+string(text)), t}
 }
 
 // credential is a cookie or a token, under one header.
 type credential struct{ header, value string }
+
+// bearerOf is a token of the user.
+func bearerOf(k *testissuer.Issuer, user string) credential {
+	return credential{"Authorization", "Bearer " + k.Token(user, nil)}
+}
 
 var client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 
@@ -82,12 +53,12 @@ func (p *process) do(method, path string, c credential) (*http.Response, []byte)
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, method, p.origin+path, nil)
+	r, err := http.NewRequestWithContext(ctx, method, p.Origin+path, nil)
 	if err != nil {
 		p.t.Error(err)
 		return &http.Response{}, nil
 	}
-	r.Header.Set("Origin", p.origin)
+	r.Header.Set("Origin", p.Origin)
 	if c.header != "" {
 		r.Header.Set(c.header, c.value)
 	}
@@ -131,7 +102,7 @@ func (p *process) me(c credential) string {
 // dial opens a socket; the answer is that of a refusal.
 func (p *process) dial(path string, c credential, subprotocols ...string) (*websocket.Conn, *http.Response) {
 	p.t.Helper()
-	return p.dialFrom(p.origin, path, c, subprotocols...)
+	return p.dialFrom(p.Origin, path, c, subprotocols...)
 }
 
 // dialFrom dials as a page of that origin.
@@ -143,7 +114,7 @@ func (p *process) dialFrom(origin, path string, c credential, subprotocols ...st
 	if c.header != "" {
 		h.Set(c.header, c.value)
 	}
-	socket, answer, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(p.origin, "http")+path,
+	socket, answer, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(p.Origin, "http")+path,
 		&websocket.DialOptions{HTTPHeader: h, Subprotocols: subprotocols})
 	if answer == nil {
 		p.t.Error(err)
@@ -185,7 +156,7 @@ func ended(socket *websocket.Conn) string {
 // openStream opens an event stream, and returns a channel with the text of its end.
 func (p *process) openStream(c credential) <-chan string {
 	p.t.Helper()
-	r, err := http.NewRequestWithContext(p.t.Context(), http.MethodGet, p.origin+"/stream", nil)
+	r, err := http.NewRequestWithContext(p.t.Context(), http.MethodGet, p.Origin+"/stream", nil)
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/alexedwards/scs/v2"
 
+	"github.com/securews/securews/internal/testissuer"
 	"github.com/securews/securews/middleware/storetest"
 	"github.com/securews/securews/middleware/ticket"
 )
@@ -52,12 +53,12 @@ func TestTicketHasOneWinner(t *testing.T) {
 // A ticket of one node opens a socket of the other, once.
 func TestTicketOfTheOtherNode(t *testing.T) {
 	t.Parallel()
-	k := newKeys(t)
-	set := settings{Addrs: []string{commonServer(t).Addr}, Keys: k.document()}
+	k := testissuer.New(t)
+	set := settings{Addrs: []string{commonServer(t).Addr}, Keys: k.KeySet()}
 	a := startNode(t, set)
-	set.Allow = []string{a.origin}
+	set.Allow = []string{a.Origin}
 	b := startNode(t, set)
-	r := k.token("ann")
+	r := bearerOf(k, "ann")
 	answer, body := a.do(http.MethodPost, "/ticket", r)
 	subprotocol := between(string(body), `"subprotocol":"`, `"`)
 	if answer.StatusCode != http.StatusOK || subprotocol == "" {
@@ -65,7 +66,7 @@ func TestTicketOfTheOtherNode(t *testing.T) {
 	}
 	// The ticket is for the origin that fetched it.
 	dial := func(p *process) int {
-		socket, answer := p.dialFrom(a.origin, "/ticket-ws", credential{}, "test", subprotocol)
+		socket, answer := p.dialFrom(a.Origin, "/ticket-ws", credential{}, "test", subprotocol)
 		if socket != nil {
 			t.Cleanup(func() { _ = socket.CloseNow() })
 		}
@@ -96,7 +97,7 @@ func TestSignOutsAgainstRenewals(t *testing.T) {
 // BenchmarkLogoutToCloseFrame prints how long after the request of a logout on one process the
 // close frame of a connection of another arrives.
 func BenchmarkLogoutToCloseFrame(b *testing.B) {
-	set := settings{Addrs: []string{commonServer(b).Addr}, Keys: newKeys(b).document()}
+	set := settings{Addrs: []string{commonServer(b).Addr}, Keys: testissuer.New(b).KeySet()}
 	one, other := startNode(b, set), startNode(b, set)
 	var took []time.Duration
 	for b.Loop() {

@@ -11,6 +11,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"github.com/securews/securews/internal/testissuer"
 	"github.com/securews/securews/middleware/redis"
 	"github.com/securews/securews/session"
 )
@@ -28,9 +29,9 @@ func raw(t testing.TB, addrs ...string) goredis.UniversalClient {
 func TestBackupRevivesNoSession(t *testing.T) {
 	t.Parallel()
 	onEach(t, func(t *testing.T, x *installation) {
-		k := newKeys(t)
-		a, b := startNode(t, settings{Addrs: x.addrs, Keys: k.document()}), startNode(t, settings{Addrs: x.addrs, Keys: k.document()})
-		token := k.token("machine")
+		k := testissuer.New(t)
+		a, b := startNode(t, settings{Addrs: x.addrs, Keys: k.KeySet()}), startNode(t, settings{Addrs: x.addrs, Keys: k.KeySet()})
+		token := bearerOf(k, "machine")
 		byLogout, everywhere, good := a.login("ann"), a.login("bob"), a.login("cas")
 		for _, node := range []*process{a, b} {
 			for _, c := range []credential{byLogout, everywhere, good, token} {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -14,6 +13,8 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"github.com/securews/securews/internal/testissuer"
+	"github.com/securews/securews/internal/testprocess"
 	"github.com/securews/securews/middleware"
 	"github.com/securews/securews/middleware/bearer"
 	"github.com/securews/securews/middleware/live"
@@ -41,27 +42,15 @@ func (s settings) dial(ctx context.Context, network, addr string) (net.Conn, err
 
 const (
 	settingsVariable = "SECUREWS_REDIS_NODE"
-	issuer           = "https://id.example"
-	audience         = "https://api.example"
+	issuer           = testissuer.Name
 )
 
-// serve is a node: an application on 127.0.0.1, which it announces on its standard output. It ends with
-// the process that started it.
+// serve is a node.
 func serve(text string) int {
-	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		os.Exit(0)
-	}()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err == nil {
-		var h http.Handler
-		if h, err = newSite(text, "http://"+l.Addr().String()); err == nil {
-			fmt.Println("http://" + l.Addr().String())
-			err = middleware.NewServer("", h).Serve(l)
-		}
-	}
-	fmt.Fprintln(os.Stderr, err)
-	return 1
+	return testprocess.Serve(func(origin string) (*http.Server, error) {
+		h, err := newSite(text, origin)
+		return middleware.NewServer("", h), err
+	})
 }
 
 func newSite(text, origin string) (http.Handler, error) {
@@ -79,7 +68,7 @@ func newSite(text, origin string) (http.Handler, error) {
 		return nil, err
 	}
 	list := sessions.Revocations()
-	tokens, err := bearer.New(bearer.Config{Issuer: issuer, Audience: []string{audience}, Keys: []byte(set.Keys), Revocations: list})
+	tokens, err := bearer.New(bearer.Config{Issuer: issuer, Audience: []string{testissuer.Audience}, Keys: []byte(set.Keys), Revocations: list})
 	if err != nil {
 		return nil, err
 	}

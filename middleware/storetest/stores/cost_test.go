@@ -13,6 +13,7 @@ import (
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/alexedwards/scs/v2/memstore"
+
 	"github.com/securews/securews/middleware"
 	"github.com/securews/securews/middleware/live"
 	"github.com/securews/securews/session"

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/alexedwards/scs/v2"
+
 	"github.com/securews/securews/middleware"
 	"github.com/securews/securews/middleware/storetest"
 	"github.com/securews/securews/session"

@@ -1,24 +1,20 @@
 package stores
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/securews/securews/internal/testissuer"
+	"github.com/securews/securews/internal/testprocess"
 )
 
 // patience bounds one step of a test. The rechecks of a server are a second apart.
@@ -26,58 +22,14 @@ const patience = 30 * time.Second
 
 // process is a server of its own.
 type process struct {
+	*testprocess.Process
 	t      testing.TB
-	origin string
-	cmd    *exec.Cmd
-	keys   *keys
+	issuer *testissuer.Issuer
 }
 
-// start starts this test binary again, as a server.
-func start(t testing.TB, address string, k *keys) *process {
+func start(t testing.TB, address string, i *testissuer.Issuer) *process {
 	t.Helper()
-	path, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var log bytes.Buffer
-	p := &process{t: t, cmd: exec.Command(path), keys: k}
-	p.cmd.Env = append(os.Environ(), storeVariable+"="+address, keysVariable+"="+k.document())
-	p.cmd.Stderr = &log
-	in, errIn := p.cmd.StdinPipe()
-	out, errOut := p.cmd.StdoutPipe()
-	if err := errors.Join(errIn, errOut); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = in.Close()
-		p.kill()
-		if t.Failed() && log.Len() > 0 {
-			t.Logf("the server said: %s", log.Bytes())
-		}
-	})
-	line := make(chan string, 1)
-	go func() {
-		text, _ := bufio.NewReader(out).ReadString('\n')
-		line <- strings.TrimSpace(text)
-	}()
-	select {
-	case p.origin = <-line:
-	case <-time.After(patience):
-	}
-	if p.origin == "" {
-		p.kill()
-		t.Fatalf("the server has no address: %s", log.Bytes())
-	}
-	return p
-}
-
-// kill ends the process by SIGKILL.
-func (p *process) kill() {
-	_ = p.cmd.Process.Kill()
-	_ = p.cmd.Wait()
+	return &process{testprocess.Start(t, storeVariable+"="+address, keysVariable+"="+i.KeySet()), t, i}
 }
 
 // credential is a cookie or a token, under one header.
@@ -99,11 +51,11 @@ func (p *process) doOnce(method, path string, c credential) (*http.Response, []b
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, method, p.origin+path, nil)
+	r, err := http.NewRequestWithContext(ctx, method, p.Origin+path, nil)
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	r.Header.Set("Origin", p.origin)
+	r.Header.Set("Origin", p.Origin)
 	if c.header != "" {
 		r.Header.Set(c.header, c.value)
 	}
@@ -157,9 +109,9 @@ func (p *process) dialOnce(c credential) (socket *websocket.Conn, status int) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	h := http.Header{"Origin": {p.origin}}
+	h := http.Header{"Origin": {p.Origin}}
 	h.Set(c.header, c.value)
-	socket, answer, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(p.origin, "http")+"/ws", &websocket.DialOptions{HTTPHeader: h})
+	socket, answer, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(p.Origin, "http")+"/ws", &websocket.DialOptions{HTTPHeader: h})
 	if answer == nil {
 		p.t.Fatal(err)
 	}
@@ -201,36 +153,11 @@ func ends(socket *websocket.Conn) string {
 	return fmt.Sprint("no close frame: ", err)
 }
 
-// keys are those of an issuer of tokens after RFC 9068.
-type keys struct{ private ed25519.PrivateKey }
-
-func newKeys(t testing.TB) *keys {
-	t.Helper()
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &keys{private}
-}
-
-func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
-
-// document is the public key set (RFC 7517 §5, RFC 8037 §2).
-func (k *keys) document() string {
-	return fmt.Sprintf(`{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"1","use":"sig","alg":"EdDSA","x":%q}]}`,
-		b64(k.private.Public().(ed25519.PublicKey)))
-}
-
-// token is one of the subject, an hour long and issued ten minutes ago; sid may be empty.
-func (k *keys) token(subject, sid string) credential {
-	claims := map[string]any{
-		"iss": issuer, "aud": audience, "sub": subject, "client_id": "test", "jti": rand.Text(),
-		"iat": time.Now().Add(-10 * time.Minute).Unix(), "exp": time.Now().Add(time.Hour).Unix(),
-	}
+// token is one of the subject; sid may be empty.
+func token(i *testissuer.Issuer, subject, sid string) credential {
+	claims := map[string]any{}
 	if sid != "" {
 		claims["sid"] = sid
 	}
-	payload, _ := json.Marshal(claims)
-	signed := b64([]byte(`{"alg":"EdDSA","typ":"at+jwt","kid":"1"}`)) + "." + b64(payload)
-	return credential{"Authorization", "Bearer " + signed + "." + b64(ed25519.Sign(k.private, []byte(signed)))}
+	return credential{"Authorization", "Bearer " + i.Token(subject, claims)}
 }

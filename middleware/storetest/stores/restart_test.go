@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/coder/websocket"
+
+	"github.com/securews/securews/internal/testissuer"
 )
 
 // user is one user's credentials.
@@ -22,7 +24,7 @@ func newUser(p *process) *user {
 	u.other = p.act("/login?user="+u.name, credential{})
 	who, _ := p.me(u.cookie)
 	u.handle = who.SessionHandle
-	u.bound, u.token, u.spare = p.keys.token(u.name, u.handle), p.keys.token(u.name, ""), p.keys.token(u.name, "")
+	u.bound, u.token, u.spare = token(p.issuer, u.name, u.handle), token(p.issuer, u.name, ""), token(p.issuer, u.name, "")
 	who, _ = p.me(u.token)
 	u.tokenHandle = who.TokenHandle
 	return u
@@ -81,7 +83,7 @@ var events = map[string]event{
 	},
 	"a subject's tokens revoked": {
 		act: func(p *process, u *user) {
-			p.act("/revoke?issuer="+url.QueryEscape(issuer)+"&user="+u.name, credential{})
+			p.act("/revoke?issuer="+url.QueryEscape(testissuer.Name)+"&user="+u.name, credential{})
 		},
 		ends: func(u *user) named {
 			return named{"a token": u.token, "another": u.spare, "a token of a session": u.bound}
@@ -111,7 +113,7 @@ func TestEndsOutliveTheProcess(t *testing.T) {
 		for name, e := range events {
 			t.Run(kind+"/"+name, func(t *testing.T) {
 				t.Parallel()
-				addr, k := address(t), newKeys(t)
+				addr, k := address(t), testissuer.New(t)
 				first, beside := start(t, addr, k), start(t, addr, k)
 				u, stranger := newUser(first), newUser(first)
 				ended, open := map[string]*websocket.Conn{}, map[string]*websocket.Conn{}
@@ -125,7 +127,7 @@ func TestEndsOutliveTheProcess(t *testing.T) {
 				}
 				doomed := e.ends(u)
 				e.act(first, u)
-				first.kill()
+				first.Kill()
 
 				beside.refuses("the process beside it", doomed)
 				after := start(t, addr, k)

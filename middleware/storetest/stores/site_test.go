@@ -3,14 +3,13 @@ package stores
 import (
 	"context"
 	"encoding/json"
-	"fmt"
-	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"time"
 
+	"github.com/securews/securews/internal/testissuer"
+	"github.com/securews/securews/internal/testprocess"
 	"github.com/securews/securews/middleware"
 	"github.com/securews/securews/middleware/bearer"
 	"github.com/securews/securews/middleware/live"
@@ -24,29 +23,14 @@ const (
 	keysVariable  = "SECUREWS_STORES_KEYS"  // of the issuer of tokens
 )
 
-const (
-	issuer   = "https://id.example"
-	audience = "https://api.example"
-	recheck  = time.Second
-)
+const recheck = time.Second
 
-// serve is a server process: an application on 127.0.0.1, which it announces on its standard
-// output. It ends with the process that started it.
+// serve is a server process.
 func serve(address string) int {
-	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		os.Exit(0)
-	}()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err == nil {
-		var h http.Handler
-		if h, err = newSite(address, "http://"+l.Addr().String()); err == nil {
-			fmt.Println("http://" + l.Addr().String())
-			err = middleware.NewServer("", h).Serve(l)
-		}
-	}
-	fmt.Fprintln(os.Stderr, err)
-	return 1
+	return testprocess.Serve(func(origin string) (*http.Server, error) {
+		h, err := newSite(address, origin)
+		return middleware.NewServer("", h), err
+	})
 }
 
 func newSite(address, origin string) (http.Handler, error) {
@@ -64,7 +48,7 @@ func newSite(address, origin string) (http.Handler, error) {
 		return nil, err
 	}
 	tokens, err := bearer.New(bearer.Config{
-		Issuer: issuer, Audience: []string{audience}, Keys: []byte(os.Getenv(keysVariable)), Revocations: list, Sessions: sessions,
+		Issuer: testissuer.Name, Audience: []string{testissuer.Audience}, Keys: []byte(os.Getenv(keysVariable)), Revocations: list, Sessions: sessions,
 	})
 	if err != nil {
 		return nil, err
