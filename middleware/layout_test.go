@@ -26,9 +26,6 @@ const layoutExempt = "examples/card/main.go"
 // TestArchitectureLayout is for the source files of every module, those of tests too.
 func TestArchitectureLayout(t *testing.T) {
 	for name, src := range sources(t) {
-		if strings.HasPrefix(name, "ws/") {
-			continue
-		}
 		for _, found := range longLines(name, src) {
 			t.Errorf("%s\n\ta line has at most %d columns", found, columnLimit)
 		}

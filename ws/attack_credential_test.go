@@ -46,13 +46,17 @@ func TestLogoutBetweenTheLoadAndTheAuth(t *testing.T) {
 		"WithRevocations": func(t *testing.T, m *session.Manager) (*middleware.Auth, middleware.Middleware) {
 			return auth(t, middleware.WithRevocations(m, middleware.NewRevocations())), nil
 		},
-		"an authenticator of the application around them": func(t *testing.T, m *session.Manager) (*middleware.Auth, middleware.Middleware) {
+		"an authenticator of the application around them": func(t *testing.T,
+			m *session.Manager,
+		) (*middleware.Auth, middleware.Middleware) {
 			return auth(t, wrapped{m}), nil
 		},
 		"an Auth in an Auth": func(t *testing.T, m *session.Manager) (*middleware.Auth, middleware.Middleware) {
 			return auth(t, auth(t, m)), nil
 		},
-		"an Auth in an Auth, which has vouched in an outer layer": func(t *testing.T, m *session.Manager) (*middleware.Auth, middleware.Middleware) {
+		"an Auth in an Auth, which has vouched in an outer layer": func(t *testing.T,
+			m *session.Manager,
+		) (*middleware.Auth, middleware.Middleware) {
 			inner := auth(t, m)
 			return auth(t, inner), inner.Handler
 		},
@@ -86,7 +90,8 @@ func TestLogoutBetweenTheLoadAndTheAuth(t *testing.T) {
 				_ = n.open() // the Auth is followed from now on
 				time.Sleep(2 * time.Second)
 				attack, s.cookie = true, n.cookie
-				c, res, err := n.Dial(t.Context(), "/", &websocket.DialOptions{HTTPHeader: http.Header{"Origin": {wstest.URL}, "Cookie": {n.cookie}}})
+				c, res, err := n.Dial(t.Context(), "/",
+					&websocket.DialOptions{HTTPHeader: http.Header{"Origin": {wstest.URL}, "Cookie": {n.cookie}}})
 				if err == nil {
 					_ = c.CloseNow()
 					t.Fatal("101 with a session that had ended")
@@ -111,9 +116,12 @@ func TestRestOfALargeMessageDoesNotFollowARevocation(t *testing.T) {
 func revokeWithinAMessage(t *testing.T, subject string, v middleware.Revocation) {
 	synctest.Test(t, func(t *testing.T) {
 		revocations := middleware.NewRevocations()
-		n := start(t, ws.Config{Auth: auth(t, renewable{middleware.WithRevocations(user{}, revocations)}), Serve: func(_ context.Context, c *ws.Conn) error {
-			return c.Write(websocket.MessageBinary, make([]byte, 64<<20))
-		}})
+		n := start(t, ws.Config{
+			Auth: auth(t, renewable{middleware.WithRevocations(user{}, revocations)}),
+			Serve: func(_ context.Context, c *ws.Conn) error {
+				return c.Write(websocket.MessageBinary, make([]byte, 64<<20))
+			},
+		})
 		c := n.connect(subject)
 		c.SetReadLimit(-1)
 		_, r, err := c.Reader(t.Context())
@@ -232,7 +240,8 @@ func TestEndOfASessionAtEveryMomentOfTheHandshake(t *testing.T) {
 							_ = s.open()
 						}
 						now.Store(moment)
-						c, res, err := s.Dial(t.Context(), "/", &websocket.DialOptions{HTTPHeader: http.Header{"Origin": {wstest.URL}, "Cookie": {s.cookie}}})
+						c, res, err := s.Dial(t.Context(), "/",
+							&websocket.DialOptions{HTTPHeader: http.Header{"Origin": {wstest.URL}, "Cookie": {s.cookie}}})
 						if err == nil {
 							wantEnding(t, c, 3000, "revoked", 0, time.Second)
 						} else if res == nil || res.StatusCode != http.StatusUnauthorized {

@@ -275,9 +275,10 @@ func TestHandshakeWithManySlowImplementations(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := faulty{Revocations: middleware.NewRevocations(), fault: func() error { time.Sleep(900 * time.Millisecond); return nil }}
 		w := serveBad(t, f, live.Config{}, func(w *badWorld, f faulty) http.Handler {
-			return w.handler(ws.Config{Auth: auth(w.t, f, middleware.WithRevocations(admit(func(*http.Request) (middleware.Principal, error) {
-				return middleware.Principal{}, middleware.ErrNoCredential
-			}), f)), Authorize: f.authorize})
+			return w.handler(ws.Config{Auth: auth(w.t, f,
+				middleware.WithRevocations(admit(func(*http.Request) (middleware.Principal, error) {
+					return middleware.Principal{}, middleware.ErrNoCredential
+				}), f)), Authorize: f.authorize})
 		})
 		w.want(w.many(10, "/bad"), "a handshake of several slow steps", 503, 2*time.Second)
 		w.want(w.many(badPlaces, "/good"), "a good handshake in its place", 101, 0)

@@ -313,7 +313,8 @@ func handshakeAllocs(t *testing.T, h http.Handler, opening []byte) float64 {
 // Handshake: at most 20 allocations over coder alone, 30 with two lines logged.
 func TestHandshakeAllocatesLittleMoreThanCoder(t *testing.T) {
 	skipUnderRace(t)
-	alone, ours := handshakeAllocs(t, http.HandlerFunc(coderAlone), benchOpening), handshakeAllocs(t, guarded(t, slog.DiscardHandler, ws.Config{}), benchOpening)
+	alone, ours := handshakeAllocs(t, http.HandlerFunc(coderAlone), benchOpening),
+		handshakeAllocs(t, guarded(t, slog.DiscardHandler, ws.Config{}), benchOpening)
 	logged := handshakeAllocs(t, guarded(t, slog.NewJSONHandler(io.Discard, nil), ws.Config{}), benchOpening)
 	t.Logf("coder alone %v, guarded %v (%+v, %.2fx), with two lines logged %v", alone, ours, ours-alone, ours/alone, logged)
 	if ours-alone > 20 || logged-alone > 30 {

@@ -20,13 +20,17 @@ import (
 )
 
 // ed25519Keys is a key set that verifies nothing here.
-const ed25519Keys = `{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"k","alg":"EdDSA","use":"sig","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`
+const ed25519Keys = `{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"k","alg":"EdDSA","use":"sig",` +
+	`"x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`
 
 // chain is the whole chain of docs/quickstart.md with its log, and the opening of a signed-in page.
 func chain(t testing.TB, log *slog.Logger) (h http.Handler, opening []byte) {
 	t.Helper()
 	sessions := must(session.New(session.Config{Log: log}))
-	tokens := must(bearer.New(bearer.Config{Issuer: "https://id.example", Audience: []string{"app"}, Keys: []byte(ed25519Keys), Sessions: sessions}))
+	tokens := must(bearer.New(bearer.Config{
+		Issuer:   "https://id.example",
+		Audience: []string{"app"}, Keys: []byte(ed25519Keys), Sessions: sessions,
+	}))
 	headers := must(middleware.NewHeaders(middleware.HeadersConfig{}))
 	socket := handler(t, ws.Config{
 		Auth: auth(t, sessions, tokens), Log: log, DangerouslyAllowPlaintext: true,

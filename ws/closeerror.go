@@ -23,8 +23,9 @@ type CloseError struct {
 // The causes this package ends connections with. The words are part of the
 // interface: they do not change within a major version.
 var (
-	ErrExpired   = &CloseError{Code: 3000, Reason: "expired"}   // the credential ended: fetch a new one once, reconnect
-	ErrReauth    = &CloseError{Code: 3000, Reason: "reauth"}    // the principal's roles have changed, or live.Timeouts.MaxAge is reached: authenticate again
+	ErrExpired = &CloseError{Code: 3000, Reason: "expired"} // the credential ended: fetch a new one once, reconnect
+	// the principal's roles have changed, or live.Timeouts.MaxAge is reached: authenticate again
+	ErrReauth    = &CloseError{Code: 3000, Reason: "reauth"}
 	ErrRevoked   = &CloseError{Code: 3000, Reason: "revoked"}   // logout, sign-out everywhere, token revoked
 	ErrForbidden = &CloseError{Code: 3003, Reason: "forbidden"} // authenticated, but no longer allowed
 	ErrIdle      = &CloseError{Code: 3008, Reason: "idle"}      // no message either way for Timeouts.Idle

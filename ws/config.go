@@ -123,7 +123,8 @@ func (cfg Config) compile() (Config, error) {
 		report("Live: nil: nothing would bound and end the connections; set live.New(live.Config{}), one for all handlers")
 	}
 	if cfg.Origins != nil && cfg.Origins.AllowsAny() && cfg.Auth.Ambient() {
-		report("Origins: any origin together with a credential that browsers send automatically: every page on the internet could act as the user")
+		report("Origins: any origin together with a credential that browsers send automatically: every page on " +
+			"the internet could act as the user")
 	}
 	seen := map[string]bool{}
 	for _, s := range cfg.Subprotocols {

@@ -133,7 +133,10 @@ func TestAnyOriginTogetherWithAnAmbientCredentialIsAnError(t *testing.T) {
 		auth     *middleware.Auth
 		mistakes []string
 	}{
-		{"a cookie alone", authOf(t, cookie{}), []string{"Origins: any origin together with a credential that browsers send automatically"}},
+		{
+			"a cookie alone", authOf(t, cookie{}),
+			[]string{"Origins: any origin together with a credential that browsers send automatically"},
+		},
 		{
 			"a cookie or nothing", authOf(t, cookie{}, middleware.Anonymous()),
 			[]string{"Origins: any origin together with a credential that browsers send automatically"},
@@ -227,8 +230,12 @@ var documented = regexp.MustCompile(`^([0-9,]*[0-9])( MiB| s| min| h)?\b`)
 var computed = map[string]func(Limits) int64{
 	"none": func(Limits) int64 { return 0 },
 	"2 × MessagesPerSecond, and 1,024 more if that is not set": func(l Limits) int64 { return 2*int64(l.MessagesPerSecond) + 1024 },
-	"a quarter of MessagesPerSecond × Message":                 func(l Limits) int64 { return int64(l.MessagesPerSecond) * int64(l.Message) / 4 },
-	"4 × BytesPerSecond, at least 2 × Message":                 func(l Limits) int64 { return max(4*int64(l.BytesPerSecond), 2*int64(l.Message)) },
+	"a quarter of MessagesPerSecond × Message": func(l Limits) int64 {
+		return int64(l.MessagesPerSecond) * int64(l.Message) / 4
+	},
+	"4 × BytesPerSecond, at least 2 × Message": func(l Limits) int64 {
+		return max(4*int64(l.BytesPerSecond), 2*int64(l.Message))
+	},
 }
 
 // The comments of Limits and Timeouts promise defaults: they are what compile fills in.

@@ -264,16 +264,19 @@ func TestRevocationOverrulesAShutdown(t *testing.T) {
 		list := middleware.NewRevocations()
 		queued := make(chan struct{}, 4)
 		spread := live.Config{Timeouts: live.Timeouts{Spread: time.Millisecond}}
-		n := startLive(t, spread, ws.Config{Auth: auth(t, renewable{middleware.WithRevocations(user{}, list)}), Serve: func(ctx context.Context, c *ws.Conn) error {
-			for range count {
-				if err := c.Send(websocket.MessageBinary, make([]byte, size)); err != nil {
-					t.Error(err)
+		n := startLive(t, spread, ws.Config{
+			Auth: auth(t, renewable{middleware.WithRevocations(user{}, list)}),
+			Serve: func(ctx context.Context, c *ws.Conn) error {
+				for range count {
+					if err := c.Send(websocket.MessageBinary, make([]byte, size)); err != nil {
+						t.Error(err)
+					}
 				}
-			}
-			queued <- struct{}{}
-			<-ctx.Done()
-			return context.Cause(ctx)
-		}})
+				queued <- struct{}{}
+				<-ctx.Done()
+				return context.Cause(ctx)
+			},
+		})
 		ann, bob, eve, dan := n.connect("ann"), n.connect("bob"), n.connect("eve"), n.connect("dan")
 		for range 4 {
 			<-queued
@@ -291,10 +294,10 @@ func TestRevocationOverrulesAShutdown(t *testing.T) {
 			reason string
 			code   websocket.StatusCode
 		}{
-			{ann, 0, 2 * wstest.DefaultBuffer, "revoked", 3000}, // the messages on their way
-			{eve, 0, 2 * wstest.DefaultBuffer, "expired", 3000},
-			{dan, 0, 2 * wstest.DefaultBuffer, "forbidden", 3003},
-			{bob, count * size, count * size, "restart", 1012},
+			{c: ann, most: 2 * wstest.DefaultBuffer, reason: "revoked", code: 3000}, // the messages on their way
+			{c: eve, most: 2 * wstest.DefaultBuffer, reason: "expired", code: 3000},
+			{c: dan, most: 2 * wstest.DefaultBuffer, reason: "forbidden", code: 3003},
+			{c: bob, least: count * size, most: count * size, reason: "restart", code: 1012},
 		} {
 			got := 0
 			for {

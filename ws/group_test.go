@@ -123,15 +123,18 @@ func TestMembersLeaveWhenTheirConnectionEnds(t *testing.T) {
 						IssuedAt: time.Now(), Expires: time.Now().Add(time.Hour),
 					}, nil
 				}}
-				n := start(t, ws.Config{Auth: auth(t, middleware.WithRevocations(users, list)), Serve: func(_ context.Context, c *ws.Conn) error {
-					groups[0].Join(c)
-					groups[1].Join(c)
-					conns <- c
-					err := c.PushOnly()
-					<-release
-					groups[0].Join(c) // it has ended
-					return err
-				}})
+				n := start(t, ws.Config{
+					Auth: auth(t, middleware.WithRevocations(users, list)),
+					Serve: func(_ context.Context, c *ws.Conn) error {
+						groups[0].Join(c)
+						groups[1].Join(c)
+						conns <- c
+						err := c.PushOnly()
+						<-release
+						groups[0].Join(c) // it has ended
+						return err
+					},
+				})
 				client := n.connect("ann")
 				c := <-conns
 				go func() { // answers pings
@@ -376,7 +379,8 @@ func TestGroupRefusesWhatCannotBeSent(t *testing.T) {
 				t.Errorf("%s: taken by %d, %v", sentence, taken, err)
 			}
 		}
-		if taken, err := g.Send(websocket.MessageText, []byte("eleven byte")); taken != 1 || err == nil || !strings.Contains(err.Error(), "of 1 members") {
+		if taken, err := g.Send(websocket.MessageText, []byte("eleven byte")); taken != 1 || err == nil ||
+			!strings.Contains(err.Error(), "of 1 members") {
 			t.Errorf("a message that one member cannot hold: taken by %d, %v", taken, err)
 		}
 		tell(t, &g, "well", 2)

@@ -68,10 +68,14 @@ func refusal(status int, reason middleware.Reason, err error) error {
 // may stand once.
 func checkHandshake(r *http.Request) error {
 	if opening.IsExtendedConnect(r) {
-		return refusal(http.StatusNotImplemented, middleware.ReasonExtendedConnect, errors.New("ws: handshake: WebSocket over HTTP/2 (RFC 8441) is not served"))
+		return refusal(http.StatusNotImplemented, middleware.ReasonExtendedConnect,
+			errors.New("ws: handshake: WebSocket over HTTP/2 (RFC 8441) is not served"))
 	}
 	if !opening.IsHandshake(r) || r.ProtoMajor > 1 {
-		f := &middleware.Refusal{Status: http.StatusUpgradeRequired, Reason: middleware.ReasonUpgradeRequired, Err: errors.New("ws: handshake: no Upgrade header that names websocket, or not HTTP/1.1")}
+		f := &middleware.Refusal{
+			Status: http.StatusUpgradeRequired, Reason: middleware.ReasonUpgradeRequired,
+			Err: errors.New("ws: handshake: no Upgrade header that names websocket, or not HTTP/1.1"),
+		}
 		if r.ProtoMajor == 1 { // such headers make an HTTP/2 answer malformed (RFC 9113 §8.2.2)
 			f.Header = http.Header{"Upgrade": {"websocket"}, "Connection": {"Upgrade"}}
 		}
@@ -155,7 +159,8 @@ func (cfg *Config) selectSubprotocol(r *http.Request) (string, error) {
 		for offered := range strings.SplitSeq(line, ",") {
 			offered = strings.Trim(offered, " \t")
 			if !opening.IsToken(offered) || slices.Contains(seen, offered) || len(seen) == maxOffered {
-				return "", refusal(http.StatusBadRequest, middleware.ReasonBadHandshake, fmt.Errorf("ws: handshake: Sec-WebSocket-Protocol is not a list of up to %d different tokens", maxOffered))
+				return "", refusal(http.StatusBadRequest, middleware.ReasonBadHandshake,
+					fmt.Errorf("ws: handshake: Sec-WebSocket-Protocol is not a list of up to %d different tokens", maxOffered))
 			}
 			seen = append(seen, offered)
 			if chosen == "" && slices.Contains(cfg.Subprotocols, offered) {

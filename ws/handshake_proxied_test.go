@@ -66,11 +66,19 @@ func TestBrowsersBehindAProxyThatChangesHost(t *testing.T) {
 		status   int
 	}{
 		{"Chromium, from the same origin", nil, 101},
-		{"Firefox, from the same origin", []string{"Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: websocket", "Sec-Fetch-Dest: empty"}, 101},
+		{
+			"Firefox, from the same origin",
+			[]string{"Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: websocket", "Sec-Fetch-Dest: empty"},
+			101,
+		},
 		{"Firefox, from a sibling", []string{"Sec-Fetch-Site: same-site"}, 101},
 		{"Firefox, from another site", []string{"Sec-Fetch-Site: cross-site"}, 101},
 		{"a page that is not listed", []string{"Origin: https://evil.example", "Sec-Fetch-Site: same-origin"}, 403},
-		{"a page that is not listed, with a forged host", []string{"Origin: https://evil.example", "X-Forwarded-Host: evil.example", "Host: evil.example"}, 403},
+		{
+			"a page that is not listed, with a forged host",
+			[]string{"Origin: https://evil.example", "X-Forwarded-Host: evil.example", "Host: evil.example"},
+			403,
+		},
 	} {
 		t.Run(tt.sentence, func(t *testing.T) {
 			if res, body := answer(t, dialed(t, "tcp", addr), edited(tt.edits...)); res.StatusCode != tt.status {
@@ -92,9 +100,11 @@ func TestForgedForwardingHeadersGainNothing(t *testing.T) {
 	srv := httptest.NewServer(handler(t, ws.Config{Origins: wild, Hosts: hosts, Proxies: trusting(t, trusted), Log: log.logger()}))
 	defer srv.Close()
 	res, body := answer(t, dialed(t, "tcp", srv.Listener.Addr().String()), edited(
-		"Origin: https://a.app.example", "Host: a.app.example", "X-Forwarded-Proto: https", "X-Forwarded-For: 192.0.2.1", "X-Forwarded-Host: a.app.example", "Forwarded: for=192.0.2.1;proto=https;host=a.app.example"))
+		"Origin: https://a.app.example", "Host: a.app.example", "X-Forwarded-Proto: https", "X-Forwarded-For: 192.0.2.1",
+		"X-Forwarded-Host: a.app.example", "Forwarded: for=192.0.2.1;proto=https;host=a.app.example"))
 	wantRefusal(t, res, body, 403, "tls_required")
-	for _, want := range []string{"ws: handshake: middleware: Proxies: the request came without TLS: 127.0.0.1 is the peer, and ProxiesConfig.Trusted does not name it", `add \"127.0.0.1\"`, "see Config.Proxies", "client=127.0.0.1"} {
+	for _, want := range []string{"ws: handshake: middleware: Proxies: the request came without TLS: 127.0.0.1 is the peer, and " +
+		"ProxiesConfig.Trusted does not name it", `add \"127.0.0.1\"`, "see Config.Proxies", "client=127.0.0.1"} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("the log lacks %s: %s", want, log)
 		}
@@ -130,10 +140,13 @@ func TestTenantsBehindAProxy(t *testing.T) {
 		status               int
 		reason               string
 	}{
-		{"its own host", "https://a.app.example", "a.app.example", 101, ""},
-		{"another's host", "https://a.app.example", "b.app.example", 403, "origin_not_allowed"},
-		{"a host that the list names", "https://a.app.example", "api.app.example", 101, ""},
-		{"a host that is not listed", "https://a.app.example", "a.evil.example", 421, "host_not_allowed"},
+		{sentence: "its own host", page: "https://a.app.example", host: "a.app.example", status: 101},
+		{sentence: "another's host", page: "https://a.app.example", host: "b.app.example", status: 403, reason: "origin_not_allowed"},
+		{sentence: "a host that the list names", page: "https://a.app.example", host: "api.app.example", status: 101},
+		{
+			sentence: "a host that is not listed", page: "https://a.app.example",
+			host: "a.evil.example", status: 421, reason: "host_not_allowed",
+		},
 	} {
 		t.Run(tt.sentence, func(t *testing.T) {
 			res, body := answer(t, dialed(t, "tcp", addr), edited("Origin: "+tt.page, "Host: "+tt.host, "X-Forwarded-Host: a.app.example"))

@@ -32,7 +32,10 @@ var openings = []struct {
 	{"§4.2.1: header names in other letter case", strings.Replace(edited(), "Sec-WebSocket-Key", "SEC-websocket-kEY", 1), 101, ""},
 	{"§4.2.1: an absolute request target", edited("GET https://app.example/ws HTTP/1.1"), 101, ""},
 	{"RFC 9110 §8.6: Content-Length: 0 is no body", edited("Content-Length: 0"), 101, ""},
-	{"§4.1 (11): unknown extensions are not answered", edited("Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"), 101, ""},
+	{
+		"§4.1 (11): unknown extensions are not answered", edited("Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"),
+		101, "",
+	},
 	{
 		"§4.1 (7): the key of the RFC's example, whose last bits are not zero", edited("Sec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEC=="),
 		101, "",

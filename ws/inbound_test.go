@@ -53,10 +53,13 @@ func TestFirstMessageHasADeadline(t *testing.T) {
 		reason           string
 		earliest, latest time.Duration
 	}{
-		{"nothing", nil, 3008, "timeout", 5 * time.Second, 8 * time.Second},
-		{"a ping", masked(0x89, ""), 3008, "timeout", 5 * time.Second, 8 * time.Second},
-		{"half a message", masked(0x01, "x"), 3008, "timeout", 5 * time.Second, 8 * time.Second},
-		{"a message", masked(0x81, "x"), 3008, "idle", 64 * time.Second, 67 * time.Second},
+		{sentence: "nothing", code: 3008, reason: "timeout", earliest: 5 * time.Second, latest: 8 * time.Second},
+		{sentence: "a ping", say: masked(0x89, ""), code: 3008, reason: "timeout", earliest: 5 * time.Second, latest: 8 * time.Second},
+		{
+			sentence: "half a message", say: masked(0x01, "x"),
+			code: 3008, reason: "timeout", earliest: 5 * time.Second, latest: 8 * time.Second,
+		},
+		{sentence: "a message", say: masked(0x81, "x"), code: 3008, reason: "idle", earliest: 64 * time.Second, latest: 67 * time.Second},
 	} {
 		t.Run(tt.sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

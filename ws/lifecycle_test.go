@@ -32,17 +32,31 @@ func TestConnectionEndsWithItsDeadlines(t *testing.T) {
 		reason           string
 		earliest, latest time.Duration
 	}{
-		{"at the credential's end", time.Hour, long, long, 3000, "expired", time.Hour, time.Hour + time.Second},
 		{
-			"at its maximum age, less up to a tenth of jitter", 0, long, 2 * time.Hour, 3000, "reauth", 108 * time.Minute,
-			2*time.Hour + time.Second,
+			name: "at the credential's end", expires: time.Hour,
+			idle: long, maxAge: long, code: 3000, reason: "expired", earliest: time.Hour, latest: time.Hour + time.Second,
 		},
-		{"after the default maximum age of 24 h", 0, long, 0, 3000, "reauth", 24 * 54 * time.Minute, 24*time.Hour + time.Second},
-		{"when idle, though it answers heartbeats", 0, 10 * time.Minute, 0, 3008, "idle", 10 * time.Minute, 10*time.Minute + time.Second},
-		{"never because it is idle, by default", 0, 0, 0, 3000, "reauth", 24 * 54 * time.Minute, 24*time.Hour + time.Second},
 		{
-			"at the earliest of them", 5 * time.Minute, 6 * time.Minute, 7 * time.Minute, 3000, "expired", 5 * time.Minute,
-			5*time.Minute + time.Second,
+			name: "at its maximum age, less up to a tenth of jitter",
+			idle: long, maxAge: 2 * time.Hour, code: 3000, reason: "reauth", earliest: 108 * time.Minute,
+			latest: 2*time.Hour + time.Second,
+		},
+		{
+			name: "after the default maximum age of 24 h", idle: long,
+			code: 3000, reason: "reauth", earliest: 24 * 54 * time.Minute, latest: 24*time.Hour + time.Second,
+		},
+		{
+			name: "when idle, though it answers heartbeats", idle: 10 * time.Minute,
+			code: 3008, reason: "idle", earliest: 10 * time.Minute, latest: 10*time.Minute + time.Second,
+		},
+		{
+			name: "never because it is idle, by default", code: 3000,
+			reason: "reauth", earliest: 24 * 54 * time.Minute, latest: 24*time.Hour + time.Second,
+		},
+		{
+			name: "at the earliest of them", expires: 5 * time.Minute,
+			idle: 6 * time.Minute, maxAge: 7 * time.Minute, code: 3000, reason: "expired", earliest: 5 * time.Minute,
+			latest: 5*time.Minute + time.Second,
 		},
 	}
 	for _, tt := range tests {
@@ -211,26 +225,37 @@ func TestRecheckDecides(t *testing.T) {
 		earliest, latest time.Duration
 	}{
 		{
-			"a lost session ends it", &middleware.Refusal{Status: 401, Reason: middleware.ReasonNoCredential}, 3000, "expired",
-			4 * minute, 5*minute + time.Second,
+			name: "a lost session ends it", answer: &middleware.Refusal{Status: 401, Reason: middleware.ReasonNoCredential},
+			code: 3000, reason: "expired",
+			earliest: 4 * minute, latest: 5*minute + time.Second,
 		},
 		{
-			"a revoked session ends it", &middleware.Refusal{Status: 401, Reason: middleware.ReasonCredentialRevoked}, 3000, "revoked",
-			4 * minute, 5*minute + time.Second,
+			name: "a revoked session ends it", answer: &middleware.Refusal{Status: 401, Reason: middleware.ReasonCredentialRevoked},
+			code: 3000, reason: "revoked",
+			earliest: 4 * minute, latest: 5*minute + time.Second,
 		},
 		{
-			"a lost permission ends it", &middleware.Refusal{Status: 403, Reason: middleware.ReasonForbidden}, 3003, "forbidden",
-			4 * minute, 5*minute + time.Second,
+			name: "a lost permission ends it", answer: &middleware.Refusal{Status: 403, Reason: middleware.ReasonForbidden},
+			code: 3003, reason: "forbidden",
+			earliest: 4 * minute, latest: 5*minute + time.Second,
 		},
 		{
-			"a close error, which is not an answer, is endured for Stale", &ws.CloseError{Code: 4001, Reason: "banned"}, 1013, "later",
-			15 * minute, 15*minute + 11*time.Second,
+			name:   "a close error, which is not an answer, is endured for Stale",
+			answer: &ws.CloseError{Code: 4001, Reason: "banned"}, code: 1013, reason: "later",
+			earliest: 15 * minute, latest: 15*minute + 11*time.Second,
 		},
-		{"a store that is down is endured for Stale", errors.New("down"), 1013, "later", 15 * minute, 15*minute + 11*time.Second},
-		{"so is a nil *Refusal, which says nothing", (*middleware.Refusal)(nil), 1013, "later", 15 * minute, 15*minute + 11*time.Second},
 		{
-			"so is one that refuses with 503", &middleware.Refusal{Status: 503, Reason: middleware.ReasonUnavailable}, 1013, "later",
-			15 * minute, 15*minute + 11*time.Second,
+			name:   "a store that is down is endured for Stale",
+			answer: errors.New("down"), code: 1013, reason: "later", earliest: 15 * minute, latest: 15*minute + 11*time.Second,
+		},
+		{
+			name: "so is a nil *Refusal, which says nothing", answer: (*middleware.Refusal)(nil),
+			code: 1013, reason: "later", earliest: 15 * minute, latest: 15*minute + 11*time.Second,
+		},
+		{
+			name: "so is one that refuses with 503", answer: &middleware.Refusal{Status: 503, Reason: middleware.ReasonUnavailable},
+			code: 1013, reason: "later",
+			earliest: 15 * minute, latest: 15*minute + 11*time.Second,
 		},
 	}
 	for _, tt := range tests {

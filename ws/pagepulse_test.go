@@ -35,7 +35,8 @@ func pulsing(t *testing.T, query string, cfg ws.Config, got *[]string) *websocke
 		}
 	}
 	s := wstest.NewServer(t, handler(t, cfg))
-	c, _, err := s.Dial(t.Context(), "/ws"+query, &websocket.DialOptions{HTTPHeader: map[string][]string{"X-User": {"ann"}, "Origin": {wstest.URL}}})
+	c, _, err := s.Dial(t.Context(), "/ws"+query,
+		&websocket.DialOptions{HTTPHeader: map[string][]string{"X-User": {"ann"}, "Origin": {wstest.URL}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +87,10 @@ func TestWhatIsNoPing(t *testing.T) {
 		write(t, c, websocket.MessageBinary, pulse)
 		write(t, c, websocket.MessageText, "\x00", "securews=12345678901234567891", pulse+" 1000", pulse+" ", " "+pulse, "")
 		synctest.Wait()
-		if want := []string{pulse, "\x00", "securews=12345678901234567891", pulse + " 1000", pulse + " ", " " + pulse, ""}; !slices.Equal(got, want) {
+		if want := []string{
+			pulse, "\x00", "securews=12345678901234567891",
+			pulse + " 1000", pulse + " ", " " + pulse, "",
+		}; !slices.Equal(got, want) {
 			t.Errorf("Serve has read %q", got)
 		}
 	})
@@ -156,16 +160,15 @@ func TestAPulseIsBounded(t *testing.T) {
 		burst  int
 	}{
 		"a flood": {
-			ws.Config{Limits: ws.Limits{ControlPerSecond: 5}},
-			0, 1008, "rate", time.Second, 50,
+			cfg: ws.Config{Limits: ws.Limits{ControlPerSecond: 5}}, code: 1008, reason: "rate", most: time.Second, burst: 50,
 		},
 		"a page without messages is idle": {
-			ws.Config{Timeouts: ws.Timeouts{Idle: time.Minute}},
-			20 * time.Second, 3008, "idle", 61 * time.Second, 4,
+			cfg:   ws.Config{Timeouts: ws.Timeouts{Idle: time.Minute}},
+			every: 20 * time.Second, code: 3008, reason: "idle", most: 61 * time.Second, burst: 4,
 		},
 		"a page that never sends its first message": {
-			ws.Config{Timeouts: ws.Timeouts{FirstMessage: 30 * time.Second}},
-			5 * time.Second, 3008, "timeout", 31 * time.Second, 7,
+			cfg:   ws.Config{Timeouts: ws.Timeouts{FirstMessage: 30 * time.Second}},
+			every: 5 * time.Second, code: 3008, reason: "timeout", most: 31 * time.Second, burst: 7,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -129,7 +129,8 @@ func TestTextOfAPanicInServe(t *testing.T) {
 			wantEnding(t, n.connect("ann"), 1011, "internal", 0, 0)
 			synctest.Wait()
 			s := log.String()
-			if strings.Count(s, `panic_text="hunter2\\nlevel=INFO"`) != want || strings.Count(s, "hunter2") != want || strings.Count(s, "\nlevel=INFO") > 0 {
+			if strings.Count(s, `panic_text="hunter2\\nlevel=INFO"`) != want || strings.Count(s, "hunter2") != want ||
+				strings.Count(s, "\nlevel=INFO") > 0 {
 				t.Errorf("want the text %d times:\n%s", want, s)
 			}
 		})

@@ -47,10 +47,10 @@ func TestSignOutInAnotherProcess(t *testing.T) {
 		shared           middleware.Revocations
 		earliest, latest time.Duration
 	}{
-		{"of one session", one, nil, 239 * time.Second, 5 * time.Minute},
-		{"everywhere", everywhere, nil, 239 * time.Second, 5 * time.Minute},
-		{"of one session, shared", one, middleware.NewRevocations(), 0, 0},
-		{"everywhere, shared", everywhere, middleware.NewRevocations(), 0, 0},
+		{name: "of one session", signOut: one, earliest: 239 * time.Second, latest: 5 * time.Minute},
+		{name: "everywhere", signOut: everywhere, earliest: 239 * time.Second, latest: 5 * time.Minute},
+		{name: "of one session, shared", signOut: one, shared: middleware.NewRevocations()},
+		{name: "everywhere, shared", signOut: everywhere, shared: middleware.NewRevocations()},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -64,7 +64,8 @@ func TestSignOutInAnotherProcess(t *testing.T) {
 				}
 				for what, s := range map[string]*club{"the next request": s, "a request of a new process": startClub(t, cfg)} {
 					res := s.request("GET", "/wait", alice)
-					if body := string(must(io.ReadAll(res.Body))); res.StatusCode != 401 || !strings.Contains(body, `"credential_revoked"`) {
+					if body := string(must(io.ReadAll(res.Body))); res.StatusCode != 401 ||
+						!strings.Contains(body, `"credential_revoked"`) {
 						t.Errorf("%s: %d %s, want 401 credential_revoked", what, res.StatusCode, body)
 					}
 				}

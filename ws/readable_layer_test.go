@@ -50,10 +50,13 @@ func TestReadableRefusalsOfLayers(t *testing.T) {
 		reason string
 		logged string
 	}{
-		{"a rate limit", limit.Handler, 1013, "later", "rate_limited"},
-		{"another Auth", auth(t, refusing(401, "credential_expired")).Handler, 3000, "expired", "credential_expired"},
-		{"a scope", middleware.RequireScope("chat"), 3003, "forbidden", "insufficient_scope"},
-		{"a layer of one's own", refuses(503, "maintenance"), 1013, "later", "maintenance"},
+		{name: "a rate limit", layer: limit.Handler, code: 1013, reason: "later", logged: "rate_limited"},
+		{
+			name: "another Auth", layer: auth(t, refusing(401, "credential_expired")).Handler,
+			code: 3000, reason: "expired", logged: "credential_expired",
+		},
+		{name: "a scope", layer: middleware.RequireScope("chat"), code: 3003, reason: "forbidden", logged: "insufficient_scope"},
+		{name: "a layer of one's own", layer: refuses(503, "maintenance"), code: 1013, reason: "later", logged: "maintenance"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

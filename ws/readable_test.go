@@ -46,45 +46,63 @@ func TestReadableRefusals(t *testing.T) {
 		reason string
 		logged string
 	}{
-		{"an expired credential", ws.Config{Auth: auth(t, refusing(401, "credential_expired"))}, 3000, "expired", "credential_expired"},
-		{"a revoked one", ws.Config{Auth: auth(t, refusing(401, "credential_revoked"))}, 3000, "revoked", "credential_revoked"},
-		{"an invalid one", ws.Config{Auth: auth(t, refusing(401, "credential_invalid"))}, 3000, "reauth", "credential_invalid"},
-		{"none", ws.Config{Auth: auth(t, user{func(string) (middleware.Principal, error) {
+		{
+			name: "an expired credential", cfg: ws.Config{Auth: auth(t, refusing(401, "credential_expired"))},
+			code: 3000, reason: "expired", logged: "credential_expired",
+		},
+		{
+			name: "a revoked one", cfg: ws.Config{Auth: auth(t, refusing(401, "credential_revoked"))},
+			code: 3000, reason: "revoked", logged: "credential_revoked",
+		},
+		{
+			name: "an invalid one", cfg: ws.Config{Auth: auth(t, refusing(401, "credential_invalid"))},
+			code: 3000, reason: "reauth", logged: "credential_invalid",
+		},
+		{name: "none", cfg: ws.Config{Auth: auth(t, user{func(string) (middleware.Principal, error) {
 			return middleware.Principal{},
 				middleware.ErrNoCredential
-		}})}, 3000, "reauth", "no_credential"},
-		{"one that has ended by now", ws.Config{Auth: auth(t, user{func(string) (middleware.Principal, error) {
+		}})}, code: 3000, reason: "reauth", logged: "no_credential"},
+		{name: "one that has ended by now", cfg: ws.Config{Auth: auth(t, user{func(string) (middleware.Principal, error) {
 			return middleware.Principal{Subject: "ann", Expires: time.Now()}, nil
-		}})}, 3000, "expired", "credential_expired"},
-		{"not allowed", ws.Config{Authorize: func(*http.Request, middleware.Principal) (any, error) {
+		}})}, code: 3000, reason: "expired", logged: "credential_expired"},
+		{name: "not allowed", cfg: ws.Config{Authorize: func(*http.Request, middleware.Principal) (any, error) {
 			return nil,
 				errors.New("s3cret")
-		}}, 3003, "forbidden", "forbidden"},
-		{"not allowed by scope", ws.Config{Auth: auth(t, refusing(403, "insufficient_scope"))}, 3003, "forbidden", "insufficient_scope"},
+		}}, code: 3003, reason: "forbidden", logged: "forbidden"},
 		{
-			"not allowed, though the word is another's",
-			ws.Config{Auth: auth(t, refusing(403, "credential_revoked"))},
-			3003,
-			"forbidden", "credential_revoked",
+			name: "not allowed by scope", cfg: ws.Config{Auth: auth(t, refusing(403, "insufficient_scope"))},
+			code: 3003, reason: "forbidden", logged: "insufficient_scope",
 		},
 		{
-			"the store down, though the word is another's",
-			ws.Config{Auth: auth(t, refusing(503, "credential_expired"))},
-			1013,
-			"later", "credential_expired",
+			name:   "not allowed, though the word is another's",
+			cfg:    ws.Config{Auth: auth(t, refusing(403, "credential_revoked"))},
+			code:   3003,
+			reason: "forbidden", logged: "credential_revoked",
 		},
 		{
-			"a limit of one's own, though the word is another's",
-			ws.Config{Auth: auth(t, refusing(429, "draining"))},
-			1013, "later",
-			"draining",
+			name:   "the store down, though the word is another's",
+			cfg:    ws.Config{Auth: auth(t, refusing(503, "credential_expired"))},
+			code:   1013,
+			reason: "later", logged: "credential_expired",
 		},
-		{"a nil *Refusal of Authorize", ws.Config{Authorize: func(*http.Request, middleware.Principal) (any, error) {
+		{
+			name: "a limit of one's own, though the word is another's",
+			cfg:  ws.Config{Auth: auth(t, refusing(429, "draining"))},
+			code: 1013, reason: "later",
+			logged: "draining",
+		},
+		{name: "a nil *Refusal of Authorize", cfg: ws.Config{Authorize: func(*http.Request, middleware.Principal) (any, error) {
 			var f *middleware.Refusal
 			return nil, f
-		}}, 3003, "forbidden", "forbidden"},
-		{"too often", ws.Config{Auth: auth(t, refusing(429, "rate_limited"))}, 1013, "later", "rate_limited"},
-		{"the store down", ws.Config{Auth: auth(t, refusing(503, "unavailable"))}, 1013, "later", "unavailable"},
+		}}, code: 3003, reason: "forbidden", logged: "forbidden"},
+		{
+			name: "too often", cfg: ws.Config{Auth: auth(t, refusing(429, "rate_limited"))},
+			code: 1013, reason: "later", logged: "rate_limited",
+		},
+		{
+			name: "the store down", cfg: ws.Config{Auth: auth(t, refusing(503, "unavailable"))},
+			code: 1013, reason: "later", logged: "unavailable",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -123,28 +141,45 @@ func TestOtherRefusalsStayHTTP(t *testing.T) {
 		reason string
 	}{
 		{
-			"an origin that is not on the list",
-			ws.Config{Auth: expired},
-			[]string{"Origin: https://evil.example"},
-			403,
-			"origin_not_allowed",
+			name:   "an origin that is not on the list",
+			cfg:    ws.Config{Auth: expired},
+			edits:  []string{"Origin: https://evil.example"},
+			status: 403,
+			reason: "origin_not_allowed",
 		},
-		{"a native client, without an origin", ws.Config{Auth: expired, Origins: native}, []string{"Origin"}, 401, "credential_expired"},
-		{"a host that is none of ours", ws.Config{Auth: expired, Hosts: hosts(t)}, []string{"Host: evil.example"}, 421, "host_not_allowed"},
-		{"a key that is none", ws.Config{Auth: expired}, []string{"Sec-WebSocket-Key: x"}, 400, "bad_handshake"},
-		{"another version", ws.Config{Auth: expired}, []string{"Sec-WebSocket-Version: 8"}, 426, "websocket_version"},
-		{"no subprotocol in common", ws.Config{Auth: expired}, []string{"Sec-WebSocket-Protocol: x"}, 400, "subprotocol"},
-		{"two credentials", ws.Config{Auth: auth(t, refusing(400, "multiple_credentials"))}, nil, 400, "multiple_credentials"},
 		{
-			"a status that is not in the table, whatever the word",
-			ws.Config{Auth: auth(t, refusing(404, "credential_expired"))},
-			nil,
-			404, "credential_expired",
+			name: "a native client, without an origin", cfg: ws.Config{Auth: expired, Origins: native},
+			edits: []string{"Origin"}, status: 401, reason: "credential_expired",
 		},
-		{"nor is 500 in it", ws.Config{Auth: auth(t, refusing(500, "draining"))}, nil, 500, "draining"},
-		{"a fault of ours", ws.Config{Auth: auth(t, admit(func(*http.Request) (middleware.Principal, error) {
+		{
+			name: "a host that is none of ours", cfg: ws.Config{Auth: expired, Hosts: hosts(t)},
+			edits: []string{"Host: evil.example"}, status: 421, reason: "host_not_allowed",
+		},
+		{
+			name: "a key that is none", cfg: ws.Config{Auth: expired},
+			edits: []string{"Sec-WebSocket-Key: x"}, status: 400, reason: "bad_handshake",
+		},
+		{
+			name: "another version", cfg: ws.Config{Auth: expired},
+			edits: []string{"Sec-WebSocket-Version: 8"}, status: 426, reason: "websocket_version",
+		},
+		{
+			name: "no subprotocol in common", cfg: ws.Config{Auth: expired},
+			edits: []string{"Sec-WebSocket-Protocol: x"}, status: 400, reason: "subprotocol",
+		},
+		{
+			name: "two credentials", cfg: ws.Config{Auth: auth(t, refusing(400, "multiple_credentials"))},
+			status: 400, reason: "multiple_credentials",
+		},
+		{
+			name:   "a status that is not in the table, whatever the word",
+			cfg:    ws.Config{Auth: auth(t, refusing(404, "credential_expired"))},
+			status: 404, reason: "credential_expired",
+		},
+		{name: "nor is 500 in it", cfg: ws.Config{Auth: auth(t, refusing(500, "draining"))}, status: 500, reason: "draining"},
+		{name: "a fault of ours", cfg: ws.Config{Auth: auth(t, admit(func(*http.Request) (middleware.Principal, error) {
 			return middleware.Principal{}, errors.New("s3cret")
-		}))}, nil, 500, "internal"},
+		}))}, status: 500, reason: "internal"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			n := readably(t, live.Config{}, tt.cfg)

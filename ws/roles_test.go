@@ -140,7 +140,8 @@ func TestRoleChange(t *testing.T) {
 		}
 		wantEnding(t, byCookie, 3000, "reauth", 0, 0)
 		wantEnding(t, byTicket, 3000, "reauth", 0, 0)
-		if body := string(must(io.ReadAll(events.Body))); !strings.HasSuffix(body, "event: end\ndata: {\"code\":3000,\"reason\":\"reauth\"}\n\n") {
+		if body := string(must(io.ReadAll(events.Body))); !strings.HasSuffix(body,
+			"event: end\ndata: {\"code\":3000,\"reason\":\"reauth\"}\n\n") {
 			t.Errorf("the event stream ends with %q", body)
 		}
 		res := <-waiting
@@ -190,7 +191,8 @@ func TestRoleChangeOfAReconnectingClient(t *testing.T) {
 			Authorize: func(r *http.Request, _ bool) error { r.Header = header.Clone(); return nil },
 		}))
 		client := must(redial.New(redial.Config{
-			URL: "wss://app.example/socket", Origin: wstest.URL, Subprotocols: []string{"club"}, Credential: tickets, HTTPClient: s.Client(),
+			URL: "wss://app.example/socket", Origin: wstest.URL,
+			Subprotocols: []string{"club"}, Credential: tickets, HTTPClient: s.Client(),
 		}))
 		opened := make(chan string, 1)
 		ended := make(chan error, 1)

@@ -52,19 +52,19 @@ func TestHandlersShareTheLimitsOfTheirRegistry(t *testing.T) {
 			address, path, name string
 			status              int
 		}{
-			{"ann's first", "192.0.2.1", "/a", "ann", 101},
-			{"ann's second, by the other route", "192.0.2.2", "/b", "ann", 101},
-			{"ann's third", "192.0.2.3", "/a", "ann", 429},
-			{"ann's third, by the other route", "192.0.2.3", "/b", "ann", 429},
-			{"a second of this address", "192.0.2.1", "/b", "bob", 101},
-			{"a third, without a name", "192.0.2.1", "/a", "", 101},
-			{"no address has a fourth", "192.0.2.1", "/a", "eve", 429},
-			{"by no route", "192.0.2.1", "/b", "", 429},
-			{"another address has its share", "192.0.2.4", "/b", "eve", 101},
-			{"an address of IPv6", "2001:db8::1", "/a", "", 101},
-			{"has its /64 in common", "2001:db8::2", "/b", "", 101},
-			{"nothing is left in all", "2001:db8::3", "/b", "", 503},
-			{"nor for another address", "192.0.2.5", "/a", "zoe", 503},
+			{sentence: "ann's first", address: "192.0.2.1", path: "/a", name: "ann", status: 101},
+			{sentence: "ann's second, by the other route", address: "192.0.2.2", path: "/b", name: "ann", status: 101},
+			{sentence: "ann's third", address: "192.0.2.3", path: "/a", name: "ann", status: 429},
+			{sentence: "ann's third, by the other route", address: "192.0.2.3", path: "/b", name: "ann", status: 429},
+			{sentence: "a second of this address", address: "192.0.2.1", path: "/b", name: "bob", status: 101},
+			{sentence: "a third, without a name", address: "192.0.2.1", path: "/a", status: 101},
+			{sentence: "no address has a fourth", address: "192.0.2.1", path: "/a", name: "eve", status: 429},
+			{sentence: "by no route", address: "192.0.2.1", path: "/b", status: 429},
+			{sentence: "another address has its share", address: "192.0.2.4", path: "/b", name: "eve", status: 101},
+			{sentence: "an address of IPv6", address: "2001:db8::1", path: "/a", status: 101},
+			{sentence: "has its /64 in common", address: "2001:db8::2", path: "/b", status: 101},
+			{sentence: "nothing is left in all", address: "2001:db8::3", path: "/b", status: 503},
+			{sentence: "nor for another address", address: "192.0.2.5", path: "/a", name: "zoe", status: 503},
 		} {
 			c, status := n.from(step.address, step.path, step.name)
 			if status != step.status {

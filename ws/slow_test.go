@@ -129,13 +129,13 @@ func TestSlowAndRevokedPeersAreReset(t *testing.T) {
 		reset    bool
 		latest   time.Duration
 	}{
-		{"a queue that overflows", overflow, false, true, 5 * time.Second},
-		{"a write without progress", stall, false, true, 11 * time.Second},
-		{"a revocation, with a full queue", fill, true, true, 5 * time.Second},
-		{"forbidden", endsWith(ws.ErrForbidden), false, true, 5 * time.Second},
-		{"expired", endsWith(ws.ErrExpired), false, false, 5 * time.Second},
-		{"expired, and then revoked", endsWith(ws.ErrExpired), true, true, 5 * time.Second},
-		{"an end in good order", func(context.Context, *ws.Conn) error { return nil }, false, false, 5 * time.Second},
+		{sentence: "a queue that overflows", serve: overflow, reset: true, latest: 5 * time.Second},
+		{sentence: "a write without progress", serve: stall, reset: true, latest: 11 * time.Second},
+		{sentence: "a revocation, with a full queue", serve: fill, revoke: true, reset: true, latest: 5 * time.Second},
+		{sentence: "forbidden", serve: endsWith(ws.ErrForbidden), reset: true, latest: 5 * time.Second},
+		{sentence: "expired", serve: endsWith(ws.ErrExpired), latest: 5 * time.Second},
+		{sentence: "expired, and then revoked", serve: endsWith(ws.ErrExpired), revoke: true, reset: true, latest: 5 * time.Second},
+		{sentence: "an end in good order", serve: func(context.Context, *ws.Conn) error { return nil }, latest: 5 * time.Second},
 	} {
 		for _, secured := range []bool{false, true} {
 			t.Run(tt.sentence+map[bool]string{true: ", TLS"}[secured], func(t *testing.T) {
@@ -178,7 +178,8 @@ type lingeringNode struct {
 // serveLingering serves ann's connection, which reads nothing but the 101.
 func serveLingering(t *testing.T, secured bool, cfg ws.Config) lingeringNode {
 	t.Helper()
-	n := lingeringNode{registry(t, live.Config{Timeouts: live.Timeouts{Spread: 80_000 * time.Hour}}), make(chan int, 8)} // the shutdown ends none before its own cause
+	// the shutdown ends none before its own cause
+	n := lingeringNode{registry(t, live.Config{Timeouts: live.Timeouts{Spread: 80_000 * time.Hour}}), make(chan int, 8)}
 	cfg.Live = n.live
 	srv := quiet(handler(t, cfg))
 	if secured {

@@ -147,15 +147,15 @@ func TestStatsHaveTheTimeToTheCloseFrame(t *testing.T) {
 		count uint64
 		sum   time.Duration
 	}{
-		{"a logout", pushOnly, end, 0, 1, 0},
+		{name: "a logout", serve: pushOnly, end: end, count: 1},
 		{
-			"a logout during a message to a peer that reads 1 s later", func(_ context.Context, c *ws.Conn) error {
+			name: "a logout during a message to a peer that reads 1 s later", serve: func(_ context.Context, c *ws.Conn) error {
 				return c.Write(websocket.MessageBinary, make([]byte, 100<<10))
-			}, end, time.Second, 1, time.Second,
+			}, end: end, reads: time.Second, count: 1, sum: time.Second,
 		},
-		{"a close by the peer with the same words", pushOnly, func(t *testing.T, _ *node, c *websocket.Conn) {
+		{name: "a close by the peer with the same words", serve: pushOnly, end: func(t *testing.T, _ *node, c *websocket.Conn) {
 			go func() { _ = c.Close(3000, "revoked") }()
-		}, 0, 0, 0},
+		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			revocations = middleware.NewRevocations()

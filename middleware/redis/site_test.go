@@ -68,7 +68,10 @@ func newSite(text, origin string) (http.Handler, error) {
 		return nil, err
 	}
 	list := sessions.Revocations()
-	tokens, err := bearer.New(bearer.Config{Issuer: issuer, Audience: []string{testissuer.Audience}, Keys: []byte(set.Keys), Revocations: list})
+	tokens, err := bearer.New(bearer.Config{
+		Issuer:   issuer,
+		Audience: []string{testissuer.Audience}, Keys: []byte(set.Keys), Revocations: list,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -102,7 +102,10 @@ client.addEventListener("state", ({ detail }) => detail.delay?.toFixed());
 export const ending: Promise<Ending> = client.closed;
 export const ticket: Promise<Ticket> = fetchTicket("https://app.example/ticket");
 export const status: number = new TicketError(401).status;
-connect({ url: "wss://app.example/ws", ticket: undefined, queue: undefined, heartbeat: { every: undefined }, times: { first: undefined }, seal: undefined });
+connect({
+  url: "wss://app.example/ws", ticket: undefined, queue: undefined,
+  heartbeat: { every: undefined }, times: { first: undefined }, seal: undefined,
+});
 // @ts-expect-error
 connect({});
 // @ts-expect-error
@@ -132,7 +135,8 @@ func TestPackage(t *testing.T) {
 	packed := filesOf(t, filepath.Join(away, archive))
 	if want := []string{
 		"package/LICENSE", "package/README.md", "package/dist/seal.LICENSE.txt", "package/dist/seal.d.ts", "package/dist/seal.js",
-		"package/dist/seal.js.map", "package/dist/securews.d.ts", "package/dist/securews.js", "package/dist/securews.js.map", "package/package.json",
+		"package/dist/seal.js.map", "package/dist/securews.d.ts",
+		"package/dist/securews.js", "package/dist/securews.js.map", "package/package.json",
 	}; !slices.Equal(packed, want) {
 		t.Errorf("packed %q, want %q", packed, want)
 	}
@@ -148,7 +152,8 @@ func TestPackage(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(away, "importer.mts"), []byte(importer), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	run(t, "node_modules/typescript/bin/tsc", "--noEmit", "--strict", "--exactOptionalPropertyTypes", "--target", "es2022", "--module", "nodenext",
+	run(t, "node_modules/typescript/bin/tsc", "--noEmit", "--strict",
+		"--exactOptionalPropertyTypes", "--target", "es2022", "--module", "nodenext",
 		"--moduleResolution", "nodenext", filepath.Join(away, "importer.mts"))
 }
 

@@ -20,7 +20,8 @@ func Handler() http.Handler {
 			m.Path():          "public, max-age=31536000, immutable", // RFC 8246
 			root + m.String(): "no-cache",
 		} {
-			mux.Handle("GET "+path, serve(file, "text/javascript; charset=utf-8", cache, "SourceMap", m.String()+".map")) // RFC 9239 §6, ECMA-426 §11.1.2.1
+			// RFC 9239 §6, ECMA-426 §11.1.2.1
+			mux.Handle("GET "+path, serve(file, "text/javascript; charset=utf-8", cache, "SourceMap", m.String()+".map"))
 			sourceMap := built{content: file.sourceMap, tag: file.tag + "-map"}
 			mux.Handle("GET "+path+".map", serve(sourceMap, "application/json", cache))
 		}

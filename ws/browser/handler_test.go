@@ -93,7 +93,8 @@ func TestOthersAreNotFound(t *testing.T) {
 		"/securews/", "/securews/securews.d.ts", "/securews/000000000000000000000000/securews.js", "/securews.js",
 		strings.TrimSuffix(browser.Client.Path(), "securews.js") + "seal.js", "/securews/../module.go",
 	} {
-		if res := get(t, path); res.StatusCode != 404 && res.StatusCode != 301 && res.StatusCode != 307 || res.Header.Get("Cache-Control") != "" {
+		if res := get(t, path); res.StatusCode != 404 && res.StatusCode != 301 && res.StatusCode != 307 ||
+			res.Header.Get("Cache-Control") != "" {
 			t.Errorf("%s: %d, Cache-Control %q", path, res.StatusCode, res.Header.Get("Cache-Control"))
 		}
 	}
@@ -178,7 +179,8 @@ func TestImportMap(t *testing.T) {
 
 // The modules contain nothing that a strict Content-Security-Policy with Trusted Types forbids.
 func TestNothingForAPolicyToForbid(t *testing.T) {
-	forbidden := regexp.MustCompile(`\beval\b|new Function|\bFunction\(|innerHTML|outerHTML|insertAdjacentHTML|document\.write|new (Shared)?Worker|WebAssembly|\bimport\(|importScripts|["` + "`" + `]data:|["` + "`" + `]blob:`)
+	forbidden := regexp.MustCompile(`\beval\b|new Function|\bFunction\(|innerHTML|outerHTML|insertAdjacentHTML|document\.write|new ` +
+		`(Shared)?Worker|WebAssembly|\bimport\(|importScripts|["` + "`" + `]data:|["` + "`" + `]blob:`)
 	for _, m := range modules {
 		if found := forbidden.FindString(string(committed(t, m))); found != "" {
 			t.Errorf("%s: %s", m, found)
@@ -222,7 +224,8 @@ func TestRootBesideGetOfEverything(t *testing.T) {
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
 	mux.Handle(browser.Root, browser.Handler())
 	for path, want := range map[string]int{
-		"/": 418, "/securews/securews.js": 200, "/securews/securews.js.map": 200, browser.Seal.Path() + ".map": 200, "/securews/none.js": 404,
+		"/": 418, "/securews/securews.js": 200, "/securews/securews.js.map": 200,
+		browser.Seal.Path() + ".map": 200, "/securews/none.js": 404,
 	} {
 		for _, method := range []string{"GET", "HEAD"} {
 			w := httptest.NewRecorder()

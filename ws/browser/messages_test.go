@@ -110,7 +110,8 @@ func TestMessagesInOrderOnceOrReported(t *testing.T) {
 
 			p.do(options{"send": "waits"})
 			p.do(options{"send": strings.Repeat("x", 50_001)})
-			if l := p.until("undelivered", func(l line) bool { return l.Undelivered != nil && l.Why != "unconfirmed" }); l.Why != "full" || len(*l.Undelivered) != 50_001 {
+			if l := p.until("undelivered", func(l line) bool { return l.Undelivered != nil && l.Why != "unconfirmed" }); l.Why != "full" ||
+				len(*l.Undelivered) != 50_001 {
 				t.Errorf("%d bytes undelivered: %s; want 50001, full", len(*l.Undelivered), l.Why)
 			}
 			p.do(options{"close": true})

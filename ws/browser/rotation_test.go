@@ -82,7 +82,8 @@ func TestComesBackFromARotationUnderAttack(t *testing.T) {
 	i := newIssuer(t)
 	s := newSite(t, ws.Config{Serve: echo})
 	tokens := must(bearer.New(bearer.Config{
-		Issuer: i.URL, Audience: []string{origin}, JWKS: i.URL, HTTPClient: i.Client(), CoolDown: time.Second, Refresh: time.Hour, Log: s.cfg.Log,
+		Issuer: i.URL, Audience: []string{origin}, JWKS: i.URL,
+		HTTPClient: i.Client(), CoolDown: time.Second, Refresh: time.Hour, Log: s.cfg.Log,
 	}))(t)
 	t.Cleanup(func() { _ = tokens.Close() })
 	s.authenticates(tokens)

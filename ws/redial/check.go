@@ -34,7 +34,8 @@ func checkURL(raw string, plaintext bool) error {
 	case u.Scheme != "ws":
 		errs = append(errs, wrong("URL: scheme %q: want wss", u.Scheme))
 	case !loopback.Is(u.Hostname()):
-		errs = append(errs, wrong("URL: ws:// to %s: without TLS any host on the path can read and change messages (ASVS 4.4.1)", u.Hostname()))
+		errs = append(errs, wrong("URL: ws:// to %s: without TLS any host on the path can read and change messages (ASVS 4.4.1)",
+			u.Hostname()))
 	case !plaintext:
 		errs = append(errs, wrong("URL: ws:// without DangerouslyAllowPlaintext"))
 	}

@@ -19,13 +19,19 @@ func TestConfigErrors(t *testing.T) {
 		cfg  redial.Config
 		want []string
 	}{
-		"zero":                         {redial.Config{}, []string{"URL: empty"}},
-		"no wss":                       {redial.Config{URL: "https://app.example/ws"}, []string{`URL: scheme "https"`}},
-		"relative":                     {redial.Config{URL: "/ws"}, []string{"URL: no host"}},
-		"no host":                      {redial.Config{URL: "wss:///ws"}, []string{"URL: no host"}},
-		"plaintext to a name":          {redial.Config{URL: "ws://app.example", DangerouslyAllowPlaintext: true}, []string{"ws:// to app.example"}},
-		"plaintext to an address":      {redial.Config{URL: "ws://10.0.0.1", DangerouslyAllowPlaintext: true}, []string{"ws:// to 10.0.0.1"}},
-		"plaintext, almost local":      {redial.Config{URL: "ws://localhost.example", DangerouslyAllowPlaintext: true}, []string{"ws:// to localhost.example"}},
+		"zero":     {redial.Config{}, []string{"URL: empty"}},
+		"no wss":   {redial.Config{URL: "https://app.example/ws"}, []string{`URL: scheme "https"`}},
+		"relative": {redial.Config{URL: "/ws"}, []string{"URL: no host"}},
+		"no host":  {redial.Config{URL: "wss:///ws"}, []string{"URL: no host"}},
+		"plaintext to a name": {
+			redial.Config{URL: "ws://app.example", DangerouslyAllowPlaintext: true}, []string{"ws:// to app.example"},
+		},
+		"plaintext to an address": {
+			redial.Config{URL: "ws://10.0.0.1", DangerouslyAllowPlaintext: true}, []string{"ws:// to 10.0.0.1"},
+		},
+		"plaintext, almost local": {
+			redial.Config{URL: "ws://localhost.example", DangerouslyAllowPlaintext: true}, []string{"ws:// to localhost.example"},
+		},
 		"plaintext without the option": {redial.Config{URL: "ws://127.0.0.1:8080"}, []string{"without DangerouslyAllowPlaintext"}},
 		"user":                         {redial.Config{URL: "wss://me:pw@app.example"}, []string{"URL: user or password"}},
 		"fragment":                     {redial.Config{URL: "wss://app.example/#x"}, []string{"fragment"}},
@@ -41,7 +47,10 @@ func TestConfigErrors(t *testing.T) {
 		"headers": {redial.Config{URL: wss, Header: http.Header{
 			"authorization": {"x"}, "origin": {"x"}, "Upgrade": {"x"}, "sec-websocket-protocol": {"x"}, "host": {"x"}, "a b": {"x"},
 			"X-A": {"fine", "a\r\nb"},
-		}}, []string{"Header: X-A: a value", "Header: Authorization", "Header: Origin", "Upgrade is", "Sec-Websocket-Protocol is", "Host is", `"a b" is not`}},
+		}}, []string{
+			"Header: X-A: a value", "Header: Authorization",
+			"Header: Origin", "Upgrade is", "Sec-Websocket-Protocol is", "Host is", `"a b" is not`,
+		}},
 		"no verification": {redial.Config{URL: wss, HTTPClient: &http.Client{Transport: &http.Transport{
 			TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
 		}}}, []string{"InsecureSkipVerify"}},
@@ -51,11 +60,23 @@ func TestConfigErrors(t *testing.T) {
 		"old TLS allowed": {redial.Config{URL: wss, HTTPClient: &http.Client{Transport: &http.Transport{
 			TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS10, InsecureSkipVerify: true},
 		}}}, []string{"MinVersion below TLS 1.2", "InsecureSkipVerify"}},
-		"longer than ever": {redial.Config{URL: wss, Backoff: redial.Backoff{Max: math.MaxInt64, RetryAfter: math.MaxInt64}, Timeouts: redial.Timeouts{Dial: math.MaxInt64}}, []string{"Backoff.Max", "Backoff.RetryAfter", "Timeouts.Dial"}},
-		"retry codes":      {redial.Config{URL: wss, RetryCodes: []websocket.StatusCode{1000, 3000, 1002, 4000, 5000}}, []string{"3000", "1002", "5000"}},
-		"retry statuses":   {redial.Config{URL: wss, RetryStatuses: []int{403, 302, 1013}}, []string{"RetryStatuses: 302", "RetryStatuses: 1013"}},
-		"negative":         {redial.Config{URL: wss, Backoff: redial.Backoff{Min: -1, Spread: -1}, Limits: redial.Limits{QueueBytes: -1}, Timeouts: redial.Timeouts{Pong: -1}}, []string{"Backoff.Min", "Backoff.Spread", "Limits.QueueBytes", "Timeouts.Pong"}},
-		"max below min":    {redial.Config{URL: wss, Backoff: redial.Backoff{Min: time.Minute, Max: time.Second}}, []string{"Backoff: Max"}},
+		"longer than ever": {redial.Config{
+			URL: wss, Backoff: redial.Backoff{Max: math.MaxInt64, RetryAfter: math.MaxInt64},
+			Timeouts: redial.Timeouts{Dial: math.MaxInt64},
+		}, []string{"Backoff.Max", "Backoff.RetryAfter", "Timeouts.Dial"}},
+		"retry codes": {
+			redial.Config{URL: wss, RetryCodes: []websocket.StatusCode{1000, 3000, 1002, 4000, 5000}}, []string{"3000", "1002", "5000"},
+		},
+		"retry statuses": {
+			redial.Config{URL: wss, RetryStatuses: []int{403, 302, 1013}}, []string{"RetryStatuses: 302", "RetryStatuses: 1013"},
+		},
+		"negative": {redial.Config{
+			URL: wss, Backoff: redial.Backoff{Min: -1, Spread: -1}, Limits: redial.Limits{QueueBytes: -1},
+			Timeouts: redial.Timeouts{Pong: -1},
+		}, []string{"Backoff.Min", "Backoff.Spread", "Limits.QueueBytes", "Timeouts.Pong"}},
+		"max below min": {
+			redial.Config{URL: wss, Backoff: redial.Backoff{Min: time.Minute, Max: time.Second}}, []string{"Backoff: Max"},
+		},
 		"max below spread": {redial.Config{URL: wss, Backoff: redial.Backoff{Spread: time.Hour}}, []string{"Backoff: Max"}},
 		"a long close":     {redial.Config{URL: wss, Timeouts: redial.Timeouts{Close: time.Minute}}, []string{"Timeouts.Close"}},
 		"all at once":      {redial.Config{Origin: "x", Subprotocols: []string{""}}, []string{"URL:", "Origin:", "Subprotocols:"}},
@@ -80,13 +101,16 @@ func TestConfigErrors(t *testing.T) {
 
 func TestConfigsThatAreGood(t *testing.T) {
 	for name, cfg := range map[string]redial.Config{
-		"least":      {URL: "wss://app.example"},
-		"localhost":  {URL: "ws://localhost:8080/ws", DangerouslyAllowPlaintext: true},
-		"127.0.0.2":  {URL: "ws://127.0.0.2/ws", DangerouslyAllowPlaintext: true},
-		"::1":        {URL: "ws://[::1]:80/ws?room=1", DangerouslyAllowPlaintext: true},
-		"short max":  {URL: wss, Backoff: redial.Backoff{Max: time.Second}},
-		"long min":   {URL: wss, Backoff: redial.Backoff{Min: time.Minute}},
-		"everything": {URL: wss, Origin: "https://app.example:8443", Subprotocols: []string{"a", "b"}, RetryCodes: []websocket.StatusCode{1000, 4321}},
+		"least":     {URL: "wss://app.example"},
+		"localhost": {URL: "ws://localhost:8080/ws", DangerouslyAllowPlaintext: true},
+		"127.0.0.2": {URL: "ws://127.0.0.2/ws", DangerouslyAllowPlaintext: true},
+		"::1":       {URL: "ws://[::1]:80/ws?room=1", DangerouslyAllowPlaintext: true},
+		"short max": {URL: wss, Backoff: redial.Backoff{Max: time.Second}},
+		"long min":  {URL: wss, Backoff: redial.Backoff{Min: time.Minute}},
+		"everything": {
+			URL: wss, Origin: "https://app.example:8443",
+			Subprotocols: []string{"a", "b"}, RetryCodes: []websocket.StatusCode{1000, 4321},
+		},
 	} {
 		if _, err := redial.New(cfg); err != nil {
 			t.Errorf("%s: %v", name, err)

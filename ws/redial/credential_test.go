@@ -45,7 +45,10 @@ func TestWhereACredentialGoes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := wstest.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					got := [...]string{r.Header.Get("Authorization"), r.Header.Get("Sec-WebSocket-Protocol"), r.URL.RawQuery, r.Header.Get("Origin"), r.Header.Get("X-App")}
+					got := [...]string{
+						r.Header.Get("Authorization"),
+						r.Header.Get("Sec-WebSocket-Protocol"), r.URL.RawQuery, r.Header.Get("Origin"), r.Header.Get("X-App"),
+					}
 					if want := [...]string{tt.header, tt.protocols, tt.query, "https://app.example", "1"}; got != want {
 						t.Errorf("got  %q\nwant %q", got, want)
 					}
@@ -88,7 +91,8 @@ func TestServerThatSelectsWhatItMustNot(t *testing.T) {
 						_ = c.CloseNow()
 					}
 				}))
-				r := start(t, s, redial.Config{Subprotocols: []string{"chat.v1"}, Credential: give(redial.TicketSubprotocol("secret"))}, nil)
+				r := start(t, s, redial.Config{Subprotocols: []string{"chat.v1"}, Credential: give(redial.TicketSubprotocol("secret"))},
+					nil)
 				err := <-r.done
 				if err == nil || strings.Contains(err.Error(), "secret") || dials.Load() != 1 {
 					t.Errorf("Run: %v after %d dials", err, dials.Load())

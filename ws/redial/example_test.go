@@ -33,17 +33,20 @@ func echoServer() (srv *httptest.Server, url string) {
 	if err != nil {
 		log.Fatal(err)
 	}
-	socket, err := ws.New(ws.Config{Origins: origins, Auth: who, Live: registry, Log: quiet, Serve: func(_ context.Context, c *ws.Conn) error {
-		for {
-			typ, p, err := c.Read()
-			if err != nil {
-				return err
+	socket, err := ws.New(ws.Config{
+		Origins: origins, Auth: who,
+		Live: registry, Log: quiet, Serve: func(_ context.Context, c *ws.Conn) error {
+			for {
+				typ, p, err := c.Read()
+				if err != nil {
+					return err
+				}
+				if err := c.Write(typ, p); err != nil {
+					return err
+				}
 			}
-			if err := c.Write(typ, p); err != nil {
-				return err
-			}
-		}
-	}})
+		},
+	})
 	if err != nil {
 		log.Fatal(err)
 	}

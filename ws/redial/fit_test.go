@@ -64,7 +64,8 @@ func TestAFullQueueFitsTheServer(t *testing.T) {
 				}
 				for _, r := range clients {
 					if len(r.phases(redial.Open)) != 1 || len(r.undelivered()) != 0 {
-						t.Errorf("%d connections, %d undelivered: %v", len(r.phases(redial.Open)), len(r.undelivered()), r.phases(redial.Closed))
+						t.Errorf("%d connections, %d undelivered: %v",
+							len(r.phases(redial.Open)), len(r.undelivered()), r.phases(redial.Closed))
 					}
 					r.stop()
 				}
@@ -97,7 +98,8 @@ func TestAMessageThatTheServerWouldNotAccept(t *testing.T) {
 		}
 		must(t, r.Send(websocket.MessageText, []byte(strings.Repeat("c", 100))))
 		synctest.Wait()
-		if lost := r.undelivered(); len(lost) != 1 || lost[0].Begun || len(lost[0].Payload) != 65_536 || !errors.Is(lost[0].Cause, redial.ErrTooBig) {
+		if lost := r.undelivered(); len(lost) != 1 || lost[0].Begun || len(lost[0].Payload) != 65_536 ||
+			!errors.Is(lost[0].Cause, redial.ErrTooBig) {
 			t.Errorf("undelivered: %d", len(lost))
 		}
 		if len(got.list) != 2 || len(r.phases(redial.Open)) != 1 {

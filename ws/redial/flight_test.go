@@ -94,14 +94,17 @@ func TestTicketsOfTheLibrary(t *testing.T) {
 		auth, err := middleware.NewAuth(tickets)
 		must(t, err)
 		var endings []websocket.StatusCode
-		h := handler(t, ws.Config{Origins: origins, Auth: auth, Subprotocols: []string{"chat.v1"}, Serve: func(_ context.Context, c *ws.Conn) error {
-			if c.Principal().Subject != "ann" || c.Subprotocol() != "chat.v1" {
-				t.Errorf("connected: %v, %q", c.Principal(), c.Subprotocol())
-			}
-			err := c.PushOnly()
-			endings = append(endings, codeOf(err))
-			return err
-		}})
+		h := handler(t, ws.Config{
+			Origins: origins, Auth: auth,
+			Subprotocols: []string{"chat.v1"}, Serve: func(_ context.Context, c *ws.Conn) error {
+				if c.Principal().Subject != "ann" || c.Subprotocol() != "chat.v1" {
+					t.Errorf("connected: %v, %q", c.Principal(), c.Subprotocol())
+				}
+				err := c.PushOnly()
+				endings = append(endings, codeOf(err))
+				return err
+			},
+		})
 		mux := http.NewServeMux()
 		mux.Handle("POST /ws/ticket", tickets.Issue())
 		mux.Handle("/ws", h)

@@ -31,7 +31,11 @@ func TestMaskedFrames(t *testing.T) {
 		{"one of 126 bytes and more", "\x82\xfe\x00\x80\x00\x00\x00\x00", nil},
 		{"after a message", "\x81\x02hi\x81\x82\x01\x02\x03\x04..", []string{"hi"}},
 		{"after one with a longer length", "\x81\x7e\x01\x2c" + long + "\x81\x82\x01\x02\x03\x04..", []string{long}},
-		{"after one with the longest", "\x81\x7f\x00\x00\x00\x00\x00\x01\x00\x00" + strings.Repeat("y", 65536) + "\x81\x80\x00\x00\x00\x00", []string{strings.Repeat("y", 65536)}},
+		{
+			"after one with the longest",
+			"\x81\x7f\x00\x00\x00\x00\x00\x01\x00\x00" + strings.Repeat("y", 65536) + "\x81\x80\x00\x00\x00\x00",
+			[]string{strings.Repeat("y", 65536)},
+		},
 		{"in the midst of a message", "\x01\x02hi\x80\x81\x00\x00\x00\x00!", nil},
 	} {
 		for _, pieces := range []int{1, 3, 1 << 20} {
@@ -71,7 +75,8 @@ func TestMaskedFrames(t *testing.T) {
 				if strings.Join(read, "|") != strings.Join(tt.read, "|") {
 					t.Errorf("%s, %d at a time: read %.40q", tt.name, pieces, read)
 				}
-				if got := <-answer; len(got) < 8 || got[0] != 0x88 || !bytes.Equal([]byte{got[6] ^ got[2], got[7] ^ got[3]}, []byte{0x03, 0xea}) {
+				if got := <-answer; len(got) < 8 || got[0] != 0x88 ||
+					!bytes.Equal([]byte{got[6] ^ got[2], got[7] ^ got[3]}, []byte{0x03, 0xea}) {
 					t.Errorf("%s, %d at a time: the server got %x, want a close frame of 1002", tt.name, pieces, got)
 				}
 			})

@@ -9,7 +9,10 @@ import (
 )
 
 func FuzzRetryAfter(f *testing.F) {
-	for _, s := range []string{"", "0", "7", "-1", "1e3", "99999999999999999999", "Fri, 31 Dec 1999 23:59:59 GMT", "Friday, 31-Dec-99 23:59:59 GMT"} {
+	for _, s := range []string{
+		"", "0", "7", "-1", "1e3", "99999999999999999999",
+		"Fri, 31 Dec 1999 23:59:59 GMT", "Friday, 31-Dec-99 23:59:59 GMT",
+	} {
 		f.Add(s)
 	}
 	now := time.Date(1999, 12, 31, 23, 59, 0, 0, time.UTC)
@@ -26,7 +29,10 @@ func FuzzRetryAfter(f *testing.F) {
 }
 
 func FuzzTicketAnswer(f *testing.F) {
-	for _, s := range []string{`{"ticket":"t","refresh_after":240}`, `{"ticket":"a b"}`, `{}`, `[]`, `{"ticket":1}`, `{"ticket":"t","refresh_after":1e300}`} {
+	for _, s := range []string{
+		`{"ticket":"t","refresh_after":240}`,
+		`{"ticket":"a b"}`, `{}`, `[]`, `{"ticket":1}`, `{"ticket":"t","refresh_after":1e300}`,
+	} {
 		f.Add([]byte(s))
 	}
 	h := http.Header{"Content-Type": {"application/json"}}
@@ -46,7 +52,10 @@ func FuzzTicketAnswer(f *testing.F) {
 
 // However the bytes are split, the same frame is found to be masked.
 func FuzzServerFrames(f *testing.F) {
-	for _, s := range []string{"\x81\x02hi", "\x81\x82\x01\x02\x03\x04..", "\x82\x7e\x00\x01x\x88\x80", "\x82\x7f\xff\xff\xff\xff\xff\xff\xff\xff", ""} {
+	for _, s := range []string{
+		"\x81\x02hi", "\x81\x82\x01\x02\x03\x04..",
+		"\x82\x7e\x00\x01x\x88\x80", "\x82\x7f\xff\xff\xff\xff\xff\xff\xff\xff", "",
+	} {
 		f.Add([]byte(s), uint8(1))
 	}
 	f.Fuzz(func(t *testing.T, p []byte, piece uint8) {

@@ -43,13 +43,17 @@ func TestRedirectsThatNobodyCanRead(t *testing.T) {
 					}))
 					tickets, err := redial.NewTicket(redial.TicketConfig{URL: wstest.URL + "/ticket", HTTPClient: s.Client()})
 					must(t, err)
-					for name, source := range map[string]redial.Source{"handshake": give(redial.TicketQuery("hush-hush")), "ticket": tickets} {
+					for name, source := range map[string]redial.Source{
+						"handshake": give(redial.TicketQuery("hush-hush")),
+						"ticket":    tickets,
+					} {
 						n.Store(0)
 						r := start(t, s, redial.Config{Credential: source, Subprotocols: []string{"a"}}, nil)
 						synctest.Wait()
 						err := r.phases(redial.Waiting)[0].Cause
 						var answered *redial.HandshakeError
-						if !errors.As(err, &answered) || answered.Status != status || n.Load() != 1 || strings.Contains(err.Error(), "hush") {
+						if !errors.As(err, &answered) || answered.Status != status || n.Load() != 1 ||
+							strings.Contains(err.Error(), "hush") {
 							t.Errorf("%s: %v after %d requests, want %d after one", name, err, n.Load(), status)
 						}
 						r.stop()
@@ -63,10 +67,11 @@ func TestRedirectsThatNobodyCanRead(t *testing.T) {
 // net/http and coder quote answers that echo the request; the credential is redacted.
 func TestErrorsDoNotQuoteTheCredential(t *testing.T) {
 	answers := map[string]string{
-		"no HTTP":              "HTTP/1.1 %s\r\n\r\n",
-		"another upgrade":      "HTTP/1.1 101 X\r\nUpgrade: %s\r\nConnection: Upgrade\r\n\r\n",
-		"another accept":       "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
-		"the reason of a 503":  "HTTP/1.1 503 X\r\nContent-Type: application/problem+json\r\nContent-Length: 200\r\n\r\n{\"reason\":\"%s\"}" + strings.Repeat(" ", 200),
+		"no HTTP":         "HTTP/1.1 %s\r\n\r\n",
+		"another upgrade": "HTTP/1.1 101 X\r\nUpgrade: %s\r\nConnection: Upgrade\r\n\r\n",
+		"another accept":  "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
+		"the reason of a 503": "HTTP/1.1 503 X\r\nContent-Type: application/problem+json\r\nContent-Length: 200\r\n\r\n" +
+			"{\"reason\":\"%s\"}" + strings.Repeat(" ", 200),
 		"an unknown encoding":  "HTTP/1.1 503 X\r\nTransfer-Encoding: %s\r\n\r\n",
 		"no length":            "HTTP/1.1 503 X\r\nContent-Length: %s\r\n\r\n",
 		"a header without end": "HTTP/1.1 503 X\r\n%s\r\n\r\n",

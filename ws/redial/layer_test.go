@@ -63,21 +63,22 @@ func TestSendWhileARenewedConnectionSaysGoodbye(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b inbox
 		var serves atomic.Int64
-		r := renewing(t, &b, func(c *redial.Conn) *layer { return &layer{c: c, delay: time.Second} }, func(ctx context.Context, c *redial.Conn, l *layer) error {
-			serves.Add(1)
-			tick := time.NewTicker(100 * time.Millisecond)
-			defer tick.Stop()
-			for {
-				select {
-				case <-tick.C:
-					if err := l.Write(websocket.MessageText, []byte("beat")); err != nil {
-						return fmt.Errorf("no beat: %v", err)
+		r := renewing(t, &b, func(c *redial.Conn) *layer { return &layer{c: c, delay: time.Second} },
+			func(ctx context.Context, c *redial.Conn, l *layer) error {
+				serves.Add(1)
+				tick := time.NewTicker(100 * time.Millisecond)
+				defer tick.Stop()
+				for {
+					select {
+					case <-tick.C:
+						if err := l.Write(websocket.MessageText, []byte("beat")); err != nil {
+							return fmt.Errorf("no beat: %v", err)
+						}
+					case <-ctx.Done():
+						return context.Cause(ctx)
 					}
-				case <-ctx.Done():
-					return context.Cause(ctx)
 				}
-			}
-		})
+			})
 		var sent []string
 		for range 3000 {
 			time.Sleep(100 * time.Millisecond)
@@ -102,10 +103,11 @@ func TestGoodbyeOfARenewedConnectionIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b inbox
 		var began []time.Time
-		r := renewing(t, &b, func(c *redial.Conn) *layer { return &layer{c: c, delay: 20 * time.Second} }, func(ctx context.Context, c *redial.Conn, _ *layer) error {
-			began = append(began, time.Now())
-			return listen(ctx, c)
-		})
+		r := renewing(t, &b, func(c *redial.Conn) *layer { return &layer{c: c, delay: 20 * time.Second} },
+			func(ctx context.Context, c *redial.Conn, _ *layer) error {
+				began = append(began, time.Now())
+				return listen(ctx, c)
+			})
 		time.Sleep(5 * time.Minute)
 		r.stop()
 		time.Sleep(time.Minute) // for a CloseWrite that has just begun

@@ -66,20 +66,29 @@ func TestTicketRouteAnswers(t *testing.T) {
 		renew       time.Duration
 		stops, once bool
 	}{
-		"a ticket":                    {200, "application/json", `{"ticket":"secret"}`, true, 0, false, false},
-		"201, with when to come back": {201, "application/json; charset=utf-8", `{"ticket":"secret","refresh_after":240}`, true, 240 * time.Second, false, false},
-		"an absurd time":              {200, "application/json", `{"ticket":"secret","refresh_after":9000000000}`, true, 0, false, false},
-		"a negative time":             {200, "application/json", `{"ticket":"secret","refresh_after":-1}`, true, 0, false, false},
-		"401: once more":              {401, "application/problem+json", `{"reason":"credential_expired"}`, false, 0, false, true},
-		"403: an end":                 {403, "application/problem+json", `{"reason":"forbidden"}`, false, 0, true, false},
-		"403 of a proxy: again":       {403, "text/html", `<p>no`, false, 0, false, false},
-		"404 of a router: again":      {404, "text/html", `<p>no`, false, 0, false, false},
-		"a redirect: again":           {302, "", "", false, 0, false, false},
-		"503: again":                  {503, "", "", false, 0, false, false},
-		"HTML":                        {200, "text/html", `{"ticket":"secret"}`, false, 0, false, false},
-		"no ticket":                   {200, "application/json", `{}`, false, 0, false, false},
-		"no JSON":                     {200, "application/json", `secret`, false, 0, false, false},
-		"too much of it":              {200, "application/json", `{"ticket":"` + strings.Repeat("x", 20_000) + `"}`, false, 0, false, false},
+		"a ticket": {status: 200, header: "application/json", is: `{"ticket":"secret"}`, ticket: true},
+		"201, with when to come back": {
+			status: 201, header: "application/json; charset=utf-8",
+			is: `{"ticket":"secret","refresh_after":240}`, ticket: true, renew: 240 * time.Second,
+		},
+		"an absurd time": {
+			status: 200, header: "application/json",
+			is: `{"ticket":"secret","refresh_after":9000000000}`, ticket: true,
+		},
+		"a negative time": {
+			status: 200, header: "application/json",
+			is: `{"ticket":"secret","refresh_after":-1}`, ticket: true,
+		},
+		"401: once more":         {status: 401, header: "application/problem+json", is: `{"reason":"credential_expired"}`, once: true},
+		"403: an end":            {status: 403, header: "application/problem+json", is: `{"reason":"forbidden"}`, stops: true},
+		"403 of a proxy: again":  {status: 403, header: "text/html", is: `<p>no`},
+		"404 of a router: again": {status: 404, header: "text/html", is: `<p>no`},
+		"a redirect: again":      {status: 302},
+		"503: again":             {status: 503},
+		"HTML":                   {status: 200, header: "text/html", is: `{"ticket":"secret"}`},
+		"no ticket":              {status: 200, header: "application/json", is: `{}`},
+		"no JSON":                {status: 200, header: "application/json", is: `secret`},
+		"too much of it":         {status: 200, header: "application/json", is: `{"ticket":"` + strings.Repeat("x", 20_000) + `"}`},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -127,7 +136,8 @@ func TestTicketRouteAnswers(t *testing.T) {
 func TestTicketConfigErrors(t *testing.T) {
 	for name, cfg := range map[string]redial.TicketConfig{
 		"zero": {}, "plaintext": {URL: "http://app.example/t", DangerouslyAllowPlaintext: true},
-		"http without the option": {URL: "http://localhost/t"}, "wss": {URL: "wss://app.example/t"}, "user": {URL: "https://u:p@app.example/t"},
+		"http without the option": {URL: "http://localhost/t"},
+		"wss":                     {URL: "wss://app.example/t"}, "user": {URL: "https://u:p@app.example/t"},
 	} {
 		if _, err := redial.NewTicket(cfg); err == nil {
 			t.Errorf("%s: no error", name)

@@ -37,7 +37,8 @@ func TestABlackHole(t *testing.T) {
 			t.Errorf("noticed after %v", d)
 		}
 		lost := r.undelivered()
-		if len(lost) != 1 || string(lost[0].Payload) != "vanishes" || !lost[0].Unconfirmed || lost[0].Begun || !errors.Is(lost[0].Cause, ws.ErrTimeout) {
+		if len(lost) != 1 || string(lost[0].Payload) != "vanishes" || !lost[0].Unconfirmed || lost[0].Begun ||
+			!errors.Is(lost[0].Cause, ws.ErrTimeout) {
 			t.Errorf("%+v", lost)
 		}
 		r.stop()
@@ -68,7 +69,10 @@ func TestResetsEveryHalfSecond(t *testing.T) {
 		var got received
 		h := handler(t, ws.Config{Serve: got.serve})
 		s := wstest.NewServer(t, http.HandlerFunc(h.ServeHTTP))
-		r := prepare(t, s, redial.Config{Backoff: redial.Backoff{Max: 20 * time.Millisecond, Min: time.Millisecond, Spread: 20 * time.Millisecond}})
+		r := prepare(t, s, redial.Config{Backoff: redial.Backoff{
+			Max: 20 * time.Millisecond,
+			Min: time.Millisecond, Spread: 20 * time.Millisecond,
+		}})
 		r.run(nil)
 		stop := make(chan struct{})
 		var resets sync.WaitGroup

@@ -55,11 +55,21 @@ func TestUnverifiedServerGetsNoCredential(t *testing.T) {
 		served   bool
 		requests int64
 	}{
-		{"verified", func(rt http.RoundTripper) http.RoundTripper { return wrapping{rt} }, func(*tls.Config) {}, true, 1},
-		{"skipped, in a wrapper", func(rt http.RoundTripper) http.RoundTripper { return wrapping{rt} }, skip, false, 0},
-		{"skipped, in a wrapper that drops the context", func(rt http.RoundTripper) http.RoundTripper { return forgetting{rt} }, skip, false, 1},
-		{"pinned, in a wrapper with Unwrap", func(rt http.RoundTripper) http.RoundTripper { return unwrapping{wrapping{rt}} }, pin, true, 1},
-		{"pinned, in a wrapper without", func(rt http.RoundTripper) http.RoundTripper { return wrapping{rt} }, pin, false, 0},
+		{
+			name: "verified", wrap: func(rt http.RoundTripper) http.RoundTripper { return wrapping{rt} },
+			change: func(*tls.Config) {}, served: true, requests: 1,
+		},
+		{name: "skipped, in a wrapper", wrap: func(rt http.RoundTripper) http.RoundTripper { return wrapping{rt} }, change: skip},
+		{
+			name: "skipped, in a wrapper that drops the context",
+			wrap: func(rt http.RoundTripper) http.RoundTripper { return forgetting{rt} }, change: skip, requests: 1,
+		},
+		{
+			name:   "pinned, in a wrapper with Unwrap",
+			wrap:   func(rt http.RoundTripper) http.RoundTripper { return unwrapping{wrapping{rt}} },
+			change: pin, served: true, requests: 1,
+		},
+		{name: "pinned, in a wrapper without", wrap: func(rt http.RoundTripper) http.RoundTripper { return wrapping{rt} }, change: pin},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -95,7 +105,10 @@ func TestUnverifiedServerGetsNoCredential(t *testing.T) {
 func TestUnverifiedTicketRoute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, requests := counted(t, http.NotFoundHandler())
-		source, err := redial.NewTicket(redial.TicketConfig{URL: route, HTTPClient: &http.Client{Transport: wrapping{transport(t, s, skip)}}})
+		source, err := redial.NewTicket(redial.TicketConfig{
+			URL:        route,
+			HTTPClient: &http.Client{Transport: wrapping{transport(t, s, skip)}},
+		})
 		must(t, err)
 		r := start(t, s, redial.Config{Credential: source}, nil)
 		if err := <-r.done; !strings.Contains(err.Error(), "does not verify the certificate") || requests.Load() != 0 {
@@ -108,10 +121,12 @@ func TestUnverifiedTicketRoute(t *testing.T) {
 func TestNewLooksIntoAWrapper(t *testing.T) {
 	t.Parallel()
 	c := &http.Client{Transport: unwrapping{wrapping{&http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}}}
-	if _, err := redial.New(redial.Config{URL: wss, HTTPClient: c}); err == nil || !strings.Contains(err.Error(), "HTTPClient: InsecureSkipVerify") {
+	if _, err := redial.New(redial.Config{URL: wss, HTTPClient: c}); err == nil ||
+		!strings.Contains(err.Error(), "HTTPClient: InsecureSkipVerify") {
 		t.Errorf("New: %v", err)
 	}
-	if _, err := redial.NewTicket(redial.TicketConfig{URL: route, HTTPClient: c}); err == nil || !strings.Contains(err.Error(), "HTTPClient: InsecureSkipVerify") {
+	if _, err := redial.NewTicket(redial.TicketConfig{URL: route, HTTPClient: c}); err == nil ||
+		!strings.Contains(err.Error(), "HTTPClient: InsecureSkipVerify") {
 		t.Errorf("NewTicket: %v", err)
 	}
 }

@@ -197,7 +197,10 @@ func TestAttackHello(t *testing.T) {
 		{"ClientHello empty", lab{up: at(0, edit(func([]byte) []byte { return nil }))}},
 		{"ClientHello of 60 KiB", lab{up: at(0, edit(func(p []byte) []byte { return append(p, make([]byte, 60<<10)...) }))}},
 		{"ClientHello as text", lab{up: at(0, func(message) []message { return []message{{websocket.MessageText, []byte("hello")}} })}},
-		{"ClientHello is a ServerHello", lab{up: at(0, edit(func([]byte) []byte { return serverHello{offers: make([]offer, 1)}.bytes() }))}},
+		{
+			"ClientHello is a ServerHello",
+			lab{up: at(0, edit(func([]byte) []byte { return serverHello{offers: make([]offer, 1)}.bytes() }))},
+		},
 		{"ServerHello one byte short", lab{down: at(0, edit(func(p []byte) []byte { return p[:len(p)-1] }))}},
 		{"ServerHello with a byte behind it", lab{down: at(0, edit(func(p []byte) []byte { return append(p, 0) }))}},
 		{"ServerHello without offers", lab{down: at(0, edit(func(p []byte) []byte { p[36] = 0; return p[:37] }))}},
@@ -209,8 +212,14 @@ func TestAttackHello(t *testing.T) {
 		{"enc is P-256's point at infinity", lab{keys: keys[1:], up: at(0, setEnc(make([]byte, 65)))}},
 		{"enc is compressed", lab{keys: keys[1:], up: at(0, setEnc(append([]byte{2}, make([]byte, 64)...)))}},
 		{"enc is of another suite", lab{keys: keys, up: at(0, setEnc(make([]byte, 65)))}},
-		{"enc of X-Wing is not an encapsulation", lab{keys: []Key{must(GenerateKey(XWing, day(30)))}, up: at(0, setEnc(bytes.Repeat([]byte{7}, 1120)))}},
-		{"enc of X-Wing with a point of low order", lab{keys: []Key{must(GenerateKey(XWing, day(30)))}, up: at(0, setEnc(make([]byte, 1120)))}},
+		{
+			"enc of X-Wing is not an encapsulation",
+			lab{keys: []Key{must(GenerateKey(XWing, day(30)))}, up: at(0, setEnc(bytes.Repeat([]byte{7}, 1120)))},
+		},
+		{
+			"enc of X-Wing with a point of low order",
+			lab{keys: []Key{must(GenerateKey(XWing, day(30)))}, up: at(0, setEnc(make([]byte, 1120)))},
+		},
 		{"suite: the preferred one is taken out of the ServerHello", lab{keys: keys, down: at(0, edit(func(p []byte) []byte {
 			p[36]--
 			return slices.Delete(p, serverHelloHead, serverHelloHead+offerSize)
@@ -283,7 +292,10 @@ func TestAttackBinding(t *testing.T) {
 		})
 	}
 	t.Run("the same of all", func(t *testing.T) {
-		lab{server: Config{Principal: subject, PSK: psk}, client: ClientConfig{Principal: "alice", PSK: slices.Clone(psk)}}.run(t).wantSuccess(t)
+		lab{
+			server: Config{Principal: subject, PSK: psk},
+			client: ClientConfig{Principal: "alice", PSK: slices.Clone(psk)},
+		}.run(t).wantSuccess(t)
 	})
 }
 
@@ -425,7 +437,8 @@ func TestAttackRetiredKey(t *testing.T) {
 		lab{keys: []Key{current}, client: ClientConfig{Keys: []PublicKey{old.Public()}}}.run(t).wantClientRefusal(t)
 	})
 	t.Run("a client that chooses it all the same", func(t *testing.T) {
-		lab{keys: []Key{current}, up: at(0, edit(func(p []byte) []byte { return append(p[:4], append(old.Public().offer().append(nil), p[18:]...)...) }))}.
+		lab{keys: []Key{current}, up: at(0,
+			edit(func(p []byte) []byte { return append(p[:4], append(old.Public().offer().append(nil), p[18:]...)...) }))}.
 			run(t).wantServerRefusal(t)
 	})
 	t.Run("its time is over at the server", func(t *testing.T) {

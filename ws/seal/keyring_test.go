@@ -118,7 +118,10 @@ func TestKeyForms(t *testing.T) {
 		for _, verb := range []string{"%d", "%v", "%x", "%q"} {
 			shown += fmt.Sprintf(verb, []any{PSK(b), Config{PSK: b}, ClientConfig{PSK: b}})
 		}
-		for _, secret := range []string{string(b), fmt.Sprintf("%x", b), fmt.Sprint(b), fmt.Sprintf("%#v", b), base64.RawURLEncoding.EncodeToString(b)} {
+		for _, secret := range []string{
+			string(b), fmt.Sprintf("%x", b),
+			fmt.Sprint(b), fmt.Sprintf("%#v", b), base64.RawURLEncoding.EncodeToString(b),
+		} {
 			if strings.Contains(shown, secret) {
 				t.Errorf("%v shows its secret: %s", s, shown)
 			}
@@ -207,7 +210,8 @@ func TestDirectoryHandler(t *testing.T) {
 		if w.Code != c.status {
 			t.Errorf("%s: %d", c.method, w.Code)
 		}
-		if h := w.Header(); c.status == 200 && (h.Get("Content-Type") != "application/json" || h.Get("Cache-Control") != "public, max-age=60") {
+		if h := w.Header(); c.status == 200 &&
+			(h.Get("Content-Type") != "application/json" || h.Get("Cache-Control") != "public, max-age=60") {
 			t.Errorf("%s: %v", c.method, h)
 		} else if c.status == 405 && (h.Get("Allow") != "GET, HEAD" || h.Get("Cache-Control") != "no-store") {
 			t.Errorf("%s: %v", c.method, h)
@@ -226,7 +230,10 @@ func TestDirectoryHandler(t *testing.T) {
 			}
 		}
 	}
-	for _, address := range []string{wstest.URL + "/moved", wstest.URL + "/none", wstest.URL + "/endless", "http://app.example" + DirectoryPath, "://", ""} {
+	for _, address := range []string{
+		wstest.URL + "/moved",
+		wstest.URL + "/none", wstest.URL + "/endless", "http://app.example" + DirectoryPath, "://", "",
+	} {
 		if got, err := FetchKeys(t.Context(), n.Client(), address); !errors.Is(err, errDirectory) {
 			t.Errorf("%s: %v, %v", address, got, err)
 		}

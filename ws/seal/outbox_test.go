@@ -177,7 +177,8 @@ func TestAfterClose(t *testing.T) {
 	}
 	var end *ws.CloseError
 	_, _, err := server.Read()
-	if !errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || !errors.As(err, &end) || end.Code != 4001 || end.Reason != "enough" {
+	if !errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || !errors.As(err, &end) || end.Code != 4001 ||
+		end.Reason != "enough" {
 		t.Errorf("%v, want 4001 enough and io.EOF", err)
 	}
 	if _, _, again := server.Read(); again != err {
@@ -242,7 +243,9 @@ func TestCloseWrite(t *testing.T) {
 		want error
 	}{
 		"the peer sends a close record, too": {func(peer *Conn) { _ = peer.Close(websocket.StatusNormalClosure, "") }, io.EOF},
-		"the connection is cut":              {func(peer *Conn) { _ = peer.m.Close(websocket.StatusNormalClosure, "") }, io.ErrUnexpectedEOF},
+		"the connection is cut": {
+			func(peer *Conn) { _ = peer.m.Close(websocket.StatusNormalClosure, "") }, io.ErrUnexpectedEOF,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, client, _ := linked(t, X25519)

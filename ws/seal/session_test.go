@@ -79,7 +79,10 @@ func TestHelloTimeout(t *testing.T) {
 	t.Run("the server is silent", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			_, b := newPipe("hpke1.chat")
-			cl := must(NewClient(ClientConfig{Keys: []PublicKey{must(GenerateKey(P256, day(1))).Public()}, Audience: audience, App: "chat"}))
+			cl := must(NewClient(ClientConfig{
+				Keys:     []PublicKey{must(GenerateKey(P256, day(1))).Public()},
+				Audience: audience, App: "chat",
+			}))
 			began := time.Now()
 			_, err := cl.Connect(t.Context(), b)
 			if err != ws.ErrTimeout || b.code.Code != 3008 || time.Since(began) != 5*time.Second {
@@ -90,7 +93,10 @@ func TestHelloTimeout(t *testing.T) {
 	t.Run("the context ends first", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			_, b := newPipe("hpke1.chat")
-			cl := must(NewClient(ClientConfig{Keys: []PublicKey{must(GenerateKey(P256, day(1))).Public()}, Audience: audience, App: "chat"}))
+			cl := must(NewClient(ClientConfig{
+				Keys:     []PublicKey{must(GenerateKey(P256, day(1))).Public()},
+				Audience: audience, App: "chat",
+			}))
 			why := errors.New("gave up")
 			ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, why)
 			defer cancel()
@@ -369,7 +375,8 @@ func TestVectorsAsRecipient(t *testing.T) {
 	}
 	for i, k := range keys {
 		want := v.Directory.Keys[i]
-		if string(k.id[:]) != string(want.KID) || uint16(k.suite) != want.KEM || string(k.Bytes()) != string(want.PK) || k.NotAfter().Unix() != want.NotAfter {
+		if string(k.id[:]) != string(want.KID) || uint16(k.suite) != want.KEM || string(k.Bytes()) != string(want.PK) ||
+			k.NotAfter().Unix() != want.NotAfter {
 			t.Errorf("key %d: %v", i, k)
 		}
 	}

@@ -99,13 +99,19 @@ func vectorNotes() []string {
 		"Made by: go test ./ws/seal -run TestVectors -update. Deterministic; binary values are hex, text is text.",
 		"Each session is one connection, computable by the recipient from server_private, client_hello and the fields above it.",
 		"server_private is RFC 9180 SerializePrivateKey, of X-Wing the seed of 32 bytes. psk is empty where there is none.",
-		"The sender is reproducible, too. DHKEM: ephemeral_private is DeriveKeyPair(ephemeral_seed). X-Wing: ephemeral_seed is the 64 bytes of EncapsulateDerand (32 for ML-KEM, then the X25519 private key), ephemeral_private is empty.",
-		"exported_* is Export(label || th, 32). Without a psk it is the secret of epoch 0; with one that is HKDF-Extract(salt = psk, ikm = exported), HMAC-SHA256 with the psk as key. A psk has exactly 32 bytes.",
-		"records are in the order in which they go over the wire in their direction. seq counts from 0 in each epoch, the key update included: it is the last record of its epoch, and has no payload. Neither has close notify.",
+		"The sender is reproducible, too. DHKEM: ephemeral_private is DeriveKeyPair(ephemeral_seed). X-Wing: ephemeral_seed is the 64 " +
+			"bytes of EncapsulateDerand (32 for ML-KEM, then the X25519 private key), ephemeral_private is empty.",
+		"exported_* is Export(label || th, 32). Without a psk it is the secret of epoch 0; with one that is HKDF-Extract(salt = psk, " +
+			"ikm = exported), HMAC-SHA256 with the psk as key. A psk has exactly 32 bytes.",
+		"records are in the order in which they go over the wire in their direction. seq counts from 0 in each epoch, the key update " +
+			"included: it is the last record of its epoch, and has no payload. Neither has close notify.",
 		"An epoch has at most 2^20 records and then the key update (seq <= 2^20); a receiver refuses anything else at seq 2^20.",
-		"The first record of s2c is the ready control record; cid is a string of 1 to 128 bytes. No other control record is defined; any other is refused.",
-		"directory.body is what /.well-known/wss-keys answers: kid and pk in base64url without padding, kem a number, not_after in seconds since 1970. Entries of an unknown kem are skipped.",
-		"The client takes the first offer of server_hello that it knows the key of and whose suite it accepts; offers of unknown suites are skipped.",
+		"The first record of s2c is the ready control record; cid is a string of 1 to 128 bytes. No other control record " +
+			"is defined; any other is refused.",
+		"directory.body is what /.well-known/wss-keys answers: kid and pk in base64url without padding, kem a number, not_after in " +
+			"seconds since 1970. Entries of an unknown kem are skipped.",
+		"The client takes the first offer of server_hello that it knows the key of and whose suite it accepts; " +
+			"offers of unknown suites are skipped.",
 	}
 }
 
@@ -228,7 +234,10 @@ func (s *sessionVector) sealAll(t *testing.T, way string, d *direction, messages
 	t.Helper()
 	s.describe(way, d)
 	for _, m := range messages {
-		r := recordVector{Direction: way, Epoch: d.epoch, Seq: d.seq, Type: byte(m.typ), Nonce: bytes.Clone(d.next()), Payload: []byte(m.payload)}
+		r := recordVector{
+			Direction: way, Epoch: d.epoch, Seq: d.seq,
+			Type: byte(m.typ), Nonce: bytes.Clone(d.next()), Payload: []byte(m.payload),
+		}
 		sealed, err := d.seal(nil, m.typ, []byte(m.payload))
 		if err != nil {
 			t.Fatal(err)

@@ -48,7 +48,8 @@ func newSite(address, origin string) (http.Handler, error) {
 		return nil, err
 	}
 	tokens, err := bearer.New(bearer.Config{
-		Issuer: testissuer.Name, Audience: []string{testissuer.Audience}, Keys: []byte(os.Getenv(keysVariable)), Revocations: list, Sessions: sessions,
+		Issuer: testissuer.Name, Audience: []string{testissuer.Audience},
+		Keys: []byte(os.Getenv(keysVariable)), Revocations: list, Sessions: sessions,
 	})
 	if err != nil {
 		return nil, err

@@ -321,7 +321,10 @@ test("no message that a server passes on from an attacker is taken for an answer
   FakeSocket.last.serve(1000);
   client.send("one");
   await pass(250);
-  const forged = ["\0", "\x001", "securews=1", "securews=1 1", "securews=12345678901234567890 1", new TextEncoder().encode(FakeSocket.last.pulse).buffer];
+  const forged = [
+    "\0", "\x001", "securews=1", "securews=1 1", "securews=12345678901234567890 1",
+    new TextEncoder().encode(FakeSocket.last.pulse).buffer,
+  ];
   forged.forEach((message) => FakeSocket.last.receive(message));
   assert.deepEqual(seen.messages, forged);
   assert.equal(client.send("x".repeat(1000)), true);

@@ -193,7 +193,8 @@ for (const [reason, type, next] of [
 ]) {
   test(`the ticket route answers 403 ${reason} as ${type}: ${next}`, async (t) => {
     const pass = fakeTime(t);
-    t.mock.method(globalThis, "fetch", async () => new Response(`{"reason":"${reason}"}`, { status: 403, headers: { "Content-Type": type } }));
+    const init = { status: 403, headers: { "Content-Type": type } };
+    t.mock.method(globalThis, "fetch", async () => new Response(`{"reason":"${reason}"}`, init));
     const client = open({ protocols: "chat", ticket: "https://app.example/ticket" });
     const seen = watch(client);
     await pass(0);

@@ -256,7 +256,12 @@ test("an attempt that fails without permission for the local network says so, an
   await settle();
   assert.equal(seen.states.at(-1).ending.reason, "");
   const { permissions: denied } = navigator;
-  for (const [host, permissions] of [["app.example", denied], ["page.example", undefined], ["page.example", { query: async () => ({ state: "granted" }) }], ["page.example", { query: async () => { throw new TypeError("unknown"); } }]]) {
+  for (const [host, permissions] of [
+    ["app.example", denied],
+    ["page.example", undefined],
+    ["page.example", { query: async () => ({ state: "granted" }) }],
+    ["page.example", { query: async () => { throw new TypeError("unknown"); } }],
+  ]) {
     Object.assign(navigator, { permissions });
     location.host = host;
     const dials = FakeSocket.all.length;

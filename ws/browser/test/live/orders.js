@@ -6,7 +6,9 @@ const bytesOf = (text) => Uint8Array.from(text.match(/../g), (b) => parseInt(b, 
 export function report(client, tell) {
   client.addEventListener("state", ({ detail }) => tell({ ...detail, sealed: client.sealed, protocol: client.protocol }));
   client.addEventListener("message", ({ data }) => tell({ message: typeof data === "string" ? data : hex(data) }));
-  client.addEventListener("undelivered", ({ detail }) => tell({ undelivered: typeof detail.data === "string" ? detail.data : hex(detail.data), why: detail.why }));
+  client.addEventListener("undelivered", ({ detail }) => {
+    tell({ undelivered: typeof detail.data === "string" ? detail.data : hex(detail.data), why: detail.why });
+  });
 }
 
 // wake makes the client look at the clock.
