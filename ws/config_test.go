@@ -257,7 +257,7 @@ func TestDefaultsAreThoseInTheComments(t *testing.T) {
 		for _, field := range spec.Type.(*ast.StructType).Fields.List {
 			name := spec.Name.Name + "." + field.Names[0].Name
 			got := reflect.ValueOf(cfg).FieldByName(spec.Name.Name).FieldByName(field.Names[0].Name).Int()
-			want, ok := documentedDefault(field.Comment.Text(), cfg.Limits)
+			want, ok := documentedDefault(strings.ReplaceAll(field.Doc.Text()+field.Comment.Text(), "\n", " "), cfg.Limits)
 			if !ok {
 				t.Errorf("%s: its comment names no default", name)
 				continue
