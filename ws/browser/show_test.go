@@ -39,8 +39,10 @@ func inBrowsers(t *testing.T, run func(*testing.T, show)) {
 
 func chromium(t *testing.T, site, aside string) *remote {
 	t.Helper()
-	cmd := exec.Command(needed.Program(t, "chromium", "apt-get install -y chromium"), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-		"--disable-quic", "--disable-background-networking", "--disable-background-timer-throttling", "--disable-renderer-backgrounding", "--disable-component-update", "--disable-sync",
+	cmd := exec.Command(needed.Program(t, "chromium", "apt-get install -y chromium"),
+		"--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+		"--disable-quic", "--disable-background-networking", "--disable-background-timer-throttling",
+		"--disable-renderer-backgrounding", "--disable-component-update", "--disable-sync",
 		"--ignore-certificate-errors", "--user-data-dir="+t.TempDir(), "--remote-debugging-port=0",
 		fmt.Sprintf("--host-resolver-rules=MAP app.example:443 %s,MAP control.example:444 %s", site, aside),
 		origin+"/")
