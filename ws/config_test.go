@@ -278,7 +278,7 @@ var units = map[string]int64{"": 1, " MiB": 1 << 20, " s": int64(time.Second), "
 
 // documentedDefault reads the default in a comment of config.go; false if there is none.
 func documentedDefault(comment string, limits Limits) (int64, bool) {
-	_, text, ok := strings.Cut(comment, "default")
+	_, text, ok := strings.Cut(strings.ReplaceAll(comment, "Default", "default"), "default")
 	if !ok {
 		return 0, false
 	}

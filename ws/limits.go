@@ -17,30 +17,40 @@ type Limits struct {
 	Message           int // bytes of one incoming message; default 65,536; beyond: 1009
 	Frames            int // frames of one incoming message; default 1,024; beyond: 1009
 	MessagesPerSecond int // incoming, sustained; default 100; beyond: 1008 `rate`
-	// incoming, at once; default 2 × MessagesPerSecond, and 1,024 more if that is not set: the whole queue of a client that comes back
-	MessageBurst   int
+
+	// MessageBurst is of incoming messages, at once: a client that comes back may send its whole
+	// queue. Default 2 × MessagesPerSecond, and 1,024 more if that is not set.
+	MessageBurst int
+
 	BytesPerSecond int // incoming, sustained; default a quarter of MessagesPerSecond × Message; beyond: 1008 `rate`
 	ByteBurst      int // incoming, at once; default 4 × BytesPerSecond, at least 2 × Message
-	// pings and pongs of the peer, and pings of package browser, answers to our pings not counted,
-	// sustained; default 10, burst ten times that; beyond: 1008 `rate`
+
+	// ControlPerSecond is of pings and pongs of the peer, and pings of package browser, sustained;
+	// answers to our pings are not counted. Default 10, burst ten times that. Beyond: 1008 `rate`.
 	ControlPerSecond int
-	QueueBytes       int // of messages sent and not yet written; default 1 MiB; beyond: 1013 `slow`
-	QueueMessages    int // default 1,024; beyond: 1013 `slow`
+
+	QueueBytes    int // of messages sent and not yet written; default 1 MiB; beyond: 1013 `slow`
+	QueueMessages int // default 1,024; beyond: 1013 `slow`
 }
 
 // Timeouts bound how long things may take. 0 is the default, a negative value an
 // error. They are kept with a resolution of a quarter of a second.
 type Timeouts struct {
 	Message time.Duration // from a message's first byte to its last; default 30 s; beyond: 3008 `timeout`
-	// from the upgrade to the end of the first message; default: none, for connections that only listen; beyond: 3008 `timeout`
+
+	// FirstMessage is from the upgrade to the end of the first message. Default: none, for
+	// connections that only listen. Beyond: 3008 `timeout`.
 	FirstMessage time.Duration
-	Write        time.Duration // without progress of a write; default 10 s; beyond: cut, 1013 `slow`
-	Idle         time.Duration // without a message either way; default: none, since a peer that answers pings is there; beyond: 3008 `idle`
-	// silence of the peer before it is pinged, while Serve reads, less up to a fifth of jitter;
-	// default 25 s; a ping that takes a second to write: 1013 `slow`
+
+	Write time.Duration // without progress of a write; default 10 s; beyond: cut, 1013 `slow`
+	Idle  time.Duration // without a message either way; default: none, since a peer that answers pings is there; beyond: 3008 `idle`
+
+	// Heartbeat is the silence of the peer before it is pinged, while Serve reads, less up to a
+	// fifth of jitter; a ping that takes a second to write: 1013 `slow`. Default 25 s.
 	Heartbeat time.Duration
-	Pong      time.Duration // from the ping to any byte; default 10 s; beyond: cut, 3008 `timeout`
-	Close     time.Duration // for the peer to answer a close frame; default 2 s; then TCP is cut
+
+	Pong  time.Duration // from the ping to any byte; default 10 s; beyond: cut, 3008 `timeout`
+	Close time.Duration // for the peer to answer a close frame; default 2 s; then TCP is cut
 }
 
 var (
