@@ -31,7 +31,10 @@ type counter struct {
 const install = "; install it with: "
 
 func report(in io.Reader, out io.Writer) error {
-	c := counter{out: out, output: map[string][]event{}, said: map[[2]string]string{}, passed: map[[2]string]bool{}, commands: map[string]bool{}}
+	c := counter{
+		out: out, output: map[string][]event{}, said: map[[2]string]string{},
+		passed: map[[2]string]bool{}, commands: map[string]bool{},
+	}
 	lines := bufio.NewReader(in)
 	for {
 		line, err := lines.ReadBytes('\n')
