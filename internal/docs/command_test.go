@@ -16,6 +16,7 @@ var localPackage = regexp.MustCompile(`\bgo (?:run|test|vet) (?:-\S+ )*(\./\S+)`
 // A command of the documents is well-formed for a shell, and the packages that it names are there.
 func TestCommands(t *testing.T) {
 	t.Parallel()
+	bash := needed.Program(t, "bash", "apt-get install -y bash")
 	dir, commands := root(t), 0
 	for _, p := range pages(t) {
 		for _, b := range p.blocks {
@@ -23,7 +24,7 @@ func TestCommands(t *testing.T) {
 				continue
 			}
 			commands++
-			cmd := exec.CommandContext(t.Context(), "bash", "-n")
+			cmd := exec.CommandContext(t.Context(), bash, "-n")
 			cmd.Stdin = strings.NewReader(b.text)
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Errorf("%s:%d: %v\n%s", b.path, b.line, err, out)

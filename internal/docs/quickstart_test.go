@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/securews/securews/internal/needed"
 )
 
 const quickAddress = "localhost:8443"
@@ -33,6 +35,7 @@ type program struct {
 // start builds a program of the page, and runs it beside a certificate made as the page says.
 func start(t *testing.T, heading string) *program {
 	t.Helper()
+	needed.WithoutRace(t)
 	_, section, found := strings.Cut(pages(t)["docs/quickstart.md"].text, "\n## "+heading+"\n")
 	if !found {
 		t.Fatalf("docs/quickstart.md has no section %q", heading)
