@@ -26,7 +26,7 @@ type Conn struct {
 	readErr  error // set when reading has ended
 	notified bool  // the peer has sent its close record
 	closed   atomic.Bool
-	validate func(typ websocket.MessageType, p []byte) error // of a message; nil: none
+	route    *route // of Server.Seal, or nil
 
 	finishing atomic.Bool // CloseWrite was called
 	finished  chan struct{}
@@ -61,11 +61,14 @@ func (c *Conn) Subprotocol() string { return c.m.Subprotocol() }
 // was changed in transit, the error is [ErrDecrypt].
 func (c *Conn) Read() (typ websocket.MessageType, p []byte, err error) {
 	typ, p, err = c.read()
-	if err != nil || c.validate == nil {
+	if err != nil || c.route == nil {
 		return typ, p, err
 	}
-	if err := c.validate(typ, p); err != nil {
+	if err := c.route.check(typ, p); err != nil {
 		return 0, nil, c.invalid(err)
+	}
+	if c.route.ctx.Err() != nil {
+		return c.read() // a message after the end is not returned
 	}
 	return typ, p, nil
 }

@@ -3,10 +3,13 @@ package seal
 import (
 	"context"
 	"errors"
+	"math"
+	"time"
 
 	"github.com/coder/websocket"
 
 	"github.com/securews/securews/internal/defaults"
+	"github.com/securews/securews/internal/outqueue"
 	"github.com/securews/securews/ws"
 )
 
@@ -14,48 +17,97 @@ import (
 const longestHello = 1140
 
 // Seal returns the configuration of a route with the messages sealed; cfg is that of the plain
-// route. In it, Subprotocols name the applications (see [Server.Subprotocols]), Limits.Message counts
-// bytes of the application, and Validate is called with its messages, not with their records. Serve is
-// replaced: serve is called with the sealed connection, as by [Server.Serve].
+// route. In it, Subprotocols name the applications (see [Server.Subprotocols]). Serve is replaced:
+// serve is called with the sealed connection, as by [Server.Serve].
+//
+// The rest of cfg is about the messages of the application, and not about their records:
+// Limits.Message counts their bytes, Validate is called with them, Limits.QueueBytes and QueueMessages,
+// if set, take the place of those of Config, and Timeouts.FirstMessage, if set, begins again when the keys
+// are agreed. But the rates of Limits count the bytes of records, and the exchange of keys, too.
 func (s *Server) Seal(cfg ws.Config, serve func(ctx context.Context, c ws.Connection) error) ws.Config {
-	if cfg.Limits.Message == 0 {
-		cfg.Limits.Message = defaults.Message
+	limits := &cfg.Limits
+	if limits.Message == 0 {
+		limits.Message = defaults.Message
 	}
-	limit, validate := cfg.Limits.Message, cfg.Validate
-	if limit > 0 { // ws.New reports others
-		cfg.Limits.Message = max(limit+Overhead, longestHello)
+	rules := route{limit: limits.Message, validate: cfg.Validate}
+	queue := outqueue.Load{Messages: limits.QueueMessages, Bytes: limits.QueueBytes}
+	firstMessage := cfg.Timeouts.FirstMessage
+	if limits.Message > 0 { // ws.New reports others
+		atOnce := limits.ByteBurst >= limits.Message
+		limits.Message = max(min(limits.Message, math.MaxInt-Overhead)+Overhead, longestHello)
+		if atOnce {
+			limits.ByteBurst = max(limits.ByteBurst, limits.Message)
+		}
 	}
 	cfg.Validate = nil
 	cfg.Subprotocols = s.Subprotocols(cfg.Subprotocols...)
 	cfg.Serve = s.Serve(func(ctx context.Context, c *Conn) error {
-		c.validate = func(typ websocket.MessageType, p []byte) error {
-			switch {
-			case len(p) > limit:
-				return ws.ErrTooBig
-			case validate == nil:
-				return nil
-			}
-			return validate(ctx, typ, p)
+		r := rules
+		r.ctx, c.route = ctx, &r
+		if queue.Bytes > 0 {
+			c.out.most.Bytes = queue.Bytes
+		}
+		if queue.Messages > 0 {
+			c.out.most.Messages = queue.Messages
+		}
+		if firstMessage > 0 {
+			r.first = time.AfterFunc(firstMessage, func() { _ = c.m.Close(ws.ErrTimeout.Code, ws.ErrTimeout.Reason) })
+			defer r.first.Stop()
 		}
 		return serve(ctx, c)
 	})
 	return cfg
 }
 
+// route has the rules of a route for the messages of one connection.
+type route struct {
+	ctx      context.Context // ends with the connection
+	limit    int             // bytes of a message
+	validate func(ctx context.Context, typ websocket.MessageType, p []byte) error
+	first    *time.Timer // until the first message must have come; nil: it need not
+}
+
+// check returns why a message ends the connection, nil if it does not.
+func (r *route) check(typ websocket.MessageType, p []byte) error {
+	if r.first != nil {
+		r.first.Stop()
+	}
+	switch {
+	case len(p) > r.limit:
+		return ws.ErrTooBig
+	case r.validate == nil:
+		return nil
+	}
+	return r.validate(r.ctx, typ, p)
+}
+
+var errNilCloseError = errors.New("seal: Validate returned a nil *CloseError")
+
 // invalid ends the connection by the error of a validation, as [ws.Config.Validate] documents it.
 func (c *Conn) invalid(err error) error {
-	var end *ws.CloseError
-	switch {
-	case !errors.As(err, &end):
-		end = ws.ErrInvalid.Wrap(err)
-	case end == nil || end.Validate() != nil:
-		end = ws.ErrInternal.Wrap(err)
-	}
+	end := closeErrorOf(err)
 	if c.in != nil {
 		c.in.erase()
 	}
 	c.out.stop(end)
 	_ = c.m.Close(end.Code, end.Reason)
 	c.readErr = end
+	return end
+}
+
+func closeErrorOf(err error) *ws.CloseError {
+	var end *ws.CloseError
+	if !errors.As(err, &end) {
+		return ws.ErrInvalid.Wrap(err)
+	}
+	if end == nil {
+		return ws.ErrInternal.Wrap(errNilCloseError)
+	}
+	if wrong := end.Validate(); wrong != nil {
+		return ws.ErrInternal.Wrap(wrong)
+	}
+	if err != error(end) {
+		return end.Wrap(err) // with the text around it
+	}
 	return end
 }
