@@ -18,8 +18,11 @@ type pool[T any] struct {
 	workers int
 }
 
+// keptQueue is for how many connections the queues of a Handler's workers keep memory.
+const keptQueue = 1024
+
 func newPool[T any](most int, task func(T)) *pool[T] {
-	p := &pool[T]{task: task, most: most}
+	p := &pool[T]{task: task, most: most, queue: outqueue.Fifo[T]{Keep: keptQueue}}
 	p.worker = p.work
 	return p
 }

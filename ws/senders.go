@@ -20,7 +20,7 @@ type senders[T any] struct {
 }
 
 func newSenders[T any](task func(T)) *senders[T] {
-	s := &senders[T]{task: task}
+	s := &senders[T]{task: task, queue: outqueue.Fifo[T]{Keep: keptQueue}}
 	s.worker = s.work
 	return s
 }

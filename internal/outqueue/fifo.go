@@ -1,15 +1,18 @@
 package outqueue
 
-import "iter"
+import (
+	"cmp"
+	"iter"
+)
 
 // Fifo holds values in order. It is empty in its zero value, and not safe for concurrent use.
 type Fifo[T any] struct {
+	Keep   int // for how many values it keeps memory while it is empty; 0: 64
 	values []T // from head on
 	head   int
 }
 
-// maxKept is for how many values an empty Fifo keeps memory.
-const maxKept = 64
+const defaultKeep = 64
 
 // Len returns how many values there are.
 func (q *Fifo[T]) Len() int { return len(q.values) - q.head }
@@ -42,7 +45,7 @@ func (q *Fifo[T]) Pop() (v T, ok bool) {
 	q.values[q.head] = none
 	if q.head++; q.head == len(q.values) {
 		q.values, q.head = q.values[:0], 0
-		if cap(q.values) > maxKept {
+		if cap(q.values) > cmp.Or(q.Keep, defaultKeep) {
 			q.values = nil
 		}
 	}

@@ -57,13 +57,38 @@ func TestFifoForgets(t *testing.T) {
 	if q.values[0] != nil {
 		t.Error("it holds a value that has left")
 	}
-	for range maxKept {
+	for range defaultKeep {
 		q.Push(new(int))
 	}
 	for range q.All() {
 	}
 	if q.values != nil {
 		t.Errorf("an empty queue keeps room for %d values", cap(q.values))
+	}
+}
+
+// A queue that is filled and emptied again and again allocates once, up to a size.
+func TestFifoKeepsSomeMemory(t *testing.T) {
+	tests := []struct {
+		sentence     string
+		keep, values int
+		kept         bool
+	}{
+		{"the default", 0, 64, true},
+		{"more than the default", 0, 65, false},
+		{"less than a larger size", 1024, 500, true},
+		{"more than that", 1024, 1025, false},
+	}
+	for _, tt := range tests {
+		q := Fifo[int]{Keep: tt.keep}
+		for i := range tt.values {
+			q.Push(i)
+		}
+		for range q.All() {
+		}
+		if kept := q.values != nil; kept != tt.kept {
+			t.Errorf("%s: memory for %d values is kept: %t", tt.sentence, tt.values, kept)
+		}
 	}
 }
 
