@@ -172,7 +172,8 @@ func TestSealedRouteWaitsForTheFirstMessage(t *testing.T) {
 	}
 	for _, tt := range tests {
 		synctest.Test(t, func(t *testing.T) {
-			c := connectTo(t, ws.Config{Timeouts: ws.Timeouts{FirstMessage: 5 * time.Second}}, false, func(_ context.Context, c ws.Connection) error {
+			cfg := ws.Config{Timeouts: ws.Timeouts{FirstMessage: 5 * time.Second}}
+			c := connectTo(t, cfg, false, func(_ context.Context, c ws.Connection) error {
 				_, _, err := c.Read()
 				if err == nil {
 					time.Sleep(time.Minute) // the message is there
