@@ -13,11 +13,12 @@ import (
 
 // CloseError is how a connection ended: the code and reason of its close frame
 // (RFC 6455 §7.4), and for the log the error behind it. The package's Err values are
-// matched with errors.Is by code and reason; Err is not compared.
+// matched with errors.Is by code and reason; the field Err is not compared. A CloseError must
+// not be changed: [CloseError.Wrap] makes another.
 type CloseError struct {
 	Code   websocket.StatusCode
 	Reason string // a stable word, at most 123 bytes
-	Err    error  // never shown to the peer
+	Err    error  // nil, or the error behind it; never shown to the peer
 }
 
 // The causes this package ends connections with. The words are part of the
@@ -29,20 +30,22 @@ var (
 	ErrRevoked   = &CloseError{Code: 3000, Reason: "revoked"}   // logout, sign-out everywhere, token revoked
 	ErrForbidden = &CloseError{Code: 3003, Reason: "forbidden"} // authenticated, but no longer allowed
 	ErrIdle      = &CloseError{Code: 3008, Reason: "idle"}      // no message either way for Timeouts.Idle
-	ErrTimeout   = &CloseError{Code: 3008, Reason: "timeout"}   // no answer to a heartbeat, or a message begun and not ended
+	ErrTimeout   = &CloseError{Code: 3008, Reason: "timeout"}   // no answer to a heartbeat, or no whole message within Timeouts.Message or FirstMessage
 	ErrProtocol  = &CloseError{Code: 1002, Reason: "protocol"}  // frames that RFC 6455 §5 forbids
 	ErrReadOnly  = &CloseError{Code: 1003, Reason: "read_only"} // a message on a connection that takes none
 	ErrUTF8      = &CloseError{Code: 1007, Reason: "utf8"}      // text that is not UTF-8 (RFC 6455 §8.1)
 	ErrRate      = &CloseError{Code: 1008, Reason: "rate"}      // messages or control frames faster than allowed
-	ErrInvalid   = &CloseError{Code: 1008, Reason: "invalid"}   // Config.Validate refused a message
+	ErrInvalid   = &CloseError{Code: 1008, Reason: "invalid"}   // Config.Validate refused a message, or ReadJSON cannot decode it
 	ErrTooBig    = &CloseError{Code: 1009, Reason: "too_big"}   // more than Limits.Message bytes or Limits.Frames frames
 	ErrInternal  = &CloseError{Code: 1011, Reason: "internal"}  // Serve failed or panicked
 	ErrDraining  = &CloseError{Code: 1012, Reason: "restart"}   // this node is going away
 	ErrSlow      = &CloseError{Code: 1013, Reason: "slow"}      // the peer does not read its messages
-	ErrLater     = &CloseError{Code: 1013, Reason: "later"}     // what decides could not be reached for Timeouts.Stale
+	ErrLater     = &CloseError{Code: 1013, Reason: "later"}     // the credential could not be checked for live.Timeouts.Stale; also a readable refusal of 429 or 503
 )
 
-// ErrClosed is the error of a [Conn] after Serve has returned.
+// ErrClosed is the cause of a connection that ends because its Serve has returned nil. A
+// goroutine that Serve has left behind gets it from reads and writes. If Serve returned an
+// error, that is the cause instead.
 var ErrClosed = &CloseError{Code: websocket.StatusNormalClosure, Reason: "", Err: errors.New("ws: closed")}
 
 // Error is the text for the log.

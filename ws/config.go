@@ -23,7 +23,7 @@ type Config struct {
 	// Origins decides which pages may open a connection (RFC 6455 §10.2, ASVS 4.4.2).
 	Origins *middleware.OriginPolicy
 
-	// Auth decides which principals may. The same Auth in an outer layer is not asked again.
+	// Auth decides which principals may open one. The same Auth in an outer layer is not asked again.
 	Auth *middleware.Auth
 
 	// Serve is one connection's life. Its context ends with the connection and
@@ -46,13 +46,14 @@ type Config struct {
 	// It is asked once, and not at a recheck. A permission that is taken back later ends the
 	// connection by session.Manager.SetRoles, after which the client comes back and is asked
 	// about again; by [live.Registry.End]; or by an Auth whose Alive answers
-	// [middleware.Forbidden].
+	// [middleware.Forbidden]. It is called concurrently.
 	Authorize func(r *http.Request, p middleware.Principal) (value any, err error)
 
 	// Validate sees every message before Read returns it (ASVS 2.2.1, 2.2.2). A
 	// *CloseError ends the connection as it says, any other error with 1008
-	// `invalid`. It must not keep p. Under [SealedPrefix] it sees records, and not what
-	// is in them.
+	// `invalid`. It must not keep p. It is called in the goroutine that reads, and so
+	// concurrently for several connections. Under [SealedPrefix] it sees sealed records; see
+	// Server.Seal in package seal. Nil: every message is valid.
 	Validate func(ctx context.Context, typ websocket.MessageType, p []byte) error
 
 	// Live owns the connections: it bounds how many there are, ends them with their
@@ -72,7 +73,8 @@ type Config struct {
 
 	// Subprotocols are those spoken here. A client that offers some is answered
 	// with the first of its own that is here, or refused with 400: browsers fail a
-	// connection for which they asked and nothing was selected.
+	// connection for which they asked and nothing was selected. Empty: none is spoken, and a
+	// client that offers any is refused.
 	Subprotocols []string
 
 	// ExplainRefusals tells pages why they are refused, since a browser shows a script

@@ -229,7 +229,7 @@ var documented = regexp.MustCompile(`^([0-9,]*[0-9])( MiB| s| min| h)?\b`)
 // computed are the defaults that depend on other fields, as the comments have them.
 var computed = map[string]func(Limits) int64{
 	"none": func(Limits) int64 { return 0 },
-	"2 × MessagesPerSecond, and 1,024 more if that is not set": func(l Limits) int64 { return 2*int64(l.MessagesPerSecond) + 1024 },
+	"2 × MessagesPerSecond if that is set, else 1,224": func(Limits) int64 { return 1224 },
 	"a quarter of MessagesPerSecond × Message": func(l Limits) int64 {
 		return int64(l.MessagesPerSecond) * int64(l.Message) / 4
 	},

@@ -9,7 +9,8 @@ import (
 
 // Conn is one connection, for the time of its Serve call. Read, ReadJSON and
 // PushOnly belong to one goroutine at a time; everything else is safe for
-// concurrent use. After Serve has returned reads and writes fail.
+// concurrent use. Reads and writes fail once the connection has ended, with the cause: a
+// [CloseError].
 type Conn struct {
 	link
 	in  inbound
@@ -40,7 +41,7 @@ func (c *Conn) ID() string { return c.binding.ID() }
 // Principal returns the principal that opened the connection.
 func (c *Conn) Principal() middleware.Principal { return c.binding.Principal() }
 
-// Value returns the value that Config.Authorize returned; nil if there is none.
+// Value returns the value that Config.Authorize returned; nil without an Authorize.
 func (c *Conn) Value() any { return c.value }
 
 // Origin returns the page's origin as the handshake gave it, which Config.Origins has
@@ -48,8 +49,8 @@ func (c *Conn) Value() any { return c.value }
 func (c *Conn) Origin() string { return c.origin }
 
 // SealedPrefix begins the subprotocols of sealed connections (package seal). Messages are
-// binary there: one that comes as text is the sealing layer's to refuse, in the one way it
-// refuses everything, and is not checked for UTF-8 before.
+// binary there. Package seal refuses one that comes as text, in the one way in which it refuses
+// everything, so its text is not checked for UTF-8 before.
 const SealedPrefix = "hpke1."
 
 // Subprotocol returns the negotiated subprotocol, "" if the client offered none.
@@ -57,7 +58,8 @@ func (c *Conn) Subprotocol() string { return c.subprotocol }
 
 // Close ends the connection with the code and reason, without waiting for the
 // peer's answer; an earlier cause stays. A server may send 1000-1003, 1007-1014 and
-// 3000-4999, with a reason of up to 123 bytes (RFC 6455 §5.5, §7.4).
+// 3000-4999, with a reason of up to 123 bytes of UTF-8 (RFC 6455 §5.5, §7.4). Anything else is an
+// error, and changes nothing.
 func (c *Conn) Close(code websocket.StatusCode, reason string) error {
 	cause := &CloseError{Code: code, Reason: reason}
 	if err := cause.Validate(); err != nil {

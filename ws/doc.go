@@ -38,17 +38,17 @@
 //	   │ the peer answers ─────────▶ TCP is closed
 //	   │ Timeouts.Close is over ───▶ TCP is cut; reset, if the peer is slow or its credential lost
 //	   ▼
-//	off the books of Config.Live; one line in the log
+//	removed from Config.Live; one line in the log
 //
 // The last step waits for Serve to return: a Serve that ignores its context keeps its place in
 // Config.Live until then, though TCP is cut in time.
 //
 // # Glossary
 //
-//   - cause: why a connection ends, a [CloseError]. The first one wins; the loss of the credential
-//     overrules one that still lets the queue out.
+//   - cause: why a connection ends, a [CloseError]. The first one wins, except that the loss of the
+//     credential replaces a cause after which the queue is still written.
 //   - end: to give a connection its cause. Close: to write its close frame. Cut: to close TCP without
-//     another word.
+//     a further frame.
 //   - refusal: the answer to a handshake that is not upgraded, a [middleware.Refusal]. A readable
 //     refusal is an upgrade with a close frame, for pages, which cannot read HTTP responses to handshakes.
 //   - principal: the authenticated user or service; the credential is its proof, such as a session's

@@ -27,7 +27,7 @@ type Group struct {
 }
 
 // Join makes c a member, unless it has ended; it gets every message of which Send is called
-// later. Joining twice is joining once.
+// later. A second Join changes nothing.
 func (g *Group) Join(c *Conn) { c.out.groups.join(g, &c.out) }
 
 // Leave ends the membership of c, if it is a member. A Send that is under way may still

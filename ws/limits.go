@@ -19,24 +19,24 @@ type Limits struct {
 	MessagesPerSecond int // incoming, sustained; default 100; beyond: 1008 `rate`
 
 	// MessageBurst is of incoming messages, at once: a client that comes back may send its whole
-	// queue. Default 2 × MessagesPerSecond, and 1,024 more if that is not set.
+	// queue. Default 2 × MessagesPerSecond if that is set, else 1,224.
 	MessageBurst int
 
 	BytesPerSecond int // incoming, sustained; default a quarter of MessagesPerSecond × Message; beyond: 1008 `rate`
-	ByteBurst      int // incoming, at once; default 4 × BytesPerSecond, at least 2 × Message
+	ByteBurst      int // incoming, at once; default 4 × BytesPerSecond, at least 2 × Message; less than Message is an error
 
 	// ControlPerSecond is of pings and pongs of the peer, and pings of package browser, sustained;
 	// answers to our pings are not counted. Default 10, burst ten times that. Beyond: 1008 `rate`.
 	ControlPerSecond int
 
-	QueueBytes    int // of messages sent and not yet written; default 1 MiB; beyond: 1013 `slow`
-	QueueMessages int // default 1,024; beyond: 1013 `slow`
+	QueueBytes    int // bytes of messages that Send has queued and that are not yet written; default 1 MiB; beyond: 1013 `slow`
+	QueueMessages int // the number of such messages; default 1,024; beyond: 1013 `slow`
 }
 
 // Timeouts bound how long things may take. 0 is the default, a negative value an
 // error. They are kept with a resolution of a quarter of a second.
 type Timeouts struct {
-	Message time.Duration // from a message's first byte to its last; default 30 s; beyond: 3008 `timeout`
+	Message time.Duration // from a message's first byte to its last, while Serve reads; default 30 s; beyond: 3008 `timeout`
 
 	// FirstMessage is from the upgrade to the end of the first message. Default: none, for
 	// connections that only listen. Beyond: 3008 `timeout`.
@@ -45,11 +45,12 @@ type Timeouts struct {
 	Write time.Duration // without progress of a write; default 10 s; beyond: cut, 1013 `slow`
 	Idle  time.Duration // without a message either way; default: none, since a peer that answers pings is there; beyond: 3008 `idle`
 
-	// Heartbeat is the silence of the peer before it is pinged, while Serve reads, less up to a
-	// fifth of jitter; a ping that takes a second to write: 1013 `slow`. Default 25 s.
+	// Heartbeat is the silence of the peer before it is pinged, and the time from a ping to the next
+	// while Serve does not read, less up to a fifth of jitter; a ping that takes a second to write:
+	// 1013 `slow`. Default 25 s.
 	Heartbeat time.Duration
 
-	Pong  time.Duration // from the ping to any byte; default 10 s; beyond: cut, 3008 `timeout`
+	Pong  time.Duration // from the ping to any byte, while Serve reads; default 10 s; beyond: cut, 3008 `timeout`
 	Close time.Duration // for the peer to answer a close frame; default 2 s; then TCP is cut
 }
 

@@ -13,9 +13,10 @@ var errConcurrentRead = errors.New("ws: read: another goroutine is reading")
 
 // Read returns the next message. It takes no context: it ends when the connection
 // does, with the [CloseError] that says why; that of a peer which closed normally is
-// io.EOF to errors.Is. Text is valid UTF-8, but under [SealedPrefix], and Config.Validate
+// io.EOF to errors.Is. Text is valid UTF-8, except under [SealedPrefix], and Config.Validate
 // has passed the message. p belongs to the caller until the next Read, which takes the
-// memory back, or until Serve returns.
+// memory back, or until Serve returns. A Read while another goroutine is reading is an error
+// that does not end the connection.
 //
 // Serve must keep reading, or call [Conn.PushOnly]: the peer's pings, pongs and close are
 // seen by a reader only. An unread connection is pinged, but no answer is seen: after its
@@ -53,9 +54,9 @@ func (c *Conn) Read() (typ websocket.MessageType, p []byte, err error) {
 	return typ, p, nil
 }
 
-// ReadJSON reads the next message, which must be text, into v. An error that is not
-// the connection's ending is [ErrInvalid], which Serve may return to close with
-// 1008, or leave at an answer of its own.
+// ReadJSON reads the next message, which must be text, into v. If the message is not text, or
+// not JSON that fits v, the error matches [ErrInvalid] in errors.Is and the connection
+// continues: Serve may return the error, which closes with 1008, or answer the peer.
 func (c *Conn) ReadJSON(v any) error {
 	typ, p, err := c.Read()
 	if err != nil {

@@ -17,7 +17,9 @@ var (
 // Write sends a message and returns when the kernel has taken it. A peer that takes nothing
 // for Timeouts.Write is cut, with 1013 `slow`; a slow one that makes progress is not. It
 // does not wait for what Send has queued. A large message is cut off when the credential is
-// revoked or its principal forbidden. p may be used again when it returns.
+// revoked or its principal forbidden. p may be used again when it returns. The error is the
+// cause if the connection has ended; a typ that is neither text nor binary, or text that is not
+// UTF-8, is an error that does not end it.
 func (c *Conn) Write(typ websocket.MessageType, p []byte) error {
 	if err := checkMessage(typ, p); err != nil {
 		return err
@@ -28,7 +30,7 @@ func (c *Conn) Write(typ websocket.MessageType, p []byte) error {
 	return c.out.writeMessage(typ, p)
 }
 
-// WriteJSON writes v as a text message.
+// WriteJSON writes v as a text message. An error of the encoding does not end the connection.
 func (c *Conn) WriteJSON(v any) error {
 	p, err := json.Marshal(v)
 	if err != nil {
@@ -53,11 +55,12 @@ func checkMessage(typ websocket.MessageType, p []byte) error {
 // Send queues a message and never waits. A peer that lets more than
 // Limits.QueueBytes or Limits.QueueMessages pile up is closed with 1013 `slow`, and
 // no other peer notices. Messages leave in the order of Send; p is copied. A message
-// that could never be queued is an error and changes nothing.
+// that could never be queued is an error and changes nothing: one that Write refuses, or of
+// more than Limits.QueueBytes.
 //
-// The queue still goes out, while a write makes progress within Timeouts.Write, if Serve
-// ends in good order: by nil or with 1000, 1001, 1012 or 4000 to 4999. Any other ending
-// drops it, and so does the loss of the credential while it goes out.
+// The queue still goes out, while a write makes progress within Timeouts.Write, if the
+// connection ends in good order: Serve returns nil, or the code is 1000, 1001, 1012 or 4000 to
+// 4999. Any other ending drops it, and so does the loss of the credential while it goes out.
 func (c *Conn) Send(typ websocket.MessageType, p []byte) error {
 	if err := checkMessage(typ, p); err != nil {
 		return err
