@@ -91,7 +91,7 @@ func (e *CloseError) Wrap(err error) *CloseError {
 	return &CloseError{Code: e.Code, Reason: e.Reason, Err: err}
 }
 
-// final reports whether nothing that is on its way is for the peer any more.
+// final reports whether the peer must get nothing of what is still on its way.
 func (e *CloseError) final() bool {
 	for _, of := range [...]error{ErrRevoked, ErrForbidden, live.Revoked, live.Forbidden} {
 		if errors.Is(e, of) {
@@ -121,11 +121,11 @@ func (e *CloseError) Validate() error {
 	return fmt.Errorf("ws: close: %d may not be sent", e.Code)
 }
 
-// closeErrorOr returns the CloseError in err, or what with err behind it.
-func closeErrorOr(err error, what *CloseError) *CloseError {
+// closeErrorOr returns the CloseError in err, or the other with err behind it.
+func closeErrorOr(err error, other *CloseError) *CloseError {
 	var e *CloseError
 	if !errors.As(err, &e) {
-		return what.Wrap(err)
+		return other.Wrap(err)
 	}
 	if e == nil {
 		return ErrInternal.Wrap(errors.New("ws: a nil *CloseError"))

@@ -40,7 +40,7 @@ func (e *ending) overrule(cause *CloseError) bool {
 	return old != nil && old.flushes() && !e.closeSent.Load() && e.cause.CompareAndSwap(old, cause)
 }
 
-// final reports whether nothing that is on its way is for the peer any more.
+// final reports whether the peer must get nothing of what is still on its way.
 func (e *ending) final(cause *CloseError) bool { return e.reset.Load() || cause.final() }
 
 // stops returns the cause if no message may be written any more: nothing follows a close frame
@@ -55,7 +55,7 @@ func (e *ending) stops() *CloseError {
 // abnormal reports whether the network is gone.
 func (e *ending) abnormal() bool { return e.cause.Load().Code == websocket.StatusAbnormalClosure }
 
-// cut closes TCP without another word; on TLS without a close_notify, which could
+// cut closes TCP without a further frame; on TLS without a close_notify, which could
 // wait for a peer that does not read. A slow peer, and one whose end is final, is
 // reset, so that the kernel keeps nothing for it.
 func (e *ending) cut() {

@@ -37,7 +37,7 @@ func (f *frames) feed(p []byte, limits *Limits, control *bucket, now int64) (sou
 				f.text = text{} // the rest is not checked
 			}
 			i += n
-			f.ended()
+			f.endFrame()
 			continue
 		}
 		start := max(0, i-int(f.have))
@@ -51,7 +51,7 @@ func (f *frames) feed(p []byte, limits *Limits, control *bucket, now int64) (sou
 			sound, cause = start, flaw
 			f.text = text{}
 		}
-		f.ended()
+		f.endFrame()
 	}
 	if cause == nil {
 		sound = len(p)
@@ -161,8 +161,8 @@ func (f *frames) answersPing() bool {
 	}
 }
 
-// ended is called after every header and payload byte and acts at a frame's last.
-func (f *frames) ended() {
+// endFrame is called after every header and every part of a payload, and acts at the end of a frame.
+func (f *frames) endFrame() {
 	if f.left > 0 || f.have == 0 {
 		return
 	}

@@ -35,7 +35,7 @@ func (g *guard) Read(p []byte) (int, error) {
 	if g.failed != nil {
 		return 0, g.failed
 	}
-	n, err := g.next(p)
+	n, err := g.receive(p)
 	l := g.out.link
 	now := l.now()
 	if n > 0 {
@@ -65,7 +65,8 @@ func (g *guard) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (g *guard) next(p []byte) (int, error) {
+// receive reads the bytes of the client, those behind its handshake first.
+func (g *guard) receive(p []byte) (int, error) {
 	if g.early != nil {
 		n, _ := g.early.Read(p)
 		if g.early.Len() == 0 {
@@ -86,7 +87,7 @@ func (g *guard) roundTrip(now int64) {
 	}
 }
 
-// Write swallows coder's control frames.
+// Write drops coder's control frames.
 func (g *guard) Write(p []byte) (int, error) { return len(p), nil }
 
 // Close leaves the connection to its Conn, which still owes the peer a close frame.
@@ -103,7 +104,7 @@ func (g *guard) awaitClose() bool {
 	defer putBuffer(buf)
 	l := g.out.link
 	for discarded := 0; !g.frames.sawClose; {
-		n, err := g.next((*buf)[:cap(*buf)])
+		n, err := g.receive((*buf)[:cap(*buf)])
 		g.frames.feed((*buf)[:n], &l.rules.limits, &g.controls, l.now())
 		discarded += n
 		if err != nil || discarded > maxDiscard {

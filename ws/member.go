@@ -16,7 +16,7 @@ func (*member) Prompt(contextkey.Ours) {}
 // End is [live.Member]'s.
 func (m *member) End(cause *live.Cause) {
 	c := (*Conn)(m)
-	e := closeErrorOf(cause)
+	e := fromRegistry(cause)
 	if e.final() {
 		c.out.overrule(e)
 	}
@@ -49,7 +49,7 @@ func (m *member) Next(now int64, hurry bool) int64 {
 	return c.cutIfDue(now, hurry)
 }
 
-// state is that of its deadlines.
+// state returns what the deadlines of the connection depend on.
 func (c *Conn) state() state {
 	s := c.times.state()
 	s.opened, s.jitter = c.binding.Opened(), c.binding.Jitter()
@@ -57,7 +57,7 @@ func (c *Conn) state() state {
 	return s
 }
 
-// cutIfDue cuts TCP if it is time to; else it returns when to look again.
+// cutIfDue cuts TCP if it is time to, and returns 0; else it returns when to look again.
 func (c *Conn) cutIfDue(now int64, hurry bool) int64 {
 	at := c.rules.timeouts.cut(now, c.ending.at.Load(), c.ending.closeSent.Load(), hurry)
 	if at == 0 {
@@ -66,8 +66,8 @@ func (c *Conn) cutIfDue(now int64, hurry bool) int64 {
 	return at
 }
 
-// closeErrorOf returns the CloseError of a cause that the registry has found.
-func closeErrorOf(cause *live.Cause) *CloseError {
+// fromRegistry returns the CloseError of a cause that the registry has found.
+func fromRegistry(cause *live.Cause) *CloseError {
 	for _, e := range [...]*CloseError{ErrRevoked, ErrExpired, ErrReauth, ErrForbidden, ErrDraining, ErrLater} {
 		if cause.Err == nil && e.Code == websocket.StatusCode(cause.Code) && e.Reason == cause.Reason {
 			return e

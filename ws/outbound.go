@@ -35,13 +35,8 @@ func newWorkers() *workers {
 	}
 }
 
-// writeMessage writes a message in one frame.
-func (o *outbound) writeMessage(typ websocket.MessageType, p []byte) error {
-	return o.writeFrame(byte(typ), p, 1)
-}
-
-// writeFrame writes one frame, of so many messages, in one write unless it is larger than the
-// memory that the pool keeps.
+// writeFrame writes one frame, in one write unless it is larger than the memory that the pool
+// keeps. It counts as that many messages: 1, or 0 for a frame of the handler's own.
 func (o *outbound) writeFrame(opcode byte, p []byte, messages int) error {
 	b := buffers.Get().(*[]byte)
 	defer putBuffer(b)
@@ -121,9 +116,8 @@ func (o *outbound) sendDue() {
 	o.sendClose()
 }
 
-// sendClose writes the close frame, once, when nothing else is being written: where
-// something is, its writer sends the frame when it is done. Then it wakes the
-// reader: the frame first, then reads fail.
+// sendClose writes the close frame, once, if nothing else is being written; otherwise that
+// writer calls it when it is done. Then it wakes the reader: the frame first, then reads fail.
 func (o *outbound) sendClose() {
 	e := &o.link.ending
 	for e.cause.Load() != nil && !e.closeSent.Load() && !o.queue.busy() {
@@ -184,8 +178,8 @@ func (o *outbound) finish() {
 }
 
 // report adds the traffic since the last report to the registry's numbers. A message costs
-// no more than two additions to the connection's own numbers, whether someone reads those of
-// the registry or not.
+// no more than two additions to the connection's own numbers, whether or not those of the
+// registry are read.
 func (o *outbound) report(last bool) {
 	q, t := &o.queue, &o.link.traffic
 	q.mu.Lock()

@@ -19,19 +19,19 @@ type queue struct {
 	empty    chan struct{}
 }
 
-// queued is what a queue has done with a message.
-type queued int
+// putResult is the result of adding a message to a queue.
+type putResult int
 
 const (
-	follows  queued = iota // it stands behind others
-	starts                 // it is the first: the senders are to be told
-	full                   // it does not fit now
-	tooLarge               // it fits in no queue of the connection
-	dropped                // the connection ends, and the caller will learn of it
+	follows  putResult = iota // it stands behind others
+	starts                    // it is the first: the senders are to be told
+	full                      // it does not fit now
+	tooLarge                  // it never fits
+	dropped                   // the connection ends, and the caller will learn of it
 )
 
 // put appends a frame, if it fits.
-func (q *queue) put(opcode byte, p []byte, most outqueue.Load) queued {
+func (q *queue) put(opcode byte, p []byte, most outqueue.Load) putResult {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	result := q.enter(len(p), most)
@@ -43,7 +43,7 @@ func (q *queue) put(opcode byte, p []byte, most outqueue.Load) queued {
 }
 
 // putShared appends a frame of a Group, if it fits.
-func (q *queue) putShared(f *frame, most outqueue.Load) queued {
+func (q *queue) putShared(f *frame, most outqueue.Load) putResult {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	result := q.enter(f.payload, most)
@@ -54,10 +54,12 @@ func (q *queue) putShared(f *frame, most outqueue.Load) queued {
 }
 
 // enter counts a message of that many bytes, if it fits.
-func (q *queue) enter(bytes int, most outqueue.Load) queued {
+func (q *queue) enter(bytes int, most outqueue.Load) putResult {
 	switch {
 	case q.dropped:
 		return dropped
+	case bytes > most.Bytes:
+		return tooLarge
 	case !q.load.Fits(bytes, most):
 		return full
 	}

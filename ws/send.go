@@ -1,7 +1,7 @@
 package ws
 
 // send queues a message.
-func (o *outbound) send(opcode byte, p []byte) queued {
+func (o *outbound) send(opcode byte, p []byte) putResult {
 	result := o.queue.put(opcode, p, o.link.rules.limits.queue())
 	switch result {
 	case full:
@@ -14,15 +14,11 @@ func (o *outbound) send(opcode byte, p []byte) queued {
 }
 
 // sendShared queues a frame of a Group.
-func (o *outbound) sendShared(f *frame) queued {
+func (o *outbound) sendShared(f *frame) putResult {
 	if o.link.ending.cause.Load() != nil {
 		return dropped
 	}
-	most := o.link.rules.limits.queue()
-	if f.payload > most.Bytes {
-		return tooLarge
-	}
-	result := o.queue.putShared(f, most)
+	result := o.queue.putShared(f, o.link.rules.limits.queue())
 	if result == full {
 		o.endSoon(ErrSlow)
 	}

@@ -27,7 +27,7 @@ func (c *Conn) Write(typ websocket.MessageType, p []byte) error {
 	if err := c.ended(); err != nil {
 		return err
 	}
-	return c.out.writeMessage(typ, p)
+	return c.out.writeFrame(byte(typ), p, 1)
 }
 
 // WriteJSON writes v as a text message. An error of the encoding does not end the connection.
@@ -68,10 +68,10 @@ func (c *Conn) Send(typ websocket.MessageType, p []byte) error {
 	if err := c.ended(); err != nil {
 		return err
 	}
-	if most := c.rules.limits.QueueBytes; len(p) > most {
-		return fmt.Errorf("ws: send: %d bytes are more than Limits.QueueBytes, %d", len(p), most)
-	}
-	if c.out.send(byte(typ), p) == full {
+	switch c.out.send(byte(typ), p) {
+	case tooLarge:
+		return fmt.Errorf("ws: send: %d bytes are more than Limits.QueueBytes, %d", len(p), c.rules.limits.QueueBytes)
+	case full:
 		return c.ended()
 	}
 	return nil

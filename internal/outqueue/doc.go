@@ -1,3 +1,5 @@
-// Package outqueue has the parts of a queue of messages that wait to be sent: their order, and a
-// bound on their number and bytes. The connections of ws, redial and seal each have such a queue.
+// Package outqueue has the parts of a queue of messages that wait to be sent: an order, [Fifo], and a
+// bound on the number and bytes, [Load]. The connections of redial and seal use both. Those of ws
+// use Load, since their messages wait as finished frames, and its goroutines that write take the
+// connections from a Fifo.
 package outqueue
