@@ -21,9 +21,9 @@ import (
 // live has ended the response before its handler returned, the line says why, in the group "end":
 // code, reason, and cause if there is one.
 //
-// An attacker chooses how often a request is refused, also with 503, by taking what there is
-// of something. Of the lines of refusals, an AccessLog writes 100 at once and then 10 a second
-// for each Reason. It counts the others, and the next line of that Reason has the number as
+// An attacker can cause any number of refusals, also with 503, by using up a limit. Of the
+// lines of refusals, an AccessLog writes 100 at once and then 10 a second for each Reason. It
+// counts the others, and the next line of that Reason has the number as
 // "suppressed" (ASVS 16.3.1). Those of panics and at Info are never suppressed.
 //
 // Inside another AccessLog it adds nothing. A nil logger is [slog.Default].

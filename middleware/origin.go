@@ -11,7 +11,8 @@ import (
 	"github.com/securews/securews/internal/recent"
 )
 
-// OriginConfig names the pages that may open a WebSocket here, or send an unsafe method.
+// OriginConfig names the pages that may open a WebSocket here, or send an unsafe method: one
+// other than GET, HEAD, OPTIONS and TRACE (RFC 9110 §9.2.1).
 type OriginConfig struct {
 	_ [0]func()
 

@@ -51,6 +51,8 @@ type Principal struct {
 	// Scopes are the scopes of the credential, Roles the roles of the user.
 	Scopes, Roles []string
 
+	// Attributes are further texts about the principal: those of session.Identity, or the claims
+	// that bearer.Config.Attributes names.
 	Attributes map[string]string
 
 	// Claims are the claims that bearer.Config.Claims names, as JSON: null for one that the

@@ -28,7 +28,8 @@ type RateLimitConfig struct {
 	_ [0]func()
 
 	// Events is how many requests are admitted in each Per, by a token bucket for every
-	// key. It is required; a zero Per is one second.
+	// key. It is required, unless there is a Limiter; a zero Per is one second. A negative value
+	// of these two, Burst or MaxKeys is an error.
 	Events int
 	Per    time.Duration
 
@@ -38,24 +39,22 @@ type RateLimitConfig struct {
 	// Key returns the key whose share a request uses; nil: the client's address, IPv6 by its
 	// /64, because one client has all addresses of it. All clients of an IPv6 /48 together have
 	// sixteen times the share of one. Requests with the key "" share one bucket, as do clients
-	// whose address is unknown.
+	// whose address is unknown. It is called concurrently.
 	Key func(r *http.Request) string
 
 	// Proxies finds the client's address; nil: the innermost [Proxies] around,
 	// or else the peer of the connection.
 	Proxies *Proxies
 
-	// MaxKeys bounds the buckets in memory, some 200 bytes each; zero: 65,536, and as many for
-	// IPv6 networks of /48. At
-	// the bound, a bucket that is full again is given to a new key, which costs the
-	// old key nothing. If none is found, all new keys share one bucket of
-	// the same rate until one is full. An attacker who floods the table slows new
-	// clients down, but uses no more memory, and gains at most the
-	// shared bucket.
+	// MaxKeys bounds the buckets in memory, some 200 bytes each; zero: 65,536. There may be as
+	// many again for IPv6 networks of /48. At the bound, a bucket that is full again is given to
+	// a new key, which costs the old key nothing. If none is found, all new keys share one bucket
+	// of the same rate until one is full. An attacker who floods the table slows new clients
+	// down, but uses no more memory, and gains at most the shared bucket.
 	MaxKeys int
 
-	// Limiter replaces the buckets in memory, those of a /48 too. It has its own limits: those here must then
-	// be zero. While it fails, requests are refused with 503.
+	// Limiter replaces the buckets in memory, those of a /48 too. It has its own limits: Events,
+	// Per, Burst and MaxKeys must then be zero. While it fails, requests are refused with 503.
 	Limiter Limiter
 }
 

@@ -22,9 +22,9 @@ const (
 	ReasonInsufficientScope   Reason = "insufficient_scope"   // 403
 	ReasonForbidden           Reason = "forbidden"            // 403: authenticated, but not allowed
 	ReasonRateLimited         Reason = "rate_limited"         // 429, with Retry-After
-	ReasonTooManyConnections  Reason = "too_many_connections" // 429: this principal's share is used up
-	ReasonOverloaded          Reason = "overloaded"           // 503: the handler's connections are used up
-	ReasonDraining            Reason = "draining"             // 503: this node is going away
+	ReasonTooManyConnections  Reason = "too_many_connections" // 429: the share of this principal, or of this client address, is used up
+	ReasonOverloaded          Reason = "overloaded"           // 503: all connections of the registry are used up
+	ReasonDraining            Reason = "draining"             // 503: this process shuts down
 	ReasonUnavailable         Reason = "unavailable"          // 503: the answer is not known
 	ReasonBadHandshake        Reason = "bad_handshake"        // 400: RFC 6455 §4.2.1
 	ReasonUpgradeRequired     Reason = "upgrade_required"     // 426: a plain request on a WebSocket route

@@ -11,7 +11,8 @@ import (
 )
 
 // Refusal is an error that knows its answer. Status, Reason and Header reach the
-// client; Err is for the log alone. A Refusal may be answered many times, and is not changed.
+// client; Err is for the log alone. A Status outside of 400 to 599 is answered as 500 `internal`.
+// A Refusal may be answered many times, and is not changed.
 type Refusal struct {
 	Status int
 	Reason Reason

@@ -8,9 +8,10 @@ import (
 
 var errNoAuthForRole = errors.New("middleware: RequireRole: no Auth is in front of it")
 
-// RequireRole refuses a request whose principal lacks any of the roles: 403 `forbidden`, or 401
-// without an outer [Auth]. To admit each of several roles, test [Principal.HasRole] in a layer
-// of your own.
+// RequireRole admits a request if its principal has every one of the roles. It refuses any other
+// with 403 `forbidden`, or with 401 `no_credential` if no [Auth] is in front. Without roles it
+// admits every principal. To admit a principal that has one of several roles, test
+// [Principal.HasRole] in a layer of your own.
 func RequireRole(roles ...string) Middleware {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

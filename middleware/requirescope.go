@@ -9,9 +9,9 @@ import (
 
 var errNoAuth = errors.New("middleware: RequireScope: no Auth is in front of it")
 
-// RequireScope refuses a request whose principal lacks any of the scopes: 403
-// `insufficient_scope` with the challenge of RFC 6750 §3.1, or 401 without an outer
-// [Auth].
+// RequireScope admits a request if its principal has every one of the scopes. It refuses any
+// other with 403 `insufficient_scope` and the challenge of RFC 6750 §3.1, or with 401
+// `no_credential` if no [Auth] is in front. Without scopes it admits every principal.
 func RequireScope(scopes ...string) Middleware {
 	missing := fmt.Sprintf(`error="insufficient_scope", scope=%q`, strings.Join(scopes, " "))
 	return func(next http.Handler) http.Handler {

@@ -8,8 +8,8 @@ import (
 	"github.com/securews/securews/middleware"
 )
 
-// Config says which tokens are accepted. Issuer, Audience and exactly one of JWKS, Keys
-// and Discovery are required. In every other field zero means the documented default, and
+// Config says which tokens are accepted. Issuer, exactly one of JWKS, Keys and Discovery, and
+// Audience are required, with Clients in place of Audience if the Profile has NoAudience. In every other field zero means the documented default, and
 // a negative value or one above the limit is an error.
 type Config struct {
 	_ [0]func()

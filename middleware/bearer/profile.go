@@ -86,6 +86,7 @@ func Has(name string, values ...string) Claim { return Claim{Names: []string{nam
 // HasOneOf returns the Claim that is met by a token with any of the claims.
 func HasOneOf(names ...string) Claim { return Claim{Names: names} }
 
+// String returns the condition in words, for errors.
 func (c Claim) String() string {
 	s := strings.Join(c.Names, " or ")
 	if len(c.Values) > 0 {

@@ -53,7 +53,7 @@ func (c *Cause) Is(target error) bool {
 	return ok && t.Code == c.Code && t.Reason == c.Reason && t.Peer == c.Peer
 }
 
-// Wrap returns c with err behind it.
+// Wrap returns a copy of c with err behind it.
 func (c *Cause) Wrap(err error) *Cause {
 	return &Cause{Code: c.Code, Reason: c.Reason, Err: err, Peer: c.Peer}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/securews/securews/middleware"
 )
 
-// Config is what [New] compiles. The zero value is a good one.
+// Config is what [New] compiles. The zero value is valid, with the default of each field.
 type Config struct {
 	_ [0]func()
 
@@ -61,8 +61,8 @@ type Timeouts struct {
 	Recheck time.Duration
 
 	// Stale counts from the last good answer, without the time in which a member waits to be
-	// asked about while the Auth answers about others. Default 15 min or 3 × Recheck, at least
-	// 2 × Recheck. Beyond: 1013 `later`.
+	// asked about while the Auth answers about others. Default 15 min, or 3 × Recheck if that is
+	// longer; less than 2 × Recheck is an error. Beyond: 1013 `later`.
 	Stale time.Duration
 
 	// MaxAge is that of a connection, less up to a tenth of jitter. Default 24 h. Beyond: 3000

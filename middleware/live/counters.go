@@ -15,7 +15,7 @@ type Histogram struct {
 	Sum     time.Duration // of all durations
 }
 
-// Bucket has the number of durations that are at most Upper.
+// Bucket has the number of durations that are at most Upper, those of smaller buckets included.
 type Bucket struct {
 	Upper time.Duration
 	Count uint64

@@ -24,6 +24,6 @@ type Event struct {
 	Principal middleware.Principal // must not be changed; zero for Refused
 	Cause     *Cause               // of Ended
 	Reason    middleware.Reason    // of Refused
-	Lasted    time.Duration        // since it was opened; of Ended and Stuck
+	Lasted    time.Duration        // since its place was reserved; of Ended and Stuck
 	Open      int                  // how many members there are now, those being opened included
 }

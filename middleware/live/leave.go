@@ -2,7 +2,7 @@ package live
 
 import "time"
 
-// Leave takes the member off the books and gives its place back. Cause is why it ended; nil
+// Leave removes the member from the registry and gives its place back. Cause is why it ended; nil
 // if it was never open. Further calls do nothing.
 func (b *Binding) Leave(cause *Cause) {
 	stage, opened := b.remove()

@@ -12,8 +12,9 @@ import (
 	"github.com/securews/securews/middleware"
 )
 
-// Check reports whether there is room for the request's member: 503 `draining` or
-// `overloaded`. It reserves nothing.
+// Check returns nil if there is room for one more member of the registry, otherwise 503 `draining`
+// or `overloaded`. It reserves nothing, and does not ask about the limits of a principal or an
+// address.
 func (g *Registry) Check() error {
 	if g.zero() {
 		return errZero

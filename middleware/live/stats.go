@@ -2,14 +2,15 @@ package live
 
 import "time"
 
-// Stats are the numbers of a [Registry], for metrics.
+// Stats are the numbers of a [Registry], for metrics. Open and QueueBytes are those of this moment;
+// the others count from [New] on, members that have left included.
 type Stats struct {
 	Open           int                  // members, those being opened included
 	EventsDropped  uint64               // events that Config.Events was not called for
 	Received, Sent Traffic              // of members that call [Binding.Count], as those of package ws do
 	QueueBytes     int64                // queued by them for their peers, and not yet written
 	Heartbeats     Histogram            // from a ping to its pong
-	Closes         map[*Cause]Histogram // from an end to its close frame or last event, for each cause of this package
+	Closes         map[*Cause]Histogram // from an end to its close frame or last event; the keys are the causes of this package
 }
 
 // Stats returns the numbers at this moment; all zero from the zero Registry. It asks no

@@ -23,8 +23,8 @@ type Config struct {
 	LogState func() (lag time.Duration, interrupted bool)
 }
 
-// Collector collects the metrics of one registry. It is a prometheus.Collector and safe for
-// concurrent use. Two registries of one process are told apart by
+// Collector collects the metrics of one registry, both made by [New]. It is a prometheus.Collector
+// and safe for concurrent use. Two registries of one process are told apart by
 // prometheus.WrapRegistererWith.
 type Collector struct {
 	registry *live.Registry

@@ -7,7 +7,7 @@
 //	limiter, err := shared.Limiter(redis.Limit{Name: "login", Events: 5, Per: time.Minute})
 //	limit, err := middleware.NewRateLimit(middleware.RateLimitConfig{Limiter: limiter})
 //
-// Nothing else is to be wired: a [session.Manager] on the store announces each end, and ends the
+// Nothing else is to be wired: a session.Manager on the store announces each end, and ends the
 // connections of this node when another announces one. A service that has tokens and no sessions
 // has the same from session.NewRevocations(shared.Sessions()).
 //

@@ -10,7 +10,8 @@ import (
 	"github.com/securews/securews/middleware/ticket"
 )
 
-// Shared is the state that the nodes of a service share. It is safe for concurrent use.
+// Shared is the state that the nodes of a service share, made by [New]. It is safe for concurrent
+// use.
 type Shared struct {
 	cfg    Config
 	client goredis.UniversalClient

@@ -19,7 +19,7 @@
 // twice.
 //
 // A ticket is 256 random bits. The store has its SHA-256 and, under it, the principal, the
-// origin and the path that it is good for. It is taken from the store before anything is
+// origin and the path that it is good for. It is consumed in the store before anything is
 // compared, so a ticket presented in an invalid request is also consumed. ws.Handler
 // consumes it too (middleware.Auth.Consume) if it refuses an invalid request before
 // authentication: a plain request, one without TLS, one of an origin that is not on its

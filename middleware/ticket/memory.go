@@ -32,8 +32,8 @@ type entry struct {
 const defaultStored = 16_384
 
 // NewMemoryStore returns a store of up to most tickets, 0 for 16,384; each takes about 1 KiB,
-// 16 KiB at most. If it is full, Put fails with [ErrFull] until a ticket ends or is taken:
-// a ticket that was issued is never dropped for another.
+// 16 KiB at most; a negative most is an error. If it is full, Put fails with [ErrFull] until a
+// ticket ends or is consumed: a ticket that was issued is never dropped for another.
 func NewMemoryStore(most int) (*MemoryStore, error) {
 	if most < 0 {
 		return nil, fmt.Errorf("ticket: NewMemoryStore: %d is negative: write the greatest number of tickets, or 0 for %d",

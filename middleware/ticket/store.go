@@ -12,8 +12,8 @@ import (
 // that takes longer than 1 s is given up, and the request is refused with 503; a panic
 // refuses it with 500. Package storetest tests implementations.
 type Store interface {
-	// Put stores a copy of value under key for ttl. It must not replace a value that is
-	// stored there.
+	// Put stores a copy of value under key for ttl. If a value is stored there, it returns an
+	// error and keeps that value.
 	Put(ctx context.Context, key string, value []byte, ttl time.Duration) error
 
 	// Consume removes the value under key and returns it, in one step: of any number of

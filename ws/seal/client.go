@@ -37,7 +37,8 @@ func (cl *Client) Subprotocols() []string { return cl.cfg.Policy.subprotocols(cl
 // returns when the server has proved that it holds one of Keys. If it fails, the
 // connection is closed: with [ErrDecrypt] if the server did not negotiate the sealed
 // subprotocol, or if anything was changed in transit. If the connection ends before that,
-// the error is io.ErrUnexpectedEOF, as in [Conn.Read].
+// the error matches io.ErrUnexpectedEOF, as in [Conn.Read]. After 5 s it is [ws.ErrTimeout], and
+// if ctx ends its cause.
 //
 // The messages in the queue of a redial.Client, present and future, are sent through the
 // sealed connection.

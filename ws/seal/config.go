@@ -66,7 +66,7 @@ type Config struct {
 	PSK PSK
 
 	// QueueBytes and QueueMessages bound the messages that Send has queued; 0: 1 MiB and
-	// 1,024. Beyond: 1013 `slow`.
+	// 1,024; a negative value is an error. QueueBytes counts records. Beyond: 1013 `slow`.
 	QueueBytes, QueueMessages int
 }
 

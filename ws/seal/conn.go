@@ -58,7 +58,10 @@ func (c *Conn) Subprotocol() string { return c.m.Subprotocol() }
 // If the connection ended without that, messages may have been cut off, and the error
 // matches io.ErrUnexpectedEOF. In both cases errors.As finds a [ws.CloseError] with the
 // code of the close frame, which, unlike the messages, a proxy may have forged. If anything
-// was changed in transit, the error is [ErrDecrypt].
+// was changed in transit, the error is [ErrDecrypt]. After a Close of this end it is
+// [ws.ErrClosed], unless the peer had announced its end. If Validate of a route that [Server.Seal]
+// returned refuses a message, it is the cause by which that ends the connection. A connection in
+// plain text has the errors of the connection underneath.
 func (c *Conn) Read() (typ websocket.MessageType, p []byte, err error) {
 	typ, p, err = c.read()
 	if err != nil || c.route == nil {
@@ -171,8 +174,8 @@ func (c *Conn) Write(typ websocket.MessageType, p []byte) error {
 }
 
 // Send queues a message and never waits; p is copied. A peer that lets more than
-// QueueBytes or QueueMessages pile up is closed with 1013 `slow`. A message that could
-// never be queued is an error and changes nothing.
+// QueueBytes or QueueMessages pile up is closed with 1013 `slow`, and Send returns [ws.ErrSlow].
+// A message that could never be queued is an error and changes nothing.
 func (c *Conn) Send(typ websocket.MessageType, p []byte) error {
 	kind, err := kindOf(typ, p)
 	if err != nil {
@@ -198,8 +201,8 @@ func (c *Conn) WriteJSON(v any) error {
 	return c.Write(websocket.MessageText, p)
 }
 
-// ReadJSON reads the next message, which must be text, into v. If the message is not valid,
-// the error is [ws.ErrInvalid] and the connection continues.
+// ReadJSON reads the next message, which must be text, into v. If the message is not text, or not
+// JSON that fits v, the error matches [ws.ErrInvalid] in errors.Is and the connection continues.
 func (c *Conn) ReadJSON(v any) error {
 	typ, p, err := c.Read()
 	if err != nil {
@@ -215,8 +218,7 @@ func (c *Conn) ReadJSON(v any) error {
 
 // Close sends a sealed close record after the messages that were written and queued, and
 // then closes with the code and reason, which are not sealed. If a close frame may not
-// contain them, Close returns an error and changes nothing. Read then returns
-// [ws.ErrClosed].
+// contain them, Close returns an error and changes nothing.
 func (c *Conn) Close(code websocket.StatusCode, reason string) error {
 	if err := (&ws.CloseError{Code: code, Reason: reason}).Validate(); err != nil {
 		return err

@@ -28,7 +28,8 @@ type PublicKey struct {
 
 var errNotAfter = errors.New("seal: key: notAfter is zero: want a time")
 
-// GenerateKey returns a new key that is used until notAfter.
+// GenerateKey returns a new key that is used until notAfter, which must not be zero and loses its
+// fraction of a second.
 func GenerateKey(s Suite, notAfter time.Time) (Key, error) {
 	alg, ok := s.algorithms()
 	if !ok {
@@ -41,7 +42,8 @@ func GenerateKey(s Suite, notAfter time.Time) (Key, error) {
 	return newKey(s, private, notAfter)
 }
 
-// ParseKey parses the output of [Key.Bytes].
+// ParseKey parses the output of [Key.Bytes]. notAfter is as in [GenerateKey]. The error does not
+// quote the key.
 func ParseKey(s Suite, private []byte, notAfter time.Time) (Key, error) {
 	alg, ok := s.algorithms()
 	if !ok {

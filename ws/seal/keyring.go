@@ -21,7 +21,7 @@ type Keyring struct {
 	keys atomic.Pointer[[]Key] // by notAfter, latest first
 }
 
-// NewKeyring returns a ring of the keys.
+// NewKeyring returns a ring of the keys, or the error of [Keyring.Replace].
 func NewKeyring(keys ...Key) (*Keyring, error) {
 	r := &Keyring{}
 	if err := r.Replace(keys...); err != nil {
@@ -33,7 +33,8 @@ func NewKeyring(keys ...Key) (*Keyring, error) {
 // Replace replaces all keys of the ring. To rotate, keep the old key beside its successor
 // until its end, so that clients which know only the old one can still connect. The newest
 // key, which is the one that lasts longest, is offered first. Open connections are not
-// affected.
+// affected. A ring has 1 to 16 keys, each once. With any other number, with the zero Key or with a
+// key that has expired, Replace returns an error, and the ring keeps its keys.
 func (r *Keyring) Replace(keys ...Key) error {
 	var errs []error
 	if len(keys) == 0 || len(keys) > maxKeys {

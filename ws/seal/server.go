@@ -58,11 +58,12 @@ func (s *Server) Serve(serve func(ctx context.Context, c *Conn) error) func(cont
 	}
 }
 
-// Accept exchanges keys with the client and sends the ready record. If the peer has not
-// answered after 5 s, the connection is closed with [ws.ErrTimeout]. Every other mistake of
+// Accept exchanges keys with the client and sends the record that proves that it has
+// them. If the peer has not answered after 5 s, the connection is closed with [ws.ErrTimeout]. Every other mistake of
 // the peer closes it with [ErrDecrypt]. If the connection ends before the keys are agreed,
-// the error is io.ErrUnexpectedEOF, as in [Conn.Read]. A caller of Accept must end the
-// connection with [Conn.Close].
+// the error matches io.ErrUnexpectedEOF, as in [Conn.Read]. If every key of the ring has expired,
+// or none is of a suite in Suites, it is an error that leaves the connection open. A caller of
+// Accept must end the connection with [Conn.Close].
 //
 // ws.Limits.Message counts records, which are [Overhead] bytes longer than their payload,
 // and must be at least 1,140 for the largest hello. ws.Config.Validate is called with
