@@ -9,8 +9,9 @@ import (
 )
 
 // Config says which tokens are accepted. Issuer, exactly one of JWKS, Keys and Discovery, and
-// Audience are required, with Clients in place of Audience if the Profile has NoAudience. In every other field zero means the documented default, and
-// a negative value or one above the limit is an error.
+// Audience are required, with Clients in place of Audience if the Profile has NoAudience. In every
+// other field zero means the documented default, and a negative value or one above the limit is an
+// error.
 type Config struct {
 	_ [0]func()
 
