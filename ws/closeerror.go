@@ -30,7 +30,7 @@ var (
 	ErrRevoked   = &CloseError{Code: 3000, Reason: "revoked"}   // logout, sign-out everywhere, token revoked
 	ErrForbidden = &CloseError{Code: 3003, Reason: "forbidden"} // authenticated, but no longer allowed
 	ErrIdle      = &CloseError{Code: 3008, Reason: "idle"}      // no message either way for Timeouts.Idle
-	ErrTimeout   = &CloseError{Code: 3008, Reason: "timeout"}   // no answer to a heartbeat, or no whole message within Timeouts.Message or FirstMessage
+	ErrTimeout   = &CloseError{Code: 3008, Reason: "timeout"}   // no answer to a heartbeat, or no whole message in time
 	ErrProtocol  = &CloseError{Code: 1002, Reason: "protocol"}  // frames that RFC 6455 §5 forbids
 	ErrReadOnly  = &CloseError{Code: 1003, Reason: "read_only"} // a message on a connection that takes none
 	ErrUTF8      = &CloseError{Code: 1007, Reason: "utf8"}      // text that is not UTF-8 (RFC 6455 §8.1)
@@ -40,7 +40,7 @@ var (
 	ErrInternal  = &CloseError{Code: 1011, Reason: "internal"}  // Serve failed or panicked
 	ErrDraining  = &CloseError{Code: 1012, Reason: "restart"}   // this node is going away
 	ErrSlow      = &CloseError{Code: 1013, Reason: "slow"}      // the peer does not read its messages
-	ErrLater     = &CloseError{Code: 1013, Reason: "later"}     // the credential could not be checked for live.Timeouts.Stale; also a readable refusal of 429 or 503
+	ErrLater     = &CloseError{Code: 1013, Reason: "later"}     // the credential could not be checked for live.Timeouts.Stale
 )
 
 // ErrClosed is the cause of a connection that ends because its Serve has returned nil. A
