@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/go-chi/chi/v5"
+	chimiddleware "github.com/go-chi/chi/v5/middleware"
 
 	"github.com/securews/securews/middleware"
 	"github.com/securews/securews/middleware/live"
@@ -89,7 +90,8 @@ func newRegistry(log *slog.Logger) (*live.Registry, error) {
 func (a *app) routes() http.Handler {
 	r := chi.NewRouter()
 	r.Use(
-		a.proxies.Handler, // the layers within know the client's address by it
+		chimiddleware.GetHead, // HEAD wherever there is GET (RFC 9110 §9.3.2)
+		a.proxies.Handler,     // the layers within know the client's address by it
 		middleware.AccessLog(a.log),
 		middleware.Recover(a.log),
 		a.gate.headers.Handler,           // on refusals and on the 101 too

@@ -15,10 +15,13 @@ type bars interface {
 }
 
 func (st state) bars() bars {
-	if st.redis == nil {
-		return &memoryBars{names: map[string]bool{}}
+	switch {
+	case st.redis != nil:
+		return redisBars{st.redis.Client()}
+	case st.file != nil:
+		return fileBars{st.file.db}
 	}
-	return redisBars{st.redis.Client()}
+	return &memoryBars{names: map[string]bool{}}
 }
 
 type memoryBars struct {

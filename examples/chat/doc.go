@@ -12,6 +12,11 @@
 //
 //	go run ./examples/chat -behind 127.0.0.1 -origin https://app.example
 //
+// With -state its sessions, passwords and keys outlast the process. The file has mode 0600, since
+// passwords and keys are derived from what it holds:
+//
+//	go run ./examples/chat -state chat.state
+//
 // Several nodes of one chat share a Redis or Valkey (docs/nodes.md), and a file from which each
 // derives the same passwords and keys:
 //

@@ -113,7 +113,13 @@ func announce(out io.Writer, o options, origin string, passwords []string, cert 
 	for i, name := range o.accounts {
 		fmt.Fprintf(out, "  %-11s %s\n", name, passwords[i])
 	}
-	fmt.Fprintln(out)
+	fmt.Fprint(out, `
+  Try this:
+    sign in in two tabs, sign out in one: the other ends with 3000 revoked
+    say something in the sealed room, with Security open: the page's frames, and what they hold
+    sign in in two browsers, and end one in the list of devices of the other: a click on the name
+
+`)
 	switch {
 	case len(o.behind) > 0:
 		o.announceProxy(out, listening)

@@ -25,6 +25,7 @@ type options struct {
 	drain    time.Duration
 	redis    string // host:port; empty: the memory of this process
 	secret   string // file
+	state    string // file
 }
 
 // bounds are per client address, and for logins per account too.
@@ -59,6 +60,8 @@ func parseOptions(args []string, usage io.Writer) (options, error) {
 		"at `host:port`, over TLS unless it is loopback, with the password in "+passwordVariable+"; needs -secret and -origin")
 	f.StringVar(&o.secret, "secret", "",
 		"`file` from which passwords and keys are derived, the same on all nodes; made if it does not exist (default: random ones)")
+	f.StringVar(&o.state, "state", "", "`file` that keeps sessions, roles, passwords and keys over a restart, for one process; "+
+		"it is made with mode 0600, and whoever reads it can sign in (default: they end with the process)")
 	f.DurationVar(&o.drain, "drain", 10*time.Second, "how `long` open sockets have to end when the server is told to")
 	if err := f.Parse(args); err != nil {
 		return options{}, err
@@ -90,6 +93,10 @@ func (o options) check(rest []string) error {
 	if o.redis != "" && (o.secret == "" || len(o.origins) == 0) {
 		errs = append(errs, errors.New("-redis needs -secret and -origin, the same on all nodes: they have "+
 			"the same accounts, keys and address"))
+	}
+	if o.state != "" && (o.redis != "" || o.secret != "") {
+		errs = append(errs, errors.New("-state is for one process, and has a secret of its own: "+
+			"leave out -redis and -secret, or -state"))
 	}
 	if host, port, err := net.SplitHostPort(o.redis); o.redis != "" && (err != nil || host == "" || strings.ContainsFunc(port, notDigit)) {
 		errs = append(errs, errors.New("-redis: want host:port, as 127.0.0.1:6379")) // a URL could have a password

@@ -20,19 +20,19 @@ import (
 	"github.com/securews/securews/internal/needed"
 )
 
-// binary is a command that is built once for all tests.
-type binary struct {
+// program is a command that is built once for all tests.
+type program struct {
 	of   string // its package
 	once sync.Once
 	path string
 	err  error
 }
 
-var chat, terminal = &binary{of: "."}, &binary{of: "./client"}
+var chat, terminal = &program{of: "."}, &program{of: "./client"}
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	for _, b := range []*binary{chat, terminal} {
+	for _, b := range []*program{chat, terminal} {
 		if b.path != "" {
 			_ = os.RemoveAll(filepath.Dir(b.path))
 		}
@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 }
 
 // build makes the command that people run.
-func (b *binary) build() (string, error) {
+func (b *program) build() (string, error) {
 	b.once.Do(func() {
 		dir, err := os.MkdirTemp("", "chat")
 		if err != nil {

@@ -29,6 +29,12 @@ func (s *secret) bytes(purpose string, n int) ([]byte, error) {
 	return hkdf.Key(sha256.New, s.seed, nil, "securews chat "+purpose, n)
 }
 
+func newSeed() []byte {
+	seed := make([]byte, seedBytes)
+	_, _ = rand.Read(seed) // never fails (crypto/rand)
+	return seed
+}
+
 // loadSecret reads the secret, and makes the file if it does not exist.
 func loadSecret(path string) (*secret, error) {
 	if path == "" {
@@ -65,9 +71,7 @@ func makeSecret(path string) error {
 		return err
 	}
 	defer func() { _ = os.Remove(f.Name()) }()
-	seed := make([]byte, seedBytes)
-	_, _ = rand.Read(seed)
-	_, err = f.WriteString(base64.StdEncoding.EncodeToString(seed) + "\n")
+	_, err = f.WriteString(base64.StdEncoding.EncodeToString(newSeed()) + "\n")
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}

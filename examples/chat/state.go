@@ -16,10 +16,12 @@ import (
 	"github.com/securews/securews/middleware/ticket"
 )
 
-// state is shared by the nodes of the chat. From the zero value, each process is a chat of its own.
+// state is shared by the nodes of the chat, or by a process and its successor. From the zero value,
+// each process is a chat of its own.
 type state struct {
 	secret *secret
-	redis  *redis.Shared
+	redis  *redis.Shared // of several nodes
+	file   *stateFile    // of one
 }
 
 // keyPrefix begins every key in Redis.
@@ -30,6 +32,13 @@ const passwordVariable = "CHAT_REDIS_PASSWORD"
 
 // openState returns the state of the command line. It does not connect: Redis may be down.
 func (o options) openState(log *slog.Logger) (st state, err error) {
+	if o.state != "" {
+		if st.file, err = openFile(o.state); err != nil {
+			return st, err
+		}
+		st.secret, err = st.file.secret()
+		return st, err
+	}
 	if st.secret, err = loadSecret(o.secret); err != nil || o.redis == "" {
 		return st, err
 	}
@@ -45,14 +54,20 @@ func (st state) close() {
 	if st.redis != nil {
 		_ = st.redis.Close()
 	}
+	if st.file != nil {
+		_ = st.file.db.Close()
+	}
 }
 
 // sessions returns the store for session.Config; nil: the memory of this process.
 func (st state) sessions() scs.Store {
-	if st.redis == nil {
-		return nil
+	switch {
+	case st.redis != nil:
+		return st.redis.Sessions()
+	case st.file != nil:
+		return fileSessions{st.file.db}
 	}
-	return st.redis.Sessions()
+	return nil
 }
 
 func (st state) tickets() (ticket.Store, error) {
