@@ -50,6 +50,7 @@ func newApp(origins []string, proxies *middleware.Proxies, people *accounts,
 	sessions *session.Manager, st state, limits bounds, log *slog.Logger,
 ) (*app, error) {
 	a := &app{log: log, state: st, proxies: proxies, accounts: people, sessions: sessions, hub: newHub(), vault: newVault()}
+	a.hub.beside, a.vault.beside = a.vault, a.hub
 	var err error
 	if a.registry, err = newRegistry(log); err != nil {
 		return nil, err

@@ -97,6 +97,14 @@ type (
 		Type  string   `json:"type"` // "welcome"
 		User  string   `json:"user"`
 		Rooms []string `json:"rooms"`
+		// Latest has the ID of the last message of each room that has one.
+		Latest map[string]int64 `json:"latest,omitempty"`
+	}
+	// news tells every client that something was said in a room. Once they all know, it is not
+	// repeated before a client comes, or leaves a room.
+	news struct {
+		Type string `json:"type"` // "news"
+		Room string `json:"room"`
 	}
 	// rooms tells every client that there is a new room.
 	rooms struct {

@@ -44,10 +44,12 @@ type room struct {
 type hub struct {
 	refuses func(room string) (reason string) // "": it may be joined or created
 	publish func(said) error                  // has every node deliver a message; nil: there is one node
+	beside  *hub                              // its clients hear the news of this one; set before use
 
 	mu       sync.Mutex
 	rooms    []*room // in the order of creation
 	everyone crowd
+	known    map[string]bool // rooms of which all clients know that there is something new
 	lastID   int64
 }
 
@@ -71,7 +73,7 @@ func newVault() *hub {
 }
 
 func hubOf(rooms []string, refuses func(string) string) *hub {
-	h := &hub{refuses: refuses}
+	h := &hub{refuses: refuses, known: map[string]bool{}}
 	for _, name := range rooms {
 		h.add(name)
 	}
@@ -84,7 +86,8 @@ func (h *hub) enter(user string, to sender) *client {
 	defer h.mu.Unlock()
 	c := &client{user: user, to: to}
 	h.everyone.join(to)
-	c.send(encode(welcome{"welcome", user, h.names()}))
+	clear(h.known)
+	c.send(encode(welcome{"welcome", user, h.names(), h.latest()}))
 	return c
 }
 
@@ -150,6 +153,15 @@ func (h *hub) roomOf(c *client) (name string, ok bool) {
 // deliver sends a message of this node or another one to the clients in its room. One without an
 // ID gets the next.
 func (h *hub) deliver(m said) {
+	h.keep(m)
+	for _, to := range []*hub{h, h.beside} {
+		if to != nil {
+			to.announce(m.Room)
+		}
+	}
+}
+
+func (h *hub) keep(m said) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	r := h.find(m.Room)
@@ -170,6 +182,16 @@ func (h *hub) deliver(m said) {
 	r.tell(m)
 }
 
+// announce tells every client that there is something new in a room, unless they know.
+func (h *hub) announce(room string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.known[room] {
+		h.known[room] = true
+		h.everyone.tell(news{"news", room})
+	}
+}
+
 // leave removes a connection from its room. The others are told only if it was the user's
 // last connection there.
 func (h *hub) leave(c *client) {
@@ -179,6 +201,7 @@ func (h *hub) leave(c *client) {
 	}
 	c.room = nil
 	r.leave(c.to)
+	delete(h.known, r.name) // it has seen what was said so far
 	if r.present[c.user]--; r.present[c.user] == 0 {
 		delete(r.present, c.user)
 		r.tell(people{"people", r.name, r.people()})
@@ -203,6 +226,7 @@ func (h *hub) add(name string) *room {
 		if i < 0 {
 			return nil
 		}
+		delete(h.known, h.rooms[i].name)
 		h.rooms = slices.Delete(h.rooms, i, i+1)
 	}
 	r := &room{name: name, present: map[string]int{}, history: []post{}}
@@ -216,6 +240,16 @@ func (h *hub) names() []string {
 		names[i] = r.name
 	}
 	return names
+}
+
+func (h *hub) latest() map[string]int64 {
+	latest := map[string]int64{}
+	for _, r := range h.rooms {
+		if n := len(r.history); n > 0 {
+			latest[r.name] = r.history[n-1].ID
+		}
+	}
+	return latest
 }
 
 func (r *room) people() []string { return slices.Sorted(maps.Keys(r.present)) }

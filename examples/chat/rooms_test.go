@@ -16,6 +16,7 @@ type inbox struct{ events []event }
 type event struct {
 	Type, Room, From, Text, Reason string
 	Rooms, People                  []string
+	Latest                         map[string]int64
 	History                        []post
 }
 
