@@ -1,8 +1,10 @@
 // The REST routes. The browser sends the cookies automatically; scripts cannot read them.
 
-// call returns { ok, status, body }; if there is no answer, ok is false and status 0.
+const patience = 8_000; // milliseconds for an answer
+
+// call returns { ok, status, body }; if there is no answer in time, ok is false and status 0.
 async function call(method, path, body) {
-  const options = { method, headers: { Accept: "application/json" }, cache: "no-store" };
+  const options = { method, headers: { Accept: "application/json" }, cache: "no-store", signal: AbortSignal.timeout(patience) };
   if (body !== undefined) {
     options.headers["Content-Type"] = "application/json";
     options.body = JSON.stringify(body);

@@ -12,7 +12,13 @@ function put(text, { tone = "bad", button = "" } = {}) {
   $("banner").hidden = !text;
   $("banner").dataset.tone = tone;
   $("reconnect").textContent = button;
-  $("reconnect").hidden = !button;
+  withdraw(!button);
+}
+
+// withdraw hides the button. If it has the focus, the composer gets it.
+function withdraw(hidden) {
+  if (hidden && document.activeElement === $("reconnect")) $("text").focus();
+  $("reconnect").hidden = hidden;
 }
 
 export const clear = () => put("");
@@ -41,7 +47,7 @@ export function trying() {
   if ($("banner").hidden) return;
   clearInterval(ticking);
   $("countdown").textContent = "Reconnecting…";
-  $("reconnect").hidden = true;
+  withdraw(true);
 }
 
-export const offline = () => put("You are offline. The chat reconnects when the network is back.", { tone: "wait" });
+export const offline = () => put("You are offline. The chat reconnects when the network is back. What you type stays here.", { tone: "wait" });

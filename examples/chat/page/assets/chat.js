@@ -2,189 +2,214 @@
 
 import * as api from "./api.js";
 import * as banner from "./banner.js";
-import { isIdle, meaning, refusal, unable } from "./closing.js";
+import { isIdle, meaning, unable, unreachable } from "./closing.js";
 import { open } from "./connection.js";
 import * as devices from "./devices.js";
+import * as drafts from "./drafts.js";
+import * as pending from "./pending.js";
+import * as rooms from "./rooms.js";
+import * as session from "./session.js";
+import * as tabs from "./tabs.js";
 import * as view from "./view.js";
 
 const $ = (id) => document.getElementById(id);
 
 const { sealedRoom } = document.body.dataset;
+const firstRoom = "lobby";
 let user = document.body.dataset.user; // filled in by the server, "" when signed out
-let rooms = [];
-let room = ""; // the one that is shown
-let wanted = sessionStorage.getItem("room") ?? "lobby"; // joined first on every connection
+let names = []; // of the rooms
+let room = ""; // the one that is shown, and joined first on every connection
+let here = ""; // the one that the server has this connection in, "" before it says so
+let before = firstRoom; // to go back to if the server refuses the other
+let moved = false; // the user has asked for this room, so that its composer gets the focus
 let client = null;
-let renewing = false; // this browser's session is getting a new cookie
 
 function enter(name) {
   user = name;
   view.showUser(user);
   view.say("notice", "");
   view.show("chat");
+  show(sessionStorage.getItem("room") ?? firstRoom);
+  moved = true;
   dial();
 }
 
+// leave erases everything of the user from the page.
 function leave(why) {
-  user = "";
+  user = room = here = "";
+  before = firstRoom;
+  names = [];
   devices.close();
   hangUp();
-  show("", [], []);
+  for (const part of [drafts, pending, rooms]) part.forget();
+  sessionStorage.removeItem("room");
+  view.enterRoom("", false);
+  view.showPeople([], "");
+  view.showUser("");
+  $("new-room-form").reset();
   view.say("notice", why);
   view.show("sign-in");
 }
 
-function show(name, history, people) {
+// show changes the room on the page, with its own draft.
+function show(name) {
   room = name;
-  view.showRooms(rooms, room, join);
-  view.showRoom(room, history, room === sealedRoom);
-  view.showPeople(people, user);
+  drafts.enter(name);
+  pending.enter(name);
+  view.enterRoom(name, name === sealedRoom);
+  view.showPeople([], user);
+  rooms.show(names, name, join);
 }
 
 // Connection
 
 function hangUp() {
+  here = "";
   client?.close();
   client = null;
+  pending.doubt();
   banner.clear();
 }
 
-// dial opens a connection of the kind that the wanted room needs.
+// dial opens a connection of the kind that the room needs.
 async function dial() {
   hangUp();
   view.showState("connecting", "Connecting…");
-  const sealed = wanted === sealedRoom;
+  const sealed = room === sealedRoom;
   let mine;
   try {
-    mine = await open({ sealed, user, hello: () => ({ type: "join", room: wanted }) });
+    mine = await open({ sealed, user, hello: () => ({ type: "join", room }) });
   } catch {
-    banner.over("The server cannot be reached."); // for the module that seals
+    view.showState("closed", "Not connected");
+    banner.over(unreachable); // for the module that seals
     return;
   }
-  if (!user || client || sealed !== (wanted === sealedRoom)) { // changed meanwhile
+  if (!user || client || sealed !== (room === sealedRoom)) { // changed meanwhile
     mine.close();
     return;
   }
   client = mine;
   mine.addEventListener("state", ({ detail }) => mine === client && changed(detail));
   mine.addEventListener("message", ({ data }) => mine === client && heard(JSON.parse(data)));
+  mine.addEventListener("undelivered", () => mine === client && pending.doubt());
 }
 
-function changed({ state, ending, delay }) {
+function changed({ state, ending, delay, renewed }) {
+  if (renewed) return; // the room is joined already
+  here = "";
+  if (state === "waiting" || state === "closed") pending.doubt();
   switch (state) {
     case "connecting":
       view.showState("connecting", "Connecting…");
       banner.trying();
       break;
-    case "open":
-      view.showState("connected", client.sealed ? "Connected, sealed" : "Connected");
-      banner.clear();
-      break;
     case "waiting":
-      view.showState("waiting", "Not connected");
       if (isIdle(ending)) client.close().then(() => banner.over(meaning(ending)));
       else banner.waiting(meaning(ending), delay);
+      showConnection("waiting");
       break;
     case "closed":
       view.showState("closed", "Not connected");
-      if (renewing) banner.over("Signing the other devices out…");
+      if (tabs.isRenewing()) banner.over("Signing the other devices out…");
       else if (ending.next === "sign-in") leave(meaning(ending));
       else banner.over(meaning(ending));
   }
 }
 
+// showConnection shows that there is one, if there is also a network.
+function showConnection(otherwise) {
+  if (!navigator.onLine) view.showState("waiting", "Offline");
+  else if (canSend()) view.showState("connected", client.sealed ? "Connected, sealed" : "Connected");
+  else view.showState(otherwise, otherwise === "waiting" ? "Not connected" : "Connecting…");
+}
+
+// canSend is whether what is typed would go to the room that it is typed in.
+const canSend = () => client?.state === "open" && here !== "" && here === room && navigator.onLine;
+
 function heard(event) {
   switch (event.type) {
     case "welcome":
-      if (wanted !== sealedRoom) rooms = event.rooms;
+      if (room !== sealedRoom) names = event.rooms;
+      rooms.show(names, room, join);
+      rooms.heard(event.latest);
       break;
     case "rooms":
-      rooms = event.rooms;
-      view.showRooms(rooms, room, join);
+      names = event.rooms;
+      rooms.show(names, room, join);
+      break;
+    case "news":
+      rooms.news(event.room);
       break;
     case "joined":
-      sessionStorage.setItem("room", event.room);
-      show(event.room, event.history, event.people);
-      $("text").focus();
+      if (event.room === room) joined(event);
       break;
     case "people":
       if (event.room === room) view.showPeople(event.people, user);
       break;
     case "said":
-      if (event.room === room) view.addMessage(event);
+      if (event.room !== room) break;
+      view.addMessage(event);
+      rooms.read(room, event.id);
+      if (event.from === user) pending.arrived(room, event.text);
       break;
     case "refused":
-      wanted = room || "lobby";
-      banner.tell(unable(event.reason));
+      refused(event.reason);
   }
+}
+
+function joined({ history, people }) {
+  here = before = room;
+  sessionStorage.setItem("room", room);
+  for (const post of view.addHistory(history)) if (post.from === user) pending.arrived(room, post.text);
+  if (history.length > 0) rooms.read(room, history.at(-1).id);
+  view.showPeople(people, user);
+  banner.clear();
+  view.note("");
+  showConnection();
+  if (moved) $("text").focus();
+  moved = false;
+}
+
+function refused(reason) {
+  if (here !== room) join(before === room ? firstRoom : before);
+  banner.tell(unable(reason));
 }
 
 function join(name) {
-  const redial = (name === sealedRoom) !== (wanted === sealedRoom);
-  wanted = name;
+  moved = true;
+  unfold(false);
+  if (name === here) {
+    $("text").focus();
+    return;
+  }
+  const redial = (name === sealedRoom) !== (room === sealedRoom);
+  show(name);
+  here = "";
   if (redial) dial();
   else if (client?.state === "open") client.send(JSON.stringify({ type: "join", room: name }));
+  showConnection(redial || client?.state === "open" ? "connecting" : "waiting");
 }
 
-// To sign all others out, the server gives this session another cookie, and closes what
-// was opened with the old one: the sockets of every tab of this browser, which then dial again.
-const tabs = new BroadcastChannel("session");
-tabs.addEventListener("message", ({ data }) => renewal(data));
-
-function renewal(state) {
-  renewing = state === "begins";
-  if (!user || renewing) return;
+tabs.start((state) => {
+  if (!user || state === "begins") return;
   if (state === "done") dial();
   else if (client?.state === "closed") leave("You are signed out.");
-}
+});
 
-async function endOthers() {
-  const tell = (state) => {
-    tabs.postMessage(state);
-    renewal(state);
-  };
-  tell("begins");
-  const answer = await api.endOthers();
-  tell(answer.ok ? "done" : "failed");
-  return answer;
-}
-
-window.addEventListener("offline", banner.offline);
-window.addEventListener("online", () => client?.state === "open" && banner.clear());
+window.addEventListener("offline", () => {
+  banner.offline();
+  showConnection("waiting");
+});
+window.addEventListener("online", () => {
+  if (canSend()) banner.clear();
+  showConnection("waiting");
+});
 
 // Forms
 
-$("sign-in-form").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const form = event.currentTarget;
-  const button = form.querySelector("button");
-  view.say("sign-in-error", "");
-  button.disabled = true;
-  const answer = await api.signIn($("user").value.trim(), $("password").value);
-  button.disabled = false;
-  if (answer.ok) {
-    form.reset();
-    enter(answer.body.user);
-    return;
-  }
-  view.say("sign-in-error", answer.status ? refusal(answer.status, answer.body.reason) : "The server cannot be reached.");
-  $("password").select();
-});
-
-$("sign-out").addEventListener("click", async () => {
-  $("sign-out").disabled = true;
-  const answer = await api.signOut();
-  $("sign-out").disabled = false;
-  // The server closes the sockets of this session in every tab, including this one, which
-  // then shows the sign-in card. If the request fails, say so.
-  if (answer.status === 401) leave("You are signed out.");
-  else if (!answer.ok) {
-    banner.tell(answer.status ? refusal(answer.status, answer.body.reason) : "The server cannot be reached: you are still signed in.");
-  }
-  else if (user && client?.state !== "open") leave("You are signed out.");
-});
-
-devices.start({ endOthers, gone: () => leave("You are signed out.") });
+session.start({ enter, leave, isOver: () => !user });
+devices.start({ endOthers: () => tabs.renew(api.endOthers), gone: () => leave("You are signed out.") });
+view.watchScroll();
 
 $("new-room-form").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -192,14 +217,25 @@ $("new-room-form").addEventListener("submit", (event) => {
   event.currentTarget.reset();
 });
 
+// send returns whether the text is on its way. If not, it stays where it is.
+function send(text) {
+  if (!canSend() || !client.send(JSON.stringify({ type: "say", text }))) {
+    view.note("Not sent, there is no connection now. The text stays here.");
+    return false;
+  }
+  pending.add(room, text);
+  view.note("");
+  return true;
+}
+
+pending.start(send);
+
 $("composer").addEventListener("submit", (event) => {
   event.preventDefault();
   const text = $("text").value.trim();
-  // While disconnected, the typed text stays in the field.
-  if (text && client?.state === "open" && client.send(JSON.stringify({ type: "say", text }))) {
-    $("text").value = "";
-    view.toEnd();
-  }
+  if (!text || !send(text)) return;
+  drafts.sent();
+  view.toEnd();
 });
 
 $("text").addEventListener("keydown", (event) => {
@@ -208,13 +244,23 @@ $("text").addEventListener("keydown", (event) => {
   $("composer").requestSubmit();
 });
 
+// unfold shows the rooms on a narrow screen, where they have no place of their own.
+function unfold(open) {
+  $("side-toggle").setAttribute("aria-expanded", open);
+  $("side").classList.toggle("is-open", open);
+}
+
+$("side-toggle").addEventListener("click", () => unfold($("side-toggle").getAttribute("aria-expanded") !== "true"));
+$("side").addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || $("side-toggle").offsetParent === null) return;
+  unfold(false);
+  $("side-toggle").focus();
+});
 $("sealed-room").addEventListener("click", () => join(sealedRoom));
 $("reconnect").addEventListener("click", () => {
   if (client?.state === "waiting") client.retry();
   else dial();
 });
-$("newer").addEventListener("click", view.toEnd);
-$("scroller").addEventListener("scroll", () => { if (view.atEnd()) $("newer").hidden = true; });
 
 if (user) enter(user);
 else view.show("sign-in");

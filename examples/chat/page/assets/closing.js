@@ -15,6 +15,8 @@ const ours = {
   "4008 decrypt": "Closed: the encryption cannot be trusted",
 };
 
+export const unreachable = "The server cannot be reached.";
+
 // meaning returns the text for an Ending of the module.
 export function meaning({ code, reason, status, text }) {
   if (status) return refusal(status, reason);

@@ -6,9 +6,12 @@ import { connect } from "securews";
 
 const { subprotocol, audience } = document.body.dataset;
 
+// A server that does not answer is noticed after 15 s: someone waits in front of this page.
+const heartbeat = { every: 10_000, timeout: 5_000 };
+
 // open resolves to a Client. hello returns the first message of every connection.
 export async function open({ sealed, user, hello }) {
-  const options = { protocols: subprotocol, hello: () => JSON.stringify(hello()) };
+  const options = { protocols: subprotocol, hello: () => JSON.stringify(hello()), heartbeat };
   if (!sealed) return connect({ ...options, url: "/socket", ticket: "/ticket" });
   const { seal } = await import("securews/seal"); // loaded only for the sealed room
   return connect({

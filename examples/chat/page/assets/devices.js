@@ -2,7 +2,7 @@
 // for the administrator the members.
 
 import * as api from "./api.js";
-import { refusal } from "./closing.js";
+import { refusal, unreachable } from "./closing.js";
 import { avatar, element, say } from "./view.js";
 
 const $ = (id) => document.getElementById(id);
@@ -43,6 +43,7 @@ async function refresh() {
   say("devices-error", list.ok ? "" : problem(list));
   if (list.ok) showDevices(list.body);
   if (me.ok) await showMembers(me.body);
+  if (!$("devices").contains(document.activeElement)) $("devices-close").focus(); // its button is gone
   return true;
 }
 
@@ -50,7 +51,7 @@ function lock(locked) {
   for (const button of $("devices").querySelectorAll("li button, #end-others")) button.disabled = locked;
 }
 
-const problem = ({ status, body }) => (status ? refusal(status, body.reason) : "The server cannot be reached.");
+const problem = ({ status, body }) => (status ? refusal(status, body.reason) : unreachable);
 
 function showDevices(list) {
   list.sort((a, b) => b.here - a.here);

@@ -18,34 +18,22 @@ export function say(id, text) {
   $(id).hidden = !text;
 }
 
+// note says something about the composer. Said twice, it is announced twice.
+export function note(text) {
+  $("composer-note").replaceChildren(text);
+}
+
 export function showUser(user) {
   $("me").textContent = user;
   dress($("my-avatar"), user);
 }
 
+// showState shows the connection. The button to send stays where it is, and keeps the focus.
 export function showState(state, text) {
   $("state").dataset.state = state;
-  $("state-text").textContent = text;
+  if ($("state-text").textContent !== text) $("state-text").textContent = text;
   $("state").title = text;
-  $("composer").querySelector("button").disabled = state !== "connected";
-}
-
-export function showRooms(rooms, current, onJoin) {
-  $("rooms").replaceChildren(...rooms.map((name) => {
-    const button = element("button", "", name);
-    button.type = "button";
-    mark(button, name === current);
-    button.addEventListener("click", () => onJoin(name));
-    const item = document.createElement("li");
-    item.append(button);
-    return item;
-  }));
-  mark($("sealed-room"), $("sealed-room").textContent === current);
-}
-
-function mark(button, current) {
-  if (current) button.setAttribute("aria-current", "true");
-  else button.removeAttribute("aria-current");
+  $("composer").querySelector("button").setAttribute("aria-disabled", state !== "connected");
 }
 
 export function showPeople(people, me) {
@@ -56,43 +44,75 @@ export function showPeople(people, me) {
   }));
 }
 
-export function showRoom(name, history, sealed = false) {
+// enterRoom shows a room before its messages are known.
+export function enterRoom(name, sealed) {
   $("room-name").textContent = name;
   $("chat").classList.toggle("is-sealed", sealed);
   $("sealed").hidden = !sealed;
-  $("text").placeholder = `Message #${name}`;
-  document.title = `#${name} – Chat`;
+  $("text").placeholder = name && `Message #${name}`;
+  document.title = name ? `#${name} – Chat` : "Chat";
   last = null;
   $("messages").replaceChildren();
-  for (const post of history) append(post);
-  $("empty").hidden = history.length > 0;
+  $("messages").setAttribute("aria-live", "off"); // what was said before is not announced
+  $("empty").hidden = true;
   toEnd();
 }
 
+// addHistory adds the messages that are not shown yet: after a reconnect those of the meantime. It
+// returns them.
+export function addHistory(history) {
+  const shown = new Set([...$("messages").children].map((item) => item.dataset.key));
+  const fresh = history.filter((post) => !shown.has(keyOf(post)));
+  for (const post of fresh) append(post);
+  $("empty").hidden = shown.size + fresh.length > 0;
+  settle(shown.size > 0 && fresh.length > 0);
+  requestAnimationFrame(() => $("messages").setAttribute("aria-live", "polite"));
+  return fresh;
+}
+
 export function addMessage(post) {
-  const follow = atEnd();
   $("empty").hidden = true;
   append(post);
-  if (follow) toEnd();
-  else $("newer").hidden = false;
+  settle(true);
+}
+
+// following is whether the end of the messages is in view, and is to stay there.
+let following = true;
+
+export function watchScroll() {
+  $("scroller").addEventListener("scroll", () => {
+    const s = $("scroller");
+    following = s.scrollHeight - s.scrollTop - s.clientHeight < 60;
+    if (following) $("newer").hidden = true;
+  });
+  new ResizeObserver(() => following && toEnd()).observe($("scroller"));
+  $("newer").addEventListener("click", () => {
+    toEnd();
+    $("scroller").focus();
+  });
 }
 
 export function toEnd() {
+  following = true;
   $("scroller").scrollTop = $("scroller").scrollHeight;
   $("newer").hidden = true;
 }
 
-export function atEnd() {
-  const s = $("scroller");
-  return s.scrollHeight - s.scrollTop - s.clientHeight < 60;
+// settle shows the end if it was in view, or says that there is something new.
+function settle(news) {
+  if (following) toEnd();
+  else if (news) $("newer").hidden = false;
 }
+
+// keyOf tells messages apart. A server without its memory counts from 1 again.
+const keyOf = ({ id, at }) => `${id} ${at}`;
 
 let last = null;
 
 function append(post) {
   const at = new Date(post.at);
   const item = element("li", "message");
-  item.dataset.id = post.id;
+  item.dataset.key = keyOf(post);
   if (last?.from === post.from && at - last.at < together) item.classList.add("again");
   last = { from: post.from, at };
   const head = element("div", "head");

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+)
+
+// On a path that has died nothing that was typed is lost, and the user learns of it, although the
+// browser reports an open socket and a network.
+func TestDeadPath(t *testing.T) {
+	t.Parallel()
+	r, s := startRelay(t)
+	page := newTab(t, chromium(t))
+	page.run(chromedp.Navigate(r.origin))
+	page.signIn("alice", s.password)
+	page.say("before")
+	page.waitMessage("alice", "before")
+	r.stall(true)
+	page.say("into the dark")
+	page.waitFor(`document.querySelector("#pending").innerText.includes("into the dark")`)
+	page.waitFor(`document.querySelector("#state").dataset.state !== "connected"`)
+	page.waitFor(`document.querySelector("#pending").innerText.includes("May not have arrived")`)
+	page.say("later")
+	page.waitFor(`document.querySelector("#composer-note").textContent.includes("Not sent")`)
+	if got := page.typed(); got != "later" {
+		t.Errorf("the composer has %q, want what was typed", got)
+	}
+	r.stall(false)
+	page.waitConnected()
+	// The message that waited on the path arrives now, or the user sends it again.
+	page.waitFor(`(() => {
+		const shown = [...document.querySelectorAll(".message .body")].some((b) => b.textContent === "into the dark");
+		if (!shown) document.querySelector("#pending button")?.click();
+		return shown && document.querySelector("#pending").childElementCount === 0;
+	})()`)
+}
+
+// While the browser has no network, the page says so at both places, and keeps what is typed.
+func TestOfflineKeepsTheText(t *testing.T) {
+	t.Parallel()
+	s := startSite(t, generous)
+	page := newTab(t, chromium(t))
+	page.run(chromedp.Navigate(s.origin))
+	page.signIn("alice", s.password)
+	page.network(true)
+	page.waitBanner("You are offline.", "What you type stays here.")
+	page.waitFor(`document.querySelector("#state-text").textContent === "Offline"`)
+	page.say("for later")
+	page.waitFor(`document.querySelector("#composer-note").textContent.includes("Not sent")`)
+	if got := page.typed(); got != "for later" {
+		t.Errorf("the composer has %q, want what was typed", got)
+	}
+	page.network(false)
+	page.waitConnected()
+	page.run(chromedp.SendKeys(chromedp.CSS("#text"), "\r"))
+	page.waitMessage("alice", "for later")
+}
+
+// A reconnect leaves the focus and the place in the messages as they are, and adds what was said in
+// the meantime.
+func TestReconnectKeepsThePlace(t *testing.T) {
+	t.Parallel()
+	s := startSite(t, generous)
+	page := newTab(t, chromium(t))
+	page.run(chromedp.Navigate(s.origin))
+	page.signIn("alice", s.password)
+	for i := range 40 {
+		s.hub.deliver(said{"said", "lobby", post{From: "bob", At: time.Now(), Text: fmt.Sprint("line ", i)}})
+	}
+	page.waitMessage("bob", "line 39")
+	page.typeText("half a sentence")
+	page.value(`(document.querySelector("#scroller").scrollTop = 300, document.querySelector("#account").focus(), "")`)
+	old := s.hub.rooms[0].history
+	s.stop(t)
+	page.waitBanner("Reconnecting in ")
+	s.restart(t)
+	s.hub.rooms[0].history = append(old, post{41, "bob", time.Now(), "in the meantime"})
+	page.value(`(document.querySelector("#account").focus(), "")`)
+	page.waitConnected()
+	page.waitMessage("bob", "in the meantime")
+	got := page.value(`JSON.stringify([document.activeElement.id, document.querySelector("#scroller").scrollTop,
+		document.querySelectorAll(".message").length, document.querySelector("#text").value, document.querySelector("#newer").hidden])`)
+	if want := `["account",300,41,"half a sentence",false]`; got != want {
+		t.Errorf("after the reconnect %s, want %s", got, want)
+	}
+}
+
+// A sign-out ends for the page within seconds, whether or not the server answers. The page is empty
+// then, and says that the session has not ended; once the server is there, it ends.
+func TestSignOutWithoutServer(t *testing.T) {
+	t.Parallel()
+	r, s := startRelay(t)
+	page := newTab(t, chromium(t))
+	page.run(chromedp.Navigate(r.origin))
+	page.signIn("alice", s.password)
+	page.say("something private")
+	page.waitMessage("alice", "something private")
+	page.typeText("a draft")
+	r.stall(true)
+	page.run(chromedp.Click(chromedp.CSS("#sign-out")))
+	page.waitFor(`document.querySelector("#notice").textContent.startsWith("The server cannot be reached.")`)
+	page.waitFor(`document.querySelector("#notice").textContent.includes("your session has not ended")`)
+	if got := page.value(`document.body.textContent + document.querySelector("#text").value`); strings.Contains(got, "something private") || strings.Contains(got, "a draft") {
+		t.Errorf("the page still has %q", got)
+	}
+	page.picture("sign-out-without-server")
+	r.stall(false)
+	page.run(chromedp.Click(chromedp.CSS("#sign-out-again")))
+	page.waitFor(`document.querySelector("#notice").textContent === "You are signed out."`)
+	page.waitFor(`document.querySelector("#sign-out-again").hidden`)
+	page.run(chromedp.Reload(), chromedp.WaitVisible(chromedp.CSS("#user")))
+}

@@ -1,0 +1,33 @@
+// The other tabs of this browser have the same session. To sign all others out, the server gives
+// the session another cookie, and closes what was opened with the old one: the sockets of every
+// tab, which then dial again.
+
+const channel = new BroadcastChannel("session");
+
+let renewing = false; // the session is getting a new cookie
+let on = () => {};
+
+export const isRenewing = () => renewing;
+
+// start has changed called when a renewal begins, is done or has failed.
+export function start(changed) {
+  on = changed;
+}
+
+channel.addEventListener("message", ({ data }) => {
+  renewing = data === "begins";
+  on(data);
+});
+
+// renew does something that gives the session a new cookie.
+export async function renew(act) {
+  const tell = (state) => {
+    channel.postMessage(state);
+    renewing = state === "begins";
+    on(state);
+  };
+  tell("begins");
+  const answer = await act();
+  tell(answer.ok ? "done" : "failed");
+  return answer;
+}
