@@ -9,7 +9,7 @@ import (
 // typed is the text in the composer.
 func (b *tab) typed() string {
 	b.t.Helper()
-	return b.value(`document.querySelector("#text").value`)
+	return b.value(`document.querySelector("#text").value.trim()`) // the driver types a line break after its Enter
 }
 
 func (b *tab) typeText(text string) {
