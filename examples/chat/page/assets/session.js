@@ -47,6 +47,7 @@ async function signOut() {
   if (owed) {
     const why = answer.status ? refusal(answer.status, answer.body.reason) : unreachable;
     hooks.leave(`${why} This page is empty now: messages, drafts and connection are gone. But your session has not ended, and its cookie is still in this browser. Do not leave it to others before the sign-out has reached the server.`);
+    $("sign-out-again").focus();
   } else if (answer.status === 401 || left) {
     hooks.leave("You are signed out.");
   } else {
