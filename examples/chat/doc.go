@@ -13,7 +13,7 @@
 //	go run ./examples/chat -behind 127.0.0.1 -origin https://app.example
 //
 // With -state its sessions, passwords and keys outlast the process. The file has mode 0600, since
-// passwords and keys are derived from what it holds:
+// passwords and keys are derived from its contents:
 //
 //	go run ./examples/chat -state chat.state
 //

@@ -14,7 +14,7 @@ import (
 	"github.com/securews/securews/session"
 )
 
-// stateFile is the file of -state: what has to outlast a restart of one process. It has the
+// stateFile is the file of -state: the state of one process that outlasts a restart. It has the
 // secret, so its mode is 0600.
 type stateFile struct{ db *bolt.DB }
 

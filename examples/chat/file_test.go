@@ -44,7 +44,7 @@ func TestStateFileIsForItsOwnerAlone(t *testing.T) {
 	}
 }
 
-// With -state a killed process loses nobody: the page reconnects with its session, and a member
+// With -state a killed process keeps its sessions: the page reconnects with its session, and a member
 // who was removed stays removed.
 func TestKilledWithState(t *testing.T) {
 	t.Parallel()

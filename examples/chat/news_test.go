@@ -2,7 +2,7 @@ package main
 
 import "testing"
 
-// A client learns that something was said in a room where it is not: once, until it has been there.
+// A client learns once that something was said in another room, until it has been there.
 func TestNewsOfOtherRooms(t *testing.T) {
 	h, v := newHub(), newVault()
 	h.beside, v.beside = v, h

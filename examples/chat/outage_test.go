@@ -9,7 +9,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// On a path that has died nothing that was typed is lost, and the user learns of it, although the
+// On a path that has died no typed text is lost, and the user learns of it, although the
 // browser reports an open socket and a network.
 func TestDeadPath(t *testing.T) {
 	t.Parallel()
@@ -60,7 +60,7 @@ func TestOfflineKeepsTheText(t *testing.T) {
 	page.waitMessage("alice", "for later")
 }
 
-// A reconnect leaves the focus and the place in the messages as they are, and adds what was said in
+// A reconnect leaves the focus and the place in the messages as they are, and adds the messages of
 // the meantime.
 func TestReconnectKeepsThePlace(t *testing.T) {
 	t.Parallel()
