@@ -38,7 +38,8 @@ func TestDrafts(t *testing.T) {
 		{"random", ""},
 	} {
 		// The draft changes with the click, before there is a connection to the other room.
-		if got := page.value(`(document.querySelector("button[data-room=%s]").click(), document.querySelector("#text").value)`, step.room); got != step.draft {
+		got := page.value(`(document.querySelector("button[data-room=%s]").click(), document.querySelector("#text").value)`, step.room)
+		if got != step.draft {
 			t.Errorf("in %s the composer has %q, want %q", step.room, got, step.draft)
 		}
 		page.waitIn(step.room)

@@ -51,12 +51,14 @@ func TestNarrow(t *testing.T) {
 	t.Parallel()
 	s := startSite(t, generous)
 	page := s.crowded(t)
-	const wide = `[...document.querySelectorAll("body *")].filter((e) => e.checkVisibility() && !e.closest(".hidden, .again") && (e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflowX === "auto" ||
+	const wide = `[...document.querySelectorAll("body *")].filter((e) => e.checkVisibility() && !e.closest(".hidden, .again") &&
+		(e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflowX === "auto" ||
 		e.getBoundingClientRect().right > innerWidth + 1)).map((e) => e.tagName + "." + e.className + "#" + e.id)`
 	for _, size := range []struct{ width, height int64 }{{320, 640}, {320, 256}, {390, 844}, {768, 1024}, {1440, 900}} {
 		name := fmt.Sprintf("%dx%d", size.width, size.height)
 		page.run(chromedp.EmulateViewport(size.width, size.height))
-		if got := page.strings(`["sideways " + (document.documentElement.scrollWidth > innerWidth), ...` + wide + `]`); len(got) != 1 || got[0] != "sideways false" {
+		got := page.strings(`["sideways " + (document.documentElement.scrollWidth > innerWidth), ...` + wide + `]`)
+		if len(got) != 1 || got[0] != "sideways false" {
 			t.Errorf("%s: %q", name, got)
 		}
 		page.picture("chat-" + name)
@@ -65,7 +67,8 @@ func TestNarrow(t *testing.T) {
 			t.Errorf("%s: the button for the rooms is shown: %v", name, narrow)
 		}
 		if narrow {
-			page.run(chromedp.Click(chromedp.CSS("#side-toggle")), chromedp.WaitVisible(chromedp.CSS("#new-room")), chromedp.WaitVisible(chromedp.CSS("#people")))
+			page.run(chromedp.Click(chromedp.CSS("#side-toggle")))
+			page.run(chromedp.WaitVisible(chromedp.CSS("#new-room")), chromedp.WaitVisible(chromedp.CSS("#people")))
 			if got := page.strings(wide); len(got) != 0 {
 				t.Errorf("%s, with the rooms: %q", name, got)
 			}
@@ -111,7 +114,8 @@ const contrasts = `(() => {
 	const all = (state) => {
 		for (const e of document.querySelectorAll("body *")) {
 			if (e.closest(":disabled, [aria-disabled=true], .hidden")) continue;
-			if ([...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()) || /text|countdown|notice|error|note|empty/.test(e.id)) look(e, null, state);
+			const filled = [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
+			if (filled || /text|countdown|notice|error|note|empty/.test(e.id)) look(e, null, state);
 			if (e.placeholder) look(e, "::placeholder", state);
 		}
 	};
@@ -201,7 +205,8 @@ func (b *tab) tabTo(condition string) {
 		got := b.strings(`((e) => {
 			const name = e.getAttribute("aria-label") || e.labels?.[0]?.textContent || e.innerText || e.title;
 			const ring = getComputedStyle(e);
-			return [String(` + condition + `), e.tagName + "#" + e.id, name ? "" : "has no name", e === document.body || ring.outlineStyle !== "none" ? "" : "shows no focus"];
+			const shown = e === document.body || ring.outlineStyle !== "none";
+			return [String(` + condition + `), e.tagName + "#" + e.id, name ? "" : "has no name", shown ? "" : "shows no focus"];
 		})(document.activeElement)`)
 		if got[2] != "" && got[1] != "BODY#" || got[3] != "" {
 			b.t.Errorf("%s %s %s", got[1], got[2], got[3])

@@ -54,7 +54,9 @@ func TestKilledWithState(t *testing.T) {
 	page := newTab(t, ctx)
 	page.run(chromedp.Navigate(p.origin))
 	page.signIn("alice", p.passwords["alice"])
-	page.value(`fetch("/api/members/bob", { method: "PUT", body: '{"member":false}', headers: { "Content-Type": "application/json" } }).then((a) => String(a.status))`)
+	page.value(`fetch("/api/members/bob", {
+		method: "PUT", body: '{"member":false}', headers: { "Content-Type": "application/json" },
+	}).then((answer) => String(answer.status))`)
 	_ = p.cmd.Process.Kill()
 	<-p.exited
 	page.waitBanner("Reconnecting")

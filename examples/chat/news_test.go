@@ -21,7 +21,10 @@ func TestNewsOfOtherRooms(t *testing.T) {
 		{does: "alice speaks again", do: func() { h.say(a, "two") }},
 		{does: "bob visits the lobby", do: func() { h.join(b, "lobby"); h.join(b, "random") }},
 		{does: "alice speaks after his visit", do: func() { h.say(a, "three") }, rooms: []string{"lobby"}},
-		{does: "something is said in the sealed room", do: func() { v.deliver(said{"said", sealedRoom, post{From: "carol"}}) }, rooms: []string{sealedRoom}, vault: 1},
+		{
+			does: "carol speaks in the sealed room", do: func() { v.deliver(said{"said", sealedRoom, post{From: "carol"}}) },
+			rooms: []string{sealedRoom}, vault: 1,
+		},
 	} {
 		bob.events, sealed.events = nil, nil
 		step.do()

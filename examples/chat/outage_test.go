@@ -104,7 +104,8 @@ func TestSignOutWithoutServer(t *testing.T) {
 	page.run(chromedp.Click(chromedp.CSS("#sign-out")))
 	page.waitFor(`document.querySelector("#notice").textContent.startsWith("The server cannot be reached.")`)
 	page.waitFor(`document.querySelector("#notice").textContent.includes("your session has not ended")`)
-	if got := page.value(`document.body.textContent + document.querySelector("#text").value`); strings.Contains(got, "something private") || strings.Contains(got, "a draft") {
+	got := page.value(`document.body.textContent + document.querySelector("#text").value`)
+	if strings.Contains(got, "something private") || strings.Contains(got, "a draft") {
 		t.Errorf("the page still has %q", got)
 	}
 	page.picture("sign-out-without-server")

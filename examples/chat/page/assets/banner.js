@@ -50,4 +50,5 @@ export function trying() {
   withdraw(true);
 }
 
-export const offline = () => put("You are offline. The chat reconnects when the network is back. What you type stays here.", { tone: "wait" });
+export const offline = () =>
+  put("You are offline. The chat reconnects when the network is back. What you type stays here.", { tone: "wait" });

@@ -7,6 +7,9 @@ import { say } from "./view.js";
 
 const $ = (id) => document.getElementById(id);
 
+const notEnded = "This page is empty now: messages, drafts and connection are gone. But your session has not ended, " +
+  "and its cookie is still in this browser. Do not leave it to others before the sign-out has reached the server.";
+
 const patience = 2_000; // milliseconds for the server to close the socket after it has ended the session
 
 let hooks = {}; // enter(user); leave(why) erases and shows the card; isOver() tells whether that was done
@@ -46,7 +49,7 @@ async function signOut() {
   owes(!answer.ok && answer.status !== 401);
   if (owed) {
     const why = answer.status ? refusal(answer.status, answer.body.reason) : unreachable;
-    hooks.leave(`${why} This page is empty now: messages, drafts and connection are gone. But your session has not ended, and its cookie is still in this browser. Do not leave it to others before the sign-out has reached the server.`);
+    hooks.leave(`${why} ${notEnded}`);
     $("sign-out-again").focus();
   } else if (answer.status === 401 || left) {
     hooks.leave("You are signed out.");
