@@ -29,6 +29,7 @@ type app struct {
 	page     *page
 	sockets  sockets
 	registry *live.Registry // of all sockets
+	storm    *storm         // nil: this program does not restart itself
 	stop     func()         // following other nodes
 }
 
@@ -125,6 +126,11 @@ func (a *app) routes() http.Handler {
 			r.Delete("/api/devices", a.endOthers)
 			r.Delete("/api/devices/{id}", a.endDevice)
 			r.Delete("/api/connections/{id}", a.endConnection)
+			r.Get("/api/connections", a.listConnections)
+			if a.storm != nil {
+				r.With(adminsOnly).Post("/api/storm", a.storm.start)
+				r.With(adminsOnly).Get("/api/storm", a.storm.serveReport)
+			}
 			r.With(adminsOnly).Get("/api/members", a.listMembers)
 			r.With(adminsOnly).Put("/api/members/{name}", a.setMember)
 		})

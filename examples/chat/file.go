@@ -10,6 +10,7 @@ import (
 
 	"github.com/alexedwards/scs/v2"
 	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/securews/securews/session"
 )
@@ -35,7 +36,7 @@ func openFile(path string) (*stateFile, error) {
 		return nil, fmt.Errorf("-state %s: other users may read it (mode %#o): chmod 600", path, info.Mode().Perm())
 	}
 	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: fileWait})
-	if errors.Is(err, bolt.ErrTimeout) {
+	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, fmt.Errorf("-state %s: another process uses it: stop that one, or name another file", path)
 	}
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/securews/securews/examples/localcert"
 	"github.com/securews/securews/middleware"
+	"github.com/securews/securews/session"
 )
 
 func main() {
@@ -60,38 +61,73 @@ func run(o options, out io.Writer, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	a, err := o.newApp(origins, people, st, log)
+	sessions, err := newSessions(origins, st, log)
 	if err != nil {
 		return err
 	}
-	defer a.stop()
+	restarts, err := o.newStorm(origins[0], cert, log)
+	if err != nil {
+		return err
+	}
+	said := func() { announce(out, o, origins[0], passwords, cert, listener.Addr()) }
+	for {
+		a, err := o.newApp(origins, people, sessions, st, restarts, log)
+		if err != nil {
+			return err
+		}
+		again, err := o.serveUntil(a, cert, listener, said, signals)
+		a.stop()
+		if err != nil || !again {
+			return err
+		}
+		if listener, err = net.Listen("tcp", listener.Addr().String()); err != nil {
+			return err
+		}
+		said = func() {}
+	}
+}
+
+// serveUntil serves until a signal comes, or a storm asks for a restart.
+func (o options) serveUntil(
+	a *app, cert tls.Certificate, listener net.Listener, serving func(), signals <-chan os.Signal,
+) (again bool, err error) {
 	srv := middleware.NewServer(o.addr, a.routes())
 	srv.TLSConfig.Certificates = []tls.Certificate{cert}
 	served := make(chan error, 1)
 	go func() { served <- o.serve(srv, listener) }()
-	announce(out, o, origins[0], passwords, cert, listener.Addr())
-
+	serving()
 	select {
 	case err := <-served:
-		return err
+		return false, err
 	case s := <-signals:
-		log.Info("stopping", "signal", s.String(), "within", o.drain)
+		a.log.Info("stopping", "signal", s.String(), "within", o.drain)
+		a.shutDown(srv, o.drain, signals)
+		return false, nil
+	case <-a.storm.asked():
+		ctx, cancel := context.WithTimeout(context.Background(), stormDrain)
+		defer cancel()
+		if err := a.registry.Shutdown(ctx, srv); err != nil {
+			a.log.Warn("restarting", "error", err)
+		}
+		return true, nil
 	}
-	a.shutDown(srv, o.drain, signals)
-	return nil
 }
 
 // newApp returns the app of the command line.
-func (o options) newApp(origins []string, people *accounts, st state, log *slog.Logger) (*app, error) {
+func (o options) newApp(
+	origins []string, people *accounts, sessions *session.Manager, st state, restarts *storm, log *slog.Logger,
+) (*app, error) {
 	proxies, err := o.proxies()
 	if err != nil {
 		return nil, err
 	}
-	sessions, err := newSessions(origins, st, log)
-	if err != nil {
-		return nil, err
+	a, err := newApp(origins, proxies, people, sessions, st, o.limits, log)
+	if err == nil && restarts != nil {
+		a.storm = restarts
+		a.page.storm = true
+		restarts.app.Store(a)
 	}
-	return newApp(origins, proxies, people, sessions, st, o.limits, log)
+	return a, err
 }
 
 // certificate loads the given certificate, or creates one for this machine. Behind a proxy

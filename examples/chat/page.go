@@ -23,6 +23,7 @@ type page struct {
 	assets   fs.FS
 	prefix   string // "/assets/" and a hash of everything under it
 	headers  *middleware.Headers
+	storm    bool                                // the page may offer one
 	visitor  func(r *http.Request) (user string) // "" without a signed-in user
 }
 
@@ -43,7 +44,7 @@ func newPage(visitor func(*http.Request) string) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &page{document, assets, "/assets/" + version, headers, visitor}, nil
+	return &page{document: document, assets: assets, prefix: "/assets/" + version, headers: headers, visitor: visitor}, nil
 }
 
 // pagePolicy permits scripts and styles with this response's nonce, and images and
@@ -65,10 +66,11 @@ func (p *page) serveDocument(w http.ResponseWriter, r *http.Request) {
 	err := p.document.Execute(&b, struct {
 		Nonce, Assets, User               string
 		Subprotocol, Audience, SealedRoom string
+		Storm                             bool
 		ImportMap                         template.HTML
 	}{
 		middleware.Nonce(r.Context()), p.prefix, p.visitor(r),
-		subprotocol, audience, sealedRoom,
+		subprotocol, audience, sealedRoom, p.storm,
 		// The client module, by name, with integrity values. It is HTML, because
 		// html/template treats the content of a script of this type as text.
 		browser.ImportMap(),

@@ -25,5 +25,8 @@ export const devices = () => call("GET", "/api/devices");
 export const endDevice = (id) => call("DELETE", `/api/devices/${encodeURIComponent(id)}`);
 export const endOthers = () => call("DELETE", "/api/devices");
 export const endConnection = (id) => call("DELETE", `/api/connections/${encodeURIComponent(id)}`);
+export const connections = () => call("GET", "/api/connections");
+export const startStorm = () => call("POST", "/api/storm");
+export const storm = () => call("GET", "/api/storm");
 export const members = () => call("GET", "/api/members");
 export const setMember = (name, member) => call("PUT", `/api/members/${encodeURIComponent(name)}`, { member });

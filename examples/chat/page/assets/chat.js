@@ -3,14 +3,16 @@
 import * as api from "./api.js";
 import * as banner from "./banner.js";
 import { isIdle, meaning, unable, unreachable } from "./closing.js";
-import { open } from "./connection.js";
+import { open, write } from "./connection.js";
 import * as devices from "./devices.js";
 import * as drafts from "./drafts.js";
+import * as panel from "./panel.js";
 import * as pending from "./pending.js";
 import * as rooms from "./rooms.js";
 import * as session from "./session.js";
 import * as tabs from "./tabs.js";
 import * as view from "./view.js";
+import * as wire from "./wire.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -27,6 +29,7 @@ let client = null;
 function enter(name) {
   user = name;
   view.showUser(user);
+  panel.enter(user);
   view.say("notice", "");
   view.show("chat");
   show(sessionStorage.getItem("room") ?? firstRoom);
@@ -41,11 +44,12 @@ function leave(why) {
   names = [];
   devices.close();
   hangUp();
-  for (const part of [drafts, pending, rooms]) part.forget();
+  for (const part of [drafts, pending, rooms, wire]) part.forget();
   sessionStorage.removeItem("room");
   view.enterRoom("", false);
   view.showPeople([], "");
   view.showUser("");
+  panel.enter("");
   $("new-room-form").reset();
   view.say("notice", why);
   view.show("sign-in");
@@ -90,7 +94,11 @@ async function dial() {
   }
   client = mine;
   mine.addEventListener("state", ({ detail }) => mine === client && changed(detail));
-  mine.addEventListener("message", ({ data }) => mine === client && heard(JSON.parse(data)));
+  mine.addEventListener("message", ({ data }) => {
+    if (mine !== client) return;
+    wire.plain("in", data);
+    heard(JSON.parse(data));
+  });
   mine.addEventListener("undelivered", () => mine === client && pending.doubt());
 }
 
@@ -98,6 +106,7 @@ function changed({ state, ending, delay, renewed }) {
   if (renewed) return; // the room is joined already
   here = "";
   if (state === "waiting" || state === "closed") pending.doubt();
+  if (ending?.code && state !== "connecting") tellEnd(ending);
   switch (state) {
     case "connecting":
       view.showState("connecting", "Connecting…");
@@ -114,6 +123,13 @@ function changed({ state, ending, delay, renewed }) {
       else if (ending.next === "sign-in") leave(meaning(ending));
       else banner.over(meaning(ending));
   }
+}
+
+// tellEnd shows an end in the panels of all tabs.
+function tellEnd({ code, reason }) {
+  const text = `${code} ${reason}`.trim();
+  panel.ended("This tab", text, Date.now());
+  tabs.end(text, Date.now());
 }
 
 // showConnection shows that there is one, if there is also a network.
@@ -186,7 +202,7 @@ function join(name) {
   show(name);
   here = "";
   if (redial) dial();
-  else if (client?.state === "open") client.send(JSON.stringify({ type: "join", room: name }));
+  else if (client?.state === "open") client.send(write({ type: "join", room: name }));
   showConnection(redial || client?.state === "open" ? "connecting" : "waiting");
 }
 
@@ -194,7 +210,7 @@ tabs.start((state) => {
   if (!user || state === "begins") return;
   if (state === "done") dial();
   else if (client?.state === "closed") leave("You are signed out.");
-});
+}, (text, at) => panel.ended("Another tab", text, at));
 
 window.addEventListener("offline", () => {
   banner.offline();
@@ -210,6 +226,7 @@ window.addEventListener("online", () => {
 session.start({ enter, leave, isOver: () => !user });
 devices.start({ endOthers: () => tabs.renew(api.endOthers), gone: () => leave("You are signed out.") });
 view.watchScroll();
+panel.start();
 
 $("new-room-form").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -219,7 +236,7 @@ $("new-room-form").addEventListener("submit", (event) => {
 
 // send returns whether the text is on its way. If not, it stays where it is.
 function send(text) {
-  if (!canSend() || !client.send(JSON.stringify({ type: "say", text }))) {
+  if (!canSend() || !client.send(write({ type: "say", text }))) {
     view.note("Not sent, there is no connection now. The text stays here.");
     return false;
   }

@@ -6,15 +6,25 @@ const channel = new BroadcastChannel("session");
 
 let renewing = false; // the session is getting a new cookie
 let on = () => {};
+let onEnd = () => {};
 
 export const isRenewing = () => renewing;
 
-// start has changed called when a renewal begins, is done or has failed.
-export function start(changed) {
+// start has changed called when a renewal begins, is done or has failed, and ended with the end of
+// a connection of another tab.
+export function start(changed, ended) {
   on = changed;
+  onEnd = ended;
 }
 
+// end tells the other tabs how a connection of this one ended.
+export const end = (text, at) => channel.postMessage({ text, at });
+
 channel.addEventListener("message", ({ data }) => {
+  if (data.text) {
+    onEnd(data.text, data.at);
+    return;
+  }
   renewing = data === "begins";
   on(data);
 });
