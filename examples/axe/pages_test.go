@@ -14,7 +14,7 @@ import (
 	"github.com/securews/securews/internal/needed"
 )
 
-// views are what the pages show, each by the steps that lead there from the one before it.
+// views are the views of each page, in order: a step leads from one to the next.
 var views = []struct {
 	example string
 	views   []view
@@ -41,7 +41,10 @@ var views = []struct {
 			name: "offline", do: `document.querySelector("#devices-close").click(); dispatchEvent(new Event("offline"))`,
 			until: `document.querySelector("#banner").checkVisibility()`,
 		},
-		{name: "signed out", do: `document.querySelector("#sign-out").click()`, until: `document.querySelector("#notice").checkVisibility()`},
+		{
+			name: "signed out", do: `document.querySelector("#sign-out").click()`,
+			until: `document.querySelector("#notice").checkVisibility()`,
+		},
 	}},
 	{"feed", []view{{name: "the number", until: `/\d/.test(document.querySelector("#number").textContent)`}}},
 	{"upgraders", []view{
