@@ -51,28 +51,3 @@ func checkMessage(typ websocket.MessageType, p []byte) error {
 	}
 	return errMessageType
 }
-
-// Send queues a message and never waits. A peer that lets more than
-// Limits.QueueBytes or Limits.QueueMessages pile up is closed with 1013 `slow`, and
-// no other peer notices. Messages leave in the order of Send; p is copied. A message
-// that could never be queued is an error and changes nothing: one that Write refuses, or of
-// more than Limits.QueueBytes.
-//
-// The queue still goes out, while a write makes progress within Timeouts.Write, if the
-// connection ends in good order: Serve returns nil, or the code is 1000, 1001, 1012 or 4000 to
-// 4999. Any other ending drops it, and so does the loss of the credential while it goes out.
-func (c *Conn) Send(typ websocket.MessageType, p []byte) error {
-	if err := checkMessage(typ, p); err != nil {
-		return err
-	}
-	if err := c.ended(); err != nil {
-		return err
-	}
-	switch c.out.send(byte(typ), p) {
-	case tooLarge:
-		return fmt.Errorf("ws: send: %d bytes are more than Limits.QueueBytes, %d", len(p), c.rules.limits.QueueBytes)
-	case full:
-		return c.ended()
-	}
-	return nil
-}

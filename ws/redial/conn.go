@@ -13,8 +13,9 @@ import (
 )
 
 // Conn is one connection, for the time of its serve call. Read, ReadJSON and PushOnly
-// belong to one goroutine at a time; everything else is safe for concurrent use. After
-// serve has returned, every method that returns an error fails.
+// belong to one goroutine at a time; everything else is safe for concurrent use. Once the
+// connection has ended, which it does when serve returns, reads, writes and sends fail with the
+// cause, and Close changes nothing.
 //
 // As with [ws.Conn], serve must keep reading: the server's pings and its close frame are
 // processed only after the messages before them have been read.

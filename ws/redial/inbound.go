@@ -30,11 +30,6 @@ type inbound struct {
 	handed   atomic.Int64  // when it last did so, on the wire's clock
 }
 
-type message struct {
-	typ     websocket.MessageType
-	payload []byte
-}
-
 // begin makes the channels, for messages of at most so many bytes.
 func (in *inbound) begin(l *link, sealed bool, most int) {
 	in.link, in.sealed = l, sealed

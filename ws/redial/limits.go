@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/securews/securews/internal/defaults"
+	"github.com/securews/securews/internal/outqueue"
 	"github.com/securews/securews/internal/setting"
 )
 
@@ -18,6 +19,11 @@ type Limits struct {
 var defaultLimits = Limits{
 	Message: 1 << 20, Outgoing: defaults.Message,
 	QueueBytes: defaults.QueueBytes, QueueMessages: defaults.QueueMessages,
+}
+
+// queue returns how much may wait to be sent, and how much to be confirmed.
+func (l *Limits) queue() outqueue.Load {
+	return outqueue.Load{Messages: l.QueueMessages, Bytes: l.QueueBytes}
 }
 
 func (l *Limits) compile() error {

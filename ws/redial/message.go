@@ -13,6 +13,11 @@ import (
 // The message was not sent: the server would have ended the connection.
 var ErrTooBig = errors.New("redial: send: the message is too big for the server")
 
+type message struct {
+	typ     websocket.MessageType
+	payload []byte
+}
+
 var (
 	errMessageType = errors.New("redial: write: the type is neither text nor binary")
 	errTextNotUTF8 = errors.New("redial: write: text that is not UTF-8 (RFC 6455 §8.1)")

@@ -21,7 +21,7 @@ var (
 
 // queue holds the messages that were sent and not yet written, in order, across connections.
 type queue struct {
-	limits Limits
+	most outqueue.Load // that may wait
 
 	mu      sync.Mutex
 	waiting outqueue.Fifo[queued]
@@ -39,7 +39,9 @@ type queued struct {
 	only    *lifetime // of the only connection it may be sent over; nil: any
 }
 
-func newQueue(limits Limits) *queue { return &queue{limits: limits, more: make(chan struct{}, 1)} }
+func newQueue(limits Limits) *queue {
+	return &queue{most: limits.queue(), more: make(chan struct{}, 1)}
+}
 
 // put adds a message, with a copy of its payload, or returns the reason why it cannot be queued.
 func (q *queue) put(m queued) error {
@@ -51,11 +53,16 @@ func (q *queue) put(m queued) error {
 	m.payload = append([]byte(nil), m.payload...)
 	q.waiting.Push(m)
 	q.load.Add(len(m.payload))
+	signal(q.more)
+	return nil
+}
+
+// signal puts a token into a channel for one, unless it holds one.
+func signal(token chan struct{}) {
 	select {
-	case q.more <- struct{}{}:
+	case token <- struct{}{}:
 	default:
 	}
-	return nil
 }
 
 // check returns the reason why a message of n bytes cannot be queued now.
@@ -63,7 +70,7 @@ func (q *queue) check(n int) error {
 	switch {
 	case q.stopped:
 		return ErrStopped
-	case !q.load.Fits(n, outqueue.Load{Messages: q.limits.QueueMessages, Bytes: q.limits.QueueBytes}):
+	case !q.load.Fits(n, q.most):
 		return ErrQueueFull
 	}
 	return nil
@@ -75,7 +82,7 @@ func (q *queue) room(n int) (changed <-chan struct{}, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	err = q.check(n)
-	if err != ErrQueueFull || n > q.limits.QueueBytes {
+	if err != ErrQueueFull || n > q.most.Bytes {
 		return nil, err
 	}
 	if q.changed == nil {

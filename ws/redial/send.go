@@ -23,6 +23,23 @@ func (c *Client) Send(typ websocket.MessageType, p []byte) error {
 	return c.queue.put(queued{typ, p, nil})
 }
 
+// Send queues a message for this connection alone, behind the messages that are already
+// queued, and never waits; p is copied. If the connection ends first, the message is
+// reported to Config.OnUndelivered. The errors are those of [Client.Send], and the cause if the
+// connection has ended.
+func (c *Conn) Send(typ websocket.MessageType, p []byte) error {
+	if err := checkMessage(typ, p); err != nil {
+		return err
+	}
+	if err := c.link.ended(); err != nil {
+		return err
+	}
+	if err := checkSize(c.out.sizeOf(p), c.out.most); err != nil {
+		return err
+	}
+	return c.out.queue.put(queued{typ, p, &c.link.lifetime})
+}
+
 // BufferedAmount returns the bytes of the messages that wait to be sent.
 func (c *Client) BufferedAmount() int {
 	if c == nil || c.queue == nil {

@@ -1,43 +1,40 @@
 package redial
 
-import "sync"
+import (
+	"slices"
+	"sync"
+
+	"github.com/securews/securews/internal/outqueue"
+)
 
 // unconfirmed holds the queued messages that one connection has written, until a pong shows
 // that the server has read them: it answers a ping after the messages before it.
 type unconfirmed struct {
-	limits Limits
+	most outqueue.Load
 
-	mu    sync.Mutex
-	list  []queued
-	bytes int
-	base  int // messages confirmed before
+	mu        sync.Mutex
+	written   outqueue.Fifo[queued]
+	load      outqueue.Load // of written
+	confirmed int           // messages that have left written
 
-	begun chan struct{} // holds a token when list has become non-empty
+	begun chan struct{} // holds a token when written has become non-empty
 	full  chan struct{} // holds a token when the sender waits
-	room  chan struct{} // holds a token when list may have shrunk
+	room  chan struct{} // holds a token when messages may have left written
 }
 
 func newUnconfirmed(limits Limits) *unconfirmed {
 	return &unconfirmed{
-		limits: limits,
-		begun:  make(chan struct{}, 1), full: make(chan struct{}, 1), room: make(chan struct{}, 1),
-	}
-}
-
-// signal puts a token into a channel for one, unless it holds one.
-func signal(token chan struct{}) {
-	select {
-	case token <- struct{}{}:
-	default:
+		most:  limits.queue(),
+		begun: make(chan struct{}, 1), full: make(chan struct{}, 1), room: make(chan struct{}, 1),
 	}
 }
 
 func (u *unconfirmed) add(m queued) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.list = append(u.list, m)
-	u.bytes += len(m.payload)
-	if len(u.list) == 1 {
+	u.written.Push(m)
+	u.load.Add(len(m.payload))
+	if u.written.Len() == 1 {
 		signal(u.begun)
 	}
 }
@@ -46,31 +43,30 @@ func (u *unconfirmed) add(m queued) {
 func (u *unconfirmed) fits(n int) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return len(u.list) == 0 || len(u.list) < u.limits.QueueMessages && u.bytes+n <= u.limits.QueueBytes
+	return u.written.Len() == 0 || u.load.Fits(n, u.most)
 }
 
 // mark returns the position that the answer to a ping written from now on confirms.
 func (u *unconfirmed) mark() (position int, empty bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.base + len(u.list), len(u.list) == 0
+	return u.confirmed + u.written.Len(), u.written.Len() == 0
 }
 
 // confirm removes the messages before the position.
 func (u *unconfirmed) confirm(position int) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	for ; u.base < position; u.base++ {
-		u.bytes -= len(u.list[0].payload)
-		u.list[0] = queued{}
-		u.list = u.list[1:]
+	for ; u.confirmed < position; u.confirmed++ {
+		m, _ := u.written.Pop()
+		u.load.Remove(1, len(m.payload))
 	}
 	signal(u.room)
 }
 
-// rest returns the messages that are not confirmed.
+// rest removes and returns the messages that are not confirmed.
 func (u *unconfirmed) rest() []queued {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.list
+	return slices.Collect(u.written.All())
 }

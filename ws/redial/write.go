@@ -30,19 +30,3 @@ func (c *Conn) WriteJSON(v any) error {
 	}
 	return c.Write(websocket.MessageText, p)
 }
-
-// Send queues a message for this connection alone, behind the messages that are already
-// queued, and never waits; p is copied. If the connection ends first, the message is
-// reported to Config.OnUndelivered.
-func (c *Conn) Send(typ websocket.MessageType, p []byte) error {
-	if err := checkMessage(typ, p); err != nil {
-		return err
-	}
-	if err := c.link.ended(); err != nil {
-		return err
-	}
-	if err := checkSize(c.out.sizeOf(p), c.out.most); err != nil {
-		return err
-	}
-	return c.out.queue.put(queued{typ, p, &c.link.lifetime})
-}
