@@ -125,7 +125,8 @@ func TestSealedRouteKeepsItsRules(t *testing.T) {
 			if !errors.As(err, &end) || end.Code != tt.code || end.Reason != tt.reason {
 				t.Errorf("the client reads %v, want %d %s", err, tt.code, tt.reason)
 			}
-			if err := <-served; tt.validate != nil && !errors.As(err, &end) || end.Code != tt.code {
+			var own *ws.CloseError
+			if err := <-served; !errors.As(err, &own) || own.Code != tt.code {
 				t.Errorf("the application ended with %v, want %d", err, tt.code)
 			}
 		})
