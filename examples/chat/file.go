@@ -17,7 +17,10 @@ import (
 
 // stateFile is the file of -state: the state of one process that outlasts a restart. It has the
 // secret, so its mode is 0600.
-type stateFile struct{ db *bolt.DB }
+type stateFile struct {
+	db    *bolt.DB
+	swept time.Time // of expired sessions; for the transaction that writes
+}
 
 var (
 	secretBucket  = []byte("secret")
@@ -26,6 +29,9 @@ var (
 
 	seedKey = []byte("seed")
 )
+
+// sweepEvery is how often sessions that have expired are removed, when one is stored.
+const sweepEvery = time.Hour
 
 // fileWait is how long another process may take to release the file.
 const fileWait = 2 * time.Second
@@ -42,22 +48,27 @@ func openFile(path string) (*stateFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("-state %s: %w", path, err)
 	}
+	f := &stateFile{db: db}
 	err = db.Update(func(tx *bolt.Tx) error {
 		for _, name := range [][]byte{secretBucket, sessionBucket, barredBucket} {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return err
 			}
 		}
-		return sweep(tx.Bucket(sessionBucket), time.Now())
+		return f.sweep(tx.Bucket(sessionBucket), time.Now())
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("-state %s: %w", path, err), db.Close())
 	}
-	return &stateFile{db}, nil
+	return f, nil
 }
 
-// sweep removes the entries that have expired.
-func sweep(b *bolt.Bucket, now time.Time) error {
+// sweep removes the entries that have expired, if it is time to.
+func (f *stateFile) sweep(b *bolt.Bucket, now time.Time) error {
+	if now.Sub(f.swept) < sweepEvery {
+		return nil
+	}
+	f.swept = now
 	var gone [][]byte
 	err := b.ForEach(func(key, entry []byte) error {
 		if valueOf(entry, now) == nil {
@@ -87,7 +98,7 @@ func (f *stateFile) secret() (*secret, error) {
 
 // fileSessions is a store of sessions. An entry is its expiry in Unix nanoseconds, 8 bytes, and
 // the value.
-type fileSessions struct{ db *bolt.DB }
+type fileSessions struct{ *stateFile }
 
 var (
 	_ scs.IterableStore = fileSessions{}
@@ -116,7 +127,8 @@ func (s fileSessions) Find(key string) (value []byte, found bool, err error) {
 
 func (s fileSessions) Commit(key string, value []byte, expiry time.Time) error {
 	return s.db.Update(func(tx *bolt.Tx) error {
-		return tx.Bucket(sessionBucket).Put([]byte(key), entryOf(value, expiry))
+		b := tx.Bucket(sessionBucket)
+		return errors.Join(s.sweep(b, time.Now()), b.Put([]byte(key), entryOf(value, expiry)))
 	})
 }
 

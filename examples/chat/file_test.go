@@ -5,9 +5,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/chromedp/chromedp"
+	bolt "go.etcd.io/bbolt"
 
 	"github.com/securews/securews/middleware/storetest"
 )
@@ -19,7 +21,7 @@ func TestStateFileKeepsTheContractOfAStore(t *testing.T) {
 	}
 	defer func() { _ = f.db.Close() }()
 	f.db.NoSync = true // the kit writes thousands of entries
-	storetest.SessionStore(t, func(testing.TB) scs.Store { return fileSessions{f.db} })
+	storetest.SessionStore(t, func(testing.TB) scs.Store { return fileSessions{f} })
 }
 
 // The file has the secret that passwords are derived from.
@@ -42,6 +44,44 @@ func TestStateFileIsForItsOwnerAlone(t *testing.T) {
 	if _, err := openFile(path); err == nil || !strings.Contains(err.Error(), "chmod 600") {
 		t.Errorf("a file that others may read: %v", err)
 	}
+}
+
+// The file does not grow with each session that has expired, while the process runs.
+func TestStateFileForgetsWhatHasExpired(t *testing.T) {
+	f, err := openFile(filepath.Join(t.TempDir(), "state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.db.Close() }()
+	sessions := fileSessions{f}
+	now := time.Now()
+	for key, expiry := range map[string]time.Time{"expired": now.Add(-time.Second), "alive": now.Add(time.Hour)} {
+		if err := sessions.Commit(key, []byte("value"), expiry); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := sessionsIn(t, f); n != 2 {
+		t.Fatalf("%d entries before a sweep is due, want 2", n)
+	}
+	f.swept = now.Add(-sweepEvery)
+	if err := sessions.Commit("new", []byte("value"), now.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if n := sessionsIn(t, f); n != 2 {
+		t.Errorf("%d entries, want those of the 2 sessions that live", n)
+	}
+}
+
+// sessionsIn counts the entries, with those that have expired.
+func sessionsIn(t *testing.T, f *stateFile) (n int) {
+	t.Helper()
+	if err := f.db.View(func(tx *bolt.Tx) error {
+		n = tx.Bucket(sessionBucket).Stats().KeyN
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // With -state a killed process keeps its sessions: the page reconnects with its session, and a member

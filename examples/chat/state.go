@@ -65,7 +65,7 @@ func (st state) sessions() scs.Store {
 	case st.redis != nil:
 		return st.redis.Sessions()
 	case st.file != nil:
-		return fileSessions{st.file.db}
+		return fileSessions{st.file}
 	}
 	return nil
 }

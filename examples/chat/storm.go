@@ -38,8 +38,9 @@ type storm struct {
 	dial    *http.Client
 	log     *slog.Logger
 
-	mu     sync.Mutex
-	report stormReport
+	mu      sync.Mutex
+	running bool // run has not returned
+	report  stormReport
 }
 
 // stormReport is the answer of GET /api/storm.
@@ -85,19 +86,33 @@ func (s *storm) asked() <-chan struct{} {
 // start is POST /api/storm.
 func (s *storm) start(w http.ResponseWriter, r *http.Request) {
 	p, _ := middleware.FromContext(r.Context())
-	s.mu.Lock()
-	running := s.report.Phase != "" && s.report.Phase != "done" && s.report.Phase != "failed"
-	if !running {
-		s.report = stormReport{Phase: "opening", Sockets: stormSockets, Ends: map[string]int{}}
-	}
-	s.mu.Unlock()
-	if running {
+	if !s.begin() {
 		middleware.Refuse(w, r, &middleware.Refusal{Status: http.StatusConflict, Reason: "already_running"})
 		return
 	}
 	go s.run(p)
 	w.WriteHeader(http.StatusAccepted)
 }
+
+// begin starts a report; false if the sockets of the last storm are not closed.
+func (s *storm) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running {
+		return false
+	}
+	s.running, s.report = true, stormReport{Phase: "opening", Sockets: stormSockets, Ends: map[string]int{}}
+	return true
+}
+
+func (s *storm) finish() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.running = false
+}
+
+// over reports whether the report changes no more. It is called with mu held.
+func (s *storm) over() bool { return s.report.Phase == "done" || s.report.Phase == "failed" }
 
 // serveReport is GET /api/storm.
 func (s *storm) serveReport(w http.ResponseWriter, _ *http.Request) {
@@ -108,6 +123,7 @@ func (s *storm) serveReport(w http.ResponseWriter, _ *http.Request) {
 
 // run outlasts the request, and the server that got it.
 func (s *storm) run(p middleware.Principal) {
+	defer s.finish()
 	ctx, cancel := context.WithCancel(context.Background())
 	var all sync.WaitGroup
 	defer all.Wait()
@@ -141,28 +157,33 @@ func (s *storm) run(p middleware.Principal) {
 
 // newClient returns a client whose changes are counted.
 func (s *storm) newClient(source redial.Source) (*redial.Client, error) {
+	return redial.New(redial.Config{
+		URL: s.url, Subprotocols: []string{subprotocol}, Credential: source, HTTPClient: s.dial, OnState: s.counted(),
+	})
+}
+
+// counted returns a function that counts the changes of one client, until the storm is over.
+func (s *storm) counted() func(redial.State) {
 	var lost time.Time
 	open := false
-	return redial.New(redial.Config{
-		URL: s.url, Subprotocols: []string{subprotocol}, Credential: source, HTTPClient: s.dial,
-		OnState: func(state redial.State) {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			switch {
-			case state.Phase == redial.Open:
-				open = true
-				s.report.Open++
-				if !lost.IsZero() {
-					s.report.Back++
-					s.report.Longest = max(s.report.Longest, time.Since(lost).Milliseconds())
-				}
-			case open && (state.Phase == redial.Waiting || state.Phase == redial.Closed):
-				open, lost = false, time.Now()
-				s.report.Open--
-				s.report.Ends[endOf(state.Cause)]++
+	return func(state redial.State) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		switch {
+		case s.over(): // the sockets are being closed
+		case state.Phase == redial.Open:
+			open = true
+			s.report.Open++
+			if !lost.IsZero() {
+				s.report.Back++
+				s.report.Longest = max(s.report.Longest, time.Since(lost).Milliseconds())
 			}
-		},
-	})
+		case open && (state.Phase == redial.Waiting || state.Phase == redial.Closed):
+			open, lost = false, time.Now()
+			s.report.Open--
+			s.report.Ends[endOf(state.Cause)]++
+		}
+	}
 }
 
 // endOf returns code and reason of an end.
