@@ -9,7 +9,7 @@ import (
 )
 
 // The sockets of a storm stay for some seconds after its report is complete, and belong to no other
-// one: until they are closed there is no second storm, and the report does not change.
+// one: until they are closed no second storm begins, and the report does not change.
 func TestStormsDoNotOverlap(t *testing.T) {
 	for _, phase := range []string{"done", "failed"} {
 		s := &storm{url: "wss://127.0.0.1/socket", dial: http.DefaultClient}
@@ -30,7 +30,7 @@ func TestStormsDoNotOverlap(t *testing.T) {
 		}
 		s.finish()
 		if !s.begin() {
-			t.Errorf("%s: there is no other storm after the end of one", phase)
+			t.Errorf("%s: no other storm begins after the end of one", phase)
 		}
 	}
 }
