@@ -38,7 +38,7 @@ var (
 	ErrInvalid   = &CloseError{Code: 1008, Reason: "invalid"}   // Config.Validate refused a message, or ReadJSON cannot decode it
 	ErrTooBig    = &CloseError{Code: 1009, Reason: "too_big"}   // more than Limits.Message bytes or Limits.Frames frames
 	ErrInternal  = &CloseError{Code: 1011, Reason: "internal"}  // Serve failed or panicked
-	ErrDraining  = &CloseError{Code: 1012, Reason: "restart"}   // this node is going away
+	ErrDraining  = &CloseError{Code: 1012, Reason: "restart"}   // this process shuts down
 	ErrSlow      = &CloseError{Code: 1013, Reason: "slow"}      // the peer does not read its messages
 	ErrLater     = &CloseError{Code: 1013, Reason: "later"}     // the credential could not be checked for live.Timeouts.Stale
 )

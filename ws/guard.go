@@ -20,8 +20,8 @@ type guard struct {
 	failed   *CloseError
 }
 
-// takeOver sets the connection, and the bytes of it that are already read.
-func (g *guard) takeOver(conn net.Conn, early []byte, sealed bool) {
+// begin sets the connection, and the bytes of it that are already read.
+func (g *guard) begin(conn net.Conn, early []byte, sealed bool) {
 	g.Conn = conn
 	g.controls.rate, g.bytes.rate = &g.out.link.rules.controls, &g.out.link.rules.bytes
 	g.frames.pingsOwed = &g.out.pingsOwed

@@ -147,7 +147,7 @@ func (h *Handler) open(w http.ResponseWriter, r *http.Request, hs handshake) (_ 
 	if err != nil {
 		return nil, err
 	}
-	c.init(r, v)
+	c.prepare(r, v)
 	if err := h.bind(c, r, v, deadline); err != nil {
 		return nil, h.cfg.Auth.WithChallenge(err)
 	}

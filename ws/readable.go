@@ -83,7 +83,8 @@ func readsProblems(r *http.Request) bool {
 
 var errNoRoom = errors.New("ws: Limits.ReadableRefusals is reached")
 
-// complete is explain's [Handler.open].
+// complete is to explain as [Handler.open] is to serve: it upgrades, and every other way out gives
+// the place back.
 func (h *Handler) complete(w http.ResponseWriter, r *http.Request, cause *CloseError) (_ *Conn, err error) {
 	defer bounded.Contain(&err)
 	r = h.cfg.Auth.Stripped(r)
@@ -102,7 +103,7 @@ func (h *Handler) complete(w http.ResponseWriter, r *http.Request, cause *CloseE
 			c.abandon()
 		}
 	}()
-	c.init(r, nil)
+	c.prepare(r, nil)
 	c.out.end(cause)
 	if err := c.accept(w, r, h.limits); err != nil {
 		return nil, err

@@ -19,8 +19,8 @@ import (
 	"github.com/securews/securews/middleware"
 )
 
-// init makes the parts of a connection that it needs before the upgrade.
-func (c *Conn) init(r *http.Request, v *middleware.Voucher) {
+// prepare makes the parts of a connection that it needs before the upgrade.
+func (c *Conn) prepare(r *http.Request, v *middleware.Voucher) {
 	now := c.now()
 	c.times.lastByte.Store(now)
 	c.times.lastMessage.Store(now)
@@ -92,8 +92,8 @@ func (w *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	}
 	early, _ := rw.Reader.Peek(rw.Reader.Buffered())
 	c.ending.conn = conn
-	c.in.guard.takeOver(conn, early, strings.HasPrefix(c.subprotocol, SealedPrefix))
-	g, in := &c.in.guard, &c.in
+	in, g := &c.in, &c.in.guard
+	g.begin(conn, early, strings.HasPrefix(c.subprotocol, SealedPrefix))
 	in.buffered, in.discarded = *bufio.NewReaderSize(g, readAhead), *bufio.NewWriterSize(g, 16)
 	w.pair = bufio.ReadWriter{Reader: &in.buffered, Writer: &in.discarded}
 	boundUnsent(conn)

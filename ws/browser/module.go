@@ -23,7 +23,7 @@ const Root = "GET " + root
 
 const root = "/securews/"
 
-// Module is one of the two modules.
+// Module is one of the two modules. The methods of any other value panic.
 type Module int
 
 const (

@@ -1,4 +1,4 @@
-// Package wstest runs an [net/http.Server] and its WebSockets in memory, so that
+// Package wstest runs a [net/http.Server] and its WebSockets in memory, so that
 // testing/synctest can drive them in fake time: an hour of heartbeats takes
 // milliseconds, with TLS too.
 //
