@@ -19,6 +19,7 @@ func (b *tab) typeText(text string) {
 
 func (b *tab) enterRoom(room string) {
 	b.t.Helper()
+	b.waitFor(`document.querySelector("button[data-room=%s]") !== null`, room)
 	b.value(`document.querySelector("button[data-room=%s]").click(), ""`, room)
 	b.waitIn(room)
 }
