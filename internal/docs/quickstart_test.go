@@ -175,6 +175,10 @@ func TestQuickStartWithALogin(t *testing.T) {
 	if resp.StatusCode != 200 || nonce == "" || !strings.Contains(resp.Header.Get("Content-Security-Policy"), "'nonce-"+nonce+"'") {
 		t.Errorf("the page: %s, nonce %q, %q", resp.Status, nonce, resp.Header.Get("Content-Security-Policy"))
 	}
+	// HTML §4.10.22.3: such a form, outside of a dialog, is not submitted by a click before the script has loaded.
+	if !strings.Contains(page, `<form method="dialog">`) {
+		t.Errorf("the form can send the password in the URL: %s", page)
+	}
 	if resp, _ := p.ask(t, "GET", "/securews/securews.js", "", "", nil); resp.StatusCode != 200 {
 		t.Errorf("the client of the page: %s", resp.Status)
 	}
