@@ -156,5 +156,6 @@ func TestServerThatAnswersTheGoodbye(t *testing.T) {
 		if err := <-r.done; !errors.Is(err, context.Canceled) || served.Load() < 8 {
 			t.Errorf("Run: %v after %d connections", err, served.Load())
 		}
+		time.Sleep(time.Second) // the last CloseWrite, for which Run does not wait once the connection has ended
 	})
 }
