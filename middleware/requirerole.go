@@ -6,11 +6,14 @@ import (
 	"net/http"
 )
 
-var errNoAuthForRole = errors.New("middleware: RequireRole: no Auth is in front of it")
+var (
+	errNoAuthForRole = errors.New("middleware: RequireRole: no Auth is in front of it")
+	errNoRoles       = errors.New("middleware: RequireRole: no role is named, so every request is refused")
+)
 
 // RequireRole admits a request if its principal has every one of the roles. It refuses any other
-// with 403 `forbidden`, or with 401 `no_credential` if no [Auth] is in front. Without roles it
-// admits every principal. To admit a principal that has one of several roles, test
+// with 403 `forbidden`, or with 401 `no_credential` if no [Auth] is in front. Without roles, as of an
+// empty list from a file, it refuses every request. To admit a principal that has one of several roles, test
 // [Principal.HasRole] in a layer of your own.
 func RequireRole(roles ...string) Middleware {
 	return func(next http.Handler) http.Handler {
@@ -18,6 +21,10 @@ func RequireRole(roles ...string) Middleware {
 			v, ok := VoucherFrom(r.Context())
 			if !ok {
 				Refuse(w, r, Unauthorized(ReasonNoCredential, errNoAuthForRole))
+				return
+			}
+			if len(roles) == 0 {
+				Refuse(w, r, Forbidden(errNoRoles))
 				return
 			}
 			for _, role := range roles {

@@ -29,6 +29,7 @@ func TestRequireRole(t *testing.T) {
 		{name: "a prefix is not the role", auth: editor, roles: []string{"edit"}, status: 403, reason: "forbidden"},
 		{name: "letter case counts", auth: editor, roles: []string{"Editor"}, status: 403, reason: "forbidden"},
 		{name: "Anonymous has none", auth: nobody, roles: []string{"editor"}, status: 403, reason: "forbidden"},
+		{name: "an empty list of roles admits nobody", auth: editor, status: 403, reason: "forbidden"},
 		{name: "no Auth stands outside", roles: []string{"editor"}, status: 401, reason: "no_credential"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -7,11 +7,15 @@ import (
 	"strings"
 )
 
-var errNoAuth = errors.New("middleware: RequireScope: no Auth is in front of it")
+var (
+	errNoAuth   = errors.New("middleware: RequireScope: no Auth is in front of it")
+	errNoScopes = errors.New("middleware: RequireScope: no scope is named, so every request is refused")
+)
 
 // RequireScope admits a request if its principal has every one of the scopes. It refuses any
 // other with 403 `insufficient_scope` and the challenge of RFC 6750 §3.1, or with 401
-// `no_credential` if no [Auth] is in front. Without scopes it admits every principal.
+// `no_credential` if no [Auth] is in front. Without scopes, as of an empty list from a file, it
+// refuses every request with 403 `forbidden`.
 func RequireScope(scopes ...string) Middleware {
 	missing := fmt.Sprintf(`error="insufficient_scope", scope=%q`, strings.Join(scopes, " "))
 	return func(next http.Handler) http.Handler {
@@ -19,6 +23,10 @@ func RequireScope(scopes ...string) Middleware {
 			v, ok := VoucherFrom(r.Context())
 			if !ok {
 				Refuse(w, r, Unauthorized(ReasonNoCredential, errNoAuth))
+				return
+			}
+			if len(scopes) == 0 {
+				Refuse(w, r, Forbidden(errNoScopes))
 				return
 			}
 			for _, s := range scopes {

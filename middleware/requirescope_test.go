@@ -47,6 +47,7 @@ func TestRequireScope(t *testing.T) {
 			status: 403, reason: "insufficient_scope",
 			challenge: `Bearer error="insufficient_scope", scope="profile"`,
 		},
+		{name: "an empty list of scopes admits nobody", auth: reader, status: 403, reason: "forbidden"},
 		{name: "no Auth stands further out", scopes: []string{"profile"}, status: 401, reason: "no_credential", challenge: "Bearer"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
