@@ -3,11 +3,8 @@ package ws_test
 import (
 	"bufio"
 	"context"
-	"encoding/base64"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -15,7 +12,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/securews/securews/internal/contextkey"
 	"github.com/securews/securews/middleware"
 	"github.com/securews/securews/middleware/live"
 	"github.com/securews/securews/middleware/ticket"
@@ -24,147 +20,12 @@ import (
 	"github.com/securews/securews/ws/wstest"
 )
 
-// fault is what an implementation of one of our interfaces does wrong. The nil fault is
-// nothing.
-type fault func() error
-
-// Find, Commit and Delete are those of scs.Store, Put and Consume of ticket.Store, Allow of
-// middleware.Limiter, and the rest is that of an Authenticator and of Revocations.
-type faulty struct {
-	user
-	middleware.Revocations
-	in    string // the method that is faulty; "": each of them
-	fault fault
-}
-
-func (f faulty) do(in string) error {
-	if (f.in == in || f.in == "") && f.fault != nil {
-		return f.fault()
-	}
-	return nil
-}
-
-func (f faulty) Authenticate(r *http.Request) (middleware.Principal, error) {
-	if err := f.do("Authenticate"); err != nil {
-		return middleware.Principal{}, err
-	}
-	return f.user.Authenticate(r)
-}
-
-func (f faulty) Alive(context.Context, middleware.Principal) error { return f.do("Alive") }
-
-func (f faulty) Revoked(context.Context, middleware.Principal) (bool, error) {
-	return false, f.do("Revoked")
-}
-
-func (f faulty) Follow(func(middleware.Revocation)) (stop func()) {
-	_ = f.do("Follow")
-	return func() {}
-}
-
-func (f faulty) Find(string) ([]byte, bool, error)    { return nil, false, f.do("Find") }
-func (faulty) Commit(string, []byte, time.Time) error { return nil }
-func (faulty) Delete(string) error                    { return nil }
-func (f faulty) Consume(context.Context, string) ([]byte, error) {
-	return nil, errors.Join(f.do("Consume"), ticket.ErrNotFound)
-}
-
-func (faulty) Put(context.Context, string, []byte, time.Duration) error { return nil }
-
-func (f faulty) Allow(context.Context, string) (time.Duration, error) { return 0, f.do("Allow") }
-
-func (f faulty) authorize(*http.Request, middleware.Principal) (any, error) {
-	return nil, f.do("Authorize")
-}
-
-// badWorld has a good route and a bad one on one registry, whose places are as many as the
-// handshakes of a test.
-type badWorld struct {
-	t    *testing.T
-	live *live.Registry
-	l    *wstest.Listener
-	logs *logs
-}
-
 var badPlaces = func() int {
 	if underRace() {
 		return 200
 	}
 	return 1000
 }()
-
-// serveBad serves bad(f) at /bad, and a handler without a fault at /good.
-func serveBad(t *testing.T, f faulty, of live.Config, bad func(*badWorld, faulty) http.Handler) *badWorld {
-	t.Helper()
-	w := &badWorld{t: t, l: wstest.NewListener(), logs: &logs{}}
-	of.Limits = live.Limits{Connections: badPlaces, PerPrincipal: badPlaces}
-	of.Log = w.logs.logger()
-	w.live = registry(t, of)
-	mux := http.NewServeMux()
-	mux.Handle("/good", w.handler(ws.Config{Auth: revokedBy(t, middleware.NewRevocations())}))
-	mux.Handle("/bad", bad(w, f))
-	srv := quiet(mux)
-	srv.ErrorLog.SetOutput(w.logs) // where net/http writes the value of a panic
-	done := make(chan error, 1)
-	go func() { done <- srv.Serve(w.l) }()
-	t.Cleanup(func() {
-		_ = srv.Close()
-		for _, c := range w.l.Conns() {
-			_ = c.Close()
-		}
-		<-done
-	})
-	return w
-}
-
-func (w *badWorld) handler(cfg ws.Config) *ws.Handler {
-	cfg.Live, cfg.Log, cfg.DangerouslyAllowPlaintext = w.live, w.logs.logger(), true
-	cfg.Subprotocols = []string{"chat"}
-	return handler(w.t, cfg)
-}
-
-func (w *badWorld) byAuth(list ...middleware.Authenticator) http.Handler {
-	return w.handler(ws.Config{Auth: auth(w.t, list...)})
-}
-
-// answered is how one handshake was answered.
-type answered struct {
-	conn   net.Conn
-	status int
-	after  time.Duration
-}
-
-// many has n handshakes answered at once.
-func (w *badWorld) many(n int, path string) []answered {
-	all := make([]answered, n)
-	var wg sync.WaitGroup
-	for i := range all {
-		wg.Go(func() { all[i] = w.one(path) })
-	}
-	wg.Wait()
-	return all
-}
-
-// one carries every kind of credential that a bad route may look for.
-func (w *badWorld) one(path string) answered {
-	secret := base64.RawURLEncoding.EncodeToString(make([]byte, 32))
-	edits := []string{"GET " + path + " HTTP/1.1", "X-User: ann"}
-	if path == "/bad" {
-		edits = append(edits, "Cookie: __Host-session="+secret, "Sec-WebSocket-Protocol: chat, ticket."+secret)
-	}
-	begun := time.Now()
-	conn, res := open(w.t, w.l, edits...)
-	return answered{conn, res.StatusCode, time.Since(begun)}
-}
-
-func (w *badWorld) want(all []answered, sentence string, status int, latest time.Duration) {
-	w.t.Helper()
-	for i, a := range all {
-		if a.status != status || a.after > latest {
-			w.t.Fatalf("%s: number %d was answered %d after %v, want %d within %v", sentence, i, a.status, a.after, status, latest)
-		}
-	}
-}
 
 // An implementation may sleep, may never return whatever its context does, and may panic.
 var faults = []struct {
@@ -311,125 +172,6 @@ func TestConnectionsWithBadEvents(t *testing.T) {
 			})
 		})
 	}
-}
-
-// badMember does End and Next as its faults have it.
-type badMember struct {
-	live.Binding
-	end, next fault
-}
-
-func (m *badMember) End(cause *live.Cause) {
-	if m.end != nil {
-		_ = m.end()
-	}
-	m.Leave(cause)
-}
-
-func (m *badMember) Next(int64, bool) int64 {
-	if m.next != nil {
-		_ = m.next()
-	}
-	return 0
-}
-
-// joins binds it under the principal that the request of ann has.
-func (m *badMember) joins(w *badWorld, a *middleware.Auth) {
-	w.t.Helper()
-	r, _ := http.NewRequestWithContext(w.t.Context(), http.MethodGet, "/", nil)
-	r.Header.Set("X-User", "ann")
-	v, err := a.Vouch(contextkey.Key(), r)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	if err := w.live.Reserve(&m.Binding, r); err != nil {
-		w.t.Fatal(err)
-	}
-	if err := m.Bind(r.Context(), v, m); err != nil {
-		w.t.Fatal(err)
-	}
-	m.Open()
-}
-
-// Faults row 37: members of other code whose End or Next is bad. The deadlines of the
-// connections beside them are kept, a revocation that reaches both returns at once, and
-// Shutdown in its time.
-func TestConnectionsBesideBadMembers(t *testing.T) {
-	for _, bad := range faults {
-		for _, in := range []string{"End", "Next"} {
-			t.Run(in+" "+bad.does, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) { besideBadMembers(t, in, bad.do) })
-			})
-		}
-	}
-}
-
-func besideBadMembers(t *testing.T, in string, do func(<-chan struct{}) fault) {
-	life, members := 20*time.Second, badPlaces/4
-	released := make(chan struct{})
-	t.Cleanup(func() { close(released); time.Sleep(time.Minute) })
-	list := middleware.NewRevocations()
-	a := auth(t, middleware.WithRevocations(user{func(name string) (middleware.Principal, error) {
-		return middleware.Principal{Issuer: "test", Subject: name, SessionHandle: "s-" + name, Expires: time.Now().Add(life)}, nil
-	}}, list))
-	w := serveBad(t, faulty{}, live.Config{}, func(w *badWorld, _ faulty) http.Handler { return w.byAuth(a) })
-	join := func() {
-		for range members {
-			m := &badMember{}
-			t.Cleanup(func() { m.Leave(nil) }) // one whose End panics has not left
-			if in == "End" {
-				m.end = do(released)
-			} else {
-				m.next = do(released)
-			}
-			m.joins(w, a)
-		}
-	}
-	join()
-	w.wantClosed(w.many(50, "/bad"), 3000, "expired", life+250*time.Millisecond)
-	join()
-	revoked := w.many(50, "/bad")
-	time.Sleep(time.Second)
-	begun := time.Now()
-	revoke(t, list, middleware.Revocation{SessionHandle: "s-ann"})
-	if took := time.Since(begun); took != 0 {
-		t.Errorf("the revocation took %v", took)
-	}
-	w.wantClosed(revoked, 3000, "revoked", 0)
-	good := w.many(50, "/good")
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	shut := make(chan error, 1)
-	begun = time.Now()
-	go func() { shut <- w.live.Shutdown(ctx) }()
-	w.wantClosed(good, 1012, "restart", 5*time.Second+250*time.Millisecond)
-	err := <-shut
-	if took := time.Since(begun); took > 13*time.Second { // its context, and the 3 s after that
-		t.Errorf("Shutdown took %v, %v", took, err)
-	}
-	if s := w.logs.String(); strings.Contains(s, "hunter2") {
-		t.Errorf("the value of a panic is in the log:\n%.2000s", s)
-	}
-}
-
-// wantClosed wants each of the connections to end so, and all of them in time.
-func (w *badWorld) wantClosed(all []answered, code uint16, reason string, latest time.Duration) {
-	w.t.Helper()
-	begun := time.Now()
-	var each sync.WaitGroup
-	for _, a := range all {
-		each.Go(func() {
-			c := &raw{w.t, a.conn, bufio.NewReader(a.conn)}
-			opcode, payload, err := c.next()
-			want := string(binary.BigEndian.AppendUint16(nil, code)) + reason
-			if opcode != 8 || payload != want || time.Since(begun) > latest {
-				w.t.Errorf("opcode %d, %q, %v after %v; want a close frame %d %q within %v",
-					opcode, payload, err, time.Since(begun), code, reason, latest)
-			}
-			_ = a.conn.Close()
-		})
-	}
-	each.Wait()
 }
 
 // Faults row 37, finding L11: 1,500 connections are asked about again, 500 of them with a bad

@@ -128,7 +128,7 @@ func TestFiguresAreThoseOfTheTests(t *testing.T) {
 	t.Parallel()
 	readme := pages(t)["README.md"].text
 	for _, figure := range []struct{ row, file, bound string }{
-		{"| 8,500 bytes, 16,000 over TLS |", "ws/bench_test.go", `{{"plain", 8500}, {"tls", 16_000}}`},
+		{"| 8,500 bytes, 16,000 over TLS |", "ws/idle_test.go", `{{"plain", 8500}, {"tls", 16_000}}`},
 		{"| 24 allocations, 27 with two log lines |", "ws/chain_test.go", "chainAllocs       = 24 "},
 		{"| 24 allocations, 27 with two log lines |", "ws/chain_test.go", "loggedChainAllocs = 27 "},
 		{"| less than 0.1 allocations a member |", "ws/group_bench_test.go", "if n/count >= 0.1 {"},
