@@ -16,7 +16,9 @@ func TestAnnounce(t *testing.T) {
 	}
 	cert := tls.Certificate{Certificate: [][]byte{{1}}}
 	announce(&out, o, "https://localhost:8443", []string{"secret-words"}, cert, &net.TCPAddr{})
-	for _, want := range []string{"https://localhost:8443", "alice       secret-words", "sign in in two tabs, sign out in one", "3000 revoked"} {
+	for _, want := range []string{
+		"https://localhost:8443", "alice       secret-words", "sign in in two tabs, sign out in one", "3000 revoked",
+	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in %s", want, out.String())
 		}

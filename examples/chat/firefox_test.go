@@ -51,7 +51,8 @@ func (f firefoxTab) wait(condition string) {
 	}
 }
 
-const connectedIn = `document.querySelector("#state").dataset.state === "connected" && document.querySelector("#room-name").textContent === %q`
+const connectedIn = `document.querySelector("#state").dataset.state === "connected" &&
+	document.querySelector("#room-name").textContent === %q`
 
 // Firefox does what Chromium does: a draft stays in its room, a reconnect keeps place and focus, and
 // the end of the other tab is shown with its code.
