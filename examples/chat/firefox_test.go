@@ -93,7 +93,8 @@ func TestFirefox(t *testing.T) {
 	page.value(`document.querySelector("#panel-toggle").click(), ""`)
 	two.value(`document.querySelector("#sign-out").click(), ""`)
 	for _, who := range []string{"This tab", "Another tab"} {
-		page.wait(fmt.Sprintf(`[...document.querySelectorAll("#ends li")].some((e) => e.textContent.startsWith(%q))`, who+" 3000 revoked at "))
+		page.wait(fmt.Sprintf(`[...document.querySelectorAll("#ends li")].some((e) => e.textContent.startsWith(%q))`,
+			who+" 3000 revoked at "))
 	}
 	page.wait(`!document.querySelector("#sign-in").hidden && document.querySelector("#frames").childElementCount === 0`)
 	for _, line := range page.Console() {
