@@ -113,7 +113,7 @@ func (a *app) routes() http.Handler {
 	}
 
 	r.Group(func(r chi.Router) {
-		r.Use(a.sessions.Handler, a.gate.origins.Handler) // CSRF: unsafe methods from our own pages only
+		r.Use(a.gate.origins.Handler, a.sessions.Handler) // CSRF: unsafe methods from our own pages only
 		r.With(a.page.headers.Handler).Get("/", a.page.serveDocument)
 		r.With(a.gate.logins.Handler).Post("/login", a.login)
 		r.With(a.gate.cookie.Handler).Post("/logout", a.logout)
@@ -139,7 +139,7 @@ func (a *app) routes() http.Handler {
 	r.Group(func(r chi.Router) {
 		// CORS comes first, so that pages of other origins can read the refusal of the
 		// rate limit and their preflights are not counted. Expensive layers come last.
-		r.Use(a.gate.cors, a.gate.tickets.Handler, a.sessions.Handler, a.gate.origins.Handler, a.gate.either.Handler)
+		r.Use(a.gate.cors, a.gate.tickets.Handler, a.gate.origins.Handler, a.sessions.Handler, a.gate.either.Handler)
 		r.Handle("/ticket", a.sockets.tickets.Issue())
 		r.Handle("/ticket/sealed", a.sockets.sealedTickets.Issue())
 	})

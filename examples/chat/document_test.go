@@ -44,6 +44,10 @@ func TestDocument(t *testing.T) {
 	if nonce == nil {
 		t.Fatalf("no nonce in %q", policy)
 	}
+	// HTML §4.10.22.3: outside of a dialog, a click before the script has loaded does not submit this form.
+	if !strings.Contains(body, `<form id="sign-in-form" class="card" method="dialog">`) {
+		t.Error("the form can be sent without the script")
+	}
 	for _, m := range documentNonce.FindAllStringSubmatch(body, -1) {
 		if m[1] != nonce[1] {
 			t.Errorf("the document has nonce %q, its policy %q", m[1], nonce[1])

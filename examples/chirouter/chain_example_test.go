@@ -47,9 +47,9 @@ func Example() {
 	defer func() { _ = tokens.Close() }()
 
 	r := chi.NewRouter()
-	r.Use(middleware.AccessLog(log), headers.Handler, sessions.Handler)
-	r.With(origins.Handler, auth.Handler).Get("/api/me", me) // the same layers on REST routes
-	r.With(origins.Handler).Post("/login", signIn(sessions))
+	r.Use(middleware.AccessLog(log), headers.Handler, origins.Handler, sessions.Handler)
+	r.With(auth.Handler).Get("/api/me", me) // the same layers on REST routes
+	r.Post("/login", signIn(sessions))
 	r.Handle("/ws", socket) // the chain ends in the upgrade
 
 	srv := middleware.NewServer(":8443", r)

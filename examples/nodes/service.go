@@ -91,7 +91,7 @@ func newService(set settings) (*service, error) {
 	outer := http.NewServeMux()
 	outer.Handle("GET /ready", s.registry.Ready(shared.Ready)) // for the proxy itself, without TLS
 	outer.Handle("/", middleware.Chain(mux, proxies.Handler, middleware.AccessLog(nil), middleware.Recover(nil),
-		middleware.RequireTLS(proxies), s.sessions.Handler, origins.Handler))
+		middleware.RequireTLS(proxies), origins.Handler, s.sessions.Handler))
 	s.handler = outer
 	return s, nil
 }
