@@ -15,9 +15,6 @@ import (
 	"github.com/securews/securews/internal/needed"
 )
 
-// The command that installs the toolchain, from the root of the repository.
-const install = "npm ci --ignore-scripts --prefix ws/browser"
-
 func node(t *testing.T) string {
 	t.Helper()
 	return tool(t, "node")
@@ -28,7 +25,7 @@ func node(t *testing.T) string {
 func tool(t *testing.T, name string) string {
 	t.Helper()
 	program := needed.Program(t, name, "apt-get install -y nodejs npm")
-	needed.File(t, "node_modules/ws", install)
+	needed.NodeModule(t, ".", "ws/browser", "ws")
 	return program
 }
 

@@ -36,7 +36,7 @@ func node(t *testing.T) (program, dir string) {
 	dir, err := filepath.Abs(browserModule)
 	must(t, err)
 	program = needed.Program(t, "node", "apt-get install -y nodejs npm")
-	needed.File(t, filepath.Join(dir, "node_modules", "ws"), "npm ci --ignore-scripts --prefix ws/browser")
+	needed.NodeModule(t, dir, "ws/browser", "ws")
 	return program, dir
 }
 

@@ -28,7 +28,7 @@ type oidcProvider struct {
 func startOIDCProvider(t testing.TB, logout string) *oidcProvider {
 	t.Helper()
 	node := needed.Program(t, "node", "apt-get install -y nodejs npm")
-	needed.File(t, "node_modules/oidc-provider", "npm ci --ignore-scripts --prefix middleware/bearer/providers")
+	needed.NodeModule(t, ".", "middleware/bearer/providers", "oidc-provider")
 	cmd := exec.Command(node, "testdata/oidc-provider.mjs")
 	cmd.Env = append(os.Environ(), "NODE_EXTRA_CA_CERTS="+certificateFile(t))
 	var log bytes.Buffer
