@@ -199,7 +199,7 @@ func TestKnownWordsHaveSeriesFromTheStart(t *testing.T) {
 // closeWords returns the reasons of the close codes in the sources of ws and seal.
 func closeWords(t *testing.T) (words []string) {
 	t.Helper()
-	for _, name := range []string{"../../ws/closeerror.go", "../../ws/seal/messages.go"} {
+	for _, name := range []string{"../../ws/closeerror.go", "../../ws/seal/ending.go"} {
 		inspect(t, name, func(n ast.Node) {
 			if kv, ok := n.(*ast.KeyValueExpr); ok {
 				if key, ok := kv.Key.(*ast.Ident); ok && key.Name == "Reason" {
