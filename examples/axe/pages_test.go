@@ -1,17 +1,14 @@
 package axe_test
 
 import (
-	"bufio"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
 
-	"github.com/securews/securews/internal/needed"
+	"github.com/securews/securews/examples/internal/pages"
 )
 
 // views are the views of each page, in order: a step leads from one to the next.
@@ -112,55 +109,18 @@ func TestViolationsAreFound(t *testing.T) {
 // example is the command of a page.
 type example struct{ origin, password string }
 
-var (
-	originLine   = regexp.MustCompile(`https://[a-z0-9.]+:[0-9]+`)
-	passwordLine = regexp.MustCompile(`^\s+alice\s+(\S+)$`)
-)
+var passwordLine = regexp.MustCompile(`^\s+alice\s+(\S+)$`)
 
-func startExample(t *testing.T, dir string) example {
+func startExample(t *testing.T, dir string) (e example) {
 	t.Helper()
-	needed.WithoutRace(t)
-	path := filepath.Join(t.TempDir(), dir)
-	build := exec.Command("go", "build", "-o", path, ".")
-	build.Dir = filepath.Join("..", dir)
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build in %s: %v\n%s", dir, err, out)
-	}
-	cmd := exec.Command(path, "-addr", "localhost:0")
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	found := make(chan example, 1)
-	go func() {
-		var e example
-		for lines := bufio.NewScanner(out); lines.Scan(); {
-			if m := originLine.FindString(lines.Text()); m != "" && e.origin == "" {
-				e.origin = m
-			}
-			if m := passwordLine.FindStringSubmatch(lines.Text()); m != nil {
-				e.password = m[1]
-			}
-			if e.origin != "" && (e.password != "" || dir != "chat") {
-				select {
-				case found <- e:
-				default:
-				}
-			}
+	pages.Serve(t, pages.Build(t, filepath.Join("..", dir)), "localhost:0", func(line string) bool {
+		if m := pages.Origin.FindString(line); m != "" && e.origin == "" {
+			e.origin = m
 		}
-	}()
-	select {
-	case e := <-found:
-		return e
-	case <-time.After(patience):
-		t.Fatalf("%s announces no address", dir)
-		return example{}
-	}
+		if m := passwordLine.FindStringSubmatch(line); m != nil {
+			e.password = m[1]
+		}
+		return e.origin != "" && (e.password != "" || dir != "chat")
+	})
+	return e
 }

@@ -9,25 +9,14 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
-	"github.com/securews/securews/internal/needed"
+	"github.com/securews/securews/examples/internal/pages"
 )
 
 // startChromium starts a headless Chromium with a profile of its own, and with the features
 // of a Chromium that people use.
 func startChromium(t *testing.T) browser {
 	t.Helper()
-	path := needed.Program(t, "chromium", "apt-get install -y chromium")
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
-		chromedp.IgnoreCertErrors, chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
-	)
-	ctx, cancel := chromedp.NewExecAllocator(t.Context(), options...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx, chromedp.WithErrorf(t.Logf))
-	t.Cleanup(cancel)
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatal(err)
-	}
+	ctx := pages.Chromium(t)
 	return func(url string) ([]string, error) {
 		c := &consoleLog{}
 		tab, cancel := chromedp.NewContext(ctx, chromedp.WithListener(c.listen))

@@ -1,19 +1,15 @@
 package console_test
 
 import (
-	"bufio"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os/exec"
-	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/securews/securews/internal/needed"
+	"github.com/securews/securews/examples/internal/pages"
 	"github.com/securews/securews/middleware"
 )
 
@@ -38,7 +34,7 @@ func TestPagesAreSilent(t *testing.T) {
 		t.Run(b.name, func(t *testing.T) {
 			open := b.start(t)
 			for dir, path := range map[string]string{"../chat": "/", "../feed": "/", "../upgraders": "/"} {
-				command := build(t, dir)
+				command := pages.Build(t, dir)
 				for _, addr := range []string{"localhost:0", "127.0.0.1:0"} {
 					url := serve(t, command, addr) + path
 					if lines, err := open(url); err != nil || len(lines) > 0 {
@@ -123,52 +119,12 @@ func atLocalhost(srv *httptest.Server) string {
 	return strings.Replace(srv.URL, "127.0.0.1", "localhost", 1) + "/"
 }
 
-// build makes the command in a directory.
-func build(t *testing.T, dir string) string {
-	t.Helper()
-	needed.WithoutRace(t)
-	path := filepath.Join(t.TempDir(), filepath.Base(dir))
-	cmd := exec.Command("go", "build", "-o", path, ".")
-	cmd.Dir = dir
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go build in %s: %v\n%s", dir, err, out)
-	}
-	return path
-}
-
-var address = regexp.MustCompile(`https://[a-z0-9.]+:[0-9]+`)
-
 // serve runs a command until the test ends, and returns the origin that it announces.
-func serve(t *testing.T, command, addr string) string {
+func serve(t *testing.T, command, addr string) (origin string) {
 	t.Helper()
-	cmd := exec.Command(command, "-addr", addr)
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
+	pages.Serve(t, command, addr, func(line string) bool {
+		origin = pages.Origin.FindString(line)
+		return origin != ""
 	})
-	found := make(chan string, 1)
-	go func() {
-		for lines := bufio.NewScanner(out); lines.Scan(); {
-			if s := address.FindString(lines.Text()); s != "" {
-				select {
-				case found <- s:
-				default:
-				}
-			}
-		}
-	}()
-	select {
-	case origin := <-found:
-		return origin
-	case <-time.After(patience):
-		t.Fatalf("%s announces no address", command)
-		return ""
-	}
+	return origin
 }
