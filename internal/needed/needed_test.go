@@ -75,7 +75,10 @@ func TestNodeModulesAreInstalled(t *testing.T) {
 	)
 	for _, tt := range []struct{ name, lock, want string }{
 		{"with a lock file", lock, ""},
-		{"with a damaged lock file", "{", "is skipped: no DIR/node_modules/x here; install it with: npm ci --ignore-scripts --prefix some/dir"},
+		{
+			"with a damaged lock file", "{",
+			"is skipped: no DIR/node_modules/x here; install it with: npm ci --ignore-scripts --prefix some/dir",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
