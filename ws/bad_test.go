@@ -48,6 +48,9 @@ var faults = []struct {
 // an answer of 503 or 500 within 2 s, and nothing else: no other handshake, no place, no
 // text in a log.
 func TestHandshakesWithABadImplementation(t *testing.T) {
+	if testing.Short() {
+		t.Skip("every fault of every interface takes 8 s")
+	}
 	for _, tt := range []struct {
 		in    string // the interface and its method
 		of    string // the faulty method

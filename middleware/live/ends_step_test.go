@@ -71,6 +71,9 @@ func (s comparingStore) Swap(_ context.Context, key string, old, b []byte, expir
 // the store before the event wrote there or after, and has entered the registry before the event
 // was told there or after.
 func TestResponsesOpenedDuringAnEvent(t *testing.T) {
+	if testing.Short() {
+		t.Skip("every response at every moment of every event takes 20 s")
+	}
 	t.Parallel()
 	for _, e := range immediate {
 		for _, cfg := range e.sites() {
