@@ -201,7 +201,7 @@ func (h *hub) leave(c *client) {
 	}
 	c.room = nil
 	r.leave(c.to)
-	delete(h.known, r.name) // it has seen what was said so far
+	delete(h.known, r.name) // it has read the messages so far
 	if r.present[c.user]--; r.present[c.user] == 0 {
 		delete(r.present, c.user)
 		r.tell(people{"people", r.name, r.people()})

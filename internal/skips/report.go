@@ -27,7 +27,7 @@ type counter struct {
 	commands map[string]bool    // each installs something that is missing
 }
 
-// install is how package internal/outer introduces a command.
+// install is how package internal/needed introduces a command.
 const install = "; install it with: "
 
 func report(in io.Reader, out io.Writer) error {
