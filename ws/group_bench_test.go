@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -111,29 +110,15 @@ func newAudience(b *testing.B, count, frame int) *audience {
 	l := &recording{Listener: srv.Listener}
 	srv.Listener = l
 	srv.Start()
-	cmd := exec.CommandContext(b.Context(), os.Args[0], "-test.run=^TestAudienceClients$", "-test.v")
-	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %d %d", audienceClients, srv.Listener.Addr(), count, frame))
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		b.Fatal(err)
-	}
+	clients := startClients(b, "TestAudienceClients", fmt.Sprintf("%s=%s %d %d", audienceClients, srv.Listener.Addr(), count, frame))
 	b.Cleanup(func() {
-		_ = stdin.Close()
-		_, _ = io.Copy(io.Discard, stdout)
-		_ = cmd.Wait()
+		_ = clients.end()
 		for _, c := range l.conns {
 			_ = c.Close()
 		}
 		srv.Close()
 	})
-	a.reports = bufio.NewScanner(stdout)
+	a.reports = bufio.NewScanner(clients.out)
 	a.wait(b, "connected")
 	a.conns = l.conns[:count]
 	return a

@@ -116,30 +116,49 @@ func idle(t *testing.T, way string, count int) memory {
 	}
 	defer srv.Close()
 	before := measure()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestIdleClients$", "-test.v")
-	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %s %d", idleClients, srv.Listener.Addr(), way, count))
-	stdin, err := cmd.StdinPipe()
+	clients := startClients(t, "TestIdleClients", fmt.Sprintf("%s=%s %s %d", idleClients, srv.Listener.Addr(), way, count))
+	for lines := bufio.NewScanner(clients.out); lines.Scan() && lines.Text() != "answered"; {
+		if strings.Contains(lines.Text(), "FAIL") {
+			t.Fatal(lines.Text())
+		}
+	}
+	after := measure()
+	if err := clients.end(); err != nil {
+		t.Fatal(err)
+	}
+	shutdown(t.Context(), t, g)
+	return memory{after.heap - before.heap, after.inUse - before.inUse, after.stack - before.stack}
+}
+
+// clients is another process of this binary, which runs one test: its memory is not that of the server.
+type clients struct {
+	cmd *exec.Cmd
+	in  io.Closer
+	out io.Reader
+}
+
+// startClients runs that test with a further variable of the environment.
+func startClients(t testing.TB, test, variable string) clients {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+test+"$", "-test.v")
+	cmd.Env = append(os.Environ(), variable)
+	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	stdout, err := cmd.StdoutPipe()
+	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for lines := bufio.NewScanner(stdout); lines.Scan() && lines.Text() != "answered"; {
-		if strings.Contains(lines.Text(), "FAIL") {
-			t.Fatal(lines.Text())
-		}
-	}
-	after := measure()
-	_ = stdin.Close()
-	_, _ = io.Copy(io.Discard, stdout)
-	if err := cmd.Wait(); err != nil {
-		t.Fatal(err)
-	}
-	shutdown(t.Context(), t, g)
-	return memory{after.heap - before.heap, after.inUse - before.inUse, after.stack - before.stack}
+	return clients{cmd, in, out}
+}
+
+// end tells the clients to leave, and returns how their process ended.
+func (c clients) end() error {
+	_ = c.in.Close()
+	_, _ = io.Copy(io.Discard, c.out)
+	return c.cmd.Wait()
 }

@@ -144,6 +144,15 @@ func (b *tab) waitFor(format string, args ...any) {
 	b.run(chromedp.Poll[chromedp.Void](fmt.Sprintf(format, args...), chromedp.WithPollingInterval(20*time.Millisecond)))
 }
 
+// signedIn returns a page of a browser of its own, in which alice has signed in.
+func signedIn(t *testing.T, origin, password string) *tab {
+	t.Helper()
+	page := newTab(t, chromium(t))
+	page.run(chromedp.Navigate(origin))
+	page.signIn("alice", password)
+	return page
+}
+
 func (b *tab) signIn(user, password string) {
 	b.t.Helper()
 	b.run(

@@ -28,9 +28,7 @@ func (b *tab) enterRoom(room string) {
 func TestDrafts(t *testing.T) {
 	t.Parallel()
 	s := startSite(t, generous)
-	page := newTab(t, chromium(t))
-	page.run(chromedp.Navigate(s.origin))
-	page.signIn("alice", s.password)
+	page := signedIn(t, s.origin, s.password)
 	page.enterRoom("sealed")
 	page.typeText("for the server alone")
 	for _, step := range []struct{ room, draft string }{

@@ -28,9 +28,7 @@ func (b *tab) media(pairs ...string) {
 // crowded returns a page with messages, a long word, an unread room and an outage to show.
 func (s *site) crowded(t *testing.T) *tab {
 	t.Helper()
-	page := newTab(t, chromium(t))
-	page.run(chromedp.Navigate(s.origin))
-	page.signIn("alice", s.password)
+	page := signedIn(t, s.origin, s.password)
 	for _, m := range []said{
 		{"said", "lobby", post{From: "bob", Text: "Shall we meet where the river bends?"}},
 		{"said", "lobby", post{From: "carol", Text: strings.Repeat("unbreakable", 12)}},

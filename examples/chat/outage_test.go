@@ -14,9 +14,7 @@ import (
 func TestDeadPath(t *testing.T) {
 	t.Parallel()
 	r, s := startRelay(t)
-	page := newTab(t, chromium(t))
-	page.run(chromedp.Navigate(r.origin))
-	page.signIn("alice", s.password)
+	page := signedIn(t, r.origin, s.password)
 	page.say("before")
 	page.waitMessage("alice", "before")
 	r.stall(true)
@@ -43,9 +41,7 @@ func TestDeadPath(t *testing.T) {
 func TestOfflineKeepsTheText(t *testing.T) {
 	t.Parallel()
 	s := startSite(t, generous)
-	page := newTab(t, chromium(t))
-	page.run(chromedp.Navigate(s.origin))
-	page.signIn("alice", s.password)
+	page := signedIn(t, s.origin, s.password)
 	page.network(true)
 	page.waitBanner("You are offline.", "What you type stays here.")
 	page.waitFor(`document.querySelector("#state-text").textContent === "Offline"`)
@@ -65,9 +61,7 @@ func TestOfflineKeepsTheText(t *testing.T) {
 func TestReconnectKeepsThePlace(t *testing.T) {
 	t.Parallel()
 	s := startSite(t, generous)
-	page := newTab(t, chromium(t))
-	page.run(chromedp.Navigate(s.origin))
-	page.signIn("alice", s.password)
+	page := signedIn(t, s.origin, s.password)
 	for i := range 40 {
 		s.hub.deliver(said{"said", "lobby", post{From: "bob", At: time.Now(), Text: fmt.Sprint("line ", i)}})
 	}
@@ -94,9 +88,7 @@ func TestReconnectKeepsThePlace(t *testing.T) {
 func TestSignOutWithoutServer(t *testing.T) {
 	t.Parallel()
 	r, s := startRelay(t)
-	page := newTab(t, chromium(t))
-	page.run(chromedp.Navigate(r.origin))
-	page.signIn("alice", s.password)
+	page := signedIn(t, r.origin, s.password)
 	page.say("something private")
 	page.waitMessage("alice", "something private")
 	page.typeText("a draft")

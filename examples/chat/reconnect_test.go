@@ -74,9 +74,7 @@ func checkDials(t *testing.T, b *tab, n int) {
 func TestReconnectNow(t *testing.T) {
 	t.Parallel()
 	s := startSite(t, generous)
-	page := newTab(t, chromium(t))
-	page.run(chromedp.Navigate(s.origin))
-	page.signIn("alice", s.password)
+	page := signedIn(t, s.origin, s.password)
 	s.stop(t)
 	page.waitBanner("The server could not be reached.", "Reconnecting in ")
 	s.restart(t)
@@ -91,9 +89,7 @@ func TestEndings(t *testing.T) {
 	t.Parallel()
 	s := startSite(t, generous)
 	s.restartWithSessions(t, 10*time.Second)
-	page := newTab(t, chromium(t))
-	page.run(chromedp.Navigate(s.origin))
-	page.signIn("alice", s.password)
+	page := signedIn(t, s.origin, s.password)
 	page.waitFor(`document.querySelector("#notice").textContent.includes("Your session has ended. Please sign in again.")`)
 	page.run(chromedp.WaitVisible(chromedp.CSS("#user")))
 	if closed := page.onlyClose(); closed != "3000 expired" {
@@ -143,9 +139,7 @@ func TestKilled(t *testing.T) {
 func TestOffline(t *testing.T) {
 	t.Parallel()
 	s := startSite(t, generous)
-	page := newTab(t, chromium(t))
-	page.run(chromedp.Navigate(s.origin))
-	page.signIn("alice", s.password)
+	page := signedIn(t, s.origin, s.password)
 	page.network(true)
 	page.waitBanner("You are offline.")
 	s.stop(t)
