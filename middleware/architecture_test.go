@@ -16,6 +16,7 @@ const module = "github.com/securews/securews"
 // library, testing is for the test kits alone. Add a package here, with an argument for it.
 var imports = map[string][]string{
 	"internal/bounded":     {},
+	"internal/buffer":      {},
 	"internal/contextkey":  {},
 	"internal/defaults":    {},
 	"internal/docs":        {},
@@ -30,7 +31,8 @@ var imports = map[string][]string{
 	"internal/opening":     {},
 	"internal/outqueue":    {},
 	"internal/recent":      {},
-	"internal/redisserver": {},
+	"internal/poll":        {},
+	"internal/redisserver": {module + "/internal/poll"},
 	"internal/savedheader": {},
 	"internal/skips":       {},
 	"internal/testissuer":  {"testing"},

@@ -5,6 +5,8 @@ import (
 	"io"
 	"net"
 	"time"
+
+	"github.com/securews/securews/internal/buffer"
 )
 
 // guard is what coder's reader reads from: the hijacked connection, with the
@@ -100,8 +102,8 @@ const maxDiscard = 1 << 20
 // if it does not come before the read deadline, or within maxDiscard. Closing with bytes
 // unread would reset the connection, and our close frame with it.
 func (g *guard) awaitClose() bool {
-	buf := buffers.Get().(*[]byte)
-	defer putBuffer(buf)
+	buf := buffer.Get()
+	defer buffer.Put(buf)
 	l := g.out.link
 	for discarded := 0; !g.frames.sawClose; {
 		n, err := g.receive((*buf)[:cap(*buf)])

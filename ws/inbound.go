@@ -12,6 +12,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/coder/websocket"
+
+	"github.com/securews/securews/internal/buffer"
 )
 
 // inbound reads the messages of a peer. It belongs to one goroutine at a time.
@@ -94,7 +96,7 @@ func (in *inbound) pong(payload []byte) { _ = in.guard.out.writeFrame(opPong, pa
 // slurp reads one message into pooled memory, which grows with the bytes that have
 // arrived and not with the announced length.
 func (in *inbound) slurp(r io.Reader) ([]byte, error) {
-	in.memory = buffers.Get().(*[]byte)
+	in.memory = buffer.Get()
 	b := *in.memory
 	for {
 		if len(b) == cap(b) {
@@ -115,7 +117,7 @@ func (in *inbound) slurp(r io.Reader) ([]byte, error) {
 // release gives the last message's memory back.
 func (in *inbound) release() {
 	if in.memory != nil {
-		putBuffer(in.memory)
+		buffer.Put(in.memory)
 		in.memory = nil
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/securews/securews/internal/buffer"
 	"github.com/securews/securews/middleware/live"
 )
 
@@ -38,10 +39,10 @@ func newWorkers() *workers {
 // writeFrame writes one frame, in one write unless it is larger than the memory that the pool
 // keeps. It counts as that many messages: 1, or 0 for a frame of the handler's own.
 func (o *outbound) writeFrame(opcode byte, p []byte, messages int) error {
-	b := buffers.Get().(*[]byte)
-	defer putBuffer(b)
+	b := buffer.Get()
+	defer buffer.Put(b)
 	*b = appendHeader(*b, opcode, len(p))
-	first := min(len(p), maxPooled)
+	first := min(len(p), buffer.Most)
 	*b = append(*b, p[:first]...)
 	return o.transmit(*b, p[first:], messages, len(p))
 }
@@ -89,7 +90,7 @@ func (o *outbound) put(frames, rest []byte) error {
 
 // maxWrite is how much goes into one call: that a call returns is progress, which a slow
 // but steady peer makes within Timeouts.Write.
-const maxWrite = maxPooled + maxHeader
+const maxWrite = buffer.Most + maxHeader
 
 // ping has the pingers write a ping.
 func (o *outbound) ping() {
@@ -157,8 +158,8 @@ func (o *outbound) writeClose() {
 func (o *outbound) writeControl(opcode byte, payload []byte) (written bool) {
 	conn := o.link.ending.conn
 	_ = conn.SetWriteDeadline(time.Now().Add(controlWrite))
-	b := buffers.Get().(*[]byte)
-	defer putBuffer(b)
+	b := buffer.Get()
+	defer buffer.Put(b)
 	*b = append(appendHeader(*b, opcode, len(payload)), payload...)
 	if _, err := conn.Write(*b); err != nil {
 		o.end(ErrSlow.Wrap(err))

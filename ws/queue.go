@@ -3,6 +3,7 @@ package ws
 import (
 	"sync"
 
+	"github.com/securews/securews/internal/buffer"
 	"github.com/securews/securews/internal/outqueue"
 )
 
@@ -106,7 +107,7 @@ func (q *queue) drop() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.waiting.frames != nil {
-		putBuffer(q.waiting.frames)
+		buffer.Put(q.waiting.frames)
 	}
 	q.waiting, q.load, q.dropped = waiting{}, outqueue.Load{}, true
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/coder/websocket"
+
+	"github.com/securews/securews/internal/buffer"
 )
 
 // Send queues a message and never waits. A peer that lets more than
@@ -67,7 +69,7 @@ func (o *outbound) sendQueued() {
 			o.queue.drop()
 		}
 		if w.frames != nil {
-			putBuffer(w.frames)
+			buffer.Put(w.frames)
 		}
 	}
 	o.sendDue()

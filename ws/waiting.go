@@ -1,5 +1,7 @@
 package ws
 
+import "github.com/securews/securews/internal/buffer"
+
 // waiting are finished frames in the order of their writes: first, if there is one, then those of frames,
 // which is pooled memory, with each of shared before the byte of frames at which it came.
 type waiting struct {
@@ -28,7 +30,7 @@ func (w *waiting) empty() bool { return w.first == nil && w.frames == nil && w.s
 // own returns frames, which it makes if there are none.
 func (w *waiting) own() *[]byte {
 	if w.frames == nil {
-		w.frames = buffers.Get().(*[]byte)
+		w.frames = buffer.Get()
 	}
 	return w.frames
 }

@@ -12,6 +12,9 @@ import (
 	"time"
 )
 
+// patience bounds one wait of the scenario.
+const patience = 20 * time.Second
+
 func main() {
 	if text := os.Getenv(nodeVariable); text != "" {
 		os.Exit(serveNode(text))

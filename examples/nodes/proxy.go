@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/securews/securews/examples/localcert"
+	"github.com/securews/securews/internal/poll"
 	"github.com/securews/securews/middleware"
 )
 
@@ -108,7 +109,7 @@ func (b *backend) watch() {
 func (p *proxy) await(ctx context.Context, name string, ready bool) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	return until(ctx, func() error {
+	return poll.Until(ctx, func() error {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		i := slices.IndexFunc(p.backends, func(b *backend) bool { return b.name == name })

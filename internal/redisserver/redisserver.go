@@ -14,6 +14,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/securews/securews/internal/poll"
 )
 
 // Install is the command that installs it.
@@ -122,19 +124,7 @@ func (s *Server) Close() {
 func Await(ctx context.Context, addr string, within time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := ping(ctx, addr)
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return err
-		}
-	}
+	return poll.Until(ctx, func() error { return ping(ctx, addr) })
 }
 
 func ping(ctx context.Context, addr string) error {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/securews/securews/internal/buffer"
 	"github.com/securews/securews/internal/outqueue"
 )
 
@@ -28,22 +29,6 @@ type outgoing struct {
 	typ    websocket.MessageType
 	record *[]byte
 	done   chan<- error // of a waiting caller, or nil; buffered
-}
-
-// records holds the memory of outgoing records.
-var records = sync.Pool{New: func() any {
-	b := make([]byte, 0, 4<<10)
-	return &b
-}}
-
-// maxPooled keeps a rare large message from staying in the pool.
-const maxPooled = 128 << 10
-
-func putRecord(b *[]byte) {
-	if cap(*b) <= maxPooled {
-		*b = (*b)[:0]
-		records.Put(b)
-	}
 }
 
 // write sends a record and returns when the network has accepted it.
@@ -123,7 +108,7 @@ func (o *outbox) start() {
 // called with mu held and returns the number of messages it added.
 func (o *outbox) add(typ recordType, p []byte, done chan<- error) (n int, err error) {
 	if o.out == nil {
-		b := records.Get().(*[]byte)
+		b := buffer.Get()
 		*b = append(*b, p...)
 		o.push(outgoing{plainType(typ), b, done})
 		return 1, nil
@@ -139,10 +124,10 @@ func (o *outbox) add(typ recordType, p []byte, done chan<- error) (n int, err er
 }
 
 func (o *outbox) seal(typ recordType, p []byte, done chan<- error) error {
-	b := records.Get().(*[]byte)
+	b := buffer.Get()
 	var err error
 	if *b, err = o.out.seal(*b, typ, p); err != nil {
-		putRecord(b)
+		buffer.Put(b)
 		return err
 	}
 	o.push(outgoing{websocket.MessageBinary, b, done})
@@ -190,7 +175,7 @@ func (o *outbox) emit(m outgoing) error {
 	o.mu.Lock()
 	o.load.Remove(0, len(*m.record))
 	o.mu.Unlock()
-	putRecord(m.record)
+	buffer.Put(m.record)
 	return err
 }
 
@@ -218,7 +203,7 @@ func (o *outbox) stop(err error) {
 		o.load.Remove(1, 0)
 		if m.record != nil {
 			o.load.Remove(0, len(*m.record))
-			putRecord(m.record)
+			buffer.Put(m.record)
 		}
 		if m.done != nil {
 			m.done <- err

@@ -1,0 +1,2 @@
+// Package poll waits for something that can only be asked about.
+package poll
