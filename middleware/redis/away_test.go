@@ -42,7 +42,11 @@ func TestNodeThatWasAwayUndoesNoSignOut(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("the node does not have its connections asked about")
 	}
-	b, _, err := there.Sessions().FindCtx(t.Context(), key)
+	b, _, err := away.Sessions().FindCtx(t.Context(), key)
+	if err != nil || string(b) != string(second) {
+		t.Errorf("the node that was away: %q %v, want %q", b, err, second)
+	}
+	b, _, err = there.Sessions().FindCtx(t.Context(), key)
 	if err != nil || string(b) != string(second) {
 		t.Errorf("%q %v, want %q", b, err, second)
 	}

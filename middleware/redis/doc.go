@@ -26,6 +26,9 @@
 //     single sessions and tokens, that it wrote or read, except those that a later one has replaced;
 //   - asks again about every live connection.
 //
+// Meanwhile, and before the node has noticed, the ends that it remembers hold: a read returns them in
+// place of a record or of nothing, and waits if the server has another entry under the key.
+//
 // It does the same if an end, up to five minutes after it was stored, is no longer there, or an
 // earlier one of its key is, as after the failover of one shard of a Cluster, or an eviction.
 //
@@ -39,7 +42,8 @@
 // credential, and then end with 1013 `later`. [Shared.Ready] reports it to a load balancer.
 //
 // In the first half second of a fault of the log, reads wait for its end until their context ends. Later
-// ones fail at once, with the error of the server as the cause. Config.Log gets one line when
+// ones fail at once, with the error of the server as the cause. Reads of a node that starts wait until it
+// has connected for the first time, or has failed to. Config.Log gets one line when
 // announcements no longer arrive. The client itself logs failed dials to stderr; see goredis.SetLogger.
 //
 // # Settings of the server

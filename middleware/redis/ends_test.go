@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -209,13 +210,10 @@ func TestSignOutsOutliveALossOfTheServer(t *testing.T) {
 			t.Errorf("the sockets end with %v", got)
 		}
 		for _, node := range []*process{a, b} {
-			eventually(t, "the node is ready again", func() bool {
-				answer, _ := node.do(http.MethodGet, "/ready", credential{})
-				return answer.StatusCode == http.StatusOK
-			})
-			for got, n := range count(append(cookies, tokens...), node.me) {
-				if got != "401 credential_revoked" && got != "401 no_credential" {
-					t.Errorf("%d old credentials are answered with %q", n, got)
+			node.awaitReady()
+			for _, c := range slices.Concat(cookies, tokens) {
+				if got := node.me(c); got != "401 credential_revoked" && got != "401 no_credential" {
+					t.Errorf("an old credential is answered with %q", got)
 				}
 			}
 		}
@@ -254,10 +252,7 @@ func TestWhileTheServerIsDown(t *testing.T) {
 			t.Errorf("the socket ends with %q", got)
 		}
 		x.start()
-		eventually(t, "the node is ready again", func() bool {
-			answer, _ := a.do(http.MethodGet, "/ready", credential{})
-			return answer.StatusCode == http.StatusOK
-		})
+		a.awaitReady()
 		a.open(a.login("ann"))
 	})
 }

@@ -7,9 +7,40 @@ import (
 	"log/slog"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 )
+
+// A read of a node that starts waits for the first connection to the log, however long that takes, and
+// fails at once after the first attempt has failed.
+func TestReadsWaitForTheFirstConnection(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newEndLog(Config{Log: slog.New(slog.DiscardHandler)}, nil)
+		time.Sleep(dialTimeout)
+		result := make(chan error)
+		go func() { result <- l.await(t.Context()) }()
+		synctest.Wait()
+		select {
+		case err := <-result:
+			t.Fatalf("before the first connection: %v", err)
+		default:
+		}
+		l.markIntact()
+		if err := <-result; err != nil {
+			t.Errorf("after it: %v", err)
+		}
+
+		l = newEndLog(Config{Log: slog.New(slog.DiscardHandler)}, nil)
+		time.Sleep(dialTimeout)
+		fault := errors.New("fault")
+		l.noteFault(fault)
+		if err := l.await(t.Context()); !errors.Is(err, fault) {
+			t.Errorf("after the first attempt has failed: %v", err)
+		}
+	})
+}
 
 // A read that waits since the first of two faults goes on when the log is read again, and none waits
 // for a Shared that is closed.

@@ -104,6 +104,12 @@ func (l *endLog) remove(ctx context.Context, key string) error {
 	return l.storeAndAppend(ctx, end{key: key, expires: time.Now().Add(deletedFor)}, "DEL", key)
 }
 
+// undelete stores a record under a key that was deleted, which package session never does, and appends an
+// end of the key that has expired already, so that the nodes no longer hold it for deleted.
+func (l *endLog) undelete(ctx context.Context, key string, b []byte, ttl time.Duration) error {
+	return l.storeAndAppend(ctx, end{key: key, expires: time.Now()}, "SET", key, b, "PX", milliseconds(ttl))
+}
+
 // storeAndAppend has the command store an end, and appends it to the log. No end is stored without its
 // entry: a caller that tries again would find it stored, and never append it.
 func (l *endLog) storeAndAppend(ctx context.Context, s end, command ...any) error {

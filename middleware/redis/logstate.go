@@ -23,6 +23,7 @@ type state struct {
 var errNotYet = errors.New("redis: the log: not connected yet")
 
 // awaitFor is how old a fault of the log may be for a read to wait for its end. Later reads fail at once.
+// Those before the first connection is made or has failed wait in any case.
 const awaitFor = 500 * time.Millisecond
 
 // await waits until the log is known to be intact. Until then the server may have lost ends that this
@@ -34,7 +35,7 @@ func (l *endLog) await(ctx context.Context) error {
 		return nil
 	default:
 	}
-	if since, fault := l.faultSince(); fault != nil && time.Since(since) > awaitFor {
+	if since, fault := l.faultSince(); fault != nil && !errors.Is(fault, errNotYet) && time.Since(since) > awaitFor {
 		return fault
 	}
 	select {

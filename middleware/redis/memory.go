@@ -32,6 +32,26 @@ func (m *memories) since(then, now time.Time) []end {
 	return append(m.subjects.since(then, now), m.others.since(then, now)...)
 }
 
+// get returns the end of a key, if one is remembered.
+func (m *memories) get(key string) (end, bool) {
+	if s, ok := m.subjects.get(key); ok {
+		return s, true
+	}
+	return m.others.get(key)
+}
+
+// forget drops an end, unless a later one of its key is remembered.
+func (m *memories) forget(s end) {
+	m.subjects.forget(s)
+	m.others.forget(s)
+}
+
+// doubt has the end of a key looked up as if this node had just learned of it.
+func (m *memories) doubt(key string, now time.Time) {
+	m.subjects.doubt(key, now)
+	m.others.doubt(key, now)
+}
+
 // newest is the greatest id of an end; zero: there was none.
 func (m *memories) newest() id {
 	a, b := m.subjects.greatest(), m.others.greatest()
@@ -78,15 +98,39 @@ func (m *memory) add(s end, now time.Time) {
 		m.newest = s.first
 	}
 	if len(m.of) > memorySize {
-		m.forget()
+		m.forgetOldest()
 	}
 	if len(m.order) > 2*memorySize {
 		m.order = slices.DeleteFunc(m.order, func(x memorized) bool { return !m.current(x) })
 	}
 }
 
-// forget drops the oldest.
-func (m *memory) forget() {
+func (m *memory) get(key string) (end, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	x, ok := m.of[key]
+	return x.end, ok
+}
+
+func (m *memory) forget(s end) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.current(memorized{end: s}) {
+		delete(m.of, s.key)
+	}
+}
+
+func (m *memory) doubt(key string, now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i, x := range m.order {
+		if x.key == key && m.current(x) {
+			m.order[i].at = now
+		}
+	}
+}
+
+func (m *memory) forgetOldest() {
 	for i, x := range m.order {
 		if m.current(x) {
 			delete(m.of, x.key)

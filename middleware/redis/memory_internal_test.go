@@ -6,6 +6,33 @@ import (
 	"time"
 )
 
+// An end that was replaced unseen is forgotten, and no later one with it. One that is in doubt is looked up
+// as a new one is.
+func TestMemoryForgetsAndDoubts(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1_800_000_000, 0)
+	expires := now.Add(time.Hour)
+	var m memories
+	subject := end{key: "subject", value: []byte("wsr\x01Emark"), expires: expires, first: id{2, 0}}
+	token := end{key: "token", value: []byte("wsr\x01Jtime"), expires: expires, first: id{3, 0}}
+	m.add(subject, now)
+	m.add(token, now)
+
+	later := now.Add(time.Minute)
+	m.doubt("token", later)
+	if got := m.since(later, later); len(got) != 1 || got[0].key != "token" {
+		t.Errorf("in doubt are %v, want the token", got)
+	}
+	m.forget(end{key: "subject", first: id{1, 0}})
+	if _, ok := m.get("subject"); !ok {
+		t.Error("a later end was forgotten with an earlier one")
+	}
+	m.forget(subject)
+	if _, ok := m.get("subject"); ok || len(m.all(now)) != 1 {
+		t.Errorf("left are %v, want the token", m.all(now))
+	}
+}
+
 // The newest ends are remembered, one for each key, and no more than memorySize.
 func TestMemoryKeepsTheNewest(t *testing.T) {
 	t.Parallel()

@@ -35,7 +35,18 @@ func startNode(t testing.TB, set settings) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &process{testprocess.Start(t, settingsVariable+"="+string(text)), t}
+	p := &process{testprocess.Start(t, settingsVariable+"="+string(text)), t}
+	p.awaitReady()
+	return p
+}
+
+// awaitReady waits as a load balancer does.
+func (p *process) awaitReady() {
+	p.t.Helper()
+	eventually(p.t, "the node is ready", func() bool {
+		answer, _ := p.do(http.MethodGet, "/ready", credential{})
+		return answer.StatusCode == http.StatusOK
+	})
 }
 
 // credential is a cookie or a token, under one header.

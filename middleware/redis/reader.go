@@ -87,6 +87,9 @@ func (r *reader) readUntilError(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		for _, e := range entries {
+			r.learn(e)
+		}
 		if err := r.checkPosition(ctx, client); err != nil { // before at moves: a read passes over what was lost
 			return err
 		}
@@ -211,6 +214,17 @@ func (r *reader) lost(ctx context.Context, client goredis.UniversalClient) (bool
 	return false, nil
 }
 
+// learn remembers the end of an entry, if it is one.
+func (r *reader) learn(e goredis.XMessage) {
+	at, err := parseID(e.ID)
+	if err != nil || e.Values[fieldKey] == nil {
+		return
+	}
+	if s, err := parseEnd(at, e.Values); err == nil {
+		r.remembered.add(s, time.Now())
+	}
+}
+
 // apply acts on an entry, and takes it as the position.
 func (r *reader) apply(e goredis.XMessage) {
 	at, err := parseID(e.ID)
@@ -219,10 +233,6 @@ func (r *reader) apply(e goredis.XMessage) {
 	}
 	r.at = at
 	switch fields := e.Values; {
-	case fields[fieldKey] != nil:
-		if s, err := parseEnd(at, fields); err == nil {
-			r.remembered.add(s, time.Now())
-		}
 	case fields[fieldAnnouncement] != nil:
 		v, err := parseAnnouncement(text(fields, fieldAnnouncement))
 		if err != nil {

@@ -46,6 +46,7 @@ func (r *reader) repairChunk(ctx context.Context, client goredis.UniversalClient
 				}
 			}
 			if appended.replaced(s) {
+				r.remembered.forget(s)
 				continue
 			}
 		}
@@ -208,7 +209,7 @@ func (r *reader) verify(ctx context.Context, client goredis.UniversalClient) err
 		case s.matches(present):
 		case present == nil || s.value == nil:
 			gone = append(gone, s)
-		case r.sharded:
+		default:
 			mismatches[s.key] = r.mismatches[s.key].seen(present)
 			if mismatches[s.key].rounds == mismatchRounds {
 				gone = append(gone, s)

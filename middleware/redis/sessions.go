@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -29,53 +28,20 @@ func (x *Sessions) key(key string) string { return x.s.cfg.Prefix + "session:" +
 
 // FindCtx implements scs.CtxStore.
 func (x *Sessions) FindCtx(ctx context.Context, key string) ([]byte, bool, error) {
-	if err := x.s.ends.await(ctx); err != nil {
+	values, err := x.s.ends.find(ctx, x.key(key))
+	if err != nil {
 		return nil, false, err
 	}
-	b, err := x.s.client.Get(ctx, x.key(key)).Bytes()
-	switch {
-	case errors.Is(err, goredis.Nil):
-		return nil, false, nil
-	case err != nil:
-		return nil, false, fmt.Errorf("redis: %w", err)
-	}
-	return b, true, nil
+	return values[0], values[0] != nil, nil
 }
 
 // FindMany implements session.ManyFinder.
 func (x *Sessions) FindMany(ctx context.Context, keys ...string) ([][]byte, error) {
-	if err := x.s.ends.await(ctx); err != nil {
-		return nil, err
-	}
 	full := make([]string, len(keys))
 	for i, key := range keys {
 		full[i] = x.key(key)
 	}
-	return getMany(ctx, x.s.client, full)
-}
-
-// getMany returns the values of keys, which may be on several servers; nil for one that is absent.
-func getMany(ctx context.Context, client goredis.UniversalClient, keys []string) ([][]byte, error) {
-	cmds := make([]*goredis.StringCmd, len(keys))
-	_, err := client.Pipelined(ctx, func(p goredis.Pipeliner) error {
-		for i, key := range keys {
-			cmds[i] = p.Get(ctx, key)
-		}
-		return nil
-	})
-	if err != nil && !errors.Is(err, goredis.Nil) {
-		return nil, fmt.Errorf("redis: %w", err)
-	}
-	values := make([][]byte, len(keys))
-	for i, cmd := range cmds {
-		switch b, err := cmd.Bytes(); {
-		case err == nil:
-			values[i] = b
-		case !errors.Is(err, goredis.Nil):
-			return nil, fmt.Errorf("redis: %w", err)
-		}
-	}
-	return values, nil
+	return x.s.ends.find(ctx, full...)
 }
 
 // CommitCtx implements scs.CtxStore.
@@ -86,6 +52,9 @@ func (x *Sessions) CommitCtx(ctx context.Context, key string, b []byte, expires 
 	}
 	if entry.IsEnd(b) {
 		return x.s.ends.put(ctx, x.key(key), b, ttl)
+	}
+	if known, ok := x.s.ends.remembered.get(x.key(key)); ok && known.value == nil {
+		return x.s.ends.undelete(ctx, x.key(key), b, ttl)
 	}
 	if err := x.s.client.Do(ctx, "SET", x.key(key), b, "PX", milliseconds(ttl)).Err(); err != nil {
 		return fmt.Errorf("redis: %w", err)

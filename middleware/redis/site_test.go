@@ -55,6 +55,7 @@ func serve(text string) int {
 
 func newSite(text, origin string) (http.Handler, error) {
 	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	faults := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
 	var set settings
 	if err := json.Unmarshal([]byte(text), &set); err != nil {
 		return nil, err
@@ -63,7 +64,9 @@ func newSite(text, origin string) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	sessions, err := session.New(session.Config{Store: shared.Sessions(), DangerouslyAllowLocalHTTP: true})
+	sessions, err := session.New(session.Config{
+		Store: shared.Sessions(), StoreTimeout: 10 * time.Second, DangerouslyAllowLocalHTTP: true,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +141,7 @@ func newSite(text, origin string) (http.Handler, error) {
 	mux.Handle("GET /me", auth.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
 	mux.Handle("GET /stream", auth.Handler(registry.Handler(http.HandlerFunc(stream))))
 	mux.Handle("GET /ready", registry.Ready(shared.Ready))
-	return sessions.Handler(mux), nil
+	return middleware.AccessLog(faults)(sessions.Handler(mux)), nil
 }
 
 func echo(_ context.Context, c *ws.Conn) error {
