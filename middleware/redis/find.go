@@ -18,26 +18,21 @@ const findAgain = 5 * time.Millisecond
 // since either may be the later one: that of the server, until the log has told of it, or that of this
 // node, until it is stored again.
 func (l *endLog) find(ctx context.Context, keys ...string) ([][]byte, error) {
-	var doubted error
+	var contradicted error
 	for {
 		if err := l.await(ctx); err != nil {
-			return nil, errors.Join(err, doubted)
+			return nil, errors.Join(err, contradicted)
 		}
 		values, err := getMany(ctx, l.client, keys)
 		if err != nil {
-			return nil, errors.Join(err, doubted)
+			return nil, errors.Join(err, contradicted)
 		}
-		contradicted := l.remembered.correct(keys, values, time.Now())
-		if contradicted == "" {
+		if contradicted = l.remembered.correct(keys, values, time.Now()); contradicted == nil {
 			return values, nil
-		}
-		if doubted == nil {
-			doubted = errContradicted
-			l.remembered.doubt(contradicted, time.Now())
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("redis: %w: %w", ctx.Err(), doubted)
+			return nil, fmt.Errorf("redis: %w: %w", ctx.Err(), contradicted)
 		case <-time.After(findAgain):
 		}
 	}
@@ -46,20 +41,22 @@ func (l *endLog) find(ctx context.Context, keys ...string) ([][]byte, error) {
 var errContradicted = errors.New("redis: the server and the log have different ends under one key: " +
 	"the later one is stored again within half a minute")
 
-// correct has the ends that are remembered in place of values that the server has lost. It returns a key
-// under which the server has an entry that is not the one that is remembered; "": there is none.
-func (m *memories) correct(keys []string, values [][]byte, now time.Time) (contradicted string) {
+// correct puts the ends that are remembered in place of values that the server has lost, and fails if the
+// server has an entry that is not the one that is remembered. The reader looks up either.
+func (m *memories) correct(keys []string, values [][]byte, now time.Time) (err error) {
 	for i, key := range keys {
 		known, ok := m.get(key)
 		switch present := values[i]; {
 		case !ok, !known.expires.After(now), known.matches(present):
+			continue
 		case present == nil, known.value == nil:
 			values[i] = known.value
 		default:
-			contradicted = key
+			err = errContradicted
 		}
+		m.doubt(key, now)
 	}
-	return contradicted
+	return err
 }
 
 // getMany returns the values of keys, which may be on several servers; nil for one that is absent.

@@ -46,7 +46,7 @@ func (m *memories) forget(s end) {
 	m.others.forget(s)
 }
 
-// doubt has the end of a key looked up as if this node had just learned of it.
+// doubt has the reader look up the end of a key as if this node had just learned of it.
 func (m *memories) doubt(key string, now time.Time) {
 	m.subjects.doubt(key, now)
 	m.others.doubt(key, now)
@@ -123,9 +123,13 @@ func (m *memory) forget(s end) {
 func (m *memory) doubt(key string, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if x, ok := m.of[key]; !ok || now.Sub(x.at) < verifyFor/2 { // it is looked up
+		return
+	}
 	for i, x := range m.order {
 		if x.key == key && m.current(x) {
 			m.order[i].at = now
+			m.of[key] = m.order[i]
 		}
 	}
 }

@@ -18,7 +18,7 @@ func TestMemoryForgetsAndDoubts(t *testing.T) {
 	m.add(subject, now)
 	m.add(token, now)
 
-	later := now.Add(time.Minute)
+	later := now.Add(verifyFor)
 	m.doubt("token", later)
 	if got := m.since(later, later); len(got) != 1 || got[0].key != "token" {
 		t.Errorf("in doubt are %v, want the token", got)
