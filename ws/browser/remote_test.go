@@ -121,6 +121,20 @@ func (r *remote) do(method string, params options, result any) {
 	}
 }
 
+// evaluate returns the value of an expression in the page of a Chromium. It waits for a promise.
+func (r *remote) evaluate(expression string) string {
+	r.t.Helper()
+	var got struct {
+		Result           struct{ Value json.RawMessage }
+		ExceptionDetails json.RawMessage
+	}
+	r.do("Runtime.evaluate", options{"expression": expression, "awaitPromise": true, "returnByValue": true}, &got)
+	if got.ExceptionDetails != nil {
+		r.t.Fatalf("%s: %s", expression, got.ExceptionDetails)
+	}
+	return string(got.Result.Value)
+}
+
 // pageOf connects to the page of a Chromium that takes commands at an address, once it has one.
 func pageOf(t *testing.T, address string) *remote {
 	t.Helper()

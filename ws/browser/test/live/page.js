@@ -8,11 +8,12 @@ import { obey, report } from "./orders.js";
 const { control, sealed, refresh, first, ...options } = JSON.parse(document.body.dataset.options);
 const { setTimeout, clearTimeout, setInterval, clearInterval } = window;
 
-// ask makes a request until it succeeds: the browser may be offline.
+// ask makes a request until it succeeds: the browser may be offline. It does not wait for the body
+// of the response: if that arrives as Chromium freezes the page, its end never comes.
 async function ask(path, init) {
   for (;;) {
     try {
-      return await (await fetch(control + path, init)).text();
+      return await fetch(control + path, init);
     } catch {
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
@@ -58,13 +59,16 @@ report(client, tell);
 if (first) obey(client, first); // before the server can have answered
 client.closed.then(() => tell({ over: true, timers: timers.size }));
 
+window.client = client;
+window.frozen = new Promise((resolve) => document.addEventListener("freeze", () => resolve(), { once: true }));
+
 // Resolves once the client has a state, for a test whose page can send no report.
 window.reached = async (state) => {
   while (client.state !== state) await new Promise((resolve) => client.addEventListener("state", resolve, { once: true }));
 };
 
 for (;;) {
-  const order = JSON.parse(await ask("/todo"));
+  const order = await (await ask("/todo")).json();
   if (order.leave) {
     // A request under way would keep the page out of the back-forward cache.
     await telling;
