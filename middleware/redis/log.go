@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -122,6 +123,7 @@ func (l *endLog) storeAndAppend(ctx context.Context, s end, command ...any) erro
 		}
 		return nil
 	}
+	newest := l.remembered.newest()
 	var appended *goredis.StringCmd
 	_, err := l.client.TxPipelined(ctx, func(p goredis.Pipeliner) error {
 		p.Do(ctx, command...)
@@ -131,12 +133,13 @@ func (l *endLog) storeAndAppend(ctx context.Context, s end, command ...any) erro
 	if err != nil {
 		return fmt.Errorf("redis: %w", err)
 	}
-	return l.remember(appended.Val(), s)
+	return l.remember(appended.Val(), s, newest)
 }
 
 // swapAndAppend runs swapScript for an end, and appends it: on a single server in one step. On a Cluster
 // it is appended afterwards, since the log must not have an end that another has kept out.
 func (l *endLog) swapAndAppend(ctx context.Context, s end, arguments []any) (bool, error) {
+	newest := l.remembered.newest()
 	keys := []string{s.key}
 	if !l.sharded {
 		keys, arguments = append(keys, l.stream), append(arguments, logLength)
@@ -150,7 +153,7 @@ func (l *endLog) swapAndAppend(ctx context.Context, s end, arguments []any) (boo
 	}
 	switch at := result.(type) {
 	case string:
-		return true, l.remember(at, s)
+		return true, l.remember(at, s, newest)
 	case int64:
 		if at == 1 {
 			return true, l.appendEnd(ctx, s)
@@ -161,17 +164,25 @@ func (l *endLog) swapAndAppend(ctx context.Context, s end, arguments []any) (boo
 
 // appendEnd appends an end to the log, and remembers it.
 func (l *endLog) appendEnd(ctx context.Context, s end) error {
+	newest := l.remembered.newest()
 	at, err := l.append(ctx, s.fields()...)
 	if err != nil {
 		return err
 	}
-	return l.remember(at, s)
+	return l.remember(at, s, newest)
 }
 
-// remember has this node remember an end that it has appended.
-func (l *endLog) remember(at string, s end) (err error) {
+var errEarlier = errors.New("redis: the log has begun anew, and the clock of the server was set back: " +
+	"ends are not stored until the nodes have noticed, within seconds")
+
+// remember has this node remember an end that it has appended; newest is the newest end before that. The
+// nodes would take an end with an earlier id for one that another has replaced.
+func (l *endLog) remember(at string, s end, newest id) (err error) {
 	if s.first, err = parseID(at); err != nil {
 		return err
+	}
+	if s.first.less(newest) {
+		return errEarlier
 	}
 	l.remembered.add(s, time.Now())
 	l.advance(s.first)

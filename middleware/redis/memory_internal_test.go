@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -63,5 +64,25 @@ func TestMemoryKeepsTheNewest(t *testing.T) {
 	}
 	if got := m.since(now.Add(time.Nanosecond), now); len(got) != 0 {
 		t.Errorf("%d are of later", len(got))
+	}
+}
+
+// An end whose entry has an earlier id than one that the node knew before is not stored: the log has begun
+// anew, by a clock that was set back.
+func TestEndWithAnEarlierIDIsRefused(t *testing.T) {
+	t.Parallel()
+	l := newEndLog(Config{}, nil)
+	s := end{key: "key", value: []byte("wsr\x01Emark"), expires: time.Now().Add(time.Hour)}
+	if err := l.remember("5-0", s, id{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.remember("3-0", s, id{5, 0}); !errors.Is(err, errEarlier) {
+		t.Errorf("%v, want %v", err, errEarlier)
+	}
+	if known, _ := l.remembered.get("key"); known.first != (id{5, 0}) {
+		t.Errorf("remembered is the end of %v", known.first)
+	}
+	if err := l.remember("3-0", s, id{2, 0}); err != nil { // another node was faster
+		t.Error(err)
 	}
 }
