@@ -42,11 +42,11 @@ func kits(t *testing.T, open func(testing.TB) *redis.Shared) {
 	})
 	t.Run("revocations", func(t *testing.T) {
 		storetest.Revocations(t, func(t testing.TB) middleware.Revocations {
-			list, err := session.NewRevocations(open(t).Sessions())
+			m, err := session.New(session.Config{Store: open(t).Sessions(), StoreTimeout: 10 * time.Second})
 			if err != nil {
 				t.Fatal(err)
 			}
-			return list
+			return m.Revocations()
 		})
 	})
 }
