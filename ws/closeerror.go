@@ -8,6 +8,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/securews/securews/internal/outqueue"
 	"github.com/securews/securews/middleware/live"
 )
 
@@ -103,10 +104,7 @@ func (e *CloseError) final() bool {
 
 // flushes reports whether the queue still goes out: it does if the connection ends in good
 // order.
-func (e *CloseError) flushes() bool {
-	return e.Code == websocket.StatusNormalClosure || e.Code == websocket.StatusGoingAway || e.Code == ErrDraining.Code ||
-		e.Code >= 4000
-}
+func (e *CloseError) flushes() bool { return outqueue.Goes(int(e.Code)) }
 
 // Validate returns an error if e may not stand in a close frame (RFC 6455 §5.5.1, §7.4).
 func (e *CloseError) Validate() error {

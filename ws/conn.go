@@ -69,3 +69,11 @@ func (c *Conn) Close(code websocket.StatusCode, reason string) error {
 	c.out.sendClose()
 	return nil
 }
+
+// End is Close with a cause whose error behind it is logged. It is for the packages of this module, which
+// pass contextkey.Key().
+func (c *Conn) End(key contextkey.Ours, cause *CloseError) {
+	if key.Valid() && cause != nil && cause.Validate() == nil {
+		_ = c.out.endNow(cause)
+	}
+}

@@ -6,6 +6,10 @@ type Load struct {
 	Bytes    int // of their payloads
 }
 
+// Goes reports whether the queue is still sent before a close frame with this code: it is if the
+// connection ends in good order.
+func Goes(code int) bool { return code == 1000 || code == 1001 || code == 1012 || code >= 4000 }
+
 // Fits reports whether a message of so many bytes may wait, too.
 func (l *Load) Fits(bytes int, most Load) bool {
 	return l.Messages < most.Messages && bytes <= most.Bytes-l.Bytes

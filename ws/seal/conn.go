@@ -60,8 +60,9 @@ func (c *Conn) Subprotocol() string { return c.m.Subprotocol() }
 // code of the close frame, which, unlike the messages, a proxy may have forged. If anything
 // was changed in transit, the error is [ErrDecrypt]. After a Close of this end it is
 // [ws.ErrClosed], unless the peer had announced its end. If Validate of a route that [Server.Seal]
-// returned refuses a message, it is the cause by which that ends the connection. A connection in
-// plain text has the errors of the connection underneath.
+// returned refuses a message, it is the cause by which that ends the connection; Read returns it when
+// the queue has been sent, if that is due. A connection in plain text has the errors of the connection
+// underneath.
 func (c *Conn) Read() (typ websocket.MessageType, p []byte, err error) {
 	typ, p, err = c.read()
 	if err != nil || c.route == nil {
@@ -232,18 +233,21 @@ func (c *Conn) Close(code websocket.StatusCode, reason string) error {
 // and returns when that has been sent, after 5 s at the latest. Later writes fail with
 // [ws.ErrClosed]. Reading continues. Plain text has no close record: CloseWrite then only
 // waits for the queue.
-func (c *Conn) CloseWrite() error {
+func (c *Conn) CloseWrite() error { return c.closeWrite(ws.ErrClosed) }
+
+// closeWrite is CloseWrite with the error of later writes.
+func (c *Conn) closeWrite(why error) error {
 	if c.finishing.CompareAndSwap(false, true) {
-		c.finishErr = c.writeClose()
+		c.finishErr = c.writeClose(why)
 		close(c.finished)
 	}
 	<-c.finished // later calls wait as well
 	return c.finishErr
 }
 
-func (c *Conn) writeClose() error {
+func (c *Conn) writeClose(why error) error {
 	done := make(chan error, 1)
-	c.out.finish(recordClose, ws.ErrClosed, done)
+	c.out.finish(recordClose, why, done)
 	grace := time.NewTimer(closeWriteGrace)
 	defer grace.Stop()
 	select {

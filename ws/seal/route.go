@@ -8,6 +8,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/securews/securews/internal/contextkey"
 	"github.com/securews/securews/internal/defaults"
 	"github.com/securews/securews/internal/outqueue"
 	"github.com/securews/securews/ws"
@@ -43,7 +44,7 @@ func (s *Server) Seal(cfg ws.Config, serve func(ctx context.Context, c ws.Connec
 	cfg.Subprotocols = s.Subprotocols(cfg.Subprotocols...)
 	cfg.Serve = s.Serve(func(ctx context.Context, c *Conn) error {
 		r := rules
-		r.ctx, c.route = ctx, &r
+		r.ctx, r.raw, c.route = ctx, c.m.(*ws.Conn), &r
 		if queue.Bytes > 0 {
 			c.out.most.Bytes = queue.Bytes
 		}
@@ -62,7 +63,8 @@ func (s *Server) Seal(cfg ws.Config, serve func(ctx context.Context, c ws.Connec
 // route has the rules of a route for the messages of one connection.
 type route struct {
 	ctx      context.Context // ends with the connection
-	limit    int             // bytes of a message
+	raw      *ws.Conn
+	limit    int // bytes of a message
 	validate func(ctx context.Context, typ websocket.MessageType, p []byte) error
 	first    *time.Timer // until the first message must have come; nil: it need not
 }
@@ -83,14 +85,18 @@ func (r *route) check(typ websocket.MessageType, p []byte) error {
 
 var errNilCloseError = errors.New("seal: Validate returned a nil *CloseError")
 
-// invalid ends the connection by the error of a validation, as [ws.Config.Validate] documents it.
+// invalid ends the connection by the error of a validation, as [ws.Config.Validate] documents it: the
+// queue is sent or dropped as [ws.Conn.Send] says.
 func (c *Conn) invalid(err error) error {
 	end := closeErrorOf(err)
 	if c.in != nil {
 		c.in.erase()
 	}
+	if outqueue.Goes(int(end.Code)) {
+		_ = c.closeWrite(end)
+	}
 	c.out.stop(end)
-	_ = c.m.Close(end.Code, end.Reason)
+	c.route.raw.End(contextkey.Key(), end)
 	c.readErr = end
 	return end
 }

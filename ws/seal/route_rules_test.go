@@ -28,7 +28,9 @@ func routeOf(cfg ws.Config) ws.Config {
 	cfg.Auth = must(middleware.NewAuth(middleware.Anonymous()))
 	cfg.Live = must(live.New(live.Config{}))
 	cfg.Subprotocols = []string{"chat"}
-	cfg.Log = slog.New(slog.DiscardHandler)
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
 	return cfg
 }
 
