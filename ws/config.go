@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/coder/websocket"
 
@@ -135,6 +136,11 @@ func (cfg Config) compile() (Config, error) {
 			report("Subprotocols: %q is not a token (RFC 6455 §4.1)", s)
 		case seen[s]:
 			report("Subprotocols: %q is given twice", s)
+		case s == SealedPrefix:
+			report("Subprotocols: none for a sealed route, which no client could open: name the application, " +
+				"as ClientConfig.App of package seal does, such as \"chat\"")
+		case strings.HasPrefix(s, SealedPrefix+SealedPrefix):
+			report("Subprotocols: %q is sealed twice: Seal and Subprotocols of package seal add the %q", s, SealedPrefix)
 		}
 		seen[s] = true
 	}
@@ -149,11 +155,10 @@ func (cfg Config) compile() (Config, error) {
 	return cfg, errors.Join(errs...)
 }
 
-// rules returns those of its connections.
-func (cfg *Config) rules() *rules {
-	l := &cfg.Limits
+// rules returns those of its connections with these limits.
+func (cfg *Config) rules(l *Limits) *rules {
 	return &rules{
-		limits: cfg.Limits, timeouts: cfg.Timeouts, validate: cfg.Validate, live: cfg.Live, log: cfg.Log,
+		limits: *l, named: []string{l.named()}, timeouts: cfg.Timeouts, validate: cfg.Validate, live: cfg.Live, log: cfg.Log,
 		messages: newRate(l.MessagesPerSecond, l.MessageBurst),
 		bytes:    newRate(l.BytesPerSecond, l.ByteBurst),
 		controls: newRate(l.ControlPerSecond, min(10*min(l.ControlPerSecond, 1<<20), 1<<20)),

@@ -1,6 +1,8 @@
 package ws
 
 import (
+	"strings"
+
 	"github.com/coder/websocket"
 
 	"github.com/securews/securews/internal/contextkey"
@@ -24,11 +26,14 @@ type Conn struct {
 }
 
 // newConn makes a connection that has no principal yet, and is not upgraded.
-func newConn(r *rules, w *workers, hs handshake) *Conn {
+func (h *Handler) newConn(hs handshake) *Conn {
 	c := &Conn{origin: hs.origin, subprotocol: hs.subprotocol}
-	c.rules = r
-	c.out.link, c.out.workers, c.out.writing = &c.link, w, make(chan struct{}, 1)
-	c.in.guard.out, c.in.messages.rate = &c.out, &r.messages
+	c.rules = h.rules
+	if c.sealed() {
+		c.rules = h.sealed
+	}
+	c.out.link, c.out.workers, c.out.writing = &c.link, h.workers, make(chan struct{}, 1)
+	c.in.guard.out, c.in.messages.rate = &c.out, &c.rules.messages
 	return c
 }
 
@@ -52,6 +57,9 @@ func (c *Conn) Origin() string { return c.origin }
 // binary there. Package seal refuses one that comes as text, in the one way in which it refuses
 // everything, so its text is not checked for UTF-8 before.
 const SealedPrefix = "hpke1."
+
+// sealed reports whether the messages are records of package seal.
+func (c *Conn) sealed() bool { return strings.HasPrefix(c.subprotocol, SealedPrefix) }
 
 // Subprotocol returns the negotiated subprotocol, "" if the client offered none.
 func (c *Conn) Subprotocol() string { return c.subprotocol }

@@ -22,20 +22,23 @@ type Handler struct {
 	front       http.Handler // serve behind the access log; nil: the zero Handler
 	authorizing bounded.Caller
 
-	rules   *rules
-	workers *workers
-	limits  []string // the value of Securews-Limits
+	rules, sealed *rules // sealed: of connections under SealedPrefix
+	workers       *workers
 }
 
 // New compiles a configuration, or reports everything that is wrong with it.
 func New(cfg Config) (*Handler, error) {
+	records := cfg.Limits.ofRecords()
 	cfg, err := cfg.compile()
+	if err == nil {
+		err = records.compile()
+	}
 	if err != nil {
 		return nil, err
 	}
 	h := &Handler{
 		cfg: cfg, authorizing: bounded.NewCaller(nil),
-		rules: cfg.rules(), workers: newWorkers(), limits: []string{cfg.Limits.named()},
+		rules: cfg.rules(&cfg.Limits), sealed: cfg.rules(&records), workers: newWorkers(),
 	}
 	// Stripped before a subprotocol is chosen; the AccessLog writes no credential.
 	h.front = middleware.AccessLog(cfg.Log)(cfg.Auth.Strip(http.HandlerFunc(h.serve)))
@@ -120,8 +123,8 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 // it but the last, a panic too, gives the place back.
 func (h *Handler) open(w http.ResponseWriter, r *http.Request, hs handshake) (_ *Conn, err error) {
 	defer bounded.Contain(&err)
-	c := newConn(h.rules, h.workers, hs)
-	c.pulse = pulseOf(r, h.cfg.Limits.Message)
+	c := h.newConn(hs)
+	c.pulse = pulseOf(r, c.rules.limits.Message)
 	deadline := time.Now().Add(handshakeTimeout)
 	if layer, ok := r.Context().Value(contextkey.Layer{}).(contextkey.Yielder); ok {
 		layer.Yield(contextkey.Key(), h.cfg.Auth) // the connection counts once, and ends by its own member
@@ -151,7 +154,7 @@ func (h *Handler) open(w http.ResponseWriter, r *http.Request, hs handshake) (_ 
 	if err := h.bind(c, r, v, deadline); err != nil {
 		return nil, h.cfg.Auth.WithChallenge(err)
 	}
-	if err := c.accept(w, r, h.limits); err != nil {
+	if err := c.accept(w, r); err != nil {
 		return nil, err
 	}
 	if c.ID() != middleware.RequestID(r.Context()) {

@@ -12,7 +12,8 @@ import (
 )
 
 // Limits bound what connections may use. 0 is the default, a negative value an
-// error; "unlimited" does not exist.
+// error; "unlimited" does not exist. Under [SealedPrefix] Message and ByteBurst also have room for the 18
+// bytes that sealing adds, and for the exchange of keys.
 type Limits struct {
 	Message           int // bytes of one incoming message; default 65,536; beyond: 1009
 	Frames            int // frames of one incoming message; default 1,024; beyond: 1009
@@ -98,6 +99,20 @@ func (l *Limits) compile() error {
 func (l *Limits) named() string {
 	return fmt.Sprintf("message=%d, rate=%d, burst=%d, bytes=%d, byte-burst=%d",
 		l.Message, l.MessagesPerSecond, l.MessageBurst, l.BytesPerSecond, l.ByteBurst)
+}
+
+// ofRecords returns the limits of a sealed connection, not yet compiled: the record of the largest
+// message fits, at once if that may come at once, and so does the exchange of keys.
+func (l Limits) ofRecords() Limits {
+	message := l.Message
+	if message == 0 {
+		message = defaultLimits.Message
+	}
+	l.Message = max(min(message, math.MaxInt-defaults.SealedOverhead)+defaults.SealedOverhead, defaults.SealedHello)
+	if l.ByteBurst >= message {
+		l.ByteBurst = max(l.ByteBurst, l.Message)
+	}
+	return l
 }
 
 // queue returns how much may wait to be sent.

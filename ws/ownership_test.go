@@ -15,8 +15,8 @@ func TestHandlerOwnsNoConnections(t *testing.T) {
 	typ := reflect.TypeFor[Handler]()
 	known := map[string]reflect.Type{
 		"cfg": reflect.TypeFor[Config](), "front": nil, "authorizing": reflect.TypeFor[bounded.Caller](),
-		"limits": reflect.TypeFor[[]string](),                                       // as the 101 names them
-		"rules":  reflect.TypeFor[*rules](), "workers": reflect.TypeFor[*workers](), // of its connections
+		// Of its connections.
+		"rules": reflect.TypeFor[*rules](), "sealed": reflect.TypeFor[*rules](), "workers": reflect.TypeFor[*workers](),
 	}
 	for i := range typ.NumField() {
 		f := typ.Field(i)

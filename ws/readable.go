@@ -92,7 +92,7 @@ func (h *Handler) complete(w http.ResponseWriter, r *http.Request, cause *CloseE
 	if err != nil {
 		return nil, err
 	}
-	c := newConn(h.rules, h.workers, hs)
+	c := h.newConn(hs)
 	c.ending.explains = true
 	if !h.cfg.Live.Explain(contextkey.Key(), &c.binding, (*member)(c)) {
 		return nil, errNoRoom
@@ -105,7 +105,7 @@ func (h *Handler) complete(w http.ResponseWriter, r *http.Request, cause *CloseE
 	}()
 	c.prepare(r, nil)
 	c.out.end(cause)
-	if err := c.accept(w, r, h.limits); err != nil {
+	if err := c.accept(w, r); err != nil {
 		return nil, err
 	}
 	opened = true

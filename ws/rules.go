@@ -15,6 +15,7 @@ type rules struct {
 	timeouts                  Timeouts
 	messages, bytes, controls rate
 	validate                  func(ctx context.Context, typ websocket.MessageType, p []byte) error
+	named                     []string // the value of Securews-Limits
 	live                      *live.Registry
 	log                       *slog.Logger
 }

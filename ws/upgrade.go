@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -31,10 +30,10 @@ func (c *Conn) prepare(r *http.Request, v *middleware.Voucher) {
 }
 
 // accept answers 101, with the limits in a header, and takes the connection over.
-func (c *Conn) accept(w http.ResponseWriter, r *http.Request, limits []string) error {
+func (c *Conn) accept(w http.ResponseWriter, r *http.Request) error {
 	hj := hijackers.Get().(*hijacker)
 	defer hijackers.Put(hj)
-	*hj = hijacker{ResponseWriter: w, c: c, limits: limits}
+	*hj = hijacker{ResponseWriter: w, c: c}
 	defer func() { *hj = hijacker{} }()
 	coder, err := websocket.Accept(hj, r, acceptOptions)
 	if err != nil {
@@ -55,9 +54,8 @@ const readAhead = 384
 // 4 KiB pair of net/http would stay for as long as the connection does.
 type hijacker struct {
 	http.ResponseWriter
-	c      *Conn
-	limits []string // the value of Securews-Limits
-	pair   bufio.ReadWriter
+	c    *Conn
+	pair bufio.ReadWriter
 }
 
 // hijackers keeps those that no handshake uses.
@@ -82,7 +80,7 @@ func (w *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	c := w.c
 	spell(w.Header())
 	w.Header()["Securews-Connection"] = []string{c.ID()}
-	w.Header()["Securews-Limits"] = w.limits
+	w.Header()["Securews-Limits"] = c.rules.named
 	if c.subprotocol != "" {
 		w.Header()["Sec-WebSocket-Protocol"] = []string{c.subprotocol}
 	}
@@ -93,7 +91,7 @@ func (w *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	early, _ := rw.Reader.Peek(rw.Reader.Buffered())
 	c.ending.conn = conn
 	in, g := &c.in, &c.in.guard
-	g.begin(conn, early, strings.HasPrefix(c.subprotocol, SealedPrefix))
+	g.begin(conn, early, c.sealed())
 	in.buffered, in.discarded = *bufio.NewReaderSize(g, readAhead), *bufio.NewWriterSize(g, 16)
 	w.pair = bufio.ReadWriter{Reader: &in.buffered, Writer: &in.discarded}
 	boundUnsent(conn)

@@ -20,6 +20,11 @@ const (
 	// next two seconds.
 	MessageBurst = QueueMessages + 2*MessagesPerSecond
 
+	// SealedOverhead is the number of bytes by which the record of a message of package seal is
+	// longer than the message, and SealedHello the size of the longest message of its exchange of keys.
+	SealedOverhead = 2 + 16
+	SealedHello    = 1140
+
 	// Heartbeat is the silence after which a peer is asked, and Pong the time for its answer:
 	// a dead path is noticed within 35 s.
 	Heartbeat = 25 * time.Second

@@ -7,13 +7,11 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/securews/securews/internal/defaults"
 	"github.com/securews/securews/ws"
 )
 
 var errStalled = errors.New("redial: write: not complete within Timeouts.Write")
-
-// sealedOverhead is the number of bytes by which a sealed message is longer.
-const sealedOverhead = 18
 
 // outbound is the sending half of a connection: direct writes, and one goroutine that sends
 // the client's queue.
@@ -137,7 +135,7 @@ func (out *outbound) writeQueued(typ websocket.MessageType, p []byte) (begun boo
 // sizeOf returns the size of the message in which p is sent.
 func (out *outbound) sizeOf(p []byte) int {
 	if out.sealed {
-		return len(p) + sealedOverhead
+		return len(p) + defaults.SealedOverhead
 	}
 	return len(p)
 }

@@ -159,6 +159,9 @@ func (p Policy) valid() bool { return p == PolicyRequired || p == DangerouslyOpt
 // subprotocols returns the sealed subprotocols of the applications, and after them the
 // plain ones if the policy admits those.
 func (p Policy) subprotocols(apps ...string) []string {
+	if len(apps) == 0 {
+		return []string{ws.SealedPrefix} // which ws.New reports
+	}
 	var all []string
 	for _, app := range apps {
 		all = append(all, ws.SealedPrefix+app)

@@ -6,11 +6,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"time"
+
+	"github.com/securews/securews/internal/defaults"
 )
 
-// Overhead is the length of a record minus that of its payload: type, epoch and tag.
-// [github.com/securews/securews/ws.Limits].Message counts records.
-const Overhead = 2 + 16
+// Overhead is the length of a record minus that of its payload: 2 bytes of type and epoch, 16 of the tag.
+const Overhead = defaults.SealedOverhead
 
 type recordType byte
 

@@ -3,7 +3,6 @@ package seal
 import (
 	"context"
 	"errors"
-	"math"
 	"time"
 
 	"github.com/coder/websocket"
@@ -14,32 +13,22 @@ import (
 	"github.com/securews/securews/ws"
 )
 
-// longestHello is how long the answer of a client to the offer of keys may be: that with XWing.
-const longestHello = 1140
-
 // Seal returns the configuration of a route with the messages sealed; cfg is that of the plain
-// route. In it, Subprotocols name the applications (see [Server.Subprotocols]). Serve is replaced:
-// serve is called with the sealed connection, as by [Server.Serve].
+// route. In it, Subprotocols name the applications (see [Server.Subprotocols]): without one no client can
+// open a sealed connection, and [ws.New] returns an error. Serve is replaced: serve is called with the
+// sealed connection, as by [Server.Serve].
 //
-// The rest of cfg is about the messages of the application, and not about their records:
-// Limits.Message counts their bytes, Validate is called with them, Limits.QueueBytes and QueueMessages,
-// if set, take the place of those of Config, and Timeouts.FirstMessage, if set, begins again when the keys
-// are agreed. But the rates of Limits count the bytes of records, and the exchange of keys, too.
+// The rest of cfg is about the messages of the application, and not about their records: Limits.Message
+// counts their bytes, Validate is called with them, Limits.QueueBytes and QueueMessages, if set, take the
+// place of those of Config, and Timeouts.FirstMessage, if set, begins again when the keys are agreed. But
+// the rates of Limits count the bytes of records, and the exchange of keys, too.
 func (s *Server) Seal(cfg ws.Config, serve func(ctx context.Context, c ws.Connection) error) ws.Config {
-	limits := &cfg.Limits
-	if limits.Message == 0 {
-		limits.Message = defaults.Message
+	rules := route{limit: cfg.Limits.Message, validate: cfg.Validate}
+	if rules.limit == 0 {
+		rules.limit = defaults.Message
 	}
-	rules := route{limit: limits.Message, validate: cfg.Validate}
-	queue := outqueue.Load{Messages: limits.QueueMessages, Bytes: limits.QueueBytes}
+	queue := outqueue.Load{Messages: cfg.Limits.QueueMessages, Bytes: cfg.Limits.QueueBytes}
 	firstMessage := cfg.Timeouts.FirstMessage
-	if limits.Message > 0 { // ws.New reports others
-		atOnce := limits.ByteBurst >= limits.Message
-		limits.Message = max(min(limits.Message, math.MaxInt-Overhead)+Overhead, longestHello)
-		if atOnce {
-			limits.ByteBurst = max(limits.ByteBurst, limits.Message)
-		}
-	}
 	cfg.Validate = nil
 	cfg.Subprotocols = s.Subprotocols(cfg.Subprotocols...)
 	cfg.Serve = s.Serve(func(ctx context.Context, c *Conn) error {

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -60,44 +59,83 @@ func connectTo(t *testing.T, cfg ws.Config, plain bool, serve func(ctx context.C
 	return c
 }
 
-// Records need room for their payloads and for the exchange of keys. The mistakes in a plain route are
-// reported in the sealed one, too.
-func TestSealedRouteMakesRoomForRecords(t *testing.T) {
+// The 101 names limits at which a message of ws.Limits.Message bytes arrives, in plain text and sealed, and
+// no longer one in plain text.
+func TestRouteNamesTheLimitOfItsMessages(t *testing.T) {
 	tests := []struct {
-		sentence    string
-		plain, want ws.Limits
-		refused     string
+		sentence      string
+		limits        ws.Limits
+		plain, sealed string
 	}{
-		{sentence: "the default", want: ws.Limits{Message: 65536 + 18}},
-		{sentence: "a limit", plain: ws.Limits{Message: 2000}, want: ws.Limits{Message: 2018}},
-		{sentence: "a limit below a hello", plain: ws.Limits{Message: 10}, want: ws.Limits{Message: 1140}},
-		{sentence: "no int is larger", plain: ws.Limits{Message: math.MaxInt}, want: ws.Limits{Message: math.MaxInt}},
+		{sentence: "the default", plain: "message=65536, ", sealed: "message=65554, "},
+		{sentence: "a limit", limits: ws.Limits{Message: 2000}, plain: "message=2000, ", sealed: "message=2018, "},
+		{sentence: "a limit below a hello", limits: ws.Limits{Message: 60}, plain: "message=60, ", sealed: "message=1140, "},
 		{
-			sentence: "all bytes of a message may come at once",
-			plain:    ws.Limits{Message: 2000, ByteBurst: 2000}, want: ws.Limits{Message: 2018, ByteBurst: 2018},
+			sentence: "all bytes of a message may come at once", limits: ws.Limits{Message: 2000, ByteBurst: 2000},
+			plain: "byte-burst=2000", sealed: "byte-burst=2018",
 		},
 		{
-			sentence: "a larger burst stays", plain: ws.Limits{Message: 2000, ByteBurst: 3000},
-			want: ws.Limits{Message: 2018, ByteBurst: 3000},
+			sentence: "a larger burst stays", limits: ws.Limits{Message: 2000, ByteBurst: 3000},
+			plain: "byte-burst=3000", sealed: "byte-burst=3000",
 		},
-		{
-			sentence: "a burst that the plain route could not have", plain: ws.Limits{Message: 2000, ByteBurst: 1999},
-			want: ws.Limits{Message: 2018, ByteBurst: 1999}, refused: "Limits.ByteBurst: 1999",
-		},
-		{sentence: "a negative limit", plain: ws.Limits{Message: -1}, want: ws.Limits{Message: -1}, refused: "Limits.Message: -1"},
 	}
-	sealer := must(NewServer(Config{Keys: must(NewKeyring(must(GenerateKey(X25519, day(30))))), Audience: audience}))
+	sealer := must(NewServer(Config{
+		Keys: must(NewKeyring(must(GenerateKey(X25519, day(30))))), Audience: audience, Policy: DangerouslyOptional,
+	}))
 	for _, tt := range tests {
-		plain := routeOf(ws.Config{Limits: tt.plain})
+		route := routeOf(ws.Config{Limits: tt.limits})
 		for range 2 { // the configuration can be used again
-			cfg := sealer.Seal(plain, func(context.Context, ws.Connection) error { return nil })
-			if cfg.Limits != tt.want || !slices.Equal(cfg.Subprotocols, []string{"hpke1.chat"}) {
-				t.Errorf("%s: %+v %q, want %+v", tt.sentence, cfg.Limits, cfg.Subprotocols, tt.want)
+			srv := wstest.NewServer(t, must(ws.New(sealer.Seal(route, func(context.Context, ws.Connection) error { return nil }))))
+			for offered, want := range map[string]string{"chat": tt.plain, "hpke1.chat": tt.sealed} {
+				raw, response, err := srv.Dial(t.Context(), "/", &websocket.DialOptions{
+					Subprotocols: []string{offered}, HTTPHeader: http.Header{"Origin": {wstest.URL}},
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := response.Header.Get("Securews-Limits"); !strings.Contains(got, want) {
+					t.Errorf("%s: %s: the 101 names %q, want %q", tt.sentence, offered, got, want)
+				}
+				_ = raw.CloseNow()
 			}
-			_, err := ws.New(cfg)
-			if refused := err != nil; refused != (tt.refused != "") || refused && !strings.Contains(err.Error(), tt.refused) {
-				t.Errorf("%s: ws.New returns %v, want %q", tt.sentence, err, tt.refused)
-			}
+		}
+	}
+}
+
+// A mistake in a plain route is reported in the sealed one, too, and one that would shut out every client.
+func TestMistakesOfASealedRoute(t *testing.T) {
+	tests := []struct {
+		sentence     string
+		policy       Policy
+		limits       ws.Limits
+		subprotocols []string
+		want         string // in the error of ws.New; "": none
+	}{
+		{sentence: "no int is larger", limits: ws.Limits{Message: math.MaxInt}, subprotocols: []string{"chat"}},
+		{sentence: "a negative limit", limits: ws.Limits{Message: -1}, subprotocols: []string{"chat"}, want: "Limits.Message: -1"},
+		{
+			sentence: "a burst that is smaller than a message", limits: ws.Limits{Message: 2000, ByteBurst: 1999},
+			subprotocols: []string{"chat"}, want: "Limits.ByteBurst: 1999",
+		},
+		{sentence: "no subprotocol", want: `Subprotocols: none for a sealed route`},
+		{
+			sentence: "no subprotocol, and plain text is admitted", policy: DangerouslyOptional,
+			want: `Subprotocols: none for a sealed route`,
+		},
+		{
+			sentence: "subprotocols that are sealed already", subprotocols: []string{"hpke1.chat"},
+			want: `Subprotocols: "hpke1.hpke1.chat" is sealed twice`,
+		},
+	}
+	for _, tt := range tests {
+		sealer := must(NewServer(Config{
+			Keys: must(NewKeyring(must(GenerateKey(X25519, day(30))))), Audience: audience, Policy: tt.policy,
+		}))
+		route := routeOf(ws.Config{Limits: tt.limits})
+		route.Subprotocols = tt.subprotocols
+		_, err := ws.New(sealer.Seal(route, func(context.Context, ws.Connection) error { return nil }))
+		if refused := err != nil; refused != (tt.want != "") || refused && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: ws.New returns %v, want %q", tt.sentence, err, tt.want)
 		}
 	}
 }
@@ -132,7 +170,7 @@ func TestPlainTextKeepsTheRules(t *testing.T) {
 		message  string
 		code     websocket.StatusCode
 	}{
-		{"a message beyond the limit, within that of records", "four", 1009},
+		{"a message beyond the limit", "four", 1009},
 		{"a message that Validate refuses", "bad", 1008},
 	}
 	for _, tt := range tests {

@@ -38,7 +38,8 @@ func NewServer(cfg Config) (*Server, error) {
 	return &Server{cfg, func() PSK { return psk }}, nil
 }
 
-// Subprotocols returns the value of ws.Config.Subprotocols for the applications.
+// Subprotocols returns the value of ws.Config.Subprotocols for the applications. Without one it is a
+// value that [ws.New] refuses, because no client could open a sealed connection.
 func (s *Server) Subprotocols(apps ...string) []string { return s.cfg.Policy.subprotocols(apps...) }
 
 // Serve returns a function for ws.Config.Serve. It calls Accept, then serve, and if that
@@ -65,9 +66,9 @@ func (s *Server) Serve(serve func(ctx context.Context, c *Conn) error) func(cont
 // or none is of a suite in Suites, it is an error that leaves the connection open. A caller of
 // Accept must end the connection with [Conn.Close].
 //
-// ws.Limits.Message counts records, which are [Overhead] bytes longer than their payload,
-// and must be at least 1,140 for the largest hello. ws.Config.Validate is called with
-// hellos and sealed records. [Server.Seal] sees to both.
+// ws.Limits.Message is about messages, and [ws.New] makes room for their records, but also for the largest
+// hello of 1,140 bytes: even with a lower limit a message of up to 1,122 bytes is read. ws.Config.Validate
+// is called with hellos and sealed records. [Server.Seal] sees to both.
 func (s *Server) Accept(ctx context.Context, raw *ws.Conn) (*Conn, error) {
 	who := ""
 	if s.cfg.Principal != nil {
