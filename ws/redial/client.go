@@ -52,6 +52,9 @@ func New(cfg Config) (*Client, error) {
 // had sent it; any other error closes it with 1011 and ends Run. If the connection has
 // ended before, its cause decides and the result of serve is ignored, unless that is
 // [Permanent].
+//
+// Nothing of the client runs after Run has returned: Run waits for the Source, for serve and for
+// [Layer].CloseWrite.
 func (c *Client) Run(ctx context.Context, serve func(ctx context.Context, c *Conn) error) error {
 	switch {
 	case c == nil || c.queue == nil:
@@ -65,6 +68,7 @@ func (c *Client) Run(ctx context.Context, serve func(ctx context.Context, c *Con
 	c.queue.start()
 	var err error = ws.ErrInternal // if serve panics
 	defer func() {
+		c.conns.closing.Wait()
 		for _, m := range c.queue.stop() {
 			c.cfg.OnUndelivered(undelivered(m, false, err))
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/coder/websocket"
@@ -35,6 +36,7 @@ type connConfig struct {
 	timeouts Timeouts
 	queue    *queue
 	report   func(Undelivered)
+	closing  sync.WaitGroup // the calls of Layer.CloseWrite
 }
 
 // dialed is a WebSocket that has just been opened.
@@ -56,7 +58,7 @@ func newConn(life context.Context, d dialed, cfg *connConfig) *Conn {
 	c.in.begin(&c.link, sealed, cfg.limits.Message)
 
 	c.out.link, c.out.queue, c.out.sealed = &c.link, cfg.queue, sealed
-	c.out.timeout, c.out.report = cfg.timeouts.Write, cfg.report
+	c.out.timeout, c.out.report, c.out.closing = cfg.timeouts.Write, cfg.report, &cfg.closing
 	c.out.pace, c.out.unconfirmed = newPace(limits), newUnconfirmed(cfg.limits)
 	c.out.most = cfg.limits.Outgoing
 	if limits.message > 0 {

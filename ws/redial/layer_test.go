@@ -1,6 +1,7 @@
 package redial_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,7 +23,8 @@ type layer struct {
 	c       *redial.Conn
 	delay   time.Duration
 	closing atomic.Bool
-	words   string // the message that CloseWrite sends, if any
+	closed  atomic.Bool // CloseWrite has returned
+	words   string      // the message that CloseWrite sends, if any
 }
 
 func (l *layer) Write(typ websocket.MessageType, p []byte) error {
@@ -38,6 +40,7 @@ func (l *layer) CloseWrite() error {
 		_ = l.c.Write(websocket.MessageText, []byte(l.words))
 	}
 	time.Sleep(l.delay)
+	l.closed.Store(true)
 	return nil
 }
 
@@ -110,7 +113,6 @@ func TestGoodbyeOfARenewedConnectionIsBounded(t *testing.T) {
 			})
 		time.Sleep(5 * time.Minute)
 		r.stop()
-		time.Sleep(time.Minute) // for a CloseWrite that has just begun
 		opened := r.phases(redial.Open)
 		if len(began) < 4 || len(began) != len(opened) || len(r.phases(redial.Waiting)) != 0 {
 			t.Fatalf("%d connections served, %d opened, %d waits", len(began), len(opened), len(r.phases(redial.Waiting)))
@@ -156,6 +158,66 @@ func TestServerThatAnswersTheGoodbye(t *testing.T) {
 		if err := <-r.done; !errors.Is(err, context.Canceled) || served.Load() < 8 {
 			t.Errorf("Run: %v after %d connections", err, served.Load())
 		}
-		time.Sleep(time.Second) // the last CloseWrite, for which Run does not wait once the connection has ended
 	})
+}
+
+// Run waits for a CloseWrite that goes on after the end of its connection.
+func TestRunWaitsForCloseWrite(t *testing.T) {
+	minute := func(ctx context.Context) error {
+		select {
+		case <-time.After(time.Minute):
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	tests := []struct {
+		sentence string
+		cancel   time.Duration // when the context ends
+		renew    time.Duration // of the credential
+		serve    func(ctx context.Context, n int) error
+	}{
+		{
+			sentence: "serve returns nil", cancel: time.Hour, renew: time.Hour,
+			serve: func(ctx context.Context, _ int) error { return minute(ctx) },
+		},
+		{
+			sentence: "serve returns nil, and the context ends", cancel: time.Minute + time.Second, renew: time.Hour,
+			serve: func(ctx context.Context, _ int) error { return minute(ctx) },
+		},
+		{
+			sentence: "serve returns a code, and the context ends", cancel: time.Minute + time.Second, renew: time.Hour,
+			serve: func(ctx context.Context, _ int) error { return cmp.Or(minute(ctx), error(&ws.CloseError{Code: 4000})) },
+		},
+		{
+			sentence: "the successor of a renewed connection ends Run", cancel: time.Hour, renew: 30 * time.Second,
+			serve: func(ctx context.Context, n int) error {
+				if n > 1 {
+					return redial.Permanent(errors.New("enough"))
+				}
+				return minute(ctx)
+			},
+		},
+	}
+	for _, tt := range tests {
+		synctest.Test(t, func(t *testing.T) {
+			var b inbox
+			_, s := server(t, ws.Config{Serve: b.serve})
+			r := prepare(t, s, redial.Config{Credential: func(context.Context, bool) (redial.Credential, error) {
+				return redial.Credential{Renew: time.Now().Add(tt.renew)}, nil
+			}})
+			var layers []*layer
+			r.run(func(ctx context.Context, c *redial.Conn) error {
+				l := &layer{c: c, delay: 4 * time.Second}
+				layers = append(layers, l)
+				c.SendThrough(l)
+				return tt.serve(ctx, len(layers))
+			})
+			defer time.AfterFunc(tt.cancel, r.cancel).Stop()
+			<-r.done
+			if l := layers[0]; !l.closing.Load() || !l.closed.Load() {
+				t.Errorf("%s: CloseWrite has begun: %t, has ended: %t", tt.sentence, l.closing.Load(), l.closed.Load())
+			}
+		})
+	}
 }

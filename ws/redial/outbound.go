@@ -3,6 +3,7 @@ package redial
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/coder/websocket"
@@ -25,6 +26,7 @@ type outbound struct {
 	most        int           // bytes of the largest message that the server accepts
 	timeout     time.Duration // Timeouts.Write
 	report      func(Undelivered)
+	closing     *sync.WaitGroup // of the client
 }
 
 // write sends one message; begun reports whether part of it may have been sent.
@@ -152,17 +154,17 @@ func (out *outbound) flush() {
 }
 
 // closeWrite calls the layer's CloseWrite on a connection that is about to be closed, and
-// waits for it or for the end of the connection.
+// waits for it or for the end of the connection. Run waits for it in any case.
 func (out *outbound) closeWrite() {
 	l := out.layer.get()
 	if l == nil || out.link.ended() != nil {
 		return
 	}
 	done := make(chan struct{})
-	go func() {
+	out.closing.Go(func() {
 		defer close(done)
 		_ = l.CloseWrite()
-	}()
+	})
 	select {
 	case <-done:
 	case <-out.link.over:
