@@ -200,6 +200,50 @@ func TestExpiredIsAnsweredWithANewCredentialOnce(t *testing.T) {
 	})
 }
 
+// A server that asks for a new credential each time is not dialed in a tight loop.
+func TestServerThatNeverTakesACredential(t *testing.T) {
+	tests := []struct {
+		sentence string
+		server   func(t *testing.T) http.Handler
+		most     int64 // dials in ten minutes
+	}{
+		{
+			sentence: "expired, at once", most: 2,
+			server: func(t *testing.T) http.Handler { return closing(t, 3000, "expired") },
+		},
+		{
+			sentence: "expired, after a second", most: 600,
+			server: func(t *testing.T) http.Handler {
+				return handler(t, ws.Config{Serve: lasting(time.Second, ws.ErrExpired)})
+			},
+		},
+		{
+			sentence: "401", most: 2,
+			server: func(*testing.T) http.Handler { return refusingWith(401, "credential_invalid") },
+		},
+		{
+			sentence: "401 with Retry-After", most: 100,
+			server: func(*testing.T) http.Handler {
+				return refusingWith(401, "credential_expired", "Retry-After", "1")
+			},
+		},
+	}
+	for _, tt := range tests {
+		synctest.Test(t, func(t *testing.T) {
+			s, dials := counted(t, tt.server(t))
+			r := start(t, s, redial.Config{}, nil)
+			select {
+			case <-r.done:
+			case <-time.After(10 * time.Minute):
+				r.stop()
+			}
+			if n := dials.Load(); n < 2 || n > tt.most {
+				t.Errorf("%s: %d dials in ten minutes, want 2 to %d", tt.sentence, n, tt.most)
+			}
+		})
+	}
+}
+
 func TestSharedTokenSourceIsAskedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var calls, inFlight atomic.Int64

@@ -22,15 +22,17 @@ func (e ending) renewed() bool { return e.next != nil && e.cause == error(ErrRen
 // acceptedAfter is the age at which a connection shows that its credential was accepted.
 const acceptedAfter = time.Second
 
-// succeeded reports whether the connection had lived long enough to count as a success. The
-// life of a credential may be shorter than stable: a connection that has lived until its end
-// did not fail.
-func (e ending) succeeded(stable time.Duration) bool {
+// lasted reports whether the connection had lived long enough to count as a success.
+func (e ending) lasted(stable time.Duration) bool { return e.opened && e.lived >= stable }
+
+// accepted reports whether the connection shows that its credential was accepted. The life of a
+// credential may be shorter than stable.
+func (e ending) accepted(stable time.Duration) bool {
 	var closed *ws.CloseError
 	if errors.As(e.cause, &closed) && closed.Code == ws.ErrExpired.Code {
 		stable = min(acceptedAfter, stable)
 	}
-	return e.opened && e.lived >= stable
+	return e.lasted(stable)
 }
 
 // within returns the ending of an attempt that ctx bounds: once ctx has ended, its cause ends

@@ -39,8 +39,12 @@ type history struct {
 
 // follow returns the reaction to an ending, and the history that includes it.
 func (h history) follow(e ending, cfg *Config) (next, history) {
-	if e.succeeded(cfg.Timeouts.Stable) {
-		h.failures, h.refused = 0, false
+	stable := cfg.Timeouts.Stable
+	if e.lasted(stable) {
+		h.failures = 0
+	}
+	if e.accepted(stable) {
+		h.refused = false
 	}
 	if e.renewed() {
 		return next{do: doServe}, h
@@ -52,10 +56,15 @@ func (h history) follow(e ending, cfg *Config) (next, history) {
 	var none *noCredential
 	h.refused = h.refused || m.refused
 	h.renew = m.do == doRenew || h.renew && errors.As(e.cause, &none)
-	// A credential is this client's alone, so no other clients reconnect at the same time.
-	h.failures = failuresAfter(h.failures, e.opened && m.do != doRenew, &cfg.Backoff)
-	if e.next != nil {
+	planned := e.opened && m.do == doRenew // the end of a credential does not count as a failure
+	if !planned {
+		h.failures = failuresAfter(h.failures, e.opened, &cfg.Backoff)
+	}
+	switch {
+	case e.next != nil:
 		return next{do: doServe}, h
+	case planned: // at most once, unless the connection has lived for acceptedAfter
+		return next{do: doRenew, window: cfg.Backoff.Min}, h
 	}
 	return next{m.do, min(m.after, cfg.Backoff.RetryAfter), cfg.Backoff.window(h.failures)}, h
 }

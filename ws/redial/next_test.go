@@ -143,6 +143,18 @@ func TestWhatFollowsAfterOtherEndings(t *testing.T) {
 			past: renewing, how: refused(401, "credential_outdated", 7*second),
 			want: next{doRenew, 7 * second, second}, then: history{failures: 2, refused: true, renew: true},
 		},
+		"the end of a credential that was accepted": {
+			past: history{failures: 3}, how: closed(3000, "expired").aged(second),
+			want: next{do: doRenew, window: second / 2}, then: history{failures: 3, refused: true, renew: true},
+		},
+		"the end of a credential after 10 s": {
+			past: history{failures: 3}, how: closed(3000, "expired").aged(10 * second),
+			want: next{do: doRenew, window: second / 2}, then: history{refused: true, renew: true},
+		},
+		"a failed dial after it": {
+			past: history{refused: true, renew: true}, how: failed(io.EOF),
+			want: next{do: doRetry, window: second / 2}, then: history{failures: 1, refused: true},
+		},
 		"the second, within a second of its connection": {
 			past: renewing, how: closed(3000, "expired").aged(second - 1),
 			want: next{do: doStop}, then: renewing,

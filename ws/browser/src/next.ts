@@ -29,12 +29,14 @@ export function follow(
   if (past.renew && end && !end.opened) {
     return 0;
   }
-  past.renew ||= next === "renew";
-  if (next === "renew" && (status || !past.refused)) { // the ticket route says when, too
-    past.refused = true;
-    return first;
-  }
-  if (next !== "retry") {
+  if (next === "renew") {
+    const again = past.refused;
+    past.refused = past.renew = true;
+    if (!status) {
+      return again ? 0 : first; // the end of a credential does not count as a failure
+    }
+    // the ticket route says when
+  } else if (next !== "retry") {
     return 0;
   }
   // All clients of a failed server lose their connections at the same moment.

@@ -27,9 +27,12 @@ const rows = {
     past: { failures: 0, refused: true, renew: false }, how: { next: "renew" }, end: opened,
     window: 0, then: { failures: 0, refused: true, renew: true },
   },
+  "a 401 with Retry-After": {
+    how: { next: "renew", status: 401 }, window: 500, then: { failures: 1, refused: true, renew: true },
+  },
   "a 401 with Retry-After, again": {
-    past: { failures: 0, refused: true, renew: true }, how: { next: "renew", status: 401 },
-    window: 500, then: { failures: 0, refused: true, renew: true },
+    past: { failures: 1, refused: true, renew: true }, how: { next: "renew", status: 401 },
+    window: 1_000, then: { failures: 2, refused: true, renew: true },
   },
   "a refused handshake after it, without tickets": {
     past: { failures: 0, refused: true, renew: true }, how: { next: "retry" }, end: refused,

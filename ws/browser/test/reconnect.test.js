@@ -144,6 +144,29 @@ test("expired again and again: a credential that was accepted for a second may b
   await client.close();
 });
 
+test("a failure after expired is the first", async (t) => {
+  const pass = fakeTime(t);
+  let asked = 0;
+  const client = open({
+    protocols: "chat",
+    ticket: async () => {
+      if (asked++) throw new TicketError(503);
+      return "t";
+    },
+  });
+  const seen = watch(client);
+  await settle();
+  FakeSocket.last.open();
+  await pass(10_000);
+  FakeSocket.last.end(3000, "expired");
+  for (const delay of [250, 250, 500, 1000]) { // half of 500 ms for the credential, then of 500, 1000 and 2000
+    await settle();
+    assert.equal(seen.states.at(-1).delay, delay);
+    await pass(delay);
+  }
+  await client.close();
+});
+
 // fetchPassing answers in turn as the routers and proxies of a deployment in progress do.
 const fetchPassing = (t) => {
   const began = Date.now();
@@ -267,7 +290,7 @@ test("the ticket route answers 401 with Retry-After: a new credential, until one
   const seen = watch(client);
   for (const before of [0, 13]) {
     await settle();
-    for (let i = 0; i < 12; i++) await pass(5_250);
+    for (let i = 0; i < 12; i++) await pass(5_000 + Math.min(500 * 2 ** i, 30_000) / 2); // half of each window
     assert.deepEqual(asked.slice(before), [before > 0, ...Array(12).fill(true)]);
     assert.deepEqual(seen.states.at(-2).ending, {
       code: 0, status: 401, reason: "credential_expired", text: "The sign-in has expired", next: "renew",
