@@ -29,6 +29,10 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 
 // Describe implements prometheus.Collector.
 func (c *Collector) Describe(to chan<- *prometheus.Desc) {
+	if !c.made() {
+		to <- prometheus.NewInvalidDesc(errZero)
+		return
+	}
 	for _, own := range c.counters() {
 		own.Describe(to)
 	}
@@ -49,6 +53,10 @@ func (c *Collector) counters() []prometheus.Collector {
 
 // Collect implements prometheus.Collector.
 func (c *Collector) Collect(to chan<- prometheus.Metric) {
+	if !c.made() {
+		to <- prometheus.NewInvalidMetric(prometheus.NewInvalidDesc(errZero), errZero)
+		return
+	}
 	for _, own := range c.counters() {
 		own.Collect(to)
 	}

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"errors"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -25,7 +26,8 @@ type Config struct {
 
 // Collector collects the metrics of one registry, both made by [New]. It is a prometheus.Collector
 // and safe for concurrent use. Two registries of one process are told apart by
-// prometheus.WrapRegistererWith.
+// prometheus.WrapRegistererWith. The zero value is an error at its registration and at a scrape; its
+// Handler measures nothing, and its registry is nil.
 type Collector struct {
 	registry *live.Registry
 	logState func() (lag time.Duration, interrupted bool)
@@ -36,6 +38,11 @@ type Collector struct {
 	lasted          prometheus.Histogram
 	requestDuration *prometheus.HistogramVec
 }
+
+var errZero = errors.New("metrics: the zero Collector: make one with New")
+
+// made reports whether New has made c.
+func (c *Collector) made() bool { return c != nil && c.registry != nil }
 
 // New makes a registry, and the collector of its metrics. Its error is that of live.New.
 func New(cfg Config) (*Collector, error) {
@@ -56,7 +63,12 @@ func New(cfg Config) (*Collector, error) {
 }
 
 // Live returns the registry.
-func (c *Collector) Live() *live.Registry { return c.registry }
+func (c *Collector) Live() *live.Registry {
+	if !c.made() {
+		return nil
+	}
+	return c.registry
+}
 
 func (c *Collector) makeCounters() {
 	c.opened = prometheus.NewCounter(prometheus.CounterOpts{

@@ -14,6 +14,9 @@ import (
 // to CONNECT, or header of text/event-stream. An hour of a socket thus does not count as an hour
 // of latency. Mount it outside every layer whose time is to count.
 func (c *Collector) Handler(next http.Handler) http.Handler {
+	if !c.made() {
+		return next
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		m := &measured{ResponseWriter: w, c: c, method: r.Method, start: time.Now()}
 		returned := false

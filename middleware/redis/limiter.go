@@ -58,6 +58,7 @@ func (s *Shared) Limiter(l Limit) (middleware.Limiter, error) {
 	if err := l.compile(); err != nil {
 		return nil, err
 	}
+	s = s.made()
 	interval := (l.Per / time.Duration(l.Events)).Microseconds()
 	return &limiter{
 		client:    s.client,

@@ -16,7 +16,7 @@ import (
 
 // Sessions is a store of scs that compares before it writes, finds several keys in one round trip, and
 // announces ends: a session.Swapper, a session.ManyFinder and a session.Announcer. It is safe for
-// concurrent use.
+// concurrent use. The zero value refuses, as that of a [Shared] does.
 type Sessions struct{ s *Shared }
 
 var (
@@ -24,11 +24,11 @@ var (
 	_ scs.IterableCtxStore = (*Sessions)(nil)
 )
 
-func (x *Sessions) key(key string) string { return x.s.cfg.Prefix + "session:" + key }
+func (x *Sessions) key(key string) string { return x.shared().cfg.Prefix + "session:" + key }
 
 // FindCtx implements scs.CtxStore.
 func (x *Sessions) FindCtx(ctx context.Context, key string) ([]byte, bool, error) {
-	values, err := x.s.ends.find(ctx, x.key(key))
+	values, err := x.shared().ends.find(ctx, x.key(key))
 	if err != nil {
 		return nil, false, err
 	}
@@ -41,7 +41,7 @@ func (x *Sessions) FindMany(ctx context.Context, keys ...string) ([][]byte, erro
 	for i, key := range keys {
 		full[i] = x.key(key)
 	}
-	return x.s.ends.find(ctx, full...)
+	return x.shared().ends.find(ctx, full...)
 }
 
 // CommitCtx implements scs.CtxStore.
@@ -51,12 +51,12 @@ func (x *Sessions) CommitCtx(ctx context.Context, key string, b []byte, expires 
 		return x.DeleteCtx(ctx, key)
 	}
 	if entry.IsEnd(b) {
-		return x.s.ends.put(ctx, x.key(key), b, ttl)
+		return x.shared().ends.put(ctx, x.key(key), b, ttl)
 	}
-	if known, ok := x.s.ends.remembered.get(x.key(key)); ok && known.value == nil {
-		return x.s.ends.undelete(ctx, x.key(key), b, ttl)
+	if known, ok := x.shared().ends.remembered.get(x.key(key)); ok && known.value == nil {
+		return x.shared().ends.undelete(ctx, x.key(key), b, ttl)
 	}
-	if err := x.s.client.Do(ctx, "SET", x.key(key), b, "PX", milliseconds(ttl)).Err(); err != nil {
+	if err := x.shared().client.Do(ctx, "SET", x.key(key), b, "PX", milliseconds(ttl)).Err(); err != nil {
 		return fmt.Errorf("redis: %w", err)
 	}
 	return nil
@@ -83,9 +83,9 @@ return done
 func (x *Sessions) Swap(ctx context.Context, key string, old, b []byte, expires time.Time) (bool, error) {
 	ttl := max(time.Until(expires), time.Millisecond)
 	if entry.IsEnd(b) {
-		return x.s.ends.swapAndAppend(ctx, end{key: x.key(key), value: b, expires: time.Now().Add(ttl)}, swapArguments(old, b, ttl))
+		return x.shared().ends.swapAndAppend(ctx, end{key: x.key(key), value: b, expires: time.Now().Add(ttl)}, swapArguments(old, b, ttl))
 	}
-	swapped, err := swapScript.Run(ctx, x.s.client, []string{x.key(key)}, swapArguments(old, b, ttl)...).Bool()
+	swapped, err := swapScript.Run(ctx, x.shared().client, []string{x.key(key)}, swapArguments(old, b, ttl)...).Bool()
 	if err != nil {
 		return false, fmt.Errorf("redis: %w", err)
 	}
@@ -105,7 +105,7 @@ func milliseconds(d time.Duration) int64 { return int64((d-1)/time.Millisecond) 
 
 // DeleteCtx implements scs.CtxStore.
 func (x *Sessions) DeleteCtx(ctx context.Context, key string) error {
-	return x.s.ends.remove(ctx, x.key(key))
+	return x.shared().ends.remove(ctx, x.key(key))
 }
 
 // AllCtx implements scs.IterableCtxStore, and returns every session and entry of the Prefix. It scans
@@ -113,7 +113,7 @@ func (x *Sessions) DeleteCtx(ctx context.Context, key string) error {
 func (x *Sessions) AllCtx(ctx context.Context) (map[string][]byte, error) {
 	var mu sync.Mutex
 	all := map[string][]byte{}
-	err := x.s.eachServer(ctx, func(ctx context.Context, server goredis.Cmdable) error {
+	err := x.shared().eachServer(ctx, func(ctx context.Context, server goredis.Cmdable) error {
 		for cursor := uint64(0); ; {
 			keys, next, err := server.ScanType(ctx, cursor, x.key("*"), 1000, "string").Result()
 			if err != nil {
@@ -154,12 +154,12 @@ func (s *Shared) eachServer(ctx context.Context, fn func(context.Context, goredi
 
 // Announce implements session.Announcer, by an entry of the log.
 func (x *Sessions) Announce(ctx context.Context, v middleware.Revocation) error {
-	return x.s.ends.announce(ctx, v)
+	return x.shared().ends.announce(ctx, v)
 }
 
 // Follow implements session.Announcer.
 func (x *Sessions) Follow(fn func(middleware.Revocation)) (stop func()) {
-	return x.s.ends.follow(fn)
+	return x.shared().ends.follow(fn)
 }
 
 // Find implements scs.Store. It, Commit and Delete wait for at most three seconds.

@@ -11,7 +11,7 @@ import (
 )
 
 // Shared is the state that the nodes of a service share, made by [New]. It is safe for concurrent
-// use.
+// use. The zero value refuses: every call of it and of its parts fails, and connects to no server.
 type Shared struct {
 	cfg    Config
 	client goredis.UniversalClient
@@ -35,24 +35,28 @@ func New(cfg Config) (*Shared, error) {
 // Close ends the connections to the server, and the reading of the log. It waits for at most a second
 // for functions that follow announcements, which may call it. Nothing of the Shared works afterwards.
 func (s *Shared) Close() error {
+	if s == nil || s.client == nil {
+		return nil
+	}
 	s.ends.close()
 	return s.client.Close()
 }
 
 // Client returns the client of all commands but the reading of the log, for hooks and for commands of
 // your own. [Shared.Close] closes it.
-func (s *Shared) Client() goredis.UniversalClient { return s.client }
+func (s *Shared) Client() goredis.UniversalClient { return s.made().client }
 
 // Sessions returns the store for session.Config.Store and session.NewRevocations. All calls return
 // the same one. The first call starts the goroutine that reads the log, until [Shared.Close].
 func (s *Shared) Sessions() *Sessions {
+	s = s.made()
 	s.ends.start()
 	return s.store
 }
 
 // Tickets returns the store for ticket.Config.Store. Keys are hashes of tickets, so that routes
 // and hosts may share it.
-func (s *Shared) Tickets() ticket.Store { return tickets{s} }
+func (s *Shared) Tickets() ticket.Store { return tickets{s.made()} }
 
 // readyTimeout bounds [Shared.Ready].
 const readyTimeout = time.Second
@@ -60,6 +64,7 @@ const readyTimeout = time.Second
 // Ready returns nil if the server answers and, once Sessions was called, announcements arrive. It is a
 // check for live.Registry.Ready, and waits for at most a second.
 func (s *Shared) Ready(ctx context.Context) error {
+	s = s.made()
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	if err := s.client.Ping(ctx).Err(); err != nil {
@@ -75,4 +80,4 @@ type LogState struct {
 }
 
 // LogState returns the present state, at once.
-func (s *Shared) LogState() LogState { return s.ends.logState() }
+func (s *Shared) LogState() LogState { return s.made().ends.logState() }
