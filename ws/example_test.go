@@ -49,10 +49,11 @@ func ExampleNew() {
 	defer func() { _ = tokens.Close() }()
 
 	mux := http.NewServeMux()
-	mux.Handle("GET /api/me", middleware.Chain(http.HandlerFunc(me), origins.Handler, auth.Handler)) // the same layers on REST routes
-	mux.Handle("POST /login", middleware.Chain(signIn(sessions), origins.Handler))
-	mux.Handle("GET /ws", socket) // the chain ends in the upgrade
-	srv := middleware.NewServer(":8443", middleware.Chain(mux, middleware.AccessLog(log), headers.Handler, sessions.Handler))
+	mux.Handle("GET /api/me", auth.Handler(http.HandlerFunc(me))) // the same layers on REST routes
+	mux.Handle("POST /login", signIn(sessions))
+	mux.Handle("GET /ws", socket)                              // the chain ends in the upgrade
+	srv := middleware.NewServer(":8443", middleware.Chain(mux, // outermost first
+		middleware.AccessLog(log), middleware.Recover(log), headers.Handler, origins.Handler, sessions.Handler))
 
 	visit(srv, registry)
 	// Output:

@@ -15,7 +15,6 @@ type site struct {
 	sessions *session.Manager
 	registry *live.Registry
 	auth     *middleware.Auth
-	origins  *middleware.OriginPolicy
 	mux      *http.ServeMux
 	outer    []middleware.Middleware
 }
@@ -45,17 +44,19 @@ func newSite(origin string, sessionConfig session.Config, liveConfig live.Config
 		return nil, err
 	}
 	s := &site{
-		sessions: sessions, registry: registry, auth: auth, origins: origins, mux: http.NewServeMux(),
-		outer: []middleware.Middleware{middleware.AccessLog(log), middleware.Recover(log), headers.Handler, sessions.Handler},
+		sessions: sessions, registry: registry, auth: auth, mux: http.NewServeMux(),
+		outer: []middleware.Middleware{
+			middleware.AccessLog(log), middleware.Recover(log), headers.Handler, origins.Handler, sessions.Handler,
+		},
 	}
-	s.mux.Handle("POST /login", origins.Handler(http.HandlerFunc(s.login)))
-	s.mux.Handle("POST /logout", origins.Handler(http.HandlerFunc(s.logout)))
+	s.mux.HandleFunc("POST /login", s.login)
+	s.mux.HandleFunc("POST /logout", s.logout)
 	return s, nil
 }
 
 // bind mounts a handler at a route: its responses end with the session that opened them.
 func (s *site) bind(route string, h http.Handler) {
-	s.mux.Handle(route, middleware.Chain(h, s.origins.Handler, s.auth.Handler, s.registry.Handler))
+	s.mux.Handle(route, middleware.Chain(h, s.auth.Handler, s.registry.Handler))
 }
 
 func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -53,9 +53,11 @@ func TestSocketEndsWithItsSession(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		server := wstest.NewServer(t, sessions.Handler(mux))
+		server := wstest.NewServer(t, middleware.Chain(mux, origins.Handler, sessions.Handler))
 
-		login := checked(server.Client().Post(wstest.URL+"/login", "", nil))
+		post := checked(http.NewRequestWithContext(t.Context(), "POST", wstest.URL+"/login", nil))
+		post.Header.Set("Origin", wstest.URL)
+		login := checked(server.Client().Do(post))
 		_ = login.Body.Close()
 		cookie := login.Cookies()[0]
 		c, _, err := server.Dial(t.Context(), "/ws", &websocket.DialOptions{HTTPHeader: http.Header{

@@ -29,6 +29,10 @@ func ExampleNew() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	origins, err := middleware.NewOriginPolicy(middleware.OriginConfig{Allow: []string{"https://app.example"}})
+	if err != nil {
+		log.Fatal(err)
+	}
 	limiter, err := shared.Limiter(redis.Limit{Name: "login", Events: 5, Per: time.Minute})
 	if err != nil {
 		log.Fatal(err)
@@ -53,5 +57,6 @@ func ExampleNew() {
 		// An event stream, which ends with its session.
 	}), auth.Handler, registry.Handler))
 	mux.Handle("GET /ready", registry.Ready(shared.Ready))
-	log.Fatal(middleware.NewServer(":8443", middleware.Chain(mux, sessions.Handler)).ListenAndServeTLS("cert.pem", "key.pem"))
+	srv := middleware.NewServer(":8443", middleware.Chain(mux, origins.Handler, sessions.Handler))
+	log.Fatal(srv.ListenAndServeTLS("cert.pem", "key.pem"))
 }
