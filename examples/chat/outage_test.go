@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/securews/securews/examples/localcert"
 )
 
 // On a path that has died no typed text is lost, and the user learns of it, although the
@@ -80,6 +82,47 @@ func TestReconnectKeepsThePlace(t *testing.T) {
 		document.querySelectorAll(".message").length, document.querySelector("#text").value, document.querySelector("#newer").hidden])`)
 	if want := `["account",300,41,"half a sentence",false]`; got != want {
 		t.Errorf("after the reconnect %s, want %s", got, want)
+	}
+}
+
+// The server keeps the last messages of a room. If there were more in an outage, the page and the terminal
+// mark the gap; the page's mark stands in the list that a screen reader announces.
+func TestGapIsMarked(t *testing.T) {
+	t.Parallel()
+	s := startSite(t, generous)
+	page := signedIn(t, s.origin, s.password)
+	shell := startTerminal(t, s.bobs, "-origin", s.origin,
+		"-user", "bob", "-fingerprint", localcert.Fingerprint(s.srv.TLS.Certificates[0]))
+	shell.waitFor(t, "* connected\n")
+	s.hub.deliver(said{"said", "lobby", post{From: "carol", At: time.Now(), Text: "before"}})
+	page.waitMessage("carol", "before")
+	shell.waitFor(t, "carol: before\n")
+	for _, tt := range []struct {
+		missed int
+		marks  string
+		gap    int
+	}{{maxHistory - 1, "[]", 0}, {maxHistory + 1, `["Messages that were sent meanwhile may be missing here."]`, 1}} {
+		old := s.hub.rooms[0].history
+		s.stop(t)
+		page.waitBanner("Reconnecting in ")
+		s.restart(t)
+		s.hub.mu.Lock()
+		s.hub.rooms[0].history, s.hub.lastID = old, old[len(old)-1].ID
+		s.hub.mu.Unlock()
+		for i := range tt.missed {
+			s.hub.deliver(said{"said", "lobby", post{From: "carol", At: time.Now(), Text: fmt.Sprint(tt.missed, " line ", i)}})
+		}
+		page.waitConnected()
+		end := fmt.Sprint(tt.missed, " line ", tt.missed-1)
+		page.waitMessage("carol", end)
+		shell.waitFor(t, "carol: "+end+"\n")
+		got := page.value(`JSON.stringify([...document.querySelectorAll("#messages[aria-live=polite] > .gap")].map((m) => m.textContent))`)
+		if got != tt.marks {
+			t.Errorf("after %d missed messages the page marks %s, want %s", tt.missed, got, tt.marks)
+		}
+		if n := strings.Count(shell.screen.String(), "* messages that were sent meanwhile may be missing here\n"); n != tt.gap {
+			t.Errorf("after %d missed messages the terminal marks %d gaps, want %d", tt.missed, n, tt.gap)
+		}
 	}
 }
 

@@ -133,6 +133,9 @@ func (t *terminal) listen(c ws.Connection) error {
 		switch e.Type {
 		case "joined":
 			t.screen.Printf("* in %s: %s", plain(e.Room), plain(strings.Join(e.People, ", ")))
+			if t.last.ID != 0 && len(e.History) > 0 && e.History[0].after(t.last) {
+				t.screen.Print("* messages that were sent meanwhile may be missing here") // the server keeps the last ones
+			}
 			for _, p := range e.History {
 				if p.after(t.last) { // sent while disconnected
 					t.show(p)

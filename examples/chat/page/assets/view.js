@@ -59,10 +59,11 @@ export function enterRoom(name, sealed) {
 }
 
 // addHistory adds the messages that are not shown yet: after a reconnect those of the meantime. It
-// returns them.
+// returns them. If none of the history is shown yet, there may have been more than the server keeps.
 export function addHistory(history) {
   const shown = new Set([...$("messages").children].map((item) => item.dataset.key));
   const fresh = history.filter((post) => !shown.has(keyOf(post)));
+  if (shown.size > 0 && fresh.length > 0 && fresh.length === history.length) appendGap();
   for (const post of fresh) append(post);
   $("empty").hidden = shown.size + fresh.length > 0;
   settle(shown.size > 0 && fresh.length > 0);
@@ -123,6 +124,12 @@ function append(post) {
   item.append(avatar(post.from), head, element("div", "body", post.text));
   $("messages").append(item);
   while ($("messages").childElementCount > 500) $("messages").firstElementChild.remove();
+}
+
+// appendGap marks where messages may be missing. The next one has its own heading.
+function appendGap() {
+  last = null;
+  $("messages").append(element("li", "gap", "Messages that were sent meanwhile may be missing here."));
 }
 
 export function element(tag, className, text) {
