@@ -82,18 +82,27 @@ func (f *stateFile) sweep(b *bolt.Bucket, now time.Time) error {
 	return err
 }
 
-// secret returns the secret of the file, made at the first start.
+// secret returns the secret of the file, made at the first start. Another one would change every password.
 func (f *stateFile) secret() (*secret, error) {
 	var seed []byte
 	err := f.db.Update(func(tx *bolt.Tx) error {
 		b := tx.Bucket(secretBucket)
-		if seed = append(seed, b.Get(seedKey)...); len(seed) == seedBytes {
-			return nil
+		stored := b.Get(seedKey)
+		if stored == nil {
+			seed = newSeed()
+			return b.Put(seedKey, seed)
 		}
-		seed = newSeed()
-		return b.Put(seedKey, seed)
+		if len(stored) != seedBytes {
+			return fmt.Errorf("-state %s: %s/%s has %d bytes, want %d: restore the file from a backup, or remove it, "+
+				"and passwords and sessions are made anew", f.db.Path(), secretBucket, seedKey, len(stored), seedBytes)
+		}
+		seed = append(seed, stored...)
+		return nil
 	})
-	return &secret{seed}, err
+	if err != nil {
+		return nil, err
+	}
+	return &secret{seed}, nil
 }
 
 // fileSessions is a store of sessions. An entry is its expiry in Unix nanoseconds, 8 bytes, and

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -43,6 +44,50 @@ func TestStateFileIsForItsOwnerAlone(t *testing.T) {
 	}
 	if _, err := openFile(path); err == nil || !strings.Contains(err.Error(), "chmod 600") {
 		t.Errorf("a file that others may read: %v", err)
+	}
+}
+
+// A seed of another length is not replaced: that would change every password without a word.
+func TestStateFileKeepsItsSeed(t *testing.T) {
+	for name, tt := range map[string]struct {
+		seed []byte // nil: none is stored
+		want string // in the error
+	}{
+		"none":             {nil, ""},
+		"of 32 bytes":      {make([]byte, 32), ""},
+		"empty":            {[]byte{}, "secret/seed has 0 bytes, want 32"},
+		"one byte too few": {make([]byte, 31), "secret/seed has 31 bytes, want 32"},
+		"one too many":     {make([]byte, 33), "secret/seed has 33 bytes, want 32"},
+	} {
+		path := filepath.Join(t.TempDir(), "state")
+		f, err := openFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stored := func() (seed []byte) {
+			if err := f.db.View(func(tx *bolt.Tx) error {
+				seed = append(seed, tx.Bucket(secretBucket).Get(seedKey)...)
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+			return seed
+		}
+		if tt.seed != nil {
+			if err := f.db.Update(func(tx *bolt.Tx) error { return tx.Bucket(secretBucket).Put(seedKey, tt.seed) }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s, err := f.secret()
+		switch {
+		case tt.want == "":
+			if err != nil || len(s.seed) != 32 || !bytes.Equal(s.seed, stored()) {
+				t.Errorf("a seed: %s: %v", name, err)
+			}
+		case err == nil || !strings.Contains(err.Error(), "-state "+path+": "+tt.want) || !bytes.Equal(stored(), tt.seed):
+			t.Errorf("a seed: %s: %v, want %q", name, err, tt.want)
+		}
+		_ = f.db.Close()
 	}
 }
 

@@ -36,7 +36,9 @@ func (o options) openState(log *slog.Logger) (st state, err error) {
 		if st.file, err = openFile(o.state); err != nil {
 			return st, err
 		}
-		st.secret, err = st.file.secret()
+		if st.secret, err = st.file.secret(); err != nil {
+			st.close()
+		}
 		return st, err
 	}
 	if st.secret, err = loadSecret(o.secret); err != nil || o.redis == "" {
