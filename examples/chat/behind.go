@@ -4,10 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"strings"
+	"syscall"
 
 	"github.com/securews/securews/middleware"
 )
@@ -76,9 +79,32 @@ func isLoopback(addr string) bool {
 // listen listens on -addr.
 func (o options) listen() (net.Listener, error) {
 	if path, ok := strings.CutPrefix(o.addr, unixPrefix); ok {
-		return net.Listen("unix", path)
+		return listenUnix(path)
 	}
 	return net.Listen("tcp", o.addr)
+}
+
+// listenUnix listens on a Unix socket. A killed process leaves its socket behind, which nothing else
+// removes.
+func listenUnix(path string) (net.Listener, error) {
+	l, err := net.Listen("unix", path)
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		return l, err
+	}
+	if info, gone := os.Lstat(path); gone == nil && info.Mode().Type() != fs.ModeSocket {
+		return nil, fmt.Errorf("-addr unix:%s: there is a file that is not a socket: name another path", path)
+	}
+	switch conn, refused := net.Dial("unix", path); {
+	case refused == nil:
+		_ = conn.Close()
+		return nil, fmt.Errorf("-addr unix:%s: another process listens there: stop that one, or name another path", path)
+	case !errors.Is(refused, syscall.ECONNREFUSED):
+		return nil, errors.Join(err, refused)
+	}
+	if err := os.Remove(path); err != nil {
+		return nil, err
+	}
+	return net.Listen("unix", path)
 }
 
 // serve serves HTTP/1.1 without TLS behind a proxy, and https otherwise.
