@@ -33,10 +33,10 @@ var dangerous = map[string]string{
 	"session.DangerouslyAllowLocalHTTP":           "the session cookie is sent without TLS on this machine",
 	"session.DangerouslyEmbedded":                 "pages of every site may send requests with the session; only origin checks refuse them",
 	"ws.DangerouslyAllowPlaintext":                "handshakes and messages cross the network without TLS",
-	"ws/redial.DangerouslyAllowPlaintext":         "the client sends its credential without TLS to this machine",
+	"ws/redial.DangerouslyAllowLocalHTTP":         "the client sends its credential without TLS to this machine",
 	"ws/seal.DangerouslyOptional":                 "an attacker who changes the handshake turns payload encryption off",
 	"ws/browser/src: dangerouslyOptional":         "an attacker who changes the handshake turns payload encryption off",
-	"ws/browser/src: dangerouslyAllowPlaintext":   "the page sends its credential without TLS to this machine",
+	"ws/browser/src: dangerouslyAllowLocalHTTP":   "the page sends its credential without TLS to this machine",
 }
 
 // meek has the names that a weakening must not have in place of Dangerously.

@@ -104,8 +104,8 @@ type Config struct {
 	// outer AccessLog writes it; nil: slog.Default.
 	Log *slog.Logger
 
-	// DangerouslyAllowPlaintext serves ws:// too, for a development server on
-	// localhost (ASVS 4.4.1 forbids it anywhere else).
+	// DangerouslyAllowPlaintext serves ws:// too, and to every machine: it is for a development
+	// server that listens on localhost (ASVS 4.4.1 forbids it anywhere else).
 	DangerouslyAllowPlaintext bool
 }
 

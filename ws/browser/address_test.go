@@ -13,7 +13,7 @@ const accepts = `
 import { connect } from "./dist/securews.js";
 const dials = (host) => {
 	try {
-		connect({ url: "ws://" + host + "/ws", WebSocket: class {}, dangerouslyAllowPlaintext: true }).close();
+		connect({ url: "ws://" + host + "/ws", WebSocket: class {}, dangerouslyAllowLocalHTTP: true }).close();
 		return true;
 	} catch {
 		return false;
@@ -36,7 +36,7 @@ func TestPlaintextStaysOnThisMachine(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, host := range hosts {
-		_, err := redial.New(redial.Config{URL: fmt.Sprintf("ws://%s/ws", host), DangerouslyAllowPlaintext: true})
+		_, err := redial.New(redial.Config{URL: fmt.Sprintf("ws://%s/ws", host), DangerouslyAllowLocalHTTP: true})
 		if want := i < local; module[i] != want || (err == nil) != want {
 			t.Errorf("%s: the module dials: %v; the Go client: %v; want %v", host, module[i], err, want)
 		}

@@ -37,7 +37,7 @@ func checkURL(raw string, plaintext bool) error {
 		errs = append(errs, wrong("URL: ws:// to %s: without TLS any host on the path can read and change messages (ASVS 4.4.1)",
 			u.Hostname()))
 	case !plaintext:
-		errs = append(errs, wrong("URL: ws:// without DangerouslyAllowPlaintext"))
+		errs = append(errs, wrong("URL: ws:// without DangerouslyAllowLocalHTTP"))
 	}
 	if u.User != nil {
 		errs = append(errs, wrong("URL: user or password: use Credential"))

@@ -67,15 +67,15 @@ type Config struct {
 	Limits   Limits
 	Timeouts Timeouts
 
-	// DangerouslyAllowPlaintext permits ws:// to a loopback address or localhost,
+	// DangerouslyAllowLocalHTTP permits ws:// to a loopback address or localhost,
 	// for a development server. Nothing permits it to other hosts (ASVS 4.4.1, 12.2.1).
-	DangerouslyAllowPlaintext bool
+	DangerouslyAllowLocalHTTP bool
 }
 
 // compile fills in the defaults and reports every problem.
 func (cfg Config) compile() (Config, error) {
 	err := errors.Join(
-		checkURL(cfg.URL, cfg.DangerouslyAllowPlaintext), checkOrigin(cfg.Origin), checkSubprotocols(cfg.Subprotocols),
+		checkURL(cfg.URL, cfg.DangerouslyAllowLocalHTTP), checkOrigin(cfg.Origin), checkSubprotocols(cfg.Subprotocols),
 		checkHeader(cfg.Header), checkClient(cfg.HTTPClient), checkRetryCodes(cfg.RetryCodes), checkRetryStatuses(cfg.RetryStatuses),
 		cfg.Backoff.compile(), cfg.Limits.compile(), cfg.Timeouts.compile(),
 	)

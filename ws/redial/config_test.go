@@ -24,15 +24,15 @@ func TestConfigErrors(t *testing.T) {
 		"relative": {redial.Config{URL: "/ws"}, []string{"URL: no host"}},
 		"no host":  {redial.Config{URL: "wss:///ws"}, []string{"URL: no host"}},
 		"plaintext to a name": {
-			redial.Config{URL: "ws://app.example", DangerouslyAllowPlaintext: true}, []string{"ws:// to app.example"},
+			redial.Config{URL: "ws://app.example", DangerouslyAllowLocalHTTP: true}, []string{"ws:// to app.example"},
 		},
 		"plaintext to an address": {
-			redial.Config{URL: "ws://10.0.0.1", DangerouslyAllowPlaintext: true}, []string{"ws:// to 10.0.0.1"},
+			redial.Config{URL: "ws://10.0.0.1", DangerouslyAllowLocalHTTP: true}, []string{"ws:// to 10.0.0.1"},
 		},
 		"plaintext, almost local": {
-			redial.Config{URL: "ws://localhost.example", DangerouslyAllowPlaintext: true}, []string{"ws:// to localhost.example"},
+			redial.Config{URL: "ws://localhost.example", DangerouslyAllowLocalHTTP: true}, []string{"ws:// to localhost.example"},
 		},
-		"plaintext without the option": {redial.Config{URL: "ws://127.0.0.1:8080"}, []string{"without DangerouslyAllowPlaintext"}},
+		"plaintext without the option": {redial.Config{URL: "ws://127.0.0.1:8080"}, []string{"without DangerouslyAllowLocalHTTP"}},
 		"user":                         {redial.Config{URL: "wss://me:pw@app.example"}, []string{"URL: user or password"}},
 		"fragment":                     {redial.Config{URL: "wss://app.example/#x"}, []string{"fragment"}},
 		"empty fragment":               {redial.Config{URL: "wss://app.example/#"}, []string{"fragment"}},
@@ -102,9 +102,9 @@ func TestConfigErrors(t *testing.T) {
 func TestConfigsThatAreGood(t *testing.T) {
 	for name, cfg := range map[string]redial.Config{
 		"least":     {URL: "wss://app.example"},
-		"localhost": {URL: "ws://localhost:8080/ws", DangerouslyAllowPlaintext: true},
-		"127.0.0.2": {URL: "ws://127.0.0.2/ws", DangerouslyAllowPlaintext: true},
-		"::1":       {URL: "ws://[::1]:80/ws?room=1", DangerouslyAllowPlaintext: true},
+		"localhost": {URL: "ws://localhost:8080/ws", DangerouslyAllowLocalHTTP: true},
+		"127.0.0.2": {URL: "ws://127.0.0.2/ws", DangerouslyAllowLocalHTTP: true},
+		"::1":       {URL: "ws://[::1]:80/ws?room=1", DangerouslyAllowLocalHTTP: true},
 		"short max": {URL: wss, Backoff: redial.Backoff{Max: time.Second}},
 		"long min":  {URL: wss, Backoff: redial.Backoff{Min: time.Minute}},
 		"everything": {

@@ -135,7 +135,7 @@ func npmServer(t *testing.T) redial.Config {
 	})
 	port, err := bufio.NewReader(stdout).ReadString('\n')
 	must(t, err)
-	return redial.Config{URL: "ws://127.0.0.1:" + strings.TrimSpace(port), DangerouslyAllowPlaintext: true}
+	return redial.Config{URL: "ws://127.0.0.1:" + strings.TrimSpace(port), DangerouslyAllowLocalHTTP: true}
 }
 
 // visit asks the server to end each connection in another way, and reconnects until Run

@@ -101,7 +101,7 @@ func gather(t *testing.T, n int) *crowd {
 	c.cancel = cancel
 	for range n {
 		client, err := redial.New(redial.Config{
-			URL: "ws://localhost/ws", DangerouslyAllowPlaintext: true, HTTPClient: &http.Client{Transport: transport},
+			URL: "ws://localhost/ws", DangerouslyAllowLocalHTTP: true, HTTPClient: &http.Client{Transport: transport},
 		})
 		must(t, err)
 		c.clients.Go(func() { _ = client.Run(ctx, listen) })

@@ -19,7 +19,7 @@ type TicketConfig struct {
 	_ [0]func()
 
 	// URL is the ticket route: https, or http to a loopback address or localhost with
-	// DangerouslyAllowPlaintext.
+	// DangerouslyAllowLocalHTTP.
 	URL string
 
 	// HTTPClient sends the requests; nil: one with http.DefaultTransport. With a cookie
@@ -35,8 +35,8 @@ type TicketConfig struct {
 	// Query sends the ticket as `?ticket=` instead of as a subprotocol.
 	Query bool
 
-	// DangerouslyAllowPlaintext permits http:// to a loopback address or localhost.
-	DangerouslyAllowPlaintext bool
+	// DangerouslyAllowLocalHTTP permits http:// to a loopback address or localhost.
+	DangerouslyAllowLocalHTTP bool
 }
 
 // NewTicket returns a [Source] that posts to a ticket route before every dial. A 401 of
@@ -49,7 +49,7 @@ func NewTicket(cfg TicketConfig) (Source, error) {
 	switch {
 	case cfg.URL == "" || err != nil || u.Host == "" || u.User != nil || u.Fragment != "":
 		errs = append(errs, wrong("TicketConfig.URL: want an absolute https URL without user and fragment"))
-	case u.Scheme == "https", u.Scheme == "http" && loopback.Is(u.Hostname()) && cfg.DangerouslyAllowPlaintext:
+	case u.Scheme == "https", u.Scheme == "http" && loopback.Is(u.Hostname()) && cfg.DangerouslyAllowLocalHTTP:
 	default:
 		errs = append(errs, wrong("TicketConfig.URL: scheme %q: want https", u.Scheme))
 	}

@@ -135,7 +135,7 @@ func TestTicketRouteAnswers(t *testing.T) {
 
 func TestTicketConfigErrors(t *testing.T) {
 	for name, cfg := range map[string]redial.TicketConfig{
-		"zero": {}, "plaintext": {URL: "http://app.example/t", DangerouslyAllowPlaintext: true},
+		"zero": {}, "plaintext": {URL: "http://app.example/t", DangerouslyAllowLocalHTTP: true},
 		"http without the option": {URL: "http://localhost/t"},
 		"wss":                     {URL: "wss://app.example/t"}, "user": {URL: "https://u:p@app.example/t"},
 	} {
@@ -143,7 +143,7 @@ func TestTicketConfigErrors(t *testing.T) {
 			t.Errorf("%s: no error", name)
 		}
 	}
-	if _, err := redial.NewTicket(redial.TicketConfig{URL: "http://localhost:8080/t", DangerouslyAllowPlaintext: true}); err != nil {
+	if _, err := redial.NewTicket(redial.TicketConfig{URL: "http://localhost:8080/t", DangerouslyAllowLocalHTTP: true}); err != nil {
 		t.Error(err)
 	}
 }

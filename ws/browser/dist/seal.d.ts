@@ -23,7 +23,7 @@ export interface SealOptions {
     /** A pre-shared key of 32 bytes. */
     psk?: Uint8Array;
     /** Allows a directory over http:, on localhost and loopback addresses only. */
-    dangerouslyAllowPlaintext?: boolean;
+    dangerouslyAllowLocalHTTP?: boolean;
 }
 /** Seals the messages of a client of connect(). */
 export declare function seal(options: SealOptions): Sealing;

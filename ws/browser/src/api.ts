@@ -141,7 +141,7 @@ export interface Options {
   /** A WebSocket class, if the platform has none or to set its options (Node). */
   WebSocket?: (new (url: string, protocols: string[]) => Socket) | undefined;
   /** Allows ws: and http:, to localhost and loopback addresses (127.0.0.0/8, ::1) only. */
-  dangerouslyAllowPlaintext?: boolean | undefined;
+  dangerouslyAllowLocalHTTP?: boolean | undefined;
 }
 
 export interface ClientEvents {

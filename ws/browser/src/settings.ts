@@ -94,7 +94,7 @@ function first(hello: NonNullable<Options["hello"]>): readonly Data[] {
 export function settings({
     url, protocols = [], ticket, credentials, seal, hello = () => [], heartbeat = {}, queue, inbox, outgoing, times,
     retryCodes, retryStatuses, WebSocket = globalThis.WebSocket as unknown as Settings["WebSocket"] | undefined,
-    dangerouslyAllowPlaintext: plaintext, ...unknown
+    dangerouslyAllowLocalHTTP: plaintext, ...unknown
   }: Options): Settings {
   for (const name in unknown) {
     throw wrong(name, "unknown");

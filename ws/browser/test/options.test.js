@@ -8,9 +8,9 @@ import { FakeSocket, endless, fakeTime } from "./fake.js";
 const refused = {
   "plain ws": { url: "ws://app.example/ws" },
   "plain ws to localhost, unless asked for": { url: "ws://localhost/ws" },
-  "plain ws elsewhere, even if asked for": { url: "ws://app.example/ws", dangerouslyAllowPlaintext: true },
-  "a host that only begins like localhost": { url: "ws://localhost.example/ws", dangerouslyAllowPlaintext: true },
-  "a name below localhost": { url: "ws://app.localhost/ws", dangerouslyAllowPlaintext: true },
+  "plain ws elsewhere, even if asked for": { url: "ws://app.example/ws", dangerouslyAllowLocalHTTP: true },
+  "a host that only begins like localhost": { url: "ws://localhost.example/ws", dangerouslyAllowLocalHTTP: true },
+  "a name below localhost": { url: "ws://app.localhost/ws", dangerouslyAllowLocalHTTP: true },
   "credentials in the address": { url: "wss://u:p@app.example/ws" },
   "a fragment": { url: "wss://app.example/ws#x" },
   "another scheme": { url: "ftp://app.example/ws" },
@@ -39,7 +39,7 @@ for (const [name, options] of Object.entries(refused)) {
 
 test("localhost may be dialled in the clear where that is asked for", async () => {
   for (const host of ["localhost:8080", "127.0.0.1", "127.255.0.9:80", "[::1]:1"]) {
-    const client = connect({ url: `ws://${host}/ws`, WebSocket: FakeSocket, dangerouslyAllowPlaintext: true });
+    const client = connect({ url: `ws://${host}/ws`, WebSocket: FakeSocket, dangerouslyAllowLocalHTTP: true });
     await client.close();
   }
 });

@@ -287,7 +287,7 @@ test("mistakes in the options are refused", () => {
     { psk: new Uint16Array(32) }, { psk: new DataView(new ArrayBuffer(32)) }, { suites: [] }, { suites: "X25519" },
     { principal: 5 }, { principal: null }, { origin: 5 }, { directory: 5, keys: undefined },
     { directory: "ftp://keys.example", keys: undefined }, { directory: "http://keys.example", keys: undefined },
-    { directory: "https://u:p@keys.example", keys: undefined }, { dangerouslyAllowPlaintext: "no" },
+    { directory: "https://u:p@keys.example", keys: undefined }, { dangerouslyAllowLocalHTTP: "no" },
     { key: [pinned] }, { Audience: "chat.example" }, { toString: "x" }];
   for (const more of bad) assert.throws(() => sealing(more), TypeError, JSON.stringify(more));
   assert.throws(() => connect({ url: "wss://app.example/ws", WebSocket: FakeSocket, seal: sealing() }), TypeError);

@@ -30,7 +30,7 @@ export interface SealOptions {
   /** A pre-shared key of 32 bytes. */
   psk?: Uint8Array;
   /** Allows a directory over http:, on localhost and loopback addresses only. */
-  dangerouslyAllowPlaintext?: boolean;
+  dangerouslyAllowLocalHTTP?: boolean;
 }
 
 const keep = 600_000; // how long the keys of a directory are used before it is fetched again
@@ -70,7 +70,7 @@ function lookup(o: SealOptions): (url: string, fresh: boolean) => Promise<Public
   }
   const directories = new Map<string, Directory>();
   const at = (server: string): string =>
-    addressOf("directory", new URL(o.directory ?? "/.well-known/wss-keys", server), "http", !!o.dangerouslyAllowPlaintext);
+    addressOf("directory", new URL(o.directory ?? "/.well-known/wss-keys", server), "http", !!o.dangerouslyAllowLocalHTTP);
   at("https://any.example"); // throws if the directory is not valid for any server
   return (socket, fresh) => {
     const url = at(socket.replace(/^ws/, "http"));
@@ -93,7 +93,7 @@ const rules: Record<keyof SealOptions, [must: string, holds: (given: unknown) =>
   principal: ["text or a function", (given) => isText(given) || typeof given === "function"],
   origin: ["text", isText],
   psk: ["32 bytes", (given) => bytesOf("psk", given).length === 32],
-  dangerouslyAllowPlaintext: ["true or false", (given) => typeof given === "boolean"],
+  dangerouslyAllowLocalHTTP: ["true or false", (given) => typeof given === "boolean"],
 };
 
 function check(o: SealOptions): void {
