@@ -109,7 +109,7 @@ func TestOtherUpgradeIsCut(t *testing.T) {
 	}
 	w.signOut("session")
 	for _, what := range []string{"read", "write"} {
-		if err := within10s(t, what, errs); !errors.Is(err, Revoked) {
+		if err := received(t, what, errs); !errors.Is(err, Revoked) {
 			t.Errorf("%s: %v, want the cause", what, err)
 		}
 	}

@@ -47,13 +47,13 @@ func TestCloseWriteThatWaitsHoldsUpNoRevocation(t *testing.T) {
 		defer close(returned)
 		h.ServeHTTP(&pipeWriter{httptest.NewRecorder(), stuck}, handshake("session"))
 	}()
-	within10s(t, "CloseWrite", stuck.called)
+	received(t, "CloseWrite", stuck.called)
 	told := make(chan struct{})
 	go func() { w.signOut("session"); close(told) }()
-	within10s(t, "the revocation", told)
+	received(t, "the revocation", told)
 	w.settled() // cut at the grace
 	close(stuck.release)
-	within10s(t, "the handler's return", returned)
+	received(t, "the handler's return", returned)
 }
 
 // A handler writes the head to the connection. After the end, the frames of the same Write are
@@ -69,26 +69,27 @@ func TestHandlerWritesTheHeadItself(t *testing.T) {
 		{"HTTP/1.1 200 OK\r\n\r\nhello", "", true},
 		{"HTTP/1.1 101 Switching Protocols\nUpgrade: websocket\n\n", "HTTP/1.1 101 Switching Protocols\nUpgrade: websocket\n\n", false},
 	} {
-		w := newWorld(t, Config{Timeouts: Timeouts{Grace: 200 * time.Millisecond}})
-		client, _ := w.dial(w.front(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
-			conn, _, err := rw.(http.Hijacker).Hijack()
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			defer conn.Close()
-			if test.ended {
-				for _, b := range w.index.list(key{bySession, "", ann.SessionHandle}) {
-					b.end(Revoked)
+		inBubble(t, Config{}, func(t *testing.T, w *world) {
+			client, _ := w.dial(w.front(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+				conn, _, err := rw.(http.Hijacker).Hijack()
+				if err != nil {
+					t.Error(err)
+					return
 				}
+				defer conn.Close()
+				if test.ended {
+					for _, b := range w.index.list(key{bySession, "", ann.SessionHandle}) {
+						b.end(Revoked)
+					}
+				}
+				_, _ = conn.Write([]byte(test.text))
+			})), ann.SessionHandle)
+			_ = client.SetDeadline(time.Now().Add(5 * time.Second))
+			got, err := io.ReadAll(client)
+			if err != nil || string(got) != test.want {
+				t.Errorf("%q: read %q, %v, want %q", test.text, got, err, test.want)
 			}
-			_, _ = conn.Write([]byte(test.text))
-		})), ann.SessionHandle)
-		_ = client.SetDeadline(time.Now().Add(5 * time.Second))
-		got, err := io.ReadAll(client)
-		if err != nil || string(got) != test.want {
-			t.Errorf("%q: read %q, %v, want %q", test.text, got, err, test.want)
-		}
+		})
 	}
 }
 
@@ -96,7 +97,7 @@ func TestHandlerWritesTheHeadItself(t *testing.T) {
 // the connection is closed.
 func TestConnectionOutlivesItsHandler(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Config{})
+	w := newWorld(t, Config{Timeouts: Timeouts{Grace: patience}})
 	conns := make(chan *Wire, 1)
 	s := serve(t, w.front(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		c, err := UpgradeWire(rw, r)
@@ -107,7 +108,7 @@ func TestConnectionOutlivesItsHandler(t *testing.T) {
 	})), "TLS")
 	c, _ := w.connect(s, "session", false)
 	defer c.CloseNow()
-	server := within10s(t, "the upgrade", conns)
+	server := received(t, "the upgrade", conns)
 	time.Sleep(20 * time.Millisecond)
 	if n := w.open.Load(); n != 1 {
 		t.Errorf("%d members, want 1", n)

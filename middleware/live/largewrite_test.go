@@ -50,7 +50,7 @@ func TestLargeWriteIsCut(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			bothHTTP(t, func(t *testing.T, w *world, kind string) {
+			bothHTTP(t, shortGrace, func(t *testing.T, w *world, kind string) {
 				returned := make(chan error, 1)
 				h := test.inner(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
 					_, err := rw.Write(make([]byte, 32<<20))
@@ -71,10 +71,10 @@ func TestLargeWriteIsCut(t *testing.T) {
 				read := make(chan error, 1)
 				go func() { _, err := io.Copy(io.Discard, slow{res.Body}); read <- err }()
 				w.signOut("session")
-				if err := within10s(t, "the Write", returned); err == nil {
+				if err := received(t, "the Write", returned); err == nil {
 					t.Error("all was written")
 				}
-				if err := within10s(t, "the client", read); err == nil {
+				if err := received(t, "the client", read); err == nil {
 					t.Error("the body looks complete")
 				}
 				w.settled()

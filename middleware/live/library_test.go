@@ -103,7 +103,7 @@ func (w *world) connect(s *httptest.Server, session string, compress bool) (*cod
 	if compress {
 		options.CompressionMode = coder.CompressionContextTakeover
 	}
-	ctx, cancel := context.WithTimeout(w.t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
 	c, resp, err := coder.Dial(ctx, s.URL, options)
 	if err != nil {
@@ -115,7 +115,7 @@ func (w *world) connect(s *httptest.Server, session string, compress bool) (*cod
 
 func echoes(t *testing.T, c *coder.Conn, size int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	want := bytes.Repeat([]byte("a"), size)
 	if err := c.Write(ctx, coder.MessageBinary, want); err != nil {
@@ -128,7 +128,7 @@ func echoes(t *testing.T, c *coder.Conn, size int) {
 
 func wantClosed(t *testing.T, c *coder.Conn, code int, reason string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	_, _, err := c.Read(ctx)
 	var e coder.CloseError
@@ -146,7 +146,7 @@ var endings = []struct {
 	{"revoked", (*world).signOut, 3000, "revoked"},
 	{"expired", func(w *world, _ string) { w.endAll(Expired) }, 3000, "expired"},
 	{"restart", func(w *world, _ string) {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if err := w.Shutdown(ctx); err != nil {
 			w.t.Error(err)
@@ -174,7 +174,7 @@ func TestLibrariesEndWithTheirCredential(t *testing.T) {
 						ending.name
 					t.Run(name, func(t *testing.T) {
 						t.Parallel()
-						w := newWorld(t, Config{Timeouts: Timeouts{Spread: time.Millisecond}})
+						w := newWorld(t, Config{Timeouts: Timeouts{Grace: patience, Spread: time.Millisecond}})
 						errs := make(chan error, 1)
 						s := serve(t, w.front(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 							errs <- lib.echo(compress, rw, r)
@@ -188,7 +188,7 @@ func TestLibrariesEndWithTheirCredential(t *testing.T) {
 						echoes(t, c, 70_000)
 						go ending.end(w, "session")
 						wantClosed(t, c, ending.code, ending.reason)
-						err := within10s(t, "the handler's end", errs)
+						err := received(t, "the handler's end", errs)
 						if lib.code(err) != ending.code {
 							t.Errorf("the handler has read %v, want the close frame %d", err, ending.code)
 						}

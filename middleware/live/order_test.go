@@ -41,7 +41,7 @@ func TestEventStreamEndsAmongOtherLayers(t *testing.T) {
 			name := order.name + map[bool]string{false: ", obedient", true: ", deaf"}[deaf]
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				bothHTTP(t, func(t *testing.T, w *world, kind string) {
+				bothHTTP(t, patience, func(t *testing.T, w *world, kind string) {
 					h := http.Handler(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { sayEvents(rw, r, deaf) }))
 					if order.inner != nil {
 						h = order.inner(h)

@@ -17,7 +17,7 @@ func TestReverseProxyEndsBothSides(t *testing.T) {
 	for _, lib := range libraries {
 		t.Run(lib.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, Config{})
+			w := newWorld(t, Config{Timeouts: Timeouts{Grace: patience}})
 			errs := make(chan error, 1)
 			backend := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { errs <- lib.echo(true, rw, r) }))
 			defer backend.Close()
@@ -32,7 +32,7 @@ func TestReverseProxyEndsBothSides(t *testing.T) {
 			echoes(t, c, 70_000)
 			w.signOut("session")
 			wantClosed(t, c, 3000, "revoked")
-			if err := within10s(t, "the backend's end", errs); lib.code(err) != 3000 {
+			if err := received(t, "the backend's end", errs); lib.code(err) != 3000 {
 				t.Errorf("the backend has read %v", err)
 			}
 			w.settled()
@@ -43,7 +43,7 @@ func TestReverseProxyEndsBothSides(t *testing.T) {
 // Bytes that a client sends behind its handshake reach the handler.
 func TestEarlyBytesReachTheHandler(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Config{})
+	w := newWorld(t, Config{Timeouts: Timeouts{Grace: patience}})
 	s := serve(t, w.front(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { _ = echoByHand(false, rw, r) })), "plain")
 	conn := dialRaw(t, s)
 	head := new(bytes.Buffer)

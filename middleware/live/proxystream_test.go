@@ -33,7 +33,7 @@ func TestReverseProxyEndsABody(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			bothHTTP(t, func(t *testing.T, w *world, kind string) {
+			bothHTTP(t, patience, func(t *testing.T, w *world, kind string) {
 				backend := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 					for name, values := range test.header {
 						rw.Header()[name] = values

@@ -106,13 +106,13 @@ func TestFinalEndOfABodyIsAReset(t *testing.T) {
 				t.Run(test.name+", the handler "+name+map[bool]string{true: ", TLS"}[secured], func(t *testing.T) {
 					t.Parallel()
 					w := newWorld(t, Config{Timeouts: Timeouts{Grace: 50 * time.Millisecond}})
-					returned := make(chan struct{})
+					returned, read := make(chan struct{}), make(chan struct{})
 					s := httptest.NewUnstartedServer(nil)
 					s.Config = middleware.NewServer("", w.front(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 						defer close(returned)
 						_, _ = rw.Write(make([]byte, 64<<10))
 						rw.(http.Flusher).Flush()
-						time.AfterFunc(200*time.Millisecond, func() { w.endAll(test.cause) }) // a write waits, or not yet: either is cut
+						go func() { <-read; w.endAll(test.cause) }() // a write waits, or not yet: either is cut
 						body(rw, r)
 					})))
 					s.Config.TLSConfig = nil // httptest has its own
@@ -130,10 +130,11 @@ func TestFinalEndOfABodyIsAReset(t *testing.T) {
 					if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: a\r\nSession: session\r\n\r\n"); err != nil {
 						t.Fatal(err)
 					}
-					if _, err := io.ReadFull(conn, make([]byte, 1)); err != nil {
+					_, err := io.ReadFull(conn, make([]byte, 1))
+					if close(read); err != nil {
 						t.Fatal(err)
 					}
-					within10s(t, "the handler's return", returned)
+					received(t, "the handler's return", returned)
 					if n, err := io.Copy(io.Discard, raw); errors.Is(err, syscall.ECONNRESET) != test.reset {
 						t.Errorf("%d B, then %v; want a reset: %v", n, err, test.reset)
 					}

@@ -144,7 +144,7 @@ func TestPostThatMayHaveTakenEffectIsAborted(t *testing.T) {
 // A handler that waits for the body of an upload is cut after two graces; its read fails.
 func TestUploadIsCut(t *testing.T) {
 	t.Parallel()
-	bothHTTP(t, func(t *testing.T, w *world, kind string) {
+	bothHTTP(t, shortGrace, func(t *testing.T, w *world, kind string) {
 		errs := make(chan error, 1)
 		s := serve(t, w.front(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			r.Context().Done()
@@ -154,13 +154,13 @@ func TestUploadIsCut(t *testing.T) {
 		})), kind)
 		body, end := io.Pipe()
 		defer end.Close()
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		r, _ := http.NewRequestWithContext(ctx, http.MethodPut, s.URL, body)
 		r.Header.Set("Session", "session")
 		go func() {
 			_, _ = end.Write([]byte("begun"))
-			if err := within10s(t, "the handler's read", errs); err == nil {
+			if err := received(t, "the handler's read", errs); err == nil {
 				t.Error("the handler has read all")
 			}
 			_ = end.CloseWithError(io.ErrUnexpectedEOF) // net/http's client waits for its own writer

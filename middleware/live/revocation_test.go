@@ -304,7 +304,7 @@ func TestReportsAndAnswersInterleaved(t *testing.T) {
 		wg.Go(func() { question.takeAnswer(nil, nil) })
 		w.store.revoke(names["subject"])
 		wg.Wait()
-		for deadline := time.Now().Add(5 * time.Second); f.ended() == "" && time.Now().Before(deadline); {
+		for deadline := time.Now().Add(patience); f.ended() == "" && time.Now().Before(deadline); {
 			time.Sleep(10 * time.Microsecond)
 		}
 		if f.ended() != "revoked" {

@@ -356,7 +356,7 @@ func TestServersAreShutDownAfterTheMembers(t *testing.T) {
 			f.Leave(Restart)
 		}()
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := w.Shutdown(ctx, server); err != nil {
 		t.Error(err)

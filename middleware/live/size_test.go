@@ -21,31 +21,30 @@ func TestBoundConnectionIsSmall(t *testing.T) {
 
 // A shutdown that is out of time does not wait for a long grace.
 func TestHurriedShutdownCutsWithinItsTime(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, Config{Timeouts: Timeouts{Grace: time.Minute, Spread: time.Millisecond}})
-	hijacked := make(chan struct{})
-	h := w.front(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
-		rw.WriteHeader(http.StatusSwitchingProtocols)
-		conn, _, err := rw.(http.Hijacker).Hijack()
-		if err != nil {
+	inBubble(t, Config{Timeouts: Timeouts{Grace: time.Minute, Spread: time.Millisecond}}, func(t *testing.T, w *world) {
+		hijacked := make(chan struct{})
+		h := w.front(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+			rw.WriteHeader(http.StatusSwitchingProtocols)
+			conn, _, err := rw.(http.Hijacker).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			close(hijacked)
+			_, _ = conn.Write(buildFrame(0x81, []byte("stuck"), false)) // the client does not read
+		}))
+		client, returned := w.dial(h, "session")
+		defer client.Close()
+		<-hijacked
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		if err := w.Shutdown(ctx); err != nil {
 			t.Error(err)
-			return
 		}
-		close(hijacked)
-		_, _ = conn.Write(buildFrame(0x81, []byte("stuck"), false)) // the client does not read
-	}))
-	client, returned := w.dial(h, "session")
-	defer client.Close()
-	<-hijacked
-	began := time.Now()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-	defer cancel()
-	if err := w.Shutdown(ctx); err != nil {
-		t.Error(err)
-	}
-	within10s(t, "the handler's return", returned)
-	if took := time.Since(began); took > 3500*time.Millisecond {
-		t.Errorf("took %v", took)
-	}
-	w.settled()
+		<-returned
+		if took := time.Since(began); took > 3500*time.Millisecond {
+			t.Errorf("took %v", took)
+		}
+	})
 }

@@ -108,7 +108,7 @@ func TestClosedCountsTheTimeSinceTheEnd(t *testing.T) {
 // The close frame to a socket of another library is counted.
 func TestCloseFrameOfALibraryIsCounted(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Config{})
+	w := newWorld(t, Config{Timeouts: Timeouts{Grace: patience}})
 	s := serve(t, w.front(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { _ = echoByHand(false, rw, r) })), "plain")
 	c, _ := w.connect(s, "session", false)
 	defer c.CloseNow()
@@ -124,7 +124,7 @@ func TestCloseFrameOfALibraryIsCounted(t *testing.T) {
 // The last event of an event stream counts as its close frame.
 func TestLastEventIsCounted(t *testing.T) {
 	t.Parallel()
-	bothHTTP(t, func(t *testing.T, w *world, kind string) {
+	bothHTTP(t, patience, func(t *testing.T, w *world, kind string) {
 		s := serve(t, w.front(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 			beginEvents(rw)
 			<-r.Context().Done()

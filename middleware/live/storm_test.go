@@ -58,7 +58,7 @@ func TestStormEndsEveryConnectionAtAFrameBoundary(t *testing.T) {
 	t.Parallel()
 	const connections = 160
 	// on a busy machine, the rest of a frame takes long
-	w := newWorld(t, Config{Limits: Limits{PerPrincipal: 200, PerAddress: 200}, Timeouts: Timeouts{Grace: time.Minute}})
+	w := newWorld(t, Config{Limits: Limits{PerPrincipal: 200, PerAddress: 200}, Timeouts: Timeouts{Grace: patience}})
 	// The store is followed from here on: in the storm, that may take longer than 2 s.
 	w.join(ann).Leave(nil)
 	read := make(chan string, connections)
@@ -84,17 +84,17 @@ func TestStormEndsEveryConnectionAtAFrameBoundary(t *testing.T) {
 		clients.Go(func() {
 			client, returned := w.dial(h, session)
 			defer client.Close()
-			_ = client.SetDeadline(time.Now().Add(30 * time.Second))
+			_ = client.SetDeadline(time.Now().Add(patience))
 			frames, code, reason, err := readEnding(answerer{client})
 			if code != 3000 || reason != "revoked" || err != nil {
 				t.Errorf("%s: %d %q after %d frames: %v", session, code, reason, frames, err)
 			}
-			within10s(t, "the handler's return", returned)
+			received(t, "the handler's return", returned)
 		})
 	}
 	clients.Wait()
 	for range connections {
-		if got := within10s(t, "the handler's read", read); got != "3000 revoked <nil>" {
+		if got := received(t, "the handler's read", read); got != "3000 revoked <nil>" {
 			t.Errorf("the handler has read %q", got)
 		}
 	}

@@ -22,7 +22,7 @@ const farewell = "event: end\ndata: {\"code\":3000,\"reason\":\"revoked\"}\n\n"
 // get asks as ann does, and returns the response and what its body brings until it ends.
 func get(t *testing.T, s *httptest.Server, session, method string, header ...string) (*http.Response, func() (string, error)) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
 	r, _ := http.NewRequestWithContext(ctx, method, s.URL, nil)
 	r.Header.Set("Session", session)
@@ -40,13 +40,17 @@ func get(t *testing.T, s *httptest.Server, session, method string, header ...str
 	}
 }
 
+// shortGrace is for tests of the cut after it. Others have a long one, within which a busy machine
+// does its part.
+const shortGrace = 200 * time.Millisecond
+
 // bothHTTP runs a test on HTTP/1.1 with and without TLS, and on HTTP/2.
-func bothHTTP(t *testing.T, fn func(t *testing.T, w *world, kind string)) {
+func bothHTTP(t *testing.T, grace time.Duration, fn func(t *testing.T, w *world, kind string)) {
 	t.Helper()
 	for _, kind := range []string{"plain", "TLS", "HTTP/2"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			fn(t, newWorld(t, Config{Timeouts: Timeouts{Grace: 200 * time.Millisecond}}), kind)
+			fn(t, newWorld(t, Config{Timeouts: Timeouts{Grace: grace}}), kind)
 		})
 	}
 }
@@ -87,9 +91,13 @@ func TestEventStreamEndsWithTheReason(t *testing.T) {
 		},
 		"is deaf and silent": func(http.ResponseWriter, *http.Request) error { time.Sleep(700 * time.Millisecond); return nil },
 	} {
+		grace := patience
+		if strings.Contains(name, "silent") { // its end is the cut
+			grace = shortGrace
+		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			bothHTTP(t, func(t *testing.T, w *world, kind string) {
+			bothHTTP(t, grace, func(t *testing.T, w *world, kind string) {
 				ended := make(chan error, 1)
 				s := serve(t, w.front(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 					beginEvents(rw)
@@ -107,7 +115,7 @@ func TestEventStreamEndsWithTheReason(t *testing.T) {
 				if err != nil && !strings.Contains(name, "silent") { // HTTP/2 is reset after the second grace
 					t.Error(err)
 				}
-				if err := within10s(t, "the handler's end", ended); err != nil && !errors.Is(err, Revoked) {
+				if err := received(t, "the handler's end", ended); err != nil && !errors.Is(err, Revoked) {
 					t.Errorf("the handler got %v, want the cause", err)
 				}
 				w.settled()
@@ -116,10 +124,11 @@ func TestEventStreamEndsWithTheReason(t *testing.T) {
 	}
 }
 
-// An event stream learns of its end at once, though its handler is deaf and silent.
+// An event stream learns of its end at once, and not at the end of a grace of an hour, though its
+// handler is deaf and silent.
 func TestEventStreamOfASilentHandlerEndsAtOnce(t *testing.T) {
 	t.Parallel()
-	bothHTTP(t, func(t *testing.T, w *world, kind string) {
+	bothHTTP(t, time.Hour, func(t *testing.T, w *world, kind string) {
 		release := make(chan struct{})
 		s := serve(t, w.front(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
 			beginEvents(rw)
@@ -131,14 +140,10 @@ func TestEventStreamOfASilentHandlerEndsAtOnce(t *testing.T) {
 			t.Fatal("no response")
 		}
 		defer res.Body.Close()
-		began := time.Now()
 		w.signOut("session")
 		b := make([]byte, len("data: 1\n\n")+len(farewell))
 		if _, err := io.ReadFull(res.Body, b); err != nil || !strings.HasSuffix(string(b), farewell) {
 			t.Errorf("%q, %v", b, err)
-		}
-		if took := time.Since(began); took > 150*time.Millisecond {
-			t.Errorf("it took %v", took)
 		}
 	})
 }
@@ -167,7 +172,7 @@ func TestLongPollBecomesARefusal(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			bothHTTP(t, func(t *testing.T, w *world, kind string) {
+			bothHTTP(t, patience, func(t *testing.T, w *world, kind string) {
 				causes := make(chan error, 9)
 				s := serve(t, w.front(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 					done := r.Context().Done() // it is a member now
@@ -176,7 +181,7 @@ func TestLongPollBecomesARefusal(t *testing.T) {
 					causes <- context.Cause(r.Context())
 				})), kind)
 				res, body := get(t, s, "session", test.method)
-				if cause := within10s(t, "the end", causes); !errors.Is(cause, test.cause) {
+				if cause := received(t, "the end", causes); !errors.Is(cause, test.cause) {
 					t.Errorf("cause of the context: %v", cause)
 				}
 				switch {
@@ -209,7 +214,7 @@ func TestDownloadIsAborted(t *testing.T) {
 	for _, chunked := range []bool{false, true} {
 		t.Run(fmt.Sprint("chunked ", chunked), func(t *testing.T) {
 			t.Parallel()
-			bothHTTP(t, func(t *testing.T, w *world, kind string) {
+			bothHTTP(t, shortGrace, func(t *testing.T, w *world, kind string) {
 				ended := make(chan error, 1)
 				s := serve(t, w.front(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
 					f, err := os.Open(path)
@@ -232,7 +237,7 @@ func TestDownloadIsAborted(t *testing.T) {
 					t.Fatal(err)
 				}
 				w.signOut("session")
-				if err := within10s(t, "the handler's end", ended); err == nil {
+				if err := received(t, "the handler's end", ended); err == nil {
 					t.Error("the handler has written all")
 				}
 				if got, err := body(); err == nil {
@@ -247,7 +252,7 @@ func TestDownloadIsAborted(t *testing.T) {
 // A compressed event stream stays a valid one: nothing is written into it.
 func TestCompressedStreamStaysValid(t *testing.T) {
 	t.Parallel()
-	bothHTTP(t, func(t *testing.T, w *world, kind string) {
+	bothHTTP(t, patience, func(t *testing.T, w *world, kind string) {
 		s := serve(t, w.front(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 			rw.Header().Set("Content-Type", "text/event-stream")
 			rw.Header().Set("Content-Encoding", "gzip")
@@ -282,11 +287,11 @@ func TestCompressedStreamStaysValid(t *testing.T) {
 func TestNeighbourStreamGoesOn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Config{Timeouts: Timeouts{Grace: 50 * time.Millisecond}})
-	release := make(chan struct{})
+	release, over := make(chan struct{}), make(chan struct{})
 	s := serve(t, w.front(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		beginEvents(rw)
 		if r.Header.Get("Session") == "deaf" {
-			time.Sleep(300 * time.Millisecond) // beyond the cut
+			<-over
 			return
 		}
 		select {
@@ -301,6 +306,7 @@ func TestNeighbourStreamGoesOn(t *testing.T) {
 	if got, err := deaf(); err == nil || got != "data: 1\n\n"+farewell {
 		t.Errorf("deaf: %q, %v", got, err)
 	}
+	close(over)
 	close(release)
 	if got, err := neighbour(); err != nil || got != "data: 1\n\ndata: 2\n\n" {
 		t.Errorf("neighbour: %q, %v", got, err)

@@ -37,7 +37,7 @@ func TestStuckWriterIsCutAtTheGrace(t *testing.T) {
 			}
 			began := time.Now()
 			w.signOut("session")
-			if err := within10s(t, "the cut", ended); err == nil {
+			if err := received(t, "the cut", ended); err == nil {
 				t.Error("the frame has been written")
 			}
 			if took := time.Since(began); took < 300*time.Millisecond {
@@ -82,7 +82,7 @@ func TestStuckWriterIsCutInFakeTime(t *testing.T) {
 // A peer that reads again within the grace gets the rest of the frame, then the close frame.
 func TestStuckWriterCompletesItsFrameWithinTheGrace(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Config{Timeouts: Timeouts{Grace: 3 * time.Second}})
+	w := newWorld(t, Config{Timeouts: Timeouts{Grace: patience}})
 	h := w.front(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		rw.WriteHeader(http.StatusSwitchingProtocols)
 		conn, _, err := rw.(http.Hijacker).Hijack()
@@ -111,7 +111,7 @@ func TestStuckWriterCompletesItsFrameWithinTheGrace(t *testing.T) {
 	if code != 3000 || reason != "revoked" || frames != 0 || err != nil {
 		t.Errorf("%d %s after %d frames, %v", code, reason, frames, err)
 	}
-	within10s(t, "the handler's return", returned)
+	received(t, "the handler's return", returned)
 	w.settled()
 }
 

@@ -69,14 +69,14 @@ func TestTunnelIsResetAtTheEnd(t *testing.T) {
 		for _, protocol := range []string{"", "websocket"} {
 			t.Run(test.name+", "+protocol, func(t *testing.T) {
 				t.Parallel()
-				w := newWorld(t, Config{Timeouts: Timeouts{Grace: time.Minute}})
+				w := newWorld(t, Config{Timeouts: Timeouts{Grace: patience}})
 				entered := make(chan struct{})
 				s := serve(t, w.front(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 					r.Context().Done()
 					close(entered)
 					test.handler(rw, r)
 				})), "HTTP/2")
-				res := connect(t, s, protocol, len(test.body), func() { within10s(t, "the entry", entered); w.signOut("session") })
+				res := connect(t, s, protocol, len(test.body), func() { received(t, "the entry", entered); w.signOut("session") })
 				if res.status != test.status || !strings.HasPrefix(res.body, test.body) ||
 					strings.Trim(res.body[len(test.body):], "\x00") != "" || !strings.Contains(res.err, "stream error") {
 					t.Errorf("%d %.100q %s, want %d %q and a reset", res.status, res.body, res.err, test.status, test.body)
@@ -105,7 +105,7 @@ func connect(t *testing.T, s *httptest.Server, protocol string, first int, end f
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(patience))
 	_, err = io.WriteString(conn, http2.ClientPreface)
 	f := http2.NewFramer(conn, conn)
 	f.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
