@@ -141,17 +141,18 @@ func (h *Handler) open(w http.ResponseWriter, r *http.Request, hs handshake) (_ 
 	if err := canHijack(w); err != nil {
 		return nil, err
 	}
+	limited := r
 	if !h.cfg.Auth.BoundsItself(contextkey.Key()) {
 		ctx, cancel := bounded.WithDeadline(r.Context(), deadline)
 		defer cancel()
-		r = r.WithContext(ctx)
+		limited = r.WithContext(ctx)
 	}
-	v, err := h.cfg.Auth.Vouch(contextkey.Key(), r)
+	v, err := h.cfg.Auth.Vouch(contextkey.Key(), limited)
 	if err != nil {
 		return nil, err
 	}
 	c.prepare(r, v)
-	if err := h.bind(c, r, v, deadline); err != nil {
+	if err := h.bind(c, limited, v, deadline); err != nil {
 		return nil, h.cfg.Auth.WithChallenge(err)
 	}
 	if err := c.accept(w, r); err != nil {

@@ -33,7 +33,7 @@ func (c *Conn) prepare(r *http.Request, v *middleware.Voucher) {
 func (c *Conn) accept(w http.ResponseWriter, r *http.Request) error {
 	hj := hijackers.Get().(*hijacker)
 	defer hijackers.Put(hj)
-	*hj = hijacker{ResponseWriter: w, c: c}
+	*hj = hijacker{ResponseWriter: w, c: c, r: r}
 	defer func() { *hj = hijacker{} }()
 	coder, err := websocket.Accept(hj, r, acceptOptions)
 	if err != nil {
@@ -55,6 +55,7 @@ const readAhead = 384
 type hijacker struct {
 	http.ResponseWriter
 	c    *Conn
+	r    *http.Request
 	pair bufio.ReadWriter
 }
 
@@ -84,7 +85,7 @@ func (w *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if c.subprotocol != "" {
 		w.Header()["Sec-WebSocket-Protocol"] = []string{c.subprotocol}
 	}
-	conn, rw, err := takeOver(w.ResponseWriter)
+	conn, rw, err := takeOver(w.ResponseWriter, w.r)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -99,8 +100,10 @@ func (w *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 }
 
 // takeOver sends the 101 and takes the connection out of net/http. If a layer does not let
-// that happen, or panics, or the client does not take the 101, its error is errAnswered.
-func takeOver(w http.ResponseWriter) (conn net.Conn, rw *bufio.ReadWriter, err error) {
+// that happen, or panics, or the client does not take the 101, its error is errAnswered. That a
+// write has failed is known from the context of the request, which net/http cancels then; Hijack
+// does not report it, and also takes long on a busy machine.
+func takeOver(w http.ResponseWriter, r *http.Request) (conn net.Conn, rw *bufio.ReadWriter, err error) {
 	control := http.NewResponseController(w)
 	deadline := time.Now().Add(handshakeTimeout) // an answer before this one may fill the kernel
 	defer func() {
@@ -116,7 +119,7 @@ func takeOver(w http.ResponseWriter) (conn net.Conn, rw *bufio.ReadWriter, err e
 	w.WriteHeader(http.StatusSwitchingProtocols)
 	writeHeaderNow(w)
 	conn, rw, err = control.Hijack() // which lifts the deadline
-	if err == nil && !time.Now().Before(deadline) {
+	if err == nil && !time.Now().Before(deadline) && r.Context().Err() != nil {
 		_ = conn.Close()
 		return nil, nil, errUnread
 	}

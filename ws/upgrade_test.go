@@ -96,6 +96,44 @@ func TestOuterLayersSee101(t *testing.T) {
 	}
 }
 
+// slowHijack is a writer whose Hijack takes long, as on a busy machine.
+type slowHijack struct{ unwrapped }
+
+func (w slowHijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(w.unwrapped).Hijack()
+	time.Sleep(3 * time.Second)
+	return conn, rw, err
+}
+
+// A client that has its 101 keeps the connection, however long the server takes afterwards.
+func TestConnectionOutlivesASlowHijack(t *testing.T) {
+	for sentence, test := range map[string]struct {
+		line, say, want string
+	}{
+		"a member":           {"X-User: ann", string(closing(1000, "")), "\x88\x02\x03\xe8"}, // RFC 6455 §5.5.1
+		"a readable refusal": {"X-User:", "", "\x88\x08\x0b\xb8reauth"},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := handler(t, ws.Config{DangerouslyAllowPlaintext: true, ExplainRefusals: true, Auth: auth(t, user{})})
+				l := servePlain(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					h.ServeHTTP(slowHijack{unwrapped{w}}, r)
+				}))
+				conn, err := l.Dial(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, _ = io.WriteString(conn, edited(test.line)+test.say)
+				b, err := io.ReadAll(conn)
+				if !strings.HasSuffix(string(b), "\r\n\r\n"+test.want) || err != nil {
+					t.Errorf("read %q, %v; want a 101, then % x", b, err, test.want)
+				}
+				_ = conn.Close()
+			})
+		})
+	}
+}
+
 // alsoInternal serves /internal beside a handler.
 func alsoInternal(h http.Handler) http.Handler {
 	mux := http.NewServeMux()
