@@ -211,7 +211,7 @@ func TestSecondSignalHastens(t *testing.T) {
 			t.Errorf("closed with %d %q (%v), want 1012", e.code, e.reason, e.err)
 		}
 	}
-	if code := p.waitExit(t, 20*time.Second); code != 0 {
+	if code := p.waitExit(t, patience); code != 0 {
 		t.Errorf("exit code %d, want 0", code)
 	}
 	// Without it, a hundred sockets take the five seconds of live.Timeouts.Spread.
@@ -223,13 +223,13 @@ func TestSecondSignalHastens(t *testing.T) {
 func collect(t *testing.T, endings <-chan ending, n int) []ending {
 	t.Helper()
 	out := make([]ending, 0, n)
-	timeout := time.After(30 * time.Second)
+	timeout := time.After(patience)
 	for len(out) < n {
 		select {
 		case e := <-endings:
 			out = append(out, e)
 		case <-timeout:
-			t.Fatalf("%d of %d sockets have ended after 30 s", len(out), n)
+			t.Fatalf("%d of %d sockets have ended after %v", len(out), n, patience)
 		}
 	}
 	return out

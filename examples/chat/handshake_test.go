@@ -33,7 +33,7 @@ func (s *site) send(t *testing.T, c net.Conn, target string, fields http.Header)
 			fmt.Fprintf(&b, "%s: %s\r\n", name, v)
 		}
 	}
-	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(patience))
 	if _, err := io.WriteString(c, b.String()+"\r\n"); err != nil {
 		t.Fatal(err)
 	}

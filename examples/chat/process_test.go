@@ -103,8 +103,8 @@ func startChat(t *testing.T, args ...string) *process {
 	case <-announced:
 	case <-p.exited:
 		t.Fatalf("the server ended:\n%s", p.log)
-	case <-time.After(30 * time.Second):
-		t.Fatal("no address and no passwords within 30 s")
+	case <-time.After(patience):
+		t.Fatal("no address and no passwords within ", patience)
 	}
 	return p
 }
@@ -153,7 +153,7 @@ func (p *process) waitExit(t *testing.T, within time.Duration) int {
 // insecure is a client that accepts the self-signed certificate created at start.
 func insecure() *http.Client {
 	return &http.Client{
-		Timeout:   30 * time.Second,
+		Timeout:   patience,
 		Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, MaxIdleConnsPerHost: 4},
 	}
 }

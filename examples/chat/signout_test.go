@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/http"
 	"testing"
-	"time"
 
 	"github.com/coder/websocket"
 )
@@ -55,7 +54,7 @@ func (s *site) openAll(t *testing.T, cookie string) (open []opened, page, native
 
 func wantEnds(t *testing.T, open []opened, code websocket.StatusCode, reason string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for _, c := range open {
 		_, _, err := c.Read(ctx)

@@ -64,8 +64,8 @@ func (s *shell) waitExit(t *testing.T) int {
 	select {
 	case <-s.exited:
 		return s.cmd.ProcessState.ExitCode()
-	case <-time.After(20 * time.Second):
-		t.Fatal("the terminal still runs after 20 s")
+	case <-time.After(patience):
+		t.Fatal("the terminal still runs after ", patience)
 		return -1
 	}
 }

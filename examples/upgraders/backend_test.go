@@ -70,7 +70,7 @@ func (p process) run(t *testing.T) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { within10s(t, "the end of the process", b.exited) })
+	t.Cleanup(func() { received(t, "the end of the process", b.exited) })
 	r.backend = b
 	return r
 }
@@ -108,10 +108,10 @@ func TestBackendsEndWithTheSession(t *testing.T) {
 					for user, s := range sockets {
 						s.ends(end.code, end.reason)
 						want := fmt.Sprint("close ", end.code, " ", end.reason)
-						if got := within10s(t, "the backend's report", backend.reports); got != want {
+						if got := received(t, "the backend's report", backend.reports); got != want {
 							t.Errorf("the backend has read %q, want %q", got, want)
 						}
-						within10s(t, "the proxy's return", backend.returned)
+						received(t, "the proxy's return", backend.returned)
 						w.settled(user)
 					}
 				})
@@ -149,7 +149,7 @@ func TestBackendsReadEarlyData(t *testing.T) {
 				if rest := client.answerClose(); len(rest) > 0 {
 					t.Errorf("after the close frame: %q", rest)
 				}
-				if got := within10s(t, "the backend's report", backend.reports); got != "close 3000 revoked" {
+				if got := received(t, "the backend's report", backend.reports); got != "close 3000 revoked" {
 					t.Errorf("the backend has read %q", got)
 				}
 				w.settled("ann")

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/securews/securews/internal/needed"
 )
@@ -22,10 +21,10 @@ type curlRun struct {
 	body, head     string // files
 }
 
-// startCurl runs curl for at most 30 s.
+// startCurl runs curl for at most a minute.
 func startCurl(t *testing.T, url, version, cookie string) *curlRun {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	c := &curlRun{body: filepath.Join(t.TempDir(), "body"), head: filepath.Join(t.TempDir(), "head")}
 	c.cmd = exec.CommandContext(ctx, needed.Program(t, "curl", "apt-get install -y curl"),

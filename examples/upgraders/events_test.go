@@ -27,7 +27,7 @@ type events struct {
 func openEvents(t *testing.T, w *world, path, cookie string, header ...string) *events {
 	t.Helper()
 	e := &events{}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { e.conn = i.Conn }})
 	r, _ := http.NewRequestWithContext(ctx, http.MethodGet, w.URL+path, nil)

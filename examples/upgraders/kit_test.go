@@ -85,10 +85,10 @@ func (w *world) post(path, cookie string) *http.Response {
 	return resp
 }
 
-// settled wants that the user has nothing open within 5 s.
+// settled waits until the user has nothing open.
 func (w *world) settled(user string) {
 	w.t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); len(w.registry.List("session", user)) > 0; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); len(w.registry.List("session", user)) > 0; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			w.t.Errorf("still open: %v", w.registry.List("session", user))
 			return

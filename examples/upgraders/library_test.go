@@ -150,7 +150,7 @@ func TestLibrariesEndWithTheSession(t *testing.T) {
 				for _, v := range all {
 					sockets[v].ends(ending.code, ending.reason)
 					want := cmp.Or(lost(v.name, ending.code), fmt.Sprint(ending.code, " ", ending.reason))
-					if err := within10s(t, v.path, v.ended); toldOf(err) != want {
+					if err := received(t, v.path, v.ended); toldOf(err) != want {
 						t.Errorf("%s: the handler is told %q, want %q", v.path, toldOf(err), want)
 					}
 					w.settled(v.path)

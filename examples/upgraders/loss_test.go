@@ -44,7 +44,7 @@ func TestConnectionIsNotThatOfTheNetwork(t *testing.T) {
 		conns <- c.NetConn()
 		_, _, _ = c.ReadMessage()
 	})
-	c := within10s(t, "the connection", conns)
+	c := received(t, "the connection", conns)
 	if _, ok := c.(*net.TCPConn); ok {
 		t.Error("it is a *net.TCPConn")
 	}
@@ -84,7 +84,7 @@ func TestCloseReadEnds(t *testing.T) {
 				ended <- context.Cause(r.Context())
 			})
 			logout()
-			if cause := within10s(t, "the context's end", ended); !errors.Is(cause, live.Revoked) {
+			if cause := received(t, "the context's end", ended); !errors.Is(cause, live.Revoked) {
 				t.Errorf("the context has ended with %v", cause)
 			}
 		})
@@ -103,7 +103,7 @@ func TestMelodyHandlesTheClose(t *testing.T) {
 	})
 	_, logout := bound(t, func(w http.ResponseWriter, r *http.Request) { _ = m.HandleRequest(w, r) })
 	logout()
-	if told := within10s(t, "HandleClose", closes); told != "3000 revoked" {
+	if told := received(t, "HandleClose", closes); told != "3000 revoked" {
 		t.Errorf("HandleClose is told %q", told)
 	}
 }

@@ -49,11 +49,11 @@ func TestMCPEndsWithTheSession(t *testing.T) {
 					c = call(t, x, w.URL+"/mcp", w.Client().Transport, http.Header{"Cookie": {cookie}, "Origin": {w.URL}})
 					w.logout(cookie)
 					took = append(took, watch.until(c.lastEnd(t)))
-					if err := within10s(t, "the call", c.called); !saysOneOf(err, test.call) {
+					if err := received(t, "the call", c.called); !saysOneOf(err, test.call) {
 						t.Errorf("the call returned %v, want one of %q", err, test.call)
 					}
 					if test.stopped != nil {
-						if err := within10s(t, "the tool", x.returned); !errors.Is(err, test.stopped) {
+						if err := received(t, "the tool", x.returned); !errors.Is(err, test.stopped) {
 							t.Errorf("the context of the tool ended with %v", err)
 						}
 					}
@@ -83,9 +83,9 @@ func saysOneOf(err error, texts []string) bool {
 // lastEnd returns when the streams of the client have ended.
 func (c *client) lastEnd(t *testing.T) time.Time {
 	t.Helper()
-	last := within10s(t, "the end of POST", c.post.ended)
+	last := received(t, "the end of POST", c.post.ended)
 	if c.get != nil {
-		if end := within10s(t, "the end of GET", c.get.ended); end.After(last) {
+		if end := received(t, "the end of GET", c.get.ended); end.After(last) {
 			return end
 		}
 	}
@@ -99,7 +99,7 @@ func (c *client) wantRefused(t *testing.T, gets []int) {
 	if gets != nil {
 		ended := make(chan error, 1)
 		go func() { ended <- c.Wait() }()
-		if err := within10s(t, "the end of the client", ended); err == nil || !strings.Contains(err.Error(), "Unauthorized") {
+		if err := received(t, "the end of the client", ended); err == nil || !strings.Contains(err.Error(), "Unauthorized") {
 			t.Errorf("the client ended with %v", err)
 		}
 	}

@@ -163,9 +163,9 @@ func call(t *testing.T, x *tool, url string, inner http.RoundTripper, header htt
 		}
 		c.called <- err
 	}()
-	within10s(t, "the tool", x.begun)
+	received(t, "the tool", x.begun)
 	if !x.silent {
-		within10s(t, "progress", progress)
+		received(t, "progress", progress)
 	}
 	c.get, c.post = c.latest(http.MethodGet), c.latest(http.MethodPost)
 	return c

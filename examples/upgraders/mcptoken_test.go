@@ -91,7 +91,7 @@ func TestMCPEndsWithTheToken(t *testing.T) {
 			t.Fatal(err)
 		}
 		took = append(took, c.lastEnd(t).Sub(began))
-		if err := within10s(t, "the call", c.called); err == nil {
+		if err := received(t, "the call", c.called); err == nil {
 			t.Error("the call has returned no error")
 		}
 		if got := postTo(t, server, token, c.ID()); got != http.StatusUnauthorized {

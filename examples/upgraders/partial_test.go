@@ -50,7 +50,7 @@ func TestLibrariesEndWithinAMessage(t *testing.T) {
 					t.Errorf("%s: the client has read %#x %q, %v", v.path, f.first, f.payload, err)
 				}
 				_ = client.Close()
-				err = within10s(t, v.path, v.ended)
+				err = received(t, v.path, v.ended)
 				frame := toldOf(err) == cmp.Or(lost(v.name, 3000), "3000 revoked")
 				switch {
 				case v.name == "gobwas/ws" && frame: // it may not have read the frame's first byte yet

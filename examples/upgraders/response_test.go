@@ -61,13 +61,13 @@ func (w *announcing) Write(p []byte) (int, error) {
 
 func (w *announcing) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// within10s waits for a value from a goroutine of the test or the server.
-func within10s[T any](t *testing.T, what string, c <-chan T) (v T) {
+// received waits for a value from a goroutine of the test or the server.
+func received[T any](t *testing.T, what string, c <-chan T) (v T) {
 	t.Helper()
 	select {
 	case v = <-c:
-	case <-time.After(10 * time.Second):
-		t.Errorf("%s: not within 10 s", what)
+	case <-time.After(patience):
+		t.Errorf("%s: not within %v", what, patience)
 	}
 	return v
 }
@@ -82,7 +82,7 @@ func (s *streamWorld) begin(t *testing.T, open func(cookie string)) {
 	}
 	cookie := s.login("ann")
 	open(cookie)
-	within10s(t, "the handler's first write", s.began)
+	received(t, "the handler's first write", s.began)
 	s.logout(cookie)
 }
 
@@ -104,7 +104,7 @@ func readGo(t *testing.T, s *streamWorld) answer {
 	got := make(chan answer, 1)
 	s.begin(t, func(cookie string) {
 		go func() {
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			r, _ := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+"/stream", nil)
 			r.Header = http.Header{"Cookie": {cookie}, "Accept": {"text/event-stream"}, "Accept-Encoding": {"gzip"}}
@@ -119,14 +119,14 @@ func readGo(t *testing.T, s *streamWorld) answer {
 			got <- a
 		}()
 	})
-	return within10s(t, "the client's end", got)
+	return received(t, "the client's end", got)
 }
 
 // wantEnding compares the answer with the ending, and wants that the handler has returned
 // and nothing is open.
 func (s *streamWorld) wantEnding(t *testing.T, got answer, encoded bool, want ending) {
 	t.Helper()
-	within10s(t, "the handler's return", s.returned)
+	received(t, "the handler's return", s.returned)
 	s.settled("ann")
 	if want == replaced {
 		isProblem := strings.HasPrefix(got.header.Get("Content-Type"), "application/problem+json") &&

@@ -55,7 +55,7 @@ func (w *world) connect(t *testing.T, to upgrader, cookie string, deflate bool) 
 	}
 	t.Cleanup(func() { _ = c.Close() })
 	s.Conn = c
-	_ = c.SetReadDeadline(time.Now().Add(30 * time.Second))
+	_ = c.SetReadDeadline(time.Now().Add(patience))
 	if negotiated := strings.HasPrefix(resp.Header.Get("Sec-WebSocket-Extensions"), "permessage-deflate"); negotiated != deflate {
 		t.Errorf("%s: extensions %q", to.name, resp.Header["Sec-Websocket-Extensions"])
 	}

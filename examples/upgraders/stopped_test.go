@@ -46,7 +46,7 @@ func TestStreamEndsThoughTheClientIsStopped(t *testing.T) {
 
 			cookie := s.login("ann")
 			c := startCurl(t, server.URL+"/stream", versionOf[kind], cookie)
-			within10s(t, "the first write", s.began)
+			received(t, "the first write", s.began)
 			if err := c.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 				t.Fatal(err)
 			}
@@ -70,7 +70,7 @@ func TestStreamEndsThoughTheClientIsStopped(t *testing.T) {
 				t.Errorf("curl's exit code is %d: %s", exit, got.curl.error)
 			}
 			wantNoBrokenRecord(t, got)
-			within10s(t, "the handler's return", s.returned)
+			received(t, "the handler's return", s.returned)
 			s.settled("ann")
 		})
 	}
@@ -79,7 +79,7 @@ func TestStreamEndsThoughTheClientIsStopped(t *testing.T) {
 // wantStuck returns when a handler that counts its writes waits in one.
 func wantStuck(t *testing.T, written *atomic.Int64) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(patience)
 	for before := int64(0); before == 0 || before != written.Load(); time.Sleep(300 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the handler does not wait after %d writes", before)

@@ -176,7 +176,7 @@ func TestStormOfLibraries(t *testing.T) {
 			close(begin)
 			clients.Wait()
 			for range connections {
-				if cause := within10s(t, "the handler's end", ends); !errors.Is(cause, live.Revoked) {
+				if cause := received(t, "the handler's end", ends); !errors.Is(cause, live.Revoked) {
 					t.Errorf("a context has ended with %v", cause)
 				}
 			}

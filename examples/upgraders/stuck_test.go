@@ -92,7 +92,7 @@ func TestStuckWriters(t *testing.T) {
 }
 
 func (p *peer) neverReads(t *testing.T, cut <-chan error) {
-	if err := within10s(t, "the cut", cut); err == nil {
+	if err := received(t, "the cut", cut); err == nil {
 		t.Error("the message is written")
 	}
 	p.readsCut(t)
@@ -108,7 +108,7 @@ func (p *peer) readsAgain(t *testing.T, cut <-chan error) {
 	if rest := p.answerClose(); len(rest) > 0 {
 		t.Errorf("after the close frame: %q", rest)
 	}
-	if err := within10s(t, "the handler's write", cut); err != nil {
+	if err := received(t, "the handler's write", cut); err != nil {
 		t.Error(err)
 	}
 }

@@ -68,7 +68,7 @@ func TestBrowserRenewsOnce(t *testing.T) {
 		}
 		return echo(ctx, c)
 	}})
-	s.holder.lives = []time.Duration{2 * time.Second}
+	s.holder.lives = []time.Duration{5 * time.Second}
 	p := s.browse(chromium, options{"refresh": false})
 	if e := p.until("expired", func(l line) bool { return l.Ending != nil }).Ending; e.Reason != "expired" || e.Next != "renew" {
 		t.Errorf("%+v, want expired", e)

@@ -61,7 +61,7 @@ var errEnded = errors.New("the client has ended")
 // until reads up to the first line that matches.
 func (p *page) until(what string, fits func(line) bool) line {
 	p.t.Helper()
-	late := time.After(30 * time.Second)
+	late := time.After(patience)
 	for {
 		select {
 		case l, ok := <-p.lines:
@@ -92,7 +92,7 @@ func (p *page) message(text string) {
 // exits, and a page has no timer running.
 func (p *page) end() {
 	p.t.Helper()
-	late := time.After(30 * time.Second)
+	late := time.After(patience)
 	for {
 		select {
 		case l, ok := <-p.lines:

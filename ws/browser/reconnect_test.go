@@ -118,7 +118,7 @@ func TestAnExpiredTicketIsReplaced(t *testing.T) {
 // Each credential was accepted for a time, however short: another one is worth asking for.
 func TestExpiredAsksForACredentialEachTime(t *testing.T) {
 	s := newSite(t, ws.Config{Serve: echo})
-	s.holder.lives = []time.Duration{2 * time.Second, 2 * time.Second}
+	s.holder.lives = []time.Duration{4 * time.Second, 4 * time.Second}
 	s.start()
 	p := s.dial(options{"refresh": false})
 	for range 2 {
@@ -137,7 +137,7 @@ func TestExpiredAsksForACredentialEachTime(t *testing.T) {
 
 func TestReconnectsBeforeItsCredentialEnds(t *testing.T) {
 	s := newSite(t, ws.Config{Serve: echo})
-	s.holder.lives = []time.Duration{4 * time.Second}
+	s.holder.lives = []time.Duration{12 * time.Second} // renewed 3 s before, which is time for a busy machine
 	s.start()
 	// A connection is not renewed before it counts as a success, which is 10 s.
 	p := s.dial(options{"times": options{"first": 20, "longest": 200, "spread": 50, "stable": 1000}})
@@ -252,7 +252,7 @@ func TestTwoFullQueuesFitADefaultServer(t *testing.T) {
 	}
 	select {
 	case <-done:
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		t.Fatalf("%d of %d arrived", arrived.Load(), 2*full)
 	}
 	for _, p := range pages {

@@ -15,7 +15,7 @@ import (
 	"github.com/coder/websocket/wsjson"
 )
 
-// patience bounds one step of a browser.
+// patience bounds one step of a page.
 const patience = time.Minute
 
 // remote controls a browser, by WebDriver BiDi (https://w3c.github.io/webdriver-bidi/) or the
@@ -51,7 +51,7 @@ func begin(t *testing.T, cmd *exec.Cmd) string {
 	t.Cleanup(func() {
 		select {
 		case <-exited:
-		case <-time.After(10 * time.Second):
+		case <-time.After(patience):
 			_ = cmd.Process.Kill()
 			<-exited
 		}
