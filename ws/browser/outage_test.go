@@ -206,9 +206,10 @@ func TestBrowserBackAndForward(t *testing.T) {
 			p.until("another page", func(l line) bool { return l.Shown == "away" })
 			s.left()
 			p.do(options{"back": true})
-			how := p.until("the page", func(l line) bool { return l.Shown != "" }).Shown
+			back := p.until("the page", func(l line) bool { return l.Shown != "" })
+			how := back.Shown
 			if how != in.shown {
-				t.Errorf("shown %s, want %s", how, in.shown)
+				t.Errorf("shown %s, want %s; %s", how, in.shown, back.Why)
 			}
 			p.state("open")
 			if how == "anew" { // with a client that has sent nothing

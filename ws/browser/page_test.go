@@ -22,8 +22,8 @@ type line struct {
 	Renewed  bool
 
 	Undelivered *string
-	Why         string
-	Sent        int // how many numbers have been sent
+	Why         string // for Shown: why the page was not in the back-forward cache, if the browser says it
+	Sent        int    // how many numbers have been sent
 
 	// Only a page reports these.
 	Fault  string

@@ -36,7 +36,10 @@ async function tellAll() {
 document.addEventListener("securitypolicyviolation", (e) => tell({ fault: `${e.violatedDirective} ${e.blockedURI}` }));
 window.addEventListener("error", (e) => tell({ fault: e.message }));
 window.addEventListener("unhandledrejection", (e) => tell({ fault: String(e.reason) }));
-window.addEventListener("pageshow", (e) => tell({ shown: e.persisted ? "again" : "anew" }));
+window.addEventListener("pageshow", (e) => {
+  const [navigation] = performance.getEntriesByType("navigation");
+  tell({ shown: e.persisted ? "again" : "anew", why: JSON.stringify(navigation?.notRestoredReasons) });
+});
 
 // Without the planned reconnect, the server ends connections that have expired.
 const plain = async ({ signal }) => ({ ...(await fetchTicket(options.ticket, { signal })), refresh_after: 0 });
