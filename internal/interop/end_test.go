@@ -75,11 +75,11 @@ func TestNothingPassesGorillaAfterTheEnd(t *testing.T) {
 				other.advances(t)
 				must(t, w.revocations.Revoke(context.Background(), tt.end))
 				down, up := ended.down.sent.Load(), ended.up.sent.Load() // at the acknowledgement
-				err := within10s(t, "the close frame", ended.closed)
+				err := received(t, "the close frame", ended.closed)
 				if e, ok := errors.AsType[*websocket.CloseError](err); !ok || e.Code != 3000 || e.Text != "revoked" {
 					t.Errorf("the client has read %v, want 3000 revoked", err)
 				}
-				if err := within10s(t, "the handler's end", ended.handled); gorillaCode(err) != 3000 {
+				if err := received(t, "the handler's end", ended.handled); gorillaCode(err) != 3000 {
 					t.Errorf("the handler has read %v, want 3000", err)
 				}
 				if n := ended.down.got.Load(); n > down {
@@ -143,7 +143,7 @@ func (w *world) exchange(t *testing.T, kind, session string) *exchange {
 func (e *exchange) advances(t *testing.T) {
 	t.Helper()
 	down, up := e.down.sent.Load()+1, e.up.sent.Load()+1
-	for end := time.Now().Add(10 * time.Second); e.down.got.Load() < down || e.up.got.Load() < up; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); e.down.got.Load() < down || e.up.got.Load() < up; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("the client has got %d of %d numbers, the handler %d of %d", e.down.got.Load(), down, e.up.got.Load(), up)
 		}

@@ -40,12 +40,16 @@ func (l *logs) String() string {
 
 func (l *logs) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
 
-func within10s[T any](t *testing.T, what string, c <-chan T) (v T) {
+// patience bounds the wait for an event that comes at once, except on a busy machine.
+const patience = time.Minute
+
+// received waits for a value of a channel, or until it is closed.
+func received[T any](t *testing.T, what string, c <-chan T) (v T) {
 	t.Helper()
 	select {
 	case v = <-c:
-	case <-time.After(10 * time.Second):
-		t.Errorf("%s: not within 10 s", what)
+	case <-time.After(patience):
+		t.Errorf("%s: not within %v", what, patience)
 	}
 	return v
 }

@@ -85,7 +85,7 @@ var endings = []struct {
 	{"revoked", (*world).signOut, 3000, "revoked"},
 	{"expired", func(w *world, _ string) { w.endAll(live.Expired) }, 3000, "expired"},
 	{"restart", func(w *world, _ string) {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if err := w.Shutdown(ctx); err != nil {
 			w.t.Error(err)
@@ -106,7 +106,7 @@ func TestLibrariesEndWithTheirCredential(t *testing.T) {
 						ending.name
 					t.Run(name, func(t *testing.T) {
 						t.Parallel()
-						w := newWorld(t, live.Config{Timeouts: live.Timeouts{Spread: time.Millisecond}})
+						w := newWorld(t, live.Config{Timeouts: live.Timeouts{Grace: patience, Spread: time.Millisecond}})
 						errs := make(chan error, 1)
 						s := serve(t, w.front(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 							errs <- lib.echo(compress, rw, r)
@@ -120,11 +120,11 @@ func TestLibrariesEndWithTheirCredential(t *testing.T) {
 						ended := make(chan struct{})
 						go func() { ending.end(w, "session"); close(ended) }()
 						wantClosed(t, c, ending.code, ending.reason)
-						err := within10s(t, "the handler's end", errs)
+						err := received(t, "the handler's end", errs)
 						if lib.code != nil && lib.code(err) != ending.code {
 							t.Errorf("the handler has read %v, want the close frame %d", err, ending.code)
 						}
-						within10s(t, "the call that ends it", ended)
+						received(t, "the call that ends it", ended)
 						w.settled()
 					})
 				}
@@ -151,8 +151,8 @@ func TestConnectionOfGorillaOutlivesItsHandler(t *testing.T) {
 		close(returned)
 	}), "TLS")
 	c, _ := w.connect(s, "session", false)
-	server := within10s(t, "the upgrade", conns)
-	within10s(t, "the handler's return", returned)
+	server := received(t, "the upgrade", conns)
+	received(t, "the handler's return", returned)
 	if open := w.List(ann.Issuer, ann.Subject); len(open) != 1 {
 		t.Errorf("%d members, want 1", len(open))
 	}
@@ -185,7 +185,7 @@ func TestReverseProxyEndsBothSidesOfGorilla(t *testing.T) {
 	echoes(t, c, 70_000)
 	w.signOut("session")
 	wantClosed(t, c, 3000, "revoked")
-	if err := within10s(t, "the backend's end", errs); gorillaCode(err) != 3000 {
+	if err := received(t, "the backend's end", errs); gorillaCode(err) != 3000 {
 		t.Errorf("the backend has read %v", err)
 	}
 	w.settled()

@@ -169,7 +169,7 @@ func (s *sessionSite) get(path string) int {
 func (s *sessionSite) dial() (*websocket.Conn, *http.Response, error) {
 	d := websocket.Dialer{
 		TLSClientConfig:  s.Client().Transport.(*http.Transport).TLSClientConfig.Clone(),
-		HandshakeTimeout: 10 * time.Second,
+		HandshakeTimeout: patience,
 	}
 	d.TLSClientConfig.NextProtos = nil
 	return d.DialContext(s.t.Context(), "wss"+strings.TrimPrefix(s.URL, "https")+"/ws",
@@ -177,7 +177,7 @@ func (s *sessionSite) dial() (*websocket.Conn, *http.Response, error) {
 }
 
 func echoed(c *websocket.Conn) error {
-	_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = c.SetReadDeadline(time.Now().Add(patience))
 	if err := c.WriteMessage(websocket.TextMessage, []byte("hello")); err != nil {
 		return err
 	}
@@ -206,7 +206,7 @@ func TestClosingSocketOfGorillaBringsNoSessionBack(t *testing.T) {
 	must(t, echoed(c)) // package session closes no sockets: live does, by the revocation
 	before := store.written()
 	must(t, c.WriteMessage(websocket.CloseMessage, websocket.FormatCloseMessage(1000, "")))
-	must(t, within10s(t, "the handler's end", s.ended))
+	must(t, received(t, "the handler's end", s.ended))
 	if after := store.written(); after != before {
 		t.Errorf("the socket wrote %d times", after-before)
 	}
@@ -244,7 +244,7 @@ func TestStoreDownAtTheHandshakeOfGorilla(t *testing.T) {
 	must(t, err)
 	must(t, echoed(c))
 	_ = c.Close()
-	must(t, within10s(t, "the handler's end", s.ended))
+	must(t, received(t, "the handler's end", s.ended))
 }
 
 // The store goes down between the load and the 101: nothing calls it, so that both sides
@@ -261,5 +261,5 @@ func TestStoreDownDuringTheUpgradeOfGorilla(t *testing.T) {
 	}
 	must(t, echoed(c))
 	_ = c.Close()
-	must(t, within10s(t, "the handler's end", s.ended))
+	must(t, received(t, "the handler's end", s.ended))
 }

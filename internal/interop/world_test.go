@@ -80,7 +80,7 @@ func (w *world) endAll(cause *live.Cause) {
 	}
 }
 
-// settled wants that all members leave within 5 s.
+// settled waits until all members have left, and wants that nothing is left of them.
 func (w *world) settled() {
 	w.t.Helper()
 	left := func() (listed, counted int) {
@@ -88,11 +88,10 @@ func (w *world) settled() {
 		defer w.mu.Unlock()
 		return len(w.List(ann.Issuer, ann.Subject)), w.open
 	}
-	for range 1000 {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if listed, counted := left(); listed == 0 && counted == 0 {
 			return
 		}
-		time.Sleep(5 * time.Millisecond)
 	}
 	listed, counted := left()
 	w.t.Errorf("%d members are listed, and %d counted", listed, counted)
