@@ -13,7 +13,7 @@ const entries = [
 ];
 
 // Properties that no other module and no user sees: they get short names.
-const internal = /^(after|answered|aside|ask|away|beat|begin|cfg|change|control|empty|ended|events|failures|foreign|hasten|held|endHold|limit|link|live|notBefore|opened|outbox|over|plaintext|refreshAfter|refused|release|sending|serverLimit|soon|unconfirmed|undelivered|wait|wake)$/
+const internal = /^(after|answered|aside|ask|away|beat|begin|cfg|change|control|empty|ended|events|failures|foreign|hasten|held|endHold|limit|link|live|notBefore|opened|outbox|over|plaintext|refreshAfter|refused|release|run|sending|serverLimit|soon|unconfirmed|undelivered|wait|wake|woke)$/
 
 mkdirSync(out, { recursive: true });
 for (const { name, from } of entries) {

@@ -41,7 +41,8 @@ export class Reconnecting extends EventTarget implements Client {
       },
     }));
     watch(cfg.times.sleep, this.#stop.signal, {
-      // Asks on a connection that may be dead, or brings the next attempt forward.
+      // Asks on a connection that may be dead, and brings the next attempt forward: also the one after
+      // an attempt under way, or after a connection whose end the browser has yet to report.
       woke: (lost) => {
         backoff.aside = false;
         backoff.hasten(Math.random() * cfg.times.first);

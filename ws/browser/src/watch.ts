@@ -28,7 +28,7 @@ export function watch(sleep: number, signal: AbortSignal, { woke, aside }: Watch
   const page = globalThis as unknown as EventTarget & { document?: Document };
   const back = (): void => {
     look();
-    if (page.document?.visibilityState !== "hidden") {
+    if (!page.document?.hidden) {
       woke(false);
     }
   };

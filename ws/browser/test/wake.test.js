@@ -10,7 +10,7 @@ const open = (more = {}) => connect({ url: "wss://app.example/ws", WebSocket: Fa
 // page makes this process look like a page, for the length of a test.
 function page(t) {
   const window = new EventTarget();
-  const document = Object.assign(new EventTarget(), { visibilityState: "visible" });
+  const document = Object.assign(new EventTarget(), { hidden: false });
   const navigator = { onLine: true };
   const location = { host: "page.example" };
   const given = {
@@ -60,6 +60,37 @@ test("online and visible end the wait; offline lengthens it", async (t) => {
   }
   assert.equal(FakeSocket.most, 1);
   await client.close();
+});
+
+// A browser may report an end only after the page is back: Chromium ends the connection of a page that it freezes.
+test("a wake brings the attempt after the next end forward, once, unless that end is long after", async (t) => {
+  for (const { what, serves, later, delays } of [
+    { what: "an open connection ends", serves: true, later: 9_000, delays: [0, 15_840] },
+    { what: "an open connection ends long after", serves: true, later: 11_000, delays: [7_920, 15_840] },
+    { what: "an attempt fails", later: 9_000, delays: [0, 990] },
+    { what: "an attempt fails long after", later: 11_000, delays: [495, 990] },
+  ]) {
+    for (const type of ["online", "pageshow", "visibilitychange"]) {
+      const pass = fakeTime(t, 0.99);
+      const { window, document } = page(t);
+      const client = open({ times: { stable: 60_000, connect: 60_000 }, heartbeat: { timeout: 60_000 } });
+      const seen = watch(client);
+      await settle();
+      if (serves) FakeSocket.last.serve();
+      (type === "visibilitychange" ? document : window).dispatchEvent(new Event(type));
+      await pass(later);
+      for (const delay of delays) {
+        FakeSocket.last.end(1006);
+        await settle();
+        const waited = seen.states.findLast(({ state }) => state === "waiting").delay;
+        assert.equal(Math.round(waited), delay, `${what}: ${type}`);
+        await pass(delay + 1);
+      }
+      await client.close();
+      t.mock.restoreAll();
+      t.mock.timers.reset();
+    }
+  }
 });
 
 test("another network means another connection", async (t) => {
