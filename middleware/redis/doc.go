@@ -26,11 +26,17 @@
 //     single sessions and tokens, that it wrote or read, except those that a later one has replaced;
 //   - asks again about every live connection.
 //
-// Meanwhile, and before the node has noticed, the ends that it remembers hold: a read returns them in
-// place of a record or of nothing, and waits if the server has another entry under the key.
+// It also stores an end again that is no longer there, or has an earlier one in its place, as after the
+// failover of one shard of a Cluster, or an eviction. It looks for that up to five minutes after it has
+// learned of the end, and when a read finds another value.
 //
-// It does the same if an end, up to five minutes after it was stored, is no longer there, or an
-// earlier one of its key is, as after the failover of one shard of a Cluster, or an eviction.
+// Until then, and before the node has noticed a loss, the ends that it remembers hold: a read returns
+// them in place of a record or of nothing. If the server has another value, either may be the later end.
+// Then reads wait, and fail once that has lasted for half a second.
+//
+// Two losses are beyond that: that of the last entries of the log alone, by a failover of its shard, which
+// other nodes had not read; and a clock of the server that is set back together with a loss of the log, if
+// an end is stored first by a node that has started since.
 //
 // Every two seconds a node writes an entry to the log. If it does not read it within five
 // seconds, as from a connection that is dead without an error, it connects anew.

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,9 +15,9 @@ const findAgain = 5 * time.Millisecond
 
 // find returns the values of keys; nil for one that is absent. The ends that this node remembers hold
 // also if the server no longer has them: it may have been restarted from a backup, and the reader may
-// not have noticed yet. It waits while the server has an entry that is not the one this node remembers,
-// since either may be the later one: that of the server, until the log has told of it, or that of this
-// node, until it is stored again.
+// not have noticed yet. If the server has another value, either may be the later one: that of the server,
+// until the log has told of it, which takes milliseconds, or that of this node, until it is stored again.
+// So find waits, but fails once that has lasted for awaitFor.
 func (l *endLog) find(ctx context.Context, keys ...string) ([][]byte, error) {
 	var contradicted error
 	for {
@@ -27,8 +28,11 @@ func (l *endLog) find(ctx context.Context, keys ...string) ([][]byte, error) {
 		if err != nil {
 			return nil, errors.Join(err, contradicted)
 		}
-		if contradicted = l.remembered.correct(keys, values, time.Now()); contradicted == nil {
+		switch contradicted = l.remembered.correct(keys, values, time.Now()); contradicted {
+		case nil:
 			return values, nil
+		case errLasting:
+			return nil, contradicted
 		}
 		select {
 		case <-ctx.Done():
@@ -38,29 +42,66 @@ func (l *endLog) find(ctx context.Context, keys ...string) ([][]byte, error) {
 	}
 }
 
-var errContradicted = errors.New("redis: the server and the log have different ends under one key: " +
-	"the later one is stored again within half a minute")
+// findAll is find for a list, which has either value of a contradicted end: that is not of a session.
+func (l *endLog) findAll(ctx context.Context, keys []string) ([][]byte, error) {
+	if err := l.await(ctx); err != nil {
+		return nil, err
+	}
+	values, err := getMany(ctx, l.client, keys)
+	if err != nil {
+		return nil, err
+	}
+	_ = l.remembered.correct(keys, values, time.Now())
+	return values, nil
+}
+
+var (
+	errContradicted = errors.New("redis: the server and the log have different ends under one key: the later one is to be stored again")
+	errLasting      = fmt.Errorf("%w, and has not been for %v", errContradicted, awaitFor)
+)
 
 // correct puts the ends that are remembered in place of values that the server has lost, and fails if the
-// server has an entry that is not the one that is remembered. The reader looks up either.
+// server has another value than the one that is remembered. The reader looks up either.
 func (m *memories) correct(keys []string, values [][]byte, now time.Time) (err error) {
 	for i, key := range keys {
-		known, ok := m.get(key)
+		known, in := m.get(key)
 		switch present := values[i]; {
-		case !ok, !known.expires.After(now), known.matches(present):
-			continue
+		case in == nil, !known.expires.After(now):
+		case known.matches(present):
+			if !known.since.IsZero() {
+				in.contradicted(key, time.Time{})
+			}
 		case present == nil, known.value == nil:
-			values[i] = known.value
+			values[i] = bytes.Clone(known.value)
+			in.doubt(key, now)
 		default:
-			err = errContradicted
+			in.doubt(key, now)
+			if known.since.IsZero() {
+				in.contradicted(key, now)
+				known.since = now
+			}
+			if now.Sub(known.since) > awaitFor {
+				err = errLasting
+			} else if err == nil {
+				err = errContradicted
+			}
 		}
-		m.doubt(key, now)
 	}
 	return err
 }
 
 // getMany returns the values of keys, which may be on several servers; nil for one that is absent.
 func getMany(ctx context.Context, client goredis.UniversalClient, keys []string) ([][]byte, error) {
+	if len(keys) == 1 {
+		b, err := client.Get(ctx, keys[0]).Bytes()
+		switch {
+		case errors.Is(err, goredis.Nil):
+			return [][]byte{nil}, nil
+		case err != nil:
+			return nil, fmt.Errorf("redis: %w", err)
+		}
+		return [][]byte{b}, nil
+	}
 	cmds := make([]*goredis.StringCmd, len(keys))
 	_, err := client.Pipelined(ctx, func(p goredis.Pipeliner) error {
 		for i, key := range keys {

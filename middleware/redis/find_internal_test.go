@@ -6,6 +6,29 @@ import (
 	"time"
 )
 
+// A value that contradicts is waited for, but not by each of many requests for as long as it lasts.
+func TestContradictionThatLasts(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1_800_000_000, 0)
+	var m memories
+	m.add(end{key: "key", value: []byte("wsr\x01Emark"), expires: now.Add(time.Hour)}, now)
+	for _, tt := range []struct {
+		after time.Duration
+		value string
+		want  error
+	}{
+		{0, "wsr\x01Elater", errContradicted},
+		{awaitFor, "wsr\x01Elater", errContradicted},
+		{awaitFor + 1, "wsr\x01Elater", errLasting},
+		{2 * awaitFor, "wsr\x01Emark", nil},
+		{3 * awaitFor, "wsr\x01Elater", errContradicted},
+	} {
+		if err := m.correct([]string{"key"}, [][]byte{[]byte(tt.value)}, now.Add(tt.after)); err != tt.want {
+			t.Errorf("after %v: %v, want %v", tt.after, err, tt.want)
+		}
+	}
+}
+
 // The values that the server has, corrected by the ends that the node remembers.
 func TestValuesAreCorrected(t *testing.T) {
 	t.Parallel()

@@ -23,7 +23,7 @@ type state struct {
 var errNotYet = errors.New("redis: the log: not connected yet")
 
 // awaitFor is how old a fault of the log may be for a read to wait for its end. Later reads fail at once.
-// Those before the first connection is made or has failed wait in any case.
+// Reads wait, however long, until the first connection is made or has failed.
 const awaitFor = 500 * time.Millisecond
 
 // await waits until the log is known to be intact. Until then the server may have lost ends that this

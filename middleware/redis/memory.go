@@ -14,47 +14,49 @@ const memorySize = 4096
 // memories have the ends that a node remembers. Those of subjects, one or two for each, are kept
 // apart from those of single sessions and tokens, of which one user may have any number: a user who
 // signs in and out in a loop does not have a node forget the sign-out everywhere of another user.
-type memories struct{ subjects, others memory }
+type memories struct{ subjects, singles memory }
 
 func (m *memories) add(s end, now time.Time) {
 	if entry.IsOfSubject(s.value) {
 		m.subjects.add(s, now)
 		return
 	}
-	m.others.add(s, now)
+	m.singles.add(s, now)
 }
 
 func (m *memories) all(now time.Time) []end {
-	return append(m.subjects.all(now), m.others.all(now)...)
+	return append(m.subjects.all(now), m.singles.all(now)...)
 }
 
 func (m *memories) since(then, now time.Time) []end {
-	return append(m.subjects.since(then, now), m.others.since(then, now)...)
+	return append(m.subjects.since(then, now), m.singles.since(then, now)...)
 }
 
-// get returns the end of a key, if one is remembered.
-func (m *memories) get(key string) (end, bool) {
-	if s, ok := m.subjects.get(key); ok {
-		return s, true
+// get returns the end of a key, if one is remembered, and the memory that has it.
+func (m *memories) get(key string) (known memorized, in *memory) {
+	for _, in = range []*memory{&m.subjects, &m.singles} {
+		if known, ok := in.get(key); ok {
+			return known, in
+		}
 	}
-	return m.others.get(key)
+	return memorized{}, nil
+}
+
+// holds returns the end of a key that is remembered and has not expired.
+func (m *memories) holds(key string, now time.Time) (end, bool) {
+	known, in := m.get(key)
+	return known.end, in != nil && known.expires.After(now)
 }
 
 // forget drops an end, unless a later one of its key is remembered.
 func (m *memories) forget(s end) {
 	m.subjects.forget(s)
-	m.others.forget(s)
-}
-
-// doubt has the reader look up the end of a key as if this node had just learned of it.
-func (m *memories) doubt(key string, now time.Time) {
-	m.subjects.doubt(key, now)
-	m.others.doubt(key, now)
+	m.singles.forget(s)
 }
 
 // newest is the greatest id of an end; zero: there was none.
 func (m *memories) newest() id {
-	a, b := m.subjects.greatest(), m.others.greatest()
+	a, b := m.subjects.greatest(), m.singles.greatest()
 	if a.less(b) {
 		return b
 	}
@@ -78,7 +80,8 @@ func (m *memory) greatest() id {
 
 type memorized struct {
 	end
-	at time.Time // when this node learned of it
+	at    time.Time // when this node learned of it
+	since time.Time // since when the server has had another value; zero: it has not
 }
 
 // add keeps an end, unless a later one of its key is known.
@@ -91,7 +94,7 @@ func (m *memory) add(s end, now time.Time) {
 	if known, ok := m.of[s.key]; ok && !known.first.less(s.first) {
 		return
 	}
-	x := memorized{s, now}
+	x := memorized{end: s, at: now}
 	m.of[s.key] = x
 	m.order = append(m.order, x)
 	if m.newest.less(s.first) {
@@ -105,11 +108,11 @@ func (m *memory) add(s end, now time.Time) {
 	}
 }
 
-func (m *memory) get(key string) (end, bool) {
+func (m *memory) get(key string) (memorized, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	x, ok := m.of[key]
-	return x.end, ok
+	return x, ok
 }
 
 func (m *memory) forget(s end) {
@@ -120,16 +123,29 @@ func (m *memory) forget(s end) {
 	}
 }
 
+// contradicted notes since when the server has had another value under the key; zero: it has not.
+func (m *memory) contradicted(key string, since time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if x, ok := m.of[key]; ok {
+		x.since = since
+		m.of[key] = x
+	}
+}
+
+// doubt has the reader look up the end of a key as if this node had just learned of it.
 func (m *memory) doubt(key string, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if x, ok := m.of[key]; !ok || now.Sub(x.at) < verifyFor/2 { // it is looked up
+	known, ok := m.of[key]
+	if !ok || now.Sub(known.at) < verifyFor/2 { // it is looked up
 		return
 	}
+	known.at = now
+	m.of[key] = known
 	for i, x := range m.order {
 		if x.key == key && m.current(x) {
 			m.order[i].at = now
-			m.of[key] = m.order[i]
 		}
 	}
 }

@@ -20,16 +20,16 @@ func TestMemoryForgetsAndDoubts(t *testing.T) {
 	m.add(token, now)
 
 	later := now.Add(verifyFor)
-	m.doubt("token", later)
+	m.singles.doubt("token", later)
 	if got := m.since(later, later); len(got) != 1 || got[0].key != "token" {
 		t.Errorf("in doubt are %v, want the token", got)
 	}
 	m.forget(end{key: "subject", first: id{1, 0}})
-	if _, ok := m.get("subject"); !ok {
+	if _, in := m.get("subject"); in == nil {
 		t.Error("a later end was forgotten with an earlier one")
 	}
 	m.forget(subject)
-	if _, ok := m.get("subject"); ok || len(m.all(now)) != 1 {
+	if _, in := m.get("subject"); in != nil || len(m.all(now)) != 1 {
 		t.Errorf("left are %v, want the token", m.all(now))
 	}
 }
@@ -73,16 +73,16 @@ func TestEndWithAnEarlierIDIsRefused(t *testing.T) {
 	t.Parallel()
 	l := newEndLog(Config{}, nil)
 	s := end{key: "key", value: []byte("wsr\x01Emark"), expires: time.Now().Add(time.Hour)}
-	if err := l.remember("5-0", s, id{}); err != nil {
+	if err := l.remember("5-0", &s, id{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.remember("3-0", s, id{5, 0}); !errors.Is(err, errEarlier) {
+	if err := l.remember("3-0", &s, id{5, 0}); !errors.Is(err, errEarlier) {
 		t.Errorf("%v, want %v", err, errEarlier)
 	}
 	if known, _ := l.remembered.get("key"); known.first != (id{5, 0}) {
 		t.Errorf("remembered is the end of %v", known.first)
 	}
-	if err := l.remember("3-0", s, id{2, 0}); err != nil { // another node was faster
+	if err := l.remember("3-0", &s, id{2, 0}); err != nil { // another node was faster
 		t.Error(err)
 	}
 }

@@ -34,6 +34,7 @@ const (
 // first position is an entry that it writes itself, so that none after it is missed.
 type reader struct {
 	*endLog
+	began      id // the first position since the server has lost entries: every later end was read
 	at         id // the position; zero: none yet
 	canary     canary
 	verified   time.Time
@@ -179,7 +180,7 @@ func (r *reader) reposition(ctx context.Context, client goredis.UniversalClient)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.at, r.written = position, position
+	r.at, r.written, r.began = position, position, position
 	r.losses++
 	return nil
 }

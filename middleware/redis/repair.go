@@ -45,7 +45,7 @@ func (r *reader) repairChunk(ctx context.Context, client goredis.UniversalClient
 					return err
 				}
 			}
-			if appended.replaced(s) {
+			if appended.replaced(s, r.began) {
 				r.remembered.forget(s)
 				continue
 			}
@@ -110,7 +110,7 @@ type repaired struct {
 	ends int  // stored again
 }
 
-// announceRepair has all nodes ask about every connection: meanwhile, an ended credential was good.
+// announceRepair has all nodes ask about every connection: meanwhile, an ended credential may have been good.
 func (r *reader) announceRepair(ctx context.Context) error {
 	if !r.repaired.owed {
 		return nil
@@ -147,8 +147,8 @@ type appendedEnds struct {
 
 // replaced reports whether the bytes that the server has instead of s may be those of a later end: the
 // log has one, or does not reach back to s.
-func (x *appendedEnds) replaced(s end) bool {
-	return s.first.less(x.of[s.key]) || s.value != nil && s.first.less(x.from)
+func (x *appendedEnds) replaced(s end, began id) bool {
+	return s.first.less(x.of[s.key]) || s.value != nil && s.first.less(x.from) && s.first.less(began)
 }
 
 // readEnds reads the whole log.
@@ -211,7 +211,7 @@ func (r *reader) verify(ctx context.Context, client goredis.UniversalClient) err
 			gone = append(gone, s)
 		default:
 			mismatches[s.key] = r.mismatches[s.key].seen(present)
-			if mismatches[s.key].rounds == mismatchRounds {
+			if mismatches[s.key].rounds >= mismatchRounds {
 				gone = append(gone, s)
 			}
 		}

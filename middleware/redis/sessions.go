@@ -53,7 +53,7 @@ func (x *Sessions) CommitCtx(ctx context.Context, key string, b []byte, expires 
 	if entry.IsEnd(b) {
 		return x.shared().ends.put(ctx, x.key(key), b, ttl)
 	}
-	if known, ok := x.shared().ends.remembered.get(x.key(key)); ok && known.value == nil {
+	if known, ok := x.shared().ends.remembered.holds(x.key(key), time.Now()); ok && known.value == nil {
 		return x.shared().ends.undelete(ctx, x.key(key), b, ttl)
 	}
 	if err := x.shared().client.Do(ctx, "SET", x.key(key), b, "PX", milliseconds(ttl)).Err(); err != nil {
@@ -62,13 +62,14 @@ func (x *Sessions) CommitCtx(ctx context.Context, key string, b []byte, expires 
 	return nil
 }
 
-// swapScript replaces the value of a key if it is the old one, and returns whether it was: 1, 0 or, with
-// the log as the second key, the id under which the log has it.
+// swapScript replaces the value of a key if it is the old one, or absent and the node remembers the old
+// one. It returns whether it was: 1, 0 or, with the log as the second key, the id under which the log has
+// the end.
 var swapScript = goredis.NewScript(`
 local now = redis.call('GET', KEYS[1])
 if ARGV[1] == 'absent' then
 	if now then return 0 end
-elseif now ~= ARGV[2] then
+elseif now ~= ARGV[2] and (now or ARGV[1] ~= 'remembered') then
 	return 0
 end
 local done = 1
@@ -111,6 +112,7 @@ func (x *Sessions) DeleteCtx(ctx context.Context, key string) error {
 // AllCtx implements scs.IterableCtxStore, and returns every session and entry of the Prefix. It scans
 // all keys of the server, or of each master of a Cluster.
 func (x *Sessions) AllCtx(ctx context.Context) (map[string][]byte, error) {
+	ends := x.shared().ends
 	var mu sync.Mutex
 	all := map[string][]byte{}
 	err := x.shared().eachServer(ctx, func(ctx context.Context, server goredis.Cmdable) error {
@@ -119,17 +121,14 @@ func (x *Sessions) AllCtx(ctx context.Context) (map[string][]byte, error) {
 			if err != nil {
 				return err
 			}
-			for i, key := range keys {
-				keys[i] = strings.TrimPrefix(key, x.key(""))
-			}
-			values, err := x.FindMany(ctx, keys...)
+			values, err := ends.findAll(ctx, keys)
 			if err != nil {
 				return err
 			}
 			mu.Lock()
 			for i, b := range values {
 				if b != nil {
-					all[keys[i]] = b
+					all[strings.TrimPrefix(keys[i], x.key(""))] = b
 				}
 			}
 			mu.Unlock()

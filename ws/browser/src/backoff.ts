@@ -41,7 +41,8 @@ export function backoffOf({ longest }: Settings["times"]): Backoff {
 
     begin(window) {
       const early = due - Date.now();
-      const delay = Math.max(backoff.aside || offline() ? longest : 0, early + recent > 0 ? early : Math.random() * window) + backoff.held();
+      const delay =
+        Math.max(backoff.aside || offline() ? longest : 0, early + recent > 0 ? early : Math.random() * window) + backoff.held();
       due = Date.now() + delay;
       return delay;
     },
