@@ -115,7 +115,7 @@ func TestLimitAfterAClockWasSetBack(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
 	shared := node(t, s.Addr)
-	l, err := shared.Limiter(redis.Limit{Name: "x", Events: 10, Per: time.Second})
+	l, err := shared.Limiter(redis.Limit{Name: "x", Events: 10, Per: 10 * time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +131,7 @@ func TestLimitAfterAClockWasSetBack(t *testing.T) {
 	if err := client.Set(t.Context(), keys[0], ahead, time.Hour).Err(); err != nil {
 		t.Fatal(err)
 	}
-	if wait, err := l.Allow(t.Context(), "k"); err != nil || wait > 200*time.Millisecond {
+	if wait, err := l.Allow(t.Context(), "k"); err != nil || wait > 2*time.Minute {
 		t.Errorf("waits for %v, %v", wait, err)
 	}
 }

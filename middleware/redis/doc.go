@@ -32,7 +32,7 @@
 //
 // Until then, and before the node has noticed a loss, the ends that it remembers hold: a read returns
 // them in place of a record or of nothing. If the server has another value, either may be the later end.
-// Then reads wait, and fail once that has lasted for half a second.
+// Then reads wait, and fail once that has lasted for two seconds.
 //
 // Two losses are beyond that: that of the last entries of the log alone, by a failover of its shard, which
 // other nodes had not read; and a clock of the server that is set back together with a loss of the log, if

@@ -10,14 +10,16 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// findAgain is how long after an answer that contradicts an end the server is asked again.
-const findAgain = 5 * time.Millisecond
+const (
+	findAgain       = 5 * time.Millisecond // before the server is asked again whose answer contradicts an end
+	contradictedFor = 2 * time.Second      // how long reads wait for the two to agree; a write of a busy Cluster may last as long
+)
 
 // find returns the values of keys; nil for one that is absent. The ends that this node remembers hold
 // also if the server no longer has them: it may have been restarted from a backup, and the reader may
 // not have noticed yet. If the server has another value, either may be the later one: that of the server,
 // until the log has told of it, which takes milliseconds, or that of this node, until it is stored again.
-// So find waits, but fails once that has lasted for awaitFor.
+// So find waits, but fails once that has lasted for contradictedFor.
 func (l *endLog) find(ctx context.Context, keys ...string) ([][]byte, error) {
 	var contradicted error
 	for {
@@ -57,7 +59,7 @@ func (l *endLog) findAll(ctx context.Context, keys []string) ([][]byte, error) {
 
 var (
 	errContradicted = errors.New("redis: the server and the log have different ends under one key: the later one is to be stored again")
-	errLasting      = fmt.Errorf("%w, and has not been for %v", errContradicted, awaitFor)
+	errLasting      = fmt.Errorf("%w, and has not been for %v", errContradicted, contradictedFor)
 )
 
 // correct puts the ends that are remembered in place of values that the server has lost, and fails if the
@@ -80,7 +82,7 @@ func (m *memories) correct(keys []string, values [][]byte, now time.Time) (err e
 				in.contradicted(key, now)
 				known.since = now
 			}
-			if now.Sub(known.since) > awaitFor {
+			if now.Sub(known.since) > contradictedFor {
 				err = errLasting
 			} else if err == nil {
 				err = errContradicted

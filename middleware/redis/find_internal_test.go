@@ -18,10 +18,10 @@ func TestContradictionThatLasts(t *testing.T) {
 		want  error
 	}{
 		{0, "wsr\x01Elater", errContradicted},
-		{awaitFor, "wsr\x01Elater", errContradicted},
-		{awaitFor + 1, "wsr\x01Elater", errLasting},
-		{2 * awaitFor, "wsr\x01Emark", nil},
-		{3 * awaitFor, "wsr\x01Elater", errContradicted},
+		{contradictedFor, "wsr\x01Elater", errContradicted},
+		{contradictedFor + 1, "wsr\x01Elater", errLasting},
+		{2 * contradictedFor, "wsr\x01Emark", nil},
+		{3 * contradictedFor, "wsr\x01Elater", errContradicted},
 	} {
 		if err := m.correct([]string{"key"}, [][]byte{[]byte(tt.value)}, now.Add(tt.after)); err != tt.want {
 			t.Errorf("after %v: %v, want %v", tt.after, err, tt.want)

@@ -113,6 +113,7 @@ func newSite(text, origin string) (http.Handler, error) {
 		}
 		socket, err := ws.New(ws.Config{
 			Origins: origins, Auth: auth, Live: registry, Serve: echo, Subprotocols: subprotocols, DangerouslyAllowPlaintext: true,
+			Timeouts: ws.Timeouts{Heartbeat: 10 * time.Minute}, // the tests read a socket only at its end
 		})
 		if err != nil {
 			return nil, err
