@@ -43,7 +43,7 @@ func TestReverseProxyEndsBothSides(t *testing.T) {
 // Bytes that a client sends behind its handshake reach the handler.
 func TestEarlyBytesReachTheHandler(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Config{Timeouts: Timeouts{Grace: patience}})
+	w := newWorld(t, Config{}) // the client answers no close frame: the grace ends the connection
 	s := serve(t, w.front(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { _ = echoByHand(false, rw, r) })), "plain")
 	conn := dialRaw(t, s)
 	head := new(bytes.Buffer)
