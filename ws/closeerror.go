@@ -92,7 +92,7 @@ func (e *CloseError) Wrap(err error) *CloseError {
 	return &CloseError{Code: e.Code, Reason: e.Reason, Err: err}
 }
 
-// final reports whether the peer must get nothing of what is still on its way.
+// final reports whether the peer must get none of the messages that are still on their way.
 func (e *CloseError) final() bool {
 	for _, of := range [...]error{ErrRevoked, ErrForbidden, live.Revoked, live.Forbidden} {
 		if errors.Is(e, of) {

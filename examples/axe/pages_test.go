@@ -113,7 +113,7 @@ var passwordLine = regexp.MustCompile(`^\s+alice\s+(\S+)$`)
 
 func startExample(t *testing.T, dir string) (e example) {
 	t.Helper()
-	pages.Serve(t, pages.Build(t, filepath.Join("..", dir)), "localhost:0", func(line string) bool {
+	pages.Serve(t, func(line string) bool {
 		if m := pages.Origin.FindString(line); m != "" && e.origin == "" {
 			e.origin = m
 		}
@@ -121,6 +121,6 @@ func startExample(t *testing.T, dir string) (e example) {
 			e.password = m[1]
 		}
 		return e.origin != "" && (e.password != "" || dir != "chat")
-	})
+	}, pages.Build(t, filepath.Join("..", dir)), "-addr", "localhost:0")
 	return e
 }

@@ -39,7 +39,7 @@ func TestDeadPath(t *testing.T) {
 	})()`)
 }
 
-// While the browser has no network, the page says so at both places, and keeps what is typed.
+// While the browser has no network, the page says so at both places, and keeps the text in the form.
 func TestOfflineKeepsTheText(t *testing.T) {
 	t.Parallel()
 	s := startSite(t, generous)

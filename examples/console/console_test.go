@@ -122,9 +122,9 @@ func atLocalhost(srv *httptest.Server) string {
 // serve runs a command until the test ends, and returns the origin that it announces.
 func serve(t *testing.T, command, addr string) (origin string) {
 	t.Helper()
-	pages.Serve(t, command, addr, func(line string) bool {
+	pages.Serve(t, func(line string) bool {
 		origin = pages.Origin.FindString(line)
 		return origin != ""
-	})
+	}, command, "-addr", addr)
 	return origin
 }

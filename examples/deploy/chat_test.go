@@ -1,13 +1,11 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -16,19 +14,8 @@ import (
 
 	"github.com/coder/websocket"
 
-	"github.com/securews/securews/internal/needed"
+	"github.com/securews/securews/examples/internal/pages"
 )
-
-// buildChat builds the command of examples/chat and returns its path.
-func buildChat(t *testing.T) string {
-	t.Helper()
-	needed.WithoutRace(t)
-	path := filepath.Join(t.TempDir(), "chat")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, "../chat").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	return path
-}
 
 // chat starts the command of examples/chat behind the proxy, and returns alice's password. It
 // waits for the announcement, which comes after the program listens.
@@ -42,24 +29,11 @@ func (p *proxy) chat(t *testing.T, command, network string) (password string) {
 	} else {
 		args = append(args, "-behind", "127.0.0.1", "-addr", "127.0.0.1:0")
 	}
-	cmd := exec.Command(command, args...)
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	kill := time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() })
-	defer kill.Stop()
 	said := ""
-	for lines := bufio.NewScanner(out); lines.Scan() && !strings.Contains(said, "docs/deploy.md"); {
-		said += lines.Text() + "\n"
-	}
+	pages.Serve(t, func(line string) bool {
+		said += line + "\n"
+		return strings.Contains(line, "docs/deploy.md")
+	}, command, args...)
 	account := regexp.MustCompile(`alice\s+(\S+)`).FindStringSubmatch(said)
 	address := regexp.MustCompile(`HTTP/1\.1 without TLS to (\S+),`).FindStringSubmatch(said)
 	if account == nil || address == nil {
@@ -76,7 +50,7 @@ func (p *proxy) chat(t *testing.T, command, network string) (password string) {
 
 // The chat behind each proxy: a user signs in, opens a socket, and signs out.
 func TestChat(t *testing.T) {
-	command := buildChat(t)
+	command := pages.Build(t, filepath.Join("..", "chat"))
 	each(t, func(t *testing.T, f front, network string) {
 		p := newProxy(t)
 		password := p.chat(t, command, network)

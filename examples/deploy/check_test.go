@@ -2,15 +2,18 @@ package main
 
 import (
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/securews/securews/examples/internal/pages"
 )
 
 // The requests by which the page checks a deployment, against the chat behind each proxy.
 func TestCheckingADeployment(t *testing.T) {
 	t.Parallel()
 	installed(t, "curl")
-	command := buildChat(t)
+	command := pages.Build(t, filepath.Join("..", "chat"))
 	statuses := []string{" 200", " 403"} // by the page: served, and refused by the service
 	for _, f := range fronts {
 		t.Run(f.name, func(t *testing.T) {

@@ -32,13 +32,7 @@ func TestCloseWriteThatWaitsHoldsUpNoRevocation(t *testing.T) {
 	client, server := net.Pipe()
 	defer client.Close()
 	stuck := &stuckCloser{server, make(chan struct{}), make(chan struct{})}
-	h := w.front(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
-		rw.WriteHeader(http.StatusSwitchingProtocols)
-		conn, _, err := rw.(http.Hijacker).Hijack()
-		if err != nil {
-			t.Error(err)
-			return
-		}
+	h := w.front(hijacking(t, func(conn net.Conn, _ *http.Request) {
 		defer conn.Close()
 		_ = conn.(interface{ CloseWrite() error }).CloseWrite()
 	}))

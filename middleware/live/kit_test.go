@@ -78,6 +78,19 @@ func (w *world) dial(h http.Handler, session string) (client net.Conn, returned 
 	return client, done
 }
 
+// hijacking takes the connection over, and calls fn with it.
+func hijacking(t *testing.T, fn func(conn net.Conn, r *http.Request)) http.Handler {
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		rw.WriteHeader(http.StatusSwitchingProtocols)
+		conn, _, err := rw.(http.Hijacker).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		fn(conn, r)
+	})
+}
+
 // received waits for a value of a channel, or until it is closed.
 func received[T any](t *testing.T, what string, c <-chan T) (v T) {
 	t.Helper()

@@ -71,13 +71,7 @@ func TestFrameUnderWayIsCompletedBeforeTheHandlerIsTold(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inBubble(t, Config{}, func(t *testing.T, w *world) {
-				h := w.front(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-					rw.WriteHeader(http.StatusSwitchingProtocols)
-					conn, _, err := rw.(http.Hijacker).Hijack()
-					if err != nil {
-						t.Error(err)
-						return
-					}
+				h := w.front(hijacking(t, func(conn net.Conn, r *http.Request) {
 					var told atomic.Bool
 					read := make(chan struct{})
 					go func() {

@@ -44,13 +44,7 @@ func TestFinalEndOfAConnectionIsAReset(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inBubble(t, Config{}, func(t *testing.T, w *world) {
-				h := w.front(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
-					rw.WriteHeader(http.StatusSwitchingProtocols)
-					conn, _, err := rw.(http.Hijacker).Hijack()
-					if err != nil {
-						t.Error(err)
-						return
-					}
+				h := w.front(hijacking(t, func(conn net.Conn, _ *http.Request) {
 					_, _ = io.Copy(io.Discard, conn)
 				}))
 				client, server := net.Pipe()

@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"testing"
 	"time"
@@ -23,13 +24,7 @@ func TestBoundConnectionIsSmall(t *testing.T) {
 func TestHurriedShutdownCutsWithinItsTime(t *testing.T) {
 	inBubble(t, Config{Timeouts: Timeouts{Grace: time.Minute, Spread: time.Millisecond}}, func(t *testing.T, w *world) {
 		hijacked := make(chan struct{})
-		h := w.front(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
-			rw.WriteHeader(http.StatusSwitchingProtocols)
-			conn, _, err := rw.(http.Hijacker).Hijack()
-			if err != nil {
-				t.Error(err)
-				return
-			}
+		h := w.front(hijacking(t, func(conn net.Conn, _ *http.Request) {
 			close(hijacked)
 			_, _ = conn.Write(buildFrame(0x81, []byte("stuck"), false)) // the client does not read
 		}))

@@ -15,13 +15,7 @@ import (
 func endOf(t *testing.T, handler func(ctx context.Context, conn net.Conn)) {
 	t.Helper()
 	inBubble(t, Config{}, func(t *testing.T, w *world) {
-		h := w.front(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-			rw.WriteHeader(http.StatusSwitchingProtocols)
-			conn, _, err := rw.(http.Hijacker).Hijack()
-			if err != nil {
-				t.Error(err)
-				return
-			}
+		h := w.front(hijacking(t, func(conn net.Conn, r *http.Request) {
 			time.Sleep(time.Second)
 			w.signOut("session")
 			time.Sleep(time.Millisecond)

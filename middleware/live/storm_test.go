@@ -62,13 +62,7 @@ func TestStormEndsEveryConnectionAtAFrameBoundary(t *testing.T) {
 	// The store is followed from here on: in the storm, that may take longer than 2 s.
 	w.join(ann).Leave(nil)
 	read := make(chan string, connections)
-	h := w.front(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		rw.WriteHeader(http.StatusSwitchingProtocols)
-		conn, _, err := rw.(http.Hijacker).Hijack()
-		if err != nil {
-			t.Error(err)
-			return
-		}
+	h := w.front(hijacking(t, func(conn net.Conn, r *http.Request) {
 		defer conn.Close()
 		time.AfterFunc(time.Duration(mathrand.IntN(13_000))*time.Microsecond, func() { w.signOut(r.Header.Get("Session")) })
 		go func() {

@@ -26,7 +26,7 @@
 //     single sessions and tokens, that it wrote or read, except those that a later one has replaced;
 //   - asks again about every live connection.
 //
-// It also stores an end again that is no longer there, or has an earlier one in its place, as after the
+// It also stores an end again if Redis has lost it, or has an earlier one in its place, as after the
 // failover of one shard of a Cluster, or an eviction. It looks for that up to five minutes after it has
 // learned of the end, and when a read finds another value.
 //

@@ -23,19 +23,16 @@ const (
 func (l *endLog) find(ctx context.Context, keys ...string) ([][]byte, error) {
 	var contradicted error
 	for {
-		if err := l.await(ctx); err != nil {
+		values, again, err := l.look(ctx, keys)
+		switch {
+		case err != nil:
 			return nil, errors.Join(err, contradicted)
-		}
-		values, err := getMany(ctx, l.client, keys)
-		if err != nil {
-			return nil, errors.Join(err, contradicted)
-		}
-		switch contradicted = l.remembered.correct(keys, values, time.Now()); contradicted {
-		case nil:
+		case again == nil:
 			return values, nil
-		case errLasting:
-			return nil, contradicted
+		case again == errLasting:
+			return nil, again
 		}
+		contradicted = again
 		select {
 		case <-ctx.Done():
 			return nil, fmt.Errorf("redis: %w: %w", ctx.Err(), contradicted)
@@ -46,15 +43,19 @@ func (l *endLog) find(ctx context.Context, keys ...string) ([][]byte, error) {
 
 // findAll is find for a list, which has either value of a contradicted end: that is not of a session.
 func (l *endLog) findAll(ctx context.Context, keys []string) ([][]byte, error) {
+	values, _, err := l.look(ctx, keys)
+	return values, err
+}
+
+// look asks the server once. The error contradicted is that of correct, and err that of the server.
+func (l *endLog) look(ctx context.Context, keys []string) (values [][]byte, contradicted, err error) {
 	if err := l.await(ctx); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	values, err := getMany(ctx, l.client, keys)
-	if err != nil {
-		return nil, err
+	if values, err = getMany(ctx, l.client, keys); err != nil {
+		return nil, nil, err
 	}
-	_ = l.remembered.correct(keys, values, time.Now())
-	return values, nil
+	return values, l.remembered.correct(keys, values, time.Now()), nil
 }
 
 var (

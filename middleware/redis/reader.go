@@ -91,7 +91,7 @@ func (r *reader) readUntilError(ctx context.Context) error {
 		for _, e := range entries {
 			r.learn(e)
 		}
-		if err := r.checkPosition(ctx, client); err != nil { // before at moves: a read passes over what was lost
+		if err := r.checkPosition(ctx, client); err != nil { // before at moves: a read passes over lost entries
 			return err
 		}
 		for _, e := range entries {

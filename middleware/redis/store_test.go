@@ -125,13 +125,5 @@ func TestRepairThatFailsIsTriedAgain(t *testing.T) {
 		}
 	}
 	allow("+eval")
-	for deadline := time.Now().Add(2 * patience); ; time.Sleep(100 * time.Millisecond) {
-		b, _, err := store.FindCtx(t.Context(), key)
-		if err == nil && string(b) == string(marked(2)) {
-			return
-		}
-		if err == nil || time.Now().After(deadline) {
-			t.Fatalf("%q %v, want %q", b, err, marked(2))
-		}
-	}
+	findsAgain(t, store, key, marked(2))
 }

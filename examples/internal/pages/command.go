@@ -31,11 +31,11 @@ func Build(t testing.TB, dir string) string {
 	return path
 }
 
-// Serve runs a command on addr until the test ends. It calls ready for each line that the command
-// prints, and returns when that was true once.
-func Serve(t testing.TB, command, addr string, ready func(line string) bool) {
+// Serve runs a command until the test ends. It calls ready for each line that the command prints, and
+// returns when that was true once.
+func Serve(t testing.TB, ready func(line string) bool, command string, args ...string) {
 	t.Helper()
-	cmd := exec.Command(command, "-addr", addr)
+	cmd := exec.Command(command, args...)
 	out, err := cmd.StdoutPipe()
 	if err == nil {
 		err = cmd.Start()
@@ -47,18 +47,24 @@ func Serve(t testing.TB, command, addr string, ready func(line string) bool) {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	done := make(chan struct{})
+	said := make(chan bool, 1) // that it is ready; false: it has ended before
 	go func() {
 		waiting := true
 		for lines := bufio.NewScanner(out); lines.Scan(); {
 			if waiting && ready(lines.Text()) {
 				waiting = false
-				close(done)
+				said <- true
 			}
+		}
+		if waiting {
+			said <- false
 		}
 	}()
 	select {
-	case <-done:
+	case ok := <-said:
+		if !ok {
+			t.Fatalf("%s has ended before it was ready", command)
+		}
 	case <-time.After(patience):
 		t.Fatalf("%s does not say that it is ready", command)
 	}

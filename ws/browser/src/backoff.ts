@@ -20,7 +20,7 @@ export interface Backoff {
   wait(): Promise<void>;
   /**
    * Ends the wait in ms at the latest, but not before a Retry-After is over. An overdue timer was
-   * stopped by a sleep, and is restarted. If there is no wait, the next one ends in ms, once.
+   * stopped by a sleep, and is restarted. Without a wait, the next one ends in ms, once.
    */
   hasten(ms: number): void;
   /** Returns the rest of Retry-After. */
