@@ -62,20 +62,26 @@ func (p *proxy) accept() {
 
 func (p *proxy) connect(c net.Conn) {
 	p.pause(nil)
-	p.mu.Lock()
-	target := p.target
-	p.mu.Unlock()
-	s, err := net.Dial("tcp", target)
+	x, err := p.link(c)
 	if err != nil {
 		_ = c.Close()
 		return
 	}
-	x := &link{client: c, server: s}
+	go p.pass(x, x.server, c)
+	p.pass(x, c, x.server)
+}
+
+// link dials under the lock, so that turn finds each connection to the former server.
+func (p *proxy) link(c net.Conn) (*link, error) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
+	s, err := net.Dial("tcp", p.target)
+	if err != nil {
+		return nil, err
+	}
+	x := &link{client: c, server: s}
 	p.links[x] = struct{}{}
-	p.mu.Unlock()
-	go p.pass(x, s, c)
-	p.pass(x, c, s)
+	return x, nil
 }
 
 func (p *proxy) pass(x *link, to, from net.Conn) {

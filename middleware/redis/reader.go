@@ -36,7 +36,7 @@ type reader struct {
 	*endLog
 	began      id // the first position since the server has lost entries: every later end was read
 	at         id // the position; zero: none yet
-	canary     canary
+	canary     *canary // of the present connection
 	verified   time.Time
 	repaired   repaired
 	mismatches map[string]mismatch
@@ -79,7 +79,7 @@ func (r *reader) readUntilError(ctx context.Context) error {
 	if err := r.checkPosition(ctx, client); err != nil {
 		return err
 	}
-	r.canary = canary{}
+	r.canary = new(canary)
 	for ctx.Err() == nil {
 		if err := r.canary.send(ctx, r); err != nil {
 			return err
