@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 )
@@ -16,8 +17,9 @@ type Config struct {
 	// Options say where the server is, as for goredis.NewUniversalClient: a single server, one
 	// behind Sentinel (MasterName), or a Cluster (several Addrs, or IsClusterMode). Commands are
 	// never retried, and end with their context, whatever MaxRetries and ContextTimeoutEnabled say:
-	// the second attempt of a comparison would compare with the bytes of the first. ReadOnly,
-	// RouteByLatency and RouteRandomly read from replicas and are an error.
+	// the second attempt of a comparison would compare with the bytes of the first. A connection is
+	// used for ConnMaxLifetime, by default five minutes: it may lead to a server that the address no
+	// longer means. ReadOnly, RouteByLatency and RouteRandomly read from replicas and are an error.
 	Options *goredis.UniversalOptions
 
 	// Prefix begins every key, so that services may share a server: at most 64 bytes of printable
@@ -29,7 +31,11 @@ type Config struct {
 	Log *slog.Logger
 }
 
-const defaultPrefix = "securews:"
+const (
+	defaultPrefix   = "securews:"
+	defaultLifetime = 5 * time.Minute
+	lifetimeJitter  = 10 // part of it by which it differs, so that not all connections end at once
+)
 
 // compile fills in the defaults and reports everything that is wrong.
 func (cfg Config) compile() (Config, error) {
@@ -40,6 +46,9 @@ func (cfg Config) compile() (Config, error) {
 		errs = append(errs, checkOptions(cfg.Options))
 		own := *cfg.Options
 		own.MaxRetries, own.ContextTimeoutEnabled = -1, true
+		if own.ConnMaxLifetime <= 0 {
+			own.ConnMaxLifetime, own.ConnMaxLifetimeJitter = defaultLifetime, defaultLifetime/lifetimeJitter
+		}
 		cfg.Options = &own
 	}
 	if cfg.Prefix == "" {

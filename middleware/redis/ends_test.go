@@ -147,6 +147,37 @@ func TestConnectionThatDiesWithoutAnError(t *testing.T) {
 // any error. The node finds it by the entries of its own that do not arrive.
 func TestLogOfAStaleReplica(t *testing.T) {
 	t.Parallel()
+	x := startBesideAStaleReplica(t, settings{})
+	x.between.turn(x.master.Addr, func(l *link) bool { return !l.reads })
+	for range 2 { // also once every connection has been asked about
+		if got := x.signOut(t); got != "3000 revoked" {
+			t.Errorf("the socket ends with %q", got)
+		}
+	}
+}
+
+// Every connection of a node leads to such a replica, and its entries arrive there. The node finds
+// the master once its connections are used no longer.
+func TestNodeOfAStaleReplica(t *testing.T) {
+	t.Parallel()
+	x := startBesideAStaleReplica(t, settings{Short: true})
+	c := x.a.login("ann")
+	eventually(t, "a request is answered by the replica", func() bool { return x.b.me(c) == "401 no_credential" })
+	x.between.turn(x.master.Addr, func(*link) bool { return false })
+	if got := x.signOut(t); got != "3000 revoked" && got != "3000 expired" { // the replica does not have the tombstone
+		t.Errorf("the socket ends with %q", got)
+	}
+}
+
+// besideAStaleReplica are two nodes, of which the connections of one lead to the replica.
+type besideAStaleReplica struct {
+	master  *server
+	between *proxy
+	a, b    *process
+}
+
+func startBesideAStaleReplica(t *testing.T, set settings) besideAStaleReplica {
+	t.Helper()
 	master := startServer(t)
 	host, port, err := net.SplitHostPort(master.Addr)
 	if err != nil {
@@ -155,8 +186,10 @@ func TestLogOfAStaleReplica(t *testing.T) {
 	replica := startServer(t, "--replicaof", host+" "+port)
 	stale := raw(t, replica.Addr)
 	between := startProxy(t, master.Addr)
-	a := startNode(t, settings{Addrs: []string{master.Addr}, Keys: testissuer.New(t).KeySet()})
-	b := startNode(t, settings{Addrs: []string{between.addr()}, Keys: testissuer.New(t).KeySet()})
+	set.Keys, set.Addrs = testissuer.New(t).KeySet(), []string{master.Addr}
+	a := startNode(t, set)
+	set.Addrs = []string{between.addr()}
+	b := startNode(t, set)
 	b.open(a.login("bob"))
 	eventually(t, "the replica has followed", func() bool {
 		return strings.Contains(stale.Info(t.Context(), "replication").Val(), "master_link_status:up")
@@ -166,18 +199,19 @@ func TestLogOfAStaleReplica(t *testing.T) {
 	}
 	between.turn(replica.Addr, func(*link) bool { return true })
 	eventually(t, "the log of the replica is read", between.reading)
-	between.turn(master.Addr, func(x *link) bool { return !x.reads })
-	for range 2 { // also once every connection has been asked about
-		c := a.login("ann")
-		eventually(t, "the node, which connects anew, serves", func() bool { return b.me(c) == "200" })
-		socket := b.open(c)
-		began := time.Now()
-		a.act("/logout", c)
-		if got := ended(socket); got != "3000 revoked" {
-			t.Errorf("the socket ends with %q", got)
-		}
-		t.Logf("found after %v", time.Since(began).Round(time.Millisecond))
-	}
+	return besideAStaleReplica{master, between, a, b}
+}
+
+// signOut returns how a socket on one node ends after a logout on the other.
+func (x *besideAStaleReplica) signOut(t *testing.T) string {
+	t.Helper()
+	c := x.a.login("ann")
+	eventually(t, "the node, which connects anew, serves", func() bool { return x.b.me(c) == "200" })
+	socket := x.b.open(c)
+	began := time.Now()
+	x.a.act("/logout", c)
+	defer func() { t.Logf("found after %v", time.Since(began).Round(time.Millisecond)) }()
+	return ended(socket)
 }
 
 // The server is killed and restarted, empty. No sign-out that was acknowledged is lost, also if

@@ -34,8 +34,8 @@ const (
 // first position is an entry that it writes itself, so that none after it is missed.
 type reader struct {
 	*endLog
-	began      id // the first position since the server has lost entries: every later end was read
-	at         id // the position; zero: none yet
+	began      id      // the first position since the server has lost entries: every later end was read
+	at         id      // the position; zero: none yet
 	canary     *canary // of the present connection
 	verified   time.Time
 	repaired   repaired

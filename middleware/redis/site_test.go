@@ -31,6 +31,7 @@ type settings struct {
 	Keys  string            // of the issuer of tokens
 	Allow []string          // further origins
 	Stale bool              // trusts a credential without an answer for 2 s only
+	Short bool              // uses a connection to the server for a second only
 }
 
 func (s settings) dial(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -60,7 +61,11 @@ func newSite(text, origin string) (http.Handler, error) {
 	if err := json.Unmarshal([]byte(text), &set); err != nil {
 		return nil, err
 	}
-	shared, err := redis.New(redis.Config{Options: &goredis.UniversalOptions{Addrs: set.Addrs, Dialer: set.dial}})
+	options := &goredis.UniversalOptions{Addrs: set.Addrs, Dialer: set.dial}
+	if set.Short {
+		options.ConnMaxLifetime = time.Second
+	}
+	shared, err := redis.New(redis.Config{Options: options})
 	if err != nil {
 		return nil, err
 	}
