@@ -104,7 +104,7 @@ func TestCredentialsThatLiveForSeconds(t *testing.T) {
 }
 
 // ofHandshakes are the reasons with which no ticket route answers.
-var ofHandshakes = []string{"bad_handshake", "upgrade_required", "websocket_version", "subprotocol", "header_too_large"}
+var ofHandshakes = []string{"bad_handshake", "upgrade_required", "websocket_version", "subprotocol"}
 
 // Each reason of package middleware is known to both clients; to the page's client, which reads
 // the answers of the ticket route only, each that such a route gives and that stops a client.

@@ -6,7 +6,7 @@ const longestAnswer = 16 << 10;
 const patience = 300; // for the reason of a refusal
 
 // The reasons of the refusals by which the ticket route of a securews server stops a client.
-const known = /^(forbidden|(tls|host|origin|fetch|no|multiple|credential|insufficient|method)_[a-z_]+)$/;
+const known = /^(forbidden|(tls|host|origin|fetch|no|multiple|credential|insufficient|method|header)_\w+)$/;
 
 /**
  * A refusal of the ticket route. A TicketSource may throw it too; its status decides the
