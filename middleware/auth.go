@@ -27,6 +27,7 @@ type Auth struct {
 	direct     bool // each of list and revocables bounds itself
 	challenges []string
 	strippers  []Stripper
+	nothing    error // of a request for which no authenticator says more
 	consuming  chan struct{}
 }
 

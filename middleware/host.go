@@ -116,7 +116,10 @@ func (p *HostPolicy) Admit(r *http.Request) (*http.Request, error) {
 	return withWildHost(r, wild), nil
 }
 
-var errHostNotAllowed = errors.New("it is not one of the hosts of NewHostPolicy")
+var (
+	errHostNotAllowed = errors.New("it is not one of the hosts of NewHostPolicy")
+	errHostPort       = errors.New("NewHostPolicy has it with another port: name this one, too")
+)
 
 // find returns the name of a host that a wildcard admits, without port, and "" for a host
 // that the list names.
@@ -136,9 +139,19 @@ func (p *HostPolicy) find(r *http.Request) (wild string, err error) {
 		if p.wild.admit(e) {
 			return e.host, p.checkTenant(r, e.host)
 		}
-		err = errHostNotAllowed
+		err = p.whyNot(e)
 	}
 	return "", p.refuse(r, host, err)
+}
+
+func (p *HostPolicy) whyNot(e endpoint) error {
+	for _, port := range p.ports {
+		e.port = port
+		if _, ok := p.exact[e]; ok || p.wild.admit(e) {
+			return errHostPort
+		}
+	}
+	return errHostNotAllowed
 }
 
 func (p *HostPolicy) refuse(r *http.Request, host string, why error) error {

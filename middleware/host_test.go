@@ -1,6 +1,8 @@
 package middleware_test
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -93,6 +95,22 @@ func TestHostOfARequest(t *testing.T) {
 			want := map[bool]string{false: "host_not_allowed"}[row.allowed]
 			guardAnswer(t, p.Check(requestFor(row.host)), 421, want) // RFC 9110 §15.5.20
 		})
+	}
+}
+
+// The cause tells a port that is missing in the list from a name that is.
+func TestHostCauseNamesThePort(t *testing.T) {
+	t.Parallel()
+	p := hostPolicy(t, "app.example", "*.wild.example:8443")
+	const port, name = "NewHostPolicy has it with another port", "it is not one of the hosts of NewHostPolicy"
+	for host, want := range map[string]string{
+		"app.example:8443": port, "a.wild.example": port, "evil.example:8443": name, "evil.example": name, "wild.example": name,
+	} {
+		err := p.Check(requestFor(host))
+		guardAnswer(t, err, 421, "host_not_allowed")
+		if got := errors.Unwrap(err).Error(); !strings.Contains(got, fmt.Sprintf("Host %q: %s", host, want)) {
+			t.Errorf("%s: %s, want %q", host, got, want)
+		}
 	}
 }
 

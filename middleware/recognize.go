@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/securews/securews/internal/bounded"
@@ -32,11 +33,11 @@ func (a *Auth) recognize(r *http.Request) (Principal, error) {
 	found := -1
 	var principal Principal
 	var failure error
-	nothing := ErrNoCredential
+	nothing := a.nothing
 	for i := range a.list {
 		p, err := a.list[i].authenticate(r)
 		if errors.Is(err, ErrNoCredential) {
-			if _, nested := err.(*Refusal); nothing == ErrNoCredential && !nested {
+			if _, nested := err.(*Refusal); nothing == a.nothing && err != ErrNoCredential && !nested {
 				nothing = err // the first that says more
 			}
 			continue
@@ -66,6 +67,16 @@ func (a *Auth) recognize(r *http.Request) (Principal, error) {
 		return Principal{}, &Refusal{Status: http.StatusForbidden, Reason: ReasonOriginMissing, Err: errAmbient}
 	}
 	return principal, alive(r.Context(), a.list[found].others, principal)
+}
+
+// noCredentialFor names the authenticators: the one that the client has a credential for may be
+// missing from the list.
+func noCredentialFor(a *Auth) error {
+	var names []string
+	for _, x := range parts(nil, a) {
+		names = append(names, fmt.Sprintf("%T", x))
+	}
+	return fmt.Errorf("%w: NewAuth has %s", ErrNoCredential, strings.Join(names, ", "))
 }
 
 var errAmbient = errors.New("middleware: Auth: a credential that browsers send automatically came without an Origin")
@@ -98,7 +109,11 @@ func (m *calledAuthenticator) askBounded(r *http.Request) (Principal, error) {
 	p, err := bounded.Call(r.Context(), m.calls, "middleware: Auth", func() (Principal, error) {
 		return m.Authenticator.Authenticate(own)
 	})
-	if err != nil && r.Context().Err() != nil && !errors.Is(err, ErrNoCredential) {
+	switch {
+	case err == nil:
+	case errors.Unwrap(err) == ErrNoCredential:
+		err = ErrNoCredential // it says no more
+	case r.Context().Err() != nil && !errors.Is(err, ErrNoCredential):
 		err = Unavailable(err) // the implementation did not answer in time
 	}
 	return p, err

@@ -86,6 +86,7 @@ func (a *Auth) compile() error {
 			}
 		}
 	}
+	a.nothing = noCredentialFor(a)
 	return errors.Join(errs...)
 }
 

@@ -20,7 +20,7 @@ var (
 
 	// ErrBegun is the error of a change after the response has begun: the cookie
 	// travels in its header.
-	ErrBegun = errors.New("session: the response has begun")
+	ErrBegun = errors.New("session: the response has begun: make the change before the handler writes")
 
 	errBusy = errors.New("session: a Login or Logout of this request is still under way")
 )

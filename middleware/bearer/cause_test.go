@@ -50,6 +50,12 @@ func TestCausesNameTheValueAndTheSetting(t *testing.T) {
 			[]string{"token is from another issuer", `iss is "https://other.example"; want Config.Issuer, "https://issuer.example"`},
 		},
 		{
+			"a kid that the issuer does not have",
+			bearer.Config{},
+			token(header().with("kid", "other"), claims()),
+			[]string{"no single key of the issuer", "alg is ES256", "Config.JWKS, Discovery or Keys"},
+		},
+		{
 			"a token that is no JWT",
 			bearer.Config{},
 			"2YotnFZFEjr1zCsicMWpAA.tGzv3JOkF0XG5Qx2TlKWIA.SlAV32hkKG+",

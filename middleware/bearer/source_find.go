@@ -60,7 +60,7 @@ func (s *source) find(ctx context.Context, at slot) (slot, *key, error) {
 	case !latest && !has(set.gone, at.kid):
 		return slot{}, nil, errTooSoon
 	}
-	return slot{}, nil, errUnknownKey
+	return slot{}, nil, fmt.Errorf("%w: alg is %s; see the kids of Config.JWKS, Discovery or Keys", errUnknownKey, at.alg)
 }
 
 // newer is find for a token without kid whose signature does not verify under the key: the
