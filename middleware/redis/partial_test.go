@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	goredis "github.com/redis/go-redis/v9"
+
 	"github.com/securews/securews/middleware"
 	"github.com/securews/securews/middleware/redis"
 	"github.com/securews/securews/session"
@@ -27,30 +29,32 @@ func TestSecondAttemptIsRemembered(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := startServer(t)
-			shared := node(t, s.Addr)
-			list, err := session.NewRevocations(shared.Sessions())
-			if err != nil {
-				t.Fatal(err)
-			}
-			eventually(t, "the node hears", func() bool { return shared.Ready(t.Context()) == nil })
-			client := raw(t, s.Addr)
-			allow := func(rule string) {
-				t.Helper()
-				if err := client.Do(t.Context(), "ACL", "SETUSER", "default", rule).Err(); err != nil {
+			onEach(t, func(t *testing.T, x *installation) {
+				shared := node(t, x.addrs...)
+				list, err := session.NewRevocations(shared.Sessions())
+				if err != nil {
 					t.Fatal(err)
 				}
-			}
-			allow("-xadd")
-			if err := list.Revoke(t.Context(), tt.v); err == nil {
-				t.Fatal("Revoke succeeds without the log")
-			}
-			allow("+xadd")
-			eventually(t, "the second attempt succeeds", func() bool { return list.Revoke(t.Context(), tt.v) == nil })
-			s.restart()
-			eventually(t, "it is revoked still", func() bool {
-				revoked, err := list.Revoked(t.Context(), tt.p)
-				return err == nil && revoked
+				eventually(t, "the node hears", func() bool { return shared.Ready(t.Context()) == nil })
+				allow := func(rule string) {
+					t.Helper()
+					for _, addr := range x.addrs {
+						if err := raw(t, addr).Do(t.Context(), "ACL", "SETUSER", "default", rule).Err(); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+				allow("-xadd")
+				if err := list.Revoke(t.Context(), tt.v); err == nil {
+					t.Fatal("Revoke succeeds without the log")
+				}
+				allow("+xadd")
+				eventually(t, "the second attempt succeeds", func() bool { return list.Revoke(t.Context(), tt.v) == nil })
+				x.restart()
+				eventually(t, "it is revoked still", func() bool {
+					revoked, err := list.Revoked(t.Context(), tt.p)
+					return err == nil && revoked
+				})
 			})
 		})
 	}
@@ -58,7 +62,7 @@ func TestSecondAttemptIsRemembered(t *testing.T) {
 
 // A shard of a Cluster fails over to a replica that has an earlier end of a key, and the log, on
 // another shard, is whole. So is it if the key of a single server was restored by hand. The earlier end
-// is never found: until the later one is stored again, there is no answer. The log need not reach back.
+// is never found: until the later one is stored again, reads fail. The log need not reach back.
 func TestServerThatFallsBack(t *testing.T) {
 	t.Parallel()
 	onEach(t, fallsBack)
@@ -92,7 +96,7 @@ func fallsBack(t *testing.T, x *installation) {
 	findsAgain(t, store, key, marked(2))
 }
 
-// findsAgain waits until the store has an end under the key. Until then there is no answer.
+// findsAgain waits until the store has an end under the key. Until then reads fail.
 func findsAgain(t *testing.T, store *redis.Sessions, key string, want []byte) {
 	t.Helper()
 	for deadline := time.Now().Add(2 * patience); ; time.Sleep(100 * time.Millisecond) {
@@ -103,4 +107,33 @@ func findsAgain(t *testing.T, store *redis.Sessions, key string, want []byte) {
 			t.Fatalf("%q %v, want %q", b, err, want)
 		}
 	}
+}
+
+// The reply to a comparison is lost with its connection. The result is not known, and the command is not
+// sent again: the second would compare with the bytes of the first, and deny that anything was written
+// (see session.Swapper).
+func TestLostReply(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, x *installation) {
+		between := x.proxied()
+		dial := settings{Via: between.via}.dial
+		store := nodeWith(t, redis.Config{Options: &goredis.UniversalOptions{Addrs: x.addrs, Dialer: dial}}).Sessions()
+		client := raw(t, x.addrs...)
+		for key, value := range map[string][]byte{"record": []byte("wss"), "end": marked(1)} {
+			swap := func(old []byte) (bool, error) {
+				return store.Swap(t.Context(), key, old, value, time.Now().Add(time.Hour))
+			}
+			if swapped, err := swap([]byte("other")); swapped || err != nil { // the server knows the script then
+				t.Fatal(swapped, err)
+			}
+			between.each(func(p *proxy) { p.loseReplyTo("session:" + key) })
+			swapped, err := swap(nil)
+			if b := client.Get(t.Context(), "securews:session:"+key).Val(); b != string(value) {
+				t.Fatalf("%s: the server has %q", key, b)
+			}
+			if err == nil {
+				t.Errorf("%s: the server has it, and Swap returns %v without an error", key, swapped)
+			}
+		}
+	})
 }

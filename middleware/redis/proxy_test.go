@@ -19,12 +19,14 @@ type proxy struct {
 	mu    sync.Mutex
 	links map[*link]struct{}
 	cut   chan struct{} // not nil: the node is cut off, until it is closed
+	lose  string        // the next connection to carry it to the server is closed in place of the reply; "": none
 }
 
 // link is a connection through the proxy.
 type link struct {
 	client, server net.Conn
 	dead           bool // guarded by proxy.mu
+	loses          bool // the next reply; guarded by proxy.mu
 	reads          bool // the log; guarded by proxy.mu
 }
 
@@ -98,10 +100,33 @@ func (p *proxy) pass(x *link, to, from net.Conn) {
 		if to == x.server {
 			time.Sleep(p.delay)
 		}
+		if p.loses(x, to, b[:n]) {
+			return
+		}
 		if _, writing := to.Write(b[:n]); err != nil || writing != nil {
 			return
 		}
 	}
+}
+
+// loses notes that the reply to b is to be lost, and reports whether b is that reply.
+func (p *proxy) loses(x *link, to net.Conn, b []byte) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if to != x.server {
+		return x.loses
+	}
+	if p.lose != "" && bytes.Contains(b, []byte(p.lose)) {
+		p.lose, x.loses = "", true
+	}
+	return false
+}
+
+// loseReplyTo has the reply to the next command with the text lost, and its connection closed.
+func (p *proxy) loseReplyTo(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lose = text
 }
 
 // pause returns when bytes of the link may pass.

@@ -26,7 +26,7 @@ func New(cfg Config) (*Shared, error) {
 	if err != nil {
 		return nil, err
 	}
-	client := goredis.NewUniversalClient(cfg.Options)
+	client := newClient(cfg.Options)
 	s := &Shared{cfg: cfg, client: client, ends: newEndLog(cfg, client)}
 	s.store = &Sessions{s}
 	return s, nil
