@@ -83,7 +83,8 @@ func (l *endLog) yield(ctx context.Context, s end) error {
 }
 
 // swapAndAppend runs swapScript for an end, and appends it: on a single server in one step. On a Cluster
-// it is appended afterwards, since the log must not have an end that another has kept out.
+// it is appended afterwards, since the log must not have an end that another has kept out: a caller that
+// tries again writes an end anew that it finds stored.
 func (l *endLog) swapAndAppend(ctx context.Context, s end, arguments []any) (bool, error) {
 	newest := l.remembered.newest()
 	if known, ok := l.remembered.holds(s.key, time.Now()); ok && known.value != nil && known.matches(arguments[1].([]byte)) {
