@@ -105,7 +105,8 @@ const (
 // back to a store that does not compare, and every read refuses it then. The record goes last, so
 // that a user whose logout failed can try again. The followers are told when no read finds the
 // session any more: a connection that one opens after they were told would go on. If the store
-// compares, a read does not ask for the tombstone, and finds the session until the record is gone.
+// compares, a read does not ask for the tombstone, and finds the session until the record is gone; in
+// another process also after Config.Revocations of this one know.
 func (m *Manager) end(ctx context.Context, handle string, rec *record, how manner) error {
 	last := time.Unix(0, rec.end).UTC() // also by a Manager with a longer Absolute
 	until, compares := last, m.store.swapper != nil
@@ -118,14 +119,20 @@ func (m *Manager) end(ctx context.Context, handle string, rec *record, how manne
 		}
 	}
 	ended := middleware.Revocation{SessionHandle: handle, Expires: last}
-	if compares && m.revocations == nil {
-		err := m.store.delete(ctx, handle)
-		return errors.Join(err, m.ends.tell(ended))
+	if !compares {
+		if err := m.tell(ended); err != nil {
+			return err
+		}
+		return m.store.delete(ctx, handle)
 	}
-	if err := m.tell(ended); err != nil {
-		return err
+	if m.revocations != nil {
+		if err := m.tellRevocations(ended); err != nil {
+			m.ends.tellFailed(ended)
+			return err
+		}
 	}
-	return m.store.delete(ctx, handle)
+	err := m.store.delete(ctx, handle)
+	return errors.Join(err, m.ends.tell(ended))
 }
 
 // tell has the followers know of an end, and then Config.Revocations, if there are any.

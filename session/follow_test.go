@@ -46,6 +46,16 @@ func (s watchedSwapper) Swap(_ context.Context, key string, old, b []byte, expir
 	return true, s.MemStore.Commit(key, b, expiry)
 }
 
+type announcingWatched struct {
+	*watchedStore
+	*announcements
+}
+
+type announcingWatchedSwapper struct {
+	watchedSwapper
+	*announcements
+}
+
 // waysToEnd are all ways to end the session of a browser.
 var waysToEnd = map[string]func(m *session.Manager, b *browser, p middleware.Principal) error{
 	"Logout":       visiting("/logout"),
@@ -78,8 +88,8 @@ func visiting(path string) func(*session.Manager, *browser, middleware.Principal
 	}
 }
 
-// The followers are told after the last step before which a read still finds the session alive:
-// a connection that is opened on such a read would go on otherwise.
+// The followers of another process, which the store tells, are told after the last step before which a
+// read there still finds the session alive: a connection that is opened on such a read would go on otherwise.
 func TestFollowersAreToldWhenNoReadFindsTheSession(t *testing.T) {
 	t.Parallel()
 	for name, end := range waysToEnd {
@@ -90,24 +100,30 @@ func TestFollowersAreToldWhenNoReadFindsTheSession(t *testing.T) {
 			} {
 				t.Run(fmt.Sprintf("%s, compares %v, %s", name, compares, what), func(t *testing.T) {
 					t.Parallel()
-					wantToldAfterTheLastRead(t, compares, list(), end)
+					one := list()
+					wantToldAfterTheLastRead(t, compares, one, one, end)
 				})
 			}
+			t.Run(fmt.Sprintf("%s, compares %v, and Revocations of each process", name, compares), func(t *testing.T) {
+				t.Parallel()
+				wantToldAfterTheLastRead(t, compares, middleware.NewRevocations(), middleware.NewRevocations(), end)
+			})
 		}
 	}
 }
 
-func wantToldAfterTheLastRead(t *testing.T, compares bool, list middleware.Revocations,
+func wantToldAfterTheLastRead(t *testing.T, compares bool, list, others middleware.Revocations,
 	end func(*session.Manager, *browser, middleware.Principal) error,
 ) {
+	told := &announcements{}
 	watched := &watchedStore{memstore.NewWithCleanupInterval(0), func() {}}
 	quiet := &watchedStore{watched.MemStore, func() {}}
-	var store, other scs.Store = watched, quiet
+	var store, other scs.Store = announcingWatched{watched, told}, announcingWatched{quiet, told}
 	if compares {
-		store, other = watchedSwapper{watched}, watchedSwapper{quiet}
+		store, other = announcingWatchedSwapper{watchedSwapper{watched}, told}, announcingWatchedSwapper{watchedSwapper{quiet}, told}
 	}
 	m := newManager(t, session.Config{Store: store, Revocations: list})
-	reader := newManager(t, session.Config{Store: other, Revocations: list})
+	reader := newManager(t, session.Config{Store: other, Revocations: others})
 	b := newBrowser(t, app(t, m))
 	b.get("/login?u=alice")
 	p := b.mustPrincipal(m)
@@ -117,7 +133,7 @@ func wantToldAfterTheLastRead(t *testing.T, compares bool, list middleware.Revoc
 			seen++
 		}
 	}
-	m.Follow(func(v middleware.Revocation) {
+	reader.Follow(func(v middleware.Revocation) {
 		if v.SessionHandle == p.SessionHandle || v.Subject == p.Subject {
 			seen = 0
 		}
@@ -130,5 +146,46 @@ func wantToldAfterTheLastRead(t *testing.T, compares bool, list middleware.Revoc
 	}
 	if seen > 0 {
 		t.Errorf("%d reads found the session after the followers were told", seen)
+	}
+}
+
+// A sign-out everywhere and a login come between any two steps of a LogoutOthers, which the first of them
+// has fail. If it ends the new session nevertheless, the followers are told: its connections would go on.
+func TestFollowersAreToldOfAFailedLogoutOthers(t *testing.T) {
+	t.Parallel()
+	for _, compares := range []bool{false, true} {
+		ended := 0
+		for step := range 20 {
+			watched := &watchedStore{memstore.NewWithCleanupInterval(0), func() {}}
+			var store scs.Store = watched
+			if compares {
+				store = watchedSwapper{watched}
+			}
+			m := newManager(t, session.Config{Store: store})
+			b, another := newBrowser(t, app(t, m)), newBrowser(t, app(t, m))
+			b.get("/login?u=alice")
+			var p middleware.Principal
+			told := false // since the login
+			m.Follow(func(v middleware.Revocation) { told = true })
+			steps := 0
+			watched.before = func() {
+				if steps++; steps != step {
+					return
+				}
+				another.wants("/everywhere?u=alice", 200, "done")
+				another.wants("/login?u=alice", 200, "done")
+				p, told = another.mustPrincipal(m), false
+			}
+			b.get("/others")
+			watched.before = func() {}
+			if p.Subject != "" && m.Alive(t.Context(), p) != nil {
+				if ended++; !told {
+					t.Errorf("compares %v, before step %d: the session has ended, and the followers were not told", compares, step)
+				}
+			}
+		}
+		if ended == 0 {
+			t.Errorf("compares %v: no session was ended", compares)
+		}
 	}
 }

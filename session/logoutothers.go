@@ -47,9 +47,7 @@ func (m *Manager) LogoutOthers(ctx context.Context) error {
 	}
 	ends := m.askAbout(rec.subject, time.Unix(0, rec.start).UTC())
 	if err := m.replaceOthers(ctx, rec, old.marks); err != nil {
-		if !errors.Is(err, errRevoked) {
-			m.ends.tellFailed(ends) // the store may have taken the mark
-		}
+		m.ends.tellFailed(ends) // the store may have taken the mark, also if a sign-out came between
 		return refused(errors.Join(err, m.store.delete(ctx, handle)))
 	}
 	m.deleteQuietly(ctx, st.handle)

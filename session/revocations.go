@@ -168,6 +168,7 @@ type managed struct {
 
 // Revoke implements middleware.Revocations.
 func (x *managed) Revoke(ctx context.Context, v middleware.Revocation) error {
+	defer x.m.outdated(ctx)
 	if x.m.revocations != nil {
 		return x.revokeBoth(v)
 	}
@@ -186,7 +187,20 @@ func (x *managed) revokeBoth(v middleware.Revocation) error {
 	if err := x.keep(v); err != nil {
 		return err
 	}
-	return x.m.tellRevocations(v)
+	if err := errors.Join(x.m.tellRevocations(v), x.announceBoth(v)); err != nil {
+		return unavailable(err)
+	}
+	return nil
+}
+
+// announceBoth has other processes know of v, whose Config.Revocations may be their own.
+func (x *managed) announceBoth(v middleware.Revocation) error {
+	if x.store.announcer == nil {
+		return nil
+	}
+	ctx, cancel := x.m.committing()
+	defer cancel()
+	return errors.Join(x.announce(v), x.m.tellAccounts(ctx, v, x.announce))
 }
 
 // Follow implements middleware.Revocations.
