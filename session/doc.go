@@ -53,7 +53,7 @@
 //
 // A session whose Login has an [Identity] with a [ProviderSignIn] also ends with the sign-in at that
 // OpenID provider: bearer.NewBackChannelLogout tells [Manager.Revocations] of it. A load then reads
-// two more entries, its Login writes two, and a sign-in with a session that has ended there is
+// two more entries, its Login reads and writes two, and a sign-in with a session that has ended there is
 // refused.
 //
 // # SQLite

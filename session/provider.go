@@ -92,7 +92,7 @@ func (m *Manager) begin(ctx context.Context, rec *record) error {
 	}
 	until := time.Unix(0, max(rec.end, time.Now().Add(time.Minute).UnixNano())) // a later end reaches no session
 	for _, key := range m.accountKeys(p.issuer, p.subject, p.session) {
-		if err := m.store.put(ctx, key, entryValue(kindAccount, rec.subject), until); err != nil {
+		if err := m.addAccount(ctx, key, rec.subject, until); err != nil {
 			return err
 		}
 	}
@@ -108,7 +108,7 @@ func (m *Manager) begin(ctx context.Context, rec *record) error {
 	return err
 }
 
-// accountKeys are the keys of the entries that name the subject here: by the subject, and by the
+// accountKeys are the keys of the entries that name the subjects here: by the subject, and by the
 // session, at the provider.
 func (m *Manager) accountKeys(issuer, subject, session string) (keys []string) {
 	if issuer != "" && subject != "" {
@@ -128,13 +128,11 @@ func (m *Manager) accounts(ctx context.Context, v middleware.Revocation) ([]stri
 	}
 	var subjects []string
 	for _, b := range values {
-		subject, err := payloadOf(b, kindAccount)
+		named, err := parseAccounts(b)
 		if err != nil {
 			return nil, err
 		}
-		if subject != nil {
-			subjects = append(subjects, string(subject))
-		}
+		subjects = append(subjects, named...)
 	}
 	slices.Sort(subjects)
 	return slices.Compact(subjects), nil

@@ -91,6 +91,40 @@ func TestSessionsEndWithThatOfTheProvider(t *testing.T) {
 	}
 }
 
+// A user of the provider has several accounts here, such as one with each tenant. An end there reaches the
+// connections of all, whichever signed in last (OpenID Connect Back-Channel Logout 1.0 §2.7).
+func TestEveryAccountHearsOfAnEndAtTheProvider(t *testing.T) {
+	t.Parallel()
+	for _, compares := range []bool{false, true} {
+		for _, end := range []string{"sub=7", "sid=s1"} {
+			for list, revocations := range map[string]middleware.Revocations{
+				"the store": nil, "Config.Revocations": middleware.NewRevocations(),
+			} {
+				store := scs.Store(memstore.NewWithCleanupInterval(0))
+				if compares {
+					store = session.NewMemory()
+				}
+				m := newManager(t, session.Config{Store: store, Revocations: revocations})
+				principals := map[string]middleware.Principal{}
+				for _, user := range []string{"alice", "bob", "alice", "carol"} {
+					b := newBrowser(t, app(t, m))
+					b.wants("/login?sub=7&sid=s1&u="+user, 200, "done")
+					principals[user] = b.mustPrincipal(m)
+				}
+				var told heard
+				defer m.Follow(told.tell)()
+				newBrowser(t, app(t, m)).wants("/provider?"+end, 200, "done")
+				for user, p := range principals {
+					wantsRefusal(t, user, m.Alive(t.Context(), p), 401, "credential_revoked")
+					if !told.of(p) {
+						t.Errorf("compares %v, %s, in %s: the followers are not told of %s", compares, end, list, user)
+					}
+				}
+			}
+		}
+	}
+}
+
 // A sign-in with a session that has ended at the provider is refused.
 func TestLoginAfterTheProvidersSessionEnded(t *testing.T) {
 	t.Parallel()
