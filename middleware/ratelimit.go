@@ -182,7 +182,7 @@ func (l *RateLimit) takeBounded(ctx context.Context, key string) (time.Duration,
 	return bounded.Call(ctx, l.calls, "middleware: RateLimit", func() (time.Duration, error) { return l.limiter.Allow(ctx, key) })
 }
 
-var errRate = errors.New("middleware: RateLimit: RateLimitConfig.Events is reached")
+var errRate = errors.New("middleware: RateLimit: RateLimitConfig.Events, or what its Limiter admits, is used up")
 
 // tooMany has one Refusal for each short wait: a client chooses how often it is refused.
 func tooMany(wait time.Duration) *Refusal {

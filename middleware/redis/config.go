@@ -80,8 +80,8 @@ func checkOptions(o *goredis.UniversalOptions) error {
 	}
 	for i, addr := range o.Addrs {
 		if strings.Contains(addr, "@") || strings.Contains(addr, "://") { // not shown: it may have a password
-			errs = append(errs, fmt.Errorf("redis: Options.Addrs[%d]: not host:port: set Options.Username and "+
-				"Options.Password for what is before an @", i))
+			errs = append(errs, fmt.Errorf("redis: Options.Addrs[%d]: not host:port: leave out the scheme and path of a URL, "+
+				"and set Options.Username, Options.Password and Options.TLSConfig for the rest of it", i))
 		}
 	}
 	for _, option := range []struct {

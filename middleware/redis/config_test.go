@@ -21,6 +21,11 @@ func TestConfigErrors(t *testing.T) {
 		{"the zero value", redis.Config{}, []string{"Options is nil"}},
 		{"no address", redis.Config{Options: &goredis.UniversalOptions{}}, []string{"Options.Addrs is empty"}},
 		{
+			"an address that is a URL, whose password is not shown",
+			redis.Config{Options: &goredis.UniversalOptions{Addrs: []string{at[0], "rediss://app:secret@redis.internal:6379/0"}}},
+			[]string{"Options.Addrs[1]: not host:port: leave out the scheme", "Options.Username, Options.Password and Options.TLSConfig"},
+		},
+		{
 			"reads from replicas, and a prefix for a hash tag, at once",
 			redis.Config{
 				Options: &goredis.UniversalOptions{Addrs: at, ReadOnly: true, RouteByLatency: true, RouteRandomly: true},
@@ -40,6 +45,9 @@ func TestConfigErrors(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: %v, want %q", tt.name, err, want)
 			}
+		}
+		if err != nil && strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: %v", tt.name, err)
 		}
 		if s != nil {
 			t.Errorf("%s: a Shared", tt.name)

@@ -181,6 +181,19 @@ func TestSlowServer(t *testing.T) {
 	eventually(t, "entries of the log arrive", func() bool { return !shared.LogState().Interrupted })
 }
 
+// A node that the server refuses is not ready, and names the settings.
+func TestNotReadyWithoutThePassword(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	if err := raw(t, s.Addr).ConfigSet(t.Context(), "requirepass", "the-password").Err(); err != nil {
+		t.Fatal(err)
+	}
+	err := node(t, s.Addr).Ready(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "refuses this node, see Options.Username and Options.Password: NOAUTH") {
+		t.Error(err)
+	}
+}
+
 // The node is not ready without a server, and says why; requests are refused within their time.
 func TestNotReadyWithoutAServer(t *testing.T) {
 	t.Parallel()

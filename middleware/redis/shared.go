@@ -67,10 +67,14 @@ func (s *Shared) Ready(ctx context.Context) error {
 	s = s.made()
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	if err := s.client.Ping(ctx).Err(); err != nil {
+	switch err := s.client.Ping(ctx).Err(); {
+	case err == nil:
+		return s.ends.interruption()
+	case goredis.IsAuthError(err), goredis.IsPermissionError(err):
+		return fmt.Errorf("redis: the server refuses this node, see Options.Username and Options.Password: %w", err)
+	default:
 		return fmt.Errorf("redis: the server does not answer: %w", err)
 	}
-	return s.ends.interruption()
 }
 
 // LogState says whether entries of the log arrive at this node, for metrics.
