@@ -228,6 +228,17 @@ func TestSocketsLeftOpenAreCutWhenTheTestEnds(t *testing.T) {
 	})
 }
 
+// An address in place of a path would be a request for another host.
+func TestDialTakesAPath(t *testing.T) {
+	s := wstest.NewServer(t, http.NotFoundHandler())
+	for _, address := range []string{wstest.URL + "/ws", "wss://app.example/ws", "ws"} {
+		c, answer, err := s.Dial(t.Context(), address, nil)
+		if c != nil || answer != nil || err == nil || !strings.Contains(err.Error(), "write one that begins with /") {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+}
+
 func TestDialReturnsARefusal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := wstest.NewServer(t, http.NotFoundHandler())
