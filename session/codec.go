@@ -1,7 +1,6 @@
 package session
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -9,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/securews/securews/internal/entry"
 )
 
 // The record. All lengths are one to three bytes of minimal uvarint.
@@ -26,7 +27,7 @@ import (
 // Nothing may follow. There is one encoding of a record: equal bytes mean an equal record (see
 // [Swapper]). Records of versions 1 to 4 lack marks or a provider and are not read: those sessions end.
 const (
-	magic     = "wss\x05"
+	magic     = entry.MagicOfRecords + "\x05"
 	maxRecord = 64_000 // bytes; a BLOB of MySQL holds 65,535
 	maxCount  = 256    // of scopes, roles, attributes and values each
 )
@@ -75,9 +76,6 @@ func appendList(b []byte, list []string) []byte {
 	}
 	return b
 }
-
-// isRecord reports whether b is a record, of any version.
-func isRecord(b []byte) bool { return bytes.HasPrefix(b, []byte(magic[:3])) }
 
 // decode does not keep b.
 func decode(b []byte) (*record, error) {

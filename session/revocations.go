@@ -8,6 +8,7 @@ import (
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/securews/securews/internal/bounded"
+	"github.com/securews/securews/internal/entry"
 	"github.com/securews/securews/internal/nilvalue"
 	"github.com/securews/securews/internal/unixnano"
 	"github.com/securews/securews/middleware"
@@ -68,7 +69,7 @@ func (x *ends) revokeSession(ctx context.Context, v middleware.Revocation) error
 		return err
 	}
 	b, err := x.store.find(ctx, v.SessionHandle)
-	if err != nil || !isRecord(b) { // a key of something else that is kept, such as a mark
+	if err != nil || !entry.IsRecord(b) { // a key of something else that is kept, such as a mark
 		return err
 	}
 	return x.store.delete(ctx, v.SessionHandle) // final if the store is a Swapper

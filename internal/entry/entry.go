@@ -2,6 +2,8 @@
 // such as the marks of a sign-out, from those records.
 package entry
 
+import "bytes"
+
 // Magic begins the value of every entry, before its kind, and the value of no record.
 const Magic = "wsr\x01"
 
@@ -13,6 +15,12 @@ const (
 	KindEnded   = 'T'
 	KindToken   = 'J'
 )
+
+// MagicOfRecords begins the value of every record of a session, of any version.
+const MagicOfRecords = "wss"
+
+// IsRecord reports whether a value of the store is the record of a session. Its key is never used for another.
+func IsRecord(value []byte) bool { return bytes.HasPrefix(value, []byte(MagicOfRecords)) }
 
 // IsEnd reports whether a value of the store is an entry of an end, which must not be lost.
 func IsEnd(value []byte) bool {

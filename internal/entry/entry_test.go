@@ -34,3 +34,15 @@ func TestKinds(t *testing.T) {
 		}
 	}
 }
+
+// A record of any version of package session is one, and nothing else.
+func TestIsRecord(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]bool{
+		"wss\x05record": true, "wss\x01": true, "wss": true, "": false, "ws": false, "wsr\x01Emark": false, "\x01record": false,
+	} {
+		if got := entry.IsRecord([]byte(value)); got != want {
+			t.Errorf("%q: %v, want %v", value, got, want)
+		}
+	}
+}

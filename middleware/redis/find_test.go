@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -101,6 +102,42 @@ func TestRecordAfterADeletion(t *testing.T) {
 			}
 			if got := find(a) + find(b); got != "" {
 				t.Fatalf("after the deletion: %q", got)
+			}
+		}
+	})
+}
+
+// The attack: a node whose Manager does not see that the store compares, because a store in between hides
+// it, writes a session back that another node has ended (ASVS 7.4.1), and is killed before it asks again.
+func TestRecordOfAnEndedSession(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, x *installation) {
+		key, record := strings.Repeat("s", 43), []byte("wss\x05record")
+		a, b := node(t, x.addrs...).Sessions(), node(t, x.addrs...).Sessions()
+		commit := func(store *redis.Sessions) {
+			if err := store.CommitCtx(t.Context(), key, record, time.Now().Add(time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		commit(a)
+		if _, found, err := b.FindCtx(t.Context(), key); !found || err != nil {
+			t.Fatal(found, err)
+		}
+		heard := make(chan middleware.Revocation, 10)
+		defer b.Follow(func(v middleware.Revocation) { heard <- v })()
+		err := errors.Join(a.DeleteCtx(t.Context(), key), a.Announce(t.Context(), middleware.Revocation{SessionHandle: key}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the other node has heard of the end", func() bool {
+			return len(heard) > 0 && (<-heard).SessionHandle == key
+		})
+		for _, store := range []*redis.Sessions{a, b, a} {
+			commit(store)
+			for _, reads := range []*redis.Sessions{a, b} {
+				if _, found, err := reads.FindCtx(t.Context(), key); found || err != nil {
+					t.Errorf("found: %v, %v", found, err)
+				}
 			}
 		}
 	})

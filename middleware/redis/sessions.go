@@ -54,6 +54,9 @@ func (x *Sessions) CommitCtx(ctx context.Context, key string, b []byte, expires 
 		return x.shared().ends.put(ctx, x.key(key), b, ttl)
 	}
 	if known, ok := x.shared().ends.remembered.holds(x.key(key), time.Now()); ok && known.value == nil {
+		if entry.IsRecord(b) { // of a write that was under way at the logout
+			return nil
+		}
 		return x.shared().ends.undelete(ctx, x.key(key), b, ttl)
 	}
 	if err := x.shared().client.Do(ctx, "SET", x.key(key), b, "PX", milliseconds(ttl)).Err(); err != nil {

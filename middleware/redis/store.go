@@ -23,7 +23,7 @@ func (l *endLog) remove(ctx context.Context, key string) error {
 	return l.storeAndAppend(ctx, end{key: key, expires: time.Now().Add(deletedFor)}, "DEL", key)
 }
 
-// undelete stores a record under a key that was deleted, which package session never does, and appends an
+// undelete stores a record of something else than package session under a key that was deleted, and appends an
 // end of the key that has expired already, so that the nodes no longer hold it for deleted.
 func (l *endLog) undelete(ctx context.Context, key string, b []byte, ttl time.Duration) error {
 	return l.storeAndAppend(ctx, end{key: key, expires: time.Unix(0, 0)}, "SET", key, b, "PX", milliseconds(ttl))
