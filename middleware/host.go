@@ -144,6 +144,7 @@ func (p *HostPolicy) find(r *http.Request) (wild string, err error) {
 	return "", p.refuse(r, host, err)
 }
 
+// whyNot returns the reason for which an endpoint that the policy does not have is refused.
 func (p *HostPolicy) whyNot(e endpoint) error {
 	for _, port := range p.ports {
 		e.port = port

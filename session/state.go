@@ -43,7 +43,7 @@ type state struct {
 	busy    bool      // a Login or Logout is under way: it alone sets handle and rec
 	token   string    // to be sent
 	moved   string    // the secret of the request, if it came under the previous name
-	cleared bool      // by Logout: the browser is told to clear what it has
+	cleared bool      // by Logout: the browser is told to clear its data
 }
 
 // outdated says that the answer of load counts no more: this request has ended sessions.

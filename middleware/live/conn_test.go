@@ -149,13 +149,7 @@ func TestClientGetsTheCloseFrameWhateverTheHandlerDoes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, Config{}, func(t *testing.T, w *world) {
 				var cause error
-				h := w.front(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-					rw.WriteHeader(http.StatusSwitchingProtocols)
-					conn, _, err := rw.(http.Hijacker).Hijack()
-					if err != nil {
-						t.Error(err)
-						return
-					}
+				h := w.front(hijacking(t, func(conn net.Conn, r *http.Request) {
 					handler(conn, r)
 					<-r.Context().Done()
 					cause = context.Cause(r.Context())
@@ -182,9 +176,7 @@ func TestClientGetsTheCloseFrameWhateverTheHandlerDoes(t *testing.T) {
 // A peer that answers the close frame does not wait for the grace.
 func TestAnsweredCloseEndsAtOnce(t *testing.T) {
 	inBubble(t, Config{}, func(t *testing.T, w *world) {
-		h := w.front(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
-			rw.WriteHeader(http.StatusSwitchingProtocols)
-			conn, _, _ := rw.(http.Hijacker).Hijack()
+		h := w.front(hijacking(t, func(conn net.Conn, _ *http.Request) {
 			_, _ = io.Copy(io.Discard, conn)
 		}))
 		client, _ := w.dial(h, "session")

@@ -83,19 +83,13 @@ func TestStuckWriterIsCutInFakeTime(t *testing.T) {
 func TestStuckWriterCompletesItsFrameWithinTheGrace(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Config{Timeouts: Timeouts{Grace: patience}})
-	h := w.front(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		rw.WriteHeader(http.StatusSwitchingProtocols)
-		conn, _, err := rw.(http.Hijacker).Hijack()
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		for err == nil {
-			if _, err = conn.Write(buildFrame(0x82, make([]byte, 5000), false)); r.Context().Err() != nil {
-				break
+	h := w.front(hijacking(t, func(conn net.Conn, r *http.Request) {
+		defer conn.Close()
+		for r.Context().Err() == nil {
+			if _, err := conn.Write(buildFrame(0x82, make([]byte, 5000), false)); err != nil {
+				return
 			}
 		}
-		_ = conn.Close()
 	}))
 	client, returned := w.dial(h, "session")
 	defer client.Close()

@@ -68,6 +68,13 @@ func (x *installation) await() {
 	})
 }
 
+func (x *installation) allow(rule string) {
+	x.t.Helper()
+	for _, s := range x.servers {
+		s.allow(rule)
+	}
+}
+
 func (x *installation) kill() {
 	for _, s := range x.servers {
 		s.Kill()

@@ -14,7 +14,7 @@ import (
 type Config struct {
 	_ [0]func()
 
-	// Options say where the server is, as for goredis.NewUniversalClient: a single server, one
+	// Options have the address of the server, as for goredis.NewUniversalClient: a single server, one
 	// behind Sentinel (MasterName), or a Cluster (several Addrs, or IsClusterMode). Commands are
 	// never retried, and end with their context, whatever MaxRetries and ContextTimeoutEnabled say:
 	// the second attempt of a comparison would compare with the bytes of the first. A connection is
@@ -34,7 +34,7 @@ type Config struct {
 const (
 	defaultPrefix   = "securews:"
 	defaultLifetime = 5 * time.Minute
-	lifetimeJitter  = 10 // part of it by which it differs, so that not all connections end at once
+	lifetimeJitter  = defaultLifetime / 10 // so that not all connections end at once
 )
 
 // compile fills in the defaults and reports everything that is wrong.
@@ -47,7 +47,7 @@ func (cfg Config) compile() (Config, error) {
 		own := *cfg.Options
 		own.MaxRetries, own.ContextTimeoutEnabled = -1, true
 		if own.ConnMaxLifetime <= 0 {
-			own.ConnMaxLifetime, own.ConnMaxLifetimeJitter = defaultLifetime, defaultLifetime/lifetimeJitter
+			own.ConnMaxLifetime, own.ConnMaxLifetimeJitter = defaultLifetime, lifetimeJitter
 		}
 		cfg.Options = &own
 	}

@@ -2,7 +2,6 @@ package redis_test
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -179,11 +178,7 @@ type besideAStaleReplica struct {
 func startBesideAStaleReplica(t *testing.T, set settings) besideAStaleReplica {
 	t.Helper()
 	master := startServer(t)
-	host, port, err := net.SplitHostPort(master.Addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	replica := startServer(t, "--replicaof", host+" "+port)
+	replica := startReplica(t, master)
 	stale := raw(t, replica.Addr)
 	between := startProxy(t, master.Addr)
 	set.Keys, set.Addrs = testissuer.New(t).KeySet(), []string{master.Addr}

@@ -36,19 +36,11 @@ func TestSecondAttemptIsRemembered(t *testing.T) {
 					t.Fatal(err)
 				}
 				eventually(t, "the node hears", func() bool { return shared.Ready(t.Context()) == nil })
-				allow := func(rule string) {
-					t.Helper()
-					for _, addr := range x.addrs {
-						if err := raw(t, addr).Do(t.Context(), "ACL", "SETUSER", "default", rule).Err(); err != nil {
-							t.Fatal(err)
-						}
-					}
-				}
-				allow("-xadd")
+				x.allow("-xadd")
 				if err := list.Revoke(t.Context(), tt.v); err == nil {
 					t.Fatal("Revoke succeeds without the log")
 				}
-				allow("+xadd")
+				x.allow("+xadd")
 				eventually(t, "the second attempt succeeds", func() bool { return list.Revoke(t.Context(), tt.v) == nil })
 				x.restart()
 				eventually(t, "it is revoked still", func() bool {

@@ -38,11 +38,7 @@ func startSentinel(t testing.TB, master *server) *server {
 func TestFailover(t *testing.T) {
 	t.Parallel()
 	master := startServer(t)
-	host, port, err := net.SplitHostPort(master.Addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	replica := startServer(t, "--replicaof", host+" "+port)
+	replica := startReplica(t, master)
 	sentinel := startSentinel(t, master)
 	client := raw(t, sentinel.Addr)
 	eventually(t, "the sentinel knows the replica", func() bool {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"strings"
 	"sync"
@@ -45,6 +46,16 @@ func startServer(t testing.TB, args ...string) *server {
 	return started(t, s, err)
 }
 
+// startReplica starts one that follows the master.
+func startReplica(t testing.TB, master *server) *server {
+	t.Helper()
+	host, port, err := net.SplitHostPort(master.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return startServer(t, "--replicaof", host+" "+port)
+}
+
 func started(t testing.TB, s *redisserver.Server, err error) *server {
 	t.Helper()
 	if err != nil {
@@ -65,6 +76,14 @@ func (s *server) start() {
 func (s *server) restart() {
 	s.t.Helper()
 	if err := s.Restart(s.t.Context()); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// allow sets a rule for the commands of its users, such as "-xadd".
+func (s *server) allow(rule string) {
+	s.t.Helper()
+	if err := raw(s.t, s.Addr).Do(s.t.Context(), "ACL", "SETUSER", "default", rule).Err(); err != nil {
 		s.t.Fatal(err)
 	}
 }

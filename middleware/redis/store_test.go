@@ -105,17 +105,11 @@ func TestRepairThatFailsIsTriedAgain(t *testing.T) {
 		}
 	}
 	client := raw(t, s.Addr)
-	allow := func(rule string) {
-		t.Helper()
-		if err := client.Do(t.Context(), "ACL", "SETUSER", "default", rule).Err(); err != nil {
-			t.Fatal(err)
-		}
-	}
 	refused := func() bool {
 		log, err := client.Do(t.Context(), "ACL", "LOG").Slice() // of refused commands
 		return err == nil && len(log) > 0
 	}
-	allow("-eval")
+	s.allow("-eval")
 	if err := client.Set(t.Context(), "securews:session:"+key, marked(1), time.Hour).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -124,6 +118,6 @@ func TestRepairThatFailsIsTriedAgain(t *testing.T) {
 			t.Fatal("the node does not try to store the end again")
 		}
 	}
-	allow("+eval")
+	s.allow("+eval")
 	findsAgain(t, store, key, marked(2))
 }
