@@ -75,6 +75,13 @@ export function dial(cfg: Settings, protocols: string[], events: LinkEvents): Li
   let local: { code: number; reason: string } | undefined; // set if this side ended it
   let timer = setTimeout(() => stage === Stage.Dialling && timedOut(), cfg.times.connect);
 
+  /** transmit sends nothing on a socket that is ending: the browser would only write an error to the console. */
+  const transmit = (frame: string | Uint8Array<ArrayBuffer>): void => {
+    if (socket.readyState === 1) {
+      socket.send(frame);
+    }
+  };
+
   const within = (late: () => void): void => {
     clearTimeout(timer);
     timer = setTimeout(late, cfg.times.close);
@@ -84,7 +91,7 @@ export function dial(cfg: Settings, protocols: string[], events: LinkEvents): Li
     if (stage === Stage.Ended) {
       return;
     }
-    socket.onopen = socket.onmessage = null; // onclose stays: see drained
+    socket.onmessage = null; // onopen does nothing any more, and onclose stays: see drained
     clearTimeout(timer);
     stage = Stage.Ended;
     events.ended({ ...(local ?? theirs!), opened, cut, answered: theirs?.code === sentCode });
@@ -154,11 +161,15 @@ export function dial(cfg: Settings, protocols: string[], events: LinkEvents): Li
         link.unconfirmed.push(copy);
         link.sending?.();
       }
-      (sealed ?? socket).send(copy);
+      if (sealed) {
+        sealed.send(copy);
+      } else {
+        transmit(copy);
+      }
     },
 
     ping() {
-      socket.send(pulse);
+      transmit(pulse);
     },
 
     foreign() {
@@ -209,7 +220,7 @@ export function dial(cfg: Settings, protocols: string[], events: LinkEvents): Li
       url,
       protocol,
       deliver,
-      send: (frame) => socket.send(frame),
+      send: transmit,
       ready: open,
       fail: () => {
         end(closePolicy, "decrypt");

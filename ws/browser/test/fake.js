@@ -1,9 +1,13 @@
 // A WebSocket and a clock that are controlled by the test.
 
+import assert from "node:assert/strict";
+import { afterEach } from "node:test";
+
 export class FakeSocket {
   static all = [];
   static inFlight = 0;
   static most = 0;
+  static late = []; // what was sent on a socket that was ending: browsers write an error to the console
 
   readyState = 0;
   bufferedAmount = 0;
@@ -72,7 +76,7 @@ export class FakeSocket {
 
   send(data) {
     if (this.readyState === 0) throw new Error("InvalidStateError");
-    this.sent.push(data);
+    (this.readyState === 1 ? this.sent : FakeSocket.late).push(data);
   }
 
   close(code, reason) {
@@ -84,6 +88,8 @@ export class FakeSocket {
     if (this.answersClose) queueMicrotask(() => this.end(dialling ? 1006 : code, reason));
   }
 }
+
+afterEach(() => assert.deepEqual(FakeSocket.late.splice(0), [], "sent on a socket that was ending"));
 
 // settle runs pending promises without advancing the timers.
 export async function settle() {

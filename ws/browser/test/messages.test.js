@@ -175,6 +175,21 @@ test("send() between the end of a connection and the news of it waits for the ne
   await client.close();
 });
 
+test("no ping is sent after the server's close frame", async (t) => {
+  const pass = fakeTime(t);
+  for (const [due, send] of [[250, (client) => client.send("waits for a confirmation")], [25_000, () => {}]]) {
+    const client = open();
+    await settle();
+    FakeSocket.last.serve();
+    send(client);
+    FakeSocket.last.readyState = 2; // the event follows when the server has closed
+    await pass(due);
+    assert.ok(!FakeSocket.last.frames.includes("ping"));
+    FakeSocket.last.end(3000, "revoked");
+    await client.closed;
+  }
+});
+
 test("what is sent inside hello() follows it, on a renewal, too", async (t) => {
   const pass = fakeTime(t);
   const client = open({

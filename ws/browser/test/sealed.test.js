@@ -250,6 +250,17 @@ test("after the server's close record nothing is sent: it waits for the next con
   assert.deepEqual(await next.read(), [0x10, "later"]);
 });
 
+test("no record and no hello is sent after the server's close frame", async (t) => {
+  const shaken = await open(t);
+  shaken.client.send("is being sealed");
+  const dialled = await dial(t);
+  const hello = dialled.peer.shake();
+  for (const { peer } of [shaken, dialled]) peer.socket.readyState = 2;
+  await new Promise((resolve) => setTimeout(resolve, 50)); // for WebCrypto
+  for (const { peer } of [shaken, dialled]) peer.socket.end(3000, "revoked");
+  await assert.rejects(hello, /ended without another frame/);
+});
+
 test("what waits to be sealed counts: no more than queue.bytes is taken", async (t) => {
   const { client, seen, peer } = await open(t, {}, { outgoing: 256 << 10 });
   const message = new Uint8Array(256 << 10);
