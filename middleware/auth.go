@@ -140,6 +140,16 @@ func (a *Auth) Ambient() bool {
 	return a != nil && slices.ContainsFunc(a.list, func(m calledAuthenticator) bool { return m.ambient })
 }
 
+// Owns reports whether p may be a principal of one of the authenticators: see [Owner].
+func (a *Auth) Owns(p Principal) bool {
+	return a != nil && slices.ContainsFunc(a.list, func(m calledAuthenticator) bool { return owns(m.Authenticator, p) })
+}
+
+func owns(x Authenticator, p Principal) bool {
+	o, ok := x.(Owner)
+	return !ok || o.Owns(p)
+}
+
 // Authenticate returns the request's principal. A principal that this same Auth already
 // vouched for in an outer layer is returned unchanged; one that another Auth vouched for
 // does not count. Two credentials are refused, even if one of them is invalid: which of

@@ -98,6 +98,14 @@ type Exclusive interface {
 	Exclusive() string
 }
 
+// Owner is an [Authenticator] that can tell its own principals from those of others. A ticket whose
+// principal is not of any authenticator of ticket.Config.Auth is refused, since nothing would end
+// its connection; an authenticator that is not an Owner may have any principal.
+type Owner interface {
+	// Owns reports whether an Alive of this kind answers about p. It returns at once.
+	Owns(p Principal) bool
+}
+
 // Anonymous admits requests without any credential, as a principal whose Method is
 // "anonymous" and whose Subject is empty. Limits per principal do not apply to it.
 func Anonymous() Authenticator { return anonymous{} }

@@ -38,6 +38,17 @@ func TestChainOfNothingIsTheHandler(t *testing.T) {
 	}
 }
 
+func TestChainNamesTheLayerThatIsNil(t *testing.T) {
+	t.Parallel()
+	layer := func(next http.Handler) http.Handler { return next }
+	defer func() {
+		if got := fmt.Sprint(recover()); got != "middleware: Chain: layer 2 of 3 is nil" {
+			t.Error(got)
+		}
+	}()
+	middleware.Chain(http.NewServeMux(), layer, nil, layer)
+}
+
 // Every layer is what routers take, without a conversion.
 func ExampleChain() {
 	auth, err := middleware.NewAuth(middleware.Anonymous())

@@ -48,6 +48,8 @@ func (a *revocable) Follow(fn func(Revocation)) (stop func()) {
 	return a.listed.Follow(fn)
 }
 
+func (a *revocable) Owns(p Principal) bool { return owns(a.Authenticator, p) }
+
 func (a *revocable) Challenge() string {
 	if c, ok := a.Authenticator.(Challenger); ok {
 		return c.Challenge()

@@ -69,6 +69,10 @@ func (m *Manager) ask(ctx context.Context, handle string, check func(*record) er
 	return refused(err)
 }
 
+// Owns implements middleware.Owner: p is of a session of this Manager, or of another with the same
+// Config.Issuer.
+func (m *Manager) Owns(p middleware.Principal) bool { return !m.zero() && m.ours(p) }
+
 // ours reports whether p was issued for a session of this Manager. A token that names a
 // session is not: the authenticator of the token asks for it.
 func (m *Manager) ours(p middleware.Principal) bool {

@@ -215,3 +215,28 @@ func (d *deafRevocations) Revoked(ctx context.Context, p middleware.Principal) (
 	}
 	return d.Revocations.Revoked(ctx, p)
 }
+
+func TestOwns(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, session.Config{Issuer: "one"})
+	for name, tt := range map[string]struct {
+		m    *session.Manager
+		p    middleware.Principal
+		want bool
+	}{
+		"a session":                    {m, middleware.Principal{Issuer: "one", SessionHandle: "s"}, true},
+		"one of another Issuer":        {m, middleware.Principal{Issuer: "two", SessionHandle: "s"}, false},
+		"a token that names a session": {m, middleware.Principal{Issuer: "one", SessionHandle: "s", TokenHandle: "t"}, false},
+		"no session":                   {m, middleware.Principal{Issuer: "one"}, false},
+		"a session, by the zero value": {&session.Manager{}, middleware.Principal{SessionHandle: "s"}, false},
+		"a session, by a nil pointer":  {nil, middleware.Principal{SessionHandle: "s"}, false},
+		"a session of the default": {
+			newManager(t, session.Config{}),
+			middleware.Principal{Issuer: "session", SessionHandle: "s"}, true,
+		},
+	} {
+		if got := tt.m.Owns(tt.p); got != tt.want {
+			t.Errorf("%s: %v, want %v", name, got, tt.want)
+		}
+	}
+}

@@ -26,6 +26,11 @@ func (a *Authenticator) Alive(ctx context.Context, p middleware.Principal) error
 	return a.recheck(ctx, p)
 }
 
+// Owns implements middleware.Owner: p is of a token of this issuer.
+func (a *Authenticator) Owns(p middleware.Principal) bool {
+	return !a.zero() && p.TokenHandle != "" && a.rules.issuer.owns(p.Issuer)
+}
+
 // recheck is apart from Alive, so that p is not allocated for principals of other kinds.
 func (a *Authenticator) recheck(ctx context.Context, p middleware.Principal) error {
 	var err error

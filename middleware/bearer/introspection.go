@@ -174,6 +174,11 @@ func (i *Introspector) Alive(ctx context.Context, p middleware.Principal) error 
 	return nil
 }
 
+// Owns implements middleware.Owner: p is of an opaque token of this issuer.
+func (i *Introspector) Owns(p middleware.Principal) bool {
+	return !i.zero() && p.SealedToken != "" && p.Issuer == i.rules.issuer.name
+}
+
 // recheck is apart from Alive, so that p is not allocated for principals of other kinds.
 func (i *Introspector) recheck(ctx context.Context, p middleware.Principal) error {
 	if err := i.liveness.check(ctx, &p); err != nil {

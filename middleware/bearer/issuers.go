@@ -31,6 +31,7 @@ type Issuer interface {
 	middleware.Challenger
 	middleware.Stripper
 	middleware.Asker
+	middleware.Owner
 
 	admit(r *http.Request, token string) (middleware.Principal, error)
 	rulesOrNil() *rules // nil for a nil or zero one
@@ -164,6 +165,11 @@ func (s *Issuers) Alive(ctx context.Context, p middleware.Principal) error {
 		}
 	}
 	return nil
+}
+
+// Owns implements middleware.Owner: p is of a token of one of them.
+func (s *Issuers) Owns(p middleware.Principal) bool {
+	return slices.ContainsFunc(s.all(), func(x Issuer) bool { return x.Owns(p) })
 }
 
 // Follow follows each of them, see [Authenticator.Follow].

@@ -170,3 +170,46 @@ func TestTwoAuthenticatorsInOneAuthAreAnError(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestOwns(t *testing.T) {
+	t.Parallel()
+	jwts := newAuthenticator(t, config())
+	i := newTokenIssuer()
+	opaqueTokens := newIntrospector(t, introspection(i))
+	both, err := bearer.NewIssuers(jwts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	jwt := middleware.Principal{Issuer: issuer, Subject: "alice", TokenHandle: "t"}
+	sealed := middleware.Principal{Issuer: issuer, Subject: "alice", TokenHandle: "t", SealedToken: "s"}
+	session := middleware.Principal{Issuer: issuer, Subject: "alice", SessionHandle: "s"}
+	foreign, foreignSealed := jwt, sealed
+	foreign.Issuer, foreignSealed.Issuer = "https://other.example", "https://other.example"
+	for _, tt := range []struct {
+		name  string
+		owner middleware.Owner
+		yes   []middleware.Principal
+		no    []middleware.Principal
+	}{
+		{name: "an Authenticator", owner: jwts, yes: []middleware.Principal{jwt}, no: []middleware.Principal{foreign, session, {}}},
+		{
+			name: "an Introspector", owner: opaqueTokens,
+			yes: []middleware.Principal{sealed}, no: []middleware.Principal{foreignSealed, jwt, session, {}},
+		},
+		{name: "Issuers", owner: both, yes: []middleware.Principal{jwt}, no: []middleware.Principal{foreign, session, {}}},
+		{name: "the zero Authenticator", owner: &bearer.Authenticator{}, no: []middleware.Principal{jwt}},
+		{name: "the zero Introspector", owner: &bearer.Introspector{}, no: []middleware.Principal{sealed}},
+		{name: "the zero Issuers", owner: &bearer.Issuers{}, no: []middleware.Principal{jwt}},
+	} {
+		for _, p := range tt.yes {
+			if !tt.owner.Owns(p) {
+				t.Errorf("%s does not own %+v", tt.name, p)
+			}
+		}
+		for _, p := range tt.no {
+			if tt.owner.Owns(p) {
+				t.Errorf("%s owns %+v", tt.name, p)
+			}
+		}
+	}
+}

@@ -59,6 +59,8 @@ var (
 	errLate   = errors.New("its lifetime is over")
 	errEnding = errors.New("the credential ends within the second")
 	errEnded  = errors.New("the credential it was issued for has ended")
+	errOwner  = errors.New("no authenticator of Config.Auth has principals of this issuer, so that nothing would end the connection: " +
+		"the nodes of one service have the same authenticators, and the same session.Config.Issuer")
 )
 
 // timeout bounds the wait for the Store, and the one for Config.Auth, in one request.
@@ -73,8 +75,9 @@ const timeout = time.Second
 //   - 400 credential_malformed: one that cannot be read, that has no real subprotocol
 //     beside it, or that is on a request other than a handshake;
 //   - 401 credential_invalid: unknown, consumed or late; issued to another origin, or for
-//     another path; or for a credential that is bound to a client certificate (RFC 8705)
-//     other than that of the connection;
+//     another path; for a credential that is bound to a client certificate (RFC 8705)
+//     other than that of the connection; or for one that no authenticator of Config.Auth
+//     owns ([middleware.Owner]), as if the nodes have different session.Config.Issuer;
 //   - 401 credential_expired, credential_revoked, credential_outdated, 403 forbidden:
 //     Config.Auth refuses the credential that it was issued for;
 //   - 503 unavailable with Retry-After: the store or Config.Auth does not answer. If the
@@ -168,6 +171,8 @@ func (t *Tickets) check(r *http.Request, rec *record, p middleware.Principal) er
 		return refuse(middleware.ReasonCredentialInvalid, err)
 	}
 	switch {
+	case !t.cfg.Auth.Owns(p):
+		return refuse(middleware.ReasonCredentialInvalid, fmt.Errorf("issued for %q: %w", p.Issuer, errOwner))
 	case !now.Before(rec.Expires):
 		return refuse(middleware.ReasonCredentialInvalid, errLate)
 	case !p.Expires.IsZero() && !now.Before(p.Expires):
