@@ -31,6 +31,7 @@ var imports = map[string][]string{
 	"internal/opening":     {},
 	"internal/outqueue":    {},
 	"internal/recent":      {},
+	"internal/recheckby":   {module + "/internal/unixnano"},
 	"internal/poll":        {},
 	"internal/redisserver": {module + "/internal/poll"},
 	"internal/savedheader": {},

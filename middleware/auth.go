@@ -180,15 +180,13 @@ func (a *Auth) vouch(r *http.Request) (*Voucher, error) {
 		return v, nil
 	}
 	v := &Voucher{auth: a, asked: askedSince(r.Context()).Sub(epoch)}
-	if !a.direct {
-		ctx, cancel := bounded.WithTimeout(r.Context(), authTimeout)
-		defer cancel()
-		if ctx != r.Context() {
-			r = r.WithContext(ctx)
-		}
-	}
 	var err error
-	if v.principal, err = a.recognize(r); err != nil {
+	if a.direct {
+		v.principal, err = a.recognize(r)
+	} else {
+		v.principal, err = a.recognizeBounded(r)
+	}
+	if err != nil {
 		return nil, a.WithChallenge(err)
 	}
 	return v, nil

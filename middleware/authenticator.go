@@ -5,9 +5,11 @@ import (
 	"errors"
 	"net/http"
 	"reflect"
+	"time"
 
 	"github.com/securews/securews/internal/bounded"
 	"github.com/securews/securews/internal/nilvalue"
+	"github.com/securews/securews/internal/recheckby"
 )
 
 // ErrNoCredential is the error of an [Authenticator] for a request that carries none of
@@ -48,7 +50,8 @@ type Revocable interface {
 	// Alive reports whether the credential behind p is still good. It returns nil if it
 	// is, or if p is not of a kind that this Authenticator knows; [Unauthorized] if the
 	// credential has ended, [Forbidden] if the principal may not continue.
-	// Any other error means that the answer is not known.
+	// Any other error means that the answer is not known. If the credential ends when it is not
+	// used, Alive calls [RecheckBy] with that time.
 	Alive(ctx context.Context, p Principal) error
 
 	// Follow calls fn with every later revocation that this process learns of, until
@@ -57,6 +60,13 @@ type Revocable interface {
 	// at once, without input or output.
 	Follow(fn func(Revocation)) (stop func())
 }
+
+// RecheckBy says, in an Alive or Authenticate and with the context of that call, that the credential
+// may end at t without a revocation. Its connections and streams ask Alive again by then, which must
+// refuse if it has ended; they ask at the earliest half a second later, and less and less often about a
+// time that has passed. The earliest time of a call counts, and the zero time is none. Without it
+// they ask at the intervals of live.Timeouts.Recheck.
+func RecheckBy(ctx context.Context, t time.Time) { recheckby.Report(ctx, t) }
 
 // Asker is an [Authenticator] that asks others about its principals by itself, as a ticket
 // asks the Auth of the request that it was issued in. An [Auth] does not ask those a second time.

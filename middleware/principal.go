@@ -10,6 +10,9 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/securews/securews/internal/contextkey"
+	"github.com/securews/securews/internal/recheckby"
 )
 
 // Principal is the identity that a request was authenticated as, and the credential that
@@ -70,6 +73,22 @@ type Principal struct {
 	// Expires is when the credential ends, leeway included; zero: it has no end of its
 	// own.
 	Expires time.Time
+
+	// recheckBy is the time of RecheckBy in Unix nanoseconds; 0: none. It is one word, since a
+	// connection keeps its principal.
+	recheckBy int64
+}
+
+// RecheckBy returns the time that the function [RecheckBy] was called with when the credential was
+// accepted; the zero time: it was not.
+func (p *Principal) RecheckBy() time.Time { return recheckby.Time(p.recheckBy) }
+
+// SetRecheckBy has RecheckBy return t. It is for the packages of this module, which pass
+// contextkey.Key().
+func (p *Principal) SetRecheckBy(key contextkey.Ours, t time.Time) {
+	if key.Valid() {
+		p.recheckBy = recheckby.Nanoseconds(t)
+	}
 }
 
 // Binding is the key that a credential is bound to. A client that has the credential but

@@ -10,8 +10,10 @@ import (
 	"time"
 
 	"github.com/securews/securews/internal/bounded"
+	"github.com/securews/securews/internal/contextkey"
 	"github.com/securews/securews/internal/method"
 	"github.com/securews/securews/internal/opening"
+	"github.com/securews/securews/internal/recheckby"
 )
 
 // authTimeout bounds what authenticators that do not bound themselves cost a request, in all.
@@ -67,6 +69,18 @@ func (a *Auth) recognize(r *http.Request) (Principal, error) {
 		return Principal{}, &Refusal{Status: http.StatusForbidden, Reason: ReasonOriginMissing, Err: errAmbient}
 	}
 	return principal, alive(r.Context(), a.list[found].others, principal)
+}
+
+// recognizeBounded is recognize within authTimeout. An authenticator that asks others whether its
+// credential is alive need not know when they are to be asked again.
+func (a *Auth) recognizeBounded(r *http.Request) (Principal, error) {
+	ctx, cancel := bounded.WithTimeout(r.Context(), authTimeout)
+	defer cancel()
+	asking := recheckby.Collect(ctx)
+	p, err := a.recognize(r.WithContext(asking))
+	recheckby.Report(asking, p.RecheckBy())
+	p.SetRecheckBy(contextkey.Key(), asking.Earliest())
+	return p, err
 }
 
 // noCredentialFor names the authenticators: the one that the client has a credential for may be

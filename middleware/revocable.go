@@ -1,9 +1,11 @@
 package middleware
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 
 	"github.com/securews/securews/internal/bounded"
@@ -86,6 +88,16 @@ func (a *Auth) compile() error {
 			}
 		}
 	}
+	// Those that bound themselves come first: another that never answers takes the time that is left.
+	slices.SortStableFunc(a.revocables, func(x, y calledRevocable) int {
+		switch {
+		case x.calls.Direct() == y.calls.Direct():
+			return 0
+		case x.calls.Direct():
+			return -1
+		}
+		return 1
+	})
 	a.nothing = noCredentialFor(a)
 	return errors.Join(errs...)
 }
@@ -114,14 +126,24 @@ type calledRevocable struct {
 	calls bounded.Caller
 }
 
-// alive asks each of list; the first error is returned: a Refusal, or a contained panic.
-func alive(ctx context.Context, list []calledRevocable, p Principal) error {
+// alive asks each of list, until one says that the credential has ended. Otherwise the first error
+// is returned: one that does not answer hides no end that another knows. An error is a Refusal, or
+// a contained panic.
+func alive(ctx context.Context, list []calledRevocable, p Principal) (unknown error) {
 	for i := range list {
-		if err := list[i].alive(ctx, p); err != nil {
+		err := list[i].alive(ctx, p)
+		if saysEnded(err) {
 			return err
 		}
+		unknown = cmp.Or(unknown, err)
 	}
-	return nil
+	return unknown
+}
+
+// saysEnded reports whether err is the answer that a credential has ended.
+func saysEnded(err error) bool {
+	f, ok := errors.AsType[*Refusal](err)
+	return ok && f != nil && (f.Status == http.StatusUnauthorized || f.Status == http.StatusForbidden)
 }
 
 func (x *calledRevocable) alive(ctx context.Context, p Principal) (err error) {
@@ -155,7 +177,8 @@ func (x *calledRevocable) askBounded(ctx context.Context, p Principal) error {
 }
 
 // Alive asks every [Revocable] of this Auth, those that its authenticators ask included,
-// whether the credential behind p is still good. It takes at most 2 s for those that do not
+// whether the credential behind p is still good, until one says that it has ended. If one does not
+// answer and none says so, the answer is not known. It takes at most 2 s for those that do not
 // bound themselves. A nil Auth has none, and returns nil.
 func (a *Auth) Alive(ctx context.Context, p Principal) error {
 	if a == nil {

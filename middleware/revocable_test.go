@@ -298,3 +298,84 @@ func TestNewAuthTakesRevocablesThatAskEachOther(t *testing.T) {
 	a.others = []middleware.Revocable{b}
 	mustAuth(t, a)
 }
+
+// Attack: a source of revocations that is down, or made to be, keeps a connection open that another
+// source knows to have ended. No answer of one hides the answer of another, in whatever order they
+// were given.
+func TestNoAnswerHidesNoEnd(t *testing.T) {
+	t.Parallel()
+	answers := map[string]func(context.Context) error{
+		"good": nil,
+		"ended": func(context.Context) error {
+			return middleware.Unauthorized(middleware.ReasonCredentialExpired, errors.New("x"))
+		},
+		"barred": func(context.Context) error { return middleware.Forbidden(errors.New("x")) },
+		"down":   func(context.Context) error { return errors.New("down") },
+		"panics": func(context.Context) error { panic("down") },
+		"deaf":   func(ctx context.Context) error { <-ctx.Done(); time.Sleep(time.Minute); return nil },
+	}
+	revoked := middleware.NewRevocations() // an authenticator with it bounds itself
+	p := middleware.Principal{Issuer: "test", Subject: "ann", TokenHandle: "t"}
+	if err := revoked.Revoke(t.Context(), middleware.Revocation{TokenHandle: "t"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		say    []string
+		listed bool // the first one has the list in which the credential is revoked
+		want   string
+	}{
+		{say: []string{"good", "good"}, want: "alive"},
+		{say: []string{"down", "ended"}, want: "credential_expired"},
+		{say: []string{"ended", "down"}, want: "credential_expired"},
+		{say: []string{"panics", "ended"}, want: "credential_expired"},
+		{say: []string{"down", "good", "barred"}, want: "forbidden"},
+		{say: []string{"down", "good"}, want: "unavailable"},
+		{say: []string{"down"}, listed: true, want: "credential_revoked"},
+		{say: []string{"deaf"}, listed: true, want: "credential_revoked"},
+		{say: []string{"good", "deaf"}, listed: true, want: "credential_revoked"},
+		{say: []string{"good", "deaf"}, want: "unavailable"},
+	} {
+		t.Run(strings.Join(tt.say, ", "), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var list []middleware.Authenticator
+				for i, say := range tt.say {
+					x := newCounting(string(rune('A' + i)))
+					x.alive = answers[say]
+					list = append(list, x)
+				}
+				if tt.listed {
+					list[0] = middleware.WithRevocations(list[0], revoked)
+				}
+				got := "alive"
+				err := mustAuth(t, list...).Alive(t.Context(), p)
+				if f, ok := errors.AsType[*middleware.Refusal](err); ok {
+					got = string(f.Reason)
+				} else if err != nil {
+					got = err.Error()
+				}
+				if got != tt.want {
+					t.Errorf("%s, %v; want %s", got, err, tt.want)
+				}
+				time.Sleep(2 * time.Minute) // the deaf one returns
+			})
+		})
+	}
+	// The same for those that are asked without an Auth.
+	x := newCounting("X")
+	x.alive = answers["down"]
+	if err := middleware.WithRevocations(x, revoked).Alive(t.Context(), p); err == nil || !strings.Contains(err.Error(), "revoked") {
+		t.Errorf("without an Auth: %v", err)
+	}
+	x.alive = answers["ended"]
+	down := &downRevocations{}
+	if err := middleware.WithRevocations(x, down).Alive(t.Context(), p); err == nil || !strings.Contains(err.Error(), "expired") {
+		t.Errorf("without an Auth, with a list that is down: %v", err)
+	}
+}
+
+// downRevocations do not answer.
+type downRevocations struct{ middleware.Revocations }
+
+func (*downRevocations) Revoked(context.Context, middleware.Principal) (bool, error) {
+	return false, errors.New("down")
+}

@@ -33,12 +33,15 @@ func (a *revocable) Authenticate(r *http.Request) (Principal, error) {
 
 // Alive asks the Authenticator too, if that is Revocable itself.
 func (a *revocable) Alive(ctx context.Context, p Principal) error {
-	if inner, ok := a.Authenticator.(Revocable); ok {
-		if err := inner.Alive(ctx, p); err != nil {
-			return err
-		}
+	listed := a.listed.Alive(ctx, p)
+	inner, ok := a.Authenticator.(Revocable)
+	if !ok || saysEnded(listed) {
+		return listed
 	}
-	return a.listed.Alive(ctx, p)
+	if err := inner.Alive(ctx, p); listed == nil || saysEnded(err) {
+		return err
+	}
+	return listed
 }
 
 func (a *revocable) Follow(fn func(Revocation)) (stop func()) {

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"time"
 
 	"github.com/securews/securews/internal/bounded"
 	"github.com/securews/securews/middleware"
@@ -60,10 +61,12 @@ func (m *Manager) ask(ctx context.Context, handle string, check func(*record) er
 	ctx, cancel := m.bounded(ctx)
 	defer cancel()
 	if m.connectionsExtend {
+		middleware.RecheckBy(ctx, m.halfway(time.Now()))
 		return refused(m.rewrite(ctx, handle, check))
 	}
 	now, err := m.read(ctx, handle)
 	if err == nil {
+		middleware.RecheckBy(ctx, m.recheckBy(now.rec))
 		err = check(now.rec)
 	}
 	return refused(err)

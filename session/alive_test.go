@@ -232,11 +232,63 @@ func TestOwns(t *testing.T) {
 		"a session, by a nil pointer":  {nil, middleware.Principal{SessionHandle: "s"}, false},
 		"a session of the default": {
 			newManager(t, session.Config{}),
-			middleware.Principal{Issuer: "session", SessionHandle: "s"}, true,
+			middleware.Principal{Issuer: "session", SessionHandle: "s"},
+			true,
 		},
 	} {
 		if got := tt.m.Owns(tt.p); got != tt.want {
 			t.Errorf("%s: %v, want %v", name, got, tt.want)
 		}
+	}
+}
+
+// Attack: if one of the two is down, or made to be, a connection goes on whose end the other knows. No
+// answer of one hides an end that the other knows.
+func TestNoAnswerHidesNoEndOfASession(t *testing.T) {
+	for name, tt := range map[string]struct {
+		idle, revoked, storeDown, listDown bool
+		want                               string
+		ended                              bool // by Revocations, which knows no other words
+	}{
+		"nothing has ended":              {want: "alive"},
+		"idle, the revocations down":     {idle: true, listDown: true, want: "credential_expired", ended: true},
+		"revoked, the store down":        {revoked: true, storeDown: true, want: "credential_revoked", ended: true},
+		"the revocations down":           {listDown: true, want: "unavailable"},
+		"the store down":                 {storeDown: true, want: "unavailable"},
+		"idle, the store down":           {idle: true, storeDown: true, want: "unavailable"},
+		"both down":                      {idle: true, storeDown: true, listDown: true, want: "unavailable"},
+		"idle and revoked, neither down": {idle: true, revoked: true, want: "credential_revoked", ended: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store, list := newShakyStore(), &downRevocations{Revocations: middleware.NewRevocations()}
+				m := newManager(t, session.Config{Store: store, Revocations: list})
+				b := newBrowser(t, app(t, m))
+				b.get("/login?u=alice")
+				p := b.mustPrincipal(m)
+				if tt.idle {
+					time.Sleep(31 * time.Minute)
+				}
+				if tt.revoked { // by another node, so that the store does not know it
+					if err := list.Revocations.Revoke(t.Context(), middleware.Revocation{SessionHandle: p.SessionHandle}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if tt.storeDown {
+					store.down()
+				}
+				if tt.listDown {
+					list.revoked = errDown
+				}
+				reason := "alive"
+				if f, ok := errors.AsType[*middleware.Refusal](m.Alive(t.Context(), p)); ok {
+					reason = string(f.Reason)
+				}
+				ended, err := m.Revocations().Revoked(t.Context(), p)
+				if reason != tt.want || ended != tt.ended || (err == nil) != (ended || tt.want == "alive") {
+					t.Errorf("Alive says %s, want %s; Revoked %v, %v, want %v", reason, tt.want, ended, err, tt.ended)
+				}
+			})
+		})
 	}
 }

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"time"
@@ -42,11 +43,11 @@ func (m *Manager) Authenticate(r *http.Request) (middleware.Principal, error) {
 	case rec.subject == "":
 		return middleware.Principal{}, middleware.ErrNoCredential
 	case fresh:
-		return m.principal(handle, rec), nil
+		return m.admit(r.Context(), handle, rec)
 	case !m.live(rec, time.Now()):
 		return middleware.Principal{}, errNoLive
 	case !st.own().IsZero():
-		return m.principal(handle, rec), nil
+		return m.admit(r.Context(), handle, rec)
 	}
 	ctx, cancel := m.bounded(r.Context())
 	defer cancel()
@@ -57,7 +58,14 @@ func (m *Manager) Authenticate(r *http.Request) (middleware.Principal, error) {
 	case err != nil:
 		return middleware.Principal{}, refused(err)
 	}
-	return m.principal(handle, now.rec), nil
+	return m.admit(r.Context(), handle, now.rec)
+}
+
+// admit returns the principal, and tells an Authenticator around this one when to ask again.
+func (m *Manager) admit(ctx context.Context, handle string, rec *record) (middleware.Principal, error) {
+	p := m.principal(handle, rec)
+	middleware.RecheckBy(ctx, p.RecheckBy())
+	return p, nil
 }
 
 // loadedFor is how long the answer that a request was loaded with counts for it.

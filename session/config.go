@@ -29,14 +29,13 @@ type Config struct {
 	StoreTimeout time.Duration
 
 	// Idle ends a session without requests. Default 30 min, or Absolute if that is
-	// shorter; at least 1 s.
+	// shorter; at least 1 s. Managers with one store and one Issuer have the same.
 	Idle time.Duration
 
 	// ConnectionsExtendIdle says that an open connection counts as use of the session:
 	// each [Manager.Alive] and [Manager.SessionAlive] extends an idle time-out that is
-	// due, up to the absolute end. Open connections ask at each recheck, so the recheck
-	// interval must be well below Idle. If false, a connection ends with its session,
-	// and its traffic extends nothing.
+	// due, up to the absolute end. Open connections ask at each recheck, and after half of
+	// Idle. If false, a connection ends with its session, and its traffic extends nothing.
 	ConnectionsExtendIdle bool
 
 	// Absolute ends a session even if it is in use. Default 12 h, at most 30 days and

@@ -21,10 +21,10 @@
 // once in a tenth of Idle if that is shorter: a session may end that much early, never
 // late.
 //
-// A connection has the absolute end in its principal, and asks [Manager.Alive] at each
-// recheck. It ends with the session, and its own traffic does not extend the session. With
-// Config.ConnectionsExtendIdle each recheck extends the idle time-out: an open connection
-// then keeps the session alive, up to the absolute end.
+// A connection has the absolute end in its principal, and asks [Manager.Alive] at each recheck and
+// at the idle end ([middleware.RecheckBy]). It ends with the session, and its own traffic does not
+// extend the session. With Config.ConnectionsExtendIdle it asks after half of Idle, and each question
+// extends the idle time-out: an open connection then keeps the session alive, up to the absolute end.
 //
 // # Ending sessions
 //

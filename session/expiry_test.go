@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/securews/securews/internal/recheckby"
 	"github.com/securews/securews/middleware"
 	"github.com/securews/securews/session"
 )
@@ -135,7 +136,7 @@ func TestConnectionsWriteOnceAMinute(t *testing.T) {
 func TestConnectionsAndTheIdleTimeout(t *testing.T) {
 	for name, tt := range map[string]struct {
 		extend   bool
-		ask      func(m *session.Manager, p middleware.Principal) error
+		ask      askFunc
 		wantOpen bool
 	}{
 		"Alive extends nothing":                           {false, aliveByPrincipal, false},
@@ -151,31 +152,90 @@ func TestConnectionsAndTheIdleTimeout(t *testing.T) {
 				p := b.mustPrincipal(m)
 				for range 5 { // a recheck every 5 min, no request
 					time.Sleep(5 * time.Minute)
-					if err := tt.ask(m, p); err != nil {
+					if err := tt.ask(t.Context(), m, p); err != nil {
 						t.Fatal(err)
 					}
 				}
 				time.Sleep(5 * time.Minute)
 				if tt.wantOpen {
-					if err := tt.ask(m, p); err != nil {
+					if err := tt.ask(t.Context(), m, p); err != nil {
 						t.Errorf("after 30 min: %v", err)
 					}
 					b.wants("/me", 200, "alice")
 					return
 				}
-				wantsRefusal(t, "after 30 min", tt.ask(m, p), 401, "credential_expired")
+				wantsRefusal(t, "after 30 min", tt.ask(t.Context(), m, p), 401, "credential_expired")
 				b.wants("/me", 401, "no_credential")
 			})
 		})
 	}
 }
 
-func aliveByPrincipal(m *session.Manager, p middleware.Principal) error {
-	return m.Alive(context.Background(), p)
+// A connection is told when to ask again: at the idle end, or about halfway there if the question
+// extends it.
+func TestRecheckBy(t *testing.T) {
+	const idle, pause = 10 * time.Minute, 4 * time.Minute
+	for name, tt := range map[string]struct {
+		extend bool
+		login  [2]time.Duration // at least and at most after the login, as its principal says
+		asked  [2]time.Duration // after a question, a pause later
+	}{
+		"at the idle end": {false, [2]time.Duration{idle, idle}, [2]time.Duration{idle - pause, idle - pause}},
+		"with ConnectionsExtendIdle": {
+			true,
+			[2]time.Duration{idle * 4 / 10, idle / 2},
+			[2]time.Duration{idle * 4 / 10, idle / 2},
+		},
+	} {
+		for how, ask := range map[string]askFunc{"Alive": aliveByPrincipal, "SessionAlive": aliveByHandle} {
+			t.Run(name+"/"+how, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					within := func(what string, at time.Time, want [2]time.Duration) {
+						t.Helper()
+						if got := time.Until(at); got < want[0] || got > want[1] {
+							t.Errorf("%s says in %v, want %v to %v", what, got, want[0], want[1])
+						}
+					}
+					m := newManager(t, session.Config{Idle: idle, ConnectionsExtendIdle: tt.extend})
+					b := newBrowser(t, app(t, m))
+					b.get("/login?u=alice")
+					p := b.mustPrincipal(m)
+					within("the principal", p.RecheckBy(), tt.login)
+					time.Sleep(pause)
+					asking := recheckby.Collect(t.Context())
+					if err := ask(asking, m, p); err != nil {
+						t.Fatal(err)
+					}
+					within("the answer", asking.Earliest(), tt.asked)
+				})
+			})
+		}
+	}
 }
 
-func aliveByHandle(m *session.Manager, p middleware.Principal) error {
-	_, err := m.SessionAlive(context.Background(), p.SessionHandle)
+// Nothing is asked by a time after the absolute end.
+func TestRecheckByOfTheAbsoluteEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newManager(t, session.Config{Idle: time.Hour, Absolute: time.Hour})
+		b := newBrowser(t, app(t, m))
+		b.get("/login?u=alice")
+		time.Sleep(50 * time.Minute)
+		b.wants("/me", 200, "alice") // extends the idle time-out
+		time.Sleep(time.Second)
+		if p := b.mustPrincipal(m); !p.RecheckBy().Equal(p.Expires) {
+			t.Errorf("by %v, and the end is %v", p.RecheckBy(), p.Expires)
+		}
+	})
+}
+
+type askFunc func(context.Context, *session.Manager, middleware.Principal) error
+
+func aliveByPrincipal(ctx context.Context, m *session.Manager, p middleware.Principal) error {
+	return m.Alive(ctx, p)
+}
+
+func aliveByHandle(ctx context.Context, m *session.Manager, p middleware.Principal) error {
+	_, err := m.SessionAlive(ctx, p.SessionHandle)
 	return err
 }
 

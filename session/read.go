@@ -1,7 +1,6 @@
 package session
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,8 +31,13 @@ func (m *Manager) read(ctx context.Context, handle string) (reading, error) {
 	if err == nil {
 		err = found.why
 	}
-	if m.revocations != nil && (err == nil || errors.Is(err, errGone)) {
-		err = cmp.Or(m.checkRevocations(ctx, handle, found.rec), err)
+	if m.revocations != nil && !errors.Is(err, errRevoked) {
+		switch asked := m.checkRevocations(ctx, handle, found.rec); {
+		case errors.Is(asked, errRevoked):
+			err = asked
+		case err == nil:
+			err = asked
+		}
 	}
 	if err != nil {
 		return reading{}, err

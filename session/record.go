@@ -1,8 +1,10 @@
 package session
 
 import (
+	"math/rand/v2"
 	"time"
 
+	"github.com/securews/securews/internal/contextkey"
 	"github.com/securews/securews/middleware"
 )
 
@@ -49,6 +51,21 @@ func (m *Manager) expiry(rec *record) time.Time {
 	return idle
 }
 
+// recheckBy is when a connection asks again at the latest: at the idle end, or halfway there if the
+// question itself extends it.
+func (m *Manager) recheckBy(rec *record) time.Time {
+	if m.connectionsExtend {
+		return m.halfway(time.Unix(0, rec.seen).UTC())
+	}
+	return m.expiry(rec)
+}
+
+// halfway is half of the idle time-out after then, less up to a tenth, so that connections do not all
+// ask at once.
+func (m *Manager) halfway(then time.Time) time.Time {
+	return then.Add(m.idle/2 - rand.N(m.idle/10))
+}
+
 // due reports whether the idle time-out is to be extended.
 func (m *Manager) due(rec *record, now time.Time) bool {
 	return now.UnixNano()-rec.seen >= int64(m.extendEvery)
@@ -56,11 +73,13 @@ func (m *Manager) due(rec *record, now time.Time) bool {
 
 // principal is the record's identity; revocations are asked about it.
 func (m *Manager) principal(handle string, rec *record) middleware.Principal {
-	return middleware.Principal{
+	p := middleware.Principal{
 		Issuer: m.issuer, Subject: rec.subject, SessionHandle: handle, Method: "session",
 		Scopes: rec.scopes, Roles: rec.current, Attributes: rec.attributes,
 		IssuedAt: time.Unix(0, rec.start).UTC(), AuthTime: time.Unix(0, rec.login).UTC(), Expires: m.endOf(rec),
 	}
+	p.SetRecheckBy(contextkey.Key(), m.recheckBy(rec))
+	return p
 }
 
 func (m *Manager) newRecord(id Identity, now time.Time) *record {

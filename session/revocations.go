@@ -209,24 +209,28 @@ func (x *managed) Follow(fn func(middleware.Revocation)) (stop func()) { return 
 
 // Revoked implements middleware.Revocations.
 func (x *managed) Revoked(ctx context.Context, p middleware.Principal) (bool, error) {
+	var unknown error // of one that does not answer, which hides no end that another knows
 	if p.SessionHandle != "" && p.Issuer == x.m.issuer {
 		ctx, cancel := x.m.bounded(ctx)
 		defer cancel()
-		switch _, err := x.m.read(ctx, p.SessionHandle); {
+		found, err := x.m.read(ctx, p.SessionHandle)
+		switch {
 		case errors.Is(err, errGone), errors.Is(err, errRevoked):
 			return true, nil
-		case err != nil:
-			return false, err
+		case err == nil:
+			middleware.RecheckBy(ctx, x.m.expiry(found.rec)) // which Revoked does not extend
 		}
+		unknown = err
 	}
 	revoked, err := x.ends.Revoked(ctx, p)
-	if err != nil || revoked || x.m.revocations == nil {
-		return revoked, err
+	if revoked || x.m.revocations == nil {
+		return revoked, cmp.Or(err, unknown)
 	}
+	unknown = cmp.Or(unknown, err)
 	ctx, cancel := x.m.bounded(ctx)
 	defer cancel()
 	if err = x.m.askRevocations(ctx, p); errors.Is(err, errRevoked) {
 		return true, nil
 	}
-	return false, err
+	return false, cmp.Or(unknown, err)
 }

@@ -96,23 +96,33 @@ func TestLogoutEndsTheSocketsOfTheSession(t *testing.T) {
 	}
 }
 
-// ASVS 7.3.1: the socket of a session that ran out ends at the next recheck, unless
-// connections count as use of the session; then it lives up to the absolute end.
+// ASVS 7.3.1: the socket of a session ends when that has not been used for Idle, whatever the
+// recheck interval is, unless connections count as use of the session; then it lives up to the
+// absolute end.
 func TestIdleEndOfASessionReachesItsSockets(t *testing.T) {
-	of := live.Config{Timeouts: live.Timeouts{Recheck: time.Minute, Stale: 3 * time.Minute}}
 	for _, tt := range []struct {
-		name             string
-		extend           bool
-		earliest, latest time.Duration
+		name    string
+		idle    time.Duration
+		extend  bool
+		request time.Duration // after the login; 0: none
+		want    time.Duration
 	}{
-		{"after Idle", false, 10 * time.Minute, 11*time.Minute + time.Second},
-		{"after Absolute", true, 2 * time.Hour, 2*time.Hour + time.Second},
+		{name: "after Idle", idle: 10 * time.Minute, want: 10 * time.Minute},
+		{name: "after an Idle that is shorter than the recheck interval", idle: 20 * time.Second, want: 20 * time.Second},
+		{name: "after Idle from the last request", idle: 10 * time.Minute, request: 7 * time.Minute, want: 17 * time.Minute},
+		{name: "after Absolute", idle: 10 * time.Minute, extend: true, want: 2 * time.Hour},
+		{name: "after Absolute, with a short Idle", idle: 20 * time.Second, extend: true, want: 2 * time.Hour},
+		{name: "after Absolute, with the shortest Idle", idle: time.Second, extend: true, want: 2 * time.Hour},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := startSite(t, of, session.Config{Idle: 10 * time.Minute, Absolute: 2 * time.Hour, ConnectionsExtendIdle: tt.extend})
+				s := startSite(t, live.Config{}, session.Config{Idle: tt.idle, Absolute: 2 * time.Hour, ConnectionsExtendIdle: tt.extend})
 				s.visit("/login")
-				wantEnding(t, s.open(), 3000, "expired", tt.earliest, tt.latest)
+				c := s.open()
+				if tt.request > 0 {
+					time.AfterFunc(tt.request, func() { s.visit("/") })
+				}
+				wantEnding(t, c, 3000, "expired", tt.want, tt.want+time.Second)
 			})
 		})
 	}

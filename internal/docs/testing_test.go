@@ -66,7 +66,7 @@ func TestSocketEndsWithItsSession(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, _, err = c.Read(t.Context()) // waits for half an hour of fake time, and for the next recheck
+		_, _, err = c.Read(t.Context()) // waits for half an hour of fake time
 		if code := websocket.CloseStatus(err); code != 3000 {
 			t.Errorf("the socket ended with %v, want 3000 expired", err)
 		}

@@ -85,6 +85,7 @@ func Serve(newServer func(origin string) (*http.Server, error)) int {
 		origin := "http://" + l.Addr().String()
 		var srv *http.Server
 		if srv, err = newServer(origin); err == nil {
+			srv.ReadHeaderTimeout, srv.ReadTimeout = patience, patience // a busy machine opens many at once
 			fmt.Println(origin)
 			err = srv.Serve(l)
 		}

@@ -37,8 +37,8 @@ func (a *Authenticator) recheck(ctx context.Context, p middleware.Principal) err
 	if p.SigningKey != "" {
 		err = a.keys.holds(ctx, p.SigningKey)
 	}
-	if err == nil {
-		err = a.liveness.check(ctx, &p)
+	if leavesOpen(err) {
+		err = firmer(err, a.liveness.check(ctx, &p))
 	}
 	if err != nil {
 		return a.rules.refuse(err)

@@ -119,7 +119,7 @@ func (a *Authenticator) Challenge() string {
 // Config.Sessions. Its Expires is exp plus the leeway, its AuthTime is auth_time, its
 // SigningKey the key of the issuer, and its Binding has the certificate that the token is
 // bound to. Principals of one token share Scopes, Roles, Attributes and Claims, which must not
-// be changed. A token seen before costs no allocation.
+// be changed. A token seen before costs no allocation, or one if it has a session of Config.Sessions.
 func (a *Authenticator) Authenticate(r *http.Request) (middleware.Principal, error) {
 	token, err := credential(r, a.takesOffered())
 	if err == middleware.ErrNoCredential {
@@ -140,13 +140,14 @@ func (a *Authenticator) admit(r *http.Request, token string) (middleware.Princip
 	if err == nil && v.principal.HeldBy(r) != nil {
 		err = errBinding
 	}
+	var p middleware.Principal
 	if err == nil {
-		err = a.liveness.check(r.Context(), &v.principal)
+		p, err = a.liveness.admit(r.Context(), &v.principal)
 	}
 	if err != nil {
 		return middleware.Principal{}, a.rules.refuse(err)
 	}
-	return v.principal, nil
+	return p, nil
 }
 
 // verified returns the cached result for the token, or verifies the token.

@@ -116,13 +116,14 @@ func (i *Introspector) admit(r *http.Request, token string) (middleware.Principa
 	if err == nil && a.principal.HeldBy(r) != nil {
 		err = errBinding
 	}
+	var p middleware.Principal
 	if err == nil {
-		err = i.liveness.check(r.Context(), &a.principal)
+		p, err = i.liveness.admit(r.Context(), &a.principal)
 	}
 	if err != nil {
 		return middleware.Principal{}, i.rules.refuse(err)
 	}
-	return a.principal, nil
+	return p, nil
 }
 
 // active returns the answer that accepts the token.
@@ -181,9 +182,15 @@ func (i *Introspector) Owns(p middleware.Principal) bool {
 
 // recheck is apart from Alive, so that p is not allocated for principals of other kinds.
 func (i *Introspector) recheck(ctx context.Context, p middleware.Principal) error {
-	if err := i.liveness.check(ctx, &p); err != nil {
-		return err
+	err := i.liveness.check(ctx, &p)
+	if leavesOpen(err) {
+		err = firmer(err, i.ask(ctx, p))
 	}
+	return err
+}
+
+// ask asks the endpoint about the token behind p.
+func (i *Introspector) ask(ctx context.Context, p middleware.Principal) error {
 	token, err := i.sealer.open(&p)
 	if err != nil {
 		return err

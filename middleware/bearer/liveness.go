@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/securews/securews/internal/bounded"
+	"github.com/securews/securews/internal/contextkey"
+	"github.com/securews/securews/internal/recheckby"
 	"github.com/securews/securews/middleware"
 )
 
@@ -47,6 +49,19 @@ var (
 	errSessions    = errors.New("sessions")
 )
 
+// admit checks the principal of a request, and returns a copy that says when its session may end.
+func (a *liveness) admit(ctx context.Context, p *middleware.Principal) (middleware.Principal, error) {
+	if a.sessions == nil || p.SessionHandle == "" {
+		return *p, a.check(ctx, p)
+	}
+	asking := recheckby.Collect(ctx)
+	err := a.check(asking, p)
+	middleware.RecheckBy(ctx, asking.Earliest())
+	admitted := *p
+	admitted.SetRecheckBy(contextkey.Key(), asking.Earliest())
+	return admitted, err
+}
+
 // check returns nil if neither the token nor its session has ended.
 func (a *liveness) check(ctx context.Context, p *middleware.Principal) error {
 	revocations, sessions := a.revocations.given(), a.sessions != nil && p.SessionHandle != ""
@@ -55,15 +70,14 @@ func (a *liveness) check(ctx context.Context, p *middleware.Principal) error {
 		defer cancel()
 		ctx = limited
 	}
+	var err error
 	if revocations {
-		if err := a.checkRevocations(ctx, p); err != nil {
-			return err
-		}
+		err = a.checkRevocations(ctx, p)
 	}
-	if sessions {
-		return a.checkSession(ctx, p)
+	if sessions && leavesOpen(err) {
+		err = firmer(err, a.checkSession(ctx, p))
 	}
-	return nil
+	return err
 }
 
 // dateUnit is the precision of iat in most tokens.

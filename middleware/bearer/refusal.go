@@ -58,6 +58,30 @@ func (c *rules) refuse(cause error) error {
 	return f
 }
 
+// leavesOpen reports whether the token may be good for all that cause says: it is nil, or says that an answer
+// is missing.
+func leavesOpen(cause error) bool {
+	var panicked *bounded.PanicError
+	var refused *middleware.Refusal
+	switch {
+	case cause == nil, errors.As(cause, &panicked):
+		return true
+	case errors.As(cause, &refused) && refused != nil:
+		return refused.Status != http.StatusUnauthorized && refused.Status != http.StatusForbidden
+	}
+	return errors.Is(cause, errUnavailable) || errors.Is(cause, errEndpoint) || errors.Is(cause, errRevocations) ||
+		errors.Is(cause, errSessions)
+}
+
+// firmer returns the second of two causes if it ends the token, or if the first is nil: a source that
+// does not answer hides no end that another knows.
+func firmer(first, second error) error {
+	if first == nil || !leavesOpen(second) {
+		return second
+	}
+	return first
+}
+
 // refuseSession passes the refusal of Config.Sessions; a 401 gets the challenge of the token
 // that names the session.
 func (c *rules) refuseSession(of *middleware.Refusal, err error) error {

@@ -171,6 +171,41 @@ func TestTwoAuthenticatorsInOneAuthAreAnError(t *testing.T) {
 	}
 }
 
+// The principal of a token says when its session may end, each time anew: the token that is remembered
+// says nothing. A token without a session has no such time.
+func TestPrincipalsSayWhenTheirSessionMayEnd(t *testing.T) {
+	t.Parallel()
+	noon := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+	by := noon
+	sessions := &deafSessions{asked: func(ctx context.Context) { middleware.RecheckBy(ctx, by) }}
+	cfg := config()
+	cfg.Sessions = sessions
+	i := newTokenIssuer()
+	i.issues(opaque, members().with("sid", "s"))
+	opaqueTokens := introspection(i)
+	opaqueTokens.Sessions = sessions
+	jwts := newAuthenticator(t, cfg)
+	jwt := token(header(), claims().with("sid", "s"))
+	for _, tt := range []struct {
+		name  string
+		a     middleware.Authenticator
+		token string
+		by    time.Time
+		want  time.Time
+	}{
+		{name: "a JWT", a: jwts, token: jwt, by: noon, want: noon},
+		{name: "the same, later", a: jwts, token: jwt, by: noon.Add(time.Hour), want: noon.Add(time.Hour)},
+		{name: "a JWT without sid", a: jwts, token: token(header(), claims()), by: noon},
+		{name: "an opaque token", a: newIntrospector(t, opaqueTokens), token: opaque, by: noon, want: noon},
+	} {
+		by = tt.by
+		p, err := tt.a.Authenticate(request(tt.token))
+		if err != nil || !p.RecheckBy().Equal(tt.want) {
+			t.Errorf("%s: %v, %v; want %v", tt.name, p.RecheckBy(), err, tt.want)
+		}
+	}
+}
+
 func TestOwns(t *testing.T) {
 	t.Parallel()
 	jwts := newAuthenticator(t, config())

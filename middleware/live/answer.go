@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/securews/securews/internal/bounded"
+	"github.com/securews/securews/internal/recheckby"
 	"github.com/securews/securews/middleware"
 )
 
@@ -25,14 +26,16 @@ func (f *follow) ask(b *Binding) {
 	}
 	ctx, cancel := bounded.WithTimeout(context.Background(), askTimeout)
 	defer cancel()
-	cause, err := causeOf(f.auth.Alive(ctx, *group[0].about))
+	asking := recheckby.Collect(ctx)
+	cause, err := causeOf(f.auth.Alive(asking, *group[0].about))
+	by := f.registry.until(asking.Earliest())
 	if err != nil {
 		f.registry.warn(err)
 	} else {
 		f.answered.Store(f.registry.Now())
 	}
 	for _, x := range group {
-		if cause := x.takeAnswer(cause, err); cause != nil {
+		if cause := x.takeAnswer(cause, err, by); cause != nil {
 			x.end(cause)
 		}
 		x.markAnswered()
@@ -108,8 +111,8 @@ func sameCredential(p, q *middleware.Principal) bool {
 }
 
 // takeAnswer returns the cause if the answer ends the member, or plans the next
-// question.
-func (a asked) takeAnswer(cause *Cause, err error) *Cause {
+// question; by is when that is due at the latest, or 0.
+func (a asked) takeAnswer(cause *Cause, err error, by int64) *Cause {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	q, now, pause := &a.question, a.registry.Now(), a.recheckPause()
@@ -128,6 +131,9 @@ func (a asked) takeAnswer(cause *Cause, err error) *Cause {
 		return Later.Wrap(err)
 	default:
 		pause = min(pause, int64(float32(retryRecheck)*(1-a.jitter/2)))
+	}
+	if by != 0 { // one that has passed is asked for less and less often
+		pause = min(pause, max(by-now, now-by, int64(soonestRecheck)))
 	}
 	q.waits, q.due = 0, now+pause
 	a.Hasten(q.due)

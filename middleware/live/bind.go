@@ -83,6 +83,7 @@ func (b *Binding) enter(p *middleware.Principal, perPrincipal int) error {
 			fmt.Errorf("live: Limits.PerPrincipal is reached: %d", perPrincipal))
 	}
 	b.expires = g.until(p.Expires)
+	b.question.due = sooner(b.question.due, g.until(p.RecheckBy()))
 	b.stage.Store(bound)
 	return nil
 }

@@ -57,7 +57,8 @@ type Limits struct {
 // quarter of a second, Grace exactly.
 type Timeouts struct {
 	// Recheck is the time between two questions to the Auth whether a credential is good, less
-	// up to a fifth of jitter. Default 5 min.
+	// up to a fifth of jitter, and less if a credential asks for that ([middleware.RecheckBy]).
+	// Default 5 min.
 	Recheck time.Duration
 
 	// Stale counts from the last good answer, without the time in which a member waits to be

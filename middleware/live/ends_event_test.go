@@ -111,10 +111,10 @@ var slow = []event{
 	},
 	{
 		name: "idle end", cause: live.Expired, causes: map[string]*live.Cause{"key of a session": live.Revoked}, goesOn: ofNoSession,
-		config: siteConfig{idle: idle, recheck: recheck, interval: slowly}, quiet: true,
+		config: siteConfig{idle: idle, interval: slowly}, quiet: true,
 		happen: func(u *user) (bound, error) {
 			u.acknowledge()
-			return at(time.Now().Add(idle), recheck), nil
+			return at(time.Now().Add(idle), 0), nil
 		},
 	},
 	{

@@ -79,6 +79,7 @@ func newSite(t *testing.T, cfg siteConfig) *site {
 	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)
 	s.Config.TLSConfig = nil // httptest has its own
 	s.Config.WriteTimeout = 0
+	s.Config.ReadHeaderTimeout, s.Config.ReadTimeout = patience, patience // a busy machine shakes many hands at once
 	s.EnableHTTP2 = true
 	certificate, err := newCertificate()
 	must(err)

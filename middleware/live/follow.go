@@ -159,7 +159,8 @@ func (f *follow) since(ctx context.Context, v *middleware.Voucher, p *middleware
 	if revoked {
 		return middleware.Unauthorized(middleware.ReasonCredentialRevoked, errRevoked)
 	}
-	due := asked <= f.began || g.Now()-asked >= int64(g.cfg.Timeouts.Recheck)
+	by := g.until(p.RecheckBy())
+	due := asked <= f.began || g.Now()-asked >= int64(g.cfg.Timeouts.Recheck) || by > asked && past(by, g.Now())
 	if open || due && f.auth.CanRevoke() {
 		return f.auth.Alive(ctx, *p)
 	}

@@ -9,6 +9,9 @@ const (
 
 	// retryRecheck is when a question without an answer is asked again, less up to half.
 	retryRecheck = 10 * time.Second
+
+	// soonestRecheck is when a question is asked again at the earliest, whatever its answer asks for.
+	soonestRecheck = 500 * time.Millisecond
 )
 
 // question is the state of a binding's credential. It is guarded by Binding.mu.

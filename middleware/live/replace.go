@@ -48,7 +48,9 @@ func (b *Binding) swap(f *follow, p *middleware.Principal) error {
 	}
 	b.registry.index.replace(b, old, p)
 	b.follow.Store(f)
-	b.expires = b.registry.until(p.Expires)
-	b.question.renew(b.registry.Now(), b.recheckPause())
+	g := b.registry
+	b.expires = g.until(p.Expires)
+	b.question.renew(g.Now(), b.recheckPause())
+	b.question.due = sooner(b.question.due, g.until(p.RecheckBy()))
 	return nil
 }

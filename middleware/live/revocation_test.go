@@ -301,7 +301,7 @@ func TestReportsAndAnswersInterleaved(t *testing.T) {
 			t.Fatal("it cannot be asked about")
 		}
 		var wg sync.WaitGroup
-		wg.Go(func() { question.takeAnswer(nil, nil) })
+		wg.Go(func() { question.takeAnswer(nil, nil, 0) })
 		w.store.revoke(names["subject"])
 		wg.Wait()
 		for deadline := time.Now().Add(patience); f.ended() == "" && time.Now().Before(deadline); {

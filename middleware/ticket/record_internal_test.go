@@ -64,7 +64,7 @@ func TestFurtherMembersOnTheWire(t *testing.T) {
 
 // Every field of a Principal crosses the store, or is set when it is accepted.
 func TestRecordKnowsAllOfAPrincipal(t *testing.T) {
-	set := map[string]bool{"Connection": true, "Binding": true}
+	set := map[string]bool{"Connection": true, "Binding": true, "recheckBy": true}
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[principal]()) {
 		set[f.Name] = true
 	}

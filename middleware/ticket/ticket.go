@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/securews/securews/internal/bounded"
+	"github.com/securews/securews/internal/contextkey"
+	"github.com/securews/securews/internal/recheckby"
 	"github.com/securews/securews/middleware"
 )
 
@@ -103,9 +105,12 @@ func (t *Tickets) Authenticate(r *http.Request) (middleware.Principal, error) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), timeout)
 	defer cancel()
-	if err := t.cfg.Auth.Alive(ctx, p); err != nil {
+	asking := recheckby.Collect(ctx)
+	if err := t.cfg.Auth.Alive(asking, p); err != nil {
 		return middleware.Principal{}, err
 	}
+	middleware.RecheckBy(ctx, asking.Earliest())
+	p.SetRecheckBy(contextkey.Key(), asking.Earliest())
 	return p, nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/securews/securews/internal/bounded"
+	"github.com/securews/securews/internal/contextkey"
 	"github.com/securews/securews/middleware"
 	"github.com/securews/securews/middleware/ticket"
 )
@@ -208,5 +209,25 @@ func TestTicketsBoundThemselves(t *testing.T) {
 				t.Errorf("%v.%s is exported", typ, typ.Field(i).Name)
 			}
 		}
+	}
+}
+
+// The principal of a ticket says when the credential behind it may end: as of the answer to its
+// redemption, not of the request that it was issued in.
+func TestPrincipalsSayWhenTheirCredentialMayEnd(t *testing.T) {
+	t.Parallel()
+	noon := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+	source := &sluggish{
+		user: user{func(name string) middleware.Principal {
+			p := ann(name)
+			p.SetRecheckBy(contextkey.Key(), noon)
+			return p
+		}},
+		alive: func(ctx context.Context) error { middleware.RecheckBy(ctx, noon.Add(time.Hour)); return nil },
+	}
+	tickets := newTickets(t, ticket.Config{Auth: auth(t, source)})
+	p, err := tickets.Authenticate(offering("chat, " + fetch(t, tickets, app, "ann").Subprotocol))
+	if err != nil || !p.RecheckBy().Equal(noon.Add(time.Hour)) {
+		t.Errorf("%v, %v; want an hour after noon", p.RecheckBy(), err)
 	}
 }
