@@ -99,7 +99,7 @@ func (b *Binding) joins(f *follow, p *middleware.Principal) (asked, bool) {
 
 func (b *Binding) beingAsked(f *follow) asked {
 	q := &b.question
-	q.good, q.waits, q.due = q.lastGood(f.answered.Load()), 0, 0
+	q.good, q.waits, q.due, q.covers = q.lastGood(f.answered.Load()), 0, 0, true
 	return asked{b, b.principal.Load(), q.reports}
 }
 

@@ -23,6 +23,7 @@ type question struct {
 	cleared  uint32  // how many of those a good answer followed
 	answered uint32  // how many of those any answer followed, and its End
 	queued   [2]bool // whether it is in recheckQueue.waiting, by urgency
+	covers   bool    // whether the last question came after all reports
 }
 
 // lastGood is good with the present wait. Time spent waiting does not count as time without

@@ -67,14 +67,23 @@ func (b *Binding) queueQuestion(now int64, urgency int) {
 	}
 }
 
-// reported has the Auth asked as soon as possible, because an end of the subject was
-// reported. Without an answer the member ends.
+// reported notes that an end of the subject was reported. The report is to be asked about.
 func (b *Binding) reported() report {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.question.reports++
-	b.queueQuestion(b.registry.Now(), urgent)
+	b.question.covers = false
 	return report{b, b.question.reports}
+}
+
+// ask has the Auth asked as soon as possible, unless a question about another member has covered
+// this one. Without an answer the member ends.
+func (r report) ask() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.question.covers {
+		r.queueQuestion(r.registry.Now(), urgent)
+	}
 }
 
 // askAgain has the Auth asked anew, also if a question is under way, whose answer may be of before.

@@ -35,6 +35,9 @@ func (f *follow) revoked(v middleware.Revocation) {
 			reports = append(reports, b.reported())
 		}
 	}
+	for _, r := range reports { // after all are noted, so that one question covers those of one credential
+		r.ask()
+	}
 	f.queue.awaitAnswers(reports, g.follows.wait)
 }
 
