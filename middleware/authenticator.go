@@ -110,7 +110,9 @@ type Exclusive interface {
 
 // Owner is an [Authenticator] that can tell its own principals from those of others. A ticket whose
 // principal is not of any authenticator of ticket.Config.Auth is refused, since nothing would end
-// its connection; an authenticator that is not an Owner may have any principal.
+// its connection; an authenticator that is not an Owner may have any principal. One that embeds an
+// authenticator of this module, and returns principals with another Issuer or other handles, needs
+// an Owns of its own.
 type Owner interface {
 	// Owns reports whether an Alive of this kind answers about p. It returns at once.
 	Owns(p Principal) bool

@@ -32,10 +32,7 @@ func (m *Manager) read(ctx context.Context, handle string) (reading, error) {
 		err = found.why
 	}
 	if m.revocations != nil && !errors.Is(err, errRevoked) {
-		switch asked := m.checkRevocations(ctx, handle, found.rec); {
-		case errors.Is(asked, errRevoked):
-			err = asked
-		case err == nil:
+		if asked := m.checkRevocations(ctx, handle, found.rec); err == nil || errors.Is(asked, errRevoked) {
 			err = asked
 		}
 	}

@@ -223,14 +223,18 @@ func (x *managed) Revoked(ctx context.Context, p middleware.Principal) (bool, er
 		unknown = err
 	}
 	revoked, err := x.ends.Revoked(ctx, p)
-	if revoked || x.m.revocations == nil {
-		return revoked, cmp.Or(err, unknown)
-	}
-	unknown = cmp.Or(unknown, err)
-	ctx, cancel := x.m.bounded(ctx)
-	defer cancel()
-	if err = x.m.askRevocations(ctx, p); errors.Is(err, errRevoked) {
+	if revoked {
 		return true, nil
 	}
-	return false, cmp.Or(unknown, err)
+	unknown = cmp.Or(unknown, err)
+	if x.m.revocations != nil {
+		ctx, cancel := x.m.bounded(ctx)
+		defer cancel()
+		err = x.m.askRevocations(ctx, p)
+		if errors.Is(err, errRevoked) {
+			return true, nil
+		}
+		unknown = cmp.Or(unknown, err)
+	}
+	return false, unknown
 }

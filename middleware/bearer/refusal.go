@@ -58,8 +58,8 @@ func (c *rules) refuse(cause error) error {
 	return f
 }
 
-// leavesOpen reports whether the token may be good for all that cause says: it is nil, or says that an answer
-// is missing.
+// leavesOpen reports whether the token may be good for all that cause says: it is nil, or says that
+// an answer is missing.
 func leavesOpen(cause error) bool {
 	var panicked *bounded.PanicError
 	var refused *middleware.Refusal
