@@ -88,16 +88,6 @@ func (a *Auth) compile() error {
 			}
 		}
 	}
-	// Those that bound themselves come first: another that never answers takes the time that is left.
-	slices.SortStableFunc(a.revocables, func(x, y calledRevocable) int {
-		switch {
-		case x.calls.Direct() == y.calls.Direct():
-			return 0
-		case x.calls.Direct():
-			return -1
-		}
-		return 1
-	})
 	a.nothing = noCredentialFor(a)
 	return errors.Join(errs...)
 }
@@ -126,18 +116,42 @@ type calledRevocable struct {
 	calls bounded.Caller
 }
 
-// alive asks each of list, until one says that the credential has ended. Otherwise the first error
-// is returned: one that does not answer hides no end that another knows. An error is a Refusal, or
-// a contained panic.
+// alive asks each of list, until one says that the credential has ended. Otherwise an error of another
+// is returned: one that does not answer hides no end that another knows. An error is a Refusal, or a
+// contained panic.
 func alive(ctx context.Context, list []calledRevocable, p Principal) (unknown error) {
+	var answers <-chan error
+	if slices.ContainsFunc(list, func(x calledRevocable) bool { return !x.calls.Direct() }) {
+		answers = askForeign(ctx, list, p)
+	}
 	for i := range list {
-		err := list[i].alive(ctx, p)
+		if x := &list[i]; x.calls.Direct() {
+			err := x.alive(ctx, p)
+			if saysEnded(err) {
+				return err
+			}
+			unknown = cmp.Or(unknown, err)
+		}
+	}
+	for range cap(answers) {
+		err := <-answers
 		if saysEnded(err) {
 			return err
 		}
 		unknown = cmp.Or(unknown, err)
 	}
 	return unknown
+}
+
+// askForeign asks those of list that do not bound themselves, all at once: one that never answers takes
+// no time from another. The channel gets as many answers as it holds.
+func askForeign(ctx context.Context, list []calledRevocable, p Principal) <-chan error {
+	foreign := slices.DeleteFunc(slices.Clone(list), func(x calledRevocable) bool { return x.calls.Direct() })
+	answers := make(chan error, len(foreign))
+	for i := range foreign {
+		go func() { answers <- foreign[i].alive(ctx, p) }()
+	}
+	return answers
 }
 
 // saysEnded reports whether err is the answer that a credential has ended.

@@ -333,6 +333,7 @@ func TestNoAnswerHidesNoEnd(t *testing.T) {
 		{say: []string{"down"}, listed: true, want: "credential_revoked"},
 		{say: []string{"deaf"}, listed: true, want: "credential_revoked"},
 		{say: []string{"good", "deaf"}, listed: true, want: "credential_revoked"},
+		{say: []string{"deaf", "good", "ended"}, want: "credential_expired"},
 		{say: []string{"good", "deaf"}, want: "unavailable"},
 	} {
 		t.Run(strings.Join(tt.say, ", "), func(t *testing.T) {
