@@ -11,7 +11,7 @@ import (
 )
 
 // An authenticator that asks others about its credential need not know when that may end: the
-// principal says what they say. The earliest time counts.
+// principal has the time of their answers. The earliest time counts.
 func TestRecheckByOfThePrincipal(t *testing.T) {
 	t.Parallel()
 	noon := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)

@@ -96,8 +96,8 @@ func TestLogoutEndsTheSocketsOfTheSession(t *testing.T) {
 	}
 }
 
-// ASVS 7.3.1: the socket of a session ends when that has not been used for Idle, whatever the
-// recheck interval is, unless connections count as use of the session; then it lives up to the
+// ASVS 7.3.1: the socket of a session ends when that has not been used for Idle, without a
+// wait for the next recheck, unless connections count as use of the session; then it lives up to the
 // absolute end.
 func TestIdleEndOfASessionReachesItsSockets(t *testing.T) {
 	for _, tt := range []struct {

@@ -34,7 +34,7 @@ func wantEndedAt(t *testing.T, f *fake, end time.Time) {
 	}
 }
 
-// ASVS 7.3.1: what a session opened ends with it when it has not been used, not at the next recheck.
+// ASVS 7.3.1: the connections of a session end when it has not been used, not at the next recheck.
 func TestIdleEndIsAskedForInTime(t *testing.T) {
 	for name, idle := range map[string]time.Duration{
 		"before the first recheck": 90 * time.Second, "after some rechecks": 31 * time.Minute, "almost at once": time.Millisecond,
