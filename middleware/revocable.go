@@ -120,20 +120,38 @@ type calledRevocable struct {
 // is returned: one that does not answer hides no end that another knows. An error is a Refusal, or a
 // contained panic.
 func alive(ctx context.Context, list []calledRevocable, p Principal) (unknown error) {
-	var answers <-chan error
-	if slices.ContainsFunc(list, func(x calledRevocable) bool { return !x.calls.Direct() }) {
-		answers = askForeign(ctx, list, p)
-	}
+	foreign := 0
 	for i := range list {
-		if x := &list[i]; x.calls.Direct() {
-			err := x.alive(ctx, p)
-			if saysEnded(err) {
-				return err
-			}
-			unknown = cmp.Or(unknown, err)
+		if !list[i].calls.Direct() {
+			foreign++
+			continue
+		}
+		err := list[i].alive(ctx, p)
+		if saysEnded(err) {
+			return err
+		}
+		unknown = cmp.Or(unknown, err)
+	}
+	if foreign > 0 {
+		if err := aliveForeign(ctx, list, p); unknown == nil || saysEnded(err) {
+			return err
 		}
 	}
-	for range cap(answers) {
+	return unknown
+}
+
+// aliveForeign asks those of list that do not bound themselves. Several are asked at once: one that
+// never answers takes no time from another.
+func aliveForeign(ctx context.Context, list []calledRevocable, p Principal) (unknown error) {
+	foreign := slices.DeleteFunc(slices.Clone(list), func(x calledRevocable) bool { return x.calls.Direct() })
+	if len(foreign) == 1 {
+		return foreign[0].alive(ctx, p)
+	}
+	answers := make(chan error, len(foreign))
+	for i := range foreign {
+		go func() { answers <- foreign[i].alive(ctx, p) }()
+	}
+	for range foreign {
 		err := <-answers
 		if saysEnded(err) {
 			return err
@@ -141,17 +159,6 @@ func alive(ctx context.Context, list []calledRevocable, p Principal) (unknown er
 		unknown = cmp.Or(unknown, err)
 	}
 	return unknown
-}
-
-// askForeign asks those of list that do not bound themselves, all at once: one that never answers takes
-// no time from another. The channel gets as many answers as it holds.
-func askForeign(ctx context.Context, list []calledRevocable, p Principal) <-chan error {
-	foreign := slices.DeleteFunc(slices.Clone(list), func(x calledRevocable) bool { return x.calls.Direct() })
-	answers := make(chan error, len(foreign))
-	for i := range foreign {
-		go func() { answers <- foreign[i].alive(ctx, p) }()
-	}
-	return answers
 }
 
 // saysEnded reports whether err is the answer that a credential has ended.
