@@ -1,7 +1,6 @@
 package middleware
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -116,49 +115,51 @@ type calledRevocable struct {
 	calls bounded.Caller
 }
 
-// alive asks each of list, until one says that the credential has ended. Otherwise an error of another
-// is returned: one that does not answer hides no end that another knows. An error is a Refusal, or a
-// contained panic.
-func alive(ctx context.Context, list []calledRevocable, p Principal) (unknown error) {
+// alive asks each of list, until one says that the credential has ended, those that bound themselves
+// first. An error is a Refusal, or a contained panic.
+func alive(ctx context.Context, list []calledRevocable, p Principal) (err error) {
 	foreign := 0
 	for i := range list {
 		if !list[i].calls.Direct() {
 			foreign++
-			continue
-		}
-		err := list[i].alive(ctx, p)
-		if saysEnded(err) {
+		} else if err = firmer(err, list[i].alive(ctx, p)); saysEnded(err) {
 			return err
 		}
-		unknown = cmp.Or(unknown, err)
 	}
 	if foreign > 0 {
-		if err := aliveForeign(ctx, list, p); unknown == nil || saysEnded(err) {
-			return err
-		}
+		err = firmer(err, aliveForeign(ctx, list, foreign, p))
 	}
-	return unknown
+	return err
 }
 
-// aliveForeign asks those of list that do not bound themselves. Several are asked at once: one that
-// never answers takes no time from another.
-func aliveForeign(ctx context.Context, list []calledRevocable, p Principal) (unknown error) {
-	foreign := slices.DeleteFunc(slices.Clone(list), func(x calledRevocable) bool { return x.calls.Direct() })
-	if len(foreign) == 1 {
-		return foreign[0].alive(ctx, p)
+// aliveForeign asks those of list, n of them, that do not bound themselves. Several are asked at once:
+// one that never answers takes no time from another.
+func aliveForeign(ctx context.Context, list []calledRevocable, n int, p Principal) (err error) {
+	if n == 1 {
+		i := slices.IndexFunc(list, func(x calledRevocable) bool { return !x.calls.Direct() })
+		return list[i].alive(ctx, p)
 	}
-	answers := make(chan error, len(foreign))
-	for i := range foreign {
-		go func() { answers <- foreign[i].alive(ctx, p) }()
-	}
-	for range foreign {
-		err := <-answers
-		if saysEnded(err) {
-			return err
+	answers := make(chan error, n)
+	for i := range list {
+		if !list[i].calls.Direct() {
+			go func() { answers <- list[i].alive(ctx, p) }()
 		}
-		unknown = cmp.Or(unknown, err)
 	}
-	return unknown
+	for range n {
+		if err = firmer(err, <-answers); saysEnded(err) {
+			break
+		}
+	}
+	return err
+}
+
+// firmer returns the second of two answers if it says that the credential has ended, or if the first
+// is nil: an answer that is missing hides no end that another source knows.
+func firmer(first, second error) error {
+	if first == nil || saysEnded(second) {
+		return second
+	}
+	return first
 }
 
 // saysEnded reports whether err is the answer that a credential has ended.

@@ -368,15 +368,8 @@ func TestNoAnswerHidesNoEnd(t *testing.T) {
 		t.Errorf("without an Auth: %v", err)
 	}
 	x.alive = answers["ended"]
-	down := &downRevocations{}
+	down := strangeList{revoked: func(context.Context) (bool, error) { return false, errors.New("down") }}
 	if err := middleware.WithRevocations(x, down).Alive(t.Context(), p); err == nil || !strings.Contains(err.Error(), "expired") {
 		t.Errorf("without an Auth, with a list that is down: %v", err)
 	}
-}
-
-// downRevocations do not answer.
-type downRevocations struct{ middleware.Revocations }
-
-func (*downRevocations) Revoked(context.Context, middleware.Principal) (bool, error) {
-	return false, errors.New("down")
 }

@@ -33,15 +33,11 @@ func (a *revocable) Authenticate(r *http.Request) (Principal, error) {
 
 // Alive asks the Authenticator too, if that is Revocable itself.
 func (a *revocable) Alive(ctx context.Context, p Principal) error {
-	listed := a.listed.Alive(ctx, p)
-	inner, ok := a.Authenticator.(Revocable)
-	if !ok || saysEnded(listed) {
-		return listed
+	err := a.listed.Alive(ctx, p)
+	if inner, ok := a.Authenticator.(Revocable); ok && !saysEnded(err) {
+		err = firmer(err, inner.Alive(ctx, p))
 	}
-	if err := inner.Alive(ctx, p); listed == nil || saysEnded(err) {
-		return err
-	}
-	return listed
+	return err
 }
 
 func (a *revocable) Follow(fn func(Revocation)) (stop func()) {

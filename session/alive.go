@@ -66,7 +66,7 @@ func (m *Manager) ask(ctx context.Context, handle string, check func(*record) er
 	}
 	now, err := m.read(ctx, handle)
 	if err == nil {
-		middleware.RecheckBy(ctx, m.recheckBy(now.rec))
+		middleware.RecheckBy(ctx, m.expiry(now.rec))
 		err = check(now.rec)
 	}
 	return refused(err)

@@ -33,11 +33,6 @@ var (
 	errOver = middleware.Unauthorized(middleware.ReasonCredentialExpired, errors.New("idle"))
 )
 
-// downNetwork is the way to an issuer that is down.
-type downNetwork struct{}
-
-func (downNetwork) RoundTrip(*http.Request) (*http.Response, error) { return nil, errDown }
-
 // Attack: if one source is down, or made to be, a connection goes on whose end another source knows.
 // No answer of one hides an end that another knows, of a JWT and of an opaque token.
 func TestNoAnswerHidesNoEndOfAToken(t *testing.T) {
@@ -65,7 +60,7 @@ func TestNoAnswerHidesNoEndOfAToken(t *testing.T) {
 			cfg.Sessions, cfg.Revocations = session, &list
 			p := middleware.Principal{Issuer: issuer, Subject: "alice", SessionHandle: "s", TokenHandle: "t"}
 			if tt.issuer {
-				cfg.Keys, cfg.JWKS, cfg.HTTPClient = nil, issuer+"/keys", &http.Client{Transport: downNetwork{}}
+				cfg.Keys, cfg.JWKS, cfg.HTTPClient = nil, issuer+"/keys", &http.Client{Transport: noNetwork{}}
 				p.SigningKey = "k"
 			}
 			if got := outcome(newAuthenticator(t, cfg).Alive(t.Context(), p)); got != tt.want {

@@ -82,10 +82,16 @@ func (b *Binding) enter(p *middleware.Principal, perPrincipal int) error {
 		return g.refuse(http.StatusTooManyRequests, middleware.ReasonTooManyConnections,
 			fmt.Errorf("live: Limits.PerPrincipal is reached: %d", perPrincipal))
 	}
-	b.expires = g.until(p.Expires)
-	b.question.due = sooner(b.question.due, g.until(p.RecheckBy()))
+	b.keepTimes(p)
 	b.stage.Store(bound)
 	return nil
+}
+
+// keepTimes takes over when the credential ends, and when to ask about it at the latest. Binding.mu is
+// held.
+func (b *Binding) keepTimes(p *middleware.Principal) {
+	b.expires = b.registry.until(p.Expires)
+	b.question.due = sooner(b.question.due, b.registry.until(p.RecheckBy()))
 }
 
 // Open says that the member is open: its deadlines are kept from now on.

@@ -48,9 +48,7 @@ func (b *Binding) swap(f *follow, p *middleware.Principal) error {
 	}
 	b.registry.index.replace(b, old, p)
 	b.follow.Store(f)
-	g := b.registry
-	b.expires = g.until(p.Expires)
-	b.question.renew(g.Now(), b.recheckPause())
-	b.question.due = sooner(b.question.due, g.until(p.RecheckBy()))
+	b.question.renew(b.registry.Now(), b.recheckPause())
+	b.keepTimes(p)
 	return nil
 }
